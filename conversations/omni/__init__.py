@@ -1,0 +1,29 @@
+"""The only place that speaks HTTP to Omni. It knows no Django model."""
+
+from conversations.omni.client import CONVERSATIONS_A_PAGE, Client, Token
+from conversations.omni.errors import (
+    BadRequest,
+    CannotAsk,
+    NotVisible,
+    OmniError,
+    RateLimited,
+    TokenRejected,
+    Unreadable,
+)
+from conversations.omni.instances import BadAddress, is_omni_link, parse_address
+
+__all__ = [
+    "CONVERSATIONS_A_PAGE",
+    "BadAddress",
+    "BadRequest",
+    "CannotAsk",
+    "Client",
+    "NotVisible",
+    "OmniError",
+    "RateLimited",
+    "Token",
+    "TokenRejected",
+    "Unreadable",
+    "is_omni_link",
+    "parse_address",
+]

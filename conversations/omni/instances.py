@@ -1,0 +1,85 @@
+"""Addresses of Omni instances: what people paste, the host that is kept, and which links really lead to Omni."""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urlsplit
+
+# Omni's own domains. Deep links live under omni.co, the API of the same instance under omniapp.co.
+OMNI_DOMAINS = ("omni.co", "omniapp.co", "exploreomni.dev")
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class BadAddress(ValueError):
+    """An instance address that cannot be used. Its text is a sentence fit for a page."""
+
+
+def parse_address(pasted: str, *, allowed: Iterable[str], loopback: bool = False) -> str:
+    """The host (with its port on loopback) out of whatever form of address people have at hand.
+
+    Takes a host name, a base URL with or without `/api`, or the URL of any page of the instance. A deep link's
+    `NAME.omni.co` becomes `NAME.omniapp.co`, where the API is. `allowed` are host names that allow themselves and all
+    below them; `loopback` lets this machine's own addresses through, over http (the demo). Raises `BadAddress`.
+    """
+    text = pasted.strip()
+    parts = _split(text if "://" in text else f"https://{text}")
+    host = (parts.hostname or "").rstrip(".")
+    if loopback and is_loopback(host):
+        port = parts.port or 80
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if parts.scheme != "https":
+        raise BadAddress("Omni is reached over https only. Write the address with https:// or without a scheme.")
+    if not _HOST.fullmatch(host) or "." not in host:
+        raise BadAddress("This is not the address of an Omni instance. It looks like https://your-company.omniapp.co.")
+    if parts.port not in (None, 443):
+        raise BadAddress("An Omni instance is reached on the standard https port. Leave the port out of the address.")
+    if host.endswith(".omni.co"):
+        host = host.removesuffix(".omni.co") + ".omniapp.co"
+    if not _is_under(host, allowed):
+        names = ", ".join(sorted(allowed))
+        raise BadAddress(f"This site connects to Omni instances under these hosts only: {names}.")
+    return host
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise BadAddress("This is not an address. It looks like https://your-company.omniapp.co.") from None
+    if parts.username is not None or parts.password is not None:
+        raise BadAddress("Leave user names and passwords out of the address.")
+    return parts
+
+
+def base_url(instance: str) -> str:
+    """Where an instance's API is, without a trailing slash. Only loopback (the demo) goes over http."""
+    scheme = "http" if is_loopback(instance.rsplit(":", 1)[0].strip("[]")) else "https"
+    return f"{scheme}://{instance}/api"
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_omni_link(url: str, instance: str) -> bool:
+    """Whether a link that Omni gave leads to Omni: https, on the instance itself or one of Omni's own domains."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme != "https" or parts.username is not None or port not in (None, 443):
+        return False
+    if not _HOST.fullmatch(host) or re.search(r"[\s\\\x00-\x20]", url):
+        return False
+    return host == instance or _is_under(host, OMNI_DOMAINS)
+
+
+def _is_under(host: str, domains: Iterable[str]) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)

@@ -1,0 +1,23 @@
+"""Public addresses: never broken, tickets hold them for years."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from conversations import views
+
+app_name = "conversations"
+
+urlpatterns = [
+    path("conversations/", views.conversations, name="conversations"),
+    path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),
+    # Omni's own path: swap the host in a link and it works.
+    path(
+        "chat/<uuid:omni_id>",
+        RedirectView.as_view(pattern_name="conversations:conversation", query_string=True),
+    ),
+    path(
+        "chat/<uuid:omni_id>/",
+        RedirectView.as_view(pattern_name="conversations:conversation", query_string=True),
+    ),
+]

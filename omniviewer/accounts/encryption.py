@@ -1,0 +1,34 @@
+"""Tokens at rest: encrypted under `OMNIVIEWER_ENCRYPTION_KEYS`, the first key for writing, every key for reading."""
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from conversations.omni import Token
+
+
+class Undecryptable(Exception):
+    """A stored token that none of the keys in use can decrypt: a key is missing, or the row was altered."""
+
+
+def _keys() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
+
+
+def encrypt(token: Token) -> str:
+    return _keys().encrypt(token.reveal().encode()).decode()
+
+
+def decrypt(ciphertext: str) -> Token:
+    """The token in clear. Raises `Undecryptable`."""
+    try:
+        return Token(_keys().decrypt(ciphertext.encode()).decode())
+    except InvalidToken:
+        raise Undecryptable("None of the keys in OMNIVIEWER_ENCRYPTION_KEYS decrypts this token.") from None
+
+
+def rotate(ciphertext: str) -> str:
+    """The same token under the first key. Raises `Undecryptable`."""
+    try:
+        return _keys().rotate(ciphertext.encode()).decode()
+    except InvalidToken:
+        raise Undecryptable("None of the keys in OMNIVIEWER_ENCRYPTION_KEYS decrypts this token.") from None

@@ -1,0 +1,117 @@
+"""What people type about their credentials. Whether Omni accepts a token is not a form's to know."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from conversations.omni import BadAddress, Token, parse_address
+from omniviewer.accounts.encryption import Undecryptable
+from omniviewer.accounts.models import Credential, User
+
+# What a header may carry; pasted tokens often bring white space or a "Bearer" along.
+_TOKEN = re.compile(r"[\x21-\x7e]{8,2000}")
+
+
+class TokenField(forms.CharField):
+    """A token, never sent back to the page: after a mistake elsewhere it has to be pasted again."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}, render_value=False)
+        super().__init__(widget=widget, **kwargs)
+
+    def clean(self, value: Any) -> Token:
+        text = re.sub(r"(?i)^(authorization:\s*)?(bearer\s+)", "", super().clean(value)).strip()
+        if not _TOKEN.fullmatch(text):
+            raise ValidationError("This is not a token: tokens are letters, digits and signs without spaces.")
+        return Token(text)
+
+
+class LabelForm(forms.Form):
+    """What a person calls a credential: a new one, or `credential` to rename it."""
+
+    label = forms.CharField(max_length=60, label="Name")
+
+    def __init__(self, owner: User, *args: Any, credential: Credential | None = None, **kwargs: Any) -> None:
+        initial = {"label": credential.label} if credential else None
+        super().__init__(*args, initial=initial, **kwargs)
+        self._owner = owner
+        self._others = Credential.objects.of(owner).exclude(pk=credential.pk if credential else None)
+
+    def clean_label(self) -> str:
+        label: str = self.cleaned_data["label"]
+        if self._others.filter(label=label).exists():
+            raise ValidationError("You already have a credential with this name.")
+        return label
+
+
+class TokenForm(forms.Form):
+    """Replace a credential's token."""
+
+    token = TokenField(help_text="Replaces the stored one as soon as Omni has accepted it.")
+
+
+class ConnectForm(LabelForm):
+    """Add a credential. `instance_address` takes any form of address that people have at hand."""
+
+    instance_address = forms.CharField(
+        max_length=2000,
+        widget=forms.TextInput(
+            attrs={
+                "placeholder": "https://your-company.omniapp.co",
+                "inputmode": "url",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+                "autocomplete": "url",
+            }
+        ),
+        help_text="The address where you log in to Omni. Any page's address will do.",
+    )
+    token = TokenField(
+        help_text="A personal access token from your Omni profile, or an organization API key. "
+        "It is stored encrypted and never shown again."
+    )
+
+    field_order = ("instance_address", "token", "label")
+
+    def __init__(self, owner: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(owner, *args, **kwargs)
+        self.fields["label"].required = False
+        self.fields["label"].help_text = "How you tell it from others. Left empty, it is named after the instance."
+
+    def clean_instance_address(self) -> str:
+        """The host that the credential will point to."""
+        try:
+            return parse_address(
+                self.cleaned_data["instance_address"], allowed=settings.OMNI_HOSTS, loopback=settings.DEMO
+            )
+        except BadAddress as error:
+            raise ValidationError(str(error)) from None
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        address, token = self.cleaned_data.get("instance_address"), self.cleaned_data.get("token")
+        if address and token:
+            twin = next(
+                (row for row in self._others if _same(row, address, token)),
+                None,
+            )
+            if twin:
+                self.add_error("token", f"You have already connected this token, as “{twin.label}”.")
+            self.cleaned_data["label"] = self.cleaned_data.get("label") or self._free_label(address)
+        return self.cleaned_data
+
+    def _free_label(self, address: str) -> str:
+        stem = address.split(".", maxsplit=1)[0][:50] if "." in address and ":" not in address else address[:50]
+        taken = {credential.label for credential in self._others}
+        names = [stem, *(f"{stem} {number}" for number in range(2, len(taken) + 3))]
+        return next(name for name in names if name not in taken)
+
+
+def _same(credential: Credential, instance: str, token: Token) -> bool:
+    try:
+        return credential.instance == instance and credential.token.reveal() == token.reveal()
+    except Undecryptable:
+        return False

@@ -1,0 +1,37 @@
+"""Small things that every page needs to know of its reader."""
+
+from collections.abc import Callable
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+_ZONES = frozenset(available_timezones())
+
+
+def reader_time_zone(get_response: GetResponse) -> GetResponse:
+    """Times are shown in the zone that the browser told (static/js/site.js), or `OMNIVIEWER_TIME_ZONE`."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        name = unquote(request.COOKIES.get("time_zone", ""))
+        if name not in _ZONES:
+            return get_response(request)
+        with timezone.override(ZoneInfo(name)):
+            return get_response(request)
+
+    return middleware
+
+
+def private_pages(get_response: GetResponse) -> GetResponse:
+    """No proxy, browser cache or search robot keeps a page that somebody had to sign in for."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        add_never_cache_headers(response)
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
+        return response
+
+    return middleware

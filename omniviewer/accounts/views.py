@@ -1,0 +1,114 @@
+"""Signing in and out, and a person's credentials."""
+
+from http import HTTPStatus
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from conversations import connection
+from conversations.omni import OmniError, TokenRejected
+from omniviewer.accounts.context import THEMES
+from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
+from omniviewer.accounts.models import Credential
+from omniviewer.accounts.requests import Request, next_path
+
+sign_in = LoginView.as_view(template_name="accounts/sign_in.html", redirect_authenticated_user=True)
+
+
+@require_GET
+def credentials(request: Request) -> HttpResponse:
+    mine = Credential.objects.of(request.user)
+    return render(request, "accounts/credentials.html", {"credentials": mine})
+
+
+@require_http_methods(["GET", "POST"])
+def connect(request: Request) -> HttpResponse:
+    """Add a credential: tried against Omni first, saved only if Omni accepts the token."""
+    form = ConnectForm(request.user, request.POST or None)
+    if form.is_valid():
+        instance, token, label = (form.cleaned_data[name] for name in ("instance_address", "token", "label"))
+        credential = Credential(owner=request.user, instance=instance, label=label)
+        try:
+            identity = connection.identify(instance, token)
+        except OmniError as error:
+            form.add_error("token" if isinstance(error, TokenRejected) else "instance_address", error.sentence)
+        else:
+            credential.set_token(token, identity)
+            credential.is_default = not Credential.objects.of(request.user).exists()
+            credential.save()
+            messages.success(request, f"Connected to {credential.instance}. {credential.what_it_sees}")
+            return redirect(next_path(request) or "/conversations/")
+    context = {"form": form, "next": next_path(request), "tried": form.is_bound}
+    return render(request, "accounts/connect.html", context, status=_status(form))
+
+
+@require_http_methods(["GET", "POST"])
+def credential(request: Request, pk: int) -> HttpResponse:
+    """Rename a credential."""
+    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    form = LabelForm(request.user, request.POST or None, credential=found)
+    if form.is_valid():
+        found.label = form.cleaned_data["label"]
+        found.save(update_fields=["label"])
+        messages.success(request, "Renamed.")
+        return redirect("accounts:credentials")
+    context = {"credential": found, "form": form}
+    return render(request, "accounts/credential.html", context, status=_status(form))
+
+
+@require_http_methods(["GET", "POST"])
+def replace_token(request: Request, pk: int) -> HttpResponse:
+    """Take a new token once Omni has accepted it, then go back to where the reader was."""
+    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    form = TokenForm(request.POST or None)
+    if form.is_valid():
+        try:
+            connection.replace_token(found, form.cleaned_data["token"])
+        except OmniError as error:
+            form.add_error("token", error.sentence)
+        else:
+            messages.success(request, f"The token of {found.label} was replaced. {found.what_it_sees}")
+            return redirect(next_path(request) or "/credentials/")
+    context = {"credential": found, "form": form, "next": next_path(request)}
+    return render(request, "accounts/replace_token.html", context, status=_status(form))
+
+
+@require_POST
+def make_default(request: Request, pk: int) -> HttpResponse:
+    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    found.make_default()
+    messages.success(request, f"{found.label} is now the one that is asked first.")
+    return redirect("accounts:credentials")
+
+
+@require_http_methods(["GET", "POST"])
+def remove(request: Request, pk: int) -> HttpResponse:
+    """Ask first, saying what goes with it; then remove."""
+    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    if request.method == "POST":
+        connection.remove(found)
+        messages.success(request, f"{found.label} was removed, with its token.")
+        return redirect("accounts:credentials")
+    context = {"credential": found, "conversations": connection.count_only_through(found)}
+    return render(request, "accounts/remove.html", context)
+
+
+@login_not_required
+@require_POST
+def appearance(request: HttpRequest) -> HttpResponse:
+    """Remember the theme in a cookie, "" to follow the system, and go back to the page."""
+    response = redirect(next_path(request) or "/")
+    theme = request.POST.get("theme", "")
+    if theme in THEMES:
+        response.set_cookie("theme", theme, max_age=365 * 24 * 3600, samesite="Lax", secure=request.is_secure())
+    else:
+        response.delete_cookie("theme", samesite="Lax")
+    return response
+
+
+def _status(form: LabelForm | TokenForm) -> HTTPStatus:
+    return HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK

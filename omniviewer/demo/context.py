@@ -1,0 +1,19 @@
+"""What templates show in the demo alone. Not in TEMPLATES otherwise."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from omniviewer.accounts.models import Credential
+from omniviewer.demo.people import PEOPLE
+from omniviewer.demo.stand_in import DEMO_TOKENS
+
+
+def demo(_request: HttpRequest) -> dict[str, Any]:
+    """`demo`: its people, the tokens to try, and (asked only where shown) the stand-in's address."""
+    return {"demo": {"people": PEOPLE, "tokens": DEMO_TOKENS, "omni": _omni}}
+
+
+def _omni() -> str:
+    seeded = Credential.objects.filter(owner__username=PEOPLE[0].username).first()
+    return f"http://{seeded.instance}" if seeded else ""

@@ -1,0 +1,29 @@
+"""The settings that the demo brings along, before Django reads any: nothing has to be set up first."""
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+FOLDER = Path(__file__).resolve().parents[2] / ".demo"
+
+
+def prepare() -> None:
+    """Set the environment for a demo process. Keys are made once and kept in the git-ignored folder `.demo`."""
+    FOLDER.mkdir(exist_ok=True)
+    os.environ["OMNIVIEWER_DEMO"] = "true"
+    os.environ["OMNIVIEWER_DEBUG"] = "false"
+    os.environ["OMNIVIEWER_SECRET_KEY"] = _kept("secret_key", secrets.token_urlsafe(50))
+    os.environ["OMNIVIEWER_ENCRYPTION_KEYS"] = _kept("encryption_key", Fernet.generate_key().decode())
+    os.environ["DATABASE_URL"] = f"sqlite:///{FOLDER / 'demo.sqlite3'}"
+    os.environ["CACHE_URL"] = "locmemcache://"
+    os.environ["OMNIVIEWER_LOG_LEVEL"] = os.environ.get("OMNIVIEWER_LOG_LEVEL", "WARNING")
+
+
+def _kept(name: str, fresh: str) -> str:
+    path = FOLDER / name
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(fresh)
+    return path.read_text()

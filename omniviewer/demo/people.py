@@ -1,0 +1,25 @@
+"""The three people of the demo, and the tokens with which Omni's stand-in knows them."""
+
+from typing import NamedTuple
+
+
+class Person(NamedTuple):
+    username: str
+    first_name: str
+    last_name: str
+    about: str
+    # Which of the stand-in's demo tokens they have connected, or "" for none yet.
+    token: str
+
+
+PEOPLE = (
+    Person(
+        "analyst",
+        "Ana",
+        "Lindqvist",
+        "An analyst with a personal token: sees her own conversations.",
+        "analyst",
+    ),
+    Person("lead", "Marcus", "Okafor", "A team lead with an organization key: sees everybody’s.", "lead"),
+    Person("support", "Sam", "Support", "A support engineer who has not connected Omni yet.", ""),
+)

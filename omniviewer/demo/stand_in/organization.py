@@ -1,0 +1,211 @@
+"""What a stand-in Omni instance knows: people, tokens, conversations, jobs. No HTTP here."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("6f6d6e69-0000-4000-8000-000000000000")
+# A typical answer of Omni's takes 15 to 60 seconds.
+ANSWER_TIME = timedelta(seconds=40)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A person. `id` is the membership id: threads, SCIM and the list's `userId` all mean it."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    email: str
+    role: str = "MEMBER"
+    is_active: bool = True
+
+
+@dataclass(frozen=True)
+class Action:
+    """A step of a job. `rows` are cells as formatted for people, the first row being the header; None: no query."""
+
+    type: str
+    message: str
+    query_name: str = ""
+    query: dict[str, Any] | None = None
+    rows: Sequence[Sequence[str]] | None = None
+    total_row_count: int = 0
+    was_truncated: bool = False
+    status: str = "success"
+
+
+@dataclass
+class Job:
+    """What answered a question. `chart` says whether there is something to draw."""
+
+    id: UUID
+    prompt: str
+    created_at: datetime
+    state: str = "COMPLETE"
+    completed_at: datetime | None = None
+    topic: str | None = None
+    actions: tuple[Action, ...] = ()
+    chart: bool = False
+    progress: str = ""
+    error: str = ""
+
+
+@dataclass
+class Message:
+    role: str
+    text: str
+    created_at: datetime
+    job: Job | None = None
+    chat_url: str | None = None
+
+
+@dataclass
+class Conversation:
+    id: UUID
+    owner: Member
+    name: str | None
+    created_at: datetime
+    updated_at: datetime
+    messages: list[Message] = field(default_factory=list)
+    # A job whose answer is still to come.
+    running: Job | None = None
+
+    @property
+    def last_prompt(self) -> str:
+        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
+
+    @property
+    def jobs(self) -> list[Job]:
+        jobs = [message.job for message in self.messages if message.job]
+        return [*jobs, self.running] if self.running else jobs
+
+
+class Organization:
+    """One company on Omni. May be changed while a stand-in serves it; `lock` guards that."""
+
+    def __init__(self, name: str, *, id: UUID | None = None) -> None:  # noqa: A002  (Omni's own word)
+        self.name = name
+        self.id = id or uuid5(NAMESPACE, name)
+        self.lock = threading.RLock()
+        self.members: list[Member] = []
+        self.demo_tokens: dict[str, str] = {}
+        self._conversations: dict[UUID, Conversation] = {}
+        # None: an organization key.
+        self._tokens: dict[str, Member | None] = {}
+        self._made = 0
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Newest activity first."""
+        with self.lock:
+            rows = list(self._conversations.values())
+        return sorted(rows, key=lambda row: (row.updated_at, row.id), reverse=True)
+
+    def add_member(
+        self,
+        name: str,
+        email: str,
+        role: str = "MEMBER",
+        *,
+        id: UUID | None = None,  # noqa: A002
+        is_active: bool = True,
+    ) -> Member:
+        made = id or uuid5(NAMESPACE, f"{self.name} member {email}")
+        member = Member(made, uuid5(NAMESPACE, f"{self.name} user {email}"), name, email, role, is_active)
+        with self.lock:
+            self.members.append(member)
+        return member
+
+    def personal_token(self, member: Member, token: str = "") -> str:
+        return self._add_token(token or f"omni_pat_{self.name}_{len(self._tokens)}", member)
+
+    def organization_key(self, token: str = "") -> str:
+        return self._add_token(token or f"omni_org_{self.name}_{len(self._tokens)}", None)
+
+    def _add_token(self, token: str, member: Member | None) -> str:
+        with self.lock:
+            self._tokens[token] = member
+        return token
+
+    def revoke(self, token: str) -> None:
+        with self.lock:
+            self._tokens.pop(token, None)
+
+    def knows(self, token: str) -> bool:
+        return token in self._tokens
+
+    def owner_of(self, token: str) -> Member | None:
+        """The person whose personal token this is; None for an organization key. Raises KeyError if it is unknown."""
+        return self._tokens[token]
+
+    def add_conversation(
+        self,
+        *,
+        owner: Member,
+        name: str | None,
+        turns: Sequence[tuple[str, str | None]],
+        id: UUID | None = None,  # noqa: A002
+        started_at: datetime | None = None,
+    ) -> Conversation:
+        """A conversation of these questions and answers, each answer with a complete job; None: still running."""
+        with self.lock:
+            self._made += 1
+            number = self._made
+        made = id or uuid5(NAMESPACE, f"{self.name} conversation {number}")
+        moment = started_at or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+        conversation = Conversation(made, owner, name, moment, moment)
+        for question, answer in turns:
+            self.ask(conversation, question, answer, at=moment)
+            moment = conversation.updated_at + timedelta(minutes=2)
+        with self.lock:
+            self._conversations[made] = conversation
+        return conversation
+
+    def ask(
+        self,
+        conversation: Conversation,
+        question: str,
+        answer: str | None,
+        *,
+        at: datetime,
+        took: timedelta = ANSWER_TIME,
+        job: Job | None = None,
+    ) -> Job:
+        """One more turn. Without an answer its job runs on."""
+        made = job or Job(uuid5(conversation.id, f"job {len(conversation.messages)}"), question, at)
+        conversation.messages.append(Message("user", question, at))
+        conversation.updated_at = at
+        if answer is None:
+            made.state, made.progress = "EXECUTING", made.progress or "Running a query"
+            conversation.running = made
+            return made
+        made.completed_at = at + took
+        url = f"https://{self.name}.omni.co/chat/{conversation.id}"
+        conversation.messages.append(Message("assistant", answer, at + took, made, url))
+        conversation.updated_at = at + took
+        return made
+
+    def remove(self, conversation_id: UUID) -> None:
+        with self.lock:
+            self._conversations.pop(conversation_id, None)
+
+    def visible_to(self, token: str) -> list[Conversation]:
+        """What this token is shown, newest activity first."""
+        member = self._tokens[token]
+        return [row for row in self.conversations if member is None or row.owner == member]
+
+    def conversation(self, token: str, conversation_id: UUID) -> Conversation | None:
+        found = self._conversations.get(conversation_id)
+        member = self._tokens[token]
+        return found if found and (member is None or found.owner == member) else None
+
+    def job(self, token: str, job_id: UUID) -> tuple[Conversation, Job] | None:
+        for row in self.visible_to(token):
+            for job in row.jobs:
+                if job.id == job_id:
+                    return row, job
+        return None

@@ -1,0 +1,225 @@
+"""What each of Omni's routes answers. Strict: what the real one would refuse, this refuses."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from omniviewer.demo.stand_in import dialects, jobs
+from omniviewer.demo.stand_in.dialects import Dialect
+from omniviewer.demo.stand_in.organization import Conversation, Member, Organization
+
+_SECRET = b"opaque to clients"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MOST_A_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request whose token is known."""
+
+    organization: Organization
+    dialect: Dialect
+    now: datetime
+    token: str
+    query: dict[str, str]
+
+    @property
+    def member(self) -> Member | None:
+        """The owner of a personal token; None for an organization key."""
+        return self.organization.owner_of(self.token)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    content_type: str = "application/json"
+
+    def payload(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, ensure_ascii=False).encode()
+
+
+def newer_error(status: int, detail: str) -> Answer:
+    return Answer(status, {"detail": detail, "status": status})
+
+
+def older_error(status: int, error: str, message: str) -> Answer:
+    return Answer(status, {"error": error, "message": message})
+
+
+def whoami(ask: Question) -> Answer:
+    member = ask.member
+    speaks_for = member or next((row for row in ask.organization.members if row.role == "ORG_ADMIN"), None)
+    user = {"id": str(speaks_for.user_id), "membershipId": str(speaks_for.id)} if speaks_for else {}
+    return Answer(
+        200,
+        {
+            "keyScope": "user" if member else "organization",
+            "orgRole": member.role if member else "ORG_ADMIN",
+            "user": user,
+            "rolesByModel": {
+                str(ask.organization.id): {
+                    "roleName": "QUERIER",
+                    "baseRole": "QUERIER",
+                    "connectionId": str(ask.organization.id),
+                    "permissions": ["QUERY", "USE_AI"],
+                }
+            },
+        },
+    )
+
+
+def conversations(ask: Question) -> Answer:
+    size = ask.query.get("pageSize", str(dialects.DEFAULT_PAGE_SIZE[ask.dialect]))
+    if not re.fullmatch(r"\d{1,4}", size) or not 1 <= int(size) <= _MOST_A_PAGE:
+        return newer_error(400, "pageSize must be an integer from 1 to 100")
+    rows = ask.organization.visible_to(ask.token)
+    if "userId" in ask.query:
+        if ask.member:
+            return newer_error(403, "userId requires an organization API key")
+        if not _UUID.fullmatch(ask.query["userId"]):
+            return newer_error(400, "userId must be a UUID")
+        rows = [row for row in rows if str(row.owner.id) == ask.query["userId"].lower()]
+    total = len(rows)
+    if "cursor" in ask.query:
+        after = _read_cursor(ask.query["cursor"])
+        if after is None:
+            return newer_error(400, "Invalid cursor")
+        rows = [row for row in rows if _place(row) < after]
+    shown, more = rows[: int(size)], len(rows) > int(size)
+    cursor = _cursor(shown[-1]) if more else None
+    return Answer(200, dialects.page(shown, ask.dialect, next_cursor=cursor, page_size=int(size), total=total))
+
+
+def conversation(ask: Question, wanted: UUID) -> Answer:
+    found = ask.organization.conversation(ask.token, wanted)
+    if found is None:
+        return newer_error(404, "Conversation not found")
+    return Answer(200, dialects.thread(found, ask.organization.id, ask.dialect))
+
+
+def job(ask: Question, wanted: UUID) -> Answer:
+    found = ask.organization.job(ask.token, wanted)
+    if found is None:
+        return newer_error(404, "Job not found")
+    return Answer(200, jobs.state(*found, ask.organization, ask.dialect))
+
+
+def job_result(ask: Question, wanted: UUID) -> Answer:
+    found = ask.organization.job(ask.token, wanted)
+    if found is None or not jobs.is_kept(found[1], ask.now):
+        return newer_error(404, "Job result not found")
+    return Answer(200, jobs.result(*found, ask.organization, ask.dialect))
+
+
+def job_chart(ask: Question, wanted: UUID) -> Answer:
+    found = ask.organization.job(ask.token, wanted)
+    if found is None or not jobs.is_kept(found[1], ask.now):
+        return older_error(404, "Not found", "No visualization for this job")
+    drawn = jobs.chart(found[1])
+    if drawn is None:
+        return Answer(422, {"error": "Visualization type is not renderable as an image"})
+    return Answer(200, drawn, "image/png")
+
+
+def people(ask: Question) -> Answer:
+    if ask.member:
+        return older_error(403, "Forbidden", "SCIM requires an organization API key")
+    numbers = [ask.query.get("startIndex", "1"), ask.query.get("count", "100")]
+    if not all(re.fullmatch(r"\d{1,6}", number) for number in numbers):
+        return older_error(400, "Bad request", "startIndex and count must be whole numbers")
+    start, count = max(int(numbers[0]), 1), int(numbers[1])
+    shown = ask.organization.members[start - 1 : start - 1 + count]
+    return Answer(
+        200,
+        {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+            "Resources": [_person(member) for member in shown],
+            "totalResults": len(ask.organization.members),
+            "startIndex": start,
+            "itemsPerPage": len(shown),
+        },
+    )
+
+
+def person(ask: Question, wanted: UUID) -> Answer:
+    if ask.member:
+        return older_error(403, "Forbidden", "SCIM requires an organization API key")
+    found = next((member for member in ask.organization.members if member.id == wanted), None)
+    return Answer(200, _person(found)) if found else older_error(404, "Not found", "User not found")
+
+
+def _person(member: Member) -> dict[str, Any]:
+    return {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "id": str(member.id),
+        "userName": member.email,
+        "displayName": member.name,
+        "active": member.is_active,
+        "emails": [{"primary": True, "value": member.email}],
+        "groups": [],
+    }
+
+
+# Paths below /api, with `{id}` where a UUID stands.
+PLAIN: dict[str, Callable[[Question], Answer]] = {
+    "/v1/whoami": whoami,
+    "/v1/ai/conversations": conversations,
+    "/scim/v2/users": people,
+}
+BY_ID: dict[str, Callable[[Question, UUID], Answer]] = {
+    "/v1/ai/conversations/{id}": conversation,
+    "/v1/ai/jobs/{id}": job,
+    "/v1/ai/jobs/{id}/result": job_result,
+    "/v1/ai/jobs/{id}/vis": job_chart,
+    "/scim/v2/users/{id}": person,
+}
+
+
+def answer(ask: Question, path: str) -> Answer:
+    """What Omni answers to a `GET` of `path` (below /api)."""
+    if path in PLAIN:
+        return PLAIN[path](ask)
+    if path == "/scim/v2/embed/users":
+        everyone = people(ask)
+        return Answer(200, {**everyone.body, "Resources": [], "totalResults": 0}) if not ask.member else everyone
+    for pattern, route in BY_ID.items():
+        found = re.fullmatch(pattern.replace("{id}", "([^/]+)"), path)
+        if found and not _UUID.fullmatch(found.group(1)):
+            return newer_error(400, "The id must be a UUID")
+        if found:
+            return route(ask, UUID(found.group(1)))
+    return newer_error(404, "No such route")
+
+
+def _place(row: Conversation) -> tuple[datetime, str]:
+    return row.updated_at, str(row.id)
+
+
+def _cursor(row: Conversation) -> str:
+    """Where a page ended: rows that move meanwhile neither break it nor appear twice behind it."""
+    place = f"{row.updated_at.astimezone(UTC).isoformat()}|{row.id}".encode()
+    return base64.urlsafe_b64encode(_seal(place) + place).decode()
+
+
+def _read_cursor(text: str) -> tuple[datetime, str] | None:
+    try:
+        raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    seal, place = raw[:12], raw[12:]
+    if not hmac.compare_digest(seal, _seal(place)):
+        return None
+    at, _, omni_id = place.decode().partition("|")
+    return datetime.fromisoformat(at), omni_id
+
+
+def _seal(place: bytes) -> bytes:
+    return hmac.digest(_SECRET, place, hashlib.sha256)[:12]

@@ -1,0 +1,238 @@
+"""Omniviewer's settings, top to bottom: all that differs between deployments comes from the environment.
+
+Every variable read here stands in the README's settings table; a test holds the two against each other.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from cryptography.fernet import Fernet
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+# What kind of process this is -----------------------------------------------------------------------------
+
+DEBUG = env.bool("OMNIVIEWER_DEBUG", default=False)
+
+# Set by `manage.py demo` alone: sample people to continue as, and an Omni on this machine's loopback over http.
+DEMO = env.bool("OMNIVIEWER_DEMO", default=False)
+
+
+# Keys -----------------------------------------------------------------------------------------------------
+
+
+def _required(name: str, how: str) -> str:
+    value = env.str(name, default="")
+    if not value and not DEBUG:
+        raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
+    return value
+
+
+SECRET_KEY = _required(
+    "OMNIVIEWER_SECRET_KEY",
+    "Set it to a long random text, for example the output of "
+    "`python -c 'import secrets; print(secrets.token_urlsafe(50))'`.",
+)
+ENCRYPTION_KEYS = [
+    key.strip()
+    for key in _required(
+        "OMNIVIEWER_ENCRYPTION_KEYS",
+        "Set it to a Fernet key (or several, separated by commas: the first encrypts, all decrypt), for example the "
+        "output of `python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`.",
+    ).split(",")
+    if key.strip()
+]
+if DEBUG:
+    # Fixed on purpose: a key made anew at each start would make every stored token unreadable.
+    SECRET_KEY = SECRET_KEY or "for development only, never outside OMNIVIEWER_DEBUG"
+    ENCRYPTION_KEYS = ENCRYPTION_KEYS or ["Zm9yLWRldmVsb3BtZW50LW9ubHktMDAwMDAwMDAwMDA="]
+for _key in ENCRYPTION_KEYS:
+    try:
+        Fernet(_key)
+    except ValueError:
+        raise ImproperlyConfigured(
+            "OMNIVIEWER_ENCRYPTION_KEYS holds something that is not a Fernet key (32 bytes in url-safe base64, "
+            "44 characters). Nothing was changed; set the keys that were in use before, separated by commas."
+        ) from None
+
+
+# Omni -----------------------------------------------------------------------------------------------------
+
+# Hosts that a credential may point to: each name allows itself and all below it.
+OMNI_HOSTS = env.list("OMNIVIEWER_OMNI_HOSTS", default=["omniapp.co", "playground.exploreomni.dev", "omni.co"])
+# Seconds: to connect, and the longest silence while reading.
+OMNI_TIMEOUT = env.float("OMNIVIEWER_OMNI_TIMEOUT", default=20.0)
+# Bytes of one reply, after decompression.
+MAX_BODY = env.int("OMNIVIEWER_MAX_BODY", default=64 * 1024 * 1024)
+# How long a reading stays valid without Omni confirming it, and how far it may be stretched while Omni is down.
+ACCESS_TTL = timedelta(hours=env.float("OMNIVIEWER_ACCESS_TTL", default=24.0))
+ACCESS_GRACE = timedelta(days=env.float("OMNIVIEWER_ACCESS_GRACE", default=7.0))
+# Under this age a page of the list is shown without asking Omni again.
+FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
+
+
+# Where the site is ----------------------------------------------------------------------------------------
+
+ALLOWED_HOSTS = (
+    ["127.0.0.1", "localhost", "[::1]"] if DEMO or DEBUG else env.list("OMNIVIEWER_ALLOWED_HOSTS", default=[])
+)
+CSRF_TRUSTED_ORIGINS = env.list("OMNIVIEWER_TRUSTED_ORIGINS", default=[])
+_BEHIND_TLS = not (DEBUG or DEMO)
+# Only behind a proxy that always sets X-Forwarded-Proto itself: elsewhere a client could pretend to be on https.
+if env.bool("OMNIVIEWER_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+ROOT_URLCONF = "omniviewer.urls"
+WSGI_APPLICATION = "omniviewer.wsgi.application"
+
+
+# What it is made of ---------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "omniviewer.accounts",
+    "omniviewer.demo",
+    "conversations",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "omniviewer.accounts.middleware.reader_time_zone",
+    "omniviewer.accounts.middleware.private_pages",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "omniviewer.accounts.context.appearance",
+            ],
+        },
+    },
+]
+if DEMO:
+    TEMPLATES[0]["OPTIONS"]["context_processors"].append("omniviewer.demo.context.demo")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+# Where things are kept ------------------------------------------------------------------------------------
+
+DATA_DIR = BASE_DIR / ".data"
+DEMO_DIR = BASE_DIR / ".demo"
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Readers and one writer at a time beside each other, and a writer waits rather than fails.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
+
+
+# Signing in -----------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/conversations/"
+LOGOUT_REDIRECT_URL = "/sign-in/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _BEHIND_TLS
+SESSION_COOKIE_NAME = "__Host-session" if _BEHIND_TLS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if _BEHIND_TLS else "csrf"
+
+
+# What browsers are told -----------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = _BEHIND_TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = env.int("OMNIVIEWER_HSTS_SECONDS", default=365 * 24 * 3600) if _BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("OMNIVIEWER_HSTS_SUBDOMAINS", default=False)
+# Whether a whole domain is https is the company's decision, not this site's.
+SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W005", "security.W021"]
+
+
+# Static files ---------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / ".static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or DEMO
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG or DEMO
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+
+# Language and time ----------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+# Shown to a reader whose browser has not told its own zone.
+TIME_ZONE = env.str("OMNIVIEWER_TIME_ZONE", default="UTC")
+
+
+# Logs -----------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("OMNIVIEWER_LOG_LEVEL", default="INFO")},
+}

@@ -1,0 +1,20 @@
+"""Every address of the site. Those under conversations.urls are public and never change: tickets hold them."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from omniviewer import health
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/conversations/")),
+    path("", include("conversations.urls")),
+    path("", include("omniviewer.accounts.urls")),
+    path("healthz", health.healthz),
+    # One door: the admin has no sign-in page of its own.
+    path("admin/login/", RedirectView.as_view(url="/sign-in/", query_string=True)),
+    path("admin/", admin.site.urls),
+]
+if settings.DEMO:
+    urlpatterns += [path("demo/", include("omniviewer.demo.urls"))]

@@ -1,0 +1,43 @@
+// Copying links and ids, and keeping a linked message in view. A link stays a link without JavaScript.
+
+const said = document.createElement("p");
+said.className = "copied";
+said.setAttribute("role", "status");
+said.hidden = true;
+document.body.append(said);
+let fading;
+
+async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    said.textContent = `${what} copied`;
+  } catch {
+    // Without https or permission there is no clipboard: show it, to be copied by hand.
+    said.textContent = text;
+  }
+  said.hidden = false;
+  clearTimeout(fading);
+  fading = setTimeout(() => { said.hidden = true; }, 4000);
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => copy(button.dataset.copy, "Id"));
+}
+for (const link of document.querySelectorAll("[data-copy-link]")) {
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    copy(link.href, "Link");
+  });
+}
+
+// Messages above the linked one get their real height only when they are drawn, which moves it: look again.
+const focused = document.querySelector(".message.is-focused");
+if (focused) {
+  focused.focus({ preventScroll: true });
+  const look = () => focused.scrollIntoView({ block: "start", behavior: "instant" });
+  look();
+  requestAnimationFrame(() => requestAnimationFrame(look));
+  addEventListener("load", look, { once: true });
+}

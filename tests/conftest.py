@@ -1,0 +1,129 @@
+"""The cast, the stand-in Omni, and the browser.
+
+The cast stays the same everywhere: an *owner* with a personal token, a *colleague* with an organization key of the same
+organization, and a *stranger* with a personal token of somebody else's. Addresses are written out: they are public.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Browser, sync_playwright
+
+from conversations import connection
+from conversations.omni import Token
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
+
+NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
+EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
+
+
+def need(program: str, *names: str) -> str:
+    """The path of a program that a test needs: skipped by name where it is missing, failed where all are required."""
+    for name in names or (program,):
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("OMNIVIEWER_REQUIRE") == "all":
+        pytest.fail(f"{program} is missing, and OMNIVIEWER_REQUIRE=all")
+    pytest.skip(f"{program} is missing")
+
+
+@pytest.fixture(params=["reference", "sdk"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Every test that talks to Omni runs in both of its dialects."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def sample() -> Organization:
+    """The demo's data. Shared: a test that changes an organization makes its own."""
+    return sample_organization(NOW)
+
+
+@pytest.fixture
+def omni(sample: Organization, dialect: str) -> Iterator[StandIn]:
+    with StandIn(sample, dialect=dialect, rate_per_minute=10_000) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def small() -> Organization:
+    """An organization with nobody and nothing in it, to be filled by a test."""
+    return Organization("small-org")
+
+
+@pytest.fixture
+def small_omni(small: Organization, dialect: str) -> Iterator[StandIn]:
+    with StandIn(small, dialect=dialect, rate_per_minute=10_000) as stand_in:
+        yield stand_in
+
+
+def person(username: str) -> User:
+    return User.objects.create_user(username, password="correct horse battery")
+
+
+def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") -> Credential:
+    """What the connecting page makes, without the page."""
+    credential = Credential(owner=owner, label=label, instance=omni.host)
+    credential.set_token(Token(token), connection.identify(omni.host, Token(token)))
+    credential.is_default = not Credential.objects.of(owner).exists()
+    credential.save()
+    omni.requests.clear()
+    return credential
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return person("owner")
+
+
+@pytest.fixture
+def colleague(db: None) -> User:
+    return person("colleague")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    return person("stranger")
+
+
+@pytest.fixture
+def owner_reads(owner: User, omni: StandIn) -> Client:
+    """The owner's browser, connected to Omni with a personal token."""
+    credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
+    return signed_in(owner)
+
+
+@pytest.fixture
+def colleague_reads(colleague: User, omni: StandIn) -> Client:
+    """The colleague's, with an organization key."""
+    credential_for(colleague, omni, omni.organization.demo_tokens["lead"])
+    return signed_in(colleague)
+
+
+@pytest.fixture
+def stranger_reads(stranger: User, omni: StandIn) -> Client:
+    """The stranger's, with the personal token of another person."""
+    credential_for(stranger, omni, omni.organization.demo_tokens["support"])
+    return signed_in(stranger)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = need("Chromium", "chromium", "chromium-browser", "google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()

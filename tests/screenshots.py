@@ -1,0 +1,77 @@
+"""Pictures of the demo's pages, for the README and to be looked at.
+
+`python -m tests.screenshots http://127.0.0.1:8000 FOLDER` against a running `manage.py demo`; with `--readme` it writes
+the README's one picture instead.
+"""
+
+import argparse
+import itertools
+import re
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import EXAMPLE, need
+
+README_PICTURE = Path(__file__).resolve().parent.parent / ".readme" / "thread.png"
+PAGES = {
+    "list": ("analyst", "/conversations/"),
+    "list-lead": ("lead", "/conversations/"),
+    "thread": ("analyst", f"/conversations/{EXAMPLE}/"),
+    "message": ("analyst", f"/conversations/{EXAMPLE}/messages/2/"),
+    "connect": ("support", "/credentials/connect/"),
+    "credentials": ("analyst", "/credentials/"),
+    "no-credential": ("support", "/conversations/"),
+    "not-shown": ("analyst", "/conversations/00000000-0000-4000-8000-000000000000/"),
+    "remove": ("analyst", "/credentials/1/remove/"),
+}
+
+
+def continue_as(page: Page, site: str, who: str) -> None:
+    page.goto(f"{site}/sign-in/")
+    page.locator(f'button[value="{who}"]').click()
+    page.wait_for_url(re.compile(r"/conversations/"))
+
+
+def take(browser: Browser, site: str, folder: Path) -> None:
+    for scheme, width in itertools.product(("light", "dark"), (1280, 390)):
+        for who in ("analyst", "lead", "support"):
+            with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}) as context:  # type: ignore[arg-type]
+                page = context.new_page()
+                page.goto(f"{site}/sign-in/")
+                page.screenshot(path=folder / f"sign-in-{width}-{scheme}.png")
+                continue_as(page, site, who)
+                for name, (whose, address) in PAGES.items():
+                    if whose == who:
+                        page.goto(site + address)
+                        page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+
+
+def take_for_readme(browser: Browser, site: str) -> None:
+    with browser.new_context(viewport={"width": 1280, "height": 860}) as context:
+        page = context.new_page()
+        continue_as(page, site, "analyst")
+        page.goto(f"{site}/conversations/{EXAMPLE}/")
+        README_PICTURE.parent.mkdir(exist_ok=True)
+        page.screenshot(path=README_PICTURE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("site")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("screenshots"))
+    parser.add_argument("--readme", action="store_true")
+    options = parser.parse_args()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=need("Chromium", "chromium"), args=["--no-sandbox", "--disable-background-networking"]
+        )
+        if options.readme:
+            take_for_readme(browser, options.site)
+        else:
+            options.folder.mkdir(parents=True, exist_ok=True)
+            take(browser, options.site, options.folder)
+
+
+if __name__ == "__main__":
+    main()

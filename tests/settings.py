@@ -1,0 +1,34 @@
+"""The settings of the tests: the site's own, in an environment that a deployment would give it."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+_folder = Path(tempfile.mkdtemp(prefix="omniviewer-tests-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+os.environ.update(
+    {
+        "OMNIVIEWER_DEBUG": "false",
+        # The stand-in Omni listens on loopback over http, which the demo alone allows.
+        "OMNIVIEWER_DEMO": "true",
+        "OMNIVIEWER_SECRET_KEY": "for the tests",
+        "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "DATABASE_URL": f"sqlite:///{_folder / 'site.sqlite3'}",
+        "CACHE_URL": "locmemcache://",
+        "OMNIVIEWER_LOG_LEVEL": "WARNING",
+        "OMNIVIEWER_OMNI_TIMEOUT": "5",
+        # Playwright's synchronous interface runs an event loop in the thread of the tests.
+        "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+    }
+)
+
+from omniviewer.settings import *  # noqa: E402, F403
+from omniviewer.settings import DATABASES  # noqa: E402
+
+# A file, as in a deployment: the live server's threads have connections of their own.
+DATABASES["default"]["TEST"] = {"NAME": str(_folder / "test.sqlite3")}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

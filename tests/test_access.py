@@ -1,0 +1,226 @@
+"""Omni decides who may see what; what was fetched stays readable while Omni is away; nothing is ever written."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import SettingsWrapper
+
+from conversations import rendering
+from conversations.models import Access, Conversation, Message
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Fault, StandIn
+from tests.conftest import EXAMPLE, credential_for, signed_in
+
+THREAD = f"/conversations/{EXAMPLE}/"
+UNKNOWN = "/conversations/00000000-0000-4000-8000-000000000000/"
+
+
+def text_of(answer: Any) -> str:
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+def age_accesses(age: timedelta) -> None:
+    Access.objects.update(confirmed_at=timezone.now() - age)
+
+
+def test_it_works(owner_reads: Client, colleague_reads: Client, stranger_reads: Client) -> None:
+    assert owner_reads.get(THREAD).status_code == 200
+    assert colleague_reads.get(THREAD).status_code == 200
+    assert stranger_reads.get(THREAD).status_code == 404
+
+
+def test_a_second_look_costs_omni_nothing(owner_reads: Client, omni: StandIn) -> None:
+    first = owner_reads.get(THREAD)
+    omni.requests.clear()
+    second = owner_reads.get(THREAD)
+    assert omni.requests == []
+    assert articles(second) == articles(first)
+
+
+def test_it_says_when_it_was_fetched_and_refreshes(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    Conversation.objects.update(fetched_at=timezone.now() - timedelta(hours=3))
+    page = text_of(owner_reads.get(THREAD))
+    assert re.search(r"Fetched <time [^>]*>3\xa0hours ago</time>", page)
+    assert 'href="?refresh=1">Refresh</a>' in page
+    omni.requests.clear()
+    assert owner_reads.get(THREAD + "?refresh=1")["Location"] == THREAD
+    assert len(omni.requests) == 1
+    assert re.search(r"Fetched <time [^>]*>just now</time>", text_of(owner_reads.get(THREAD)))
+
+
+def test_a_strangers_page_and_an_unknown_one_are_the_same(owner_reads: Client, stranger_reads: Client) -> None:
+    owner_reads.get(THREAD)
+    kept_but_not_theirs, not_there = stranger_reads.get(THREAD), stranger_reads.get(UNKNOWN)
+    assert kept_but_not_theirs.status_code == not_there.status_code == 404
+    assert text_of(kept_but_not_theirs).replace(THREAD, "") == text_of(not_there).replace(UNKNOWN, "")
+    assert "Top 5" not in text_of(kept_but_not_theirs)
+
+
+def test_what_one_fetched_does_not_open_it_for_another(owner_reads: Client, stranger: User, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    assert not Conversation.objects.readable_by(stranger).exists()
+    credential_for(stranger, omni, omni.organization.demo_tokens["support"])
+    omni.stop()
+    assert signed_in(stranger).get(THREAD).status_code == 503
+
+
+def test_an_access_past_its_time_is_asked_for_again(
+    owner_reads: Client, omni: StandIn, settings: SettingsWrapper
+) -> None:
+    owner_reads.get(THREAD)
+    age_accesses(settings.ACCESS_TTL + timedelta(minutes=1))
+    omni.requests.clear()
+    assert owner_reads.get(THREAD).status_code == 200
+    assert len(omni.requests) == 1
+    assert Access.objects.get().confirmed_at > timezone.now() - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refusal_ends_the_access_at_once(owner_reads: Client, omni: StandIn, status: int) -> None:
+    owner_reads.get(THREAD)
+    omni.fail(Fault.status(status), path="/v1/ai/conversations/")
+    assert owner_reads.get(THREAD + "?refresh=1").status_code == 404
+    omni.stop()
+    assert owner_reads.get(THREAD).status_code == 503
+
+
+def test_a_401_ends_every_reading_with_that_credential(owner_reads: Client, owner: User, omni: StandIn) -> None:
+    owner_reads.get("/conversations/")
+    owner_reads.get(THREAD)
+    assert Conversation.objects.readable_by(owner).count() > 40
+    omni.fail(Fault.status(401), path="")
+    answer = owner_reads.get(THREAD + "?refresh=1")
+    assert answer.status_code == 403
+    assert "Omni no longer accepts your token" in text_of(answer)
+    assert Credential.objects.get().rejected_at is not None
+    assert not Conversation.objects.readable_by(owner).exists()
+    assert not Conversation.objects.readable_by(owner, stretched=True).exists()
+    omni.recover()
+    omni.requests.clear()
+    assert owner_reads.get(THREAD).status_code == 403
+    assert omni.requests == []
+
+
+@pytest.mark.parametrize("fault", [Fault.status(500), Fault.status(503), Fault.status(429)], ids=["500", "503", "429"])
+def test_while_omni_cannot_be_asked_an_access_is_stretched(
+    owner_reads: Client, omni: StandIn, settings: SettingsWrapper, fault: Fault
+) -> None:
+    owner_reads.get(THREAD)
+    age_accesses(settings.ACCESS_GRACE - timedelta(hours=1))
+    omni.fail(fault, path="")
+    page = text_of(owner_reads.get(THREAD))
+    assert "Top 5 Products by Revenue" in page
+    assert "Not up to date." in page
+    age_accesses(settings.ACCESS_GRACE + timedelta(hours=1))
+    assert owner_reads.get(THREAD).status_code == 503
+
+
+def test_nonsense_in_place_of_an_answer_stretches_nothing(
+    owner_reads: Client, omni: StandIn, settings: SettingsWrapper
+) -> None:
+    owner_reads.get(THREAD)
+    omni.fail(Fault.html(200), path="")
+    assert "Not up to date." in text_of(owner_reads.get(THREAD + "?refresh=1"))
+    age_accesses(settings.ACCESS_TTL + timedelta(hours=1))
+    assert owner_reads.get(THREAD).status_code == 503
+
+
+def test_the_credential_that_can_see_it_is_found(owner: User, omni: StandIn) -> None:
+    credential_for(owner, omni, omni.organization.demo_tokens["support"], "First")
+    credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Second")
+    page = text_of(signed_in(owner).get(THREAD))
+    assert 'read with <a href="/credentials/">Second</a>' in page
+    omni.requests.clear()
+    signed_in(owner).get(THREAD + "?refresh=1")
+    assert [request.token for request in omni.requests] == [omni.organization.demo_tokens["lead"]]
+
+
+def test_a_rejected_credential_does_not_stand_in_the_way_of_another(owner: User, omni: StandIn) -> None:
+    revoked = omni.organization.personal_token(omni.organization.owner_of(omni.organization.demo_tokens["support"]))
+    credential_for(owner, omni, revoked, "Old")
+    credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "New")
+    omni.organization.revoke(revoked)
+    assert signed_in(owner).get(THREAD).status_code == 200
+    assert Credential.objects.get(label="Old").rejected_at is not None
+
+
+def test_changed_messages_take_the_place_of_the_old_ones(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    before = dict(Message.objects.values_list("position", "pk"))
+
+    def change(reply: dict[str, Any]) -> dict[str, Any]:
+        field = "content" if "content" in reply["messages"][1] else "text"
+        reply["messages"][1][field] = "Corrected."
+        del reply["messages"][3]
+        return reply
+
+    omni.fail(Fault.edit(change), path="/v1/ai/conversations/")
+    owner_reads.get(THREAD + "?refresh=1")
+    page = owner_reads.get(THREAD)
+    assert "Corrected." in text_of(page)
+    assert len(articles(page)) == 3
+    after = dict(Message.objects.values_list("position", "pk"))
+    assert after[1] == before[1]
+    assert after[2] != before[2]
+
+
+def test_an_interrupted_write_keeps_the_old_copy_whole(
+    owner_reads: Client, omni: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner_reads.get(THREAD)
+    before = list(Message.objects.values_list("position", "text"))
+    omni.fail(Fault.edit(lambda reply: {**reply, "messages": reply["messages"][:1]}), path="/v1/ai/conversations/")
+    monkeypatch.setattr(type(Access.objects), "confirm", lambda *_: 1 / 0)
+    owner_reads.raise_request_exception = False
+    assert owner_reads.get(THREAD + "?refresh=1").status_code == 500
+    assert list(Message.objects.values_list("position", "text")) == before
+
+
+def test_a_new_renderer_renders_again_on_the_next_read(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    Message.objects.filter(position=2).update(renderer=0, html="<p>made by an older renderer</p>")
+    omni.requests.clear()
+    page = text_of(owner_reads.get(THREAD))
+    assert "older renderer" not in page
+    assert "Top 5 Products by Revenue" in page
+    assert set(Message.objects.values_list("renderer", flat=True)) == {rendering.RENDERER}
+    assert omni.requests == []
+
+
+def test_the_same_id_on_two_instances_are_two_conversations(owner: User, omni: StandIn, dialect: str) -> None:
+    with StandIn(omni.organization, dialect=dialect, rate_per_minute=10_000) as other:
+        credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "One")
+        second = credential_for(owner, other, omni.organization.demo_tokens["analyst"], "Other")
+        signed_in(owner).get(THREAD)
+        assert Conversation.objects.get().instance == omni.host
+        signed_in(owner).post(f"/credentials/{second.pk}/default/")
+        omni.stop()
+        signed_in(owner).get(THREAD + "?refresh=1")
+        assert {row.instance for row in Conversation.objects.all()} == {omni.host, other.host}
+        Credential.objects.filter(label="One").delete()
+        assert [row.instance for row in Conversation.objects.readable_by(owner)] == [other.host]
+
+
+def test_nothing_is_ever_written_to_omni(owner_reads: Client, colleague_reads: Client, omni: StandIn) -> None:
+    for client in (owner_reads, colleague_reads):
+        client.get("/conversations/?refresh=1")
+        client.get(THREAD + "?refresh=1")
+        client.post(THREAD)
+        client.delete(THREAD)
+    assert len(omni.requests) > 3
+    assert {request.method for request in omni.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_pages_are_read_only(owner_reads: Client, method: str) -> None:
+    for page in ("/conversations/", THREAD, THREAD + "messages/1/"):
+        assert getattr(owner_reads, method)(page).status_code == 405
+
+
+def articles(answer: Any) -> list[str]:
+    return re.findall(r"<article.*?</article>", answer.content.decode(), re.S)

@@ -1,0 +1,136 @@
+"""The rules of the house: what the tools say, which way imports run, what the README promises."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+SOURCES = [path for folder in ("omniviewer", "conversations") for path in (ROOT / folder).rglob("*.py")]
+PRODUCTION = {
+    "OMNIVIEWER_SECRET_KEY": "rQ8v7yJm2LhXw5ZpT3nKc9Ds6Gf1BaVeUi4Mo0SxRtYqPlHgNjWkEzC8dF5A",
+    "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "OMNIVIEWER_ALLOWED_HOSTS": "omniviewer.example.com",
+}
+
+
+def run(*command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """In the project's folder, with none of our own variables but those given."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(("OMNIVIEWER_", "DJANGO_"))}
+    for name in ("DATABASE_URL", "CACHE_URL"):
+        rest.pop(name, None)
+    return subprocess.run(command, cwd=ROOT, env=rest | (env or {}), capture_output=True, text=True, check=False)
+
+
+def manage(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "manage.py", *words, env=env)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+    ],
+    ids=" ".join,
+)
+def test_the_tools_find_nothing(command: list[str]) -> None:
+    done = run(sys.executable, "-m", *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_imports_run_one_way() -> None:
+    done = run(str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_migrations_are_complete() -> None:
+    done = manage("makemigrations", "--check", "--dry-run", env=PRODUCTION)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_deployment_passes_djangos_checks() -> None:
+    done = manage("check", "--deploy", "--fail-level", "INFO", env=PRODUCTION)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["OMNIVIEWER_SECRET_KEY", "OMNIVIEWER_ENCRYPTION_KEYS"])
+def test_it_does_not_start_without_a_key(name: str) -> None:
+    done = manage("check", env={**PRODUCTION, name: ""})
+    assert done.returncode != 0
+    assert f"{name} is not set. Set it to a" in done.stderr
+
+
+def test_it_does_not_start_with_a_bad_encryption_key() -> None:
+    done = manage("check", env={**PRODUCTION, "OMNIVIEWER_ENCRYPTION_KEYS": "hunter2"})
+    assert done.returncode != 0
+    assert "OMNIVIEWER_ENCRYPTION_KEYS holds something that is not a Fernet key" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_development_needs_no_key() -> None:
+    assert manage("check", env={"OMNIVIEWER_DEBUG": "true"}).returncode == 0
+
+
+def test_static_files_are_collected_for_production(tmp_path: Path) -> None:
+    done = manage("collectstatic", "--noinput", "--dry-run", env=PRODUCTION)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_only_rendering_marks_text_as_safe() -> None:
+    marking = {"mark_safe", "SafeString", "format_html_join", "safe"}
+    for path in SOURCES:
+        if "rendering" in path.parts or path.name == "rendering.py":
+            continue
+        called = {
+            getattr(node.func, "id", getattr(node.func, "attr", ""))
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+        }
+        assert not called & marking, path
+    for path in (ROOT / "templates").rglob("*.html"):
+        assert not re.search(r"\|\s*safe\b|autoescape", path.read_text()), path
+
+
+def test_every_setting_stands_in_the_readme_and_the_other_way_round() -> None:
+    read = set(re.findall(r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL)"', (ROOT / "omniviewer/settings.py").read_text()))
+    told = set(re.findall(r"^\| `(\w+)` \|", README.read_text(), re.M))
+    assert read - {"OMNIVIEWER_DEMO"} == told
+
+
+def test_every_dependency_has_its_reason_in_the_readme() -> None:
+    block = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
+    assert block
+    named = set(re.findall(r'"([a-z0-9-]+)', block.group(1)))
+    assert named <= set(re.findall(r"^\| \*\*([a-z0-9-]+)\*\* \|", README.read_text(), re.M | re.I))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_is_hard_to_explain(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 350
+    for word in ("utils", "helpers", "common", "services", "manager"):
+        assert word not in path.stem.split("_")
+
+
+def test_no_template_is_long() -> None:
+    for path in (ROOT / "templates").rglob("*.html"):
+        assert len(path.read_text().splitlines()) <= 120, path
+
+
+def test_no_page_has_inline_script_or_style() -> None:
+    for path in (ROOT / "templates").rglob("*.html"):
+        text = path.read_text()
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text), path
+
+
+def test_colours_stand_in_variables_css_alone() -> None:
+    for path in (ROOT / "static/css").glob("*.css"):
+        if path.name != "variables.css":
+            assert not re.search(r"#[0-9a-f]{3,8}\b|rgb\(|hsl\(|oklch\(", path.read_text()), path

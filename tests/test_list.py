@@ -1,0 +1,251 @@
+"""The list of conversations, a page at a time."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import SettingsWrapper
+
+from conversations.models import Access, ListPage
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from tests.conftest import EXAMPLE, credential_for, signed_in
+
+
+def text_of(answer: Any) -> str:
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+def ids_on(page: str) -> list[str]:
+    return re.findall(r'class="row-title" href="/conversations/([0-9a-f-]{36})/"', page)
+
+
+def walk(client: Client, address: str) -> list[str]:
+    """Every conversation's id from `address` on, by following "Older"."""
+    found: list[str] = []
+    for _ in range(50):
+        page = text_of(client.get(address))
+        found += ids_on(page)
+        older = re.search(r'rel="next" href="([^"]+)"', page)
+        if not older:
+            return found
+        address = "/conversations/" + older.group(1).replace("&amp;", "&")
+    pytest.fail("the list does not end")
+
+
+def test_it_works(owner_reads: Client) -> None:
+    page = text_of(owner_reads.get("/conversations/"))
+    assert len(ids_on(page)) == 50
+    assert "Page 1 of 2" in page
+
+
+def test_it_pages_through_all_of_them_newest_first(owner_reads: Client, omni: StandIn) -> None:
+    mine = [row for row in omni.organization.conversations if row.owner.email == _analyst(omni)]
+    expected = [str(row.id) for row in sorted(mine, key=lambda row: row.updated_at, reverse=True)]
+    assert walk(owner_reads, "/conversations/") == expected
+    assert EXAMPLE in expected
+
+
+def test_an_organization_key_sees_everybodys(colleague_reads: Client, omni: StandIn) -> None:
+    found = walk(colleague_reads, "/conversations/")
+    assert len(found) == len(set(found)) == len(omni.organization.conversations) >= 300
+    assert "in the organization" in text_of(colleague_reads.get("/conversations/"))
+
+
+def test_an_organization_key_may_filter_by_member(colleague_reads: Client, omni: StandIn) -> None:
+    first = text_of(colleague_reads.get("/conversations/"))
+    analyst = next(member for member in omni.organization.members if member.email == _analyst(omni))
+    assert f'<option value="{analyst.id}">{analyst.name}' in first
+    address = f"/conversations/?member={analyst.id}"
+    mine = [row for row in omni.organization.conversations if row.owner.id == analyst.id]
+    assert len(walk(colleague_reads, address)) == len(mine)
+    page = text_of(colleague_reads.get(address))
+    assert f'<option value="{analyst.id}" selected>' in page
+    assert f"{len(mine)} conversations of this member" in page
+
+
+def test_a_personal_token_is_offered_no_filter_and_never_sends_one(owner_reads: Client, omni: StandIn) -> None:
+    assert 'name="member"' not in text_of(owner_reads.get("/conversations/"))
+    omni.requests.clear()
+    answer = owner_reads.get(f"/conversations/?member={EXAMPLE}")
+    assert answer.status_code == 400
+    assert "Only an organization key may filter by member" in text_of(answer)
+    assert omni.requests == []
+
+
+def test_people_are_asked_for_once(colleague_reads: Client, omni: StandIn) -> None:
+    colleague_reads.get("/conversations/")
+    assert any("/scim/" in request.path for request in omni.requests)
+    omni.requests.clear()
+    colleague_reads.get("/conversations/?refresh=1", follow=True)
+    assert not any("/scim/" in request.path for request in omni.requests)
+
+
+def test_it_works_where_omni_tells_no_names(colleague_reads: Client, omni: StandIn) -> None:
+    omni.fail(Fault.status(404), path="/scim")
+    page = text_of(colleague_reads.get("/conversations/"))
+    assert len(ids_on(page)) == 50
+    assert '<input id="control-member" name="member"' in page
+
+
+def test_a_row_shows_the_name_or_the_last_prompt(small: Organization, small_omni: StandIn, owner: User) -> None:
+    member = small.add_member("Ana", "ana@small.example")
+    small.add_conversation(owner=member, name="Returns in Q3", turns=[("How many returns?", "Some.")])
+    small.add_conversation(owner=member, name=None, turns=[("What about <b>Q4</b>?", "More.")])
+    credential_for(owner, small_omni, small.personal_token(member))
+    page = text_of(signed_in(owner).get("/conversations/"))
+    assert re.search(r'row-title"[^>]*>Returns in Q3</a> <p class="row-prompt"[^>]*>How many returns\?</p>', page)
+    assert re.search(r'row-title"[^>]*>What about &lt;b&gt;Q4&lt;/b&gt;\?</a> <p class="row-when">', page)
+
+
+def test_days_are_the_readers_own(small: Organization, small_omni: StandIn, owner: User) -> None:
+    from datetime import UTC, datetime
+
+    member = small.add_member("Ana", "ana@small.example")
+    late = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+    small.add_conversation(owner=member, name="Late", turns=[("Now?", None)], started_at=late)
+    credential_for(owner, small_omni, small.personal_token(member))
+    client = signed_in(owner)
+    assert "Sunday 1 March 2026" in text_of(client.get("/conversations/"))
+    client.cookies["time_zone"] = "Asia%2FTokyo"
+    assert "Monday 2 March 2026" in text_of(client.get("/conversations/"))
+    client.cookies["time_zone"] = "../../etc/passwd"
+    assert "Sunday 1 March 2026" in text_of(client.get("/conversations/"))
+
+
+def test_an_empty_list_says_why(small: Organization, small_omni: StandIn, owner: User) -> None:
+    credential_for(owner, small_omni, small.personal_token(small.add_member("Ana", "ana@small.example")))
+    page = text_of(signed_in(owner).get("/conversations/"))
+    assert "No conversations yet" in page
+    assert "A personal token sees its owner’s conversations alone" in page
+
+
+def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
+    answer = signed_in(owner).get("/conversations/")
+    assert answer.status_code == 403
+    assert 'href="/credentials/connect/?next=%2Fconversations%2F"' in text_of(answer)
+
+
+def test_a_rejected_credential_says_what_to_do(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get("/conversations/")
+    omni.fail(Fault.status(401), path="")
+    answer = owner_reads.get("/conversations/?refresh=1")
+    credential = Credential.objects.get()
+    assert answer.status_code == 403
+    assert "Omni no longer accepts your token" in text_of(answer)
+    assert f'href="/credentials/{credential.pk}/token/?next=%2Fconversations%2F%3Frefresh%3D1"' in text_of(answer)
+    omni.recover()
+    omni.requests.clear()
+    assert owner_reads.get("/conversations/").status_code == 403
+    assert omni.requests == []
+    assert "Rejected by Omni" in text_of(owner_reads.get("/credentials/"))
+
+
+def test_a_second_look_costs_omni_nothing(owner_reads: Client, omni: StandIn) -> None:
+    first = ids_on(text_of(owner_reads.get("/conversations/")))
+    omni.requests.clear()
+    assert ids_on(text_of(owner_reads.get("/conversations/"))) == first
+    assert omni.requests == []
+
+
+def test_it_asks_again_after_a_minute_and_on_refresh(
+    owner_reads: Client, omni: StandIn, settings: SettingsWrapper
+) -> None:
+    from datetime import timedelta
+
+    owner_reads.get("/conversations/")
+    omni.requests.clear()
+    assert owner_reads.get("/conversations/?refresh=1")["Location"] == "/conversations/"
+    assert len(omni.requests) == 1
+    settings.FRESH_FOR = timedelta(0)
+    owner_reads.get("/conversations/")
+    assert len(omni.requests) == 2
+
+
+def test_it_stays_readable_when_omni_is_down(owner_reads: Client, omni: StandIn) -> None:
+    first = ids_on(text_of(owner_reads.get("/conversations/")))
+    omni.stop()
+    page = text_of(owner_reads.get("/conversations/?refresh=1"))
+    assert ids_on(page) == first
+    assert "Not up to date." in page
+    assert "the connection failed" in page
+
+
+def test_nothing_kept_and_omni_down_is_a_page_with_a_way_on(owner_reads: Client, omni: StandIn) -> None:
+    omni.stop()
+    answer = owner_reads.get("/conversations/")
+    assert answer.status_code == 503
+    assert "This page cannot be fetched just now" in text_of(answer)
+    assert "Try again" in text_of(answer)
+
+
+def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, settings: SettingsWrapper) -> None:
+    from datetime import timedelta
+
+    owner_reads.get("/conversations/")
+    Access.objects.update(confirmed_at=ListPage.objects.get().fetched_at - settings.ACCESS_GRACE - timedelta(hours=1))
+    omni.stop()
+    assert owner_reads.get("/conversations/?refresh=1").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("credential=999", "names a credential that you do not have"),
+        ("credential=x", "names a credential that you do not have"),
+        ("member=x", "A member is named by a membership id"),
+        ("cursor=" + "x" * 3000, "a place in the list that Omni never gave"),
+    ],
+)
+def test_a_bad_address_says_what_is_wrong(colleague_reads: Client, query: str, sentence: str) -> None:
+    answer = colleague_reads.get(f"/conversations/?{query}")
+    assert answer.status_code == 400
+    assert sentence in text_of(answer)
+
+
+def test_a_cursor_that_omni_refuses_is_no_dead_end(owner_reads: Client) -> None:
+    answer = owner_reads.get("/conversations/?cursor=invented")
+    assert answer.status_code == 503
+    assert "did not accept the request" in text_of(answer)
+    assert 'href="/conversations/"' in text_of(answer)
+
+
+def test_anothers_credential_is_none_of_ones_own(owner_reads: Client, colleague_reads: Client, colleague: User) -> None:
+    theirs = Credential.objects.get(owner=colleague)
+    assert owner_reads.get(f"/conversations/?credential={theirs.pk}").status_code == 400
+
+
+def test_one_chooses_between_several_credentials(owner: User, omni: StandIn) -> None:
+    credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Mine")
+    wide = credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Everybody's")
+    client = signed_in(owner)
+    assert "in the organization" not in text_of(client.get("/conversations/"))
+    page = text_of(client.get(f"/conversations/?credential={wide.pk}"))
+    assert "in the organization" in page
+    assert f'<option value="{wide.pk}" selected>' in page
+
+
+def test_newer_leads_back(owner_reads: Client) -> None:
+    first = text_of(owner_reads.get("/conversations/"))
+    older = re.search(r'rel="next" href="([^"]+)"', first)
+    assert older
+    second = text_of(owner_reads.get("/conversations/" + older.group(1).replace("&amp;", "&")))
+    assert "Page 2 of 2" in second
+    newer = re.search(r'rel="prev" href="([^"]+)"', second)
+    assert newer
+    assert ids_on(text_of(owner_reads.get("/conversations/" + newer.group(1)))) == ids_on(first)
+
+
+def test_queries_do_not_grow_with_the_list(
+    owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    owner_reads.get("/conversations/")
+    with django_assert_max_num_queries(10):
+        owner_reads.get("/conversations/")
+
+
+def _analyst(omni: StandIn) -> str:
+    token = omni.organization.demo_tokens["analyst"]
+    return omni.organization.owner_of(token).email

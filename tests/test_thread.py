@@ -1,0 +1,202 @@
+"""A thread: all that the API gives, nothing dropped."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from conversations.models import Conversation
+from omniviewer.accounts.models import User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from tests.conftest import EXAMPLE, credential_for, signed_in
+
+
+def text_of(answer: Any) -> str:
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+def articles(page: str) -> list[str]:
+    return re.findall(r"<article.*?</article>", page, re.S)
+
+
+def test_it_works(owner_reads: Client) -> None:
+    answer = owner_reads.get(f"/conversations/{EXAMPLE}/")
+    assert answer.status_code == 200
+    assert len(articles(text_of(answer))) == 4
+
+
+def test_the_documented_example_is_shown_value_for_value(owner_reads: Client, dialect: str) -> None:
+    page = text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+    first, second, third, fourth = articles(page)
+    assert "Question</h2>" in first
+    assert "What are the top 5 products by revenue?" in first
+    assert 'datetime="2025-01-15T10:00:00+00:00"' in first
+    assert "15 Jan 2025, 10:00 UTC" in first
+    assert "Answer</h2>" in second
+    assert re.search(r"<h5[^>]*>Top 5 Products by Revenue</h5>", second)
+    assert re.search(r"<ol>\s*<li><strong>Sunglasses</strong> - \$678,994</li>", second)
+    assert "<strong>Hat</strong> - $201,487" in second
+    assert "Took 1\xa0min 30\xa0s" in second
+    assert "550e8400-e29b-41d4-a716-446655440000" in second
+    assert f'href="https://my-org.omni.co/chat/{EXAMPLE}"' in second
+    assert "Show me revenue by month for sunglasses" in third
+    assert "Open in Omni" not in third
+    assert "<li>March: $61,992</li>" in fourth
+    assert "Took 2\xa0min" in fourth
+    assert "550e8400-e29b-41d4-a716-446655440010" in fourth
+    assert EXAMPLE in page
+    assert "15 January 2025, 10:05:00 UTC" in page
+    if dialect == "reference":
+        assert "990e8400-e29b-41d4-a716-446655440004" in page
+        assert "880e8400-e29b-41d4-a716-446655440003" in page
+
+
+def test_the_name_is_known_from_the_list_where_the_thread_has_none(owner_reads: Client, omni: StandIn) -> None:
+    row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
+    for cursor in ("", _second_page(owner_reads)):
+        owner_reads.get(f"/conversations/?cursor={cursor}")
+    assert f'<h1 dir="auto">{row.name}</h1>' in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+
+
+def test_a_message_has_an_address_of_its_own(owner_reads: Client) -> None:
+    page = text_of(owner_reads.get(f"/conversations/{EXAMPLE}/messages/2/"))
+    assert len(articles(page)) == 4
+    marked = [article for article in articles(page) if "is-focused" in article]
+    assert len(marked) == 1
+    assert 'id="message-2" tabindex="-1" autofocus aria-current="true"' in marked[0]
+    assert f'href="/conversations/{EXAMPLE}/messages/2/" data-copy-link' in marked[0]
+
+
+@pytest.mark.parametrize("position", [0, 5, 99999999999])
+def test_a_message_that_is_not_there_is_said_and_the_thread_shown(owner_reads: Client, position: int) -> None:
+    answer = owner_reads.get(f"/conversations/{EXAMPLE}/messages/{position}/")
+    assert answer.status_code == 404
+    assert f"There is no message {position} in this conversation: it has 4." in text_of(answer)
+    assert len(articles(text_of(answer))) == 4
+
+
+@pytest.mark.parametrize("form", ["/chat/{}", "/chat/{}/"])
+def test_omnis_own_path_goes_to_the_same_thread(owner_reads: Client, form: str) -> None:
+    assert owner_reads.get(form.format(EXAMPLE))["Location"] == f"/conversations/{EXAMPLE}/"
+    kept = owner_reads.get(form.format(EXAMPLE) + "?ticket=ABC-1")["Location"]
+    assert kept == f"/conversations/{EXAMPLE}/?ticket=ABC-1"
+
+
+def test_times_are_in_the_readers_own_zone(owner_reads: Client) -> None:
+    owner_reads.cookies["time_zone"] = "America%2FNew_York"
+    page = text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+    assert "15 Jan 2025, 05:00 EST" in page
+    assert 'datetime="2025-01-15T10:00:00+00:00"' in page
+
+
+def _thread_of(small: Organization, omni: StandIn, owner: User, **fields: Any) -> str:
+    """The page of a conversation made for the test."""
+    member = small.add_member("Ana", "ana@small.example")
+    made = small.add_conversation(owner=member, **{"name": "Made", **fields})
+    credential_for(owner, omni, small.personal_token(member))
+    return text_of(signed_in(owner).get(f"/conversations/{made.id}/"))
+
+
+def test_a_long_pause_is_marked(small: Organization, small_omni: StandIn, owner: User) -> None:
+    member = small.add_member("Ana", "ana@small.example")
+    made = small.add_conversation(owner=member, name="Pauses", turns=[("a", "b"), ("c", "d"), ("e", "f")])
+    start = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
+    offsets = [0, 60, 60 + 4 * 3600, 4 * 3600 + 120, 3 * 86400, 3 * 86400 + 30]
+    made.messages = [
+        type(message)(**{**vars(message), "created_at": start + timedelta(seconds=offset)})
+        for message, offset in zip(made.messages, offsets, strict=True)
+    ]
+    credential_for(owner, small_omni, small.personal_token(member))
+    page = text_of(signed_in(owner).get(f"/conversations/{made.id}/"))
+    assert re.findall(r'class="pause"><span>([^<]+)</span>', page) == ["2\xa0days 19\xa0h later"]
+
+
+def test_an_answer_without_a_job_or_link_says_so(owner_reads: Client, omni: StandIn) -> None:
+    bare = next(
+        row
+        for row in omni.organization.conversations
+        if row.owner.email == omni.organization.owner_of(omni.organization.demo_tokens["analyst"]).email
+        and any(message.role == "assistant" and message.job is None for message in row.messages)
+    )
+    page = text_of(owner_reads.get(f"/conversations/{bare.id}/"))
+    assert "<span>No job</span>" in page
+
+
+def test_an_unanswered_question_says_so(small: Organization, small_omni: StandIn, owner: User) -> None:
+    assert "No answer yet." in _thread_of(small, small_omni, owner, turns=[("Still there?", None)])
+
+
+def test_a_conversation_without_messages_says_so(owner_reads: Client, omni: StandIn) -> None:
+    omni.fail(Fault.edit(lambda reply: {**reply, "messages": []}), path="/v1/ai/conversations/")
+    assert "No messages yet" in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+
+
+def test_questions_are_plain_text(small: Organization, small_omni: StandIn, owner: User) -> None:
+    asked = "**Not bold** <script>alert(1)</script>\nnext line"
+    page = _thread_of(small, small_omni, owner, turns=[(asked, "ok")])
+    assert "**Not bold** &lt;script&gt;" in page
+    assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize(
+    ("url", "is_link"),
+    [
+        ("https://my-org.omni.co/chat/1", True),
+        ("https://my-org.omniapp.co/chat/1", True),
+        ("http://my-org.omni.co/chat/1", False),
+        ("https://omni.co.example.com/chat/1", False),
+        ("javascript:alert(1)", False),
+    ],
+)
+def test_open_in_omni_leads_to_omni_or_nowhere(owner_reads: Client, omni: StandIn, url: str, *, is_link: bool) -> None:
+    def lead_elsewhere(reply: dict[str, Any]) -> dict[str, Any]:
+        for message in reply["messages"]:
+            message["omniChatUrl"] = url
+        return reply
+
+    omni.fail(Fault.edit(lead_elsewhere), path="/v1/ai/conversations/")
+    page = text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+    assert ("Open in Omni" in page) is is_link
+    assert (url in page) is is_link
+
+
+def test_an_unknown_role_is_shown_under_its_name(owner_reads: Client, omni: StandIn) -> None:
+    def rename(reply: dict[str, Any]) -> dict[str, Any]:
+        reply["messages"][1]["role"] = "<tool>"
+        return reply
+
+    omni.fail(Fault.edit(rename), path="/v1/ai/conversations/")
+    assert "Message by “&lt;tool&gt;”" in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+
+
+def test_a_thread_of_400_messages_is_shown_whole(
+    owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    longest = max(omni.organization.conversations, key=lambda row: len(row.messages))
+    assert len(longest.messages) == 400
+    first = articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))
+    assert len(first) == 400
+    with django_assert_max_num_queries(11):
+        assert len(articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))) == 400
+
+
+def test_every_conversation_of_the_sample_is_shown(colleague_reads: Client, omni: StandIn) -> None:
+    for row in omni.organization.conversations:
+        answer = colleague_reads.get(f"/conversations/{row.id}/")
+        assert answer.status_code == 200, row.name
+        assert len(articles(text_of(answer))) == len(row.messages)
+    assert Conversation.objects.with_thread().count() == len(omni.organization.conversations)
+
+
+def test_it_asks_omni_for_that_one_thing(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(f"/conversations/{EXAMPLE}/")
+    assert [request.path for request in omni.requests] == [f"/api/v1/ai/conversations/{UUID(EXAMPLE)}"]
+
+
+def _second_page(client: Client) -> str:
+    found = re.search(r'rel="next" href="\?cursor=([^"&]+)"', text_of(client.get("/conversations/")))
+    return found.group(1) if found else ""
