@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Sequence
 
 WIDTH, HEIGHT, MARGIN = 640, 360, 24
-_PAPER, _AXIS = (255, 255, 255), (120, 126, 132)
-_BARS = ((15, 127, 122), (199, 154, 27))
+_PAPER, _AXIS = bytes((255, 255, 255)), bytes((120, 126, 132))
+_BARS = (bytes((15, 127, 122)), bytes((199, 154, 27)))
 
 
 def bar_chart(values: Sequence[float]) -> bytes:
@@ -15,23 +15,26 @@ def bar_chart(values: Sequence[float]) -> bytes:
     span = (top - bottom) or 1.0
     inner = HEIGHT - 2 * MARGIN
     zero = MARGIN + round(inner * top / span)
-    rows = [[_PAPER] * WIDTH for _ in range(HEIGHT)]
-    rows[zero] = [_PAPER] * MARGIN + [_AXIS] * (WIDTH - 2 * MARGIN) + [_PAPER] * MARGIN
+    rows = [bytearray(_PAPER * WIDTH) for _ in range(HEIGHT)]
+    _paint(rows[zero], MARGIN, WIDTH - MARGIN, _AXIS)
     step = (WIDTH - 2 * MARGIN) / len(values)
     for number, value in enumerate(values):
-        left = MARGIN + round(step * (number + 0.15))
-        right = MARGIN + round(step * (number + 0.85))
+        left, right = (MARGIN + round(step * (number + side)) for side in (0.15, 0.85))
         end = zero - round(inner * value / span)
-        for y in range(min(zero, end), max(zero, end)):
-            rows[y][left:right] = [_BARS[number % 2]] * (right - left)
+        for row in rows[min(zero, end) : max(zero, end)]:
+            _paint(row, left, right, _BARS[number % 2])
     return _png(rows)
 
 
-def _png(rows: list[list[tuple[int, int, int]]]) -> bytes:
+def _paint(row: bytearray, left: int, right: int, colour: bytes) -> None:
+    row[left * 3 : right * 3] = colour * (right - left)
+
+
+def _png(rows: Sequence[bytearray]) -> bytes:
     """https://www.w3.org/TR/png/: 8 bits a channel, RGB, no filter."""
-    raw = b"".join(b"\0" + bytes(channel for pixel in row for channel in pixel) for row in rows)
-    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
+    picture = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = ((b"IHDR", header), (b"IDAT", picture), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 

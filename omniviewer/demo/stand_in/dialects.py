@@ -19,10 +19,11 @@ def moment(at: datetime, dialect: Dialect) -> str:
 
 
 def listed(row: Conversation, dialect: Dialect) -> dict[str, Any]:
+    prompt = {"lastUserPrompt": row.last_prompt} if dialect == "reference" else {"lastPrompt": row.last_prompt or None}
     return {
         "id": str(row.id),
         "name": row.name,
-        ("lastUserPrompt" if dialect == "reference" else "lastPrompt"): row.last_prompt,
+        **prompt,
         "updatedAt": moment(row.updated_at, dialect),
         "createdAt": moment(row.created_at, dialect),
     }

@@ -1,15 +1,13 @@
-"""Failing on purpose: what a test makes the stand-in do in place of answering."""
+"""Failing on purpose: what a test makes the stand-in do in place of answering, or to its answer."""
 
-import gzip
 import json
-import socket
-import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
-_PATIENCE = 60.0  # seconds: no fault keeps a thread for longer
+_BLOCK = 1 << 16
+_AS_GZIP = 31  # zlib's number for it
 
 
 @dataclass(frozen=True)
@@ -17,17 +15,18 @@ class Fault:
     """One way of failing. Made by the constructors below, which read well in a test."""
 
     code: int = 200
-    payload: bytes = b""
+    # None: what the stand-in would have said without the fault.
+    payload: bytes | None = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
-    # Announced in Content-Length, where it differs from what is sent.
-    announced: int | None = None
     wait: float = 0.0
     # Seconds between single bytes.
     pace: float = 0.0
+    # Bytes that are sent of more that were announced.
+    cut_after: int | None = None
+    # Send only the first half, and announce no more than that.
+    is_halved: bool = False
     change: Callable[[Any], Any] | None = None
-    # Answer as usual after the wait.
-    passes: bool = False
 
     @classmethod
     def status(
@@ -37,86 +36,74 @@ class Fault:
         headers: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Self:
+        """`body`: bytes as they are, anything else as JSON; None for an error as Omni words it."""
         said = {"detail": "Failing on purpose", "status": code} if body is None else body
         return cls(code=code, payload=_bytes(said), headers=headers or {}, content_type=content_type)
 
     @classmethod
-    def html(cls, code: int) -> Self:
+    def html(cls, code: int = 200) -> Self:
         """What a proxy in between answers."""
         page = b"<!doctype html><title>Gateway</title><h1>Something is wrong here</h1>"
         return cls(code=code, payload=page, content_type="text/html; charset=utf-8")
 
     @classmethod
     def body(cls, body: Any) -> Self:
+        """`200` with these bytes, or with this as JSON."""
         return cls(payload=_bytes(body))
 
     @classmethod
     def empty(cls) -> Self:
-        return cls()
+        return cls(payload=b"")
 
     @classmethod
     def truncated_json(cls) -> Self:
-        return cls(payload=b'{"id": "660e8400-e29b-41d4-a716-446655440001", "messages": [{"role": "us')
+        """The first half of the reply, as if that were all."""
+        return cls(is_halved=True)
 
     @classmethod
     def delay(cls, seconds: float) -> Self:
         """Answer as usual, later."""
-        return cls(wait=seconds, passes=True)
+        return cls(wait=seconds)
 
     @classmethod
     def drip(cls, seconds_per_byte: float) -> Self:
-        return cls(payload=b'{"id": "' + b"x" * 10_000, pace=seconds_per_byte)
+        """Answer as usual, byte by byte."""
+        return cls(pace=seconds_per_byte)
 
     @classmethod
     def cut(cls, after: int) -> Self:
-        """Close the connection in the middle of the body."""
-        return cls(payload=b"{" + b" " * (after - 1), announced=after + 10_000)
+        """Close the connection in the middle of the body, after so many bytes."""
+        return cls(cut_after=after)
 
     @classmethod
     def redirect(cls, url: str) -> Self:
-        return cls(code=302, headers={"Location": url})
+        return cls(code=302, payload=b"", headers={"Location": url})
 
     @classmethod
     def huge(cls, size: int) -> Self:
-        return cls(payload=b'{"x": "' + b"x" * size + b'"}')
+        """Valid JSON of so many bytes."""
+        return cls(payload=b'{"x": "' + b"x" * (size - 9) + b'"}')
 
     @classmethod
     def gzip_bomb(cls, size: int) -> Self:
-        return cls(payload=gzip.compress(b" " * size), headers={"Content-Encoding": "gzip"})
+        """Little on the wire, `size` bytes once it is unpacked."""
+        squeeze = zlib.compressobj(wbits=_AS_GZIP)
+        blocks = (b" " * min(_BLOCK, size - start) for start in range(0, size, _BLOCK))
+        packed = b"".join(squeeze.compress(block) for block in blocks) + squeeze.flush()
+        return cls(payload=packed, headers={"Content-Encoding": "gzip"})
 
     @classmethod
     def edit(cls, change: Callable[[Any], Any]) -> Self:
-        """Answer as usual, but for what `change` makes of the parsed reply."""
-        return cls(change=change, passes=True)
+        """Answer as usual, but for what `change` makes of the parsed reply. Refusals are not changed."""
+        return cls(change=change)
 
-    def send(self, handler: BaseHTTPRequestHandler) -> None:
-        """Write this in place of an answer. A reader who has gone away is no error."""
-        handler.close_connection = True
-        try:
-            handler.send_response(self.code)
-            handler.send_header("Content-Type", self.content_type)
-            length = len(self.payload) if self.announced is None else self.announced
-            handler.send_header("Content-Length", str(length))
-            handler.send_header("Connection", "close")
-            for name, value in self.headers.items():
-                handler.send_header(name, value)
-            handler.end_headers()
-            self._send_payload(handler)
-        except OSError:
-            return
-
-    def _send_payload(self, handler: BaseHTTPRequestHandler) -> None:
-        if not self.pace:
-            handler.wfile.write(self.payload)
-            return
-        handler.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        until = time.monotonic() + _PATIENCE
-        for byte in self.payload:
-            handler.wfile.write(bytes([byte]))
-            handler.wfile.flush()
-            time.sleep(self.pace)
-            if time.monotonic() > until:
-                return
+    def spoil(self, payload: bytes) -> tuple[bytes, int]:
+        """What is sent of a payload, and the length that is announced."""
+        if self.is_halved:
+            payload = payload[: len(payload) // 2]
+        if self.cut_after is None:
+            return payload, len(payload)
+        return payload.ljust(self.cut_after)[: self.cut_after], max(len(payload), self.cut_after + 1)
 
 
 def _bytes(body: Any) -> bytes:

@@ -1,5 +1,6 @@
 """What a stand-in Omni instance knows: people, tokens, conversations, jobs. No HTTP here."""
 
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,10 @@ ANSWER_TIME = timedelta(seconds=40)
 
 @dataclass(frozen=True)
 class Member:
-    """A person. `id` is the membership id: threads, SCIM and the list's `userId` all mean it."""
+    """A person. `id` is the membership id: threads, SCIM and the list's `userId` all mean it.
+
+    Somebody with an `embed_external_id` is an embed user, whom SCIM lists elsewhere.
+    """
 
     id: UUID
     user_id: UUID
@@ -22,6 +26,7 @@ class Member:
     email: str
     role: str = "MEMBER"
     is_active: bool = True
+    embed_external_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Organization:
         self._conversations: dict[UUID, Conversation] = {}
         # None: an organization key.
         self._tokens: dict[str, Member | None] = {}
-        self._made = 0
+        self._numbers = itertools.count(1)
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -113,18 +118,20 @@ class Organization:
         *,
         id: UUID | None = None,  # noqa: A002
         is_active: bool = True,
+        embed_external_id: str = "",
     ) -> Member:
         made = id or uuid5(NAMESPACE, f"{self.name} member {email}")
-        member = Member(made, uuid5(NAMESPACE, f"{self.name} user {email}"), name, email, role, is_active)
+        user_id = uuid5(NAMESPACE, f"{self.name} user {email}")
+        member = Member(made, user_id, name, email, role, is_active, embed_external_id)
         with self.lock:
             self.members.append(member)
         return member
 
     def personal_token(self, member: Member, token: str = "") -> str:
-        return self._add_token(token or f"omni_pat_{self.name}_{len(self._tokens)}", member)
+        return self._add_token(token or f"omni_pat_{self.name}_{next(self._numbers)}", member)
 
     def organization_key(self, token: str = "") -> str:
-        return self._add_token(token or f"omni_org_{self.name}_{len(self._tokens)}", None)
+        return self._add_token(token or f"omni_org_{self.name}_{next(self._numbers)}", None)
 
     def _add_token(self, token: str, member: Member | None) -> str:
         with self.lock:
@@ -150,16 +157,22 @@ class Organization:
         turns: Sequence[tuple[str, str | None]],
         id: UUID | None = None,  # noqa: A002
         started_at: datetime | None = None,
+        with_jobs: bool = True,
     ) -> Conversation:
-        """A conversation of these questions and answers, each answer with a complete job; None: still running."""
-        with self.lock:
-            self._made += 1
-            number = self._made
+        """A conversation of these questions and answers, each answer with a complete job; None: still running.
+
+        Without jobs it is as one from before there were any: no job id and no link on the answers.
+        """
+        number = next(self._numbers)
         made = id or uuid5(NAMESPACE, f"{self.name} conversation {number}")
-        moment = started_at or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+        # Those made later are newer, however fast a test makes them.
+        hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+        moment = started_at or hour_ago + timedelta(milliseconds=number)
         conversation = Conversation(made, owner, name, moment, moment)
         for question, answer in turns:
             self.ask(conversation, question, answer, at=moment)
+            if answer is not None and not with_jobs:
+                conversation.messages[-1].job = conversation.messages[-1].chat_url = None
             moment = conversation.updated_at + timedelta(minutes=2)
         with self.lock:
             self._conversations[made] = conversation
@@ -176,18 +189,32 @@ class Organization:
         job: Job | None = None,
     ) -> Job:
         """One more turn. Without an answer its job runs on."""
-        made = job or Job(uuid5(conversation.id, f"job {len(conversation.messages)}"), question, at)
-        conversation.messages.append(Message("user", question, at))
-        conversation.updated_at = at
-        if answer is None:
-            made.state, made.progress = "EXECUTING", made.progress or "Running a query"
-            conversation.running = made
-            return made
-        made.completed_at = at + took
-        url = f"https://{self.name}.omni.co/chat/{conversation.id}"
-        conversation.messages.append(Message("assistant", answer, at + took, made, url))
-        conversation.updated_at = at + took
+        with self.lock:
+            made = job or Job(uuid5(conversation.id, f"job {len(conversation.messages)}"), question, at)
+            conversation.messages.append(Message("user", question, at))
+            conversation.updated_at = at
+            if answer is None:
+                made.state, made.progress = "EXECUTING", made.progress or "Running a query"
+                conversation.running = made
+            else:
+                self._answer(conversation, made, answer, at + took)
         return made
+
+    def finish(self, conversation: Conversation, answer: str, *, at: datetime) -> Job:
+        """The answer that was still to come."""
+        with self.lock:
+            made, conversation.running = conversation.running, None
+            if made is None:
+                raise ValueError("Nothing runs in this conversation.")
+            made.state, made.progress = "COMPLETE", ""
+            self._answer(conversation, made, answer, at)
+        return made
+
+    def _answer(self, conversation: Conversation, job: Job, text: str, at: datetime) -> None:
+        job.completed_at = at
+        url = f"https://{self.name}.omni.co/chat/{conversation.id}"
+        conversation.messages.append(Message("assistant", text, at, job, url))
+        conversation.updated_at = at
 
     def remove(self, conversation_id: UUID) -> None:
         with self.lock:

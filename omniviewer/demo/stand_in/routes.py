@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -21,22 +22,6 @@ _MOST_A_PAGE = 100
 
 
 @dataclass(frozen=True)
-class Question:
-    """A request whose token is known."""
-
-    organization: Organization
-    dialect: Dialect
-    now: datetime
-    token: str
-    query: dict[str, str]
-
-    @property
-    def member(self) -> Member | None:
-        """The owner of a personal token; None for an organization key."""
-        return self.organization.owner_of(self.token)
-
-
-@dataclass(frozen=True)
 class Answer:
     status: int
     body: Any
@@ -46,12 +31,31 @@ class Answer:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body, ensure_ascii=False).encode()
 
 
-def newer_error(status: int, detail: str) -> Answer:
-    return Answer(status, {"detail": detail, "status": status})
+def refusal(path: str, status: int, words: str) -> Answer:
+    """Newer routes word an error as detail and status, older ones as error and message."""
+    if path.startswith("/scim/") or path.endswith("/vis"):
+        return Answer(status, {"error": HTTPStatus(status).phrase, "message": words})
+    return Answer(status, {"detail": words, "status": status})
 
 
-def older_error(status: int, error: str, message: str) -> Answer:
-    return Answer(status, {"error": error, "message": message})
+@dataclass(frozen=True)
+class Question:
+    """A request whose token is known, for `path` (below /api)."""
+
+    organization: Organization
+    dialect: Dialect
+    now: datetime
+    token: str
+    path: str
+    query: dict[str, str]
+
+    @property
+    def member(self) -> Member | None:
+        """The owner of a personal token; None for an organization key."""
+        return self.organization.owner_of(self.token)
+
+    def refuse(self, status: int, words: str) -> Answer:
+        return refusal(self.path, status, words)
 
 
 def whoami(ask: Question) -> Answer:
@@ -78,20 +82,20 @@ def whoami(ask: Question) -> Answer:
 
 def conversations(ask: Question) -> Answer:
     size = ask.query.get("pageSize", str(dialects.DEFAULT_PAGE_SIZE[ask.dialect]))
-    if not re.fullmatch(r"\d{1,4}", size) or not 1 <= int(size) <= _MOST_A_PAGE:
-        return newer_error(400, "pageSize must be an integer from 1 to 100")
+    if not re.fullmatch(r"[0-9]{1,4}", size) or not 1 <= int(size) <= _MOST_A_PAGE:
+        return ask.refuse(400, "pageSize must be an integer from 1 to 100")
     rows = ask.organization.visible_to(ask.token)
     if "userId" in ask.query:
         if ask.member:
-            return newer_error(403, "userId requires an organization API key")
+            return ask.refuse(403, "userId requires an organization API key")
         if not _UUID.fullmatch(ask.query["userId"]):
-            return newer_error(400, "userId must be a UUID")
+            return ask.refuse(400, "userId must be a UUID")
         rows = [row for row in rows if str(row.owner.id) == ask.query["userId"].lower()]
     total = len(rows)
     if "cursor" in ask.query:
         after = _read_cursor(ask.query["cursor"])
         if after is None:
-            return newer_error(400, "Invalid cursor")
+            return ask.refuse(400, "Invalid cursor")
         rows = [row for row in rows if _place(row) < after]
     shown, more = rows[: int(size)], len(rows) > int(size)
     cursor = _cursor(shown[-1]) if more else None
@@ -101,28 +105,28 @@ def conversations(ask: Question) -> Answer:
 def conversation(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.conversation(ask.token, wanted)
     if found is None:
-        return newer_error(404, "Conversation not found")
+        return ask.refuse(404, "Conversation not found")
     return Answer(200, dialects.thread(found, ask.organization.id, ask.dialect))
 
 
 def job(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
     if found is None:
-        return newer_error(404, "Job not found")
+        return ask.refuse(404, "Job not found")
     return Answer(200, jobs.state(*found, ask.organization, ask.dialect))
 
 
 def job_result(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
     if found is None or not jobs.is_kept(found[1], ask.now):
-        return newer_error(404, "Job result not found")
+        return ask.refuse(404, "Job result not found")
     return Answer(200, jobs.result(*found, ask.organization, ask.dialect))
 
 
 def job_chart(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
     if found is None or not jobs.is_kept(found[1], ask.now):
-        return older_error(404, "Not found", "No visualization for this job")
+        return ask.refuse(404, "No visualization for this job")
     drawn = jobs.chart(found[1])
     if drawn is None:
         return Answer(422, {"error": "Visualization type is not renderable as an image"})
@@ -130,19 +134,22 @@ def job_chart(ask: Question, wanted: UUID) -> Answer:
 
 
 def people(ask: Question) -> Answer:
-    if ask.member:
-        return older_error(403, "Forbidden", "SCIM requires an organization API key")
-    numbers = [ask.query.get("startIndex", "1"), ask.query.get("count", "100")]
-    if not all(re.fullmatch(r"\d{1,6}", number) for number in numbers):
-        return older_error(400, "Bad request", "startIndex and count must be whole numbers")
-    start, count = max(int(numbers[0]), 1), int(numbers[1])
-    shown = ask.organization.members[start - 1 : start - 1 + count]
+    """From `startIndex`, counted from 1, `count` of them: as SCIM has it, too small a number is the smallest one.
+
+    https://www.rfc-editor.org/rfc/rfc7644#section-3.4.2.4
+    """
+    numbers = [ask.query.get("startIndex", "1"), ask.query.get("count", str(_MOST_A_PAGE))]
+    if not all(re.fullmatch(r"-?[0-9]{1,6}", number) for number in numbers):
+        return ask.refuse(400, "startIndex and count must be whole numbers")
+    start, count = max(int(numbers[0]), 1), max(int(numbers[1]), 0)
+    everyone = _people(ask)
+    shown = everyone[start - 1 : start - 1 + count]
     return Answer(
         200,
         {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
             "Resources": [_person(member) for member in shown],
-            "totalResults": len(ask.organization.members),
+            "totalResults": len(everyone),
             "startIndex": start,
             "itemsPerPage": len(shown),
         },
@@ -150,13 +157,18 @@ def people(ask: Question) -> Answer:
 
 
 def person(ask: Question, wanted: UUID) -> Answer:
-    if ask.member:
-        return older_error(403, "Forbidden", "SCIM requires an organization API key")
-    found = next((member for member in ask.organization.members if member.id == wanted), None)
-    return Answer(200, _person(found)) if found else older_error(404, "Not found", "User not found")
+    found = next((member for member in _people(ask) if member.id == wanted), None)
+    return Answer(200, _person(found)) if found else ask.refuse(404, "User not found")
+
+
+def _people(ask: Question) -> list[Member]:
+    """Those who stand under this path: embed users have one of their own."""
+    embedded = ask.path.startswith("/scim/v2/embed/")
+    return [member for member in ask.organization.members if bool(member.embed_external_id) == embedded]
 
 
 def _person(member: Member) -> dict[str, Any]:
+    embedded = {"embedExternalId": member.embed_external_id} if member.embed_external_id else {}
     return {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
         "id": str(member.id),
@@ -165,6 +177,7 @@ def _person(member: Member) -> dict[str, Any]:
         "active": member.is_active,
         "emails": [{"primary": True, "value": member.email}],
         "groups": [],
+        **embedded,
     }
 
 
@@ -173,6 +186,7 @@ PLAIN: dict[str, Callable[[Question], Answer]] = {
     "/v1/whoami": whoami,
     "/v1/ai/conversations": conversations,
     "/scim/v2/users": people,
+    "/scim/v2/embed/users": people,
 }
 BY_ID: dict[str, Callable[[Question, UUID], Answer]] = {
     "/v1/ai/conversations/{id}": conversation,
@@ -180,23 +194,23 @@ BY_ID: dict[str, Callable[[Question, UUID], Answer]] = {
     "/v1/ai/jobs/{id}/result": job_result,
     "/v1/ai/jobs/{id}/vis": job_chart,
     "/scim/v2/users/{id}": person,
+    "/scim/v2/embed/users/{id}": person,
 }
 
 
-def answer(ask: Question, path: str) -> Answer:
-    """What Omni answers to a `GET` of `path` (below /api)."""
-    if path in PLAIN:
-        return PLAIN[path](ask)
-    if path == "/scim/v2/embed/users":
-        everyone = people(ask)
-        return Answer(200, {**everyone.body, "Resources": [], "totalResults": 0}) if not ask.member else everyone
+def answer(ask: Question) -> Answer:
+    """What Omni answers to a `GET`."""
+    if ask.path.startswith("/scim/") and ask.member:
+        return ask.refuse(403, "SCIM requires an organization API key")
+    if ask.path in PLAIN:
+        return PLAIN[ask.path](ask)
     for pattern, route in BY_ID.items():
-        found = re.fullmatch(pattern.replace("{id}", "([^/]+)"), path)
+        found = re.fullmatch(pattern.replace("{id}", "([^/]+)"), ask.path)
         if found and not _UUID.fullmatch(found.group(1)):
-            return newer_error(400, "The id must be a UUID")
+            return ask.refuse(400, "The id must be a UUID")
         if found:
             return route(ask, UUID(found.group(1)))
-    return newer_error(404, "No such route")
+    return ask.refuse(404, "No such route")
 
 
 def _place(row: Conversation) -> tuple[datetime, str]:
@@ -215,7 +229,8 @@ def _read_cursor(text: str) -> tuple[datetime, str] | None:
     except ValueError:
         return None
     seal, place = raw[:12], raw[12:]
-    if not hmac.compare_digest(seal, _seal(place)):
+    # Base64 leaves bits at its end that decode to nothing: a cursor changed there is still not one of ours.
+    if not hmac.compare_digest(seal, _seal(place)) or base64.urlsafe_b64encode(raw).decode() != text:
         return None
     at, _, omni_id = place.decode().partition("|")
     return datetime.fromisoformat(at), omni_id

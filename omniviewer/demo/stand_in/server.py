@@ -1,23 +1,28 @@
 """The stand-in itself: HTTP on loopback, tokens, the limit of requests a minute, and a record of all that was asked."""
 
+import contextlib
 import json
 import socket
 import sys
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from omniviewer.demo.stand_in.dialects import Dialect
 from omniviewer.demo.stand_in.faults import Fault
 from omniviewer.demo.stand_in.organization import Organization
-from omniviewer.demo.stand_in.routes import Answer, Question, answer, newer_error
+from omniviewer.demo.stand_in.routes import Answer, Question, answer, refusal
 
 _MINUTE = 60.0
+_LARGEST_BODY = 1 << 20
 
 
 class Recorded(NamedTuple):
@@ -35,6 +40,7 @@ class StandIn:
     """An Omni instance on loopback. `dialect` is "reference" or "sdk"; `whoami=False` is an older instance.
 
     `retry_after`: seconds to name in a 429, or None as the reference promises none. `now`: a fixed time to live in.
+    `clock`: the seconds by which the limit of requests counts its minute.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class StandIn:
         port: int = 0,
         retry_after: int | None = None,
         now: datetime | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if dialect not in ("reference", "sdk"):
             raise ValueError(f"There is no dialect {dialect!r}: it is reference or sdk.")
@@ -57,12 +64,15 @@ class StandIn:
         self._whoami = whoami
         self._retry_after = retry_after
         self._now = now
+        self._clock = clock
         self._used: dict[str, deque[float]] = defaultdict(deque)
         self._faults: list[tuple[str, Fault, int | None]] = []
         self._lock = threading.Lock()
         self._server: _Server | None = _Server(self, port)
         self._port = self._server.server_address[1]
         self._thread: threading.Thread | None = None
+        self._is_serving = False
+        self._stopping = threading.Event()
 
     @property
     def host(self) -> str:
@@ -73,26 +83,46 @@ class StandIn:
         return f"http://{self.host}"
 
     def start(self) -> None:
-        assert self._server, "it was stopped"  # noqa: S101
-        serve = self._server.serve_forever
-        self._thread = threading.Thread(target=serve, args=(0.02,), name="stand-in-omni", daemon=True)
+        """Answer in a background thread."""
+        self._is_serving = True
+        self._thread = threading.Thread(target=self._alive().serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     def serve_forever(self) -> None:
-        """In the foreground, until interrupted."""
-        assert self._server, "it was stopped"  # noqa: S101
-        self._server.serve_forever(0.2)
+        """In the foreground, until interrupted or stopped by another thread."""
+        server = self._alive()
+        self._is_serving = True
+        try:
+            server.serve_forever(0.2)
+        finally:
+            self._is_serving = False
+
+    def _alive(self) -> "_Server":
+        if self._server is None:
+            raise RuntimeError("This stand-in was stopped: make another.")
+        return self._server
 
     def stop(self) -> None:
         """Stop answering, at once: connections that were kept open are closed too."""
-        server, self._server = self._server, None
+        with self._lock:
+            server, self._server = self._server, None
         if server is None:
             return
-        if self._thread:
+        self._stopping.set()
+        if self._is_serving:
             server.shutdown()
+        if self._thread:
             self._thread.join(timeout=5)
         server.server_close()
         server.close_connections()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopping.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """For a request that is to take its time; it ends with the stand-in."""
+        self._stopping.wait(seconds)
 
     def __enter__(self) -> Self:
         self.start()
@@ -127,26 +157,30 @@ class StandIn:
 
     def answer(self, method: str, path: str, query: dict[str, str], token: str) -> Answer:
         """What Omni says to a request for `path` (with /api)."""
-        if not token or not self.organization.knows(token):
-            return newer_error(401, "Invalid or missing API token")
-        if self._is_over_the_limit(token):
-            return newer_error(429, "Rate limit exceeded")
-        if method != "GET":
-            return newer_error(405, "Only GET is spoken here")
         below = path.removeprefix("/api")
-        if below == path or (below == "/v1/whoami" and not self._whoami):
-            return newer_error(404, "No such route")
-        with self.organization.lock:
-            ask = Question(self.organization, self.dialect, self._now or datetime.now(UTC), token, query)
-            return answer(ask, below)
+        if method != "GET":
+            return refusal(below, 405, "Only GET is spoken here")
+        organization = self.organization
+        with organization.lock:
+            if not organization.knows(token):
+                return refusal(below, 401, "Invalid or missing API token")
+            if self._is_over_the_limit(token):
+                return refusal(below, 429, "Rate limit exceeded")
+            if below == path or (below == "/v1/whoami" and not self._whoami):
+                return refusal(below, 404, "No such route")
+            return answer(Question(organization, self.dialect, self._now or datetime.now(UTC), token, below, query))
 
     def headers_for(self, status: int) -> dict[str, str]:
-        told = status == 429 and self._retry_after is not None  # noqa: PLR2004
-        return {"Retry-After": str(self._retry_after)} if told else {}
+        match status:
+            case HTTPStatus.METHOD_NOT_ALLOWED:
+                return {"Allow": "GET"}
+            case HTTPStatus.TOO_MANY_REQUESTS if self._retry_after is not None:
+                return {"Retry-After": str(self._retry_after)}
+        return {}
 
     def _is_over_the_limit(self, token: str) -> bool:
         """A sliding minute; a refused request counts for nothing."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             used = self._used[token]
             while used and used[0] <= now - _MINUTE:
@@ -167,6 +201,11 @@ class _Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)
 
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the network for this machine's name, which can take seconds.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
+
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
         super().process_request(request, client_address)
@@ -176,12 +215,14 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
+        """Their threads wake up to an end of file, and close them."""
         for connection in list(self._open):
-            self.shutdown_request(connection)
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none; anything else is told on standard error."""
-        if not isinstance(sys.exc_info()[1], OSError | ValueError):
+        """A client that went away is none, nor is our own going; anything else is told on standard error."""
+        if not self.omni.is_stopped and not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
@@ -190,40 +231,65 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "Omni"
     sys_version = ""
     timeout = 30
+    disable_nagle_algorithm = True
     server: _Server
+
+    def __getattr__(self, name: str) -> Any:
+        # http.server looks for a do_METHOD: whichever it is, it is recorded, and answered (all but GET with 405).
+        if name.startswith("do_"):
+            return self._handle
+        raise AttributeError(name)
 
     def _handle(self) -> None:
         omni = self.server.omni
-        parts = urlsplit(self.path)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
-        token = token.strip() if scheme.lower() == "bearer" else ""
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = omni.take_fault(parts.path.removeprefix("/api"))
-        if fault and not fault.passes:
-            omni.record(self.command, parts.path, query, token, fault.code)
-            fault.send(self)
-            return
-        said = omni.answer(self.command, parts.path, query, token)
-        if fault and fault.wait:
-            time.sleep(fault.wait)
-        if fault and fault.change and said.status == 200:  # noqa: PLR2004
-            said = Answer(200, fault.change(json.loads(said.payload())))
-        omni.record(self.command, parts.path, query, token, said.status)
-        self._send(said, omni.headers_for(said.status))
+        path, _, parameters = self.path.partition("?")
+        query = dict(parse_qsl(parameters, keep_blank_values=True))
+        token = self._token()
+        self._skip_body()
+        fault = omni.take_fault(path.removeprefix("/api")) or Fault()
+        if fault.payload is not None:
+            said = Answer(fault.code, fault.payload, fault.content_type)
+        else:
+            said = omni.answer(self.command, path, query, token)
+        if fault.change and said.status == HTTPStatus.OK and said.content_type == "application/json":
+            said = Answer(said.status, fault.change(json.loads(said.payload())))
+        headers = {**omni.headers_for(said.status), **fault.headers}
+        omni.record(self.command, path, query, token, said.status)
+        omni.pause(fault.wait)
+        self._send(said, headers, fault)
 
-    def _send(self, said: Answer, headers: dict[str, str]) -> None:
-        payload = said.payload()
+    def _token(self) -> str:
+        scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    def _skip_body(self) -> None:
+        """What came with a request is read, so that the sender gets as far as our answer, and dropped."""
+        length = self.headers.get("Content-Length") or "0"
+        if length.isdecimal():
+            self.rfile.read(min(int(length), _LARGEST_BODY))
+        if length != "0" or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+
+    def _send(self, said: Answer, headers: dict[str, str], fault: Fault) -> None:
+        payload, announced = fault.spoil(said.payload())
+        if announced != len(payload):
+            self.close_connection = True
         self.send_response(said.status)
         self.send_header("Content-Type", said.content_type)
-        self.send_header("Content-Length", str(len(payload)))
+        self.send_header("Content-Length", str(announced))
         for name, value in headers.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        if not fault.pace:
             self.wfile.write(payload)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _handle  # noqa: N815
+            return
+        for byte in payload:
+            self.wfile.write(bytes([byte]))
+            self.server.omni.pause(fault.pace)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Nothing: what was asked stands in `StandIn.requests`."""

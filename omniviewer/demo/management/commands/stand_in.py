@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--dialect", choices=["reference", "sdk"], default="reference")
         parser.add_argument("--rate", type=int, default=60, help="Requests a minute for each token.")
         parser.add_argument(
-            "--now", type=datetime.fromisoformat, help="The time that the sample data ends at (ISO 8601)."
+            "--now", type=datetime.fromisoformat, help="The time to live in, that the sample data ends at (ISO 8601)."
         )
         parser.add_argument("--without-whoami", action="store_true", help="Be an older instance.")
         parser.add_argument("--with-parent", action="store_true", help="Stop when standard input ends.")
@@ -39,6 +39,7 @@ class Command(BaseCommand):
                 rate_per_minute=options["rate"],
                 whoami=not options["without_whoami"],
                 port=options["port"],
+                now=now if options["now"] else None,
             )
         except (OSError, OverflowError):
             raise CommandError(

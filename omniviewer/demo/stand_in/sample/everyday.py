@@ -1,141 +1,15 @@
 """Everyday questions and answers: each with a query, rows, and words that agree with the rows."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from omniviewer.demo.stand_in.organization import Action, Job
+from omniviewer.demo.stand_in.sample.subjects import NAMES, NEXT_STEPS, OPENINGS, PERIODS, SUBJECTS
 
-REGIONS = ("Nordics", "DACH", "Benelux", "France", "Iberia", "UK & Ireland", "Italy", "Poland", "Baltics")
-PRODUCTS = ("Sunglasses", "Jeans", "T-Shirt", "Sneakers", "Hat", "Rain jacket", "Wool socks", "Backpack", "Scarf")
-CHANNELS = ("Online store", "Outlet", "Marketplace", "Wholesale", "App")
-CAMPAIGNS = (
-    "Spring launch",
-    "Back to school",
-    "Loyalty week",
-    "Newsletter",
-    "Search ads",
-    "Influencers",
-    "Retargeting",
-)
-WAREHOUSES = ("Malmö", "Leipzig", "Antwerp", "Zaragoza", "Kraków")
-REASONS = ("Wrong size", "Arrived late", "Not as pictured", "Changed their mind", "Damaged", "Ordered twice")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Something people ask about: a topic of the model, what is counted, and by what."""
-
-    topic: str
-    measure: str
-    field: str
-    by: str
-    by_field: str
-    groups: tuple[str, ...]
-    unit: str
-    low: int
-    high: int
-
-
-SUBJECTS = (
-    Subject(
-        "order_items",
-        "revenue",
-        "order_items.total_sale_price",
-        "region",
-        "users.region",
-        REGIONS,
-        "$",
-        40_000,
-        900_000,
-    ),
-    Subject(
-        "order_items",
-        "revenue",
-        "order_items.total_sale_price",
-        "product",
-        "products.name",
-        PRODUCTS,
-        "$",
-        20_000,
-        700_000,
-    ),
-    Subject("order_items", "orders", "order_items.count", "channel", "orders.channel", CHANNELS, "", 400, 22_000),
-    Subject(
-        "order_items",
-        "average order value",
-        "order_items.average_sale_price",
-        "channel",
-        "orders.channel",
-        CHANNELS,
-        "$",
-        31,
-        140,
-    ),
-    Subject("returns", "return rate", "returns.rate", "product", "products.name", PRODUCTS, "%", 1, 24),
-    Subject("returns", "returns", "returns.count", "reason", "returns.reason", REASONS, "", 90, 4_000),
-    Subject(
-        "inventory",
-        "units in stock",
-        "inventory_items.count",
-        "warehouse",
-        "warehouses.city",
-        WAREHOUSES,
-        "",
-        900,
-        60_000,
-    ),
-    Subject(
-        "inventory", "days of cover", "inventory_items.days_of_cover", "product", "products.name", PRODUCTS, "", 4, 120
-    ),
-    Subject("marketing", "spend", "campaigns.spend", "campaign", "campaigns.name", CAMPAIGNS, "$", 2_000, 80_000),
-    Subject(
-        "marketing", "conversion rate", "campaigns.conversion_rate", "campaign", "campaigns.name", CAMPAIGNS, "%", 1, 9
-    ),
-    Subject("customers", "new customers", "users.new_count", "region", "users.region", REGIONS, "", 120, 9_000),
-    Subject("customers", "repeat purchase rate", "users.repeat_rate", "region", "users.region", REGIONS, "%", 12, 48),
-)
-_PERIODS = (
-    "last month",
-    "last quarter",
-    "this year",
-    "in Q3",
-    "last week",
-    "since the relaunch",
-    "in the last 30 days",
-)
-_OPENINGS = (
-    "What is {measure} by {by} {period}?",
-    "Show me {measure} per {by} {period}",
-    "Which {by} had the highest {measure} {period}?",
-    "Break {measure} down by {by} {period}, please",
-    "Can you compare {measure} across {by}s {period}?",
-    "I need {measure} by {by} {period} for the Monday meeting",
-    "How did {measure} develop by {by} {period}?",
-)
-_NAMES = (
-    "{Measure} by {by}",
-    "{Measure} by {by} {period}",
-    "Comparing {measure} across {by}s",
-    "{Measure} per {by}",
-    "Highest {measure} by {by}",
-)
-_FOLLOWING = (
-    "And only the top three?",
-    "Can you show me the query?",
-    "What about {first}?",
-    "Is that unusual for {last}?",
-    "Sum it up in one sentence",
-    "Which ones are below average?",
-)
-
-
-def shown(value: float, unit: str) -> str:
-    """A number as Omni formats it for people."""
-    if unit == "%":
-        return f"{value:.1f}%"
-    return f"{unit}{value:,.0f}"
+_HIDDEN_ROWS = 12_480
 
 
 class Everyday:
@@ -144,105 +18,225 @@ class Everyday:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.subject = rng.choice(SUBJECTS)
-        self.period = rng.choice(_PERIODS)
+        self.period = rng.choice(list(PERIODS))
         groups = rng.sample(self.subject.groups, k=rng.randint(4, len(self.subject.groups)))
-        pick = rng.uniform if self.subject.unit == "%" else rng.randint
-        values = sorted((pick(self.subject.low, self.subject.high) for _ in groups), reverse=True)
-        self.rows = [(group, float(value)) for group, value in zip(groups, values, strict=True)]
+        values = sorted((self._draw() for _ in groups), reverse=True)
+        self.rows = list(zip(groups, values, strict=True))
+        self.name = self._fill(rng.choice(NAMES))
+        self.question = self._fill(rng.choice(OPENINGS))
+        self._follow_ups: list[Callable[[], tuple[str, str]]] = [
+            self._top_three,
+            self._query,
+            self._best,
+            self._worst,
+            self._sentence,
+            self._below_average,
+            self._shares,
+            self._advice,
+            self._script,
+        ]
+        rng.shuffle(self._follow_ups)
+
+    def _draw(self) -> float:
+        """A value with no more digits than are shown, so that sums and shares agree with what a reader sees."""
+        if self.subject.unit in ("%", "."):
+            return round(self.rng.uniform(self.subject.low, self.subject.high), 1 if self.subject.unit == "%" else 2)
+        return float(self.rng.randint(self.subject.low, self.subject.high))
 
     def _fill(self, text: str) -> str:
-        words = {"measure": self.subject.measure, "by": self.subject.by, "period": self.period}
-        words |= {"Measure": self.subject.measure.capitalize(), "first": self.rows[0][0], "last": self.rows[-1][0]}
-        return text.format(**words)
-
-    @property
-    def name(self) -> str:
-        return self._fill(self.rng.choice(_NAMES))
-
-    @property
-    def question(self) -> str:
-        return self._fill(self.rng.choice(_OPENINGS))
+        subject = self.subject
+        return text.format(
+            measure=subject.measure,
+            Measure=subject.measure[0].upper() + subject.measure[1:],
+            by=subject.by,
+            plural=subject.plural,
+            topic=subject.topic,
+            period=self.period,
+            first=self.rows[0][0],
+            last=self.rows[-1][0],
+        )
 
     def _value(self, value: float) -> str:
-        return shown(value, self.subject.unit)
+        return self.subject.shown(value)
+
+    @property
+    def _mean(self) -> float:
+        return sum(value for _, value in self.rows) / len(self.rows)
 
     def answer(self) -> str:
         """In one of the shapes that such answers have."""
-        heading = self._fill("### {Measure} by {by} {period}\n\n")
+        shape = self.rng.choice((self._numbered, self._table, self._bullets, self._compared, self._report, self._prose))
+        text = shape()
+        if self.rng.random() < 0.45:
+            text += "\n\n" + self._fill(self.rng.choice(NEXT_STEPS))
+        return text
+
+    def _heading(self) -> str:
+        return self._fill("### {Measure} by {by} {period}\n\n")
+
+    def _close(self) -> str:
         (first, most), (last, least) = self.rows[0], self.rows[-1]
-        close = f"\n\n**{first}** leads with {self._value(most)}; **{last}** is last with {self._value(least)}."
-        shape = self.rng.randrange(3)
-        if shape == 0:
-            lines = [
-                f"{place}. **{group}** - {self._value(value)}" for place, (group, value) in enumerate(self.rows, 1)
-            ]
-            return heading + "\n".join(lines) + close
-        if shape == 1:
-            head = self._fill("| {by} | {measure} | of the highest |\n|---|---:|---:|\n").replace("| ", "| ", 1)
-            lines = [f"| {group} | {self._value(value)} | {value / most:.0%} |" for group, value in self.rows]
-            return heading + head + "\n".join(lines) + close
+        return f"\n\n**{first}** leads with {self._value(most)}; **{last}** is last with {self._value(least)}."
+
+    def _numbered(self) -> str:
+        lines = [f"{place}. **{group}** - {self._value(value)}" for place, (group, value) in enumerate(self.rows, 1)]
+        return self._heading() + "\n".join(lines) + self._close()
+
+    def _bullets(self) -> str:
         lines = [f"- {group}: {self._value(value)}" for group, value in self.rows]
-        spread = most / least if least else 0
-        return heading + "\n".join(lines) + close + f" The difference is a factor of {spread:.1f}."
+        spread = self.rows[0][1] / self.rows[-1][1]
+        return self._heading() + "\n".join(lines) + self._close() + f" The difference is a factor of {spread:.1f}."
+
+    def _table(self) -> str:
+        most = self.rows[0][1]
+        lines = [self._fill("| {by} | {measure} | of the highest |"), "|---|---:|---:|"]
+        lines += [f"| {group} | {self._value(value)} | {value / most:.0%} |" for group, value in self.rows]
+        if self.subject.is_sum:
+            lines.append(f"| **Total** | **{self._value(sum(value for _, value in self.rows))}** | |")
+        return self._heading() + "\n".join(lines) + self._close()
+
+    def _compared(self) -> str:
+        """With the period before."""
+        lines = [self._fill("| {by} | before | {period} | change |"), "|:---|---:|---:|---:|"]
+        up = 0
+        for group, value in self.rows:
+            before = self.subject.shown(value * self.rng.uniform(0.75, 1.3))
+            earlier = float(before.strip("$%").replace(",", "")) or 1.0
+            up += value > earlier
+            lines.append(f"| {group} | {before} | {self._value(value)} | {value / earlier - 1:+.1%} |")
+        told = self._fill(f"Up on the period before: {up} of {len(self.rows)} {{plural}}.")
+        return self._heading() + told + "\n\n" + "\n".join(lines) + self._close()
+
+    def _report(self) -> str:
+        above = [group for group, value in self.rows if value > self._mean]
+        return (
+            self._fill("## {Measure} {period}\n\n### What I looked at\n\nThe topic `{topic}`, grouped by {by}:\n\n")
+            + f"```sql\n{self.sql()}\n```\n\n### What I found\n\n"
+            + f"- The average is **{self._value(self._mean)}**\n"
+            + self._fill(f"- {len(above)} of {len(self.rows)} {{plural}} are above it: {', '.join(above)}\n")
+            + "- The range:\n"
+            + f"  - from {self._value(self.rows[-1][1])} ({self.rows[-1][0]})\n"
+            + f"  - to {self._value(self.rows[0][1])} ({self.rows[0][0]})\n\n### In short"
+            + self._close()
+        )
+
+    def _prose(self) -> str:
+        (first, most), (second, next_most), *_, (last, least) = self.rows
+        return self._fill(
+            f"{{Measure}} {{period}} was highest for **{first}** at **{self._value(most)}**, followed by {second} "
+            f"({self._value(next_most)}). At the other end stands {last} with {self._value(least)}, "
+            f"which is {least / self._mean:.0%} of the average of {self._value(self._mean)}."
+        )
 
     def follow_up(self) -> tuple[str, str]:
-        """A further question and its answer."""
-        question = self._fill(self.rng.choice(_FOLLOWING))
-        values = [value for _, value in self.rows]
-        mean = sum(values) / len(values)
-        if "query" in question:
-            return (
-                question,
-                f"This is the query behind it:\n\n```sql\n{self.sql()}\n```\n\nIt counts {self.subject.measure} {self.period}.",
-            )
-        if "three" in question:
-            return question, "\n".join(f"- **{group}**: {self._value(value)}" for group, value in self.rows[:3])
-        if "below" in question:
-            below = [f"- {group}, {self._value(value)}" for group, value in self.rows if value < mean]
-            return question, f"The average is {self._value(mean)}. Below it:\n\n" + "\n".join(below)
-        if "sentence" in question:
-            return (
-                question,
-                f"{self.rows[0][0]} is ahead with {self._value(values[0])}, against {self._value(mean)} on average.",
-            )
-        group, value = self.rows[0] if "about" in question else self.rows[-1]
-        return (
-            question,
-            f"**{group}** stands at {self._value(value)}, which is {value / mean:.0%} of the average of all {len(values)}.",
+        """A further question, another each time, and its answer."""
+        return self._follow_ups.pop()()
+
+    def _top_three(self) -> tuple[str, str]:
+        lines = [f"- **{group}**: {self._value(value)}" for group, value in self.rows[:3]]
+        return "And only the top three?", "\n".join(lines)
+
+    def _query(self) -> tuple[str, str]:
+        told = self._fill("This is the query behind it:\n\n")
+        return "Can you show me the query?", f"{told}```sql\n{self.sql()}\n```\n\n" + self._fill(
+            "It ranks {plural} by {measure} {period}."
+        )
+
+    def _one(self, group: str, value: float) -> str:
+        share = f"{value / self._mean:.0%} of the average of all {len(self.rows)}"
+        return f"**{group}** stands at {self._value(value)}, which is {share}."
+
+    def _best(self) -> tuple[str, str]:
+        return self._fill("What about {first}?"), self._one(*self.rows[0])
+
+    def _worst(self) -> tuple[str, str]:
+        return self._fill("Is that unusual for {last}?"), self._one(*self.rows[-1])
+
+    def _sentence(self) -> tuple[str, str]:
+        (first, most), mean = self.rows[0], self._value(self._mean)
+        return "Sum it up in one sentence", f"{first} is ahead with {self._value(most)}, against {mean} on average."
+
+    def _below_average(self) -> tuple[str, str]:
+        below = [f"- {group}, {self._value(value)}" for group, value in self.rows if value < self._mean]
+        told = f"The average is {self._value(self._mean)}. Below it:\n\n"
+        return "Which ones are below average?", told + "\n".join(below)
+
+    def _shares(self) -> tuple[str, str]:
+        if not self.subject.is_sum:
+            return "What is the total?", self._fill("{Measure} cannot be added up over {plural}: it is an average.")
+        total = sum(value for _, value in self.rows)
+        lines = [f"| {group} | {value / total:.1%} |" for group, value in self.rows]
+        return "As shares of the total?", f"Of {self._value(total)} in all:\n\n| | share |\n|---|---:|\n" + "\n".join(
+            lines
+        )
+
+    def _advice(self) -> tuple[str, str]:
+        last, least = self.rows[-1]
+        return "What should we do about it?", self._fill(
+            "The data alone does not say why, but three things are worth a look:\n\n"
+            f"1. **{last}** ({self._value(least)}): is it weak every week, or in a few?\n"
+            "2. Whether {first} had something the others had not, such as a campaign.\n"
+            "3. Stock-outs: what cannot be bought is not counted.\n\n"
+            "> Small groups vary more. Compare at least two periods before acting on one."
+        )
+
+    def _script(self) -> tuple[str, str]:
+        rows = ",\n".join(f'    ("{group}", {value:.10g})' for group, value in self.rows[:4])
+        mean = sum(value for _, value in self.rows[:4]) / 4
+        return "How would I compute the average of the first four in Python?", (
+            f"```python\nrows = [\n{rows},\n]\nprint(sum(value for _, value in rows) / len(rows))\n```\n\n"
+            f"It prints `{mean!r}`."
         )
 
     def sql(self) -> str:
-        table = self.subject.field.split(".")[0]
+        field = self.subject.field
+        column = self.subject.by.replace(" ", "_")
         return (
-            f"SELECT {self.subject.by_field} AS {self.subject.by}, SUM({self.subject.field})\nFROM {table}\n"
-            f"WHERE created_at >= DATE_TRUNC('month', CURRENT_DATE - INTERVAL '1 month')\nGROUP BY 1\nORDER BY 2 DESC\nLIMIT 500"
+            f"SELECT {self.subject.by_field} AS {column}, {'SUM' if self.subject.is_sum else 'AVG'}({field})\n"
+            f"FROM {field.split('.')[0]}\n"
+            f"WHERE {PERIODS[self.period]}\n"
+            "GROUP BY 1\nORDER BY 2 DESC\nLIMIT 500"
         )
 
-    def job(self, job_id: UUID, prompt: str, at: datetime) -> Job:
-        """The job that answers with these rows."""
-        query = {
-            "table": self.subject.field.split(".")[0],
-            "fields": [self.subject.by_field, self.subject.field],
-            "filters": {"created_at": {"kind": "TIME_FOR_INTERVAL_DURATION", "value": self.period}},
+    def job(self, job_id: UUID, prompt: str, at: datetime, *, looks_again: bool = True) -> Job:
+        """What answered: with a query, or (where it does not look again) out of what was known already."""
+        actions = [*self._queries(), Action("summarize", "Summed up the rows")] if looks_again else []
+        chart = looks_again and self.rng.random() < 0.7
+        return Job(job_id, prompt, at, topic=self.subject.topic, actions=tuple(actions), chart=chart)
+
+    def _queries(self) -> list[Action]:
+        kind = self.rng.random()
+        name = self._fill("{Measure} by {by}")
+        rows = [(self.subject.by.capitalize(), self._fill("{Measure}"))]
+        rows += [(group, self._value(value)) for group, value in self.rows]
+        words = "Looked up the topic and wrote a query"
+        if kind < 0.06:
+            total = _HIDDEN_ROWS + len(self.rows)
+            return [Action("generate_query", words, name, self._semantic(), rows, total, was_truncated=True)]
+        found = Action("generate_query", words, name, self._semantic(), rows)
+        if kind < 0.12:
+            none = Action(
+                "generate_query", "Looked for cancelled orders too", "Cancelled", self._semantic("cancelled"), ()
+            )
+            return [found, none]
+        if kind < 0.18:
+            failed = Action("generate_query", "The first try failed", name, self._semantic("?"), (), status="error")
+            return [failed, found]
+        return [found]
+
+    def _semantic(self, status: str = "complete") -> dict[str, Any]:
+        fields = [self.subject.by_field, self.subject.field]
+        return {
+            "table": self.subject.field.split(".", maxsplit=1)[0],
+            "topic": self.subject.topic,
+            "fields": fields,
+            "filters": {
+                "created_at": {"kind": "TIME_FOR_INTERVAL_DURATION", "value": self.period},
+                "orders.status": {"kind": "EQUALS", "values": [status]},
+            },
             "sorts": [{"column_name": self.subject.field, "sort_descending": True}],
             "limit": 500,
         }
-        rows = [(self.subject.by.capitalize(), self.subject.measure.capitalize())]
-        rows += [(group, self._value(value)) for group, value in self.rows]
-        truncated = self.rng.random() < 0.05
-        actions = (
-            Action(
-                "generate_query",
-                "Looked up the topic and wrote a query",
-                self._fill("{Measure} by {by}"),
-                query,
-                rows,
-                total_row_count=12_480 if truncated else 0,
-                was_truncated=truncated,
-            ),
-            Action("summarize", "Summed up the rows"),
-        )
-        return Job(job_id, prompt, at, topic=self.subject.topic, actions=actions, chart=self.rng.random() < 0.7)
 
 
 def answer_time(rng: random.Random) -> timedelta:

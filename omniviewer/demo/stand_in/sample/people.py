@@ -15,7 +15,7 @@ _ANALYST_ID = UUID("990e8400-e29b-41d4-a716-446655440004")
 _PEOPLE = (
     ("Ana Lindqvist", "ana.lindqvist@my-org.example", "MEMBER", True, 13),
     ("Marcus Okafor", "marcus.okafor@my-org.example", "ORG_ADMIN", True, 12),
-    ("Sam Ortega", "sam.ortega@my-org.example", "MEMBER", True, 8),
+    ("Sam Ortega", "sam.ortega@my-org.example", "MEMBER", True, 6),
     ("山田 花子", "hanako.yamada@my-org.example", "MEMBER", True, 13),
     ("ليلى حداد", "layla.haddad@my-org.example", "MEMBER", True, 12),
     ("Zoë O’Brien-Müller", "zoe.obrien-mueller@my-org.example", "MEMBER", True, 12),

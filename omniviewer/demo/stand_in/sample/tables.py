@@ -1,0 +1,74 @@
+"""Answers that are tables, with the queries whose rows they show."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from omniviewer.demo.stand_in.organization import Action
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
+_KINDS = ("Sneakers", "Jeans", "Jackets", "Hats", "Socks")
+_REGIONS = ("Nordics", "DACH", "Benelux", "France", "Iberia", "UK & Ireland")
+
+
+def looked_up(name: str, rows: Sequence[Sequence[str]], *fields: str, total: int = 0) -> Action:
+    """A query with these rows, the first being the header."""
+    query: dict[str, Any] = {"table": "order_items", "fields": list(fields), "filters": {}, "sorts": [], "limit": 1000}
+    words = "Looked up the topic and wrote a query"
+    return Action("generate_query", words, name, query, rows, total, was_truncated=total > len(rows))
+
+
+def _markdown(rows: Sequence[Sequence[str]], rule: str) -> str:
+    head, *body = ("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join([head, rule, *body])
+
+
+def forty_rows() -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("#", "Style", "Category", "Units", "Revenue", "Return rate")]
+    for n in range(1, 41):
+        kind, units = _KINDS[n % 5], 9_800 - n * 213
+        rows.append(
+            (str(n), f"{kind} style {100 + n * 7}", kind, f"{units:,}", f"${units * 37:,}", f"{2 + n * 0.31:.1f}%")
+        )
+    return rows
+
+
+def best_sellers() -> str:
+    table = _markdown(forty_rows(), "|---:|:---|:---|---:|---:|---:|")
+    return f"The forty best-selling styles:\n\n{table}\n\nStyles 36 to 40 sold fewer than **2,200 units** each."
+
+
+def fourteen_columns() -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("Region", *_MONTHS, "Total", "Share", "Growth")]
+    sums = [[1_000 * (20 + place * 7 + month * 3) for month in range(len(_MONTHS))] for place in range(1, 7)]
+    total = sum(map(sum, sums))
+    for place, (region, values) in enumerate(zip(_REGIONS, sums, strict=True), 1):
+        shown = [f"${value:,}" for value in (*values, sum(values))]
+        rows.append((region, *shown, f"{sum(values) / total:.1%}", f"{place * 1.1 - 2:+.1f}%"))
+    return rows
+
+
+def by_month() -> str:
+    """Straight after a line of text, as language models write it."""
+    return "Revenue by region and month\n" + _markdown(fourteen_columns(), "|---" + "|---:" * 13 + "|")
+
+
+def stores() -> list[tuple[str, ...]]:
+    return [
+        ("Store", "Opened", "Revenue", "Return rate"),
+        ("Umeå", "2 weeks ago", "78,994.41", "3.1%"),
+        ("Gent", "5 weeks ago", "141,202.00", "12.5%"),
+        ("Porto", "7 weeks ago", "202,318.75", "4.0%"),
+        ("Cork", "12 weeks ago", "388,020.10", "6.2%"),
+    ]
+
+
+def investigation() -> Iterator[tuple[str, str]]:
+    """200 turns, 400 messages."""
+    for n in range(1, 201):
+        count = 900 - n * 3
+        weeks = f"| Week | Returns |\n|---|---:|\n| {n} | {count} |\n| {n + 1} | {count - 3} |"
+        yield (
+            f"Step {n}: what changed in week {n}?",
+            f"Returns in week {n} were **{count}**.\n\n{weeks}\n\n"
+            f"The most frequent reason was *wrong size* ({30 + n % 20}%).",
+        )
