@@ -5,9 +5,11 @@ organization, and a *stranger* with a personal token of somebody else's. Address
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -74,6 +76,12 @@ def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") 
     credential.save()
     omni.requests.clear()
     return credential
+
+
+def text_of(answer: Any) -> str:
+    """A page's HTML with every run of white space as one space, and without its forms' one-time tokens."""
+    page = re.sub(r"\s+", " ", answer.content.decode())
+    return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
 
 
 def signed_in(user: User) -> Client:

@@ -7,20 +7,17 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from conversations import rendering
 from conversations.models import Access, Conversation, Message
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
-from tests.conftest import EXAMPLE, credential_for, signed_in
+from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
-UNKNOWN = "/conversations/00000000-0000-4000-8000-000000000000/"
-
-
-def text_of(answer: Any) -> str:
-    return re.sub(r"\s+", " ", answer.content.decode())
+NOBODYS = "00000000-0000-4000-8000-000000000000"
+UNKNOWN = f"/conversations/{NOBODYS}/"
 
 
 def age_accesses(age: timedelta) -> None:
@@ -38,14 +35,14 @@ def test_a_second_look_costs_omni_nothing(owner_reads: Client, omni: StandIn) ->
     omni.requests.clear()
     second = owner_reads.get(THREAD)
     assert omni.requests == []
-    assert articles(second) == articles(first)
+    assert articles(second) == articles(first) != []
 
 
 def test_it_says_when_it_was_fetched_and_refreshes(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
     Conversation.objects.update(fetched_at=timezone.now() - timedelta(hours=3))
     page = text_of(owner_reads.get(THREAD))
-    assert re.search(r"Fetched <time [^>]*>3\xa0hours ago</time>", page)
+    assert re.search(r"Fetched <time [^>]*>3 hours ago</time>", page)
     assert 'href="?refresh=1">Refresh</a>' in page
     omni.requests.clear()
     assert owner_reads.get(THREAD + "?refresh=1")["Location"] == THREAD
@@ -57,7 +54,7 @@ def test_a_strangers_page_and_an_unknown_one_are_the_same(owner_reads: Client, s
     owner_reads.get(THREAD)
     kept_but_not_theirs, not_there = stranger_reads.get(THREAD), stranger_reads.get(UNKNOWN)
     assert kept_but_not_theirs.status_code == not_there.status_code == 404
-    assert text_of(kept_but_not_theirs).replace(THREAD, "") == text_of(not_there).replace(UNKNOWN, "")
+    assert text_of(kept_but_not_theirs).replace(EXAMPLE, "") == text_of(not_there).replace(NOBODYS, "")
     assert "Top 5" not in text_of(kept_but_not_theirs)
 
 
@@ -69,9 +66,7 @@ def test_what_one_fetched_does_not_open_it_for_another(owner_reads: Client, stra
     assert signed_in(stranger).get(THREAD).status_code == 503
 
 
-def test_an_access_past_its_time_is_asked_for_again(
-    owner_reads: Client, omni: StandIn, settings: SettingsWrapper
-) -> None:
+def test_an_access_past_its_time_is_asked_for_again(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
     owner_reads.get(THREAD)
     age_accesses(settings.ACCESS_TTL + timedelta(minutes=1))
     omni.requests.clear()
@@ -108,7 +103,7 @@ def test_a_401_ends_every_reading_with_that_credential(owner_reads: Client, owne
 
 @pytest.mark.parametrize("fault", [Fault.status(500), Fault.status(503), Fault.status(429)], ids=["500", "503", "429"])
 def test_while_omni_cannot_be_asked_an_access_is_stretched(
-    owner_reads: Client, omni: StandIn, settings: SettingsWrapper, fault: Fault
+    owner_reads: Client, omni: StandIn, settings: Settings, fault: Fault
 ) -> None:
     owner_reads.get(THREAD)
     age_accesses(settings.ACCESS_GRACE - timedelta(hours=1))
@@ -121,7 +116,7 @@ def test_while_omni_cannot_be_asked_an_access_is_stretched(
 
 
 def test_nonsense_in_place_of_an_answer_stretches_nothing(
-    owner_reads: Client, omni: StandIn, settings: SettingsWrapper
+    owner_reads: Client, omni: StandIn, settings: Settings
 ) -> None:
     owner_reads.get(THREAD)
     omni.fail(Fault.html(200), path="")

@@ -1,21 +1,15 @@
 """The list of conversations, a page at a time."""
 
 import re
-from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from conversations.models import Access, ListPage
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, signed_in
-
-
-def text_of(answer: Any) -> str:
-    return re.sub(r"\s+", " ", answer.content.decode())
+from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 
 
 def ids_on(page: str) -> list[str]:
@@ -150,9 +144,7 @@ def test_a_second_look_costs_omni_nothing(owner_reads: Client, omni: StandIn) ->
     assert omni.requests == []
 
 
-def test_it_asks_again_after_a_minute_and_on_refresh(
-    owner_reads: Client, omni: StandIn, settings: SettingsWrapper
-) -> None:
+def test_it_asks_again_after_a_minute_and_on_refresh(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
     from datetime import timedelta
 
     owner_reads.get("/conversations/")
@@ -181,7 +173,7 @@ def test_nothing_kept_and_omni_down_is_a_page_with_a_way_on(owner_reads: Client,
     assert "Try again" in text_of(answer)
 
 
-def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, settings: SettingsWrapper) -> None:
+def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
     from datetime import timedelta
 
     owner_reads.get("/conversations/")

@@ -12,11 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from conversations.models import Conversation
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, signed_in
-
-
-def text_of(answer: Any) -> str:
-    return re.sub(r"\s+", " ", answer.content.decode())
+from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 
 
 def articles(page: str) -> list[str]:
@@ -40,13 +36,13 @@ def test_the_documented_example_is_shown_value_for_value(owner_reads: Client, di
     assert re.search(r"<h5[^>]*>Top 5 Products by Revenue</h5>", second)
     assert re.search(r"<ol>\s*<li><strong>Sunglasses</strong> - \$678,994</li>", second)
     assert "<strong>Hat</strong> - $201,487" in second
-    assert "Took 1\xa0min 30\xa0s" in second
+    assert "Took 1 min 30 s" in second
     assert "550e8400-e29b-41d4-a716-446655440000" in second
     assert f'href="https://my-org.omni.co/chat/{EXAMPLE}"' in second
     assert "Show me revenue by month for sunglasses" in third
     assert "Open in Omni" not in third
     assert "<li>March: $61,992</li>" in fourth
-    assert "Took 2\xa0min" in fourth
+    assert "Took 2 min" in fourth
     assert "550e8400-e29b-41d4-a716-446655440010" in fourth
     assert EXAMPLE in page
     assert "15 January 2025, 10:05:00 UTC" in page
@@ -112,7 +108,7 @@ def test_a_long_pause_is_marked(small: Organization, small_omni: StandIn, owner:
     ]
     credential_for(owner, small_omni, small.personal_token(member))
     page = text_of(signed_in(owner).get(f"/conversations/{made.id}/"))
-    assert re.findall(r'class="pause"><span>([^<]+)</span>', page) == ["2\xa0days 19\xa0h later"]
+    assert re.findall(r'class="pause"><span>([^<]+)</span>', page) == ["2 days 19 h later"]
 
 
 def test_an_answer_without_a_job_or_link_says_so(owner_reads: Client, omni: StandIn) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import requests
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
 from conversations.omni import replies
 from conversations.omni.errors import (
@@ -90,9 +92,9 @@ class Client:
             ) as response:
                 _raise_for_status(response.status_code)
                 body = self._read(response, deadline)
-        except requests.Timeout:
+        except (requests.Timeout, UrllibTimeoutError):
             raise CannotAsk("Omni did not answer in time.") from None
-        except requests.RequestException:
+        except (requests.RequestException, HTTPError):
             raise CannotAsk("Omni cannot be reached: the connection failed.") from None
         try:
             return json.loads(body)
@@ -106,7 +108,8 @@ class Client:
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        # What has come, as it comes: requests' own iterator waits for a whole chunk, however slowly it drips.
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._max_body:
                 raise Unreadable(f"Omni's answer is larger than the {self._max_body // 2**20} MB that are read here.")

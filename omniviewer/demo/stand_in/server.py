@@ -85,7 +85,7 @@ class StandIn:
     def start(self) -> None:
         """Answer in a background thread."""
         self._is_serving = True
-        self._thread = threading.Thread(target=self._alive().serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._alive().serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
 
     def serve_forever(self) -> None:
@@ -256,7 +256,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {**omni.headers_for(said.status), **fault.headers}
         omni.record(self.command, path, query, token, said.status)
         omni.pause(fault.wait)
-        self._send(said, headers, fault)
+        if omni.is_stopped:
+            self.close_connection = True
+        else:
+            self._send(said, headers, fault)
 
     def _token(self) -> str:
         scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
@@ -290,6 +293,8 @@ class _Handler(BaseHTTPRequestHandler):
         for byte in payload:
             self.wfile.write(bytes([byte]))
             self.server.omni.pause(fault.pace)
+            if self.server.omni.is_stopped:
+                return
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Nothing: what was asked stands in `StandIn.requests`."""
