@@ -33,7 +33,7 @@ def test_the_documented_example_is_shown_value_for_value(owner_reads: Client, di
     assert 'datetime="2025-01-15T10:00:00+00:00"' in first
     assert "15 Jan 2025, 10:00 UTC" in first
     assert "Answer</h2>" in second
-    assert re.search(r"<h5[^>]*>Top 5 Products by Revenue</h5>", second)
+    assert re.search(r"<h3>Top 5 Products by Revenue</h3>", second)
     assert re.search(r"<ol>\s*<li><strong>Sunglasses</strong> - \$678,994</li>", second)
     assert "<strong>Hat</strong> - $201,487" in second
     assert "Took 1 min 30 s" in second

@@ -31,7 +31,7 @@ _TAGS = frozenset(
 )
 # Pygments' short names, and our own.
 _CLASS = re.compile(r"highlight|align-(left|center|right)|[a-z][a-z0-9]{0,2}")
-_HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6"}
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _ALIGNED = re.compile(r"text-align: (left|center|right);")
 
 
@@ -85,11 +85,16 @@ class _Break(InlineProcessor):
 
 
 class _Shape(Treeprocessor):
-    """Headings below the page's own, and alignment as classes: the page allows no styles."""
+    """Headings in order below the page's own (h1 the conversation, h2 the message), and alignment as classes."""
 
     def run(self, root: Element) -> None:
+        used = sorted({element.tag for element in root.iter() if element.tag in _HEADINGS})
+        level = 2
         for element in root.iter():
-            element.tag = _HEADINGS.get(element.tag, element.tag)
+            if element.tag in used:
+                # The answer's highest becomes h3, and none is skipped on the way down.
+                level = min(3 + used.index(element.tag), level + 1, len(_HEADINGS))
+                element.tag = f"h{level}"
             aligned = _ALIGNED.fullmatch(element.attrib.pop("style", ""))
             if aligned:
                 element.set("class", f"align-{aligned[1]}")
@@ -143,7 +148,7 @@ def _allow(tag: str, name: str, value: str) -> bool:
 def _finish(html: str) -> SafeString:
     """What the keyboard needs to scroll wide tables and code. A `<` in the text is escaped: these are all tags."""
     html = html.replace("<pre>", '<pre tabindex="0">')
-    opened = '<div class="table-scroll" role="region" tabindex="0" aria-label="Table"><table>'
+    opened = '<div class="table-scroll" role="group" tabindex="0" aria-label="Table"><table>'
     html = html.replace("<table>", opened).replace("</table>", "</table></div>")
     done = re.sub(r"<li>(<p>)?\[([ xX])\] ", _checkbox, html)
     return mark_safe(done)

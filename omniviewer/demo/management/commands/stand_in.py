@@ -45,7 +45,9 @@ class Command(BaseCommand):
             raise CommandError(
                 f"Port {options['port']} cannot be used: something else listens there, or it is not a port number."
             ) from None
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Ctrl-C too: a shell may have started this with that signal ignored.
+        for end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(end, signal.default_int_handler)
         if options["with_parent"]:
             threading.Thread(target=_stop_with_parent, daemon=True).start()
         self.stdout.write(f"Stand-in Omni on {omni.url}/ (dialect: {omni.dialect}). Ctrl-C stops it.")
