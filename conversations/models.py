@@ -106,10 +106,9 @@ class Conversation(models.Model):
 class MessageQuerySet(models.QuerySet["Message"]):
     def in_turn(self) -> Self:
         """In order, each knowing when and by whom the one before it was written."""
-        before = {"partition_by": "conversation_id", "order_by": "position"}
         return self.annotate(
-            previous_at=models.Window(Lag("created_at"), **before),
-            previous_role=models.Window(Lag("role"), **before),
+            previous_at=models.Window(Lag("created_at"), partition_by="conversation_id", order_by="position"),
+            previous_role=models.Window(Lag("role"), partition_by="conversation_id", order_by="position"),
         ).order_by("position")
 
 

@@ -29,7 +29,7 @@ DEMO = env.bool("OMNIVIEWER_DEMO", default=False)
 
 
 def _required(name: str, how: str) -> str:
-    value = env.str(name, default="")
+    value: str = env.str(name, default="")
     if not value and not DEBUG:
         raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
     return value
@@ -122,23 +122,21 @@ MIDDLEWARE = [
     "omniviewer.accounts.middleware.reader_time_zone",
     "omniviewer.accounts.middleware.private_pages",
 ]
+_CONTEXT_PROCESSORS = [
+    "django.template.context_processors.request",
+    "django.contrib.auth.context_processors.auth",
+    "django.contrib.messages.context_processors.messages",
+    "omniviewer.accounts.context.appearance",
+    *(["omniviewer.demo.context.demo"] if DEMO else []),
+]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-                "omniviewer.accounts.context.appearance",
-            ],
-        },
+        "OPTIONS": {"context_processors": _CONTEXT_PROCESSORS},
     },
 ]
-if DEMO:
-    TEMPLATES[0]["OPTIONS"]["context_processors"].append("omniviewer.demo.context.demo")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 

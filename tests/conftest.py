@@ -19,6 +19,7 @@ from conversations import connection
 from conversations.omni import Token
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
+from omniviewer.demo.stand_in.organization import Member
 
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
@@ -48,7 +49,7 @@ def sample() -> Organization:
 
 @pytest.fixture
 def omni(sample: Organization, dialect: str) -> Iterator[StandIn]:
-    with StandIn(sample, dialect=dialect, rate_per_minute=10_000) as stand_in:
+    with StandIn(sample, dialect=dialect, rate_per_minute=10_000, now=NOW) as stand_in:
         yield stand_in
 
 
@@ -82,6 +83,13 @@ def text_of(answer: Any) -> str:
     """A page's HTML with every run of white space as one space, and without its forms' one-time tokens."""
     page = re.sub(r"\s+", " ", answer.content.decode())
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
+
+
+def member_behind(omni: StandIn, who: str) -> Member:
+    """The person whom one of the demo's personal tokens speaks for: "analyst" or "support"."""
+    member = omni.organization.owner_of(omni.organization.demo_tokens[who])
+    assert member
+    return member
 
 
 def signed_in(user: User) -> Client:

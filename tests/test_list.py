@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from conversations.models import Access, ListPage
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
 
 
 def ids_on(page: str) -> list[str]:
@@ -36,7 +36,7 @@ def test_it_works(owner_reads: Client) -> None:
 
 
 def test_it_pages_through_all_of_them_newest_first(owner_reads: Client, omni: StandIn) -> None:
-    mine = [row for row in omni.organization.conversations if row.owner.email == _analyst(omni)]
+    mine = [row for row in omni.organization.conversations if row.owner == member_behind(omni, "analyst")]
     expected = [str(row.id) for row in sorted(mine, key=lambda row: row.updated_at, reverse=True)]
     assert walk(owner_reads, "/conversations/") == expected
     assert EXAMPLE in expected
@@ -50,7 +50,7 @@ def test_an_organization_key_sees_everybodys(colleague_reads: Client, omni: Stan
 
 def test_an_organization_key_may_filter_by_member(colleague_reads: Client, omni: StandIn) -> None:
     first = text_of(colleague_reads.get("/conversations/"))
-    analyst = next(member for member in omni.organization.members if member.email == _analyst(omni))
+    analyst = member_behind(omni, "analyst")
     assert f'<option value="{analyst.id}">{analyst.name}' in first
     address = f"/conversations/?member={analyst.id}"
     mine = [row for row in omni.organization.conversations if row.owner.id == analyst.id]
@@ -236,8 +236,3 @@ def test_queries_do_not_grow_with_the_list(
     owner_reads.get("/conversations/")
     with django_assert_max_num_queries(10):
         owner_reads.get("/conversations/")
-
-
-def _analyst(omni: StandIn) -> str:
-    token = omni.organization.demo_tokens["analyst"]
-    return omni.organization.owner_of(token).email

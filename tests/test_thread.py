@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from conversations.models import Conversation
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
 
 
 def articles(page: str) -> list[str]:
@@ -115,7 +115,7 @@ def test_an_answer_without_a_job_or_link_says_so(owner_reads: Client, omni: Stan
     bare = next(
         row
         for row in omni.organization.conversations
-        if row.owner.email == omni.organization.owner_of(omni.organization.demo_tokens["analyst"]).email
+        if row.owner == member_behind(omni, "analyst")
         and any(message.role == "assistant" and message.job is None for message in row.messages)
     )
     page = text_of(owner_reads.get(f"/conversations/{bare.id}/"))

@@ -35,10 +35,11 @@ class LabelForm(forms.Form):
     label = forms.CharField(max_length=60, label="Name")
 
     def __init__(self, owner: User, *args: Any, credential: Credential | None = None, **kwargs: Any) -> None:
-        initial = {"label": credential.label} if credential else None
-        super().__init__(*args, initial=initial, **kwargs)
-        self._owner = owner
-        self._others = Credential.objects.of(owner).exclude(pk=credential.pk if credential else None)
+        super().__init__(*args, **kwargs)
+        self._others = Credential.objects.of(owner)
+        if credential:
+            self.initial["label"] = credential.label
+            self._others = self._others.exclude(pk=credential.pk)
 
     def clean_label(self) -> str:
         label: str = self.cleaned_data["label"]
