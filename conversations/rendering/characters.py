@@ -1,60 +1,90 @@
-"""Characters that a reader cannot see: control, direction-flipping, zero-width. They are shown by their code point.
+"""Characters that a reader cannot see, or that turn the text's direction: each is shown by its code point.
 
-What Unicode calls format characters (category Cf) has honest uses in a few scripts and in emoji, which stay as they
-are; everywhere else such a character can hide a part of the text or show it in another order than it has.
+They hide text from the reader, or show it in another order than it has. They stay where a script or an emoji is written
+with them: joiners, variation selectors.
 """
 
 import re
+import sys
 import unicodedata
-from collections.abc import Iterator
+from html import escape
 
-# Letters of no width that are not in Cf: fillers, the blank of braille, separators of lines and paragraphs.
-_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0"
-_TAGS = range(0xE0000, 0xE1000)
-_FORMAT = "".join(chr(point) for point in range(0x110000) if unicodedata.category(chr(point)) == "Cf" or point in _TAGS)
-_HIDDEN = re.compile(f"[{re.escape(_BLANK + _FORMAT)}]")
-# An emoji of a region's flag is spelled in tag characters.
-_FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{2,6}\U000e007f")
+# Invisible, though Unicode files them under letters, marks, symbols and separators.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2028\u2029\u2800\u3164\uffa0"
+_SELECTORS = {chr(point) for point in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 _JOINERS = "\u200c\u200d"
-_CONTROL_PICTURES = {point: 0x2400 + point for point in range(0x20) if chr(point) not in "\t\n\r"} | {0x7F: 0x2421}
-_C1 = dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}")
-# Half of a pair of UTF-16: JSON can spell it, no database can hold it.
-_SURROGATES = re.compile("[\ud800-\udfff]")
+# Above this many in one text, spans would cost more than they tell.
+_MOST_SPANS = 500
 
 
-def show_controls(text: str) -> str:
-    """Control characters become their pictures, except for tab and line ends, which become newlines."""
-    text = re.sub("\r\n?|\x85", "\n", text).translate(_CONTROL_PICTURES).translate(_C1)
-    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+def _all_hidden() -> set[str]:
+    """Control, format and surrogate characters but tab and newline; the blank ones; tags; variation selectors."""
+    every = map(chr, range(sys.maxunicode + 1))
+    found = {character for character in every if unicodedata.category(character) in ("Cc", "Cf", "Cs")}
+    return (found | set(_BLANK) | _SELECTORS | set(map(chr, range(0xE0000, 0xE0080)))) - {"\t", "\n"}
 
 
-def pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """`text` in order, in runs that are shown as they are (False) and single hidden characters (True)."""
-    start = 0
-    flags = {place for flag in _FLAG.finditer(text) for place in range(*flag.span())}
-    for found in _HIDDEN.finditer(text):
-        place = found.start()
-        if place in flags or (found.group() in _JOINERS and _joins(text, place)):
+def _ranges(members: set[str]) -> str:
+    """A regular expression's class of them; in ranges, as it is searched for in all text."""
+    spans: list[list[int]] = []
+    for point in sorted(map(ord, members)):
+        if spans and spans[-1][1] == point - 1:
+            spans[-1][1] = point
+        else:
+            spans.append([point, point])
+    return "[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in spans) + "]"
+
+
+_HIDDEN = _all_hidden()
+# A run of one and the same is shown once, with a count.
+_RUN = re.compile(rf"({_ranges(_HIDDEN)})\1*")
+_BRACKETED = {ord(character): f"[U+{ord(character):04X}]" for character in _HIDDEN}
+
+
+def shown(text: str) -> str:
+    """`text` as HTML: escaped, its hidden characters spelled out."""
+    parts: list[str] = []
+    place = spans = 0
+    for run in _RUN.finditer(text):
+        if _belongs(text, run.start(), run.end()):
             continue
-        if place > start:
-            yield text[start:place], False
-        yield found.group(), True
-        start = found.end()
-    if start < len(text):
-        yield text[start:], False
+        parts += escape(text[place : run.start()], quote=False), _span(run[1], len(run[0]))
+        place = run.end()
+        spans += 1
+        if spans == _MOST_SPANS:
+            return "".join(parts) + escape(text[place:].translate(_BRACKETED), quote=False)
+    return "".join(parts) + escape(text[place:], quote=False)
 
 
-def _joins(text: str, place: int) -> bool:
-    """Whether a joiner stands between letters or emoji that are written with it: never beside ASCII."""
-    before, after = text[place - 1 : place], text[place + 1 : place + 2]
-    return all(side and ord(side) > 0x2FF and not _HIDDEN.match(side) for side in (before, after))  # noqa: PLR2004
+def has_hidden(text: str) -> bool:
+    return _RUN.search(text) is not None
 
 
-def code_point(character: str) -> str:
-    """ "U+202E"."""
-    return f"U+{ord(character):04X}"
+def _span(character: str, count: int) -> str:
+    point = f"U+{ord(character):04X}"
+    name = unicodedata.name(character, "CONTROL CHARACTER")
+    times = f" ×{count}" if count > 1 else ""
+    return f'<span class="hidden-character" title="{point} {name}">{point}{times}</span>'
 
 
-def name_of(character: str) -> str:
-    """ "U+202E RIGHT-TO-LEFT OVERRIDE", for a title."""
-    return f"{code_point(character)} {unicodedata.name(character, 'a character without a name')}"
+def _belongs(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is part of a letter or an emoji, as the writing system has it."""
+    if start == 0 or end - start > 1:
+        return False
+    character, before, after = text[start], text[start - 1], text[end : end + 1]
+    if character in _SELECTORS:
+        # One, on a character that can be seen. The 240 further ones are for ideographs alone; elsewhere they smuggle.
+        is_ideograph = unicodedata.category(before) == "Lo" and before > "\u2e80"
+        return is_ideograph or (character <= "\ufe0f" and (_is_pictorial(before) or before in "0123456789#*"))
+    return character in _JOINERS and _joins(before) and bool(after) and _joins(after)
+
+
+def _joins(character: str) -> bool:
+    """Letters and marks from Hebrew's block up to the scripts of India and beyond, and emoji."""
+    point, category = ord(character), unicodedata.category(character)
+    is_script = 0x590 <= point <= 0x1CFF or 0xA800 <= point <= 0xABFF or 0x11000 <= point <= 0x11FFF  # noqa: PLR2004
+    return (is_script and category[0] in "LM" and character not in _HIDDEN) or _is_pictorial(character)
+
+
+def _is_pictorial(character: str) -> bool:
+    return character == "\ufe0f" or (unicodedata.category(character) in ("So", "Sk", "Sm") and character > "\u00a8")

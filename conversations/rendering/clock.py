@@ -1,0 +1,27 @@
+"""How long one answer may keep a processor busy.
+
+Python-Markdown and its kin are quadratic, or worse, in shapes too many to list: 20,000 `[` take it 36 s. So what is
+bounded is not a shape but the time. Everything that loops over an answer ticks; a tick past the allowance ends it. Work
+between two ticks is bounded too, by the limits on what is handed over in one piece (`parser.LONGEST_PARAGRAPH`,
+`code.LONGEST`, `allowlist.MOST_PIECES`).
+"""
+
+import time
+
+# Seconds. A long answer, 20,000 characters of lists, tables and code, takes a tenth of it.
+ALLOWANCE = 0.8
+
+
+class TooCostly(Exception):
+    """Formatting this answer takes too long: show it as plain text."""
+
+
+class Clock:
+    """Counts this thread's processor time, not the wall's: a busy machine must not change what an answer looks like."""
+
+    def __init__(self, allowance: float = ALLOWANCE) -> None:
+        self._end = time.thread_time() + allowance
+
+    def tick(self) -> None:
+        if time.thread_time() > self._end:
+            raise TooCostly
