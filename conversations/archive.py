@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from conversations import connection
 from conversations.models import Access, Conversation, ListPage, Member, Message
-from conversations.omni import CannotAsk, Client, NotVisible, OmniError, TokenRejected, replies
+from conversations.omni import BadRequest, CannotAsk, Client, NotVisible, OmniError, TokenRejected, replies
 from omniviewer.accounts.models import Credential, User
 
 # People of an organization that are offered as a filter: more than this many, and the rest is told by their id.
@@ -150,6 +150,8 @@ def list_page(
     conversations = kept.conversations(user, stretched=isinstance(failure, CannotAsk)) if kept else []
     if kept and (conversations or not kept.omni_ids):
         return Listed(kept, conversations, Notice(failure.sentence, kept.fetched_at))
+    if cursor and isinstance(failure, BadRequest):
+        raise CannotShow(CannotShow.BAD_ADDRESS, "Omni does not know this place in the list, or no longer.")
     raise CannotShow(CannotShow.NOT_REACHED, failure.sentence)
 
 

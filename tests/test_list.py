@@ -199,9 +199,9 @@ def test_a_bad_address_says_what_is_wrong(colleague_reads: Client, query: str, s
 
 def test_a_cursor_that_omni_refuses_is_no_dead_end(owner_reads: Client) -> None:
     answer = owner_reads.get("/conversations/?cursor=invented")
-    assert answer.status_code == 503
-    assert "did not accept the request" in text_of(answer)
-    assert 'href="/conversations/"' in text_of(answer)
+    assert answer.status_code == 400
+    assert "Omni does not know this place in the list" in text_of(answer)
+    assert 'href="/conversations/">All conversations' in text_of(answer)
 
 
 def test_anothers_credential_is_none_of_ones_own(owner_reads: Client, colleague_reads: Client, colleague: User) -> None:
