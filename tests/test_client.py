@@ -1,5 +1,7 @@
 """The door to the network: what it sends, and that no answer hurts."""
 
+import gzip
+import json
 import re
 from uuid import UUID
 
@@ -136,6 +138,13 @@ def test_a_zero_byte_is_made_visible(client: Client, omni: StandIn) -> None:
 
     omni.fail(Fault.edit(spoil), path="/v1/ai/conversations/")
     assert client.conversation(UUID(EXAMPLE)).messages[1].text == "a\N{SYMBOL FOR NULL}b"
+
+
+def test_it_reads_compressed_replies(client: Client, omni: StandIn) -> None:
+    reply = json.dumps({"id": EXAMPLE, "messages": [{"role": "user", "content": "x" * 300_000}]}).encode()
+    headers = {"Content-Encoding": "gzip"}
+    omni.fail(Fault.status(200, gzip.compress(reply), headers=headers), path="/v1/ai/conversations/")
+    assert len(client.conversation(UUID(EXAMPLE)).messages[0].text) == 300_000
 
 
 def test_it_never_holds_more_than_the_limit(omni: StandIn) -> None:
