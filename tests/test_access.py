@@ -187,6 +187,21 @@ def test_a_new_renderer_renders_again_on_the_next_read(owner_reads: Client, omni
     assert omni.requests == []
 
 
+def test_so_does_a_refresh(owner_reads: Client) -> None:
+    owner_reads.get(THREAD)
+    Message.objects.update(renderer=0, html="<p>made by an older renderer</p>")
+    assert "older renderer" not in text_of(owner_reads.get(THREAD + "?refresh=1", follow=True))
+    assert not Message.objects.exclude(renderer=rendering.RENDERER).exists()
+
+
+def test_a_rejected_credential_reads_nothing_whatever_it_was_shown(owner_reads: Client, owner: User) -> None:
+    owner_reads.get(THREAD)
+    Credential.objects.update(rejected_at=timezone.now())
+    assert Access.objects.exclude(confirmed_at=None).exists()
+    assert not Conversation.objects.readable_by(owner).exists()
+    assert not Conversation.objects.readable_by(owner, stretched=True).exists()
+
+
 def test_the_same_id_on_two_instances_are_two_conversations(owner: User, omni: StandIn, dialect: str) -> None:
     with StandIn(omni.organization, dialect=dialect, rate_per_minute=10_000) as other:
         credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "One")
