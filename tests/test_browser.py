@@ -159,6 +159,17 @@ def test_hostile_text_runs_and_loads_nothing(page: Page, site: str, colleague: U
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
+def test_staff_manage_people_under_the_same_policy(page: Page, site: str) -> None:
+    User.objects.create_superuser("root", password=PASSWORD)
+    sign_in(page, site, "root", at="/admin/accounts/user/add/")
+    page.get_by_label("Username").fill("newcomer")
+    page.get_by_label("Password", exact=True).or_(page.get_by_label("Password:", exact=True)).first.fill(PASSWORD)
+    page.get_by_label("Password confirmation").fill(PASSWORD)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    assert User.objects.filter(username="newcomer").exists()
+
+
 def _text_of(row: object) -> str:
     return " ".join(message.text for message in row.messages)  # type: ignore[attr-defined]
 

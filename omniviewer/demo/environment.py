@@ -18,7 +18,7 @@ def prepare() -> None:
     os.environ["OMNIVIEWER_ENCRYPTION_KEYS"] = _kept("encryption_key", Fernet.generate_key().decode())
     os.environ["DATABASE_URL"] = f"sqlite:///{FOLDER / 'demo.sqlite3'}"
     os.environ["CACHE_URL"] = "locmemcache://"
-    os.environ["OMNIVIEWER_LOG_LEVEL"] = os.environ.get("OMNIVIEWER_LOG_LEVEL", "WARNING")
+    os.environ["OMNIVIEWER_LOG_LEVEL"] = os.environ.get("OMNIVIEWER_LOG_LEVEL", "ERROR")
 
 
 def _kept(name: str, fresh: str) -> str:
