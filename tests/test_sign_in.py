@@ -116,3 +116,31 @@ def test_the_theme_is_remembered_and_forgotten(db: None) -> None:
 def test_the_one_click_people_exist_in_the_demo_alone(owner: User) -> None:
     assert settings.DEMO
     assert Client().post("/demo/continue/", {"person": "owner"}).status_code == 404
+
+
+def test_an_expired_form_is_told_so_and_changes_nothing(owner: User) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    answer = strict.post("/sign-in/", {"username": "owner", "password": "correct horse battery"})
+    assert answer.status_code == 403
+    assert "This form has expired" in answer.content.decode()
+    assert "_auth_user_id" not in strict.session
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "status", "sentence"),
+    [("/nowhere", "testserver", 404, "Page not found"), ("/sign-in/", "evil.example", 400, "Bad request")],
+)
+def test_wrong_addresses_get_a_page_too(db: None, address: str, host: str, status: int, sentence: str) -> None:
+    answer = Client().get(address, headers={"host": host})
+    assert answer.status_code == status
+    assert sentence in answer.content.decode()
+
+
+def test_a_fault_of_our_own_is_a_page_that_stands_alone(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omniviewer.accounts.models.CredentialQuerySet.of", lambda *_: 1 / 0)
+    client = signed_in(owner)
+    client.raise_request_exception = False
+    answer = client.get("/credentials/")
+    assert answer.status_code == 500
+    assert "Something went wrong here" in answer.content.decode()
+    assert "Traceback" not in answer.content.decode()
