@@ -10,6 +10,7 @@ from django.db.models.functions import Lag
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from conversations import rendering
 from conversations.omni import CONVERSATIONS_A_PAGE, is_omni_link, replies
@@ -17,6 +18,8 @@ from omniviewer.accounts.models import Credential, User
 
 # A pause between two messages that is worth a line of its own.
 LONG_PAUSE = timedelta(hours=4)
+# Characters of a title: a prompt that stands in for one can be a whole document.
+LONGEST_TITLE = 300
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -65,7 +68,8 @@ class Conversation(models.Model):
 
     @property
     def title(self) -> str:
-        return self.name.strip() or self.last_prompt.strip() or "Untitled conversation"
+        whole = self.name.strip() or self.last_prompt.strip() or "Untitled conversation"
+        return Truncator(whole).chars(LONGEST_TITLE)
 
     @property
     def day(self) -> date | None:

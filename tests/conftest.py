@@ -73,8 +73,7 @@ def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") 
     """What the connecting page makes, without the page."""
     credential = Credential(owner=owner, label=label, instance=omni.host)
     credential.set_token(Token(token), connection.identify(omni.host, Token(token)))
-    credential.is_default = not Credential.objects.of(owner).exists()
-    credential.save()
+    credential.add()
     omni.requests.clear()
     return credential
 

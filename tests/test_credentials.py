@@ -156,6 +156,18 @@ def test_several_stand_beside_each_other_and_one_is_asked_first(owner: User, omn
     assert (first.is_default, second.is_default) == (False, True)
 
 
+def test_connecting_in_two_windows_at_once_is_told_so(
+    owner: User, omni: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = signed_in(owner)
+    connect(client, omni, omni.organization.demo_tokens["analyst"], label="Same")
+    monkeypatch.setattr("omniviewer.accounts.forms.LabelForm.clean_label", lambda form: form.cleaned_data["label"])
+    answer = connect(client, omni, omni.organization.demo_tokens["lead"], label="Same")
+    assert answer.status_code == 422
+    assert "You already have a credential with this name." in text_of(answer)
+    assert Credential.objects.count() == 1
+
+
 def test_one_is_renamed(owner: User, omni: StandIn) -> None:
     credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Before")
     credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Taken")

@@ -94,6 +94,18 @@ def test_a_row_shows_the_name_or_the_last_prompt(small: Organization, small_omni
     assert re.search(r'row-title"[^>]*>What about &lt;b&gt;Q4&lt;/b&gt;\?</a> <p class="row-when">', page)
 
 
+def test_a_prompt_as_long_as_a_book_does_not_make_the_list_one(
+    small: Organization, small_omni: StandIn, owner: User
+) -> None:
+    member = small.add_member("Ana", "ana@small.example")
+    small.add_conversation(owner=member, name=None, turns=[("word " * 20_000, "Yes.")])
+    small.add_conversation(owner=member, name="Short", turns=[("word " * 20_000, "Yes.")])
+    credential_for(owner, small_omni, small.personal_token(member))
+    page = text_of(signed_in(owner).get("/conversations/"))
+    assert page.count("word") < 200
+    assert page.count("…") == 2
+
+
 def test_days_are_the_readers_own(small: Organization, small_omni: StandIn, owner: User) -> None:
     from datetime import UTC, datetime
 

@@ -82,7 +82,19 @@ class Credential(models.Model):
         self.rejected_at = None
 
     @transaction.atomic
+    def add(self) -> None:
+        """Save a new one; a person's first is the default. Raises `IntegrityError` if the label was taken meanwhile."""
+        self._wait_for_other_changes()
+        self.is_default = not Credential.objects.of(self.owner).exists()
+        self.save()
+
+    def _wait_for_other_changes(self) -> None:
+        """One change at a time to which of a person's credentials is the default."""
+        User.objects.select_for_update().get(pk=self.owner_id)
+
+    @transaction.atomic
     def make_default(self) -> None:
+        self._wait_for_other_changes()
         Credential.objects.filter(owner=self.owner_id, is_default=True).exclude(pk=self.pk).update(is_default=False)
         self.is_default = True
         self.save(update_fields=["is_default"])

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -38,10 +39,17 @@ def connect(request: Request) -> HttpResponse:
             form.add_error("token" if isinstance(error, TokenRejected) else "instance_address", error.sentence)
         else:
             credential.set_token(token, identity)
-            credential.is_default = not Credential.objects.of(request.user).exists()
-            credential.save()
+            try:
+                credential.add()
+            except IntegrityError:  # connected in two windows at once
+                form.add_error("label", "You already have a credential with this name.")
+                return _connect_page(request, form)
             messages.success(request, f"Connected to {credential.instance}. {credential.what_it_sees}")
             return redirect(next_path(request) or "/conversations/")
+    return _connect_page(request, form)
+
+
+def _connect_page(request: Request, form: ConnectForm) -> HttpResponse:
     context = {"form": form, "next": next_path(request), "tried": form.is_bound}
     return render(request, "accounts/connect.html", context, status=_status(form))
 

@@ -97,12 +97,12 @@ class Command(BaseCommand):
             )
             if person.token and not Credential.objects.of(user).exists():
                 token = Token(DEMO_TOKENS[person.token])
-                credential = Credential(owner=user, label="Demo Omni", instance=instance, is_default=True)
+                credential = Credential(owner=user, label="Demo Omni", instance=instance)
                 try:
                     credential.set_token(token, connection.identify(instance, token))
                 except OmniError as error:
                     raise CommandError(f"The stand-in Omni did not accept its own demo token: {error}") from None
-                credential.save()
+                credential.add()
         moved = set(Credential.objects.exclude(instance=instance).values_list("instance", flat=True))
         Credential.objects.filter(instance__in=moved).update(instance=instance)
         Conversation.objects.filter(instance__in=moved).update(instance=instance)
