@@ -67,30 +67,31 @@ def open_conversation(user: User, omni_id: UUID, *, refresh: bool = False) -> Op
     kept = Conversation.objects.readable_by(user).with_thread().filter(omni_id=omni_id)
     if not refresh and (conversation := _preferred(kept, credentials)):
         return _opened(conversation, credentials)
-    failures: list[OmniError] = []
+    failures: dict[Credential, OmniError] = {}
     for credential in credentials:
         try:
             reply = connection.client_for(credential).conversation(omni_id)
         except NotVisible as error:
             Access.objects.filter(credential=credential, conversation__omni_id=omni_id).end()
-            failures.append(error)
+            failures[credential] = error
         except OmniError as error:
-            failures.append(connection.note(credential, error))
+            failures[credential] = connection.note(credential, error)
         else:
             return Opened(store(credential, reply), credential)
-    return _kept_or_nothing(user, omni_id, credentials, failures)
+    return _kept_or_nothing(user, omni_id, failures)
 
 
-def _kept_or_nothing(user: User, omni_id: UUID, credentials: list[Credential], failures: list[OmniError]) -> Opened:
+def _kept_or_nothing(user: User, omni_id: UUID, failures: dict[Credential, OmniError]) -> Opened:
     """Omni gave nothing: what may still be read, with a notice why it is not fresh, or the reason why nothing may."""
-    stretched = any(isinstance(error, CannotAsk) for error in failures)
-    kept = Conversation.objects.readable_by(user, stretched=stretched).with_thread().filter(omni_id=omni_id)
-    failure = next((error for error in failures if not isinstance(error, NotVisible | TokenRejected)), None)
+    credentials, errors = list(failures), list(failures.values())
+    unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
+    kept = Conversation.objects.readable_by(user, unasked=unasked).with_thread().filter(omni_id=omni_id)
+    failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
     if failure and (conversation := _preferred(kept, credentials)):
         return _opened(conversation, credentials, failure)
     if failure:
         raise CannotShow(CannotShow.NOT_REACHED, failure.sentence)
-    if failures and all(isinstance(error, TokenRejected) for error in failures):
+    if all(isinstance(error, TokenRejected) for error in errors):
         raise CannotShow(CannotShow.REJECTED)
     raise CannotShow(CannotShow.NOT_SHOWN)
 
@@ -147,7 +148,8 @@ def list_page(
         raise CannotShow(CannotShow.REJECTED)
     if isinstance(failure, NotVisible):
         raise CannotShow(CannotShow.NOT_SHOWN)
-    conversations = kept.conversations(user, stretched=isinstance(failure, CannotAsk)) if kept else []
+    unasked = [credential] if isinstance(failure, CannotAsk) else []
+    conversations = kept.conversations(user, unasked=unasked) if kept else []
     if kept and (conversations or not kept.omni_ids):
         return Listed(kept, conversations, Notice(failure.sentence, kept.fetched_at))
     if cursor and isinstance(failure, BadRequest):
@@ -187,23 +189,25 @@ def _store_list(credential: Credential, cursor: str, member: str, reply: replies
     return page
 
 
-def members(credential: Credential) -> list[Member]:
+def members(credential: Credential, *, ask: bool = True) -> list[Member]:
     """The people of the organization, by name, for an organization key: asked once in `OMNIVIEWER_ACCESS_TTL`.
 
-    Empty where Omni does not tell: the list works without.
+    Empty where Omni does not tell, and that too is asked once: the list works without. `ask=False`: what is kept.
     """
     if not credential.sees_organization or credential.rejected_at:
         return []
-    kept = list(credential.members.all())
-    if kept and min(member.fetched_at for member in kept) > timezone.now() - settings.ACCESS_TTL:
-        return kept
+    asked_at = credential.members_asked_at
+    if not ask or (asked_at and asked_at > timezone.now() - settings.ACCESS_TTL):
+        return list(credential.members.all())
     try:
         told = list(_everyone(connection.client_for(credential)))
     except OmniError as error:
         connection.note(credential, error)
-        return kept
-    now = timezone.now()
+        if not isinstance(error, CannotAsk):
+            credential.note_members_asked()
+        return list(credential.members.all())
     with transaction.atomic():
+        credential.note_members_asked()
         credential.members.all().delete()
         Member.objects.bulk_create(
             [
@@ -213,7 +217,6 @@ def members(credential: Credential) -> list[Member]:
                     name=person.name[:200],
                     email=person.email[:254],
                     is_active=person.is_active,
-                    fetched_at=now,
                 )
                 for person in {person.id: person for person in told if person.id}.values()
             ]
@@ -239,6 +242,6 @@ def _credentials(user: User, omni_id: UUID) -> list[Credential]:
     accepted = [credential for credential in mine if not credential.rejected_at]
     if not accepted:
         raise CannotShow(CannotShow.REJECTED)
-    known = Access.objects.valid_for(user, stretched=True).filter(conversation__omni_id=omni_id)
+    known = Access.objects.valid_for(user, unasked=accepted).filter(conversation__omni_id=omni_id)
     shown = set(known.values_list("credential_id", flat=True))
     return sorted(accepted, key=lambda credential: credential.pk not in shown)

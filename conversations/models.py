@@ -1,5 +1,6 @@
 """The archive's rows: what Omni returned, kept once an instance, and which credential was shown it when."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any, Self, cast
 from uuid import UUID
@@ -23,13 +24,13 @@ LONGEST_TITLE = 300
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
-    def readable_by(self, user: User, *, stretched: bool = False) -> Self:
+    def readable_by(self, user: User, *, unasked: Collection[Credential] = ()) -> Self:
         """The only way in for a reader: what Omni showed to one of their accepted credentials, recently enough.
 
-        `stretched` goes back `OMNIVIEWER_ACCESS_GRACE` in place of `OMNIVIEWER_ACCESS_TTL`: only for when Omni
-        cannot be asked at all.
+        `unasked` are the credentials with which Omni could not be asked at all just now: what these were shown may be
+        as old as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`.
         """
-        return self.filter(models.Exists(Access.objects.valid_for(user, stretched=stretched).to_outer_conversation()))
+        return self.filter(models.Exists(Access.objects.valid_for(user, unasked=unasked).to_outer_conversation()))
 
     def with_thread(self) -> Self:
         """Those whose messages were fetched, not only their row in the list."""
@@ -221,9 +222,11 @@ class Message(models.Model):
 
 
 class AccessQuerySet(models.QuerySet["Access"]):
-    def valid_for(self, user: User, *, stretched: bool = False) -> Self:
-        age = settings.ACCESS_GRACE if stretched else settings.ACCESS_TTL
-        return self.filter(credential__owner=user, credential__rejected_at=None, confirmed_at__gte=timezone.now() - age)
+    def valid_for(self, user: User, *, unasked: Collection[Credential] = ()) -> Self:
+        now = timezone.now()
+        recent = models.Q(confirmed_at__gte=now - settings.ACCESS_TTL)
+        stretched = models.Q(confirmed_at__gte=now - settings.ACCESS_GRACE, credential__in=unasked)
+        return self.filter(recent | stretched, credential__owner=user, credential__rejected_at=None)
 
     def to_outer_conversation(self) -> Self:
         return self.filter(conversation=models.OuterRef("pk"))
@@ -281,10 +284,10 @@ class ListPage(models.Model):
     def __str__(self) -> str:
         return f"page {self.number} for {self.credential_id}"
 
-    def conversations(self, user: User, *, stretched: bool = False) -> list[Conversation]:
+    def conversations(self, user: User, *, unasked: Collection[Credential] = ()) -> list[Conversation]:
         """Its conversations in Omni's order, less those that `user` may no longer read."""
         ids = [UUID(text) for text in cast("list[Any]", self.omni_ids)]
-        readable = Conversation.objects.readable_by(user, stretched=stretched)
+        readable = Conversation.objects.readable_by(user, unasked=unasked)
         found = {row.omni_id: row for row in readable.filter(instance=self.credential.instance, omni_id__in=ids)}
         return [found[omni_id] for omni_id in ids if omni_id in found]
 
@@ -308,7 +311,6 @@ class Member(models.Model):
     name = models.CharField(max_length=200)
     email = models.CharField(max_length=254, blank=True)
     is_active = models.BooleanField(default=True)
-    fetched_at = models.DateTimeField()
 
     class Meta:
         ordering = ["name", "omni_id"]

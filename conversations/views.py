@@ -39,7 +39,7 @@ def conversations(request: Request) -> HttpResponse:
         return _explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
     if "refresh" in request.GET and not listed.notice:
         return _refreshed(request)
-    people = archive.members(query["credential"])
+    people = archive.members(query["credential"], ask=not listed.notice)
     context = {
         "query": query,
         "credential": query["credential"],

@@ -94,7 +94,7 @@ def test_a_401_ends_every_reading_with_that_credential(owner_reads: Client, owne
     assert "Omni no longer accepts your token" in text_of(answer)
     assert Credential.objects.get().rejected_at is not None
     assert not Conversation.objects.readable_by(owner).exists()
-    assert not Conversation.objects.readable_by(owner, stretched=True).exists()
+    assert not Conversation.objects.readable_by(owner, unasked=Credential.objects.all()).exists()
     omni.recover()
     omni.requests.clear()
     assert owner_reads.get(THREAD).status_code == 403
@@ -123,6 +123,19 @@ def test_nonsense_in_place_of_an_answer_stretches_nothing(
     assert "Not up to date." in text_of(owner_reads.get(THREAD + "?refresh=1"))
     age_accesses(settings.ACCESS_TTL + timedelta(hours=1))
     assert owner_reads.get(THREAD).status_code == 503
+
+
+def test_only_what_could_not_be_asked_for_is_stretched(owner: User, omni: StandIn, settings: Settings) -> None:
+    """One of two instances is down, the other answers nonsense: that is no reason to believe its old word."""
+    with StandIn(omni.organization, rate_per_minute=10_000) as down:
+        credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Nonsense")
+        credential_for(owner, down, omni.organization.demo_tokens["analyst"], "Down")
+        signed_in(owner).get(THREAD)
+        age_accesses(settings.ACCESS_TTL + timedelta(hours=1))
+        omni.fail(Fault.html(200), path="")
+    assert signed_in(owner).get(THREAD).status_code == 503
+    Access.objects.update(credential=Credential.objects.get(label="Down"))
+    assert signed_in(owner).get(THREAD).status_code == 200
 
 
 def test_the_credential_that_can_see_it_is_found(owner: User, omni: StandIn) -> None:
@@ -199,7 +212,7 @@ def test_a_rejected_credential_reads_nothing_whatever_it_was_shown(owner_reads: 
     Credential.objects.update(rejected_at=timezone.now())
     assert Access.objects.exclude(confirmed_at=None).exists()
     assert not Conversation.objects.readable_by(owner).exists()
-    assert not Conversation.objects.readable_by(owner, stretched=True).exists()
+    assert not Conversation.objects.readable_by(owner, unasked=Credential.objects.all()).exists()
 
 
 def test_the_same_id_on_two_instances_are_two_conversations(owner: User, omni: StandIn, dialect: str) -> None:

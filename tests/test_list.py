@@ -77,11 +77,30 @@ def test_people_are_asked_for_once(colleague_reads: Client, omni: StandIn) -> No
     assert not any("/scim/" in request.path for request in omni.requests)
 
 
-def test_it_works_where_omni_tells_no_names(colleague_reads: Client, omni: StandIn) -> None:
-    omni.fail(Fault.status(404), path="/scim")
-    page = text_of(colleague_reads.get("/conversations/"))
-    assert len(ids_on(page)) == 50
-    assert '<input id="control-member" name="member"' in page
+@pytest.mark.parametrize("status", [403, 404])
+def test_it_works_where_omni_tells_no_names(colleague_reads: Client, omni: StandIn, status: int) -> None:
+    omni.fail(Fault.status(status), path="/scim")
+    for _ in range(3):
+        page = text_of(colleague_reads.get("/conversations/"))
+        assert len(ids_on(page)) == 50
+        assert '<input id="control-member" name="member"' in page
+    assert [request.path for request in omni.requests].count("/api/scim/v2/users") == 1
+
+
+def test_people_are_asked_for_again_once_omni_is_back(colleague_reads: Client, omni: StandIn) -> None:
+    omni.fail(Fault.status(503), path="/scim")
+    assert '<input id="control-member"' in text_of(colleague_reads.get("/conversations/"))
+    omni.recover()
+    assert '<select id="control-member"' in text_of(colleague_reads.get("/conversations/"))
+
+
+def test_while_omni_is_down_a_page_waits_for_it_once(colleague_reads: Client, omni: StandIn) -> None:
+    omni.fail(Fault.status(503), path="/scim")
+    colleague_reads.get("/conversations/")
+    omni.fail(Fault.status(503), path="")
+    omni.requests.clear()
+    assert "Not up to date." in text_of(colleague_reads.get("/conversations/?refresh=1"))
+    assert len(omni.requests) == 1
 
 
 def test_a_row_shows_the_name_or_the_last_prompt(small: Organization, small_omni: StandIn, owner: User) -> None:

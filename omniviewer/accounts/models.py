@@ -53,6 +53,8 @@ class Credential(models.Model):
     # When Omni last said what this token is.
     checked_at = models.DateTimeField(null=True)
     rejected_at = models.DateTimeField(null=True, blank=True)
+    # When an organization key last asked for the people of the organization, whatever the answer.
+    members_asked_at = models.DateTimeField(null=True, blank=True)
 
     objects = CredentialQuerySet.as_manager()
 
@@ -79,7 +81,7 @@ class Credential(models.Model):
         self.role = identity.role[:40]
         self.membership_id = identity.membership_id[:64]
         self.checked_at = timezone.now()
-        self.rejected_at = None
+        self.rejected_at = self.members_asked_at = None
 
     @transaction.atomic
     def add(self) -> None:
@@ -98,6 +100,10 @@ class Credential(models.Model):
         Credential.objects.filter(owner=self.owner_id, is_default=True).exclude(pk=self.pk).update(is_default=False)
         self.is_default = True
         self.save(update_fields=["is_default"])
+
+    def note_members_asked(self) -> None:
+        self.members_asked_at = timezone.now()
+        self.save(update_fields=["members_asked_at"])
 
     @property
     def sees_organization(self) -> bool:
