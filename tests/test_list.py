@@ -204,6 +204,15 @@ def test_nothing_kept_and_omni_down_is_a_page_with_a_way_on(owner_reads: Client,
     assert "Try again" in text_of(answer)
 
 
+def test_nonsense_in_place_of_a_list_stretches_nothing(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
+    owner_reads.get("/conversations/")
+    Access.objects.update(confirmed_at=ListPage.objects.get().fetched_at - settings.ACCESS_TTL * 2)
+    omni.fail(Fault.html(200), path="")
+    assert owner_reads.get("/conversations/?refresh=1").status_code == 503
+    omni.fail(Fault.status(503), path="")
+    assert owner_reads.get("/conversations/?refresh=1").status_code == 200
+
+
 def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
     from datetime import timedelta
 
