@@ -1,44 +1,12 @@
-"""A credential's connection to Omni: the client that speaks for it, and what Omni's answers mean for it."""
+"""A credential's connection to Omni: what a token is, and what Omni's answers mean for the credential."""
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from conversations import asking
 from conversations.models import Conversation
-from conversations.omni import (
-    BadAddress,
-    Client,
-    NotVisible,
-    OmniError,
-    Token,
-    TokenRejected,
-    Unreadable,
-    parse_address,
-    replies,
-)
-from omniviewer.accounts.encryption import Undecryptable
+from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 from omniviewer.accounts.models import Credential
-
-
-def client_for(credential: Credential) -> Client:
-    """Raises `OmniError` where the stored token cannot be used."""
-    try:
-        token = credential.token
-    except Undecryptable:
-        raise OmniError(
-            "The stored token cannot be decrypted with the keys in use. Replace the token, or ask the people who run "
-            "this site to restore the earlier key."
-        ) from None
-    return _client(credential.instance, token)
-
-
-def _client(instance: str, token: Token) -> Client:
-    try:
-        # Checked again at use: the setting may have been narrowed since the address was saved.
-        parse_address(instance, allowed=settings.OMNI_HOSTS, loopback=settings.DEMO)
-    except BadAddress as error:
-        raise OmniError(str(error)) from None
-    return Client(instance, token, timeout=settings.OMNI_TIMEOUT, max_body=settings.MAX_BODY)
 
 
 def identify(instance: str, token: Token) -> replies.Identity:
@@ -46,12 +14,11 @@ def identify(instance: str, token: Token) -> replies.Identity:
 
     Older instances have no `whoami`: there the list tells whether the token works, and its scope stays unknown.
     """
-    client = _client(instance, token)
     try:
-        return client.whoami()
+        return asking.ask_with(instance, token, "whoami", lambda omni: omni.whoami())
     except NotVisible:
         try:
-            client.conversations()
+            asking.ask_with(instance, token, "conversations", lambda omni: omni.conversations())
         except NotVisible:
             raise Unreadable from None
         return replies.Identity(scope="", role="", user_id="", membership_id="")
@@ -78,6 +45,12 @@ def note(credential: Credential, error: OmniError) -> OmniError:
         if same_token.update(rejected_at=credential.rejected_at):
             _end_readings(credential)
     return error
+
+
+def is_unchanged(credential: Credential) -> bool:
+    """Whether it still is what Omni was asked with. In a transaction, it stays so until the end."""
+    same = Credential.objects.select_for_update().filter(pk=credential.pk, ciphertext=credential.ciphertext)
+    return same.filter(rejected_at=None).exists()
 
 
 def count_only_through(credential: Credential) -> int:

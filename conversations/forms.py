@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
+from conversations.archive import CannotShow
 from conversations.omni.replies import LONGEST_CURSOR
 from omniviewer.accounts.models import Credential
 
@@ -53,6 +54,26 @@ class ListForm(forms.Form):
             self.add_error("member", "Only an organization key may filter by member.")
         return self.cleaned_data
 
-    @property
-    def first_error(self) -> str:
-        return next(str(error) for errors in self.errors.values() for error in errors)
+    def query(self) -> dict[str, Any]:
+        """What is asked for. Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
+        if not self._credentials:
+            raise CannotShow(CannotShow.NO_CREDENTIAL)
+        if not self.is_valid():
+            said = next(str(error) for errors in self.errors.values() for error in errors)
+            raise CannotShow(CannotShow.BAD_ADDRESS, said)
+        return self.cleaned_data
+
+
+class FreshForm(forms.Form):
+    """What a page that asks for newer parts of itself shows already. Its own address: nothing is said of errors."""
+
+    revision = forms.IntegerField(min_value=0, required=False)
+    count = forms.IntegerField(min_value=0, max_value=10**6, required=False)
+    shown = forms.CharField(max_length=64, required=False)
+    looks = forms.IntegerField(min_value=1, max_value=1000)
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        for name in ("revision", "count"):
+            self.cleaned_data[name] = self.cleaned_data.get(name) or 0
+        return self.cleaned_data

@@ -3,12 +3,14 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import views
+from conversations import fragments, views
 
 app_name = "conversations"
 
 urlpatterns = [
     path("conversations/", views.conversations, name="conversations"),
+    path("conversations/fresh/", fragments.conversations),
+    path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
     path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),
     # Omni's own path: swap the host in a link and it works.

@@ -1,4 +1,4 @@
-"""Four beats a view: fetch, ask, shape, render."""
+"""Four beats a view: fetch, ask, shape, render. The pages; what htmx asks for stands in fragments.py."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive
-from conversations.archive import CannotShow
+from conversations import archive, shaping
+from conversations.archive import Ask, CannotShow
 from conversations.forms import ListForm
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
@@ -19,6 +19,7 @@ _STATUS = {
     CannotShow.REJECTED: HTTPStatus.FORBIDDEN,
     CannotShow.NOT_SHOWN: HTTPStatus.NOT_FOUND,
     CannotShow.NOT_REACHED: HTTPStatus.SERVICE_UNAVAILABLE,
+    CannotShow.LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     CannotShow.BAD_ADDRESS: HTTPStatus.BAD_REQUEST,
 }
 
@@ -29,24 +30,16 @@ def conversations(request: Request) -> HttpResponse:
     credentials = Credential.objects.of(request.user)
     form = ListForm(credentials, request.GET)
     try:
-        if not credentials:
-            raise CannotShow(CannotShow.NO_CREDENTIAL)
-        if not form.is_valid():
-            raise CannotShow(CannotShow.BAD_ADDRESS, form.first_error)
-        query = form.cleaned_data
-        listed = archive.list_page(request.user, **query, refresh="refresh" in request.GET)
+        query = form.query()
+        listed = archive.list_page(request.user, **query, ask=_ask(request))
     except CannotShow as error:
         return _explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
+    people = archive.members(query["credential"], ask=listed.was_asked)
     if "refresh" in request.GET and not listed.notice:
         return _refreshed(request)
-    people = archive.members(query["credential"], ask=not listed.notice)
     context = {
-        "query": query,
-        "credential": query["credential"],
+        **shaping.list_page(listed, query, request.GET),
         "credentials": credentials,
-        "listed": listed,
-        "page": listed.page,
-        "newer": listed.page.previous(),
         "people": people,
         "is_known_member": query["member"] in {person.omni_id for person in people},
     }
@@ -57,25 +50,23 @@ def conversations(request: Request) -> HttpResponse:
 def conversation(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
     """A thread; with `position`, opened and focused at that message."""
     try:
-        opened = archive.open_conversation(request.user, omni_id, refresh="refresh" in request.GET)
+        opened = archive.open_conversation(request.user, omni_id, ask=_ask(request))
     except CannotShow as error:
         return _explain(request, error)
     if "refresh" in request.GET and not opened.notice:
         return _refreshed(request)
-    thread = list(opened.conversation.messages.in_turn())
-    missing = position is not None and not 1 <= position <= len(thread)
-    context = {
-        "conversation": opened.conversation,
-        "credential": opened.credential,
-        "has_several_credentials": request.user.credentials.count() > 1,
-        "notice": opened.notice,
-        "thread": thread,
+    context = shaping.thread(request.user, opened)
+    missing = position is not None and not 1 <= position <= context["count"]
+    context |= {
         "focus": position,
         "missing": position if missing else None,
-        "awaits_answer": bool(thread) and thread[-1].is_question,
     }
     status = HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK
     return render(request, "conversations/conversation.html", context, status=status)
+
+
+def _ask(request: Request) -> Ask:
+    return Ask.ALWAYS if "refresh" in request.GET else Ask.IF_NEEDED
 
 
 def _refreshed(request: Request) -> HttpResponse:
@@ -88,12 +79,17 @@ def _refreshed(request: Request) -> HttpResponse:
 
 def _explain(request: Request, error: CannotShow, credential: Credential | None = None) -> HttpResponse:
     """Why there is nothing to show and what to do: the same page whether a conversation exists or not."""
-    mine = Credential.objects.of(request.user)
+    mine = list(Credential.objects.of(request.user))
+    again_in = shaping.again_in(error)
     context = {
         "why": error.why,
         "sentence": error.sentence,
         "credentials": mine,
-        "rejected": credential or mine.exclude(rejected_at=None).first(),
+        "rejected": credential or next((row for row in mine if row.rejected_at), None),
         "path": request.get_full_path(),
+        "again_in": again_in,
     }
-    return render(request, "conversations/cannot_show.html", context, status=_STATUS[error.why])
+    response = render(request, "conversations/cannot_show.html", context, status=_STATUS[error.why])
+    if again_in:
+        response.headers["Retry-After"] = str(again_in)
+    return response

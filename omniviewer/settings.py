@@ -74,7 +74,9 @@ MAX_BODY = env.int("OMNIVIEWER_MAX_BODY", default=64 * 1024 * 1024)
 # How long a reading stays valid without Omni confirming it, and how far it may be stretched while Omni is down.
 ACCESS_TTL = timedelta(hours=env.float("OMNIVIEWER_ACCESS_TTL", default=24.0))
 ACCESS_GRACE = timedelta(days=env.float("OMNIVIEWER_ACCESS_GRACE", default=7.0))
-# Under this age a page of the list is shown without asking Omni again.
+# Requests a minute that Omni allows a token; a tenth of them is left alone.
+RATE_PER_MINUTE = env.int("OMNIVIEWER_RATE_PER_MINUTE", default=60)
+# Under this age a page is shown without asking Omni again.
 FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
 
 
@@ -107,6 +109,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "csp",
+    "django_htmx",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -116,9 +119,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "omniviewer.accounts.middleware.refresh_when_signed_out",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "omniviewer.accounts.middleware.reader_time_zone",
     "omniviewer.accounts.middleware.private_pages",
 ]
@@ -154,7 +159,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+# Only what can be made again is cached: a page without its cache is slower, and no different.
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
+if "redis" in CACHES["default"]["BACKEND"]:
+    CACHES["default"]["BACKEND"] = "django_redis.cache.RedisCache"
+    CACHES["default"]["OPTIONS"] = {
+        "IGNORE_EXCEPTIONS": True,
+        "SOCKET_CONNECT_TIMEOUT": 0.5,  # seconds
+        "SOCKET_TIMEOUT": 0.5,
+    }
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 
 # Signing in -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -42,12 +43,15 @@ def test_it_says_when_it_was_fetched_and_refreshes(owner_reads: Client, omni: St
     owner_reads.get(THREAD)
     Conversation.objects.update(fetched_at=timezone.now() - timedelta(hours=3))
     page = text_of(owner_reads.get(THREAD))
-    assert re.search(r"Fetched <time [^>]*>3 hours ago</time>", page)
+    assert re.search(r"As of <time [^>]*>(\d+ \w+ \d+, )?\d\d:\d\d</time>", page)
     assert 'href="?refresh=1">Refresh</a>' in page
     omni.requests.clear()
     assert owner_reads.get(THREAD + "?refresh=1")["Location"] == THREAD
     assert len(omni.requests) == 1
-    assert re.search(r"Fetched <time [^>]*>just now</time>", text_of(owner_reads.get(THREAD)))
+    fetched_at = Conversation.objects.get(omni_id=EXAMPLE).fetched_at
+    assert fetched_at
+    assert timezone.now() - fetched_at < timedelta(minutes=1)
+    assert f'As of <time datetime="{fetched_at:%Y-%m-%dT%H:%M}' in text_of(owner_reads.get(THREAD))
 
 
 def test_a_strangers_page_and_an_unknown_one_are_the_same(owner_reads: Client, stranger_reads: Client) -> None:
@@ -112,7 +116,7 @@ def test_while_omni_cannot_be_asked_an_access_is_stretched(
     assert "Top 5 Products by Revenue" in page
     assert "Not up to date." in page
     age_accesses(settings.ACCESS_GRACE + timedelta(hours=1))
-    assert owner_reads.get(THREAD).status_code == 503
+    assert owner_reads.get(THREAD).status_code == (429 if fault.code == 429 else 503)
 
 
 def test_nonsense_in_place_of_an_answer_stretches_nothing(
@@ -192,6 +196,7 @@ def test_an_interrupted_write_keeps_the_old_copy_whole(
 def test_a_new_renderer_renders_again_on_the_next_read(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
     Message.objects.filter(position=2).update(renderer=0, html="<p>made by an older renderer</p>")
+    cache.clear()  # its names hold the renderer's version
     omni.requests.clear()
     page = text_of(owner_reads.get(THREAD))
     assert "older renderer" not in page

@@ -91,7 +91,7 @@ def test_an_older_instance_without_whoami_is_asked_for_its_list(
         (Fault.body([1, 2]), "not in the form that Omni documents"),
         (Fault.empty(), "does not speak Omni&#x27;s API"),
         (Fault.truncated_json(), "does not speak Omni&#x27;s API"),
-        (Fault.cut(after=20), "the connection failed"),
+        (Fault.cut(after=20), "broke off before its answer was whole"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -111,7 +111,7 @@ def test_it_says_what_is_wrong_and_keeps_the_form(owner: User, omni: StandIn, fa
 def test_it_says_that_nothing_answers(owner: User, omni: StandIn) -> None:
     omni.stop()
     page = text_of(connect(signed_in(owner), omni, omni.organization.demo_tokens["analyst"]))
-    assert "Omni cannot be reached: the connection failed." in page
+    assert "Omni cannot be reached: the connection was refused." in page
 
 
 def test_it_says_that_omni_is_too_slow(owner: User, omni: StandIn, settings: Settings) -> None:

@@ -55,7 +55,7 @@ def test_the_name_is_known_from_the_list_where_the_thread_has_none(owner_reads: 
     row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
     for cursor in ("", _second_page(owner_reads)):
         owner_reads.get(f"/conversations/?cursor={cursor}")
-    assert f'<h1 dir="auto">{row.name}</h1>' in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+    assert f'<h1 id="title" dir="auto">{row.name}</h1>' in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
 
 
 def test_a_message_has_an_address_of_its_own(owner_reads: Client) -> None:

@@ -7,6 +7,7 @@ from conversations.omni.errors import (
     NotVisible,
     OmniError,
     RateLimited,
+    Resting,
     TokenRejected,
     Unreadable,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "NotVisible",
     "OmniError",
     "RateLimited",
+    "Resting",
     "Token",
     "TokenRejected",
     "Unreadable",

@@ -4,16 +4,20 @@ Omni's reference: https://docs.omni.co/api. A client speaks for one token on one
 """
 
 import json
-import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from uuid import UUID
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
 from conversations.omni import replies
+from conversations.omni.attempt import Adapter, Attempt
 from conversations.omni.errors import (
     BadRequest,
     CannotAsk,
@@ -27,6 +31,8 @@ from conversations.omni.instances import base_url
 CONVERSATIONS_A_PAGE = 50
 PEOPLE_A_PAGE = 100
 _CHUNK = 64 * 1024
+# Seconds: a host that is there takes a connection at once.
+CONNECT_TIMEOUT = 5.0
 
 
 class Token:
@@ -45,14 +51,24 @@ class Token:
 
 
 class Client:
-    """`instance` is the host; `timeout` seconds bound the connecting, any silence, and the whole of a request;
-    `max_body` bytes bound a reply after decompression."""
+    """`instance` is the host; `timeout` seconds bound any silence and the whole of a request, retries included;
+    `max_body` bytes bound a reply after decompression. `may_retry` is asked before a request is sent a second time.
+    """
 
-    def __init__(self, instance: str, token: Token, *, timeout: float, max_body: int) -> None:
+    def __init__(
+        self,
+        instance: str,
+        token: Token,
+        *,
+        timeout: float,
+        max_body: int,
+        may_retry: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._base = base_url(instance)
         self._token = token
         self._timeout = timeout
         self._max_body = max_body
+        self._may_retry = may_retry
 
     def whoami(self) -> replies.Identity:
         """https://docs.omni.co/api/who-am-i. Older instances do not have it and answer `404`: `NotVisible`."""
@@ -78,58 +94,133 @@ class Client:
         """https://docs.omni.co/api/users/list-users, from the `start`th person (counted from 1); organization keys."""
         return replies.member_page(self._get("/scim/v2/users", {"count": PEOPLE_A_PAGE, "startIndex": start}))
 
+    def job(self, job_id: UUID) -> replies.Job:
+        """https://docs.omni.co/api/ai/get-ai-job. Raises `Unreadable` if Omni answers with another one."""
+        reply = replies.job(self._get(f"/v1/ai/jobs/{job_id}"))
+        if reply.id != job_id:
+            raise Unreadable("Omni answered with another job than the one that was asked for.")
+        return reply
+
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
-        deadline = time.monotonic() + self._timeout
-        try:
-            with requests.get(
-                self._base + path,
-                params=query,
-                headers={"Accept": "application/json"},
-                auth=self._authorize,
-                timeout=self._timeout,
-                allow_redirects=False,  # the token never leaves for another host
-                stream=True,
-            ) as response:
-                _raise_for_status(response.status_code)
-                body = self._read(response, deadline)
-        except (requests.Timeout, UrllibTimeoutError):
-            raise CannotAsk("Omni did not answer in time.") from None
-        except (requests.RequestException, HTTPError):
-            raise CannotAsk("Omni cannot be reached: the connection failed.") from None
+        with Attempt(self._timeout, self._may_retry) as attempt:
+            try:
+                body = self._send(path, query, attempt)
+            except (requests.RequestException, HTTPError) as error:
+                raise _broken(error, attempt) from None
+            if attempt.is_over:
+                raise CannotAsk("Omni did not finish its answer in time.", outcome="deadline")
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise Unreadable("What answered at this address does not speak Omni's API (it sent no JSON).") from None
+            raise Unreadable(
+                "What answered at this address does not speak Omni's API (it sent no JSON).", outcome="no-json"
+            ) from None
+
+    def _send(self, path: str, query: dict[str, str | int] | None, attempt: Attempt) -> bytes:
+        with _session().get(
+            self._base + path,
+            params=query,
+            auth=self._authorize,
+            timeout=(min(CONNECT_TIMEOUT, self._timeout), self._timeout),
+            allow_redirects=False,  # the token never leaves for another host
+            stream=True,
+        ) as response:
+            attempt.is_answered = True
+            _raise_for_status(response)
+            return self._read(response)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # As `auth`, not as a header: requests would let a ~/.netrc entry take a header's place.
         request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
+    def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
         # What has come, as it comes: requests' own iterator waits for a whole chunk, however slowly it drips.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._max_body:
-                raise Unreadable(f"Omni's answer is larger than the {self._max_body // 2**20} MB that are read here.")
-            if time.monotonic() > deadline:
-                raise CannotAsk("Omni did not finish its answer in time.")
+                raise Unreadable(
+                    f"Omni's answer is larger than the {self._max_body // 2**20} MB that are read here.",
+                    outcome="too-large",
+                )
         return bytes(body)
 
 
-def _raise_for_status(status: int) -> None:
+@cache
+def _session() -> requests.Session:
+    """One a process, for its open connections alone: no cookie goes from one person's request to another's."""
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"Accept": "application/json", "User-Agent": "Omniviewer"})
+    session.mount("https://", Adapter())
+    session.mount("http://", Adapter())
+    return session
+
+
+def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
+    """What to say of a request that got no whole answer."""
+    cause = _cause(error)
+    match error, cause:
+        case _, NameResolutionError():
+            said = "Omni cannot be reached: there is no such host.", "no-such-host"
+        case _, NewConnectionError():  # before the time-outs: urllib3 counts it among them
+            said = "Omni cannot be reached: the connection was refused.", "refused"
+        case requests.ConnectTimeout(), _:
+            said = "Omni cannot be reached: it did not take the connection in time.", "connect-timeout"
+        case _ if attempt.is_over and attempt.is_answered:
+            said = "Omni did not finish its answer in time.", "deadline"
+        case (requests.Timeout(), _) | (_, UrllibTimeoutError()):
+            said = "Omni did not answer in time.", "read-timeout"
+        case _ if attempt.is_over:
+            said = "Omni did not answer in time.", "read-timeout"
+        case requests.exceptions.SSLError(), _:
+            said = "Omni cannot be reached safely: its certificate is not one that this site trusts.", "tls"
+        case _:
+            said = "The connection to Omni broke off before its answer was whole.", "cut"
+    return CannotAsk(said[0], outcome=said[1])
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What urllib3 ran into, out of what requests wrapped around it."""
+    inner = error.args[0] if error.args else None
+    reason = getattr(inner, "reason", inner)
+    return reason if isinstance(reason, BaseException) else error
+
+
+def _raise_for_status(response: requests.Response) -> None:
+    status = response.status_code
+    outcome = str(status)
     match status:
         case HTTPStatus.OK:
             return
         case HTTPStatus.UNAUTHORIZED:
-            raise TokenRejected
-        case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND:
-            raise NotVisible
+            raise TokenRejected(outcome=outcome)
+        case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
+            raise NotVisible(outcome=outcome)
         case HTTPStatus.TOO_MANY_REQUESTS:
-            raise RateLimited
+            raise RateLimited(outcome=outcome, retry_after=_retry_after(response))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise CannotAsk(f"Omni has a problem of its own (it answered {status}).")
+        raise CannotAsk(f"Omni has a problem of its own (it answered {status}).", outcome=outcome)
     if status >= HTTPStatus.BAD_REQUEST:
-        raise BadRequest(f"Omni did not accept the request (it answered {status}).")
-    raise Unreadable(f"What answered at this address does not speak Omni's API (it answered {status}).")
+        raise BadRequest(f"Omni did not accept the request (it answered {status}).", outcome=outcome)
+    raise Unreadable(
+        f"What answered at this address does not speak Omni's API (it answered {status}).", outcome=outcome
+    )
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds, from either form of `Retry-After` (RFC 9110, 10.2.3); None where it says nothing that can be used.
+
+    A date is counted from Omni's own `Date`, not from this machine's clock.
+    """
+    said = response.headers.get("Retry-After", "").strip()
+    if said.isdecimal() and said.isascii():
+        return float(said[:9])
+    try:
+        until = parsedate_to_datetime(said)
+        since = parsedate_to_datetime(response.headers.get("Date", ""))
+        seconds = (until - since).total_seconds()
+    except (ValueError, TypeError):  # no date, or one with a zone and one without
+        return None
+    return seconds if seconds > 0 else None

@@ -1,14 +1,45 @@
 """What can go wrong when Omni is asked. Each carries a sentence fit for a page: no token, no text of Omni's."""
 
+from typing import ClassVar, Self
+
 
 class OmniError(Exception):
-    """Base of everything that asking Omni raises."""
+    """Base of everything that asking Omni raises.
+
+    `outcome` is a short name for logs and metrics: a status, or what broke. `retry_after`, in seconds, is when asking
+    again may help, where that is known.
+    """
 
     sentence = "Omni could not be asked."
+    kinds: ClassVar[dict[str, type["OmniError"]]] = {}
 
-    def __init__(self, sentence: str = "") -> None:
+    def __init_subclass__(cls) -> None:
+        OmniError.kinds[cls.__name__] = cls
+
+    def __init__(self, sentence: str = "", *, outcome: str = "", retry_after: float | None = None) -> None:
         self.sentence = sentence or self.sentence
+        self.outcome = outcome or "error"
+        self.retry_after = retry_after
         super().__init__(self.sentence)
+
+    def as_record(self) -> dict[str, str | float | None]:
+        """What another process needs to raise the same."""
+        return {
+            "kind": type(self).__name__,
+            "sentence": self.sentence,
+            "outcome": self.outcome,
+            "retry_after": self.retry_after,
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, object]) -> "OmniError":
+        kind = cls.kinds.get(str(record.get("kind")), OmniError)
+        retry_after = record.get("retry_after")
+        return kind(
+            str(record.get("sentence") or ""),
+            outcome=str(record.get("outcome") or ""),
+            retry_after=float(retry_after) if isinstance(retry_after, int | float) else None,
+        )
 
 
 class TokenRejected(OmniError):
@@ -18,7 +49,7 @@ class TokenRejected(OmniError):
 
 
 class NotVisible(OmniError):
-    """`403` or `404`: unknown, or not visible to this token. Omni does not say which."""
+    """`403`, `404` or `410`: unknown, or not visible to this token. Omni does not say which."""
 
     sentence = "Omni does not show this to your token."
 
@@ -41,7 +72,22 @@ class CannotAsk(OmniError):
     sentence = "Omni cannot be reached at the moment."
 
 
+class Resting(CannotAsk):
+    """Omni failed several times just now: for a few seconds it is not asked at all."""
+
+    sentence = "Omni has not answered for a while. It is asked again in a few seconds."
+
+
 class RateLimited(CannotAsk):
-    """`429`: this token has used up its requests a minute."""
+    """This token's requests a minute are used up: by Omni's own word (`429`), or by our count of them."""
 
     sentence = "Omni's limit of requests a minute for this token is used up. Try again in a minute."
+
+    @classmethod
+    def ours(cls, retry_after: float) -> Self:
+        """By our count, before Omni has to say so."""
+        return cls(
+            "This token's requests to Omni are used up for the moment: Omni allows so many a minute.",
+            outcome="budget",
+            retry_after=retry_after,
+        )

@@ -13,6 +13,10 @@ from conversations.omni.errors import Unreadable
 
 # Characters: it stands in addresses and in a unique index.
 LONGEST_CURSOR = 2000
+# Years in which every time zone can show a time.
+_YEARS = range(1900, 9000)
+# What an integer column of every database holds.
+_MOST = 2**31 - 1
 _NOTHING = "The reply was not in the form that Omni documents"
 
 
@@ -67,6 +71,16 @@ class Conversation:
 
 
 @dataclass(frozen=True)
+class Job:
+    """`GET /v1/ai/jobs/{id}`: the state of what answers a question. `progress` is Omni's sentence on it, or ""."""
+
+    id: UUID
+    state: str
+    progress: str
+    conversation_id: UUID | None
+
+
+@dataclass(frozen=True)
 class Member:
     """One SCIM user: `id` is what the list of conversations takes as `userId`."""
 
@@ -108,7 +122,7 @@ def conversation_page(body: Any) -> ConversationPage:
     return ConversationPage(
         conversations=tuple(_listed(row) for row in _list(reply, "data", "records")),
         next_cursor=cursor if cursor and info.get("hasNextPage") is not False else None,
-        total=total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None,
+        total=total if isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= _MOST else None,
     )
 
 
@@ -147,6 +161,17 @@ def _message(row: Any) -> Message:
     )
 
 
+def job(body: Any) -> Job:
+    reply = _object(body, "a job")
+    progress = reply.get("progress")
+    return Job(
+        id=_id(reply),
+        state=(_text(reply, "state") or "").upper(),
+        progress=_text(progress, "message") or "" if isinstance(progress, dict) else "",
+        conversation_id=_uuid(reply.get("conversationId")),
+    )
+
+
 def member_page(body: Any) -> MemberPage:
     reply = _object(body, "a list of people")
     total = reply.get("totalResults")
@@ -180,11 +205,20 @@ def _list(reply: dict[str, Any], *names: str) -> list[Any]:
 
 
 def _text(reply: dict[str, Any], *names: str) -> str | None:
-    """The first of the names that holds text. NUL, which no database text holds, is made visible."""
+    """The first of the names that holds text; what no database holds, NUL and half characters, is made visible."""
     for name in names:
         if isinstance(reply.get(name), str):
-            return str(reply[name]).replace("\0", "\N{SYMBOL FOR NULL}")
+            return _storable(reply[name])
     return None
+
+
+def _storable(text: str) -> str:
+    text = text.replace("\0", "\N{SYMBOL FOR NULL}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON may escape half of a surrogate pair
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _time(reply: dict[str, Any], *names: str) -> datetime | None:
@@ -192,7 +226,7 @@ def _time(reply: dict[str, Any], *names: str) -> datetime | None:
     text = _text(reply, *names)
     try:
         moment = datetime.fromisoformat(text) if text else None
-        if moment is None:
+        if moment is None or moment.year not in _YEARS:
             return None
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):

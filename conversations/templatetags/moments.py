@@ -1,9 +1,11 @@
 """Times and durations as people read them."""
 
+import math
 from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.timesince import timesince
 
 register = template.Library()
@@ -21,6 +23,21 @@ def ago(moment: datetime | None) -> str:
     if since < timedelta(minutes=1):
         return "just now"
     return f"{timesince(moment, depth=1)} ago"
+
+
+@register.filter
+def clock(moment: datetime | None) -> str:
+    """In the reader's zone: "09:14" today, "21 Nov 2026, 09:14" on another day."""
+    if moment is None:
+        return ""
+    here = timezone.localtime(moment)
+    return date_format(here, "H:i" if here.date() == timezone.localdate() else "j M Y, H:i")
+
+
+@register.filter
+def seconds(length: float) -> str:
+    """How soon something happens: "12 s", "3 min"."""
+    return duration(timedelta(seconds=math.ceil(length)))
 
 
 @register.filter

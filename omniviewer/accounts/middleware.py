@@ -1,12 +1,15 @@
 """Small things that every page needs to know of its reader."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django_htmx.http import HttpResponseClientRefresh
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _ZONES = frozenset(available_timezones())
@@ -21,6 +24,19 @@ def reader_time_zone(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         with timezone.override(ZoneInfo(name)):
             return get_response(request)
+
+    return middleware
+
+
+def refresh_when_signed_out(get_response: GetResponse) -> GetResponse:
+    """Who is signed out while a page renews itself is led to the sign-in page: it does not appear inside the page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        leads_away = response.status_code == HTTPStatus.FOUND and request.headers.get("HX-Request") == "true"
+        if leads_away and response.headers["Location"].startswith(f"{settings.LOGIN_URL}?"):
+            return HttpResponseClientRefresh()
+        return response
 
     return middleware
 

@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.middleware import HtmxDetails
 
 from omniviewer.accounts.models import User
 
@@ -10,6 +11,7 @@ class Request(HttpRequest):
     """What every view gets that is not marked `login_not_required`."""
 
     user: User
+    htmx: HtmxDetails
 
 
 def next_path(request: HttpRequest) -> str:

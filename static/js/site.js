@@ -45,6 +45,17 @@ document.addEventListener("click", (event) => {
   if (menu?.open && !menu.contains(event.target)) menu.open = false;
 });
 
+// A page that could not be had counts down and tries again, while somebody looks at it.
+const again = document.querySelector("[data-again-in]");
+if (again) {
+  let left = Number(again.dataset.againIn);
+  setInterval(() => {
+    left -= 1;
+    if (left > 0) again.textContent = `${left} s`;
+    else if (!document.hidden) location.reload();
+  }, 1000);
+}
+
 // A form that waits for Omni says so, and is not sent twice.
 for (const form of document.querySelectorAll("form[data-busy]")) {
   form.addEventListener("submit", (event) => {

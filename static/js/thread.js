@@ -20,17 +20,20 @@ async function copy(text, what) {
   fading = setTimeout(() => { said.hidden = true; }, 4000);
 }
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => copy(button.dataset.copy, "Id"));
+// Messages come and change while the page is open: the page listens, not each button.
+function show(part) {
+  for (const button of part.querySelectorAll("[data-copy]")) button.hidden = false;
 }
-for (const link of document.querySelectorAll("[data-copy-link]")) {
-  link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    copy(link.href, "Link");
-  });
-}
+show(document);
+document.addEventListener("htmx:load", (event) => show(event.detail.elt));
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button.dataset.copy, "Id");
+  const link = event.target.closest("[data-copy-link]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  copy(link.href, "Link");
+});
 
 // Messages above the linked one get their real height only when they are drawn, which moves it: look again.
 const focused = document.querySelector(".message.is-focused");

@@ -1,0 +1,24 @@
+"""The only place that decides between what is kept and asking Omni.
+
+Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
+"""
+
+from conversations.archive.lists import list_page, members
+from conversations.archive.outcomes import Ask, CannotShow, Listed, Notice, Opened
+from conversations.archive.running import Running, follow, running
+from conversations.archive.thread import open_conversation, store
+
+__all__ = [
+    "Ask",
+    "CannotShow",
+    "Listed",
+    "Notice",
+    "Opened",
+    "Running",
+    "follow",
+    "list_page",
+    "members",
+    "open_conversation",
+    "running",
+    "store",
+]

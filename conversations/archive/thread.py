@@ -1,0 +1,131 @@
+"""One conversation: kept, or asked for."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from conversations import asking, connection
+from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
+from conversations.asking import Urgency
+from conversations.models import Access, Conversation, Message
+from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
+from omniviewer import metrics
+from omniviewer.accounts.models import Credential, User
+
+
+def open_conversation(
+    user: User, omni_id: UUID, *, ask: Ask = Ask.IF_NEEDED, urgency: Urgency = Urgency.REFRESHING
+) -> Opened:
+    """The kept thread, or what Omni returns for it. Raises `CannotShow`.
+
+    A kept thread costs Omni nothing while its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `ask` says.
+    `urgency` is that of having it newer; who would have nothing to read is most urgent.
+    """
+    credentials = _credentials(user, omni_id)
+    kept = _preferred(Conversation.objects.readable_by(user).with_thread().filter(omni_id=omni_id), credentials)
+    if kept and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and kept.is_fresh)):
+        metrics.page_from("fresh" if kept.is_fresh else "stale")
+        return _opened(kept, credentials)
+    failures: dict[Credential, OmniError] = {}
+    for credential in credentials:
+        try:
+            conversation = _ask_for(credential, omni_id, urgency if kept else Urgency.WAITING)
+        except NotVisible as error:
+            Access.objects.filter(credential=credential, conversation__omni_id=omni_id).end()
+            failures[credential] = error
+        except OmniError as error:
+            failures[credential] = connection.note(credential, error)
+        else:
+            metrics.page_from("asked")
+            return Opened(conversation, credential, was_asked=True)
+    return _kept_or_nothing(user, omni_id, failures)
+
+
+def _ask_for(credential: Credential, omni_id: UUID, urgency: Urgency) -> Conversation:
+    """The conversation as Omni shows it now. Who asks for it while somebody else with this token does shares theirs."""
+
+    def work() -> None:
+        asked_at = timezone.now()
+        reply = asking.ask(credential, "conversation", lambda omni: omni.conversation(omni_id), urgency)
+        store(credential, reply, asked_at)
+
+    question = asking.digest_of(credential), credential.instance, "conversation", omni_id
+    asked_here = asking.once(*question, work=work)
+    conversation = Conversation.objects.get(instance=credential.instance, omni_id=omni_id)
+    if not asked_here:
+        _confirm(credential, conversation)
+    return conversation
+
+
+def _kept_or_nothing(user: User, omni_id: UUID, failures: dict[Credential, OmniError]) -> Opened:
+    """Omni gave nothing: what may still be read, with a notice why it is not fresh, or the reason why nothing may."""
+    credentials, errors = list(failures), list(failures.values())
+    unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
+    kept = Conversation.objects.readable_by(user, unasked=unasked).with_thread().filter(omni_id=omni_id)
+    failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
+    if failure and (conversation := _preferred(kept, credentials)):
+        metrics.page_from("stretched")
+        return _opened(conversation, credentials, failure)
+    if failure:
+        raise CannotShow.because(failure)
+    if all(isinstance(error, TokenRejected) for error in errors):
+        raise CannotShow(CannotShow.REJECTED)
+    raise CannotShow(CannotShow.NOT_SHOWN)
+
+
+def _preferred(kept: Iterable[Conversation], credentials: list[Credential]) -> Conversation | None:
+    """Of the same id on several instances, the one on the instance of the reader's foremost credential."""
+    order = {credential.instance: place for place, credential in reversed(list(enumerate(credentials)))}
+    return min(kept, key=lambda conversation: order.get(conversation.instance, len(order)), default=None)
+
+
+def _opened(conversation: Conversation, credentials: list[Credential], failure: OmniError | None = None) -> Opened:
+    shown = set(conversation.accesses.exclude(confirmed_at=None).values_list("credential_id", flat=True))
+    credential = next(credential for credential in credentials if credential.pk in shown)
+    fetched_at = conversation.fetched_at
+    notice = Notice.of(failure, fetched_at) if failure and fetched_at else None
+    return Opened(conversation, credential, notice)
+
+
+def store(credential: Credential, reply: replies.Conversation, asked_at: datetime) -> Conversation:
+    """Keep a thread as Omni showed it to `credential` when asked then: all of it or, if interrupted, nothing.
+
+    What was asked for later stays: it is newer. Raises `CannotAsk` if the credential has changed meanwhile.
+    """
+    known = Conversation.objects.filter(instance=credential.instance, omni_id=reply.id).first()
+    # Rendered before the transaction: no other writer waits for Markdown.
+    fresh = Message.rendered_from(reply, known)
+    with transaction.atomic():
+        conversation, _ = Conversation.objects.select_for_update().get_or_create(
+            instance=credential.instance, omni_id=reply.id
+        )
+        if conversation.was_asked_for_before(asked_at):
+            conversation.learn(reply)
+            conversation.fetched_at = asked_at
+            Message.replace_all(conversation, fresh)
+            conversation.save()
+        _confirm(credential, conversation)
+    return conversation
+
+
+@transaction.atomic
+def _confirm(credential: Credential, conversation: Conversation) -> None:
+    if not connection.is_unchanged(credential):
+        raise CannotAsk("The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1)
+    Access.objects.confirm(credential, [conversation])
+
+
+def _credentials(user: User, omni_id: UUID) -> list[Credential]:
+    """Those to ask, foremost first: known access, then the default, then the others. Raises `CannotShow`."""
+    mine = list(Credential.objects.of(user))
+    if not mine:
+        raise CannotShow(CannotShow.NO_CREDENTIAL)
+    accepted = [credential for credential in mine if not credential.rejected_at]
+    if not accepted:
+        raise CannotShow(CannotShow.REJECTED)
+    known = Access.objects.valid_for(user, unasked=accepted).filter(conversation__omni_id=omni_id)
+    shown = set(known.values_list("credential_id", flat=True))
+    return sorted(accepted, key=lambda credential: credential.pk not in shown)

@@ -1,0 +1,68 @@
+"""An instance that does not answer is left alone for a while: its readers wait milliseconds, not for time-outs.
+
+Open, half-open, closed, as such breakers are; kept in the database, so that what one process learnt helps the others.
+"""
+
+import random
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from conversations.models import Instance
+
+# Failures in a row, after which it is left alone.
+MOST_FAILURES = 3
+_FIRST_REST = timedelta(seconds=5)
+_LONGEST_REST = timedelta(seconds=60)
+
+
+def rest_of(host: str) -> float:
+    """Seconds for which this instance is not to be asked, without trying; 0 if it may be."""
+    instance = Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).first()
+    return _rests(instance) if instance else 0.0
+
+
+def may_ask(host: str) -> float:
+    """As `rest_of`, but where a rest is over the first to come has to try, and the others go on waiting for it."""
+    instance = Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).first()
+    if not instance:
+        return 0.0
+    seconds = _rests(instance)
+    if seconds:
+        return seconds
+    trial = timedelta(seconds=settings.OMNI_TIMEOUT)
+    same = Instance.objects.filter(pk=instance.pk, rests_until=instance.rests_until)
+    tries = same.update(rests_until=timezone.now() + trial)
+    return 0.0 if tries else 1.0
+
+
+def not_tried(host: str) -> None:
+    """Whoever may ask could not after all: the next to come shall."""
+    Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).update(rests_until=timezone.now())
+
+
+def failed(host: str) -> None:
+    now = timezone.now()
+    instance, _ = Instance.objects.get_or_create(host=host)
+    Instance.objects.filter(pk=instance.pk, failures=0).update(failing_since=now)
+    Instance.objects.filter(pk=instance.pk).update(failures=F("failures") + 1)
+    instance.refresh_from_db()
+    if instance.failures >= MOST_FAILURES:
+        doubled = min(_FIRST_REST * 2 ** min(instance.failures - MOST_FAILURES, 8), _LONGEST_REST)
+        rest = doubled * random.uniform(0.8, 1.0)  # noqa: S311  (so that not every process tries at once)
+        Instance.objects.filter(pk=instance.pk).update(rests_until=now + rest)
+
+
+def answered(host: str) -> None:
+    Instance.objects.filter(host=host, failures__gt=0).update(failures=0, failing_since=None, rests_until=None)
+
+
+def _rests(instance: Instance) -> float:
+    """A clock that was set back since does not make it longer than any rest is."""
+    until, now = instance.rests_until, timezone.now()
+    longest = max(_LONGEST_REST, timedelta(seconds=settings.OMNI_TIMEOUT))
+    if until is None or not now < until <= now + longest:
+        return 0.0
+    return (until - now).total_seconds()

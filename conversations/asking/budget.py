@@ -1,0 +1,165 @@
+"""The requests a minute that Omni allows a token, counted over every process that uses the token.
+
+The arithmetic of the sliding minute is pyrate-limiter's; where it is counted is the site's own database. (The buckets
+that come with it want a file and a lock beside SQLite, or make a table for each token in PostgreSQL.)
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+from pyrate_limiter import AbstractBucket, Rate, RateItem
+from pyrate_limiter.abstracts.algorithm import Decision
+
+from conversations.models import SentRequest, TokenBudget
+
+# A minute and a little: requests take different times to arrive, and Omni counts them where they do.
+WINDOW = timedelta(seconds=61)
+# Of Omni's limit, what is left alone: other programs may use the same token.
+_HEADROOM = 0.1
+# The longest time that a `429` is believed: the limit is one a minute.
+LONGEST_BLOCK = timedelta(minutes=5)
+# Seconds after the first `429` without a word on when to come back; doubled by each further one.
+_FIRST_BLOCK = 5.0
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Urgency(Enum):
+    """Who waits for the answer: the value is the share of the budget that may be used up for it."""
+
+    # A person, before an empty page.
+    WAITING = 1.0
+    # A person who already reads what is kept.
+    REFRESHING = 0.8
+    # Nobody.
+    BACKGROUND = 0.5
+
+
+@dataclass(frozen=True)
+class Left:
+    """Requests left of those that may be made a minute; `blocked_until` where Omni wants none until then."""
+
+    requests: int
+    of: int
+    blocked_until: datetime | None = None
+
+
+def allowance() -> int:
+    """Requests a minute that are made at most."""
+    limit: int = settings.RATE_PER_MINUTE
+    return max(1, limit - max(1, round(limit * _HEADROOM)))
+
+
+def take(token: str, urgency: Urgency) -> float | None:
+    """Take one request from the token's budget: None if there was one, else the seconds until there is."""
+    with transaction.atomic():
+        # One at a time for a token: what is counted here stays true until it is written.
+        TokenBudget.objects.get_or_create(token=token)
+        budget = TokenBudget.objects.select_for_update().get(token=token)
+        blocked = _blocked_for(budget)
+        if blocked:
+            return blocked
+        bucket = _Bucket(token, max(1, int(allowance() * urgency.value)))
+        decision = bucket.decide(RateItem(token, bucket.now()))
+    if decision.allowed:
+        return None
+    return max((decision.retry_after_ms or 1000) / 1000, 0.05)
+
+
+def refused(token: str, retry_after: float | None) -> float:
+    """Omni answered `429`: nothing is left until it says so, or for a growing while. Returns the seconds."""
+    with transaction.atomic():
+        TokenBudget.objects.get_or_create(token=token)
+        budget = TokenBudget.objects.select_for_update().get(token=token)
+        budget.refusals += 1
+        seconds = retry_after
+        if seconds is None:
+            # Not all at the same time: each process draws its own.
+            seconds = _FIRST_BLOCK * 2 ** min(budget.refusals - 1, 6) * random.uniform(0.8, 1.2)  # noqa: S311
+        seconds = min(max(seconds, 1.0), LONGEST_BLOCK.total_seconds())
+        budget.blocked_until = timezone.now() + timedelta(seconds=seconds)
+        budget.save()
+    return seconds
+
+
+def accepted(token: str) -> None:
+    """Omni answered something else than `429`."""
+    TokenBudget.objects.filter(token=token, refusals__gt=0).update(refusals=0, blocked_until=None)
+
+
+def left(token: str) -> Left:
+    bucket = _Bucket(token, allowance())
+    blocked = TokenBudget.objects.filter(token=token).first()
+    until = blocked.blocked_until if blocked and _blocked_for(blocked) else None
+    return Left(0 if until else max(0, allowance() - bucket.count()), allowance(), until)
+
+
+def left_by_token() -> dict[str, int]:
+    """For every token that was used within the last minute, by the first signs of its digest."""
+    since = _milliseconds(timezone.now() - WINDOW)
+    used = SentRequest.objects.filter(sent_at__gte=since).values_list("token").annotate(Count("pk"))
+    return {token[:8]: max(0, allowance() - count) for token, count in used}
+
+
+def _blocked_for(budget: TokenBudget) -> float:
+    """Seconds. A clock that was set back since does not make it longer than any block is."""
+    until, now = budget.blocked_until, timezone.now()
+    if until is None or not now < until <= now + LONGEST_BLOCK:
+        return 0.0
+    return (until - now).total_seconds()
+
+
+class _Bucket(AbstractBucket):
+    """One token's sliding minute; its writers hold the lock on the token's `TokenBudget`."""
+
+    is_async = False
+
+    def __init__(self, token: str, limit: int) -> None:
+        self.rates = [Rate(limit, WINDOW // _MILLISECOND)]
+        self._sent = SentRequest.objects.filter(token=token)
+
+    def now(self) -> int:
+        return _milliseconds(timezone.now())
+
+    def put(self, item: RateItem) -> bool:
+        return self.decide(item).allowed
+
+    def decide(self, item: RateItem) -> Decision:
+        """Record it if there is room for it."""
+        self.leak(item.timestamp)
+        decision = self._algorithm.decide(
+            self.rates, [self._sent.count()], item.weight, item.timestamp, self._newest_but
+        )
+        if self._record(item, decision):
+            SentRequest.objects.create(token=item.name, sent_at=item.timestamp)
+        return decision
+
+    def _newest_but(self, offset: int) -> int | None:
+        return self._sent.order_by("-sent_at").values_list("sent_at", flat=True)[offset : offset + 1].first()
+
+    def leak(self, current_timestamp: int | None = None) -> int:
+        """Forget what was sent before the window, or (a clock was set back since) will have been sent after it."""
+        now = self.now() if current_timestamp is None else current_timestamp
+        window = self._algorithm.window_start(self.rates[0], now), now + self.rates[0].interval
+        forgotten, _ = self._sent.exclude(sent_at__range=window).delete()
+        return forgotten
+
+    def count(self) -> int:
+        now = self.now()
+        return self._sent.filter(sent_at__range=(now - self.rates[0].interval, now + self.rates[0].interval)).count()
+
+    def flush(self) -> None:
+        self._sent.delete()
+
+    def peek(self, index: int) -> RateItem | None:
+        found = self._newest_but(index)
+        return None if found is None else RateItem("", found)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

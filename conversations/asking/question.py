@@ -1,0 +1,129 @@
+"""One request to Omni, with all that stands between wanting to ask and asking."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+from conversations.asking import breaker, budget
+from conversations.asking.budget import Urgency
+from conversations.omni import BadAddress, CannotAsk, Client, OmniError, RateLimited, Resting, Token, parse_address
+from omniviewer import metrics
+from omniviewer.accounts.encryption import Undecryptable
+from omniviewer.accounts.models import Credential
+
+Reply = TypeVar("Reply")
+log = logging.getLogger("omniviewer.upstream")
+
+# Seconds that a reader with nothing to read is made to wait for the budget.
+PATIENCE = 2.0
+
+
+def digest_of(credential: Credential) -> str:
+    """What a token is known by where it must not stand: the same for everybody who has it, useless to others.
+
+    Raises `OmniError` where the stored token cannot be used.
+    """
+    return _digest(token_of(credential))
+
+
+def _digest(token: Token) -> str:
+    return salted_hmac("omniviewer.token", token.reveal(), algorithm="sha256").hexdigest()
+
+
+def token_of(credential: Credential) -> Token:
+    """Raises `OmniError` where the stored token cannot be used."""
+    try:
+        return credential.token
+    except Undecryptable:
+        raise OmniError(
+            "The stored token cannot be decrypted with the keys in use. Replace the token, or ask the people who run "
+            "this site to restore the earlier key.",
+            outcome="undecryptable",
+        ) from None
+
+
+def ask(credential: Credential, route: str, call: Callable[[Client], Reply], urgency: Urgency) -> Reply:
+    """What `call` returns, with a client that speaks for the credential. Raises `OmniError`.
+
+    `route` is the name under which it stands in logs and metrics.
+    """
+    host = credential.instance
+    token = token_of(credential)
+    rest = breaker.may_ask(host)
+    if rest:
+        raise Resting(outcome="resting", retry_after=rest)
+    try:
+        reply = ask_with(host, token, route, call, urgency)
+    except RateLimited as error:
+        if error.outcome == "budget":
+            breaker.not_tried(host)
+        else:
+            breaker.answered(host)
+        raise
+    except CannotAsk:
+        breaker.failed(host)
+        raise
+    except OmniError:
+        breaker.answered(host)
+        raise
+    breaker.answered(host)
+    return reply
+
+
+def ask_with(
+    host: str, token: Token, route: str, call: Callable[[Client], Reply], urgency: Urgency = Urgency.WAITING
+) -> Reply:
+    """As `ask`, for a token that is not stored yet, on an instance that may never have answered."""
+    try:
+        # Checked again at use: the setting may have been narrowed since the address was saved.
+        parse_address(host, allowed=settings.OMNI_HOSTS, loopback=settings.DEMO)
+    except BadAddress as error:
+        raise OmniError(str(error), outcome="bad-address") from None
+    digest = _digest(token)
+    _take(digest, urgency)
+    client = Client(
+        host,
+        token,
+        timeout=settings.OMNI_TIMEOUT,
+        max_body=settings.MAX_BODY,
+        # A retry is a request like any other. Somebody who has something to read does without.
+        may_retry=lambda: urgency is Urgency.WAITING and budget.take(digest, urgency) is None,
+    )
+    began = time.monotonic()
+    outcome = "200"
+    try:
+        reply = call(client)
+    except RateLimited as error:
+        outcome = error.outcome
+        error.retry_after = budget.refused(digest, error.retry_after)
+        raise
+    except OmniError as error:
+        outcome = error.outcome
+        raise
+    else:
+        budget.accepted(digest)
+    finally:
+        _tell(host, route, outcome, time.monotonic() - began)
+    return reply
+
+
+def _take(digest: str, urgency: Urgency) -> None:
+    """One request from the budget, after a short wait if need be. Raises `RateLimited`."""
+    patience = PATIENCE if urgency is Urgency.WAITING else 0.0
+    wait = budget.take(digest, urgency)
+    until = time.monotonic() + patience
+    while wait is not None:
+        if time.monotonic() + wait > until:
+            raise RateLimited.ours(wait)
+        time.sleep(wait * random.uniform(1.0, 1.1))  # noqa: S311
+        wait = budget.take(digest, urgency)
+
+
+def _tell(host: str, route: str, outcome: str, seconds: float) -> None:
+    metrics.upstream(route, outcome, seconds)
+    log.info("asked", extra={"host": host, "upstream": route, "outcome": outcome, "ms": round(seconds * 1000)})

@@ -1,0 +1,173 @@
+"""A conversation, and which credential was shown it when: the two rows that decide what a reader may see."""
+
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.text import Truncator
+
+from conversations.omni import replies
+from omniviewer.accounts.models import Credential, User
+
+if TYPE_CHECKING:
+    from conversations.models.message import Message
+
+# Characters of a title: a prompt that stands in for one can be a whole document.
+LONGEST_TITLE = 300
+# How far ahead of this process's clock a time may lie that another one wrote. Further, and a clock was set back since:
+# such a time counts for nothing, or a reading would outlive its time by as much as the clock was wrong.
+CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+def is_fresh(fetched_at: datetime | None) -> bool:
+    """Whether what was fetched then is shown without asking again (`OMNIVIEWER_FRESH_FOR`)."""
+    if fetched_at is None:
+        return False
+    age = timezone.now() - fetched_at
+    return -CLOCKS_DIFFER <= age < settings.FRESH_FOR
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def readable_by(self, user: User, *, unasked: Collection[Credential] = ()) -> Self:
+        """The only way in for a reader: what Omni showed to one of their accepted credentials, recently enough.
+
+        `unasked` are the credentials with which Omni could not be asked at all just now: what these were shown may be
+        as old as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`.
+        """
+        return self.filter(models.Exists(Access.objects.valid_for(user, unasked=unasked).to_outer_conversation()))
+
+    def with_thread(self) -> Self:
+        """Those whose messages were fetched, not only their row in the list."""
+        return self.exclude(fetched_at=None)
+
+    def only_through(self, credential: Credential) -> Self:
+        """Those that this credential was ever shown, and that nobody else's is shown now."""
+        others = Access.objects.exclude(credential=credential).exclude(confirmed_at=None).to_outer_conversation()
+        return self.filter(accesses__credential=credential).exclude(models.Exists(others))
+
+
+class Conversation(models.Model):
+    """A conversation as Omni last returned it. Text in `name` and `last_prompt` is Omni's: escape it, always."""
+
+    instance = models.CharField(max_length=260)
+    omni_id = models.UUIDField()
+    name = models.TextField(blank=True)
+    last_prompt = models.TextField(blank=True)
+    owner_id = models.CharField(max_length=64, blank=True)
+    organization_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(null=True)
+    # When Omni was asked for the messages as they are kept; None where only the list has told of it.
+    fetched_at = models.DateTimeField(null=True)
+    # Counts the changes to the messages: each carries the revision in which it took its present form.
+    revision = models.PositiveIntegerField(default=0)
+    # Another random name for each revision: no cache takes one conversation's for another's, whatever became of its row.
+    version = models.CharField(max_length=32, blank=True)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("instance", "omni_id", name="one_conversation_an_instance")]
+
+    def __str__(self) -> str:
+        return f"{self.instance}/{self.omni_id}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("conversations:conversation", args=[self.omni_id])
+
+    @property
+    def title(self) -> str:
+        whole = self.name.strip() or self.last_prompt.strip() or "Untitled conversation"
+        return Truncator(whole).chars(LONGEST_TITLE)
+
+    @property
+    def is_fresh(self) -> bool:
+        return is_fresh(self.fetched_at)
+
+    @property
+    def age(self) -> timedelta | None:
+        """Of the messages as they are kept."""
+        return timezone.now() - self.fetched_at if self.fetched_at else None
+
+    @cached_property
+    def last_message(self) -> "Message | None":
+        return self.messages.order_by("-position").first()
+
+    @cached_property
+    def thread(self) -> "list[Message]":
+        """The messages in turn, each rendered by the renderer of today."""
+        self.messages.render_outdated()
+        return list(self.messages.in_turn())
+
+    def was_asked_for_before(self, moment: datetime) -> bool:
+        """Whether what is kept was asked for before that, as far as clocks that were set back since can tell."""
+        return self.fetched_at is None or not moment < self.fetched_at <= moment + CLOCKS_DIFFER
+
+    @property
+    def day(self) -> date | None:
+        """Of its last activity, in the reader's time zone."""
+        return timezone.localdate(self.updated_at) if self.updated_at else None
+
+    def learn(self, reply: replies.ListedConversation | replies.Conversation) -> None:
+        """Take what a reply says. Does not save; what a dialect leaves out does not undo what the other told."""
+        self.name = reply.name or self.name
+        self.created_at = reply.created_at or self.created_at
+        self.updated_at = reply.updated_at or self.updated_at
+        if isinstance(reply, replies.ListedConversation):
+            self.last_prompt = reply.last_prompt or self.last_prompt
+            return
+        self.owner_id = (reply.owner_id or self.owner_id)[:64]
+        self.organization_id = (reply.organization_id or self.organization_id)[:64]
+        prompts = [message.text for message in reply.messages if message.role == "user"]
+        self.last_prompt = prompts[-1] if prompts else self.last_prompt
+
+
+class AccessQuerySet(models.QuerySet["Access"]):
+    def valid_for(self, user: User, *, unasked: Collection[Credential] = ()) -> Self:
+        now = timezone.now()
+        recent = models.Q(confirmed_at__range=(now - settings.ACCESS_TTL, now + CLOCKS_DIFFER))
+        grace = settings.ACCESS_GRACE
+        stretched = models.Q(confirmed_at__range=(now - grace, now + grace), credential__in=unasked)
+        return self.filter(recent | stretched, credential__owner=user, credential__rejected_at=None)
+
+    def to_outer_conversation(self) -> Self:
+        return self.filter(conversation=models.OuterRef("pk"))
+
+    def end(self) -> None:
+        """Omni no longer shows these. The rows stay, to know what goes with a credential when it is removed."""
+        self.update(confirmed_at=None, since=None)
+
+    def confirm(self, credential: Credential, conversations: list[Conversation]) -> None:
+        """Omni has just shown these to this credential."""
+        now = timezone.now()
+        self.bulk_create(
+            [Access(credential=credential, conversation=row, confirmed_at=now, since=now) for row in conversations],
+            update_conflicts=True,
+            unique_fields=["credential", "conversation"],
+            update_fields=["confirmed_at"],
+        )
+        self.filter(credential=credential, conversation__in=conversations, since=None).update(since=now)
+
+
+class Access(models.Model):
+    """Omni showed this credential this conversation, at that time. `confirmed_at` is None once it no longer does."""
+
+    credential = models.ForeignKey(Credential, models.CASCADE, related_name="accesses")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="accesses")
+    confirmed_at = models.DateTimeField(null=True)
+    # Since when Omni has shown it without a refusal: what was replaced before that, this credential was never shown.
+    since = models.DateTimeField(null=True)
+
+    objects = AccessQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "accesses"
+        constraints = [models.UniqueConstraint("credential", "conversation", name="one_access_a_credential")]
+
+    def __str__(self) -> str:
+        return f"{self.credential_id} may read {self.conversation_id}"

@@ -1,0 +1,219 @@
+"""The messages of a conversation: as Omni returns them now, and as it returned them before it changed its mind."""
+
+from datetime import datetime, timedelta
+from secrets import token_hex
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Lag
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from conversations import rendering
+from conversations.models.conversation import Access, Conversation
+from conversations.models.job import Job
+from conversations.omni import is_omni_link, replies
+from omniviewer.accounts.models import User
+
+# A pause between two messages that is worth a line of its own.
+LONG_PAUSE = timedelta(hours=4)
+
+
+class Written(models.Model):
+    """What somebody wrote. `text` is Omni's, as it came; `html` is what `rendering` made of it, under `renderer`."""
+
+    class Role(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    # From 1: public, it stands in addresses.
+    position = models.PositiveIntegerField()
+    role = models.CharField(max_length=20)
+    text = models.TextField(blank=True)
+    created_at = models.DateTimeField(null=True)
+    html = models.TextField(blank=True)
+    # Why the answer is shown as plain text, in a sentence for the reader; empty where it is formatted.
+    plain_because = models.CharField(max_length=200, blank=True)
+    renderer = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    def render(self) -> None:
+        made = rendering.render_question(self.text) if self.is_question else rendering.render_answer(self.text)
+        self.html, self.plain_because, self.renderer = made.html, made.plain_because, rendering.RENDERER
+
+    @property
+    def body(self) -> SafeString:
+        return rendering.trusted(self.html)
+
+    @property
+    def is_question(self) -> bool:
+        return self.role == self.Role.USER
+
+    @property
+    def is_answer(self) -> bool:
+        return self.role == self.Role.ASSISTANT
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def in_turn(self) -> Self:
+        """In order, each knowing when and by whom the one before it was written."""
+        return self.annotate(
+            previous_at=models.Window(Lag("created_at"), partition_by="conversation_id", order_by="position"),
+            previous_role=models.Window(Lag("role"), partition_by="conversation_id", order_by="position"),
+        ).order_by("position")
+
+    def render_outdated(self) -> None:
+        """Render again what an earlier version of the renderer made."""
+        outdated = list(self.exclude(renderer=rendering.RENDERER))
+        for message in outdated:
+            message.render()
+        self.bulk_update(outdated, ["html", "plain_because", "renderer"], batch_size=200)
+
+
+class Message(Written):
+    """One message, as Omni returns it now."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    job_id = models.UUIDField(null=True, db_index=True)
+    omni_chat_url = models.TextField(blank=True)
+    # The revision of the conversation in which it took this form.
+    revision = models.PositiveIntegerField(default=0)
+
+    # Annotated by in_turn().
+    previous_at: datetime | None
+    previous_role: str | None
+    # Set where the page shows it.
+    earlier: "list[EarlierMessage]"
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint("conversation", "position", name="one_message_a_position")]
+
+    def __str__(self) -> str:
+        return f"message {self.position} of {self.conversation_id}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("conversations:message", args=[self.conversation.omni_id, self.position])
+
+    @classmethod
+    def rendered_from(cls, reply: replies.Conversation, known: Conversation | None) -> list[Self]:
+        """Rows for the messages that Omni returned, unsaved; rendered, but for those that `known` has rendered."""
+        kept = {message.position: message for message in known.messages.all()} if known else {}
+        rows = []
+        for position, message in enumerate(reply.messages, start=1):
+            row = cls(
+                position=position,
+                role=message.role[:20],
+                text=message.text,
+                created_at=message.created_at,
+                job_id=message.job_id,
+                omni_chat_url=message.omni_chat_url or "",
+            )
+            twin = kept.get(position)
+            if twin and twin.renderer == rendering.RENDERER and row.says_the_same_as(twin):
+                row.html, row.plain_because, row.renderer = twin.html, twin.plain_because, twin.renderer
+            else:
+                row.render()
+            rows.append(row)
+        return rows
+
+    @classmethod
+    def replace_all(cls, conversation: Conversation, fresh: list[Self]) -> None:
+        """Keep these as the conversation's messages, in a transaction of the caller's, who saves the conversation.
+
+        Rows that are the same stay. What was said otherwise before, or is no longer there, is kept apart.
+        """
+        kept = {message.position: message for message in conversation.messages.all()}
+        changed = [row for row in fresh if row.position not in kept or not row.is_same_as(kept[row.position])]
+        gone = [row for place, row in kept.items() if place > len(fresh)]
+        if not changed and not gone:
+            return
+        conversation.revision += 1
+        conversation.version = token_hex(16)
+        rewritten = [kept[row.position] for row in changed if row.position in kept]
+        said_otherwise = [row for row in rewritten if not row.says_the_same_as(fresh[row.position - 1])]
+        EarlierMessage.keep([row for row in said_otherwise if row.was_final] + gone)
+        conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
+        for message in changed:
+            message.conversation, message.revision = conversation, conversation.revision
+        cls.objects.bulk_create(changed, batch_size=200)
+
+    @property
+    def was_final(self) -> bool:
+        """Not an answer that its job was still writing: that one is replaced as it grows."""
+        unfinished = self.job_id and Job.objects.running().filter(omni_id=self.job_id).exists()
+        return bool(self.text.strip()) and not unfinished
+
+    def says_the_same_as(self, other: "Message") -> bool:
+        return (self.role, self.text) == (other.role, other.text)
+
+    def is_same_as(self, other: "Message") -> bool:
+        fields = ("role", "text", "created_at", "job_id", "omni_chat_url", "renderer")
+        return all(getattr(self, field) == getattr(other, field) for field in fields)
+
+    @property
+    def omni_link(self) -> str:
+        """The deep link into Omni, or "" where it leads anywhere else."""
+        url = self.omni_chat_url
+        return url if url and is_omni_link(url, self.conversation.instance) else ""
+
+    @property
+    def _since_previous(self) -> timedelta | None:
+        if self.created_at is None or self.previous_at is None:
+            return None
+        return self.created_at - self.previous_at
+
+    @property
+    def took(self) -> timedelta | None:
+        """How long the answer took, where it follows a question and both have a time."""
+        since = self._since_previous
+        follows = self.is_answer and self.previous_role == self.Role.USER
+        return since if follows and since is not None and since >= timedelta(0) else None
+
+    @property
+    def pause(self) -> timedelta | None:
+        """The silence before this message, where it was long."""
+        since = self._since_previous
+        return since if since is not None and since > LONG_PAUSE else None
+
+
+class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
+    def shown_to(self, user: User, conversation: Conversation) -> Self:
+        """Those that stood in the conversation while Omni showed it to one of the reader's own credentials."""
+        grace = timezone.now() - settings.ACCESS_GRACE
+        accesses = Access.objects.filter(
+            conversation=conversation,
+            credential__owner=user,
+            credential__rejected_at=None,
+            confirmed_at__gte=grace,
+            since__lt=models.OuterRef("replaced_at"),
+        )
+        return self.filter(models.Exists(accesses), conversation=conversation)
+
+
+class EarlierMessage(Written):
+    """A message as it stood until Omni returned another in its place, or none."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="earlier_messages")
+    replaced_at = models.DateTimeField()
+
+    objects = EarlierMessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position", "-replaced_at"]
+
+    def __str__(self) -> str:
+        return f"message {self.position} of {self.conversation_id} until {self.replaced_at:%Y-%m-%d}"
+
+    @classmethod
+    def keep(cls, replaced: list[Message]) -> None:
+        now = timezone.now()
+        fields = ("conversation", "position", "role", "text", "created_at", "html", "plain_because", "renderer")
+        rows = [cls(replaced_at=now, **{name: getattr(row, name) for name in fields}) for row in replaced]
+        cls.objects.bulk_create(rows, batch_size=200)

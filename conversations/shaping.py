@@ -1,0 +1,105 @@
+"""What a page and the fragments that renew it have in common: the same templates, filled the same way."""
+
+import hashlib
+import math
+import random
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from django.utils import timezone
+
+from conversations import archive, rendering
+from conversations.archive import CannotShow, Listed, Notice, Opened, Running
+from conversations.models import EarlierMessage
+from omniviewer.accounts.models import User
+
+# Seconds between two looks at an answer that is being written; each look makes the next one later.
+_FIRST_LOOK = 5.0
+_LATER_BY = 1.25
+_LATEST_LOOK = 30.0
+# Then a page that was left open stops asking: after some seven minutes.
+MOST_LOOKS = 20
+# Seconds until a page that could not be had is asked for again, where nobody knows better.
+_TRY_AGAIN = 20
+
+
+def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
+    """For conversation.html and its parts. `looks`: how often the page has asked by itself."""
+    conversation = opened.conversation
+    last = conversation.last_message
+    earlier = list(EarlierMessage.objects.shown_to(user, conversation))
+    running = archive.running(conversation)
+    count = last.position if last else 0
+    for message in conversation.thread if earlier else ():
+        message.earlier = [row for row in earlier if row.position == message.position]
+    return {
+        "conversation": conversation,
+        "credential": opened.credential,
+        "has_several_credentials": user.credentials.count() > 1,
+        "notice": opened.notice,
+        "count": count,
+        "earlier": earlier,
+        "no_longer": [message for message in earlier if message.position > count],
+        "running": running,
+        "awaits_answer": bool(last and last.is_question),
+        "is_given_up": bool(running) and looks >= MOST_LOOKS,
+        "renderer": rendering.RENDERER,
+        "zone": timezone.get_current_timezone_name(),
+        "as_of": conversation.fetched_at,
+        "fresh_address": f"{conversation.get_absolute_url()}fresh/?"
+        + urlencode({"revision": conversation.revision, "count": count, "looks": looks + 1}),
+        "fresh_in": _fresh_in(opened.notice, running, looks, is_stale=not conversation.is_fresh),
+    }
+
+
+def list_page(listed: Listed, query: dict[str, Any], parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
+    """For list.html and its parts; `parameters` are those of the page's address."""
+    shown = digest(listed)
+    page_address, address = parameters.copy(), parameters.copy()
+    for name in ("refresh", "looks", "shown"):
+        page_address.pop(name, None)
+        address.pop(name, None)
+    address["shown"], address["looks"] = shown, str(looks + 1)
+    page_address["refresh"] = "1"
+    return {
+        "query": query,
+        "credential": query["credential"],
+        "listed": listed,
+        "page": listed.page,
+        "newer": listed.page.previous(),
+        "notice": listed.notice,
+        "as_of": listed.page.fetched_at,
+        "page_refresh_address": f"?{page_address.urlencode()}",
+        "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
+        "fresh_in": _fresh_in(listed.notice, None, looks, is_stale=not listed.page.is_fresh),
+    }
+
+
+def digest(listed: Listed) -> str:
+    """Of what a page of the list shows: the same as long as nothing on it has changed."""
+    page = listed.page
+    rows = [f"{row.pk} {row.updated_at} {row.name} {row.last_prompt}" for row in listed.conversations]
+    whole = "\n".join([*rows, page.next_cursor, str(page.total)])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def again_in(error: CannotShow) -> int | None:
+    """Whole seconds until a page that shows nothing tries again by itself; None where trying does not help."""
+    if error.why not in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
+        return None
+    seconds = _TRY_AGAIN if error.retry_after is None else error.retry_after
+    # A little later than told, and not everybody at the same time.
+    return math.ceil(seconds + random.uniform(0.5, 2.5))  # noqa: S311
+
+
+def _fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_stale: bool) -> float | None:
+    """Seconds until the page asks for a newer one by itself; None: it does not."""
+    if looks >= MOST_LOOKS:
+        return None
+    later = min(_FIRST_LOOK * _LATER_BY**looks, _LATEST_LOOK)
+    if notice:
+        return max(later, notice.retry_after or _TRY_AGAIN)
+    if running:
+        return later
+    return 0 if is_stale and looks == 0 else None

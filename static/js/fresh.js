@@ -1,0 +1,54 @@
+// A page that was sent from the archive asks for what is newer, and takes it in without moving what is being read.
+
+const MOST_FAILURES = 5;
+const AFTER_FAILURE = 30; // seconds
+let failures = 0;
+
+// How soon, the server says. Not while nobody looks: then as soon as somebody does.
+function follow(element) {
+  setTimeout(() => {
+    if (!document.hidden) return htmx.trigger(element, "fresh");
+    document.addEventListener("visibilitychange", () => htmx.trigger(element, "fresh"), { once: true });
+  }, 1000 * Number(element.dataset.freshIn));
+}
+
+document.addEventListener("htmx:load", ({ detail }) => {
+  const element = detail.elt;
+  for (const found of element.querySelectorAll("[data-fresh-in]")) follow(found);
+  if (element.matches("[data-fresh-in]")) follow(element);
+});
+
+// This site itself did not answer: what is shown stays, and it is asked again a few times.
+for (const failed of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+  document.addEventListener(failed, ({ detail }) => {
+    const element = detail.elt;
+    if (!element.matches("[data-fresh-in]") || ++failures > MOST_FAILURES) return;
+    element.dataset.freshIn = AFTER_FAILURE * failures;
+    follow(element);
+  });
+}
+
+// What is being read: the first thing below the header, and how far down the window it stands.
+let anchor;
+document.addEventListener("htmx:beforeSwap", () => {
+  const top = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+  const first = [...document.querySelectorAll(".message, .row")].find((one) => one.getBoundingClientRect().bottom > top);
+  anchor = first && scrollY > 0 ? { id: first.id, top: first.getBoundingClientRect().top } : undefined;
+  document.documentElement.classList.add("is-swapping");
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const here = anchor && document.getElementById(anchor.id);
+  const moved = here ? here.getBoundingClientRect().top - anchor.top : 0;
+  if (Math.abs(moved) > 1) scrollBy({ top: moved, behavior: "instant" });
+  document.documentElement.classList.remove("is-swapping");
+  failures = 0;
+});
+
+// What is new is said once, and then gets out of the way.
+const news = document.getElementById("news");
+let fading;
+news?.addEventListener("click", () => news.replaceChildren());
+new MutationObserver(() => {
+  clearTimeout(fading);
+  if (news.textContent) fading = setTimeout(() => news.replaceChildren(), 15_000);
+}).observe(news, { childList: true });
