@@ -1,5 +1,8 @@
 """A credential's connection to Omni: what a token is, and what Omni's answers mean for the credential."""
 
+import contextlib
+from collections.abc import Iterable
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -51,6 +54,16 @@ def is_unchanged(credential: Credential) -> bool:
     """Whether it still is what Omni was asked with. In a transaction, it stays so until the end."""
     same = Credential.objects.select_for_update().filter(pk=credential.pk, ciphertext=credential.ciphertext)
     return same.filter(rejected_at=None).exists()
+
+
+def with_what_is_left(credentials: Iterable[Credential]) -> list[Credential]:
+    """Each knowing, as `left`, what is left of its token's budget; None where its token cannot be decrypted."""
+    shown = list(credentials)
+    for credential in shown:
+        credential.left = None
+        with contextlib.suppress(OmniError):
+            credential.left = asking.left(asking.digest_of(credential))
+    return shown
 
 
 def count_only_through(credential: Credential) -> int:

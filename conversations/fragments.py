@@ -26,8 +26,7 @@ def conversation(request: Request, omni_id: UUID) -> HttpResponse:
         return redirect("conversations:conversation", omni_id)
     revision, shown, looks = (form.cleaned_data[name] for name in ("revision", "count", "looks"))
     try:
-        opened = archive.open_conversation(request.user, omni_id, ask=Ask.IF_STALE)
-        opened = archive.follow(request.user, opened)
+        opened = archive.renew(request.user, omni_id)
     except CannotShow:
         return HttpResponseClientRefresh()  # the page itself says why
     context = shaping.thread(request.user, opened, looks)

@@ -101,5 +101,5 @@ def _fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_
     if notice:
         return max(later, notice.retry_after or _TRY_AGAIN)
     if running:
-        return later
+        return later if running.is_certain else 1.0
     return 0 if is_stale and looks == 0 else None

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
 
 from conversations import connection
 from conversations.omni import Token
@@ -22,6 +23,7 @@ from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Member
 
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
+PASSWORD = "correct horse battery"
 EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
 
 
@@ -66,7 +68,7 @@ def small_omni(small: Organization, dialect: str) -> Iterator[StandIn]:
 
 
 def person(username: str) -> User:
-    return User.objects.create_user(username, password="correct horse battery")
+    return User.objects.create_user(username, password=PASSWORD)
 
 
 def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") -> Credential:
@@ -142,3 +144,37 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    with chromium.new_context(timezone_id="Europe/Berlin", locale="en-GB") as context:
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield context
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page on which any console error, uncaught exception or request to another host fails the test."""
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request", lambda asked: wrong.append(asked.url) if not re.match(r"http://(localhost|127)", asked.url) else None
+    )
+    yield page
+    # The browser itself writes a line for each answer of 4xx; those pages are meant.
+    assert [line for line in wrong if not re.search(r"the server responded with a status of 4", line)] == []
+
+
+@pytest.fixture
+def site(live_server: LiveServer) -> str:
+    return str(live_server.url)
+
+
+def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversations/") -> None:
+    page.goto(site + at)
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()

@@ -5,7 +5,7 @@ Whatever it returns, Omni has shown to one of the reader's own credentials; what
 
 from conversations.archive.lists import list_page, members
 from conversations.archive.outcomes import Ask, CannotShow, Listed, Notice, Opened
-from conversations.archive.running import Running, follow, running
+from conversations.archive.running import Running, renew, running
 from conversations.archive.thread import open_conversation, store
 
 __all__ = [
@@ -15,10 +15,10 @@ __all__ = [
     "Notice",
     "Opened",
     "Running",
-    "follow",
     "list_page",
     "members",
     "open_conversation",
+    "renew",
     "running",
     "store",
 ]

@@ -22,9 +22,10 @@ _LONGEST_JOB = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Running:
-    """`progress` is Omni's own sentence, or "" where it says none."""
+    """`progress` is Omni's own sentence, or "" where it says none. Not certain: its job has not been asked for yet."""
 
     progress: str = ""
+    is_certain: bool = True
 
 
 def running(conversation: Conversation) -> Running | None:
@@ -36,21 +37,27 @@ def running(conversation: Conversation) -> Running | None:
         return Running() if last.is_question and _is_within(last, _RECENT) else None
     job = _job(conversation, last)
     if job is None:
-        return Running() if _is_within(last, _RECENT) else None
+        return Running(is_certain=not last.text.strip()) if _is_within(last, _RECENT) else None
     return Running(job.progress) if job.is_running else None
 
 
-def follow(user: User, opened: Opened) -> Opened:
-    """Look how far a running answer is: its job's state and, once that is over, the thread. Raises `CannotShow`."""
+def renew(user: User, omni_id: UUID) -> Opened:
+    """The thread, asked for if it is stale; while its last answer is being written, how far Omni is with that.
+
+    Raises `CannotShow`.
+    """
+    opened = open_conversation(user, omni_id)
     conversation = opened.conversation
     last = conversation.last_message
-    if last is None or running(conversation) is None:
+    if opened.was_asked or opened.notice:
         return opened
+    if last is None or running(conversation) is None:
+        return open_conversation(user, omni_id, ask=Ask.IF_STALE)
     if last.job_id and _ask_for_job(opened.credential, conversation, last).is_running:
         return opened
-    if not last.job_id and conversation.age is not None and conversation.age < Job.POLL_EVERY:
+    if not last.job_id and conversation.age is not None and conversation.age < Job.POLL_EVERY * 0.8:
         return opened
-    return open_conversation(user, conversation.omni_id, ask=Ask.ALWAYS, urgency=Urgency.BACKGROUND)
+    return open_conversation(user, omni_id, ask=Ask.ALWAYS, urgency=Urgency.BACKGROUND)
 
 
 def _ask_for_job(credential: Credential, conversation: Conversation, last: Message) -> Job:

@@ -48,6 +48,10 @@ class Left:
     of: int
     blocked_until: datetime | None = None
 
+    @property
+    def seconds_blocked(self) -> float:
+        return (self.blocked_until - timezone.now()).total_seconds() if self.blocked_until else 0.0
+
 
 def allowance() -> int:
     """Requests a minute that are made at most."""

@@ -66,7 +66,7 @@ class Conversation(models.Model):
     fetched_at = models.DateTimeField(null=True)
     # Counts the changes to the messages: each carries the revision in which it took its present form.
     revision = models.PositiveIntegerField(default=0)
-    # Another random name for each revision: no cache takes one conversation's for another's, whatever became of its row.
+    # Another random name for each revision: no cache ever takes one for another.
     version = models.CharField(max_length=32, blank=True)
 
     objects = ConversationQuerySet.as_manager()

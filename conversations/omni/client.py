@@ -87,7 +87,9 @@ class Client:
         """https://docs.omni.co/api/ai/get-conversation. Raises `Unreadable` if Omni answers with another one."""
         reply = replies.conversation(self._get(f"/v1/ai/conversations/{conversation_id}"))
         if reply.id != conversation_id:
-            raise Unreadable("Omni answered with another conversation than the one that was asked for.")
+            raise Unreadable(
+                "Omni answered with another conversation than the one that was asked for.", outcome="shape"
+            )
         return reply
 
     def members(self, *, start: int = 1) -> replies.MemberPage:
@@ -98,7 +100,7 @@ class Client:
         """https://docs.omni.co/api/ai/get-ai-job. Raises `Unreadable` if Omni answers with another one."""
         reply = replies.job(self._get(f"/v1/ai/jobs/{job_id}"))
         if reply.id != job_id:
-            raise Unreadable("Omni answered with another job than the one that was asked for.")
+            raise Unreadable("Omni answered with another job than the one that was asked for.", outcome="shape")
         return reply
 
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:

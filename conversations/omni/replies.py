@@ -102,7 +102,7 @@ def identity(body: Any) -> Identity:
     user = reply.get("user")
     user = user if isinstance(user, dict) else {}
     if scope not in ("organization", "user") and not user:
-        raise Unreadable(f"{_NOTHING} (neither a scope nor a user).")
+        raise Unreadable(f"{_NOTHING} (neither a scope nor a user).", outcome="shape")
     return Identity(
         scope=scope if scope in ("organization", "user") else "",
         role=_text(reply, "orgRole") or "",
@@ -118,7 +118,7 @@ def conversation_page(body: Any) -> ConversationPage:
     total = info.get("totalRecords")
     cursor = _text(info, "nextCursor")
     if cursor and len(cursor) > LONGEST_CURSOR:
-        raise Unreadable(f"{_NOTHING} (a cursor of {len(cursor)} characters).")
+        raise Unreadable(f"{_NOTHING} (a cursor of {len(cursor)} characters).", outcome="shape")
     return ConversationPage(
         conversations=tuple(_listed(row) for row in _list(reply, "data", "records")),
         next_cursor=cursor if cursor and info.get("hasNextPage") is not False else None,
@@ -192,7 +192,7 @@ def _member(row: Any) -> Member:
 
 def _object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Unreadable(f"{_NOTHING} ({what} was expected).")
+        raise Unreadable(f"{_NOTHING} ({what} was expected).", outcome="shape")
     return value
 
 
@@ -201,7 +201,7 @@ def _list(reply: dict[str, Any], *names: str) -> list[Any]:
         if isinstance(reply.get(name), list):
             rows: list[Any] = reply[name]
             return rows
-    raise Unreadable(f"{_NOTHING} (no list under {' or '.join(names)}).")
+    raise Unreadable(f"{_NOTHING} (no list under {' or '.join(names)}).", outcome="shape")
 
 
 def _text(reply: dict[str, Any], *names: str) -> str | None:
@@ -243,5 +243,5 @@ def _uuid(value: Any) -> UUID | None:
 def _id(reply: dict[str, Any]) -> UUID:
     found = _uuid(reply.get("id"))
     if found is None:
-        raise Unreadable(f"{_NOTHING} (an id is missing or no UUID).")
+        raise Unreadable(f"{_NOTHING} (an id is missing or no UUID).", outcome="shape")
     return found

@@ -22,7 +22,7 @@ sign_in = LoginView.as_view(template_name="accounts/sign_in.html", redirect_auth
 
 @require_GET
 def credentials(request: Request) -> HttpResponse:
-    mine = Credential.objects.of(request.user)
+    mine = connection.with_what_is_left(Credential.objects.of(request.user))
     return render(request, "accounts/credentials.html", {"credentials": mine})
 
 

@@ -28,7 +28,12 @@ class Answer:
     content_type: str = "application/json"
 
     def payload(self) -> bytes:
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, ensure_ascii=False).encode()
+        if isinstance(self.body, bytes):
+            return self.body
+        try:
+            return json.dumps(self.body, ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+            return json.dumps(self.body).encode()
 
 
 def refusal(path: str, status: int, words: str) -> Answer:

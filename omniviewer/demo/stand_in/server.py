@@ -277,7 +277,10 @@ class _Handler(BaseHTTPRequestHandler):
         payload, announced = fault.spoil(said.payload())
         if announced != len(payload):
             self.close_connection = True
-        self.send_response(said.status)
+        self.send_response_only(said.status)
+        self.send_header("Server", self.version_string())
+        if "Date" not in headers:
+            self.send_header("Date", self.date_time_string())
         self.send_header("Content-Type", said.content_type)
         self.send_header("Content-Length", str(announced))
         for name, value in headers.items():

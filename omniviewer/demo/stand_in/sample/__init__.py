@@ -69,7 +69,8 @@ def _everyday(
 def _special(organization: Organization, owner: Member, special: Special, number: int, now: datetime) -> None:
     conversation_id = uuid5(NAMESPACE, f"special {number}")
     length = sum(special.pauses, timedelta()) + timedelta(minutes=1) * len(special.turns)
-    at = now - length - timedelta(minutes=3 + 20 * number)
+    ago = timedelta(minutes=6) if special.kind == "executing" else length + timedelta(minutes=3 + 20 * number)
+    at = now - ago
     conversation = organization.add_conversation(
         owner=owner, name=special.name, turns=[], id=conversation_id, started_at=at
     )

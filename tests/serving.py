@@ -1,0 +1,102 @@
+"""The site as it is deployed: gunicorn with several processes, on the database of the test that starts it."""
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+from django.conf import settings
+from django.db import connection
+
+from omniviewer.accounts.models import User
+from tests.conftest import signed_in
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Site:
+    """`url` of the running site, and what it wrote to standard error until now."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def reader(self, user: User) -> requests.Session:
+        """A browser in which `user` is signed in."""
+        session = requests.Session()
+        session.trust_env = False
+        cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME]
+        session.cookies.set(settings.SESSION_COOKIE_NAME, cookie.value)
+        return session
+
+    def get_all(self, reader: requests.Session, paths: list[str]) -> list[requests.Response]:
+        """All at the same time."""
+
+        def get(path: str) -> requests.Response:
+            return requests.get(self.url + path, cookies=reader.cookies, timeout=60, allow_redirects=False)
+
+        with ThreadPoolExecutor(len(paths)) as pool:
+            return list(pool.map(get, paths))
+
+
+@contextlib.contextmanager
+def serve(folder: Path, *, workers: int = 2, threads: int = 8, **environment: str) -> Iterator[Site]:
+    """`environment`: settings that differ from those of the tests. Ends with the block, by its own process id."""
+    port = _free_port()
+    log = folder / "gunicorn.log"
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "omniviewer.settings",
+        "DATABASE_URL": _database_url(),
+        "OMNIVIEWER_LOG_LEVEL": "INFO",
+        **environment,
+    }
+    command = [sys.executable, "-m", "gunicorn", "omniviewer.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command += ["--workers", str(workers), "--threads", str(threads), "--backlog", "512"]
+    command += ["--worker-tmp-dir", str(folder)]
+    with log.open("wb") as written:
+        server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=written, stderr=written)
+    try:
+        _wait_for(port, server, log)
+        yield Site(f"http://127.0.0.1:{port}", log)
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def database_environment() -> dict[str, str]:
+    """What a process of its own needs to work on the database of the test."""
+    return os.environ | {"DJANGO_SETTINGS_MODULE": "omniviewer.settings", "DATABASE_URL": _database_url()}
+
+
+def _database_url() -> str:
+    of_test = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{of_test['NAME']}"
+    return re.sub(r"/[^/]*$", f"/{of_test['NAME']}", os.environ["DATABASE_URL"])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        assert server.poll() is None, log.read_text()
+        with contextlib.suppress(requests.RequestException):
+            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=2)
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"gunicorn did not answer within 30 seconds: {log.read_text()}")

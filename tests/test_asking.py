@@ -1,0 +1,371 @@
+"""Never over the limit, never the same twice at once, never long for a dead Omni: across processes."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from conversations import asking
+from conversations.asking import Urgency, breaker, budget
+from conversations.asking.question import PATIENCE
+from conversations.models import Access, Conversation, Flight, Instance, SentRequest, TokenBudget
+from conversations.omni import CannotAsk, OmniError, RateLimited
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
+from tests.serving import serve
+
+THREAD = f"/conversations/{EXAMPLE}/"
+reference_only = pytest.mark.parametrize("dialect", ["reference"])
+
+
+# One in flight --------------------------------------------------------------------------------------------
+
+
+@reference_only
+@pytest.mark.django_db(transaction=True)
+def test_a_hundred_readers_of_a_cold_thread_make_one_request(omni: StandIn, dialect: str, tmp_path: Path) -> None:
+    reader = person("owner")
+    credential_for(reader, omni, omni.organization.demo_tokens["analyst"])
+    omni.fail(Fault.delay(1.5), path="/v1/ai")
+    with serve(tmp_path, workers=2, threads=50) as site:
+        answers = site.get_all(site.reader(reader), [THREAD] * 100)
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.text.count("<article") == 4 for answer in answers)
+    assert len(omni.requests) == 1
+
+
+@reference_only
+@pytest.mark.django_db(transaction=True)
+def test_two_people_with_the_same_token_make_one_request(omni: StandIn, dialect: str, tmp_path: Path) -> None:
+    readers = [person("one"), person("two")]
+    for reader in readers:
+        credential_for(reader, omni, omni.organization.demo_tokens["lead"])
+    omni.fail(Fault.delay(1.5), path="/v1/ai")
+    with serve(tmp_path) as site:
+        from concurrent.futures import ThreadPoolExecutor
+
+        sessions = [site.reader(reader) for reader in readers]
+        for path in (THREAD, "/conversations/"):
+            with ThreadPoolExecutor(2) as pool:
+                answers = list(pool.map(lambda session: session.get(site.url + path, timeout=30), sessions))  # noqa: B023
+            assert [answer.status_code for answer in answers] == [200, 200]
+            assert answers[0].text.count("<article") == answers[1].text.count("<article")
+            assert answers[0].text.count('class="row"') == answers[1].text.count('class="row"')
+    assert [request.path for request in omni.requests if "scim" not in request.path] == [
+        f"/api/v1/ai/conversations/{EXAMPLE}",
+        "/api/v1/ai/conversations",
+    ]
+    assert Access.objects.filter(conversation__omni_id=EXAMPLE).count() == 2
+
+
+def test_those_who_wait_learn_of_a_failure_too(db: None) -> None:
+    def fail() -> None:
+        raise RateLimited.ours(7.5)
+
+    with pytest.raises(RateLimited):
+        asking.once("question", work=fail)
+    flight = Flight.objects.get()
+    told = OmniError.from_record(flight.outcome or {})
+    assert isinstance(told, RateLimited)
+    assert (told.sentence, told.retry_after) == (RateLimited.ours(7.5).sentence, 7.5)
+
+
+def test_who_asks_later_asks_anew(db: None) -> None:
+    done: list[int] = []
+    for _ in range(3):
+        assert asking.once("question", work=lambda: done.append(1))
+    assert len(done) == 3
+    assert Flight.objects.get().number == 3
+
+
+def test_a_flight_whose_process_died_is_taken_over(db: None) -> None:
+    asking.once("question", work=lambda: None)
+    Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(seconds=0.3))
+    assert asking.once("question", work=lambda: None)
+    assert Flight.objects.get().number == 2
+
+
+def test_a_flight_of_a_clock_that_was_wrong_is_taken_over(db: None) -> None:
+    asking.once("question", work=lambda: None)
+    Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(days=1))
+    began = time.monotonic()
+    assert asking.once("question", work=lambda: None)
+    assert time.monotonic() - began < 1
+
+
+def test_our_own_fault_is_not_taken_for_an_answer(db: None) -> None:
+    with pytest.raises(ZeroDivisionError):
+        asking.once("question", work=lambda: 1 / 0)  # type: ignore[arg-type]
+    assert asking.once("question", work=lambda: None)
+
+
+# The budget -----------------------------------------------------------------------------------------------
+
+
+@reference_only
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_keep_one_budget(omni: StandIn, dialect: str, tmp_path: Path) -> None:
+    reader = person("owner")
+    credential_for(reader, omni, omni.organization.demo_tokens["lead"])
+    SentRequest.objects.all().delete()
+    paths = [f"/conversations/{row.id}/" for row in omni.organization.conversations[:40]]
+    with serve(tmp_path, threads=30, OMNIVIEWER_RATE_PER_MINUTE="20") as site:
+        answers = site.get_all(site.reader(reader), paths)
+    served = [answer for answer in answers if answer.status_code == 200]
+    waiting = [answer for answer in answers if answer.status_code == 429]
+    assert len(omni.requests) == len(served) == 18
+    assert len(waiting) == 22
+    assert all(50 <= int(answer.headers["Retry-After"]) <= 65 for answer in waiting)
+    assert "used up for the moment" in waiting[0].text
+
+
+def test_it_leaves_some_of_omnis_limit_alone(settings: Settings) -> None:
+    for limit, allowed in ((60, 54), (500, 450), (10, 9), (1, 1)):
+        settings.RATE_PER_MINUTE = limit
+        assert budget.allowance() == allowed
+
+
+def test_who_waits_comes_before_who_reads_and_nobody_last(db: None, settings: Settings) -> None:
+    settings.RATE_PER_MINUTE = 20
+    taken = {}
+    for urgency in (Urgency.BACKGROUND, Urgency.REFRESHING, Urgency.WAITING):
+        while budget.take("token", urgency) is None:
+            pass
+        taken[urgency] = SentRequest.objects.count()
+    assert list(taken.values()) == [9, 14, 18]
+
+
+def test_the_minute_slides(db: None, settings: Settings) -> None:
+    settings.RATE_PER_MINUTE = 4
+    assert [budget.take("token", Urgency.WAITING) for _ in range(3)] == [None] * 3
+    wait = budget.take("token", Urgency.WAITING)
+    assert wait
+    assert 60 < wait <= 61.1
+    oldest = SentRequest.objects.order_by("sent_at").first()
+    assert oldest
+    SentRequest.objects.filter(pk=oldest.pk).update(sent_at=oldest.sent_at - 60_000)
+    wait = budget.take("token", Urgency.WAITING)
+    assert wait
+    assert 0 < wait <= 1.1
+    SentRequest.objects.filter(pk=oldest.pk).update(sent_at=oldest.sent_at - 62_000)
+    assert budget.take("token", Urgency.WAITING) is None
+
+
+def test_another_token_has_a_budget_of_its_own(db: None, settings: Settings) -> None:
+    settings.RATE_PER_MINUTE = 1
+    assert budget.take("one", Urgency.WAITING) is None
+    assert budget.take("one", Urgency.WAITING) is not None
+    assert budget.take("other", Urgency.WAITING) is None
+
+
+def test_a_clock_that_was_a_day_ahead_blocks_nobody(db: None, settings: Settings) -> None:
+    settings.RATE_PER_MINUTE = 1
+    budget.take("token", Urgency.WAITING)
+    SentRequest.objects.update(sent_at=time.time() * 1000 + 86_400_000)
+    TokenBudget.objects.update(blocked_until=timezone.now() + timedelta(days=1))
+    assert budget.take("token", Urgency.WAITING) is None
+
+
+def test_the_token_stands_nowhere_in_it(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    known = TokenBudget.objects.get().token
+    assert len(known) == 64
+    assert omni.organization.demo_tokens["analyst"] not in known
+    assert set(SentRequest.objects.values_list("token", flat=True)) == {known}
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("30", 30), ("1", 1), ("0", 1), ("999999999", 300), ("-5", 5), ("soon", 5), (None, 5)],
+)
+def test_a_429_empties_the_budget(owner: User, omni: StandIn, said: str | None, seconds: int) -> None:
+    credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
+    omni.fail(Fault.status(429, headers={"Retry-After": said} if said else {}), path="/v1/ai", times=1)
+    assert signed_in(owner).get(THREAD).status_code == 429
+    left = asking.left(asking.digest_of(credential))
+    assert left.requests == 0
+    assert left.blocked_until
+    assert seconds * 0.75 <= (left.blocked_until - timezone.now()).total_seconds() <= seconds * 1.25
+    if seconds > PATIENCE:
+        assert signed_in(owner).get(THREAD).status_code == 429
+        assert len(omni.requests) == 1
+    TokenBudget.objects.update(blocked_until=timezone.now())
+    assert signed_in(owner).get(THREAD).status_code == 200
+    assert TokenBudget.objects.get().refusals == 0
+
+
+@pytest.mark.parametrize("clock_is_off_by", [timedelta(0), timedelta(days=1), timedelta(days=-1)])
+def test_a_date_in_a_429_is_counted_from_omnis_own_clock(
+    owner: User, omni: StandIn, clock_is_off_by: timedelta
+) -> None:
+    from email.utils import format_datetime
+
+    theirs = timezone.now() + clock_is_off_by
+    headers = {
+        "Date": format_datetime(theirs, usegmt=True),
+        "Retry-After": format_datetime(theirs + timedelta(seconds=40), usegmt=True),
+    }
+    credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
+    omni.fail(Fault.status(429, headers=headers), path="/v1/ai", times=1)
+    signed_in(owner).get(THREAD)
+    left = asking.left(asking.digest_of(credential))
+    assert left.blocked_until
+    assert 35 <= (left.blocked_until - timezone.now()).total_seconds() <= 41
+
+
+def test_each_429_without_a_word_waits_longer(db: None) -> None:
+    waits = [budget.refused("token", None) for _ in range(12)]
+    assert waits[0] < waits[2] < waits[4]
+    assert max(waits) <= 300
+    assert len({round(wait, 3) for wait in waits[:4]}) == 4
+
+
+def test_an_empty_budget_blocks_no_kept_page(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
+    owner_reads.get(THREAD)
+    settings.RATE_PER_MINUTE = 1
+    Conversation.objects.update(fetched_at=timezone.now() - timedelta(hours=1))
+    began = time.monotonic()
+    assert owner_reads.get(THREAD).status_code == 200
+    page = text_of(owner_reads.get(THREAD + "?refresh=1"))
+    assert time.monotonic() - began < 1
+    assert "used up for the moment" in page
+    assert page.count("<article") == 4
+    Access.objects.update(confirmed_at=timezone.now() - settings.ACCESS_TTL * 2)
+    assert owner_reads.get(THREAD).status_code == 200
+
+
+def test_a_short_wait_is_waited(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
+    settings.RATE_PER_MINUTE = 1
+    SentRequest.objects.all().delete()
+    owner_reads.get(THREAD)
+    SentRequest.objects.update(sent_at=(time.time() - 60) * 1000)
+    other = omni.organization.visible_to(omni.organization.demo_tokens["analyst"])[0]
+    assert owner_reads.get(f"/conversations/{other.id}/").status_code == 200
+    assert len(omni.requests) == 2
+
+
+def test_what_is_left_stands_on_the_credentials_page(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
+    settings.RATE_PER_MINUTE = 60
+    SentRequest.objects.all().delete()
+    owner_reads.get(THREAD)
+    assert "53 of 54 left this minute" in text_of(owner_reads.get("/credentials/"))
+    TokenBudget.objects.update(blocked_until=timezone.now() + timedelta(seconds=30))
+    assert "None left: Omni wants no more requests for 30" in text_of(owner_reads.get("/credentials/"))
+
+
+# A dead Omni ----------------------------------------------------------------------------------------------
+
+
+def test_a_dead_omni_is_left_alone_and_asked_again_later(
+    owner_reads: Client, omni: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner_reads.get(THREAD)
+    settings.OMNI_TIMEOUT = 0.4
+    omni.fail(Fault.delay(2.0), path="")
+    for _ in range(3):
+        owner_reads.get(THREAD + "?refresh=1")
+    asked = len(omni.requests)
+    began = time.monotonic()
+    page = text_of(owner_reads.get(THREAD + "?refresh=1"))
+    assert time.monotonic() - began < 0.2
+    assert len(omni.requests) == asked
+    assert "Omni has not answered for a while." in page
+    assert page.count("<article") == 4
+    answer = owner_reads.get("/conversations/")
+    assert answer.status_code == 503
+    assert 1 <= int(answer["Retry-After"]) <= 9
+    omni.recover()
+    Instance.objects.update(rests_until=timezone.now())
+    assert owner_reads.get(THREAD + "?refresh=1").status_code == 302
+    assert Instance.objects.get().failures == 0
+
+
+def test_one_tries_while_the_others_go_on_waiting(db: None) -> None:
+    for _ in range(3):
+        breaker.failed("omni.example")
+    assert 0 < breaker.may_ask("omni.example") <= 5
+    Instance.objects.update(rests_until=timezone.now())
+    assert breaker.may_ask("omni.example") == 0
+    assert breaker.may_ask("omni.example") > 0
+    breaker.failed("omni.example")
+    assert 5 < breaker.rest_of("omni.example") <= 10
+    breaker.answered("omni.example")
+    assert breaker.may_ask("omni.example") == 0
+
+
+def test_it_never_rests_for_long(db: None) -> None:
+    for _ in range(30):
+        breaker.failed("omni.example")
+    assert breaker.rest_of("omni.example") <= 60
+
+
+def test_a_clock_that_was_a_day_ahead_leaves_nobody_alone(db: None) -> None:
+    for _ in range(3):
+        breaker.failed("omni.example")
+    Instance.objects.update(rests_until=timezone.now() + timedelta(days=1))
+    assert breaker.may_ask("omni.example") == 0
+
+
+def test_one_instance_does_not_speak_for_another(owner: User, omni: StandIn) -> None:
+    with StandIn(Organization("other"), rate_per_minute=10_000) as other:
+        token = other.organization.organization_key()
+        dead = credential_for(owner, other, token, "Dead")
+        other.fail(Fault.status(500), path="")
+        for _ in range(3):
+            with pytest.raises(CannotAsk):
+                asking.ask(dead, "whoami", lambda client: client.whoami(), Urgency.REFRESHING)
+    credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Alive")
+    assert signed_in(owner).get(THREAD).status_code == 200
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_who_has_nothing_to_read_is_worth_a_second_try(owner_reads: Client, omni: StandIn, status: int) -> None:
+    omni.fail(Fault.status(status), path="/v1/ai", times=1)
+    assert owner_reads.get(THREAD).status_code == 200
+    assert len(omni.requests) == 2
+    sent = SentRequest.objects.count()
+    omni.fail(Fault.status(status), path="/v1/ai", times=1)
+    assert "Not up to date." in text_of(owner_reads.get(THREAD + "?refresh=1"))
+    assert SentRequest.objects.count() == sent + 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500])
+def test_what_a_second_try_does_not_help_is_tried_once(owner_reads: Client, omni: StandIn, status: int) -> None:
+    omni.fail(Fault.status(status), path="/v1/ai")
+    owner_reads.get(THREAD)
+    assert len(omni.requests) == 1
+
+
+def test_a_second_try_is_counted(owner_reads: Client, omni: StandIn) -> None:
+    SentRequest.objects.all().delete()
+    omni.fail(Fault.status(503), path="/v1/ai")
+    owner_reads.get(THREAD)
+    assert len(omni.requests) == SentRequest.objects.count() == 2
+
+
+# A credential that changes meanwhile ----------------------------------------------------------------------
+
+
+def test_a_token_that_is_replaced_meanwhile_is_not_shown_what_the_old_one_was(
+    owner: User, omni: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from conversations import connection
+    from conversations.archive import store
+    from conversations.omni import Client as Omni
+    from conversations.omni import Token
+
+    credential = credential_for(owner, omni, omni.organization.demo_tokens["lead"])
+    asked_at = timezone.now()
+    token = Token(omni.organization.demo_tokens["lead"])
+    reply = Omni(omni.host, token, timeout=5, max_body=10**7).conversation(UUID(EXAMPLE))
+    connection.replace_token(Credential.objects.get(pk=credential.pk), Token(omni.organization.demo_tokens["support"]))
+    with pytest.raises(CannotAsk, match="The token was replaced"):
+        store(credential, reply, asked_at)
+    assert not Conversation.objects.readable_by(owner).exists()
+    assert not Conversation.objects.exists()

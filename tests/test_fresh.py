@@ -1,0 +1,428 @@
+"""Kept pages are shown at once, and renew themselves in place."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+from pytest_django import Settings
+
+from conversations import shaping
+from conversations.models import Access, Conversation, EarlierMessage, Job, ListPage
+from omniviewer.accounts.models import User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Conversation as Made
+from tests.conftest import EXAMPLE, credential_for, person, sign_in, signed_in, text_of
+
+THREAD = f"/conversations/{EXAMPLE}/"
+
+
+def make_old(age: timedelta = timedelta(hours=3)) -> None:
+    Conversation.objects.exclude(fetched_at=None).update(fetched_at=timezone.now() - age)
+    ListPage.objects.update(fetched_at=timezone.now() - age)
+
+
+def asks_for(page: str) -> str:
+    """The address that a page asks for by itself, or ""."""
+    found = re.search(r'hx-get="([^"]+)"', page)
+    return unescape(found.group(1)) if found else ""
+
+
+def renew(client: Client, page: str) -> Any:
+    return client.get(asks_for(page), headers={"HX-Request": "true"})
+
+
+class Thread:
+    """A conversation made for the test, that goes on."""
+
+    def __init__(self, small: Organization, *turns: tuple[str, str | None], ago: timedelta = timedelta(days=2)) -> None:
+        self.organization = small
+        self.member = small.add_member("Ana", "ana@small.example")
+        started = datetime.now(UTC).replace(microsecond=0) - ago
+        self.row: Made = small.add_conversation(
+            owner=self.member, name="Made", turns=turns or [("First?", "One.")], started_at=started
+        )
+        self.token = small.personal_token(self.member)
+        self.path = f"/conversations/{self.row.id}/"
+
+    def go_on(self, question: str, answer: str | None) -> None:
+        self.organization.ask(self.row, question, answer, at=datetime.now(UTC).replace(microsecond=0))
+
+    def read_by(self, owner: User, omni: StandIn) -> Client:
+        credential_for(owner, omni, self.token)
+        return signed_in(owner)
+
+
+@pytest.fixture
+def thread(small: Organization) -> Thread:
+    return Thread(small)
+
+
+def test_it_works(thread: Thread, owner: User, small_omni: StandIn) -> None:
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    make_old()
+    thread.go_on("Second?", "Two.")
+    small_omni.requests.clear()
+    page = text_of(client.get(thread.path))
+    assert "Second?" not in page
+    assert small_omni.requests == []
+    renewed = text_of(renew(client, page))
+    assert 'hx-swap-oob="beforeend:#messages"' in renewed
+    assert "Second?" in renewed
+    assert "First?" not in renewed
+    assert "2 new messages" in renewed
+    assert len(small_omni.requests) == 1
+
+
+def test_under_a_minute_nothing_is_asked(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    owner_reads.get("/conversations/")
+    omni.requests.clear()
+    assert asks_for(text_of(owner_reads.get(THREAD))) == ""
+    assert asks_for(text_of(owner_reads.get("/conversations/"))) == ""
+    owner_reads.get(f"{THREAD}fresh/?looks=1&revision=1&count=4", headers={"HX-Request": "true"})
+    assert omni.requests == []
+
+
+def test_the_first_open_is_one_request(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    assert len(omni.requests) == 1
+
+
+def test_where_nothing_has_changed_only_the_time_does(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    make_old()
+    renewed = text_of(renew(owner_reads, text_of(owner_reads.get(THREAD))))
+    assert 'id="freshness"' in renewed
+    assert "<article" not in renewed
+    assert 'id="news"' not in renewed
+    assert asks_for(renewed) == ""
+
+
+def test_it_says_as_of_when(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    Conversation.objects.update(fetched_at=datetime(2026, 1, 5, 9, 14, tzinfo=UTC))
+    assert re.search(r"As of <time [^>]*>5 Jan 2026, 09:14</time>", text_of(owner_reads.get(THREAD)))
+
+
+def test_two_who_renew_at_once_ask_once(thread: Thread, owner: User, small_omni: StandIn) -> None:
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    make_old()
+    page = text_of(client.get(thread.path))
+    small_omni.requests.clear()
+    renew(client, page)
+    renew(client, page)
+    assert len(small_omni.requests) == 1
+
+
+def test_a_list_renews_itself_as_a_whole(thread: Thread, owner: User, small_omni: StandIn) -> None:
+    client = thread.read_by(owner, small_omni)
+    client.get("/conversations/")
+    make_old()
+    page = text_of(client.get("/conversations/"))
+    unchanged = text_of(renew(client, page))
+    assert 'id="listed"' not in unchanged
+    make_old()
+    thread.organization.add_conversation(owner=thread.member, name="Another", turns=[("What else?", "This.")])
+    renewed = text_of(renew(client, page))
+    assert re.search(r'<div id="listed" hx-swap-oob="true">.*Another', renewed)
+    assert "The list has changed." in renewed
+    assert "2 conversations" in renewed
+
+
+def test_its_addresses_lead_to_the_page_without_htmx(owner_reads: Client) -> None:
+    assert owner_reads.get(f"{THREAD}fresh/?looks=1")["Location"] == THREAD
+    answer = owner_reads.get("/conversations/fresh/?looks=1&shown=x&cursor=abc&credential=1")
+    assert answer["Location"] == "/conversations/?cursor=abc&credential=1"
+
+
+def test_nonsense_in_its_address_leads_to_the_page(owner_reads: Client) -> None:
+    answer = owner_reads.get(f"{THREAD}fresh/?looks=x&revision=-1", headers={"HX-Request": "true"})
+    assert answer["Location"] == THREAD
+
+
+def test_a_stranger_gets_nothing_of_it(owner_reads: Client, stranger_reads: Client) -> None:
+    owner_reads.get(THREAD)
+    answer = stranger_reads.get(f"{THREAD}fresh/?looks=1&revision=0&count=0", headers={"HX-Request": "true"})
+    assert answer["HX-Refresh"] == "true"
+    assert answer.content == b""
+
+
+def test_who_signed_out_meanwhile_is_led_to_the_sign_in_page(owner_reads: Client) -> None:
+    owner_reads.get(THREAD)
+    owner_reads.logout()
+    answer = owner_reads.get(f"{THREAD}fresh/?looks=1", headers={"HX-Request": "true"})
+    assert answer["HX-Refresh"] == "true"
+    assert owner_reads.get(THREAD)["Location"].startswith("/sign-in/?next=")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_while_renewing_closes_the_page(owner_reads: Client, omni: StandIn, status: int) -> None:
+    owner_reads.get(THREAD)
+    make_old()
+    page = text_of(owner_reads.get(THREAD))
+    omni.fail(Fault.status(status), path="")
+    assert renew(owner_reads, page)["HX-Refresh"] == "true"
+    assert owner_reads.get(THREAD).status_code == (403 if status == 401 else 404)
+
+
+def test_a_failure_while_renewing_is_told_and_tried_again(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    make_old()
+    omni.fail(Fault.status(503), path="")
+    renewed = text_of(renew(owner_reads, text_of(owner_reads.get(THREAD))))
+    assert "Omni has a problem of its own (it answered 503)." in renewed
+    assert "looks=2" in asks_for(renewed)
+    assert 'data-fresh-in="20.0"' in renewed
+    omni.recover()
+    again = text_of(renew(owner_reads, renewed))
+    assert "Not up to date" not in again
+    assert asks_for(again) == ""
+
+
+def test_it_gives_up_in_the_end(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    make_old()
+    page = text_of(owner_reads.get(THREAD))
+    omni.fail(Fault.status(503), path="")
+    looks = 0
+    while asks_for(page):
+        page = text_of(renew(owner_reads, page))
+        looks += 1
+    assert looks == shaping.MOST_LOOKS
+
+
+# What Omni has changed ------------------------------------------------------------------------------------
+
+
+def rewrite(small: Thread, position: int, text: str) -> None:
+    small.row.messages[position - 1].text = text
+
+
+def test_both_versions_of_a_changed_message_are_kept(thread: Thread, owner: User, small_omni: StandIn) -> None:
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    rewrite(thread, 2, "Two, not one.")
+    client.get(thread.path + "?refresh=1")
+    page = text_of(client.get(thread.path))
+    assert "Two, not one." in page
+    assert "Omni has changed this message." in page
+    assert re.search(r"<summary>Answer 2 as it stood until [^<]+</summary> <div class=\"prose\"><p>One\.</p>", page)
+    assert "Omni has changed it since it was first fetched" in page
+
+
+def test_messages_that_went_away_are_kept_apart(thread: Thread, owner: User, small_omni: StandIn) -> None:
+    thread.go_on("Second?", "Two.")
+    client = thread.read_by(owner, small_omni)
+    first = text_of(client.get(thread.path))
+    del thread.row.messages[2:]
+    make_old()
+    renewed = text_of(renew(client, text_of(client.get(thread.path))))
+    assert 'id="turn-3" hx-swap-oob="delete"' in renewed
+    assert "2 no longer there" in renewed
+    page = text_of(client.get(thread.path))
+    assert page.count("<article") == first.count("<article") - 2 == 2
+    assert "No longer in this conversation" in page
+    assert "Question 3 as it stood until" in page
+
+
+def test_who_was_never_shown_the_earlier_version_is_not_shown_it_now(
+    thread: Thread, owner: User, colleague: User, small_omni: StandIn
+) -> None:
+    reads = thread.read_by(owner, small_omni)
+    reads.get(thread.path)
+    rewrite(thread, 2, "Redacted.")
+    credential_for(colleague, small_omni, thread.organization.organization_key())
+    page = text_of(signed_in(colleague).get(thread.path))
+    assert "Redacted." in page
+    assert EarlierMessage.objects.count() == 1
+    for answer in (signed_in(colleague).get(thread.path), signed_in(colleague).get(thread.path + "messages/2/")):
+        assert "One." not in text_of(answer)
+    assert "One." in text_of(reads.get(thread.path))
+
+
+def test_a_refusal_in_between_takes_the_earlier_version_away(thread: Thread, owner: User, small_omni: StandIn) -> None:
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    rewrite(thread, 2, "Redacted.")
+    client.get(thread.path + "?refresh=1")
+    small_omni.fail(Fault.status(404), path="/v1/ai", times=1)
+    assert client.get(thread.path + "?refresh=1").status_code == 404
+    page = text_of(client.get(thread.path))
+    assert "Redacted." in page
+    assert "One." not in page
+
+
+def test_an_answer_that_grew_while_it_was_written_is_no_change(
+    small: Organization, owner: User, small_omni: StandIn
+) -> None:
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
+    job = thread.row.messages[1].job
+    assert job
+    job.state, job.progress = "EXECUTING", "Running query 1 of 2"
+    client = thread.read_by(owner, small_omni)
+    renew(client, text_of(client.get(thread.path)))
+    rewrite(thread, 2, "Done.")
+    client.get(thread.path + "?refresh=1")
+    page = text_of(client.get(thread.path))
+    assert "Done." in page
+    assert "Working on it" not in page
+
+
+# An answer that is being written --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other in fractions of a second."""
+    monkeypatch.setattr(shaping, "_FIRST_LOOK", 0.2)
+    monkeypatch.setattr(shaping, "_LATEST_LOOK", 0.2)
+    monkeypatch.setattr(Job, "POLL_EVERY", timedelta(0))
+
+
+def test_a_running_job_is_followed(small: Organization, owner: User, small_omni: StandIn, quick: None) -> None:
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
+    job = thread.row.messages[1].job
+    assert job
+    job.state, job.progress = "EXECUTING", "Running query 1 of <2>"
+    client = thread.read_by(owner, small_omni)
+    page = text_of(client.get(thread.path))
+    assert [request.path for request in small_omni.requests] == [f"/api/v1/ai/conversations/{thread.row.id}"]
+    assert "Omni is working" not in page
+    page = text_of(renew(client, page))
+    assert "Running query 1 of &lt;2&gt;" in page
+    job.state, job.progress = "COMPLETE", ""
+    rewrite(thread, 2, "Done.")
+    page = text_of(renew(client, page))
+    assert "Done." in page
+    assert asks_for(page) == ""
+    small_omni.requests.clear()
+    assert asks_for(text_of(client.get(thread.path))) == ""
+
+
+def test_a_job_is_not_polled_faster_than_omni_likes(small: Organization, owner: User, small_omni: StandIn) -> None:
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
+    job = thread.row.messages[1].job
+    assert job
+    job.state = "EXECUTING"
+    client = thread.read_by(owner, small_omni)
+    page = text_of(client.get(thread.path))
+    assert 'data-fresh-in="1.0"' in page
+    for _ in range(5):
+        page = text_of(renew(client, page))
+    assert [request.path.split("/")[4] for request in small_omni.requests] == ["conversations", "jobs"]
+    delays = [float(re.search(r'data-fresh-in="([\d.]+)"', page)[1])]  # type: ignore[index]
+    assert delays[0] > 10
+
+
+def test_a_question_without_an_answer_is_looked_at_again(
+    small: Organization, owner: User, small_omni: StandIn, quick: None
+) -> None:
+    thread = Thread(small)
+    thread.go_on("Second?", None)
+    client = thread.read_by(owner, small_omni)
+    page = text_of(client.get(thread.path))
+    assert "Omni is working on this answer." in page
+    thread.organization.finish(thread.row, "Two.", at=datetime.now(UTC))
+    page = text_of(renew(client, page))
+    assert "Two." in page
+    assert "1 new message" in page
+
+
+def test_a_job_that_omni_does_not_show_is_asked_for_once(small: Organization, owner: User, small_omni: StandIn) -> None:
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
+    small_omni.fail(Fault.status(404), path="/v1/ai/jobs")
+    client = thread.read_by(owner, small_omni)
+    page = text_of(renew(client, text_of(client.get(thread.path))))
+    assert asks_for(page) == ""
+    assert "Omni is working" not in text_of(client.get(thread.path))
+
+
+# In the browser -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_what_is_new_appears_in_place(
+    page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str
+) -> None:
+    turns = [(f"Question {number}?", "A long answer. " * 60) for number in range(12)]
+    thread = Thread(small, *turns)
+    reader = person("owner")
+    thread.read_by(reader, small_omni).get(thread.path)
+    make_old()
+    small_omni.fail(Fault.delay(0.7), path="/v1/ai")
+    rewrite(thread, 2, "Much longer than before. " * 400)
+    thread.go_on("And what is new?", "This is.")
+    sign_in(page, site, at=thread.path)
+    expect(page.get_by_role("article")).to_have_count(24)
+    page.locator("#message-9").evaluate("element => element.scrollIntoView({block: 'start', behavior: 'instant'})")
+    page.wait_for_timeout(100)
+    before = page.locator("#message-9").bounding_box()
+    expect(page.locator("#message-25")).to_be_attached()
+    after = page.locator("#message-9").bounding_box()
+    assert before
+    assert after
+    assert abs(before["y"] - after["y"]) <= 2
+    expect(page.locator("#news")).to_have_text("2 new messages, 1 changed")
+    assert page.locator("#news").get_attribute("role") == "status"
+    page.get_by_role("link", name="2 new messages").click()
+    expect(page.locator("#message-25")).to_be_in_viewport()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_a_running_answer_comes_by_itself_unless_nobody_looks(
+    page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, quick: None
+) -> None:
+    thread = Thread(small, ago=timedelta(minutes=3))
+    thread.go_on("Still there?", None)
+    thread.read_by(person("owner"), small_omni)
+    page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => window.nobodyLooks === true})")
+    sign_in(page, site, at=thread.path)
+    expect(page.get_by_text("Omni is working on this answer")).to_be_visible()
+    page.evaluate("window.nobodyLooks = true")
+    page.wait_for_timeout(600)
+    small_omni.requests.clear()
+    page.wait_for_timeout(1200)
+    assert small_omni.requests == []
+    thread.organization.finish(thread.row, "Here it is.", at=datetime.now(UTC))
+    page.evaluate("window.nobodyLooks = false; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_text("Here it is.")).to_be_visible()
+    expect(page.get_by_text("Omni is working on this answer")).to_be_hidden()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_a_token_that_is_revoked_meanwhile_closes_the_open_page(
+    page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str
+) -> None:
+    thread = Thread(small)
+    thread.read_by(person("owner"), small_omni).get(thread.path)
+    make_old()
+    small.revoke(thread.token)
+    sign_in(page, site, at=thread.path)
+    expect(page.get_by_role("heading", name="Omni no longer accepts your token")).to_be_visible()
+    expect(page.get_by_role("link", name="Replace the token")).to_have_attribute(
+        "href", re.compile(re.escape(f"next={thread.path.replace('/', '%2F')}"))
+    )
+    assert not Access.objects.exclude(confirmed_at=None).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_a_page_that_has_to_wait_comes_by_itself(
+    page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, settings: Settings
+) -> None:
+    thread = Thread(small)
+    thread.read_by(person("owner"), small_omni)
+    small_omni.fail(Fault.status(429, headers={"Retry-After": "2"}), path="/v1/ai", times=1)
+    sign_in(page, site, at=thread.path)
+    expect(page.get_by_role("heading", name="Wait a moment")).to_be_visible()
+    expect(page.get_by_role("article").first).to_be_visible(timeout=10_000)
