@@ -53,7 +53,7 @@ class Site:
 @contextlib.contextmanager
 def serve(folder: Path, *, workers: int = 2, threads: int = 8, **environment: str) -> Iterator[Site]:
     """`environment`: settings that differ from those of the tests. Ends with the block, by its own process id."""
-    port = _free_port()
+    port = free_port()
     log = folder / "gunicorn.log"
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "omniviewer.settings",
@@ -86,7 +86,7 @@ def _database_url() -> str:
     return re.sub(r"/[^/]*$", f"/{of_test['NAME']}", os.environ["DATABASE_URL"])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -369,3 +369,44 @@ def test_a_token_that_is_replaced_meanwhile_is_not_shown_what_the_old_one_was(
         store(credential, reply, asked_at)
     assert not Conversation.objects.readable_by(owner).exists()
     assert not Conversation.objects.exists()
+
+
+# The same token in several hands --------------------------------------------------------------------------
+
+
+def test_what_omni_just_showed_to_the_same_token_is_not_asked_for_again(
+    omni: StandIn, owner: User, colleague: User
+) -> None:
+    for reader in (owner, colleague):
+        credential_for(reader, omni, omni.organization.demo_tokens["lead"])
+    for path in (THREAD, "/conversations/"):
+        signed_in(owner).get(path)
+    omni.requests.clear()
+    assert text_of(signed_in(colleague).get(THREAD)).count("<article") == 4
+    assert text_of(signed_in(colleague).get("/conversations/")).count('class="row"') == 50
+    assert [request.path for request in omni.requests if "scim" not in request.path] == []
+
+
+def test_a_minute_later_it_is(omni: StandIn, owner: User, colleague: User, settings: Settings) -> None:
+    for reader in (owner, colleague):
+        credential_for(reader, omni, omni.organization.demo_tokens["lead"])
+    signed_in(owner).get(THREAD)
+    Access.objects.update(confirmed_at=timezone.now() - settings.FRESH_FOR)
+    omni.requests.clear()
+    signed_in(colleague).get(THREAD)
+    assert len(omni.requests) == 1
+
+
+@pytest.mark.parametrize("what", ["another token", "another instance", "rejected"])
+def test_only_the_very_same_token_on_the_same_instance(omni: StandIn, owner: User, colleague: User, what: str) -> None:
+    first = credential_for(owner, omni, omni.organization.demo_tokens["lead"])
+    signed_in(owner).get(THREAD)
+    with StandIn(Organization("elsewhere"), rate_per_minute=10_000) as elsewhere:
+        token = omni.organization.demo_tokens["support" if what == "another token" else "lead"]
+        if what == "another instance":
+            elsewhere.organization._add_token(token, None)
+        credential_for(colleague, elsewhere if what == "another instance" else omni, token)
+        if what == "rejected":
+            Credential.objects.filter(pk=first.pk).update(rejected_at=timezone.now())
+        signed_in(colleague).get(THREAD)
+        assert len(omni.requests) + len(elsewhere.requests) == 1

@@ -34,7 +34,7 @@ def list_page(
         metrics.page_from("fresh" if kept.is_fresh else "stale")
         return Listed(kept, shown)
     try:
-        page = _ask_for(credential, cursor, member, Urgency.REFRESHING if is_readable else Urgency.WAITING)
+        page = _ask_for(credential, cursor, member, ask, Urgency.REFRESHING if is_readable else Urgency.WAITING)
     except OmniError as error:
         return _kept_or_nothing(user, credential, kept, connection.note(credential, error))
     metrics.page_from("asked")
@@ -56,9 +56,15 @@ def _kept_or_nothing(user: User, credential: Credential, kept: ListPage | None, 
     raise CannotShow.because(failure)
 
 
-def _ask_for(credential: Credential, cursor: str, member: str, urgency: Urgency) -> ListPage:
+def _ask_for(credential: Credential, cursor: str, member: str, ask: Ask, urgency: Urgency) -> ListPage:
+    """The page as Omni shows it now: what somebody else with the same token is just told is shared."""
     token = asking.digest_of(credential)
     same_list = {"credential": credential, "member": member, "cursor": cursor}
+    theirs = ListPage.objects.by_token(token, credential.instance).filter(member=member, cursor=cursor)
+    newest = theirs.first()
+    if ask is not Ask.ALWAYS and newest and newest.is_fresh:
+        _adopt(same_list, newest)
+        return _own(same_list)
 
     def work() -> None:
         asked_at = timezone.now()
@@ -68,12 +74,13 @@ def _ask_for(credential: Credential, cursor: str, member: str, urgency: Urgency)
         _store(same_list, token, reply, asked_at)
 
     if not asking.once(token, credential.instance, "conversations", member, cursor, work=work):
-        theirs = ListPage.objects.filter(
-            credential__instance=credential.instance, token=token, member=member, cursor=cursor
-        )
-        newest = theirs.order_by("-fetched_at").first()
+        newest = theirs.first()
         if newest and newest.credential_id != credential.pk:
             _adopt(same_list, newest)
+    return _own(same_list)
+
+
+def _own(same_list: dict[str, Any]) -> ListPage:
     page = ListPage.objects.filter(**same_list).first()
     if page is None:
         raise CannotAsk("The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1)
@@ -96,7 +103,7 @@ def _store(same_list: dict[str, Any], token: str, reply: replies.ConversationPag
     for conversation in conversations:
         conversation.learn(rows[conversation.omni_id])
     Conversation.objects.bulk_update(conversations, ["name", "last_prompt", "created_at", "updated_at"])
-    Access.objects.confirm(credential, conversations)
+    Access.objects.confirm(credential, conversations, token, asked_at)
     page = ListPage(**same_list)
     previous = page.previous()
     following = reply.next_cursor or ""
@@ -124,7 +131,7 @@ def _adopt(same_list: dict[str, Any], theirs: ListPage) -> None:
     if not connection.is_unchanged(credential):
         return
     shown = Conversation.objects.filter(instance=credential.instance, omni_id__in=theirs.omni_ids)
-    Access.objects.confirm(credential, list(shown))
+    Access.objects.confirm(credential, shown, theirs.token, theirs.fetched_at)
     fields = ("number", "omni_ids", "next_cursor", "circles", "total", "token", "fetched_at")
     ListPage.objects.update_or_create(**same_list, defaults={name: getattr(theirs, name) for name in fields})
 

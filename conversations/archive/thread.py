@@ -32,7 +32,7 @@ def open_conversation(
     failures: dict[Credential, OmniError] = {}
     for credential in credentials:
         try:
-            conversation = _ask_for(credential, omni_id, urgency if kept else Urgency.WAITING)
+            conversation = _ask_for(credential, omni_id, ask, urgency if kept else Urgency.WAITING)
         except NotVisible as error:
             Access.objects.filter(credential=credential, conversation__omni_id=omni_id).end()
             failures[credential] = error
@@ -44,19 +44,24 @@ def open_conversation(
     return _kept_or_nothing(user, omni_id, failures)
 
 
-def _ask_for(credential: Credential, omni_id: UUID, urgency: Urgency) -> Conversation:
-    """The conversation as Omni shows it now. Who asks for it while somebody else with this token does shares theirs."""
+def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency) -> Conversation:
+    """The conversation as Omni shows it now: what somebody else with the same token is just told is shared."""
+    token = asking.digest_of(credential)
 
     def work() -> None:
         asked_at = timezone.now()
         reply = asking.ask(credential, "conversation", lambda omni: omni.conversation(omni_id), urgency)
         store(credential, reply, asked_at)
 
-    question = asking.digest_of(credential), credential.instance, "conversation", omni_id
-    asked_here = asking.once(*question, work=work)
-    conversation = Conversation.objects.get(instance=credential.instance, omni_id=omni_id)
+    same = Conversation.objects.with_thread().filter(instance=credential.instance, omni_id=omni_id)
+    shown = Access.objects.by_token(token, credential.instance).filter(conversation__in=same)
+    if ask is not Ask.ALWAYS and (twin := shown.first()) and twin.conversation.is_fresh:
+        _confirm(credential, twin.conversation, twin.confirmed_at or timezone.now())
+        return twin.conversation
+    asked_here = asking.once(token, credential.instance, "conversation", omni_id, work=work)
+    conversation = same.get()
     if not asked_here:
-        _confirm(credential, conversation)
+        _confirm(credential, conversation, conversation.fetched_at or timezone.now())
     return conversation
 
 
@@ -107,15 +112,15 @@ def store(credential: Credential, reply: replies.Conversation, asked_at: datetim
             conversation.fetched_at = asked_at
             Message.replace_all(conversation, fresh)
             conversation.save()
-        _confirm(credential, conversation)
+        _confirm(credential, conversation, asked_at)
     return conversation
 
 
 @transaction.atomic
-def _confirm(credential: Credential, conversation: Conversation) -> None:
+def _confirm(credential: Credential, conversation: Conversation, at: datetime) -> None:
     if not connection.is_unchanged(credential):
         raise CannotAsk("The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1)
-    Access.objects.confirm(credential, [conversation])
+    Access.objects.confirm(credential, [conversation], asking.digest_of(credential), at)
 
 
 def _credentials(user: User, omni_id: UUID) -> list[Credential]:

@@ -56,7 +56,7 @@ def _take_off(key: str) -> int | None:
     """The number of the flight that is now ours, or None while another is in the air."""
     now = timezone.now()
     # As long as a request may take, its wait for the budget, and storing a long conversation.
-    longest = timedelta(seconds=settings.OMNI_TIMEOUT * 2 + 15)
+    longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
     free = Q(lands_by__lt=now) | Q(landed_at__isnull=False) | Q(lands_by__gt=now + longest)  # a clock was set back
     known = Flight.objects.filter(question=key).first()
     if known is None:

@@ -1,6 +1,6 @@
 """A conversation, and which credential was shown it when: the two rows that decide what a reader may see."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -142,16 +142,26 @@ class AccessQuerySet(models.QuerySet["Access"]):
         """Omni no longer shows these. The rows stay, to know what goes with a credential when it is removed."""
         self.update(confirmed_at=None, since=None)
 
-    def confirm(self, credential: Credential, conversations: list[Conversation]) -> None:
-        """Omni has just shown these to this credential."""
+    def by_token(self, token: str, instance: str) -> Self:
+        """Those that Omni showed to this very token within `OMNIVIEWER_FRESH_FOR`, whoever asked with it."""
         now = timezone.now()
+        return self.filter(
+            token=token,
+            credential__instance=instance,
+            credential__rejected_at=None,
+            confirmed_at__range=(now - settings.FRESH_FOR, now + CLOCKS_DIFFER),
+        )
+
+    def confirm(self, credential: Credential, conversations: Iterable[Conversation], token: str, at: datetime) -> None:
+        """Omni showed these at that time to this credential, or to another one with the very same token."""
+        shown = list(conversations)
         self.bulk_create(
-            [Access(credential=credential, conversation=row, confirmed_at=now, since=now) for row in conversations],
+            [Access(credential=credential, conversation=row, confirmed_at=at, since=at, token=token) for row in shown],
             update_conflicts=True,
             unique_fields=["credential", "conversation"],
-            update_fields=["confirmed_at"],
+            update_fields=["confirmed_at", "token"],
         )
-        self.filter(credential=credential, conversation__in=conversations, since=None).update(since=now)
+        self.filter(credential=credential, conversation__in=shown, since=None).update(since=at)
 
 
 class Access(models.Model):
@@ -162,6 +172,8 @@ class Access(models.Model):
     confirmed_at = models.DateTimeField(null=True)
     # Since when Omni has shown it without a refusal: what was replaced before that, this credential was never shown.
     since = models.DateTimeField(null=True)
+    # The keyed digest of the token that Omni showed it to.
+    token = models.CharField(max_length=64, blank=True)
 
     objects = AccessQuerySet.as_manager()
 

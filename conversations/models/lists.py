@@ -1,7 +1,7 @@
 """Omni's lists as a credential was shown them: pages of conversations, and people."""
 
 from collections.abc import Collection
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
 from django.db import models
@@ -9,6 +9,13 @@ from django.db import models
 from conversations.models.conversation import Conversation, is_fresh
 from conversations.omni import CONVERSATIONS_A_PAGE
 from omniviewer.accounts.models import Credential, User
+
+
+class ListPageQuerySet(models.QuerySet["ListPage"]):
+    def by_token(self, token: str, instance: str) -> Self:
+        """Those that Omni showed to this very token, whoever asked with it: the newest first."""
+        accepted = self.filter(token=token, credential__instance=instance, credential__rejected_at=None)
+        return accepted.order_by("-fetched_at")
 
 
 class ListPage(models.Model):
@@ -29,6 +36,8 @@ class ListPage(models.Model):
     # The keyed digest of the token that Omni showed it to.
     token = models.CharField(max_length=64, blank=True)
     fetched_at = models.DateTimeField()
+
+    objects = ListPageQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint("credential", "member", "cursor", name="one_list_page_a_cursor")]

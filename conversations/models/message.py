@@ -213,7 +213,13 @@ class EarlierMessage(Written):
 
     @classmethod
     def keep(cls, replaced: list[Message]) -> None:
+        """A wording that comes back and goes again is kept once, until when it last went."""
         now = timezone.now()
+        said = {(row.position, row.role, row.text) for row in replaced}
+        places = {row.position for row in replaced}
+        of_the_same = cls.objects.filter(conversation__in={row.conversation_id for row in replaced})
+        known = of_the_same.filter(position__in=places).values_list("pk", "position", "role", "text")
+        cls.objects.filter(pk__in=[pk for pk, *wording in known if tuple(wording) in said]).delete()
         fields = ("conversation", "position", "role", "text", "created_at", "html", "plain_because", "renderer")
         rows = [cls(replaced_at=now, **{name: getattr(row, name) for name in fields}) for row in replaced]
         cls.objects.bulk_create(rows, batch_size=200)

@@ -1,0 +1,129 @@
+"""Faults of our own: processes that die or race, a cache that is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from django.utils import timezone
+
+from conversations.models import Conversation, Flight, Message
+from omniviewer.demo.stand_in import Fault, StandIn
+from tests.conftest import EXAMPLE, credential_for, need, person, signed_in, text_of
+from tests.serving import ROOT, database_environment, free_port, serve
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("dialect", ["reference"])]
+THREAD = f"/conversations/{EXAMPLE}/"
+
+
+def start(code: str, *words: str) -> subprocess.Popen[bytes]:
+    """Another process of the site, on the same database."""
+    whole = "import os, signal, sys, django\ndjango.setup()\n" + textwrap.dedent(code)
+    return subprocess.Popen([sys.executable, "-c", whole, *words], cwd=ROOT, env=database_environment())
+
+
+def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_copy_whole(omni: StandIn, dialect: str) -> None:
+    reader = person("owner")
+    credential_for(reader, omni, omni.organization.demo_tokens["analyst"])
+    client = signed_in(reader)
+    client.get(THREAD)
+    before = list(Message.objects.order_by("position").values_list("position", "text", "revision"))
+    omni.fail(Fault.edit(lambda reply: {**reply, "messages": reply["messages"][:1]}), path="/v1/ai")
+    killed = start(
+        """
+        from uuid import UUID
+        from conversations import archive
+        from conversations.models import Access
+        from omniviewer.accounts.models import User
+        # The last thing that is written: all the rest is, and nothing is committed.
+        type(Access.objects).confirm = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        archive.open_conversation(User.objects.get(), UUID(sys.argv[1]), ask=archive.Ask.ALWAYS)
+        """,
+        EXAMPLE,
+    )
+    assert killed.wait(timeout=30) == -signal.SIGKILL
+    assert len(omni.requests) == 2
+    assert list(Message.objects.order_by("position").values_list("position", "text", "revision")) == before
+    assert text_of(client.get(THREAD)).count("<article") == 4
+    omni.recover()
+    Flight.objects.filter(landed_at=None).update(lands_by=timezone.now())
+    assert client.get(THREAD + "?refresh=1").status_code == 302
+
+
+def test_two_processes_that_store_the_same_end_with_one_whole_copy(omni: StandIn, dialect: str) -> None:
+    reader = person("owner")
+    credential_for(reader, omni, omni.organization.demo_tokens["analyst"])
+    code = """
+        from uuid import UUID
+        from django.utils import timezone
+        from conversations import archive
+        from conversations.omni import replies
+        from omniviewer.accounts.models import Credential
+        omni_id, word, length = UUID(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+        for turn in range(25):
+            said = tuple(
+                replies.Message("assistant", f"{word} {turn} {number}", None, None, None) for number in range(length)
+            )
+            reply = replies.Conversation(omni_id, None, None, None, None, None, said)
+            archive.store(Credential.objects.get(), reply, timezone.now())
+        """
+    both = [start(code, EXAMPLE, "one", "30"), start(code, EXAMPLE, "other", "20")]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    conversation = Conversation.objects.get(omni_id=EXAMPLE)
+    texts = list(conversation.messages.order_by("position").values_list("text", flat=True))
+    word, turn, _ = texts[0].split()
+    assert texts == [f"{word} {turn} {number}" for number in range(30 if word == "one" else 20)]
+
+
+def test_pages_work_without_redis_and_say_nothing_of_it(omni: StandIn, dialect: str, tmp_path: Path) -> None:
+    redis = _start_redis(port := free_port(), tmp_path)
+    reader = person("owner")
+    credential_for(reader, omni, omni.organization.demo_tokens["analyst"])
+    try:
+        with serve(tmp_path, CACHE_URL=f"redis://127.0.0.1:{port}/0") as site:
+            session = site.reader(reader)
+
+            def seconds_and_page() -> tuple[float, requests.Response]:
+                began = time.monotonic()
+                answer = session.get(site.url + THREAD, timeout=30)
+                return time.monotonic() - began, answer
+
+            seconds_and_page()
+            _, with_it = seconds_and_page()
+            redis.kill()
+            redis.wait()
+            slower, without = seconds_and_page()
+            assert without.status_code == 200
+            assert _articles(without) == _articles(with_it) != []
+            assert "edis" not in without.text
+            assert slower < 5
+            redis = _start_redis(port, tmp_path)
+            assert seconds_and_page()[1].status_code == 200
+            assert "Traceback" not in site.log.split("Exception ignored")[0]
+    finally:
+        redis.kill()
+        redis.wait()
+
+
+def _articles(answer: requests.Response) -> list[str]:
+    return answer.text.split("<article")[1:-1]
+
+
+def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    program = need("Redis", "redis-server")
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+    import socket
+
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return server
+        time.sleep(0.05)
+    server.kill()
+    raise AssertionError("Redis did not start")
