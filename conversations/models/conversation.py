@@ -154,14 +154,14 @@ class AccessQuerySet(models.QuerySet["Access"]):
 
     def confirm(self, credential: Credential, conversations: Iterable[Conversation], token: str, at: datetime) -> None:
         """Omni showed these at that time to this credential, or to another one with the very same token."""
-        shown = list(conversations)
+        shown, now = list(conversations), timezone.now()
         self.bulk_create(
-            [Access(credential=credential, conversation=row, confirmed_at=at, since=at, token=token) for row in shown],
+            [Access(credential=credential, conversation=row, confirmed_at=at, since=now, token=token) for row in shown],
             update_conflicts=True,
             unique_fields=["credential", "conversation"],
             update_fields=["confirmed_at", "token"],
         )
-        self.filter(credential=credential, conversation__in=shown, since=None).update(since=at)
+        self.filter(credential=credential, conversation__in=shown, since=None).update(since=now)
 
 
 class Access(models.Model):
