@@ -156,23 +156,29 @@ def members(credential: Credential, *, ask: bool = True) -> list[Member]:
 
 
 def _ask_for_members(credential: Credential) -> None:
-    told = {person.id: person for person in _everyone(credential) if person.id}
+    others = _told_to_the_same_token(credential)
+    people = others if others is not None else [_kept(person) for person in _everyone(credential) if person.id]
+    for person in people:
+        person.pk, person.credential = None, credential
     with transaction.atomic():
+        if not connection.is_unchanged(credential):
+            return
         credential.note_members_asked()
         credential.members.all().delete()
-        Member.objects.bulk_create(
-            [
-                Member(
-                    credential=credential,
-                    omni_id=person.id[:64],
-                    name=person.name[:200],
-                    email=person.email[:254],
-                    is_active=person.is_active,
-                )
-                for person in told.values()
-            ],
-            ignore_conflicts=True,  # ids that differ only beyond what is kept of them
-        )
+        # Ids that are told twice, or differ only beyond what is kept of them.
+        Member.objects.bulk_create(people, ignore_conflicts=True)
+
+
+def _kept(person: replies.Member) -> Member:
+    return Member(omni_id=person.id[:64], name=person.name[:200], email=person.email[:254], is_active=person.is_active)
+
+
+def _told_to_the_same_token(credential: Credential) -> list[Member] | None:
+    """The people, where another credential with the very same token was told them within `OMNIVIEWER_ACCESS_TTL`."""
+    pages = ListPage.objects.by_token(asking.digest_of(credential), credential.instance).exclude(credential=credential)
+    recently = timezone.now() - settings.ACCESS_TTL
+    other = pages.filter(credential__members_asked_at__gt=recently).select_related("credential").first()
+    return list(other.credential.members.all()) if other else None
 
 
 def _everyone(credential: Credential) -> Iterable[replies.Member]:
