@@ -69,7 +69,7 @@ def test_those_who_wait_learn_of_a_failure_too(db: None) -> None:
         raise RateLimited.ours(7.5)
 
     with pytest.raises(RateLimited):
-        asking.once("question", work=fail)
+        asking.once("question", since=timezone.now(), work=fail)
     flight = Flight.objects.get()
     told = OmniError.from_record(flight.outcome or {})
     assert isinstance(told, RateLimited)
@@ -79,30 +79,36 @@ def test_those_who_wait_learn_of_a_failure_too(db: None) -> None:
 def test_who_asks_later_asks_anew(db: None) -> None:
     done: list[int] = []
     for _ in range(3):
-        assert asking.once("question", work=lambda: done.append(1))
+        assert asking.once("question", since=timezone.now(), work=lambda: done.append(1))
     assert len(done) == 3
     assert Flight.objects.get().number == 3
 
 
+def test_who_looked_before_somebody_else_had_it_takes_theirs(db: None) -> None:
+    looked_at = timezone.now()
+    asking.once("question", since=looked_at, work=lambda: None)
+    assert not asking.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
+
+
 def test_a_flight_whose_process_died_is_taken_over(db: None) -> None:
-    asking.once("question", work=lambda: None)
+    asking.once("question", since=timezone.now(), work=lambda: None)
     Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(seconds=0.3))
-    assert asking.once("question", work=lambda: None)
+    assert asking.once("question", since=timezone.now(), work=lambda: None)
     assert Flight.objects.get().number == 2
 
 
 def test_a_flight_of_a_clock_that_was_wrong_is_taken_over(db: None) -> None:
-    asking.once("question", work=lambda: None)
+    asking.once("question", since=timezone.now(), work=lambda: None)
     Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(days=1))
     began = time.monotonic()
-    assert asking.once("question", work=lambda: None)
+    assert asking.once("question", since=timezone.now(), work=lambda: None)
     assert time.monotonic() - began < 1
 
 
 def test_our_own_fault_is_not_taken_for_an_answer(db: None) -> None:
     with pytest.raises(ZeroDivisionError):
-        asking.once("question", work=lambda: 1 / 0)  # type: ignore[arg-type]
-    assert asking.once("question", work=lambda: None)
+        asking.once("question", since=timezone.now(), work=lambda: 1 / 0)  # type: ignore[arg-type]
+    assert asking.once("question", since=timezone.now(), work=lambda: None)
 
 
 # The budget -----------------------------------------------------------------------------------------------

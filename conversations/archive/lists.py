@@ -27,6 +27,7 @@ def list_page(
     """A page of Omni's list, newest activity first: the kept one, or what Omni returns. Raises `CannotShow`."""
     if credential.rejected_at:
         raise CannotShow(CannotShow.REJECTED)
+    looked_at = timezone.now()
     kept = ListPage.objects.filter(credential=credential, cursor=cursor, member=member).first()
     shown = kept.conversations(user) if kept else []
     is_readable = kept is not None and (bool(shown) or not kept.omni_ids)
@@ -34,7 +35,8 @@ def list_page(
         metrics.page_from("fresh" if kept.is_fresh else "stale")
         return Listed(kept, shown)
     try:
-        page = _ask_for(credential, cursor, member, ask, Urgency.REFRESHING if is_readable else Urgency.WAITING)
+        urgency = Urgency.REFRESHING if is_readable else Urgency.WAITING
+        page = _ask_for({"credential": credential, "member": member, "cursor": cursor}, ask, urgency, looked_at)
     except OmniError as error:
         return _kept_or_nothing(user, credential, kept, connection.note(credential, error))
     metrics.page_from("asked")
@@ -56,10 +58,10 @@ def _kept_or_nothing(user: User, credential: Credential, kept: ListPage | None, 
     raise CannotShow.because(failure)
 
 
-def _ask_for(credential: Credential, cursor: str, member: str, ask: Ask, urgency: Urgency) -> ListPage:
+def _ask_for(same_list: dict[str, Any], ask: Ask, urgency: Urgency, looked_at: datetime) -> ListPage:
     """The page as Omni shows it now: what somebody else with the same token is just told is shared."""
+    credential, member, cursor = same_list["credential"], same_list["member"], same_list["cursor"]
     token = asking.digest_of(credential)
-    same_list = {"credential": credential, "member": member, "cursor": cursor}
     theirs = ListPage.objects.by_token(token, credential.instance).filter(member=member, cursor=cursor)
     newest = theirs.first()
     if ask is not Ask.ALWAYS and newest and newest.is_fresh:
@@ -73,7 +75,8 @@ def _ask_for(credential: Credential, cursor: str, member: str, ask: Ask, urgency
         )
         _store(same_list, token, reply, asked_at)
 
-    if not asking.once(token, credential.instance, "conversations", member, cursor, work=work):
+    question = token, credential.instance, "conversations", member, cursor
+    if not asking.once(*question, since=looked_at, work=work):
         newest = theirs.first()
         if newest and newest.credential_id != credential.pk:
             _adopt(same_list, newest)
@@ -147,7 +150,7 @@ def members(credential: Credential, *, ask: bool = True) -> list[Member]:
     if not ask or (asked_at and asked_at > timezone.now() - settings.ACCESS_TTL):
         return list(credential.members.all())
     try:
-        asking.once(credential.pk, "members", work=lambda: _ask_for_members(credential))
+        asking.once(credential.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(credential))
     except OmniError as error:
         connection.note(credential, error)
         if not isinstance(error, CannotAsk):

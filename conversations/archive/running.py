@@ -71,7 +71,8 @@ def _ask_for_job(credential: Credential, conversation: Conversation, last: Messa
         Job.learn(conversation, reply)
 
     try:
-        asking.once(asking.digest_of(credential), credential.instance, "job", job_id, work=work)
+        question = asking.digest_of(credential), credential.instance, "job", job_id
+        asking.once(*question, since=timezone.now(), work=work)
     except NotVisible:
         return Job.not_told(conversation, job_id)
     except OmniError as error:

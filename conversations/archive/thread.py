@@ -24,6 +24,7 @@ def open_conversation(
     A kept thread costs Omni nothing while its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `ask` says.
     `urgency` is that of having it newer; who would have nothing to read is most urgent.
     """
+    looked_at = timezone.now()
     credentials = _credentials(user, omni_id)
     kept = _preferred(Conversation.objects.readable_by(user).with_thread().filter(omni_id=omni_id), credentials)
     if kept and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and kept.is_fresh)):
@@ -32,7 +33,7 @@ def open_conversation(
     failures: dict[Credential, OmniError] = {}
     for credential in credentials:
         try:
-            conversation = _ask_for(credential, omni_id, ask, urgency if kept else Urgency.WAITING)
+            conversation = _ask_for(credential, omni_id, ask, urgency if kept else Urgency.WAITING, looked_at)
         except NotVisible as error:
             Access.objects.filter(credential=credential, conversation__omni_id=omni_id).end()
             failures[credential] = error
@@ -44,7 +45,7 @@ def open_conversation(
     return _kept_or_nothing(user, omni_id, failures)
 
 
-def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency) -> Conversation:
+def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, looked_at: datetime) -> Conversation:
     """The conversation as Omni shows it now: what somebody else with the same token is just told is shared."""
     token = asking.digest_of(credential)
 
@@ -58,7 +59,8 @@ def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency) 
     if ask is not Ask.ALWAYS and (twin := shown.first()) and twin.conversation.is_fresh:
         _confirm(credential, twin.conversation, twin.confirmed_at or timezone.now())
         return twin.conversation
-    asked_here = asking.once(token, credential.instance, "conversation", omni_id, work=work)
+    question = token, credential.instance, "conversation", omni_id
+    asked_here = asking.once(*question, since=looked_at, work=work)
     conversation = same.get()
     if not asked_here:
         _confirm(credential, conversation, conversation.fetched_at or timezone.now())

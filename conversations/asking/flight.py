@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -19,22 +19,30 @@ _LONGEST_LOOK = 0.25
 _KEPT = timedelta(hours=1)
 
 
-def once(*question: object, work: Callable[[], None]) -> bool:
+def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
     """Do `work`, which asks `question` and stores the answer, unless somebody is at it: then wait until they are done.
 
+    `since` is when the caller looked, and found nothing that would do: what was done after that is what they want.
     True if it was done here. Raises the `OmniError` that the work ended with, whoever did it.
     """
     key = hashlib.sha256("\0".join(map(str, question)).encode()).hexdigest()
     while True:
-        number = _take_off(key)
-        if number is not None:
-            _fly(key, number, work)
-            return True
-        landed = _wait(key)
+        landed = _landed_since(key, since)
+        if landed is None:
+            number = _take_off(key)
+            if number is not None:
+                _fly(key, number, work)
+                return True
+            landed = _wait(key)
         if landed is not None:
             if landed.outcome:
                 raise OmniError.from_record(landed.outcome)
             return False
+
+
+def _landed_since(key: str, since: datetime) -> Flight | None:
+    now = timezone.now()
+    return Flight.objects.filter(question=key, landed_at__range=(since, max(now, since))).first()
 
 
 def _fly(key: str, number: int, work: Callable[[], None]) -> None:
