@@ -6,12 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from django.conf import settings as site_settings
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from conversations import asking
-from conversations.asking import Urgency, breaker, budget
+from conversations.asking import Urgency, breaker, budget, flight
 from conversations.asking.question import PATIENCE
 from conversations.models import Access, Conversation, Flight, Instance, SentRequest, TokenBudget
 from conversations.omni import CannotAsk, OmniError, RateLimited
@@ -70,8 +71,7 @@ def test_those_who_wait_learn_of_a_failure_too(db: None) -> None:
 
     with pytest.raises(RateLimited):
         asking.once("question", since=timezone.now(), work=fail)
-    flight = Flight.objects.get()
-    told = OmniError.from_record(flight.outcome or {})
+    told = OmniError.from_record(Flight.objects.get().outcome or {})
     assert isinstance(told, RateLimited)
     assert (told.sentence, told.retry_after) == (RateLimited.ours(7.5).sentence, 7.5)
 
@@ -103,6 +103,13 @@ def test_a_flight_of_a_clock_that_was_wrong_is_taken_over(db: None) -> None:
     began = time.monotonic()
     assert asking.once("question", since=timezone.now(), work=lambda: None)
     assert time.monotonic() - began < 1
+
+
+def test_a_flight_that_began_a_moment_after_we_looked_at_the_clock_is_not(db: None) -> None:
+    asking.once("question", since=timezone.now(), work=lambda: None)
+    begun = timezone.now() + timedelta(seconds=site_settings.OMNI_TIMEOUT + 10 + 1)
+    Flight.objects.update(landed_at=None, lands_by=begun)
+    assert flight._take_off(Flight.objects.get().question) is None
 
 
 def test_our_own_fault_is_not_taken_for_an_answer(db: None) -> None:

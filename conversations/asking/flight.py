@@ -17,6 +17,7 @@ from conversations.omni import OmniError
 _FIRST_LOOK = 0.02
 _LONGEST_LOOK = 0.25
 _KEPT = timedelta(hours=1)
+_CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
@@ -65,7 +66,8 @@ def _take_off(key: str) -> int | None:
     now = timezone.now()
     # As long as a request may take, its wait for the budget, and storing a long conversation.
     longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
-    free = Q(lands_by__lt=now) | Q(landed_at__isnull=False) | Q(lands_by__gt=now + longest)  # a clock was set back
+    # Or its clock was set back since; a little later than ours it may well have begun.
+    free = Q(lands_by__lt=now) | Q(landed_at__isnull=False) | Q(lands_by__gt=now + longest + _CLOCKS_DIFFER)
     known = Flight.objects.filter(question=key).first()
     if known is None:
         try:
