@@ -28,7 +28,8 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     """For conversation.html and its parts. `looks`: how often the page has asked by itself."""
     conversation = opened.conversation
     last = conversation.last_message
-    earlier = list(EarlierMessage.objects.shown_to(user, conversation))
+    # The first revision is the first fetch: it replaced nothing.
+    earlier = list(EarlierMessage.objects.shown_to(user, conversation)) if conversation.revision > 1 else []
     running = archive.running(conversation)
     count = last.position if last else 0
     for message in conversation.thread if earlier else ():
@@ -36,7 +37,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     return {
         "conversation": conversation,
         "credential": opened.credential,
-        "has_several_credentials": user.credentials.count() > 1,
+        "has_several_credentials": opened.is_one_of_several,
         "notice": opened.notice,
         "count": count,
         "earlier": earlier,

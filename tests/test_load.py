@@ -100,7 +100,7 @@ def test_fifty_readers_on_one_token(sample: Organization, tmp_path: Path) -> Non
             credential.set_token(Token(token), replies.Identity("organization", "ORG_ADMIN", "", ""))
             credential.add()
             sessions.append(site.reader(credential.owner))
-        ids = [str(row.id) for row in sample.conversations[:50]]
+        ids = [str(row.id) for row in sample.conversations[:65]]
         until = time.monotonic() + SECONDS
         readers = [Reader(site, session, ids, number, until) for number, session in enumerate(sessions)]
         for reader in readers:

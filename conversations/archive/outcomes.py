@@ -34,8 +34,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Opened:
+    """`credential` is what it is read with, `is_one_of_several` of the reader's that are accepted."""
+
     conversation: Conversation
     credential: Credential
+    is_one_of_several: bool = False
     notice: Notice | None = None
     # Whether Omni was asked just now.
     was_asked: bool = False

@@ -25,11 +25,13 @@ def open_conversation(
     `urgency` is that of having it newer; who would have nothing to read is most urgent.
     """
     looked_at = timezone.now()
-    credentials = _credentials(user, omni_id)
+    credentials, shown = _credentials(user, omni_id)
+    several = len(credentials) > 1
     kept = _preferred(Conversation.objects.readable_by(user).with_thread().filter(omni_id=omni_id), credentials)
     if kept and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and kept.is_fresh)):
         metrics.page_from("fresh" if kept.is_fresh else "stale")
-        return _opened(kept, credentials)
+        reads = next(row for row in credentials if row.pk in shown and row.instance == kept.instance)
+        return Opened(kept, reads, is_one_of_several=several)
     failures: dict[Credential, OmniError] = {}
     for credential in credentials:
         try:
@@ -41,7 +43,7 @@ def open_conversation(
             failures[credential] = connection.note(credential, error)
         else:
             metrics.page_from("asked")
-            return Opened(conversation, credential, was_asked=True)
+            return Opened(conversation, credential, is_one_of_several=several, was_asked=True)
     return _kept_or_nothing(user, omni_id, failures)
 
 
@@ -73,9 +75,13 @@ def _kept_or_nothing(user: User, omni_id: UUID, failures: dict[Credential, OmniE
     unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
     kept = Conversation.objects.readable_by(user, unasked=unasked).with_thread().filter(omni_id=omni_id)
     failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
-    if failure and (conversation := _preferred(kept, credentials)):
+    conversation = _preferred(kept, credentials)
+    if failure and conversation and conversation.fetched_at:
         metrics.page_from("stretched")
-        return _opened(conversation, credentials, failure)
+        shown = set(conversation.accesses.exclude(confirmed_at=None).values_list("credential_id", flat=True))
+        credential = next(credential for credential in credentials if credential.pk in shown)
+        notice = Notice.of(failure, conversation.fetched_at)
+        return Opened(conversation, credential, is_one_of_several=len(credentials) > 1, notice=notice)
     if failure:
         raise CannotShow.because(failure)
     if all(isinstance(error, TokenRejected) for error in errors):
@@ -87,14 +93,6 @@ def _preferred(kept: Iterable[Conversation], credentials: list[Credential]) -> C
     """Of the same id on several instances, the one on the instance of the reader's foremost credential."""
     order = {credential.instance: place for place, credential in reversed(list(enumerate(credentials)))}
     return min(kept, key=lambda conversation: order.get(conversation.instance, len(order)), default=None)
-
-
-def _opened(conversation: Conversation, credentials: list[Credential], failure: OmniError | None = None) -> Opened:
-    shown = set(conversation.accesses.exclude(confirmed_at=None).values_list("credential_id", flat=True))
-    credential = next(credential for credential in credentials if credential.pk in shown)
-    fetched_at = conversation.fetched_at
-    notice = Notice.of(failure, fetched_at) if failure and fetched_at else None
-    return Opened(conversation, credential, notice)
 
 
 def store(credential: Credential, reply: replies.Conversation, asked_at: datetime) -> Conversation:
@@ -125,8 +123,11 @@ def _confirm(credential: Credential, conversation: Conversation, at: datetime) -
     Access.objects.confirm(credential, [conversation], asking.digest_of(credential), at)
 
 
-def _credentials(user: User, omni_id: UUID) -> list[Credential]:
-    """Those to ask, foremost first: known access, then the default, then the others. Raises `CannotShow`."""
+def _credentials(user: User, omni_id: UUID) -> tuple[list[Credential], set[int]]:
+    """Those to ask, foremost first: known access, then the default, then the others; and the ids of the first of these.
+
+    Raises `CannotShow`.
+    """
     mine = list(Credential.objects.of(user))
     if not mine:
         raise CannotShow(CannotShow.NO_CREDENTIAL)
@@ -135,4 +136,4 @@ def _credentials(user: User, omni_id: UUID) -> list[Credential]:
         raise CannotShow(CannotShow.REJECTED)
     known = Access.objects.valid_for(user, unasked=accepted).filter(conversation__omni_id=omni_id)
     shown = set(known.values_list("credential_id", flat=True))
-    return sorted(accepted, key=lambda credential: credential.pk not in shown)
+    return sorted(accepted, key=lambda credential: credential.pk not in shown), shown

@@ -1,0 +1,156 @@
+"""What pages cost, by hand: `python -m tests.benchmark_pages`.
+
+Seconds differ from machine to machine, so everything is a ratio within one run: a warm thread of 100 messages to a bare
+signed-in view that returns the same bytes from memory; a cold thread to the bare request to Omni (a stand-in on
+loopback, which answers at once: a real Omni takes longer, and the ratio is smaller); requests to Omni a page view, over
+a day of browsing that is replayed with a clock of its own.
+"""
+
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from unittest import mock
+from uuid import UUID
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.http import HttpRequest, HttpResponse  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.test.utils import override_settings, setup_test_environment  # noqa: E402
+from django.urls import path  # noqa: E402
+
+from conversations.models import Conversation  # noqa: E402
+from conversations.omni import Client as Omni  # noqa: E402
+from conversations.omni import Token  # noqa: E402
+from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
+from omniviewer.urls import urlpatterns as the_sites  # noqa: E402
+from tests.conftest import credential_for, person, signed_in  # noqa: E402
+
+MESSAGES = 100
+ROUNDS = 60
+READERS = 20
+_same_bytes = b""
+
+
+def bare(request: HttpRequest) -> HttpResponse:
+    """Behind the same middleware, with the session and the user read, as any signed-in page."""
+    assert request.user.is_authenticated
+    return HttpResponse(_same_bytes)
+
+
+urlpatterns = [*the_sites, path("bare/", bare)]
+
+
+def main() -> None:
+    setup_test_environment()
+    call_command("migrate", verbosity=0)
+    with override_settings(ROOT_URLCONF=__name__):
+        _pages()
+    _a_day()
+
+
+def _pages() -> None:
+    global _same_bytes  # noqa: PLW0603  (what the bare view returns)
+    organization = Organization("benchmark")
+    member = organization.add_member("Ana", "ana@example.com")
+    answer = "### Revenue\n\n| Month | Revenue |\n|---|---|\n| January | **$52,430** |\n\n" + "Some words on it. " * 20
+    made = organization.add_conversation(
+        owner=member,
+        name="Long",
+        turns=[(f"Question {number}?", answer) for number in range(MESSAGES // 2)],
+        started_at=datetime.now(UTC) - timedelta(days=3),
+    )
+    token = organization.personal_token(member)
+    with StandIn(organization, rate_per_minute=10**6) as omni:
+        reader = person("benchmark")
+        credential_for(reader, omni, token)
+        client = signed_in(reader)
+        address = f"/conversations/{made.id}/"
+        _same_bytes = client.get(address).content
+        thread, floor = _alternately(lambda: client.get(address), lambda: client.get("/bare/"))
+        _print(f"a warm thread of {MESSAGES} messages", thread, "the same bytes from memory", floor)
+
+        straight = Omni(omni.host, Token(token), timeout=5, max_body=10**8)
+
+        def cold() -> None:
+            Conversation.objects.all().delete()
+            client.get(address)
+
+        asked, upstream = _alternately(cold, lambda: straight.conversation(UUID(str(made.id))), rounds=15)
+        _print(f"a cold thread of {MESSAGES} messages", asked, "the bare request to Omni", upstream)
+
+
+def _a_day() -> None:
+    """Eight working hours of twenty analysts: each a few sittings, in which they see the list and read threads."""
+    noise = random.Random(1)  # noqa: S311
+    morning = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    sample = sample_organization(morning)
+    views, asked = 0, 0
+    with StandIn(sample, rate_per_minute=10**6, now=morning) as omni:
+        readers = []
+        for number in range(READERS):
+            reader = person(f"analyst-{number}")
+            token = sample.demo_tokens["analyst" if number % 4 else "lead"]
+            credential_for(reader, omni, token, "Omni")
+            readers.append((signed_in(reader), [str(row.id) for row in sample.visible_to(token)]))
+        omni.requests.clear()
+        for moment, number, choice in _views(noise, morning):
+            client, ids = readers[number]
+            place = min(int(noise.paretovariate(0.9)) - 1, len(ids) - 1)
+            address = "/conversations/" if choice < 0.3 else f"/conversations/{ids[place]}/"
+            with mock.patch("django.utils.timezone.now", return_value=moment):
+                page = client.get(address)
+                _renew(client, page.content.decode())
+            views += 1
+        asked = len(omni.requests)
+    sys.stdout.write(f"{views} page views of {READERS} readers in a day: {asked} requests to Omni, ")
+    sys.stdout.write(f"{asked / views:.2f} a page view\n")
+
+
+def _views(noise: random.Random, morning: datetime) -> list[tuple[datetime, int, float]]:
+    views = []
+    for number in range(READERS):
+        for _ in range(noise.randint(3, 6)):
+            moment = morning + timedelta(seconds=noise.uniform(0, 8 * 3600))
+            for _ in range(noise.randint(3, 25)):
+                views.append((moment, number, noise.random()))
+                moment += timedelta(seconds=noise.expovariate(1 / 40))
+    return sorted(views, key=lambda view: view[0])
+
+
+def _renew(client: Client, page: str) -> None:
+    from tests.test_fresh import asks_for
+
+    if address := asks_for(page):
+        client.get(address, headers={"HX-Request": "true"})
+
+
+def _alternately(one: Callable[[], object], other: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float]:
+    """The median seconds of each, taken in turns, so that whatever else the machine does meets both."""
+    took: tuple[list[float], list[float]] = [], []
+    for work in (one, other):
+        work()
+    for _ in range(rounds):
+        for work, times in zip((one, other), took, strict=True):
+            began = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - began)
+    return statistics.median(took[0]), statistics.median(took[1])
+
+
+def _print(what: str, seconds: float, against: str, floor: float) -> None:
+    sys.stdout.write(
+        f"{what}: {seconds * 1000:.1f} ms; {against}: {floor * 1000:.1f} ms; ratio {seconds / floor:.2f}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
