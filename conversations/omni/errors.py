@@ -81,7 +81,7 @@ class Resting(CannotAsk):
 class RateLimited(CannotAsk):
     """This token's requests a minute are used up: by Omni's own word (`429`), or by our count of them."""
 
-    sentence = "Omni's limit of requests a minute for this token is used up. Try again in a minute."
+    sentence = "Omni's limit of requests a minute for this token is used up."
 
     @classmethod
     def ours(cls, retry_after: float) -> Self:
