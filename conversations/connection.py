@@ -1,12 +1,10 @@
 """A credential's connection to Omni: what a token is, and what Omni's answers mean for the credential."""
 
-import contextlib
-from collections.abc import Iterable
-
 from django.db import transaction
 from django.utils import timezone
 
 from conversations import asking
+from conversations.asking import Left
 from conversations.models import Conversation
 from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 from omniviewer.accounts.models import Credential
@@ -56,14 +54,12 @@ def is_unchanged(credential: Credential) -> bool:
     return same.filter(rejected_at=None).exists()
 
 
-def with_what_is_left(credentials: Iterable[Credential]) -> list[Credential]:
-    """Each knowing, as `left`, what is left of its token's budget; None where its token cannot be decrypted."""
-    shown = list(credentials)
-    for credential in shown:
-        credential.left = None
-        with contextlib.suppress(OmniError):
-            credential.left = asking.left(asking.digest_of(credential))
-    return shown
+def what_is_left(credential: Credential) -> Left | None:
+    """Of its token's budget; None where its token cannot be decrypted."""
+    try:
+        return asking.left(asking.digest_of(credential))
+    except OmniError:
+        return None
 
 
 def count_only_through(credential: Credential) -> int:

@@ -1,6 +1,6 @@
 """People, and the credentials with which they read from Omni."""
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -10,9 +10,6 @@ from django.utils import timezone
 from conversations.omni import Token
 from conversations.omni.replies import Identity
 from omniviewer.accounts import encryption
-
-if TYPE_CHECKING:
-    from conversations.asking import Left
 
 
 class User(AbstractUser):
@@ -58,9 +55,6 @@ class Credential(models.Model):
     rejected_at = models.DateTimeField(null=True, blank=True)
     # When an organization key last asked for the people of the organization, whatever the answer.
     members_asked_at = models.DateTimeField(null=True, blank=True)
-
-    # What is left of the token's requests a minute; set where the page shows it.
-    left: "Left | None"
 
     objects = CredentialQuerySet.as_manager()
 

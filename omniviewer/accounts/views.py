@@ -22,8 +22,9 @@ sign_in = LoginView.as_view(template_name="accounts/sign_in.html", redirect_auth
 
 @require_GET
 def credentials(request: Request) -> HttpResponse:
-    mine = connection.with_what_is_left(Credential.objects.of(request.user))
-    return render(request, "accounts/credentials.html", {"credentials": mine})
+    mine = Credential.objects.of(request.user)
+    with_what_is_left = [(credential, connection.what_is_left(credential)) for credential in mine]
+    return render(request, "accounts/credentials.html", {"credentials": with_what_is_left})
 
 
 @require_http_methods(["GET", "POST"])
