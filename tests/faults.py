@@ -142,6 +142,21 @@ ROWS = [
 ]  # fmt: skip
 
 
+# What happens to a list, or to clocks: a test of its own each, that looks for this sentence.
+LIST_ROWS = {
+    "A cursor that repeats": ("Omni’s list goes in a circle from here, so it ends here.", "Every page until there"),
+    "A list that never ends": ("Page 4", "Every page; each is asked for by the reader alone"),
+    "A list that changes between pages": ("The list has changed.", "Every page as Omni gives it now"),
+    "People without end": ("Everyone", "The list, with the people that were told until then"),
+}
+CLOCK_ROWS = {
+    "Our clock was a day ahead, and is set right": ("As of", "Everything; it is asked for again as if it were old"),
+    "Our clock was a day behind, and is set right": ("As of", "Everything; it is asked for again as it is old"),
+    "Omni’s clock is a day ahead": ("in the future", "Everything"),
+    "Omni’s clock is a day behind": ("1 day ago", "Everything"),
+}
+
+
 @contextlib.contextmanager
 def listening(what: str, omni: StandIn) -> Iterator[str]:
     """The host at which, in place of the stand-in, something else listens."""
@@ -262,6 +277,9 @@ def table() -> str:
     for row in ROWS:
         said = f"{row.sentence} (kept before: {row.when_kept})" if row.when_kept else row.sentence
         lines.append(f"| {row.name} | {said} | {row.status} | {row.stays} | `{row.log}` |")
+    for title, rows in (("Lists", LIST_ROWS), ("Clocks", CLOCK_ROWS)):
+        lines += ["", f"## {title}", "", "| Fault | The reader sees | What stays readable |", "|---|---|---|"]
+        lines += [f"| {name} | {sentence} | {stays} |" for name, (sentence, stays) in rows.items()]
     return "\n".join(lines) + "\n"
 
 

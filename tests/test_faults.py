@@ -1,20 +1,30 @@
 """The fault table: each row made to happen, where nothing is kept and where a conversation is."""
 
+import contextlib
+import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+from unittest import mock
+from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
-from conversations.models import Conversation, EarlierMessage, Instance, Message, TokenBudget
-from conversations.omni import client
-from omniviewer.accounts.models import Credential
-from omniviewer.demo.stand_in import StandIn
-from tests.conftest import EXAMPLE, text_of
-from tests.faults import KEPT, NEW, NOTHING, PAGE, ROWS, Row, table
+from conversations.models import Access, Conversation, EarlierMessage, Instance, ListPage, Message, TokenBudget
+from conversations.omni import Client as Omni
+from conversations.omni import Token, client
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
+from tests.faults import CLOCK_ROWS, KEPT, LIST_ROWS, NEW, NOTHING, PAGE, ROWS, Row, table
 
 THREAD = f"/conversations/{EXAMPLE}/"
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: re.sub(r"\W+", "-", row.name))
@@ -119,6 +129,137 @@ def test_it_recovers_by_itself(owner_reads: Client, omni: StandIn, break_it: Bre
     answer = owner_reads.get(THREAD + "?refresh=1", follow=True)
     assert answer.status_code == (403 if row.log == "401" else 200)
     assert (visible(answer).count("<article") == 4) is (row.log != "401")
+
+
+# Lists ----------------------------------------------------------------------------------------------------
+
+
+def older(client: Client, page: str) -> Any:
+    found = re.search(r'rel="next" href="([^"]+)"', page)
+    assert found
+    return client.get("/conversations/" + unescape(found.group(1)))
+
+
+def test_a_cursor_that_repeats(owner_reads: Client, omni: StandIn) -> None:
+    sentence, _ = LIST_ROWS["A cursor that repeats"]
+    first = text_of(owner_reads.get("/conversations/"))
+    cursor = ListPage.objects.get().next_cursor
+
+    def repeat(reply: Any) -> Any:
+        reply["pageInfo"] |= {"hasNextPage": True, "nextCursor": cursor}
+        return reply
+
+    omni.fail(Fault.edit(repeat), path="/v1/ai")
+    second = visible(older(owner_reads, first))
+    assert sentence in second
+    assert 'rel="next"' not in second
+    assert 'class="row"' in second
+
+
+def test_a_list_that_never_ends(owner_reads: Client, omni: StandIn) -> None:
+    numbers = itertools.count()
+
+    def go_on(reply: Any) -> Any:
+        reply["pageInfo"] |= {"hasNextPage": True, "nextCursor": f"cursor-{next(numbers)}"}
+        return reply
+
+    omni.fail(Fault.edit(go_on), path="/v1/ai/conversations", times=1)
+    page = text_of(owner_reads.get("/conversations/"))
+    endless = Fault.edit(go_on)
+    for _ in range(3):
+        # The stand-in knows no such cursor: it is asked for its first page in its place.
+        real = Omni(omni.host, Token(omni.organization.demo_tokens["analyst"]), timeout=5, max_body=10**7)
+        reply = real._get("/v1/ai/conversations", {"pageSize": 50})
+        omni.recover()
+        omni.fail(Fault.body(endless.change(reply)), path="/v1/ai")  # type: ignore[misc]
+        page = text_of(older(owner_reads, page))
+    assert LIST_ROWS["A list that never ends"][0] in page
+    assert page.count('class="row"') == 50
+
+
+def test_a_list_that_changes_between_pages(owner: User, small: Organization, small_omni: StandIn) -> None:
+    member = small.add_member("Ana", "ana@small.example")
+    rows = [small.add_conversation(owner=member, name=f"No {n}", turns=[("a", "b")]) for n in range(60)]
+    credential_for(owner, small_omni, small.personal_token(member))
+    client = signed_in(owner)
+    first = text_of(client.get("/conversations/"))
+    assert "No 5<" not in first
+    small.ask(rows[5], "And now?", "This.", at=datetime.now(UTC))
+    second = text_of(older(client, first))
+    assert "No 4<" in second
+    ListPage.objects.update(fetched_at=timezone.now() - timedelta(hours=1))
+    kept = text_of(client.get("/conversations/"))
+    asked = re.search(r'hx-get="([^"]+)"', kept)
+    assert asked
+    renewed = text_of(client.get(unescape(asked.group(1)), headers={"HX-Request": "true"}))
+    assert LIST_ROWS["A list that changes between pages"][0] in renewed
+    assert "No 5<" in renewed
+
+
+def test_people_without_end(colleague_reads: Client, omni: StandIn) -> None:
+    numbers = itertools.count()
+
+    def one_more(reply: Any) -> Any:
+        person = {"id": str(uuid4()), "displayName": f"Person {next(numbers)}", "userName": "p@example.com"}
+        return {**reply, "Resources": [person], "totalResults": 10**9}
+
+    omni.fail(Fault.edit(one_more), path="/scim")
+    page = text_of(colleague_reads.get("/conversations/"))
+    assert LIST_ROWS["People without end"][0] in page
+    assert "Person 9" in page
+    assert sum("scim" in request.path for request in omni.requests) == 10
+
+
+# Clocks ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def our_clock(off_by: timedelta) -> Iterator[None]:
+    with mock.patch("django.utils.timezone.now", side_effect=lambda: datetime.now(UTC) + off_by):
+        yield
+
+
+@pytest.mark.parametrize("name", [name for name in CLOCK_ROWS if name.startswith("Our")])
+def test_our_clock(owner_reads: Client, omni: StandIn, name: str) -> None:
+    """What was stored while the clock was wrong is neither believed for longer nor lost."""
+    sentence, _ = CLOCK_ROWS[name]
+    with our_clock(timedelta(days=1 if "ahead" in name else -1)):
+        assert owner_reads.get(THREAD).status_code == 200
+        assert owner_reads.get("/conversations/").status_code == 200
+    session = owner_reads.session
+    session.set_expiry(86400 * 14)
+    session.save()
+    omni.requests.clear()
+    page = text_of(owner_reads.get(THREAD))
+    assert sentence in page
+    assert page.count("<article") == 4
+    # Ahead: Omni's word from the future counts for nothing. Behind: it is as old as a day and a bit, past its time.
+    assert len(omni.requests) == 1
+    assert "data-fresh-in" not in page
+    assert "data-fresh-in" in text_of(owner_reads.get("/conversations/")) or len(omni.requests) == 2
+    Access.objects.update(confirmed_at=timezone.now() + timedelta(days=1))
+    omni.fail(Fault.status(503), path="")
+    assert text_of(owner_reads.get(THREAD)).count("<article") == 4, "not blank because Omni is down"
+
+
+@pytest.mark.parametrize("name", [name for name in CLOCK_ROWS if name.startswith("Omni")])
+def test_omnis_clock(owner: User, small: Organization, small_omni: StandIn, name: str) -> None:
+    sentence, _ = CLOCK_ROWS[name]
+    off_by = timedelta(days=1, minutes=5) if "ahead" in name else timedelta(days=-1, minutes=-5)
+    member = small.add_member("Ana", "ana@small.example")
+    made = small.add_conversation(owner=member, name="Made", turns=[("a", "b")], started_at=datetime.now(UTC) + off_by)
+    credential_for(owner, small_omni, small.personal_token(member))
+    for path in ("/conversations/", f"/conversations/{made.id}/"):
+        answer = signed_in(owner).get(path)
+        assert answer.status_code == 200
+        assert sentence in text_of(answer).replace("\N{NO-BREAK SPACE}", " ")
+    assert text_of(answer).count("<article") == 2
+
+
+def test_every_row_has_its_test() -> None:
+    code = Path(__file__).read_text()
+    for name in LIST_ROWS:
+        assert f'LIST_ROWS["{name}"]' in code
 
 
 def test_the_table_for_people_is_that_of_the_tests() -> None:

@@ -13,12 +13,23 @@ from conversations import asking, connection
 from conversations.archive.outcomes import Ask, CannotShow, Listed, Notice
 from conversations.asking import Urgency
 from conversations.models import Access, Conversation, ListPage, Member
-from conversations.omni import BadRequest, CannotAsk, Client, NotVisible, OmniError, TokenRejected, replies
+from conversations.omni import (
+    PEOPLE_A_PAGE,
+    BadRequest,
+    CannotAsk,
+    Client,
+    NotVisible,
+    OmniError,
+    TokenRejected,
+    replies,
+)
 from omniviewer import metrics
 from omniviewer.accounts.models import Credential, User
 
 # People of an organization that are offered as a filter: more than this many, and the rest is told by their id.
 MOST_MEMBERS = 500
+# Requests for them, however few Omni gives at a time.
+_MOST_PAGES = 2 * MOST_MEMBERS // PEOPLE_A_PAGE
 
 
 def list_page(
@@ -186,9 +197,9 @@ def _told_to_the_same_token(credential: Credential) -> list[Member] | None:
 
 def _everyone(credential: Credential) -> Iterable[replies.Member]:
     start = 1
-    while start <= MOST_MEMBERS:
+    for _ in range(_MOST_PAGES):
         page = asking.ask(credential, "members", partial(Client.members, start=start), Urgency.REFRESHING)
         yield from page.members
         start += len(page.members)
-        if not page.members or start > page.total:
+        if not page.members or start > min(page.total, MOST_MEMBERS):
             return

@@ -1,6 +1,6 @@
 """The only place that speaks HTTP to Omni. It knows no Django model."""
 
-from conversations.omni.client import CONVERSATIONS_A_PAGE, Client, Token
+from conversations.omni.client import CONVERSATIONS_A_PAGE, PEOPLE_A_PAGE, Client, Token
 from conversations.omni.errors import (
     BadRequest,
     CannotAsk,
@@ -15,6 +15,7 @@ from conversations.omni.instances import BadAddress, is_omni_link, parse_address
 
 __all__ = [
     "CONVERSATIONS_A_PAGE",
+    "PEOPLE_A_PAGE",
     "BadAddress",
     "BadRequest",
     "CannotAsk",
