@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.cache import cache
@@ -10,8 +11,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import rendering
+from conversations import archive, rendering
 from conversations.models import Access, Conversation, Message
+from conversations.omni import replies
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
 from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
@@ -179,6 +181,21 @@ def test_changed_messages_take_the_place_of_the_old_ones(owner_reads: Client, om
     after = dict(Message.objects.values_list("position", "pk"))
     assert after[1] == before[1]
     assert after[2] != before[2]
+
+
+def test_what_was_asked_for_earlier_does_not_replace_what_was_asked_for_later(owner: User, omni: StandIn) -> None:
+    credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
+    now = timezone.now()
+
+    def reply(text: str) -> replies.Conversation:
+        said = (replies.Message("user", text, None, None, None),)
+        return replies.Conversation(UUID(EXAMPLE), None, None, None, None, None, said)
+
+    archive.store(credential, reply("later"), now)
+    archive.store(credential, reply("earlier"), now - timedelta(seconds=3))
+    assert Message.objects.get().text == "later"
+    archive.store(credential, reply("after a clock was set back"), now - timedelta(days=1))
+    assert Message.objects.get().text == "after a clock was set back"
 
 
 def test_an_interrupted_write_keeps_the_old_copy_whole(

@@ -86,6 +86,8 @@ def test_times_are_in_the_readers_own_zone(owner_reads: Client) -> None:
     owner_reads.cookies["time_zone"] = "America%2FNew_York"
     page = text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
     assert "15 Jan 2025, 05:00 EST" in page
+    owner_reads.cookies["time_zone"] = "Asia%2FTokyo"
+    assert "15 Jan 2025, 19:00 JST" in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
     assert 'datetime="2025-01-15T10:00:00+00:00"' in page
 
 
