@@ -3,6 +3,7 @@
 Every variable read here stands in the README's settings table; a test holds the two against each other.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -112,6 +113,8 @@ INSTALLED_APPS = [
     "django_htmx",
 ]
 MIDDLEWARE = [
+    "omniviewer.health.probes",
+    "omniviewer.logs.requests",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -151,6 +154,8 @@ DATA_DIR = BASE_DIR / ".data"
 DEMO_DIR = BASE_DIR / ".demo"
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
+# A database that was started anew costs nobody a page.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Readers and one writer at a time beside each other, and a writer waits rather than fails.
     DATABASES["default"]["OPTIONS"] = {
@@ -159,6 +164,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # Seconds, after which a page says that the database is away; DATABASE_URL may say otherwise.
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5} | DATABASES["default"].get("OPTIONS", {})
 # Only what can be made again is cached: a page without its cache is slower, and no different.
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 if "redis" in CACHES["default"]["BACKEND"]:
@@ -207,7 +215,6 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = _BEHIND_TLS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = env.int("OMNIVIEWER_HSTS_SECONDS", default=365 * 24 * 3600) if _BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("OMNIVIEWER_HSTS_SUBDOMAINS", default=False)
 # Whether a whole domain is https is the company's decision, not this site's.
@@ -239,12 +246,44 @@ USE_TZ = True
 TIME_ZONE = env.str("OMNIVIEWER_TIME_ZONE", default="UTC")
 
 
-# Logs -----------------------------------------------------------------------------------------------------
+# Logs and counts ------------------------------------------------------------------------------------------
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"of_request": {"()": "omniviewer.logs.OfRequest"}},
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "omniviewer.logs.Line"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain" if DEBUG else "json",
+            "filters": ["of_request"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("OMNIVIEWER_LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "gunicorn.error": {"handlers": [], "propagate": True},
+        # It warns of each HEAD request, whose body it leaves out as it should.
+        "gunicorn.http.wsgi": {"level": "ERROR"},
+        # Its lines below a warning hold the addresses of requests to Omni.
+        "urllib3": {"level": "WARNING"},
+        # One line a request: in development the server's own, elsewhere omniviewer.page.
+        **(
+            {"omniviewer.page": {"level": "WARNING"}}
+            if DEBUG
+            else {"django.server": {"handlers": [], "level": "CRITICAL"}, "django.request": {"level": "ERROR"}}
+        ),
+    },
 }
+
+# What may read /metrics; without it nothing is written to disk for it.
+METRICS_TOKEN = env.str("OMNIVIEWER_METRICS_TOKEN", default="")
+if METRICS_TOKEN:
+    _metrics_dir = Path(env.str("PROMETHEUS_MULTIPROC_DIR", default="") or DATA_DIR / "metrics")
+    _metrics_dir.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
+else:
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)

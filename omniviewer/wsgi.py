@@ -1,4 +1,4 @@
-"""The WSGI entry point, for gunicorn: `gunicorn omniviewer.wsgi`."""
+"""The WSGI entry point, for gunicorn: `gunicorn -c python:omniviewer.serving omniviewer.wsgi`."""
 
 import os
 

@@ -61,7 +61,8 @@ def serve(folder: Path, *, workers: int = 2, threads: int = 8, **environment: st
         "OMNIVIEWER_LOG_LEVEL": "INFO",
         **environment,
     }
-    command = [sys.executable, "-m", "gunicorn", "omniviewer.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:omniviewer.serving", "omniviewer.wsgi"]
+    command += ["--bind", f"127.0.0.1:{port}"]
     command += ["--workers", str(workers), "--threads", str(threads), "--backlog", "512"]
     command += ["--worker-tmp-dir", str(folder)]
     with log.open("wb") as written:

@@ -100,7 +100,11 @@ def test_only_rendering_marks_text_as_safe() -> None:
 
 
 def test_every_setting_stands_in_the_readme_and_the_other_way_round() -> None:
-    read = set(re.findall(r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL)"', (ROOT / "omniviewer/settings.py").read_text()))
+    read = set(
+        re.findall(
+            r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL|PROMETHEUS_\w+)"', (ROOT / "omniviewer/settings.py").read_text()
+        )
+    )
     told = set(re.findall(r"^\| `(\w+)` \|", README.read_text(), re.M))
     assert read - {"OMNIVIEWER_DEMO"} == told
 

@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from omniviewer.accounts.models import User
 from tests.conftest import EXAMPLE, signed_in
 
-PUBLIC = {"/sign-in/", "/healthz", "/appearance/", "/demo/continue/"}
+PUBLIC = {"/sign-in/", "/appearance/", "/demo/continue/"}
 VALUES = {"omni_id": EXAMPLE, "pk": "1", "position": "1", "app_label": "accounts", "content_type_id": "1"}
 
 
@@ -78,10 +78,6 @@ def test_a_stranger_is_asked_to_sign_in_everywhere(db: None) -> None:
         if answer.status_code != 405:
             assert "/sign-in/" in answer["Location"] or address.startswith("/chat/"), address
         assert Client().post(address).status_code in (302, 403, 405), address
-
-
-def test_health_needs_no_sign_in_and_no_database() -> None:
-    assert Client().get("/healthz").content == b"ok\n"
 
 
 def test_the_admin_has_no_door_of_its_own(db: None) -> None:

@@ -1,0 +1,117 @@
+"""What the site says of its work on standard error: a line a request, and outside development each line in JSON.
+
+Addresses stand in it as their patterns alone: what was looked at, and what was searched for, is the reader's business.
+"""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from copy import copy
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import LazyObject
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+from omniviewer import metrics
+
+_FROM_PROXY = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_UNKNOWN = "unknown"
+_page = logging.getLogger("omniviewer.page")
+
+
+@dataclass(frozen=True)
+class _Current:
+    request_id: str
+    request: HttpRequest
+
+    @property
+    def user_id(self) -> int | None:
+        """None as well while nobody has asked who it is: looking it up would be a query."""
+        user = self.request.__dict__.get("user")
+        if isinstance(user, LazyObject):
+            user = self.request.__dict__.get("_cached_user")
+        return getattr(user, "pk", None)
+
+
+_current: ContextVar[_Current | None] = ContextVar("request", default=None)
+
+
+def requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Each request has an id, the proxy's or a new one, in all its lines and in its answer's `X-Request-ID`."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        current = _Current(_id_of(request), request)
+        outside = _current.set(current)
+        began = time.monotonic()
+        try:
+            response = get_response(request)
+            response.headers["X-Request-ID"] = current.request_id
+            if not request.path.startswith(settings.STATIC_URL):
+                _tell(request, response, time.monotonic() - began)
+        finally:
+            _current.reset(outside)
+        return response
+
+    return middleware
+
+
+def _id_of(request: HttpRequest) -> str:
+    given = request.headers.get("X-Request-ID", "")
+    return given if _FROM_PROXY.fullmatch(given) else secrets.token_hex(16)
+
+
+def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    route, status = _route_of(request), response.status_code
+    metrics.page_took(route, status, seconds)
+    _page.info("page", extra={"route": route, "method": request.method, "status": status, "ms": round(seconds * 1000)})
+
+
+def _route_of(request: HttpRequest) -> str:
+    """The pattern of its address, such as `conversations/<uuid:omni_id>/`."""
+    match = request.resolver_match
+    return _UNKNOWN if match is None else match.route or "/"
+
+
+class OfRequest(logging.Filter):
+    """Adds to every line during a request its `request_id`, and its `user_id` where that is known."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        current = _current.get()
+        if current:
+            record.request_id = current.request_id
+            if current.user_id is not None:
+                record.user_id = current.user_id
+        return True
+
+
+class Line(JsonFormatter):
+    """time, level, logger, event, whatever else the record was given, and the traceback as `exc_info`."""
+
+    # ISO 8601, UTC
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["asctime", "levelname", "name", "message"],
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "message": "event"},
+            # Django adds these to its own: the first would be the whole address.
+            reserved_attrs=[*RESERVED_ATTRS, "request", "status_code"],
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Without the path that Django's own lines end with, and the path and query of gunicorn's."""
+        request, said = getattr(record, "request", None), record.args
+        of_a_request = request or (record.name == "gunicorn.error" and record.exc_info)
+        if of_a_request and isinstance(said, tuple):
+            route = _route_of(request) if isinstance(request, HttpRequest) else _UNKNOWN
+            record = copy(record)
+            record.args = tuple(route if isinstance(word, str) and word.startswith("/") else word for word in said)
+        return super().format(record)

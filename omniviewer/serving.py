@@ -1,0 +1,28 @@
+"""gunicorn's configuration: `gunicorn -c python:omniviewer.serving omniviewer.wsgi`."""
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
+
+# gunicorn's own lines look like the site's. Settings are read before prometheus_client is imported: they say where it
+# keeps its counts.
+logconfig_dict = settings.LOGGING
+
+from prometheus_client import multiprocess  # noqa: E402
+
+
+def on_starting(_server: Arbiter) -> None:
+    """Counts begin at nothing: those of the processes before are forgotten."""
+    if settings.METRICS_TOKEN:
+        for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
+            file.unlink(missing_ok=True)
+
+
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    if settings.METRICS_TOKEN:
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
