@@ -23,8 +23,10 @@ from django.utils.functional import SimpleLazyObject
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
+from conversations.models import SentRequest, TokenBudget
 from omniviewer import logs, metrics
 from omniviewer.accounts.models import User
+from omniviewer.demo.stand_in import StandIn
 from omniviewer.logs import Line
 from tests.conftest import EXAMPLE, signed_in
 from tests.serving import ROOT, Site, free_port, serve
@@ -438,3 +440,16 @@ def test_a_token_alone_makes_the_workers_count_together() -> None:
     done = run(sys.executable, "-c", code, env={**PRODUCTION, "OMNIVIEWER_METRICS_TOKEN": TOKEN})
     assert "MmapedValue" in done.stdout, done.stderr
     assert f"('PROMETHEUS_MULTIPROC_DIR', '{ROOT}/.data/metrics')" in done.stdout
+
+
+def test_metrics_tell_what_is_left_of_each_tokens_budget(
+    owner_reads: Client, omni: StandIn, settings: Settings
+) -> None:
+    settings.METRICS_TOKEN = "for the scrape"
+    settings.RATE_PER_MINUTE = 60
+    SentRequest.objects.all().delete()
+    owner_reads.get(f"/conversations/{EXAMPLE}/")
+    told = Client().get("/metrics", headers={"Authorization": "Bearer for the scrape"}).content.decode()
+    left = re.findall(r'omniviewer_budget_left\{token="([0-9a-f]{8})"\} (\S+)', told)
+    assert [count for _, count in left] == ["53.0"]
+    assert TokenBudget.objects.get().token.startswith(left[0][0])
