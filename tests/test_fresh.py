@@ -172,6 +172,16 @@ def test_a_refusal_while_renewing_closes_the_page(owner_reads: Client, omni: Sta
     assert owner_reads.get(THREAD).status_code == (403 if status == 401 else 404)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_so_does_a_refusal_of_a_list(owner_reads: Client, omni: StandIn, status: int) -> None:
+    owner_reads.get("/conversations/")
+    make_old()
+    page = text_of(owner_reads.get("/conversations/"))
+    omni.fail(Fault.status(status), path="")
+    assert renew(owner_reads, page)["HX-Refresh"] == "true"
+    assert owner_reads.get("/conversations/").status_code == (403 if status == 401 else 404)
+
+
 def test_a_failure_while_renewing_is_told_and_tried_again(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
     make_old()

@@ -327,9 +327,7 @@ def test_there_are_no_metrics_without_a_token() -> None:
 
 
 @pytest.mark.parametrize("shown", ["", "Bearer", "Bearer ", f"Bearer {TOKEN}x", TOKEN, f"Basic {TOKEN}", "Bearer ü"])
-def test_metrics_are_for_whoever_shows_the_token(
-    db: None, settings: Settings, production: None, shown: str
-) -> None:
+def test_metrics_are_for_whoever_shows_the_token(db: None, settings: Settings, production: None, shown: str) -> None:
     settings.METRICS_TOKEN = TOKEN
     answer = Client().get("/metrics", headers={"Authorization": shown, "Host": "10.0.0.7"})
     assert answer.status_code == 401
