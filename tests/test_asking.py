@@ -1,12 +1,15 @@
 """Never over the limit, never the same twice at once, never long for a dead Omni: across processes."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from django.conf import settings as site_settings
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -49,8 +52,6 @@ def test_two_people_with_the_same_token_make_one_request(omni: StandIn, dialect:
         credential_for(reader, omni, omni.organization.demo_tokens["lead"])
     omni.fail(Fault.delay(1.5), path="/v1/ai")
     with serve(tmp_path) as site:
-        from concurrent.futures import ThreadPoolExecutor
-
         sessions = [site.reader(reader) for reader in readers]
         for path in (THREAD, "/conversations/"):
             with ThreadPoolExecutor(2) as pool:
@@ -310,6 +311,26 @@ def test_one_tries_while_the_others_go_on_waiting(db: None) -> None:
     assert 5 < breaker.rest_of("omni.example") <= 10
     breaker.answered("omni.example")
     assert breaker.may_ask("omni.example") == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_the_same_moment_one_tries() -> None:
+    for _ in range(3):
+        breaker.failed("omni.example")
+    for _ in range(5):
+        Instance.objects.update(rests_until=timezone.now())
+        together = threading.Barrier(8)
+
+        def ask(together: threading.Barrier) -> float:
+            together.wait()
+            try:
+                return breaker.may_ask("omni.example")
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            waits = list(pool.map(ask, [together] * 8))
+        assert sum(wait == 0 for wait in waits) == 1
 
 
 def test_it_never_rests_for_long(db: None) -> None:
