@@ -59,7 +59,8 @@ def _kept_or_nothing(user: User, credential: Credential, kept: ListPage | None, 
         raise CannotShow(CannotShow.REJECTED)
     if isinstance(failure, NotVisible):
         # Or the page would be shown again, and renew itself into the same refusal.
-        ListPage.objects.filter(pk=kept.pk if kept else None).delete()
+        if kept:
+            kept.delete()
         raise CannotShow(CannotShow.NOT_SHOWN)
     unasked = [credential] if isinstance(failure, CannotAsk) else []
     conversations = kept.conversations(user, unasked=unasked) if kept else []
