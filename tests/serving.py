@@ -14,6 +14,8 @@ from pathlib import Path
 import requests
 from django.conf import settings
 from django.db import connection
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from omniviewer.accounts.models import User
 from tests.conftest import signed_in
@@ -36,6 +38,8 @@ class Site:
         """A browser in which `user` is signed in."""
         session = requests.Session()
         session.trust_env = False
+        # As browsers do where the server closed a connection that was kept open, just as the next request was sent.
+        session.mount("http://", HTTPAdapter(max_retries=Retry(total=3, status=0, allowed_methods=["GET"])))
         cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME]
         session.cookies.set(settings.SESSION_COOKIE_NAME, cookie.value)
         return session
