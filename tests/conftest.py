@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -178,3 +179,11 @@ def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversa
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def assert_accessible(page: Page, name: str) -> None:
+    """axe finds nothing that matters, and nothing sticks out sideways."""
+    found = Axe().run(page)
+    serious = [rule for rule in found.response["violations"] if rule["impact"] != "minor"]
+    assert not serious, f"{name}: {found.generate_report()}"
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), name

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 
 from conversations import shaping
-from conversations.models import Access, Conversation, EarlierMessage, Job, ListPage
+from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, ListPage
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as Made
-from tests.conftest import EXAMPLE, credential_for, person, sign_in, signed_in, text_of
+from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
 
@@ -436,3 +436,45 @@ def test_a_page_that_has_to_wait_comes_by_itself(
     sign_in(page, site, at=thread.path)
     expect(page.get_by_role("heading", name="Wait a moment")).to_be_visible()
     expect(page.get_by_role("article").first).to_be_visible(timeout=10_000)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_serious_on_bad_days(
+    chromium: Browser, site: str, small: Organization, small_omni: StandIn, dialect: str, scheme: str, width: int
+) -> None:
+    changed, running = Thread(small, ("First?", "One."), ("Second?", "Two.")), Thread(small, ago=timedelta(minutes=3))
+    running.member = changed.member
+    running.go_on("Still there?", None)
+    client = changed.read_by(person("owner"), small_omni)
+    client.get(changed.path)
+    client.get("/conversations/")
+    rewrite(changed, 2, "Another.")
+    del changed.row.messages[3:]
+    make_old()
+    with chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}) as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        sign_in(page, site, at=changed.path)
+        expect(page.locator("#news")).not_to_be_empty()
+        for summary in page.locator(".earlier-version summary").all():
+            summary.click()
+        assert_accessible(page, "changed")
+        small_omni.fail(Fault.status(503), path="")
+        make_old()
+        for name, path in (("kept", changed.path), ("kept list", "/conversations/"), ("nothing kept", THREAD)):
+            page.goto(site + path)
+            expect(page.get_by_text("Omni has a problem of its own (it answered 503).")).to_be_visible()
+            assert_accessible(page, name)
+        small_omni.recover()
+        Instance.objects.all().delete()
+        page.goto(site + running.path)
+        expect(page.get_by_text("Omni is working on this answer")).to_be_visible()
+        assert_accessible(page, "running")
+        Conversation.objects.filter(omni_id=running.row.id).delete()
+        small_omni.fail(Fault.status(429), path="")
+        page.goto(site + running.path)
+        expect(page.get_by_role("heading", name="Wait a moment")).to_be_visible()
+        assert_accessible(page, "limited")
+        page.goto(site + "/credentials/")
+        assert_accessible(page, "an empty budget")

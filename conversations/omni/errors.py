@@ -75,7 +75,7 @@ class CannotAsk(OmniError):
 class Resting(CannotAsk):
     """Omni failed several times just now: for a few seconds it is not asked at all."""
 
-    sentence = "Omni has not answered for a while. It is asked again in a few seconds."
+    sentence = "Omni failed several times just now, so it is left alone for a few seconds."
 
 
 class RateLimited(CannotAsk):
