@@ -18,7 +18,7 @@ from conversations import asking
 from conversations.asking import Urgency, breaker, budget, flight
 from conversations.asking.question import PATIENCE
 from conversations.models import Access, Conversation, Flight, Instance, SentRequest, TokenBudget
-from conversations.omni import CannotAsk, OmniError, RateLimited
+from conversations.omni import CannotAsk, NotVisible, RateLimited
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
@@ -68,13 +68,24 @@ def test_two_people_with_the_same_token_make_one_request(omni: StandIn, dialect:
 
 def test_those_who_wait_learn_of_a_failure_too(db: None) -> None:
     def fail() -> None:
+        raise NotVisible(outcome="404", retry_after=7.5)
+
+    looked_at = timezone.now()
+    with pytest.raises(NotVisible):
+        asking.once("question", since=looked_at, work=fail)
+    with pytest.raises(NotVisible) as told:
+        asking.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
+    assert (told.value.sentence, told.value.outcome, told.value.retry_after) == (NotVisible.sentence, "404", 7.5)
+
+
+def test_what_one_had_no_budget_for_another_may_ask(db: None) -> None:
+    def fail() -> None:
         raise RateLimited.ours(7.5)
 
+    looked_at = timezone.now()
     with pytest.raises(RateLimited):
-        asking.once("question", since=timezone.now(), work=fail)
-    told = OmniError.from_record(Flight.objects.get().outcome or {})
-    assert isinstance(told, RateLimited)
-    assert (told.sentence, told.retry_after) == (RateLimited.ours(7.5).sentence, 7.5)
+        asking.once("question", since=looked_at, work=fail)
+    assert asking.once("question", since=looked_at, work=lambda: None)
 
 
 def test_who_asks_later_asks_anew(db: None) -> None:

@@ -30,8 +30,7 @@ def open_conversation(
     kept = _preferred(Conversation.objects.readable_by(user).with_thread().filter(omni_id=omni_id), credentials)
     if kept and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and kept.is_fresh)):
         metrics.page_from("fresh" if kept.is_fresh else "stale")
-        reads = next(row for row in credentials if row.pk in shown and row.instance == kept.instance)
-        return Opened(kept, reads, is_one_of_several=several)
+        return Opened(kept, _reading(kept, credentials, shown), is_one_of_several=several)
     failures: dict[Credential, OmniError] = {}
     for credential in credentials:
         try:
@@ -63,7 +62,9 @@ def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, 
         return twin.conversation
     question = token, credential.instance, "conversation", omni_id
     asked_here = asking.once(*question, since=looked_at, work=work)
-    conversation = same.get()
+    conversation = same.first()
+    if conversation is None:
+        raise CannotAsk("The conversation was removed here while Omni was asked. Try again.", retry_after=1)
     if not asked_here:
         _confirm(credential, conversation, conversation.fetched_at or timezone.now())
     return conversation
@@ -79,14 +80,20 @@ def _kept_or_nothing(user: User, omni_id: UUID, failures: dict[Credential, OmniE
     if failure and conversation and conversation.fetched_at:
         metrics.page_from("stretched")
         shown = set(conversation.accesses.exclude(confirmed_at=None).values_list("credential_id", flat=True))
-        credential = next(credential for credential in credentials if credential.pk in shown)
+        credential, several = _reading(conversation, credentials, shown), len(credentials) > 1
         notice = Notice.of(failure, conversation.fetched_at)
-        return Opened(conversation, credential, is_one_of_several=len(credentials) > 1, notice=notice)
+        return Opened(conversation, credential, is_one_of_several=several, notice=notice)
     if failure:
         raise CannotShow.because(failure)
     if all(isinstance(error, TokenRejected) for error in errors):
         raise CannotShow(CannotShow.REJECTED)
     raise CannotShow(CannotShow.NOT_SHOWN)
+
+
+def _reading(conversation: Conversation, credentials: list[Credential], shown: set[int]) -> Credential:
+    """The foremost that was shown it; or, where it was shown this very moment, may have been."""
+    there = [credential for credential in credentials if credential.instance == conversation.instance] or credentials
+    return next((credential for credential in there if credential.pk in shown), there[0])
 
 
 def _preferred(kept: Iterable[Conversation], credentials: list[Credential]) -> Conversation | None:

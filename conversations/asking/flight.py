@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from conversations.models import Flight
-from conversations.omni import OmniError
+from conversations.omni import OmniError, RateLimited
 
 # Seconds between two looks at whether it has landed: short at first, most answers are quick.
 _FIRST_LOOK = 0.02
@@ -50,6 +50,11 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
     mine = Flight.objects.filter(question=key, number=number)
     try:
         work()
+    except RateLimited as error:
+        # Of our own budget: whoever waits may be more urgent than this was.
+        landed_at = None if error.outcome == "budget" else timezone.now()
+        mine.update(landed_at=landed_at, outcome=error.as_record(), lands_by=timezone.now())
+        raise
     except OmniError as error:
         mine.update(landed_at=timezone.now(), outcome=error.as_record())
         raise
