@@ -133,7 +133,7 @@ ROWS = [
     Row("Unknown extra fields", "Sunglasses", 200, NEW, "200", _edit_message(thinking={"deep": [1, 2]})),
     Row("Wrong types", "No job", 200, NEW, "200", _edit_message(jobId=7, omniChatUrl=["x"], at=5)),
     Row("Bad dates", "No time given", 200, NEW, "200", _edit_message(at="the day before yesterday")),
-    Row("A date that no calendar here has", "No time given", 200, NEW, "200", _edit_message(at="0001-01-01T00:00:00+14:00")),
+    Row("A date that no calendar here has", "No time given", 200, NEW, "200", _edit_message(at="0001-01-01T00:00:00Z")),
     Row("Half a character", "half \N{REPLACEMENT CHARACTER} of one", 200, NEW, "200", _edit_message(text="half \ud83d of one")),
     Row("Duplicate messages", "5 messages", 200, NEW, "200", _edit(_twice)),
     Row("Messages out of order", "4 messages", 200, NEW, "200", _edit(lambda reply: reply["messages"].reverse())),

@@ -433,6 +433,18 @@ def test_what_omni_just_showed_to_the_same_token_is_not_asked_for_again(
     assert omni.requests == []
 
 
+def test_a_list_just_shown_makes_no_thread_fresh(omni: StandIn, owner: User, colleague: User) -> None:
+    for reader in (owner, colleague):
+        credential_for(reader, omni, omni.organization.demo_tokens["lead"])
+    newest = f"/conversations/{omni.organization.conversations[0].id}/"
+    signed_in(owner).get(newest)
+    Conversation.objects.update(fetched_at=timezone.now() - timedelta(hours=1))
+    signed_in(owner).get("/conversations/")
+    omni.requests.clear()
+    assert signed_in(colleague).get(newest).status_code == 200
+    assert len(omni.requests) == 1
+
+
 def test_a_minute_later_it_is(omni: StandIn, owner: User, colleague: User, settings: Settings) -> None:
     for reader in (owner, colleague):
         credential_for(reader, omni, omni.organization.demo_tokens["lead"])
@@ -447,6 +459,7 @@ def test_a_minute_later_it_is(omni: StandIn, owner: User, colleague: User, setti
 def test_only_the_very_same_token_on_the_same_instance(omni: StandIn, owner: User, colleague: User, what: str) -> None:
     first = credential_for(owner, omni, omni.organization.demo_tokens["lead"])
     signed_in(owner).get(THREAD)
+    signed_in(owner).get("/conversations/")
     with StandIn(Organization("elsewhere"), rate_per_minute=10_000) as elsewhere:
         token = omni.organization.demo_tokens["support" if what == "another token" else "lead"]
         if what == "another instance":
@@ -457,3 +470,6 @@ def test_only_the_very_same_token_on_the_same_instance(omni: StandIn, owner: Use
         omni.requests.clear()
         signed_in(colleague).get(THREAD)
         assert len(omni.requests) + len(elsewhere.requests) == 1
+        signed_in(colleague).get("/conversations/")
+        lists = [asked for asked in [*omni.requests, *elsewhere.requests] if asked.path.endswith("/conversations")]
+        assert len(lists) == 1

@@ -56,7 +56,7 @@ def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, 
         store(credential, reply, asked_at)
 
     same = Conversation.objects.with_thread().filter(instance=credential.instance, omni_id=omni_id)
-    shown = Access.objects.by_token(token, credential.instance).filter(conversation__in=same)
+    shown = Access.objects.by_token(token).filter(conversation__in=same)
     if ask is not Ask.ALWAYS and (twin := shown.first()) and twin.conversation.is_fresh:
         _confirm(credential, twin.conversation, twin.confirmed_at or timezone.now())
         return twin.conversation

@@ -142,12 +142,11 @@ class AccessQuerySet(models.QuerySet["Access"]):
         """Omni no longer shows these. The rows stay, to know what goes with a credential when it is removed."""
         self.update(confirmed_at=None, since=None)
 
-    def by_token(self, token: str, instance: str) -> Self:
+    def by_token(self, token: str) -> Self:
         """Those that Omni showed to this very token within `OMNIVIEWER_FRESH_FOR`, whoever asked with it."""
         now = timezone.now()
         return self.filter(
             token=token,
-            credential__instance=instance,
             credential__rejected_at=None,
             confirmed_at__range=(now - settings.FRESH_FOR, now + CLOCKS_DIFFER),
         )
