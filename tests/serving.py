@@ -39,7 +39,8 @@ class Site:
         session = requests.Session()
         session.trust_env = False
         # As browsers do where the server closed a connection that was kept open, just as the next request was sent.
-        session.mount("http://", HTTPAdapter(max_retries=Retry(total=3, status=0, allowed_methods=["GET"])))
+        retries = Retry(total=3, allowed_methods=["GET"], respect_retry_after_header=False)
+        session.mount("http://", HTTPAdapter(max_retries=retries))
         cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME]
         session.cookies.set(settings.SESSION_COOKIE_NAME, cookie.value)
         return session
