@@ -13,6 +13,9 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
     path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),
+    path("jobs/<uuid:job_id>/", views.job, name="job"),
+    path("open", views.open_pasted, name="open"),
+    path("open/", views.open_pasted),
     # Omni's own path: swap the host in a link and it works.
     path(
         "chat/<uuid:omni_id>",

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, shaping
+from conversations import archive, pasted, shaping
 from conversations.archive import Ask, CannotShow
 from conversations.forms import ListForm
 from omniviewer.accounts.models import Credential
@@ -63,6 +63,40 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     }
     status = HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK
     return render(request, "conversations/conversation.html", context, status=status)
+
+
+@require_safe
+def job(request: Request, job_id: UUID) -> HttpResponse:
+    """To the message that this job answered."""
+    try:
+        place = archive.find_job(request.user, job_id)
+    except CannotShow as error:
+        return _explain(request, error)
+    return _to(request, place.address)
+
+
+@require_safe
+def open_pasted(request: Request) -> HttpResponse:
+    """To whatever a pasted text names: a message, a conversation, a job. Without one, the box to paste it into."""
+    text = request.GET.get("q", "")
+    found = pasted.read(text)
+    if found is None:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if text.strip() else HTTPStatus.OK
+        return render(request, "conversations/open.html", {"text": text}, status=status)
+    if found.kind is not pasted.Kind.ID:
+        return _to(request, found.address)
+    try:
+        place = archive.find(request.user, found.id)
+    except CannotShow as error:
+        return _explain(request, error)
+    return _to(request, place.address)
+
+
+def _to(request: Request, address: str) -> HttpResponse:
+    """There, with whatever else the link said."""
+    query = request.GET.copy()
+    query.pop("q", None)
+    return redirect(f"{address}?{query.urlencode()}" if query else address)
 
 
 def _ask(request: Request) -> Ask:

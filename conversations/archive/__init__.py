@@ -3,6 +3,7 @@
 Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
 """
 
+from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.lists import list_page, members
 from conversations.archive.outcomes import Ask, CannotShow, Listed, Notice, Opened
 from conversations.archive.running import Running, renew, running
@@ -14,7 +15,10 @@ __all__ = [
     "Listed",
     "Notice",
     "Opened",
+    "Place",
     "Running",
+    "find",
+    "find_job",
     "list_page",
     "members",
     "open_conversation",

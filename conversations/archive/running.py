@@ -68,17 +68,17 @@ def _ask_for_job(credential: Credential, conversation: Conversation, last: Messa
 
     def work() -> None:
         reply = asking.ask(credential, "job", lambda omni: omni.job(job_id), Urgency.BACKGROUND)
-        Job.learn(conversation, reply)
+        Job.learn(conversation.instance, reply)
 
     try:
         question = asking.digest_of(credential), credential.instance, "job", job_id
         asking.once(*question, since=timezone.now(), work=work)
     except NotVisible:
-        return Job.not_told(conversation, job_id)
+        return Job.not_told(conversation.instance, job_id)
     except OmniError as error:
         connection.note(credential, error)
         return known or Job(instance=conversation.instance, omni_id=job_id, state=Job.State.RUNNING[0])
-    return _job(conversation, last) or Job.not_told(conversation, job_id)
+    return _job(conversation, last) or Job.not_told(conversation.instance, job_id)
 
 
 def _job(conversation: Conversation, message: Message) -> Job | None:

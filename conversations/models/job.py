@@ -1,5 +1,6 @@
 """What answers a question: only as much of it as tells whether an answer is still being written."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Self
 from uuid import UUID
@@ -7,7 +8,6 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
-from conversations.models.conversation import Conversation
 from conversations.omni import replies
 
 
@@ -27,6 +27,8 @@ class Job(models.Model):
 
     instance = models.CharField(max_length=260)
     omni_id = models.UUIDField()
+    # Omni's id of the conversation that it belongs to, where it was told.
+    conversation_id = models.UUIDField(null=True)
     state = models.CharField(max_length=20)
     progress = models.TextField(blank=True)
     asked_at = models.DateTimeField()
@@ -48,19 +50,17 @@ class Job(models.Model):
         return abs(timezone.now() - self.asked_at) < self.POLL_EVERY * 0.8
 
     @classmethod
-    def learn(cls, conversation: Conversation, reply: replies.Job) -> Self:
-        return cls._keep(conversation, reply.id, reply.state, reply.progress)
+    def learn(cls, instance: str, reply: replies.Job) -> Self:
+        told = {"progress": reply.progress[:300], "conversation_id": reply.conversation_id}
+        return cls._keep(instance, reply.id, reply.state, told)
 
     @classmethod
-    def not_told(cls, conversation: Conversation, omni_id: UUID) -> Self:
+    def not_told(cls, instance: str, omni_id: UUID) -> Self:
         """Omni does not show this job, or no longer: nothing is written by it, as far as anybody can tell."""
-        return cls._keep(conversation, omni_id, "", "")
+        return cls._keep(instance, omni_id, "", {"progress": ""})
 
     @classmethod
-    def _keep(cls, conversation: Conversation, omni_id: UUID, state: str, progress: str) -> Self:
-        job, _ = cls.objects.update_or_create(
-            instance=conversation.instance,
-            omni_id=omni_id,
-            defaults={"state": state[:20], "progress": progress[:300], "asked_at": timezone.now()},
-        )
+    def _keep(cls, instance: str, omni_id: UUID, state: str, told: Mapping[str, object]) -> Self:
+        defaults = {"state": state[:20], "asked_at": timezone.now(), **told}
+        job, _ = cls.objects.update_or_create(instance=instance, omni_id=omni_id, defaults=defaults)
         return job

@@ -45,6 +45,16 @@ document.addEventListener("click", (event) => {
   if (menu?.open && !menu.contains(event.target)) menu.open = false;
 });
 
+// A key leads to the box for what was copied elsewhere.
+const box = document.querySelector("[data-focus-key]");
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (!box || typing || event.key !== box.dataset.focusKey || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  box.focus();
+  box.select();
+});
+
 // A page that could not be had counts down and tries again, while somebody looks at it.
 const again = document.querySelector("[data-again-in]");
 if (again) {

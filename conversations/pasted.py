@@ -1,0 +1,62 @@
+"""What people paste: a link from Omni or from here, an id, or a text with one of these in it."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from urllib.parse import unquote
+from uuid import UUID
+
+from django.urls import reverse
+
+# Characters of it that are looked at: a ticket, not a book.
+LONGEST = 20_000
+_ID = r"(?P<id>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})(?![0-9a-fA-F-])"
+
+
+class Kind(Enum):
+    CONVERSATION = auto()
+    MESSAGE = auto()
+    JOB = auto()
+    # An id alone does not say of what.
+    ID = auto()
+
+
+@dataclass(frozen=True)
+class Pasted:
+    kind: Kind
+    id: UUID
+    position: int | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is shown here; for an id alone, if it is a conversation's."""
+        match self.kind:
+            case Kind.MESSAGE:
+                return reverse("conversations:message", args=[self.id, self.position])
+            case Kind.JOB:
+                return reverse("conversations:job", args=[self.id])
+        return reverse("conversations:conversation", args=[self.id])
+
+
+# The most telling first: a link says what its id is of.
+_FORMS = (
+    (Kind.MESSAGE, re.compile(rf"/conversations/{_ID}/messages/(?P<position>[0-9]{{1,9}})")),
+    (Kind.CONVERSATION, re.compile(rf"/(?:conversations|chat|chats)/{_ID}")),
+    (Kind.CONVERSATION, re.compile(rf"[?&#](?:conversationId|chatId|conversation|chat)={_ID}")),
+    (Kind.JOB, re.compile(rf"/jobs/{_ID}")),
+    (Kind.JOB, re.compile(rf"[?&#](?:jobId|job)={_ID}")),
+    (Kind.ID, re.compile(rf"(?<![0-9a-fA-F-]){_ID}")),
+)
+
+
+def read(text: str) -> Pasted | None:
+    """The first link of the most telling kind, or the first id; None where there is none."""
+    whole = text[:LONGEST]
+    # As it is, and as it would be had nobody escaped it on its way into a ticket.
+    for wording in (whole, unquote(whole)):
+        for kind, form in _FORMS:
+            found = form.search(wording)
+            if found:
+                position = found.groupdict().get("position")
+                return Pasted(kind, UUID(found["id"]), int(position) if position else None)
+    return None
