@@ -150,6 +150,8 @@ def _pages(omni: StandIn, credential: Credential) -> dict[str, str]:
         "code": f"/conversations/{_named(omni, '```').id}/",  # type: ignore[attr-defined]
         "long": f"/conversations/{by_length[-2].id}/",
         "not shown": "/conversations/00000000-0000-4000-8000-000000000000/",
+        "open": "/open",
+        "nothing to open": "/open?q=nothing",
         "credentials": "/credentials/",
         "connect": "/credentials/connect/",
         "rename": f"/credentials/{credential.pk}/",
