@@ -78,6 +78,7 @@ def test_the_keyboard_alone_is_enough(page: Page, site: str, owner: User, omni: 
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Refresh")).to_be_focused()
     page.keyboard.press("Tab")

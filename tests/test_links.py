@@ -210,9 +210,8 @@ def test_who_is_not_signed_in_comes_back_to_it(client: Client) -> None:
 def test_the_box_in_the_header_is_a_key_away(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site)
-    # The first page of all is loaded twice: once its script has told the reader's time zone.
-    page.wait_for_function("document.cookie.includes('time_zone')")
-    page.goto(site + "/credentials/")
+    page.wait_for_url(re.compile("/conversations/"))
+    page.wait_for_load_state()
     page.keyboard.press("/")
     expect(page.get_by_label("Paste a link or an id")).to_be_focused()
     page.keyboard.type(f"see https://my-org.omni.co/chat/{EXAMPLE}/ please")
