@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from conversations import asking
 from conversations.asking import Left
-from conversations.models import Conversation
+from conversations.models import Access, Conversation
 from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 from omniviewer.accounts.models import Credential
 
@@ -38,14 +38,26 @@ def replace_token(credential: Credential, token: Token) -> None:
 
 
 def note(credential: Credential, error: OmniError) -> OmniError:
-    """Take what a failure says of the credential itself: a `401` ends everything that was read with it."""
+    """Take what a failure says of the credential itself: a `401` ends everything that was read with its token."""
     if isinstance(error, TokenRejected):
         credential.rejected_at = timezone.now()
-        # Not if the token was replaced while Omni was asked with the old one.
-        same_token = Credential.objects.filter(pk=credential.pk, ciphertext=credential.ciphertext)
-        if same_token.update(rejected_at=credential.rejected_at):
-            _end_readings(credential)
+        with transaction.atomic():
+            # Not if the token was replaced while Omni was asked with the old one.
+            same_token = Credential.objects.filter(pk=credential.pk, ciphertext=credential.ciphertext)
+            if same_token.update(rejected_at=credential.rejected_at):
+                for other in _others_with_the_token(credential):
+                    Credential.objects.filter(pk=other.pk).update(rejected_at=credential.rejected_at)
+                    _end_readings(other)
+                _end_readings(credential)
     return error
+
+
+def _others_with_the_token(credential: Credential) -> list[Credential]:
+    """As far as Omni showed them anything with it: a replaced token's readings have ended."""
+    token = asking.digest_of(credential)
+    shown = Access.objects.filter(token=token, confirmed_at__isnull=False).values("credential")
+    others = Credential.objects.accepted().filter(pk__in=shown, instance=credential.instance)
+    return list(others.exclude(pk=credential.pk))
 
 
 def is_unchanged(credential: Credential) -> bool:

@@ -21,7 +21,7 @@ from conversations.models import Access, Conversation, Flight, Instance, SentReq
 from conversations.omni import CannotAsk, NotVisible, RateLimited
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, member_behind, person, signed_in, text_of
 from tests.serving import serve
 
 THREAD = f"/conversations/{EXAMPLE}/"
@@ -453,6 +453,20 @@ def test_a_minute_later_it_is(omni: StandIn, owner: User, colleague: User, setti
     omni.requests.clear()
     signed_in(colleague).get(THREAD)
     assert len(omni.requests) == 1
+
+
+def test_a_token_that_omni_rejects_is_rejected_in_every_hand(omni: StandIn, owner: User, colleague: User) -> None:
+    token = omni.organization.personal_token(member_behind(omni, "analyst"))
+    for reader in (owner, colleague):
+        credential_for(reader, omni, token)
+        signed_in(reader).get(THREAD)
+    credential_for(colleague, omni, omni.organization.demo_tokens["support"], "Another")
+    omni.organization.revoke(token)
+    assert signed_in(owner).get(THREAD + "?refresh=1").status_code == 403
+    omni.requests.clear()
+    assert signed_in(colleague).get(THREAD).status_code == 404
+    assert [request.token for request in omni.requests] == [omni.organization.demo_tokens["support"]]
+    assert Credential.objects.filter(rejected_at=None).get().label == "Another"
 
 
 @pytest.mark.parametrize("what", ["another token", "another instance", "rejected"])

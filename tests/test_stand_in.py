@@ -1032,3 +1032,15 @@ def test_a_port_that_is_taken_is_one_sentence(small: Organization) -> None:
     assert said.strip().splitlines() == [
         f"CommandError: Port {port} cannot be used: something else listens there, or it is not a port number."
     ]
+
+
+def test_a_running_answer_of_the_sample_comes_in_the_end() -> None:
+    organization = sample_organization(NOW)
+    row = next(row for row in organization.conversations if row.name == "A forecast that is still running")
+    job = row.messages[-1].job
+    assert job
+    organization.advance(NOW + timedelta(seconds=119))
+    assert (job.state, row.messages[-1].text[:13]) == ("EXECUTING", "Working on it")
+    organization.advance(NOW + timedelta(seconds=120))
+    assert (job.state, job.progress) == ("COMPLETE", "")
+    assert row.messages[-1].text.startswith("Revenue of the next quarter")

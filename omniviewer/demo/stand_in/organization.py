@@ -102,6 +102,8 @@ class Organization:
         # None: an organization key.
         self._tokens: dict[str, Member | None] = {}
         self._numbers = itertools.count(1)
+        # Answers that come by themselves: when, to which message, and how it then reads.
+        self._coming: list[tuple[datetime, Message, str]] = []
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -209,6 +211,20 @@ class Organization:
             made.state, made.progress = "COMPLETE", ""
             self._answer(conversation, made, answer, at)
         return made
+
+    def finish_later(self, message: Message, text: str, *, at: datetime) -> None:
+        """The answer of a running job, which is there as far as it goes, reads so once that time has come."""
+        self._coming.append((at, message, text))
+
+    def advance(self, now: datetime) -> None:
+        """Let come what is due."""
+        with self.lock:
+            due = [coming for coming in self._coming if coming[0] <= now]
+            self._coming = [coming for coming in self._coming if coming not in due]
+            for at, message, text in due:
+                message.text = text
+                if message.job:
+                    message.job.state, message.job.progress, message.job.completed_at = "COMPLETE", "", at
 
     def _answer(self, conversation: Conversation, job: Job, text: str, at: datetime) -> None:
         job.completed_at = at

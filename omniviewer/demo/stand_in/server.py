@@ -161,6 +161,7 @@ class StandIn:
         if method != "GET":
             return refusal(below, 405, "Only GET is spoken here")
         organization = self.organization
+        organization.advance(self._now or datetime.now(UTC))
         with organization.lock:
             if not organization.knows(token):
                 return refusal(below, 401, "Invalid or missing API token")

@@ -88,6 +88,7 @@ def _special(organization: Organization, owner: Member, special: Special, number
             job.state = "CANCELLED"
         case "executing":
             job.state, job.progress, job.completed_at = "EXECUTING", "Running query 3 of 4", None
+            organization.finish_later(last, special.in_the_end, at=now + timedelta(minutes=2))
         case "no job":
             last.job = last.chat_url = None
         case "no link":

@@ -25,6 +25,8 @@ class Special:
     pauses: tuple[timedelta, ...] = ()
     actions: tuple[Action, ...] = ()
     chart: bool = False
+    # How the answer of a running job reads once that is done.
+    in_the_end: str = ""
 
 
 def specials() -> Iterator[Special]:
@@ -112,6 +114,7 @@ def _jobs() -> Iterator[Special]:
         "A forecast that is still running",
         (("Forecast revenue for the next quarter", "Working on it: reading three years of orders."),),
         kind="executing",
+        in_the_end="Revenue of the next quarter is forecast at **$4.31 million**, 6 % above the last one.",
     )
     yield Special(
         "Margin by supplier",
