@@ -11,14 +11,14 @@ from omniviewer.accounts.models import User
 from tests.conftest import EXAMPLE, signed_in
 
 PUBLIC = {"/sign-in/", "/appearance/", "/demo/continue/"}
-VALUES = {"omni_id": EXAMPLE, "pk": "1", "position": "1", "app_label": "accounts", "content_type_id": "1"}
+VALUES = {"uuid": EXAMPLE, "pk": "1", "position": "1", "app_label": "accounts", "content_type_id": "1"}
 
 
 def addresses(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[str]:
     """Every address of the site, with values filled in."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + "".join(
-            VALUES.get(part.rstrip(">").split(":")[-1], "1") if part.endswith(">") else part
+            VALUES.get(part.lstrip("<").split(":")[0], "1") if part.endswith(">") else part
             for part in str(entry.pattern).replace("<", "\0<").replace(">", ">\0").split("\0")
         )
         if isinstance(entry, URLResolver):
