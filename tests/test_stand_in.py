@@ -213,7 +213,7 @@ def test_the_demo_has_a_revoked_token(omni: StandIn) -> None:
 
 
 def test_an_older_instance_has_no_whoami(sample: Organization, dialect: str) -> None:
-    with StandIn(sample, dialect, whoami=False) as omni:
+    with StandIn(sample, dialect, whoami=False, now=NOW) as omni:
         analyst = Asking(omni, sample.demo_tokens["analyst"])
         assert is_refused(analyst("/v1/whoami"), 404)
         assert analyst(LIST).status_code == 200
@@ -352,7 +352,7 @@ def test_user_id_is_refused_where_it_means_nothing(small: Organization, ana: Ask
 
 
 def test_the_documented_example_is_there_value_for_value(sample: Organization) -> None:
-    with StandIn(sample) as omni:
+    with StandIn(sample, now=NOW) as omni:
         body = Asking(omni, sample.demo_tokens["analyst"])(f"{LIST}/{EXAMPLE}").json()
     link = f"https://my-org.omni.co/chat/{EXAMPLE}"
     assert body == {
@@ -393,7 +393,7 @@ def test_the_documented_example_is_there_value_for_value(sample: Organization) -
 
 
 def test_the_sdk_words_the_example_differently(sample: Organization) -> None:
-    with StandIn(sample, "sdk") as omni:
+    with StandIn(sample, "sdk", now=NOW) as omni:
         body = Asking(omni, sample.demo_tokens["analyst"])(f"{LIST}/{EXAMPLE}").json()
     messages = body.pop("messages")
     assert body == {
