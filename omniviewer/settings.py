@@ -5,12 +5,16 @@ Every variable read here stands in the README's settings table; a test holds the
 
 import os
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from omniviewer import log_configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -33,6 +37,16 @@ def _required(name: str, how: str) -> str:
     value: str = env.str(name, default="")
     if not value and not DEBUG:
         raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
+    return value
+
+
+def _address(name: str) -> str:
+    """An https address, or an http one on this machine where there is no TLS to be had; "" if it is not set."""
+    value: str = env.str(name, default="")
+    parts = urlsplit(value)
+    is_here = (DEBUG or DEMO) and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if value and not (parts.hostname and (parts.scheme == "https" or is_here) and not (parts.query or parts.fragment)):
+        raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {value!r}.")
     return value
 
 
@@ -89,8 +103,11 @@ ALLOWED_HOSTS = (
 CSRF_TRUSTED_ORIGINS = env.list("OMNIVIEWER_TRUSTED_ORIGINS", default=[])
 _BEHIND_TLS = not (DEBUG or DEMO)
 # Only behind a proxy that always sets X-Forwarded-Proto itself: elsewhere a client could pretend to be on https.
-if env.bool("OMNIVIEWER_BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("OMNIVIEWER_BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# The address that copied links and the identity provider are told; "": the one that a request came to.
+PUBLIC_URL = _address("OMNIVIEWER_PUBLIC_URL").rstrip("/")
 ROOT_URLCONF = "omniviewer.urls"
 WSGI_APPLICATION = "omniviewer.wsgi.application"
 
@@ -122,6 +139,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "omniviewer.accounts.sessions.expire",
     "omniviewer.accounts.middleware.refresh_when_signed_out",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -183,8 +201,30 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "/sign-in/"
-LOGIN_REDIRECT_URL = "/conversations/"
-LOGOUT_REDIRECT_URL = "/sign-in/"
+# An OpenID Connect provider, known by its issuer.
+OIDC_ISSUER = _address("OMNIVIEWER_OIDC_ISSUER")
+OIDC_CLIENT_ID = env.str("OMNIVIEWER_OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OMNIVIEWER_OIDC_CLIENT_SECRET", default="")
+OIDC_NAME = env.str("OMNIVIEWER_OIDC_NAME", default="your company’s account")
+OIDC_SCOPES = env.str("OMNIVIEWER_OIDC_SCOPES", default="openid profile email").split()
+OIDC_GROUPS_CLAIM = env.str("OMNIVIEWER_OIDC_GROUPS_CLAIM", default="groups")
+if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET and "openid" in OIDC_SCOPES):
+    raise ImproperlyConfigured(
+        "OMNIVIEWER_OIDC_ISSUER is set: OMNIVIEWER_OIDC_CLIENT_ID and OMNIVIEWER_OIDC_CLIENT_SECRET have to be set "
+        "too, and OMNIVIEWER_OIDC_SCOPES has to hold openid."
+    )
+# Who may enter, and who is staff, as the provider or the proxy says at each sign-in.
+ALLOWED_EMAIL_DOMAINS = env.list("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS", default=[])
+ALLOWED_GROUPS = env.list("OMNIVIEWER_ALLOWED_GROUPS", default=[])
+STAFF_GROUP = env.str("OMNIVIEWER_STAFF_GROUP", default="")
+# Passwords of our own: for the demo, for development, and for an administrator in need.
+LOCAL_LOGIN = env.bool("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not OIDC_ISSUER)
+if OIDC_ISSUER:
+    INSTALLED_APPS += ["allauth", "allauth.account", "allauth.socialaccount"]
+    MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
+    SOCIALACCOUNT_ADAPTER = "omniviewer.accounts.single_sign_on.Adapter"
+    if not find_spec("allauth"):
+        raise ImproperlyConfigured("Single sign-on needs django-allauth: pip install 'omniviewer[sso]'.")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -193,6 +233,9 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _BEHIND_TLS
 SESSION_COOKIE_NAME = "__Host-session" if _BEHIND_TLS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if _BEHIND_TLS else "csrf"
+# Seconds: however busy, and without anybody there.
+SESSION_COOKIE_AGE = int(3600 * env.float("OMNIVIEWER_SESSION_HOURS", default=24.0))
+SESSION_IDLE = int(60 * env.float("OMNIVIEWER_IDLE_MINUTES", default=480.0))
 
 
 # What browsers are told -----------------------------------------------------------------------------------
@@ -248,36 +291,7 @@ TIME_ZONE = env.str("OMNIVIEWER_TIME_ZONE", default="UTC")
 
 # Logs and counts ------------------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"of_request": {"()": "omniviewer.logs.OfRequest"}},
-    "formatters": {
-        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {"()": "omniviewer.logs.Line"},
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "plain" if DEBUG else "json",
-            "filters": ["of_request"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": env.str("OMNIVIEWER_LOG_LEVEL", default="INFO")},
-    "loggers": {
-        "gunicorn.error": {"handlers": [], "propagate": True},
-        # It warns of each HEAD request, whose body it leaves out as it should.
-        "gunicorn.http.wsgi": {"level": "ERROR"},
-        # Its lines below a warning hold the addresses of requests to Omni.
-        "urllib3": {"level": "WARNING"},
-        # One line a request: in development the server's own, elsewhere omniviewer.page.
-        **(
-            {"omniviewer.page": {"level": "WARNING"}}
-            if DEBUG
-            else {"django.server": {"handlers": [], "level": "CRITICAL"}, "django.request": {"level": "ERROR"}}
-        ),
-    },
-}
+LOGGING = log_configuration.configuration(env.str("OMNIVIEWER_LOG_LEVEL", default="INFO"), is_development=DEBUG)
 
 # What may read /metrics; without it nothing is written to disk for it.
 METRICS_TOKEN = env.str("OMNIVIEWER_METRICS_TOKEN", default="")

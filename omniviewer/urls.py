@@ -5,13 +5,16 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from omniviewer.accounts import signing_in
+
 handler500 = "omniviewer.faults.page_of_a_fault"
 urlpatterns = [
     path("", RedirectView.as_view(url="/conversations/")),
     path("", include("conversations.urls")),
     path("", include("omniviewer.accounts.urls")),
     # One door: the admin has no sign-in page of its own.
-    path("admin/login/", RedirectView.as_view(url="/sign-in/", query_string=True)),
+    path("admin/login/", signing_in.administration),
+    path("admin/logout/", signing_in.sign_out),
     path("admin/", admin.site.urls),
 ]
 if settings.DEMO:

@@ -56,9 +56,11 @@ class Site:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, *, workers: int = 2, threads: int = 8, **environment: str) -> Iterator[Site]:
+def serve(
+    folder: Path, *, workers: int = 2, threads: int = 8, port: int | None = None, **environment: str
+) -> Iterator[Site]:
     """`environment`: settings that differ from those of the tests. Ends with the block, by its own process id."""
-    port = free_port()
+    port = port or free_port()
     log = folder / "gunicorn.log"
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "omniviewer.settings",

@@ -1,19 +1,24 @@
 """People, and the credentials with which they read from Omni."""
 
-from typing import Self
+from collections.abc import Iterable
+from typing import Any, Self
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models, transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
-from conversations.omni import Token
-from conversations.omni.replies import Identity
+from conversations.omni import Token, replies
 from omniviewer.accounts import encryption
 
 
 class User(AbstractUser):
     """A person who signs in here. A model of our own from the first day: it cannot be exchanged later."""
+
+    # Another one ends every session of theirs, wherever it is.
+    sessions_key = models.UUIDField(default=uuid4, editable=False)
 
     class Meta:
         db_table = "accounts_user"
@@ -21,6 +26,54 @@ class User(AbstractUser):
     @property
     def display_name(self) -> str:
         return self.get_full_name() or self.username
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Who is deactivated is signed out everywhere, and stays so if activated again."""
+        if not self.is_active:
+            self.sessions_key = uuid4()
+            update_fields = None if update_fields is None else {*update_fields, "sessions_key"}
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+    def end_sessions(self) -> None:
+        self.sessions_key = uuid4()
+        self.save(update_fields=["sessions_key"])
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What each session carries and Django compares: the same until the password or `sessions_key` changes."""
+        whole = f"{self.sessions_key} {self.password}"
+        return salted_hmac("omniviewer.accounts.sessions", whole, secret=secret, algorithm="sha256").hexdigest()
+
+
+class Identity(models.Model):
+    """Who somebody is to whoever vouches for them: the only thing by which a person is recognized, never an e-mail."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="identities")
+    # An OpenID provider's issuer, a SAML provider's entity id, or "proxy".
+    issuer = models.CharField(max_length=255)
+    # What the issuer promises to give to nobody else: the claim `sub`, a persistent NameID, a proxy's header.
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [models.UniqueConstraint("issuer", "subject", name="one_person_an_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
+class FailedSignIn(models.Model):
+    """A password that was wrong. Digests, not names: what is typed into the box for a name may be a password."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    name = models.CharField(max_length=64)
+    address = models.CharField(max_length=64)
+
+    class Meta:
+        indexes = [models.Index(fields=["name", "at"]), models.Index(fields=["address", "at"])]
+
+    def __str__(self) -> str:
+        return f"at {self.at}"
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
@@ -74,7 +127,7 @@ class Credential(models.Model):
         """Raises `encryption.Undecryptable` where no key in use fits."""
         return encryption.decrypt(self.ciphertext)
 
-    def set_token(self, token: Token, identity: Identity) -> None:
+    def set_token(self, token: Token, identity: replies.Identity) -> None:
         """Take a token that Omni has just accepted, with what Omni said of it. Does not save."""
         self.ciphertext = encryption.encrypt(token)
         self.scope = identity.scope

@@ -1,10 +1,21 @@
 """What views read from a request."""
 
+import re
+from typing import Final
+
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
 from omniviewer.accounts.models import User
+
+# Characters of an address: a longer one is not ours.
+_LONGEST_PATH: Final = 2000
+# Where nobody wants to be who has just signed in: in a circle.
+_NOT_AFTERWARDS: Final = ("/sign-in/", "/sign-out/", "/signed-out/", "/admin/log", "/appearance/", "/demo/")
+# Browsers read these as something else, or leave them out.
+_ODD: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 class Request(HttpRequest):
@@ -16,6 +27,27 @@ class Request(HttpRequest):
 
 def next_path(request: HttpRequest) -> str:
     """Where to go afterwards, as the form or the address says: a path of our own, or ""."""
-    target = request.POST.get("next") or request.GET.get("next") or ""
-    own = target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
+    return own_path(request.POST.get("next") or request.GET.get("next") or "")
+
+
+def own_path(target: str) -> str:
+    """The same, if it is a path of our own that somebody may be sent to after signing in; else ""."""
+    own = (
+        len(target) <= _LONGEST_PATH
+        and target.startswith("/")
+        and not target.startswith(_NOT_AFTERWARDS)
+        and not _ODD.search(target)
+        and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
+    )
     return target if own else ""
+
+
+def canonical(request: HttpRequest, path: str) -> str:
+    """The address that others may be told for a path: below `OMNIVIEWER_PUBLIC_URL`, or where this request came to."""
+    return settings.PUBLIC_URL + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
+
+
+def client_address(request: HttpRequest) -> str:
+    """The IP address of whoever asks, as the proxy before us tells it where there is one."""
+    forwarded = request.headers.get("X-Forwarded-For", "") if settings.BEHIND_PROXY else ""
+    return forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")

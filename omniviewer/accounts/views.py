@@ -1,10 +1,9 @@
-"""Signing in and out, and a person's credentials."""
+"""A person's credentials, and how the pages look to them."""
 
 from http import HTTPStatus
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -16,8 +15,6 @@ from omniviewer.accounts.context import THEMES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, next_path
-
-sign_in = LoginView.as_view(template_name="accounts/sign_in.html", redirect_authenticated_user=True)
 
 
 @require_GET

@@ -1,0 +1,114 @@
+"""Who may enter, and as whom: what a company's identity provider, or its proxy, says of a person."""
+
+import re
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from omniviewer.accounts.models import Identity, User
+
+_LONGEST_SUBJECT = 255
+_LONGEST_EMAIL = 254
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is said of somebody who wants to enter. `issuer` and `subject` alone say who it is."""
+
+    issuer: str
+    subject: str
+    # What they would like to be called here, best first; the first that is free is taken.
+    usernames: tuple[str, ...] = ()
+    email: str = ""
+    email_is_verified: bool = False
+    first_name: str = ""
+    last_name: str = ""
+    groups: frozenset[str] = field(default_factory=frozenset)
+
+
+class Refused(Exception):
+    """Somebody may not enter. `why` is one word for the log; `sentence` is for the person."""
+
+    def __init__(self, why: str, sentence: str) -> None:
+        self.why = why
+        self.sentence = sentence
+        super().__init__(why)
+
+
+def admit(person: Person) -> User:
+    """The user that this person is here, made at first sight and told anew what is said of them. Raises `Refused`."""
+    if not 0 < len(person.subject) <= _LONGEST_SUBJECT:
+        raise Refused("no-subject", "Your company’s sign-in did not say who you are.")
+    _check_email(person)
+    if settings.ALLOWED_GROUPS and not person.groups & set(settings.ALLOWED_GROUPS):
+        raise Refused("group", "Your account is in none of the groups that may use Omniviewer.")
+    user = _user_of(person)
+    if not user.is_active:
+        raise Refused("inactive", "Your account here has been deactivated.")
+    _learn(user, person)
+    return user
+
+
+def _check_email(person: Person) -> None:
+    """An address counts only if the issuer has verified it; it is needed only where domains are."""
+    domains = {domain.lower().lstrip("@") for domain in settings.ALLOWED_EMAIL_DOMAINS}
+    if not domains:
+        return
+    if not person.email:
+        raise Refused("no-email", "Your company’s sign-in did not tell your e-mail address, which is needed here.")
+    if not person.email_is_verified:
+        raise Refused("email-unverified", "Your e-mail address has not been verified by your company’s sign-in.")
+    if person.email.rpartition("@")[2].lower() not in domains:
+        raise Refused("domain", "Your e-mail address is of a domain that may not use Omniviewer.")
+
+
+def _user_of(person: Person) -> User:
+    known = Identity.objects.filter(issuer=person.issuer, subject=person.subject).select_related("user")
+    if found := known.first():
+        return found.user
+    for _ in range(5):
+        try:
+            with transaction.atomic():
+                user = User(username=_free_username(person))
+                user.set_unusable_password()
+                user.save()
+                Identity.objects.create(user=user, issuer=person.issuer, subject=person.subject)
+        except IntegrityError:  # at first sight in two windows at once, or the name was taken meanwhile
+            if found := known.first():
+                return found.user
+        else:
+            return user
+    raise Refused("busy", "Too many people are signing in for the first time just now. Try again.")
+
+
+def _free_username(person: Person) -> str:
+    """A name that nobody has: who signs in never becomes somebody who is here already."""
+    wanted = [re.sub(r"[^\w.@+-]", "", name)[:140] for name in (*person.usernames, person.subject, "person")]
+    names = [name for name in wanted if name]
+    alike = Q(username__istartswith=names[0])
+    for name in names[1:]:
+        alike |= Q(username__iexact=name)
+    taken = {name.lower() for name in User.objects.filter(alike).values_list("username", flat=True)}
+    numbered = [f"{names[0]}-{number}" for number in range(2, len(taken) + 3)]
+    return next(name for name in (*names, *numbered) if name.lower() not in taken)
+
+
+def _learn(user: User, person: Person) -> None:
+    """Names, a verified address and what groups mean are as the issuer says today."""
+    user.first_name, user.last_name = person.first_name[:150], person.last_name[:150]
+    user.email = person.email if person.email_is_verified and _is_email(person.email) else ""
+    if settings.STAFF_GROUP:
+        user.is_staff = user.is_superuser = settings.STAFF_GROUP in person.groups
+    user.save(update_fields=["first_name", "last_name", "email", "is_staff", "is_superuser"])
+
+
+def _is_email(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return len(text) <= _LONGEST_EMAIL

@@ -1,0 +1,199 @@
+"""Signing in with an OpenID Connect provider: allauth speaks the protocol, and is held to the whole of it here.
+
+OpenID Connect Core 1.0, sections 3.1.2 (the code flow) and 3.1.3.7 (what an ID token has to be); RFC 7636 (PKCE);
+OpenID Connect RP-Initiated Logout 1.0.
+"""
+
+import secrets
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import jwt
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.models import SocialApp, SocialLogin, SocialToken
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+
+from omniviewer.accounts.admission import Person
+from omniviewer.accounts.requests import canonical
+
+CALLBACK: Final = "/sign-in/oidc/callback/"
+# Where a session keeps the ID token, by which the provider knows whom to sign out.
+SIGNED: Final = "oidc_id_token"
+# Those of RFC 7518 and RFC 8037 that need no secret shared with the provider, and never "none".
+_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+# Seconds by which the provider's clock may differ from ours.
+_CLOCKS_DIFFER = 60
+# Seconds for which what the provider says of itself is not asked again.
+_DISCOVERY_KEPT = 300
+
+
+# What a provider that is away or talks nonsense comes to; requests' errors are OSErrors.
+FAILURES: Final = (OAuth2Error, OSError, KeyError, TypeError, ValueError)
+
+
+class Protocol(OpenIDConnectOAuth2Adapter):
+    """What goes back and forth between the provider and us."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request, settings.OIDC_ISSUER)
+
+    def get_provider(self) -> "Provider":
+        return provider(self.request)
+
+    def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:  # noqa: ARG002
+        return canonical(request, CALLBACK)
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        """What the provider says of itself. Raises `OAuth2Error` if it is not the issuer that it should be."""
+        address = settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration"
+        key = f"oidc:{address}"
+        said: dict[str, Any] | None = cache.get(key)
+        if said is None:
+            said = _get_json(address)
+            cache.set(key, said, _DISCOVERY_KEPT)
+        if str(said.get("issuer", "")).rstrip("/") != settings.OIDC_ISSUER.rstrip("/"):
+            raise OAuth2Error(f"The provider calls itself {said.get('issuer')!r}, not {settings.OIDC_ISSUER!r}")
+        return said
+
+    def complete_login(self, request: HttpRequest, _app: SocialApp, token: SocialToken, **kwargs: Any) -> SocialLogin:
+        """The claims of the ID token and of the userinfo endpoint, both of the same person. Raises `OAuth2Error`."""
+        id_token = kwargs["response"].get("id_token")
+        if not isinstance(id_token, str):
+            raise OAuth2Error("The provider sent no ID token")
+        claims = self._verified(id_token)
+        if "userinfo_endpoint" in self.openid_config:
+            userinfo = _get_json(self.profile_url, token=token.token)
+            if userinfo.get("sub") != claims["sub"]:
+                raise OAuth2Error("The userinfo is somebody else's")
+            claims = {**claims, **userinfo}
+        login: SocialLogin = self.get_provider().sociallogin_from_response(
+            request, {"userinfo": claims, "signed": id_token}
+        )
+        return login
+
+    def _verified(self, id_token: str) -> dict[str, Any]:
+        """The claims of an ID token that the provider signed for us. The `nonce` is compared by `person`."""
+        try:
+            header = jwt.get_unverified_header(id_token)
+            keys = jwt.PyJWKSet.from_dict(_get_json(self.openid_config["jwks_uri"])).keys
+            fitting = [key for key in keys if key.key_id == header.get("kid") or "kid" not in header]
+            if len(fitting) != 1:
+                raise OAuth2Error("No key of the provider's fits the ID token")
+            claims: dict[str, Any] = jwt.decode(
+                id_token,
+                key=fitting[0],
+                algorithms=_ALGORITHMS,
+                audience=settings.OIDC_CLIENT_ID,
+                issuer=self.openid_config["issuer"],
+                leeway=_CLOCKS_DIFFER,
+                options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+            )
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            raise OAuth2Error(f"The ID token is not valid: {error}") from error
+        if claims.get("azp", settings.OIDC_CLIENT_ID) != settings.OIDC_CLIENT_ID:
+            raise OAuth2Error("The ID token is meant for another client")
+        return claims
+
+
+class Provider(OpenIDConnectProvider):
+    oauth2_adapter_class = Protocol
+
+    def get_oauth2_adapter(self, request: HttpRequest) -> Protocol:
+        return Protocol(request)
+
+
+def provider(request: HttpRequest) -> Provider:
+    """The one that the settings name."""
+    app = SocialApp(
+        provider=Provider.id,
+        provider_id=settings.OIDC_ISSUER,
+        name=settings.OIDC_NAME,
+        client_id=settings.OIDC_CLIENT_ID,
+        secret=settings.OIDC_CLIENT_SECRET,
+        settings={
+            "server_url": settings.OIDC_ISSUER,
+            "scope": settings.OIDC_SCOPES,
+            "oauth_pkce_enabled": True,
+        },
+    )
+    return Provider(request, app=app)
+
+
+def start(request: HttpRequest, target: str, *, ask_who: bool = False) -> HttpResponse:
+    """Off to the provider, to come back to `target`. Raises one of `FAILURES` if it cannot be asked."""
+    nonce = secrets.token_urlsafe(24)
+    parameters = {"nonce": nonce} | ({"prompt": "login"} if ask_who else {})
+    response: HttpResponse = provider(request).redirect(
+        request, "login", next_url=target, auth_params=parameters, nonce=nonce
+    )
+    return response
+
+
+def finish(request: HttpRequest) -> HttpResponse:
+    """Back from the provider: allauth checks the state and exchanges the code, then `single_sign_on` takes over."""
+    try:
+        response: HttpResponse = OAuth2CallbackView.adapter_view(Protocol(request))(request)
+    except (KeyError, TypeError, ValueError) as error:  # a reply that is not what allauth takes for granted
+        raise OAuth2Error(f"The provider's reply lacks something: {type(error).__name__}") from error
+    return response
+
+
+def person(login: SocialLogin) -> Person:
+    """Who the provider says it is. Raises `OAuth2Error` if that was said in another sign-in than this."""
+    claims: dict[str, Any] = login.account.extra_data["userinfo"]
+    nonce: str = login.state.get("nonce", "")
+    if not nonce or not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+        raise OAuth2Error("The ID token was not made for this sign-in")
+    email = str(claims.get("email") or "")
+    return Person(
+        issuer=str(claims["iss"]),
+        subject=str(claims["sub"]),
+        usernames=(str(claims.get("preferred_username") or ""), email.partition("@")[0]),
+        email=email,
+        email_is_verified=claims.get("email_verified") in (True, "true"),
+        first_name=str(claims.get("given_name") or claims.get("name") or ""),
+        last_name=str(claims.get("family_name") or ""),
+        groups=groups(claims.get(settings.OIDC_GROUPS_CLAIM)),
+    )
+
+
+def groups(claim: object) -> frozenset[str]:
+    """A list of names, or one name, or several separated by commas; anything else is none."""
+    if isinstance(claim, str):
+        claim = claim.split(",")
+    if not isinstance(claim, list | tuple):
+        return frozenset()
+    return frozenset(name.strip() for name in claim if isinstance(name, str) and name.strip())
+
+
+def sign_out_address(request: HttpRequest, afterwards: str) -> str:
+    """Where the provider signs people out, to come back to the path `afterwards`; "" where it does not offer that."""
+    try:
+        endpoint = Protocol(request).openid_config.get("end_session_endpoint")
+    except FAILURES:
+        endpoint = None
+    if not isinstance(endpoint, str):
+        return ""
+    query = {"client_id": settings.OIDC_CLIENT_ID, "post_logout_redirect_uri": canonical(request, afterwards)}
+    if hint := request.session.get(SIGNED):
+        query["id_token_hint"] = hint
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
+
+
+def _get_json(address: str, *, token: str = "") -> dict[str, Any]:
+    """Raises `OAuth2Error`, or an OSError of requests'."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with get_adapter().get_requests_session() as session:
+        response = session.get(address, headers=headers, allow_redirects=False)
+        response.raise_for_status()
+        said = response.json()
+    if not isinstance(said, dict):
+        raise OAuth2Error("The provider answered with something else than an object")
+    return said

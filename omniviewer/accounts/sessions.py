@@ -1,0 +1,61 @@
+"""A person's session: where it begins, how long it lasts, where it ends."""
+
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth import login, logout
+from django.http import HttpRequest, HttpResponse
+
+from omniviewer.accounts.models import User
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+_BY, _BEGAN, _SEEN = "signed_in_by", "began_at", "seen_at"
+# Seconds: activity is noted no more often than that.
+_NOTED_EVERY = 60
+
+
+def begin(request: HttpRequest, user: User, *, by: str) -> None:
+    """Sign somebody in, under a new session key. `by`: "password", "oidc", "saml", "proxy" or "demo"."""
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    now = int(time.time())
+    request.session[_BY] = by
+    request.session[_BEGAN] = request.session[_SEEN] = now
+
+
+def end(request: HttpRequest) -> None:
+    """Sign out here, in this browser."""
+    logout(request)
+
+
+def signed_in_by(request: HttpRequest) -> str:
+    return str(request.session.get(_BY, ""))
+
+
+def expire(get_response: GetResponse) -> GetResponse:
+    """A session ends after `OMNIVIEWER_SESSION_HOURS`, and after `OMNIVIEWER_IDLE_MINUTES` without anybody there."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated:
+            if _is_over(request):
+                end(request)
+            elif time.time() - request.session.get(_SEEN, 0) >= _NOTED_EVERY and not _is_by_itself(request):
+                request.session[_SEEN] = int(time.time())
+        return get_response(request)
+
+    return middleware
+
+
+def _is_over(request: HttpRequest) -> bool:
+    now, session = time.time(), request.session
+    began = session.setdefault(_BEGAN, int(now))
+    seen = session.setdefault(_SEEN, int(now))
+    if now - began >= settings.SESSION_COOKIE_AGE or now - seen >= settings.SESSION_IDLE:
+        return True
+    # The door by which they came in is closed by now.
+    return session.get(_BY) == "password" and not settings.LOCAL_LOGIN
+
+
+def _is_by_itself(request: HttpRequest) -> bool:
+    """A page that was left open renews itself: that is nobody's doing."""
+    return request.headers.get("HX-Request") == "true"

@@ -1,0 +1,118 @@
+"""The doors: signing in by whichever way is set up, and signing out."""
+
+from http import HTTPStatus
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from omniviewer.accounts import sessions, throttle
+from omniviewer.accounts.requests import client_address, next_path
+
+if settings.OIDC_ISSUER:
+    from omniviewer.accounts import oidc, single_sign_on
+
+
+class PasswordForm(AuthenticationForm):
+    """A name and a password, which is not looked at after too many wrong ones."""
+
+    request: HttpRequest
+
+    def clean(self) -> dict[str, object]:
+        name, address = self.cleaned_data.get("username") or "", client_address(self.request)
+        if left := throttle.wait(name, address):
+            minutes = int(left.total_seconds() // 60) + 1
+            in_how_long = f"{minutes} minute{'s' if minutes > 1 else ''}"
+            raise ValidationError(f"Too many wrong passwords. Try again in {in_how_long}.", code="throttled")
+        try:
+            cleaned: dict[str, object] = super().clean()
+        except ValidationError:
+            throttle.failed(name, address)
+            raise
+        throttle.succeeded(name, address)
+        return cleaned
+
+
+@login_not_required
+@require_http_methods(["GET", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The page to sign in; where there is one way alone and it is a provider's, straight there."""
+    target = next_path(request)
+    if request.user.is_authenticated:
+        return redirect(target or "/conversations/")
+    if settings.OIDC_ISSUER and not settings.LOCAL_LOGIN:
+        return redirect(_with_next("/sign-in/oidc/", target))
+    form = PasswordForm(request, request.POST or None) if settings.LOCAL_LOGIN else None
+    if form and form.is_valid():
+        sessions.begin(request, form.get_user(), by="password")
+        return redirect(target or "/conversations/")
+    throttled = form and form.has_error("__all__", code="throttled")
+    context = {"form": form, "next": target, "oidc_name": settings.OIDC_ISSUER and settings.OIDC_NAME}
+    status = HTTPStatus.TOO_MANY_REQUESTS if throttled else HTTPStatus.OK
+    return render(request, "accounts/sign_in.html", context, status=status)
+
+
+@login_not_required
+@require_GET
+def to_provider(request: HttpRequest) -> HttpResponse:
+    """Off to the OpenID provider; with `again`, so that it asks who one is even if it knows somebody."""
+    _need_oidc()
+    target = next_path(request)
+    if request.user.is_authenticated and "again" not in request.GET:
+        return redirect(target or "/conversations/")
+    single_sign_on.set_out(request, target)
+    try:
+        return oidc.start(request, target, ask_who="again" in request.GET)
+    except oidc.FAILURES as error:
+        return single_sign_on.unreachable(request, error, target)
+
+
+@login_not_required
+@require_GET
+def from_provider(request: HttpRequest) -> HttpResponse:
+    _need_oidc()
+    return oidc.finish(request)
+
+
+@login_not_required
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session here; where a provider vouched for it, say so and lead to the provider's own sign-out."""
+    by = sessions.signed_in_by(request)
+    address = oidc.sign_out_address(request, "/signed-out/") if by == "oidc" and settings.OIDC_ISSUER else ""
+    sessions.end(request)
+    if not settings.OIDC_ISSUER:
+        return redirect("/sign-in/")
+    return render(request, "accounts/signed_out.html", {"elsewhere": address})
+
+
+@login_not_required
+@require_GET
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """Where the provider sends people after signing them out; it does not lead back to it by itself."""
+    if request.user.is_authenticated:
+        return redirect("/conversations/")
+    return render(request, "accounts/signed_out.html")
+
+
+@login_not_required
+@require_GET
+def administration(request: HttpRequest) -> HttpResponse:
+    """The admin's own door leads here: to the one for everybody, or to a page for who is not staff."""
+    if request.user.is_authenticated:
+        return render(request, "accounts/not_staff.html", status=HTTPStatus.FORBIDDEN)
+    return redirect(_with_next("/sign-in/", next_path(request)))
+
+
+def _with_next(path: str, target: str) -> str:
+    return f"{path}?{urlencode({'next': target})}" if target else path
+
+
+def _need_oidc() -> None:
+    if not settings.OIDC_ISSUER:
+        raise Http404

@@ -1,0 +1,105 @@
+"""What happens once an identity provider has said who somebody is, or has failed to."""
+
+import logging
+import re
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.providers.base.constants import AuthError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from omniviewer.accounts import oidc, sessions
+from omniviewer.accounts.admission import Refused, admit
+from omniviewer.accounts.requests import own_path
+
+# Where a session keeps what address somebody wanted when they set out for the provider.
+_WANTED = "wanted_when_signing_in"
+_log = logging.getLogger("omniviewer.accounts")
+
+UNREACHABLE = Refused("unreachable", "Your company’s sign-in does not answer just now.")
+_CANCELLED = Refused("cancelled", "You did not go through with it at your company’s sign-in.")
+_LOST = Refused(
+    "lost", "This sign-in took too long, was finished already, or was begun in another browser. Begin once more."
+)
+_INVALID = Refused("invalid", "What your company’s sign-in sent could not be verified, so nobody was signed in.")
+
+
+class Adapter(DefaultSocialAccountAdapter):
+    """allauth's way to be told what to do: it keeps no accounts of its own here."""
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> NoReturn:
+        """Raises `ImmediateHttpResponse` with the page that comes next."""
+        raise ImmediateHttpResponse(_welcome(request, sociallogin))
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: object,  # noqa: ARG002
+        error: object = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> NoReturn:
+        """Raises `ImmediateHttpResponse` with a page that says what happened."""
+        state = (extra_context or {}).get("state")
+        raise ImmediateHttpResponse(_failed(request, state, error, exception))
+
+
+def set_out(request: HttpRequest, target: str) -> None:
+    """Remember what somebody wants, for the case that the way there is lost."""
+    request.session[_WANTED] = target
+
+
+def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
+    target = own_path(login.state.get("next") or "")
+    try:
+        user = admit(oidc.person(login))
+    except Refused as refused:
+        return refusal(request, refused, target)
+    sessions.begin(request, user, by="oidc")
+    request.session[oidc.SIGNED] = login.account.extra_data["signed"]
+    request.session.pop(_WANTED, None)
+    return redirect(target or "/conversations/")
+
+
+def _failed(
+    request: HttpRequest, state: dict[str, Any] | None, error: object, exception: Exception | None
+) -> HttpResponse:
+    target = own_path((state or {}).get("next") or request.session.get(_WANTED) or "")
+    if state is None and request.user.is_authenticated:
+        return redirect(target or "/conversations/")  # another window was faster
+    if state is None:
+        return refusal(request, _LOST, target)
+    if error == AuthError.CANCELLED:
+        return refusal(request, _CANCELLED, target)
+    if isinstance(exception, OSError):  # requests' errors are
+        return unreachable(request, exception, target)
+    _log.warning("sign-in failed", extra={"reason": _told(request, exception)})
+    return refusal(request, _INVALID, target)
+
+
+def _told(request: HttpRequest, exception: Exception | None) -> str:
+    """For the log: the provider's error codes, or what was wrong with its ID token; no codes, tokens or claims."""
+    code = re.search(r'"error"\s*:\s*"([a-z_]{1,60})"', str(exception)) if exception else None
+    if code:
+        return f"the provider says {code[1]}"
+    if exception is None:
+        given = request.GET.get("error", "")
+        return f"the provider says {given}" if re.fullmatch(r"[a-z_]{1,60}", given) else "no code came"
+    return type(exception).__name__ if "access token" in str(exception) else str(exception)[:200]
+
+
+def unreachable(request: HttpRequest, error: Exception, target: str) -> HttpResponse:
+    _log.warning("identity provider away", extra={"reason": type(error).__name__})
+    return refusal(request, UNREACHABLE, target, status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def refusal(
+    request: HttpRequest, refused: Refused, target: str, *, status: HTTPStatus = HTTPStatus.FORBIDDEN
+) -> HttpResponse:
+    """Why somebody is not signed in, and what to do; the address that they wanted is not lost."""
+    context = {"why": refused.why, "sentence": refused.sentence, "next": target}
+    return render(request, "accounts/not_signed_in.html", context, status=status)

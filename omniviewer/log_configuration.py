@@ -1,0 +1,37 @@
+"""Which lines are written, and how. Apart from logs.py: settings are read before what that imports."""
+
+from typing import Any
+
+
+def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
+    """Django's LOGGING."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"of_request": {"()": "omniviewer.logs.OfRequest"}},
+        "formatters": {
+            "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+            "json": {"()": "omniviewer.logs.Line"},
+        },
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "plain" if is_development else "json",
+                "filters": ["of_request"],
+            }
+        },
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            "gunicorn.error": {"handlers": [], "propagate": True},
+            # It warns of each HEAD request, whose body it leaves out as it should.
+            "gunicorn.http.wsgi": {"level": "ERROR"},
+            # Its lines below a warning hold the addresses of requests to Omni.
+            "urllib3": {"level": "WARNING"},
+            # One line a request: in development the server's own, elsewhere omniviewer.page.
+            **(
+                {"omniviewer.page": {"level": "WARNING"}}
+                if is_development
+                else {"django.server": {"handlers": [], "level": "CRITICAL"}, "django.request": {"level": "ERROR"}}
+            ),
+        },
+    }

@@ -1,0 +1,510 @@
+"""Signing in with an OpenID provider: a real one, reached over HTTP by the deployed site and by a real browser.
+
+The site is at `localhost` and the provider at `127.0.0.1`: to a browser these are two sites, as in a company.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import pytest
+import requests
+from playwright.sync_api import BrowserContext, expect
+from pytest_django import DjangoDbBlocker
+
+from omniviewer.accounts.models import Identity, User
+from omniviewer.demo.stand_in import StandIn
+from tests import provider as providers
+from tests.conftest import EXAMPLE
+from tests.provider import OpenIDProvider
+from tests.serving import ROOT, Site, database_environment, free_port, serve
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MESSAGE = f"/conversations/{EXAMPLE}/messages/3/?ticket=ABC-1"
+
+
+def account(number: int, **claims: Any) -> dict[str, Any]:
+    return {
+        "sub": f"subject-{number}",
+        "email": f"person{number}@example.com",
+        "email_verified": True,
+        "preferred_username": f"person{number}",
+        "given_name": "Sam",
+        "family_name": f"Nr {number}",
+        "groups": ["analysts"],
+        **claims,
+    }
+
+
+ACCOUNTS = {
+    "sam": account(1, preferred_username="sam", given_name="Sam", family_name="Ortega"),
+    "boss": account(2, groups=["analysts", "platform"]),
+    "outsider": account(3, groups=["sales"]),
+    "groupless": account(4, groups=None),
+    "unverified": account(5, email_verified=False),
+    "elsewhere": account(6, email="x@example.com.evil.example"),
+    "silent": account(7, email=None),
+    "namesake": account(8, preferred_username="sam", email="person1@example.com"),
+}
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def served(
+    port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[tuple[Site, OpenIDProvider]]:
+    """The site as it is deployed behind the provider, for all tests of this module."""
+    with django_db_blocker.unblock(), providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as provider:
+        environment = {
+            "OMNIVIEWER_OIDC_ISSUER": provider.issuer,
+            "OMNIVIEWER_OIDC_CLIENT_ID": providers.CLIENT_ID,
+            "OMNIVIEWER_OIDC_CLIENT_SECRET": providers.CLIENT_SECRET,
+            "OMNIVIEWER_OIDC_NAME": "Example Ltd",
+            "OMNIVIEWER_LOCAL_LOGIN": "false",
+            "OMNIVIEWER_ALLOWED_GROUPS": "analysts,support",
+            "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
+            "OMNIVIEWER_STAFF_GROUP": "platform",
+        }
+        migrate(environment)
+        with serve(tmp_path_factory.mktemp("oidc"), port=port, **environment) as site:
+            yield site, provider
+
+
+def migrate(environment: dict[str, str]) -> None:
+    """The tables that single sign-on brings along."""
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env=database_environment() | environment, check=True)
+
+
+@pytest.fixture
+def provider(served: tuple[Site, OpenIDProvider]) -> Iterator[OpenIDProvider]:
+    served[1].be_honest()
+    yield served[1]
+    served[1].be_honest()
+
+
+@pytest.fixture
+def site(served: tuple[Site, OpenIDProvider], port: int) -> str:
+    return f"http://localhost:{port}"
+
+
+@pytest.fixture
+def log(served: tuple[Site, OpenIDProvider]) -> Callable[[], str]:
+    before = len(served[0].log)
+    return lambda: served[0].log[before:]
+
+
+class Visitor:
+    """Somebody with a browser without a script; follows redirects as far as it is told."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.browser = requests.Session()
+        self.browser.trust_env = False
+
+    def go(self, address: str, until: Callable[[str], bool] = lambda _: False, **form: str) -> requests.Response:
+        """Where the redirects end, or the answer that leads to an address of which `until` is true."""
+        answer = self._ask(urljoin(self.site, address), form)
+        for _ in range(15):
+            if not answer.is_redirect:
+                return answer
+            address = urljoin(answer.url, answer.headers["Location"])
+            if until(address):
+                return answer
+            answer = self._ask(address, {})
+        raise AssertionError(f"It goes in a circle, at {address}")
+
+    def _ask(self, address: str, form: dict[str, str]) -> requests.Response:
+        if form:
+            return self.browser.post(address, data=form, timeout=20, allow_redirects=False)
+        return self.browser.get(address, timeout=20, allow_redirects=False)
+
+    def sign_in(
+        self, name: str, at: str = MESSAGE, until: Callable[[str], bool] = lambda _: False
+    ) -> requests.Response:
+        """From the address `at` to the provider, where they say who they are, and back."""
+        asked = self.go(at)
+        assert "Company sign-in" in asked.text, asked.text
+        return self.go(asked.url, until, name=name)
+
+
+@pytest.fixture
+def visitor(site: str) -> Visitor:
+    return Visitor(site)
+
+
+def path(answer: requests.Response) -> str:
+    parts = urlsplit(answer.url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+# The way in -----------------------------------------------------------------------------------------------
+
+
+def test_it_works(visitor: Visitor, provider: OpenIDProvider) -> None:
+    page = visitor.sign_in("sam")
+    assert path(page) == MESSAGE
+    assert "Connect Omni first" in page.text
+    user = User.objects.get()
+    assert (user.username, user.get_full_name(), user.email) == ("sam", "Sam Ortega", "person1@example.com")
+    assert not user.has_usable_password()
+    assert not user.is_staff
+    identity = Identity.objects.get()
+    assert (identity.user, identity.issuer, identity.subject) == (user, provider.issuer, "subject-1")
+
+
+def test_no_page_stands_in_between_and_the_request_is_a_strict_one(visitor: Visitor, provider: OpenIDProvider) -> None:
+    answer = visitor.go(MESSAGE, until=lambda address: address.startswith(provider.issuer))
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
+    assert (asked["response_type"], asked["client_id"]) == ("code", providers.CLIENT_ID)
+    assert asked["redirect_uri"] == f"{visitor.site}/sign-in/oidc/callback/"
+    assert set(asked["scope"].split()) == {"openid", "email", "profile"}
+    assert asked["code_challenge_method"] == "S256"
+    assert min(len(asked[name]) for name in ("state", "nonce", "code_challenge")) >= 16
+    again = Visitor(visitor.site).go(MESSAGE, until=lambda address: address.startswith(provider.issuer))
+    other = parse_qs(urlsplit(again.headers["Location"]).query)
+    assert not {other[name][0] for name in ("state", "nonce", "code_challenge")} & set(asked.values())
+
+
+def test_nobody_changes_the_request_by_a_link(visitor: Visitor, provider: OpenIDProvider) -> None:
+    crafted = f"/sign-in/oidc/?{urlencode({'auth_params': 'prompt=none&claims=x', 'scope': 'offline_access'})}"
+    answer = visitor.go(crafted, until=lambda address: address.startswith(provider.issuer))
+    asked = parse_qs(urlsplit(answer.headers["Location"]).query)
+    assert "prompt" not in asked
+    assert "claims" not in asked
+    assert "offline_access" not in asked["scope"][0]
+
+
+def test_a_new_session_key_comes_with_signing_in(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.go(MESSAGE)
+    before = visitor.browser.cookies["session"]
+    visitor.sign_in("sam")
+    assert visitor.browser.cookies["session"] != before
+
+
+def test_who_is_signed_in_does_not_go_there_again(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.sign_in("sam")
+    provider.asked.clear()
+    assert path(visitor.go("/sign-in/?next=/credentials/")) == "/credentials/"
+    assert path(visitor.go("/sign-in/oidc/?next=/credentials/")) == "/credentials/"
+    assert provider.asked == []
+
+
+def test_two_windows_that_set_out_at_once_both_arrive(visitor: Visitor, provider: OpenIDProvider) -> None:
+    one = visitor.go("/credentials/")
+    other = visitor.go(MESSAGE)
+    assert path(visitor.go(one.url, name="sam")) == "/credentials/"
+    assert path(visitor.go(other.url, name="sam")) == MESSAGE
+
+
+def test_passwords_are_not_looked_at(visitor: Visitor, provider: OpenIDProvider) -> None:
+    User.objects.create_user("local", password="correct horse battery")
+    visitor.go("/credentials/")
+    csrf = {"csrfmiddlewaretoken": "x" * 32}
+    answer = visitor.browser.post(
+        f"{visitor.site}/sign-in/", data={"username": "local", "password": "correct horse battery", **csrf}, timeout=20
+    )
+    assert answer.status_code == 403
+    assert visitor.go("/credentials/").url.startswith(provider.issuer)
+
+
+# Who it is ------------------------------------------------------------------------------------------------
+
+
+def test_another_email_keeps_the_account(
+    visitor: Visitor, provider: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor.sign_in("sam")
+    married = {"email": "sam.smith@example.com", "family_name": "Smith", "preferred_username": "ssmith"}
+    provider.lies["/me"] = lambda claims: {**claims, **married}
+    Visitor(visitor.site).sign_in("sam")
+    user = User.objects.get()
+    assert (user.email, user.get_full_name(), user.username) == ("sam.smith@example.com", "Sam Smith", "sam")
+
+
+def test_the_same_name_and_email_are_not_the_same_person(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.sign_in("sam")
+    Visitor(visitor.site).sign_in("namesake")
+    assert User.objects.count() == Identity.objects.count() == 2
+    assert set(User.objects.values_list("email", flat=True)) == {"person1@example.com"}
+    assert set(User.objects.values_list("username", flat=True)) == {"sam", "person1"}
+
+
+def test_nobody_becomes_a_local_user_by_name_or_email(visitor: Visitor, provider: OpenIDProvider) -> None:
+    local = User.objects.create_superuser("sam", email="person1@example.com", password="correct horse battery")
+    visitor.sign_in("sam")
+    assert Identity.objects.get().user != local
+    local.refresh_from_db()
+    assert local.check_password("correct horse battery")
+
+
+def test_two_issuers_with_the_same_subject_are_two_users(
+    visitor: Visitor, provider: OpenIDProvider, tmp_path: Path
+) -> None:
+    visitor.sign_in("sam")
+    port = free_port()
+    with providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as another:
+        environment = {
+            "OMNIVIEWER_OIDC_ISSUER": another.issuer,
+            "OMNIVIEWER_OIDC_CLIENT_ID": providers.CLIENT_ID,
+            "OMNIVIEWER_OIDC_CLIENT_SECRET": providers.CLIENT_SECRET,
+            "OMNIVIEWER_LOCAL_LOGIN": "false",
+        }
+        with serve(tmp_path, port=port, **environment):
+            assert path(Visitor(f"http://localhost:{port}").sign_in("sam")) == MESSAGE
+    assert User.objects.count() == 2
+    assert set(Identity.objects.values_list("issuer", "subject")) == {
+        (provider.issuer, "subject-1"),
+        (another.issuer, "subject-1"),
+    }
+
+
+def test_the_group_of_staff_is_read_anew_each_time(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.sign_in("boss")
+    assert User.objects.get().is_staff
+    assert visitor.go("/admin/").status_code == 200
+    provider.lies["/me"] = lambda claims: {**claims, "groups": "analysts"}
+    Visitor(visitor.site).sign_in("boss")
+    assert not User.objects.get().is_staff
+    assert visitor.go("/admin/").status_code == 403
+
+
+# Who may not ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("outsider", "none of the groups"),
+        ("groupless", "none of the groups"),
+        ("unverified", "has not been verified"),
+        ("elsewhere", "of a domain that may not"),
+        ("silent", "did not tell your e-mail address"),
+    ],
+)
+def test_who_may_not_enter_is_told_why(visitor: Visitor, provider: OpenIDProvider, name: str, sentence: str) -> None:
+    page = visitor.sign_in(name)
+    assert page.status_code == 403
+    assert sentence in page.text
+    assert f'href="/sign-in/oidc/?again=1&amp;next={urlencode({"": MESSAGE})[1:]}"' in page.text
+    assert not User.objects.exists()
+    assert "Company sign-in" in Visitor(visitor.site).go("/credentials/").text
+
+
+def test_another_account_can_be_used_then(visitor: Visitor, provider: OpenIDProvider) -> None:
+    refused = visitor.sign_in("outsider")
+    link = re.search(r'href="(/sign-in/oidc/\?again=1[^"]*)"', refused.text)
+    assert link
+    assert path(visitor.sign_in("sam", at=link[1].replace("&amp;", "&"))) == MESSAGE
+
+
+def test_who_has_lost_the_group_does_not_come_back_in(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.sign_in("sam")
+    provider.lies["/me"] = lambda claims: {**claims, "groups": ["sales"]}
+    assert Visitor(visitor.site).sign_in("sam").status_code == 403
+
+
+def test_who_was_deactivated_is_told_so_and_is_out_at_once(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.sign_in("sam")
+    user = User.objects.get()
+    user.is_active = False
+    user.save()
+    page = visitor.go(MESSAGE)
+    assert page.status_code == 403
+    assert "has been deactivated" in page.text
+    user.is_active = True
+    user.save()
+    before = visitor.browser.cookies["session"]
+    visitor.browser.cookies.clear(domain="127.0.0.1")
+    visitor.browser.cookies.set("session", before, domain="localhost.local", path="/")
+    assert visitor.go(MESSAGE).url.startswith(provider.issuer)
+
+
+def test_who_cancels_is_told_so_and_keeps_the_address(visitor: Visitor, provider: OpenIDProvider) -> None:
+    asked = visitor.go(MESSAGE)
+    page = visitor.go(asked.url, name="", cancel="1")
+    assert page.status_code == 403
+    assert "You did not go through with it" in page.text
+    assert urlencode({"next": MESSAGE}) in page.text
+
+
+# What is tampered with ------------------------------------------------------------------------------------
+
+
+def expire(claims: dict[str, Any]) -> dict[str, Any]:
+    return {**claims, "exp": int(time.time()) - 120, "iat": int(time.time()) - 3720}
+
+
+def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda claims: {key: value for key, value in claims.items() if key != name}
+
+
+OTHER_KEY = providers.new_key()
+LIES: dict[str, Callable[[OpenIDProvider], None]] = {
+    "another nonce": lambda of: of.change_id_token(lambda claims: {**claims, "nonce": "another"}),
+    "no nonce": lambda of: of.change_id_token(without("nonce")),
+    "another issuer": lambda of: of.change_id_token(lambda claims: {**claims, "iss": "https://evil.example"}),
+    "another audience": lambda of: of.change_id_token(lambda claims: {**claims, "aud": "another-client"}),
+    "another party": lambda of: of.change_id_token(lambda claims: {**claims, "azp": "another-client"}),
+    "expired": lambda of: of.change_id_token(expire),
+    "no expiry": lambda of: of.change_id_token(without("exp")),
+    "no subject": lambda of: of.change_id_token(without("sub")),
+    "another key": lambda of: of.change_id_token(dict, key=OTHER_KEY),
+    "an unknown key": lambda of: of.change_id_token(dict, key=OTHER_KEY, kid="another"),
+    "a shared secret": lambda of: of.change_id_token(dict, key=providers.CLIENT_SECRET * 2, algorithm="HS256"),
+    "no signature": lambda of: of.lies.update(
+        {"/token": lambda reply: {**reply, "id_token": providers.unsigned({"sub": "subject-1", "iss": of.issuer})}}
+    ),
+    "no token": lambda of: of.lies.update({"/token": without("id_token")}),
+    "no access token": lambda of: of.lies.update({"/token": without("access_token")}),
+    "not a token": lambda of: of.lies.update({"/token": lambda reply: {**reply, "id_token": "a.b.c"}}),
+    "a number": lambda of: of.lies.update({"/token": lambda reply: {**reply, "id_token": 7}}),
+    "odd expiry": lambda of: of.lies.update({"/token": lambda reply: {**reply, "expires_in": "soon"}}),
+    "somebody else's userinfo": lambda of: of.lies.update({"/me": lambda claims: {**claims, "sub": "subject-2"}}),
+    "no keys": lambda of: of.lies.update({"/jwks": lambda _: {}}),
+    "a list of keys": lambda of: of.lies.update({"/jwks": lambda _: {"keys": [1, {}]}}),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_reply_that_cannot_be_trusted_signs_nobody_in(
+    visitor: Visitor, provider: OpenIDProvider, log: Callable[[], str], lie: str
+) -> None:
+    LIES[lie](provider)
+    page = visitor.sign_in("sam")
+    assert page.status_code == 403
+    assert "could not be verified" in page.text
+    assert urlencode({"next": MESSAGE}) in page.text
+    assert not User.objects.exists()
+    told = log()
+    assert "sign-in failed" in told
+    assert "Traceback" not in told
+    assert not re.search(r"eyJ|subject-1|person1", told)
+    provider.be_honest()
+    assert "Company sign-in" in Visitor(visitor.site).go("/credentials/").text
+
+
+@pytest.mark.parametrize("change", ["another state", "no state", "a state of somebody else's", "used twice"])
+def test_the_state_is_of_this_browser_and_good_for_once(
+    visitor: Visitor, provider: OpenIDProvider, site: str, change: str
+) -> None:
+    back = visitor.sign_in("sam", until=lambda address: "/callback/" in address).headers["Location"]
+    state = parse_qs(urlsplit(back).query)["state"][0]
+    if change == "a state of somebody else's":
+        visitor = Visitor(site)
+        visitor.go(MESSAGE)
+    elif change == "used twice":
+        visitor.go(back)
+        visitor.browser.post(f"{site}/sign-out/", timeout=20)
+        visitor.browser.cookies.clear()
+        visitor.go(MESSAGE)
+    else:
+        back = back.replace(f"state={state}", "state=another" if change == "another state" else "")
+    page = visitor.go(back)
+    assert page.status_code == 403
+    assert "Begin once more" in page.text
+    assert urlencode({"next": MESSAGE}) in page.text
+    assert "/sign-in/" in visitor.go("/credentials/", until=lambda address: "/sign-in/" in address).headers["Location"]
+
+
+def test_a_code_that_the_provider_does_not_know_signs_nobody_in(
+    visitor: Visitor, provider: OpenIDProvider, log: Callable[[], str]
+) -> None:
+    back = visitor.sign_in("sam", until=lambda address: "/callback/" in address).headers["Location"]
+    page = visitor.go(re.sub(r"code=[^&]+", "code=guessed", back))
+    assert page.status_code == 403
+    assert "could not be verified" in page.text
+    assert "the provider says invalid_grant" in log()
+
+
+def test_a_provider_that_calls_itself_something_else_is_not_believed(visitor: Visitor, tmp_path: Path) -> None:
+    port = free_port()
+    with providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as liar:
+        liar.lies["/.well-known/openid-configuration"] = lambda said: {**said, "issuer": "https://evil.example"}
+        environment = {
+            "OMNIVIEWER_OIDC_ISSUER": liar.issuer,
+            "OMNIVIEWER_OIDC_CLIENT_ID": "x",
+            "OMNIVIEWER_OIDC_CLIENT_SECRET": "y",
+            "OMNIVIEWER_LOCAL_LOGIN": "false",
+        }
+        with serve(tmp_path, port=port, **environment) as site:
+            page = Visitor(f"http://localhost:{port}").go(MESSAGE)
+            assert page.status_code == 503
+            assert page.url.startswith("http://localhost")
+            assert "identity provider away" in site.log
+
+
+# A provider that is away ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", ["/token", "/me", "/jwks"])
+def test_a_provider_that_is_away_is_told_as_such(visitor: Visitor, provider: OpenIDProvider, at: str) -> None:
+    asked = visitor.go(MESSAGE)
+    provider.silent.add(at)
+    page = visitor.go(asked.url, name="sam")
+    assert page.status_code == 503 if at != "/token" else page.status_code in (403, 503)
+    assert urlencode({"next": MESSAGE}) in page.text
+
+
+# The way out ----------------------------------------------------------------------------------------------
+
+
+def test_signing_out_is_offered_at_the_provider_too(visitor: Visitor, provider: OpenIDProvider) -> None:
+    home = visitor.sign_in("sam", at="/credentials/")
+    csrf = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', home.text)
+    assert csrf
+    page = visitor.go("/sign-out/", csrfmiddlewaretoken=csrf[1])
+    assert "You are signed out" in page.text
+    link = re.search(r'<a class="button button-primary" href="([^"]+)"', page.text)
+    assert link
+    address = link[1].replace("&amp;", "&")
+    assert address.startswith(f"{provider.issuer}/session/end?")
+    assert set(parse_qs(urlsplit(address).query)) == {"client_id", "post_logout_redirect_uri", "id_token_hint"}
+    assert path(visitor.go("/signed-out/")) == "/signed-out/"
+    assert visitor.go("/credentials/").url.startswith((provider.issuer, visitor.site))
+
+
+# In a browser ---------------------------------------------------------------------------------------------
+
+
+def test_from_a_cold_link_to_the_very_message_and_out_again(
+    context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
+) -> None:
+    """What a support engineer does: a link in a ticket, the company's sign-in, Omni's token, and the message."""
+    with StandIn(sample, rate_per_minute=10_000) as omni:
+        page = context.new_page()
+        page.goto(site + MESSAGE)
+        page.get_by_label("Name").fill("sam")
+        page.get_by_role("button", name="Continue").click()
+        expect(page).to_have_url(site + MESSAGE)
+        page.get_by_role("link", name="Connect Omni").click()
+        page.get_by_label("Instance address").fill(omni.host)
+        page.get_by_label("Token", exact=True).fill(omni.organization.demo_tokens["analyst"])
+        page.get_by_role("button", name="Connect").click()
+        expect(page).to_have_url(site + MESSAGE)
+        expect(page.locator("#message-3")).to_be_focused()
+        expect(page.locator("#message-3")).to_be_in_viewport()
+
+        # Another day, signed out: the link goes the whole way by itself, for the provider still knows them.
+        context.clear_cookies(domain="localhost")
+        page.goto(site + MESSAGE)
+        expect(page).to_have_url(site + MESSAGE)
+        expect(page.locator("#message-3")).to_be_focused()
+
+        page.locator("[data-menu] summary").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url(re.compile(re.escape(provider.issuer)))
+        page.get_by_role("button", name=re.compile("yes", re.I)).click()
+        expect(page).to_have_url(f"{site}/signed-out/")
+        expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+        page.goto(site + MESSAGE)
+        expect(page.get_by_role("heading", name="Company sign-in")).to_be_visible()
