@@ -143,7 +143,7 @@ def _forwarding_to(port: int, provider: OpenIDProvider) -> type[BaseHTTPRequestH
                 self.wfile.write(content)
             return None
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_args: Any) -> None:
             """Nothing: a test that fails says why."""

@@ -57,15 +57,22 @@ class Site:
 
 @contextlib.contextmanager
 def serve(
-    folder: Path, *, workers: int = 2, threads: int = 8, port: int | None = None, **environment: str
+    folder: Path,
+    variables: dict[str, str] | None = None,
+    *,
+    workers: int = 2,
+    threads: int = 8,
+    port: int | None = None,
+    **environment: str,
 ) -> Iterator[Site]:
-    """`environment`: settings that differ from those of the tests. Ends with the block, by its own process id."""
+    """`variables`, `environment`: settings that differ from the tests'. Ends with the block, by its own process id."""
     port = port or free_port()
     log = folder / "gunicorn.log"
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "omniviewer.settings",
         "DATABASE_URL": _database_url(),
         "OMNIVIEWER_LOG_LEVEL": "INFO",
+        **(variables or {}),
         **environment,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "python:omniviewer.serving", "omniviewer.wsgi"]

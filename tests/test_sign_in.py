@@ -1,16 +1,27 @@
 """Signing in and out; every page but the public ones asks for it."""
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+from pytest_django import Settings
 
-from omniviewer.accounts.models import User
-from tests.conftest import EXAMPLE, signed_in
+from conversations.models import Conversation
+from omniviewer.accounts import throttle
+from omniviewer.accounts.admission import Person, Refused, admit
+from omniviewer.accounts.models import Credential, FailedSignIn, User
+from omniviewer.demo.stand_in import StandIn
+from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
 
-PUBLIC = {"/sign-in/", "/appearance/", "/demo/continue/"}
+PUBLIC = {"/sign-in/", "/sign-out/", "/signed-out/", "/appearance/", "/demo/continue/"}
 VALUES = {"uuid": EXAMPLE, "pk": "1", "position": "1", "app_label": "accounts", "content_type_id": "1"}
 
 
@@ -140,3 +151,260 @@ def test_a_fault_of_our_own_is_a_page_that_stands_alone(owner: User, monkeypatch
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.content.decode()
     assert "Traceback" not in answer.content.decode()
+
+
+# Wrong passwords ------------------------------------------------------------------------------------------
+
+
+def try_password(password: str, name: str = "owner", address: str = "192.0.2.1") -> Any:
+    return Client(REMOTE_ADDR=address).post("/sign-in/", {"username": name, "password": password})
+
+
+def test_after_five_wrong_passwords_none_is_looked_at(owner: User) -> None:
+    for _ in range(5):
+        assert try_password("wrong").status_code == 200
+    answer = try_password(PASSWORD)
+    assert answer.status_code == 429
+    assert "Too many wrong passwords. Try again in 15 minutes." in text_of(answer)
+    assert "owner" in text_of(answer)
+
+
+def test_that_ends_by_itself(owner: User) -> None:
+    for _ in range(5):
+        try_password("wrong")
+    FailedSignIn.objects.update(at=timezone.now() - throttle.WINDOW - timedelta(seconds=1))
+    assert try_password(PASSWORD).status_code == 302
+
+
+def test_a_right_password_starts_the_count_anew(owner: User) -> None:
+    for _ in range(4):
+        try_password("wrong")
+    assert try_password(PASSWORD).status_code == 302
+    for _ in range(4):
+        assert try_password("wrong").status_code == 200
+    assert try_password(PASSWORD).status_code == 302
+
+
+def test_who_guesses_elsewhere_does_not_lock_the_owner_out(owner: User) -> None:
+    for _ in range(8):
+        try_password("wrong", address="198.51.100.7")
+    assert try_password(PASSWORD).status_code == 302
+
+
+def test_guessing_from_many_addresses_is_limited_too(owner: User) -> None:
+    for number in range(30):
+        try_password("wrong", name="OWNER" if number % 2 else "owner", address=f"198.51.100.{number}")
+    assert try_password("wrong", address="203.0.113.9").status_code == 429
+
+
+def test_guessing_at_many_names_is_limited_too(db: None) -> None:
+    for number in range(50):
+        try_password("wrong", name=f"name-{number}", address="198.51.100.7")
+    assert try_password("wrong", name="another", address="198.51.100.7").status_code == 429
+    assert try_password("wrong", name="another", address="198.51.100.8").status_code == 200
+
+
+def test_what_was_typed_is_not_kept(owner: User) -> None:
+    try_password("wrong", name="my secret, in the wrong box")
+    row = FailedSignIn.objects.get()
+    assert "secret" not in f"{row.name} {row.address}"
+    assert "192" not in row.address
+
+
+# How long a session lasts ---------------------------------------------------------------------------------
+
+
+def long_ago(client: Client, **how_long: float) -> None:
+    """As if the session had begun, or somebody had last been there, that many hours ago."""
+    session = client.session
+    for name, hours in how_long.items():
+        session[name] = int(time.time() - hours * 3600)
+    session.save()
+
+
+@pytest.mark.parametrize(
+    ("times", "lasts"),
+    [
+        ({"began_at": 23.9, "seen_at": 0.1}, True),
+        ({"began_at": 24.1, "seen_at": 0.1}, False),
+        ({"began_at": 9, "seen_at": 7.9}, True),
+        ({"began_at": 9, "seen_at": 8.1}, False),
+    ],
+)
+def test_a_session_ends_in_time(owner: User, times: dict[str, float], lasts: bool) -> None:
+    client = Client()
+    client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
+    long_ago(client, **times)
+    answer = client.get(f"/conversations/{EXAMPLE}/?ticket=A-1")
+    if lasts:
+        assert answer.status_code == 403  # without a credential
+    else:
+        assert answer["Location"] == f"/sign-in/?next=/conversations/{EXAMPLE}/%3Fticket%3DA-1"
+        assert "_auth_user_id" not in client.session
+
+
+def test_being_there_counts_and_a_page_that_renews_itself_does_not(owner: User) -> None:
+    client = Client()
+    client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
+    long_ago(client, seen_at=7)
+    client.get("/conversations/fresh/", headers={"HX-Request": "true"})
+    assert time.time() - client.session["seen_at"] > 6 * 3600
+    client.get("/credentials/")
+    assert time.time() - client.session["seen_at"] < 60
+
+
+def test_its_length_can_be_set(owner: User, settings: Settings) -> None:
+    settings.SESSION_COOKIE_AGE, settings.SESSION_IDLE = 3600, 600
+    client = Client()
+    client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
+    assert client.cookies["session"]["max-age"] == 3600
+    long_ago(client, seen_at=0.2)
+    assert client.get("/credentials/").status_code == 302
+
+
+def test_signing_in_changes_the_key_of_the_session(owner: User) -> None:
+    client = Client()
+    client.cookies["session"] = "a" * 32
+    client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
+    assert client.session.session_key != "a" * 32
+    first = client.session.session_key
+    client.post("/sign-out/")
+    client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
+    assert client.session.session_key != first
+
+
+@pytest.mark.parametrize("way", ["saved", "updated", "end_sessions"])
+def test_who_is_deactivated_is_out_everywhere_at_once(owner: User, way: str) -> None:
+    clients = [Client(), Client()]
+    for client in clients:
+        client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
+        assert client.get("/credentials/").status_code == 200
+    if way == "saved":
+        owner.is_active = False
+        owner.save(update_fields=["is_active"])
+    elif way == "updated":
+        User.objects.update(is_active=False)
+    else:
+        owner.end_sessions()
+    for client in clients:
+        assert client.get("/credentials/").status_code == 302
+    if way == "saved":  # and once they are back, the old sessions are not
+        User.objects.update(is_active=True)
+        assert clients[0].get("/credentials/").status_code == 302
+
+
+def test_without_local_passwords_they_are_not_looked_at_and_end(owner: User, settings: Settings) -> None:
+    client = Client()
+    client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
+    settings.LOCAL_LOGIN = False
+    assert client.get("/credentials/").status_code == 302
+    assert client.post("/sign-in/", {"username": "owner", "password": PASSWORD}).status_code == 200
+    assert client.get("/credentials/").status_code == 302
+    assert "Password" not in text_of(client.get("/sign-in/"))
+
+
+def test_who_is_not_staff_is_told_so_by_the_admin_and_not_sent_in_a_circle(owner: User) -> None:
+    answer = signed_in(owner).get("/admin/", follow=True)
+    assert answer.status_code == 403
+    assert "This page is for staff" in text_of(answer)
+
+
+# Who leaves -----------------------------------------------------------------------------------------------
+
+
+def test_who_leaves_is_signed_out_and_loses_tokens_and_what_only_they_could_read(
+    owner: User, owner_reads: Client, colleague_reads: Client, omni: StandIn
+) -> None:
+    User.objects.filter(pk=owner.pk).update(email="Owner@example.com")
+    others = next(row for row in omni.organization.conversations if str(row.id) != EXAMPLE)
+    owner_reads.get(f"/conversations/{EXAMPLE}/")
+    colleague_reads.get(f"/conversations/{others.id}/")
+    done = StringIO()
+    call_command("offboard", "owner@EXAMPLE.com", no_input=True, stdout=done)
+    assert "owner, Owner@example.com: Omni" in done.getvalue()
+    assert "only they can read 1 kept." in done.getvalue()
+    assert "owner is signed out everywhere, without a token and deactivated." in done.getvalue()
+    assert owner_reads.get("/credentials/").status_code == 302
+    assert try_password(PASSWORD).status_code == 200
+    assert [credential.owner.username for credential in Credential.objects.all()] == ["colleague"]
+    assert [row.omni_id for row in Conversation.objects.with_thread()] == [others.id]
+    assert colleague_reads.get(f"/conversations/{others.id}/").status_code == 200
+
+
+def test_it_asks_first(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    with pytest.raises(CommandError, match="Not confirmed"):
+        call_command("offboard", "owner", stdout=StringIO())
+    assert User.objects.get().is_active
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    call_command("offboard", "owner", stdout=StringIO())
+    assert not User.objects.get().is_active
+
+
+@pytest.mark.parametrize("nobody", ["somebody@example.com", ""])
+def test_somebody_unknown_is_told_and_nobody_else_goes(owner: User, nobody: str) -> None:
+    with pytest.raises(CommandError, match="Nobody here has"):
+        call_command("offboard", nobody, no_input=True)
+    assert User.objects.get().is_active
+
+
+# Who may enter --------------------------------------------------------------------------------------------
+
+
+def somebody(subject: str = "1", **said: Any) -> Person:
+    return Person(issuer="https://id.example", subject=subject, **{"usernames": ("sam",), **said})
+
+
+def test_names_that_are_taken_are_numbered(owner: User) -> None:
+    names = [admit(somebody(str(number), usernames=("Owner", ""))).username for number in range(2)]
+    assert names == ["0", "1"]
+    names = [admit(somebody(f"{number}", usernames=("owner",))).username for number in range(2, 4)]
+    assert names == ["2", "3"]
+
+
+def test_a_name_of_odd_signs_becomes_one_that_django_takes(db: None) -> None:
+    user = admit(somebody(subject="a/b\x00c", usernames=("", "\u202e<script>", "x" * 400)))
+    user.full_clean(exclude=["password"])
+    assert user.username == "script"
+
+
+@pytest.mark.parametrize("subject", ["", "x" * 256])
+def test_without_a_subject_nobody_enters(db: None, subject: str) -> None:
+    with pytest.raises(Refused, match="no-subject"):
+        admit(somebody(subject))
+
+
+@pytest.mark.parametrize(
+    ("email", "verified", "why"),
+    [
+        ("sam@example.com", True, None),
+        ("sam@EXAMPLE.com", True, None),
+        ("sam@sub.example.com", True, "domain"),
+        ("sam@example.com@evil.example", True, "domain"),
+        ("sam@evilexample.com", True, "domain"),
+        ("sam@example.com", False, "email-unverified"),
+        ("", True, "no-email"),
+    ],
+)
+def test_domains(db: None, settings: Settings, email: str, verified: bool, why: str | None) -> None:
+    settings.ALLOWED_EMAIL_DOMAINS = ["example.com"]
+    person = somebody(email=email, email_is_verified=verified)
+    if why is None:
+        assert admit(person).email == email
+    else:
+        with pytest.raises(Refused, match=f"^{why}$"):
+            admit(person)
+        assert not User.objects.exists()
+
+
+def test_an_unverified_address_is_not_kept(db: None) -> None:
+    assert admit(somebody(email="boss@example.com", email_is_verified=False)).email == ""
+
+
+def test_without_a_group_of_staff_nobody_loses_what_an_admin_gave(db: None, settings: Settings) -> None:
+    user = admit(somebody())
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    assert admit(somebody(groups=frozenset({"x"}))).is_staff
+    settings.STAFF_GROUP = "x"
+    assert admit(somebody(groups=frozenset({"x"}))).is_staff
+    assert not admit(somebody(groups=frozenset({"xx"}))).is_staff

@@ -137,11 +137,11 @@ def start(request: HttpRequest, target: str, *, ask_who: bool = False) -> HttpRe
 
 
 def finish(request: HttpRequest) -> HttpResponse:
-    """Back from the provider: allauth checks the state and exchanges the code, then `single_sign_on` takes over."""
-    try:
-        response: HttpResponse = OAuth2CallbackView.adapter_view(Protocol(request))(request)
-    except (KeyError, TypeError, ValueError) as error:  # a reply that is not what allauth takes for granted
-        raise OAuth2Error(f"The provider's reply lacks something: {type(error).__name__}") from error
+    """Back from the provider: allauth checks the state and exchanges the code, then `single_sign_on` takes over.
+
+    Raises one of `FAILURES` for a reply that lacks what allauth takes for granted.
+    """
+    response: HttpResponse = OAuth2CallbackView.adapter_view(Protocol(request))(request)
     return response
 
 

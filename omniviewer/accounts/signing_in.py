@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -15,7 +15,7 @@ from omniviewer.accounts import sessions, throttle
 from omniviewer.accounts.requests import client_address, next_path
 
 if settings.OIDC_ISSUER:
-    from omniviewer.accounts import oidc, single_sign_on
+    from omniviewer.accounts import oidc
 
 
 class PasswordForm(AuthenticationForm):
@@ -58,28 +58,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@require_GET
-def to_provider(request: HttpRequest) -> HttpResponse:
-    """Off to the OpenID provider; with `again`, so that it asks who one is even if it knows somebody."""
-    _need_oidc()
-    target = next_path(request)
-    if request.user.is_authenticated and "again" not in request.GET:
-        return redirect(target or "/conversations/")
-    single_sign_on.set_out(request, target)
-    try:
-        return oidc.start(request, target, ask_who="again" in request.GET)
-    except oidc.FAILURES as error:
-        return single_sign_on.unreachable(request, error, target)
-
-
-@login_not_required
-@require_GET
-def from_provider(request: HttpRequest) -> HttpResponse:
-    _need_oidc()
-    return oidc.finish(request)
-
-
-@login_not_required
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session here; where a provider vouched for it, say so and lead to the provider's own sign-out."""
@@ -111,8 +89,3 @@ def administration(request: HttpRequest) -> HttpResponse:
 
 def _with_next(path: str, target: str) -> str:
     return f"{path}?{urlencode({'next': target})}" if target else path
-
-
-def _need_oidc() -> None:
-    if not settings.OIDC_ISSUER:
-        raise Http404

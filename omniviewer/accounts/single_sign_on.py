@@ -9,12 +9,14 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
 
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit
-from omniviewer.accounts.requests import own_path
+from omniviewer.accounts.requests import next_path, own_path
 
 # Where a session keeps what address somebody wanted when they set out for the provider.
 _WANTED = "wanted_when_signing_in"
@@ -45,12 +47,31 @@ class Adapter(DefaultSocialAccountAdapter):
     ) -> NoReturn:
         """Raises `ImmediateHttpResponse` with a page that says what happened."""
         state = (extra_context or {}).get("state")
-        raise ImmediateHttpResponse(_failed(request, state, error, exception))
+        raise ImmediateHttpResponse(failed(request, state, error, exception))
 
 
-def set_out(request: HttpRequest, target: str) -> None:
-    """Remember what somebody wants, for the case that the way there is lost."""
-    request.session[_WANTED] = target
+@login_not_required
+@require_GET
+def to_provider(request: HttpRequest) -> HttpResponse:
+    """Off to the OpenID provider; with `again`, so that it asks who one is even if it knows somebody."""
+    target = next_path(request)
+    if request.user.is_authenticated and "again" not in request.GET:
+        return redirect(target or "/conversations/")
+    request.session[_WANTED] = target  # if the way there is lost
+    try:
+        return oidc.start(request, target, ask_who="again" in request.GET)
+    except oidc.FAILURES as error:
+        return unreachable(request, error, target)
+
+
+@login_not_required
+@require_GET
+def from_provider(request: HttpRequest) -> HttpResponse:
+    """Back from the OpenID provider, to where one wanted to be, or to a page that says why not."""
+    try:
+        return oidc.finish(request)
+    except oidc.FAILURES as error:
+        return failed(request, {}, None, error)
 
 
 def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
@@ -65,9 +86,10 @@ def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     return redirect(target or "/conversations/")
 
 
-def _failed(
+def failed(
     request: HttpRequest, state: dict[str, Any] | None, error: object, exception: Exception | None
 ) -> HttpResponse:
+    """`state`: what was remembered when setting out; None where that is not known. `exception`: what went wrong."""
     target = own_path((state or {}).get("next") or request.session.get(_WANTED) or "")
     if state is None and request.user.is_authenticated:
         return redirect(target or "/conversations/")  # another window was faster

@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.urls import path
 
 from omniviewer.accounts import signing_in, views
@@ -6,8 +7,6 @@ app_name = "accounts"
 
 urlpatterns = [
     path("sign-in/", signing_in.sign_in, name="sign-in"),
-    path("sign-in/oidc/", signing_in.to_provider),
-    path("sign-in/oidc/callback/", signing_in.from_provider),
     path("sign-out/", signing_in.sign_out, name="sign-out"),
     path("signed-out/", signing_in.signed_out),
     path("appearance/", views.appearance, name="appearance"),
@@ -18,3 +17,11 @@ urlpatterns = [
     path("credentials/<int:pk>/default/", views.make_default, name="make-default"),
     path("credentials/<int:pk>/remove/", views.remove, name="remove"),
 ]
+
+if settings.OIDC_ISSUER:
+    from omniviewer.accounts import single_sign_on
+
+    urlpatterns += [
+        path("sign-in/oidc/", single_sign_on.to_provider),
+        path("sign-in/oidc/callback/", single_sign_on.from_provider),
+    ]
