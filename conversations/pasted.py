@@ -6,7 +6,10 @@ from enum import Enum, auto
 from urllib.parse import unquote
 from uuid import UUID
 
+from django.conf import settings
 from django.urls import reverse
+
+from conversations.omni import BadAddress, parse_address
 
 # Characters of it that are looked at: a ticket, not a book.
 LONGEST = 20_000
@@ -26,6 +29,8 @@ class Pasted:
     kind: Kind
     id: UUID
     position: int | None = None
+    # The instance that a link of Omni's leads to.
+    instance: str = ""
 
     @property
     def address(self) -> str:
@@ -38,6 +43,7 @@ class Pasted:
         return reverse("conversations:conversation", args=[self.id])
 
 
+_HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252})(?:/[^\s?#]{0,100})?$")
 # The most telling first: a link says what its id is of.
 _FORMS = (
     (Kind.MESSAGE, re.compile(rf"/conversations/{_ID}/messages/(?P<position>[0-9]{{1,9}})")),
@@ -58,5 +64,20 @@ def read(text: str) -> Pasted | None:
             found = form.search(wording)
             if found:
                 position = found.groupdict().get("position")
-                return Pasted(kind, UUID(found["id"]), int(position) if position else None)
+                instance = _instance(wording[: found.start()])
+                return Pasted(kind, UUID(found["id"]), int(position) if position else None, instance)
     return None
+
+
+def _instance(before: str) -> str:
+    """Out of what stands before a link's path; "" where that is no instance that this site knows of."""
+    found = _HOST.search(before[-400:])
+    return instance_named(found[1]) if found else ""
+
+
+def instance_named(text: str) -> str:
+    """The instance that an address names, if credentials may point to it; else ""."""
+    try:
+        return parse_address(text, allowed=settings.OMNI_HOSTS)
+    except BadAddress:
+        return ""

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import fragments, views
+from conversations import fragments, links, views
 
 app_name = "conversations"
 
@@ -13,9 +13,11 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
     path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),
-    path("jobs/<uuid:job_id>/", views.job, name="job"),
-    path("open", views.open_pasted, name="open"),
-    path("open/", views.open_pasted),
+    path("conversations/<uuid:omni_id>/tickets/", views.add_ticket),
+    path("conversations/<uuid:omni_id>/tickets/remove/", views.remove_ticket),
+    path("jobs/<uuid:job_id>/", links.job, name="job"),
+    path("open", links.open_pasted, name="open"),
+    path("open/", links.open_pasted),
     # Omni's own path: swap the host in a link and it works.
     path(
         "chat/<uuid:omni_id>",

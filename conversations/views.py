@@ -1,39 +1,35 @@
 """Four beats a view: fetch, ask, shape, render. The pages; what htmx asks for stands in fragments.py."""
 
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from conversations import archive, pasted, shaping
+from conversations import archive, shaping, tickets
 from conversations.archive import Ask, CannotShow
+from conversations.explaining import explain
 from conversations.forms import ListForm
+from conversations.models import TicketReference
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
-
-_STATUS = {
-    CannotShow.NO_CREDENTIAL: HTTPStatus.FORBIDDEN,
-    CannotShow.REJECTED: HTTPStatus.FORBIDDEN,
-    CannotShow.NOT_SHOWN: HTTPStatus.NOT_FOUND,
-    CannotShow.NOT_REACHED: HTTPStatus.SERVICE_UNAVAILABLE,
-    CannotShow.LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
-    CannotShow.BAD_ADDRESS: HTTPStatus.BAD_REQUEST,
-}
 
 
 @require_safe
 def conversations(request: Request) -> HttpResponse:
-    """A page of Omni's list, by one of the reader's credentials."""
+    """A page of Omni's list, by one of the reader's credentials; or, with `ticket`, what is linked from that."""
+    if request.GET.get("ticket", "").strip():
+        return _linked(request, request.GET["ticket"])
     credentials = Credential.objects.of(request.user)
     form = ListForm(credentials, request.GET)
     try:
         query = form.query()
         listed = archive.list_page(request.user, **query, ask=_ask(request))
     except CannotShow as error:
-        return _explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
+        return explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
     people = archive.members(query["credential"], ask=listed.was_asked)
     if "refresh" in request.GET and not listed.notice:
         return _refreshed(request)
@@ -52,51 +48,77 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     try:
         opened = archive.open_conversation(request.user, omni_id, ask=_ask(request))
     except CannotShow as error:
-        return _explain(request, error)
+        return explain(request, error)
     if "refresh" in request.GET and not opened.notice:
         return _refreshed(request)
+    came_from = request.GET.get("ticket", "")
+    ticket = tickets.read(came_from)
+    if ticket and request.method == "GET":
+        TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
     context = shaping.thread(request.user, opened)
     missing = position is not None and not 1 <= position <= context["count"]
     context |= {
         "focus": position,
         "missing": position if missing else None,
+        "odd_ticket": "" if ticket else came_from.strip(),
     }
-    status = HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK
+    return _thread_page(request, context, HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK)
+
+
+@require_POST
+def add_ticket(request: Request, omni_id: UUID) -> HttpResponse:
+    """A reader says by hand that the conversation belongs to a ticket."""
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return explain(request, error)
+    ticket = tickets.read(request.POST.get("ticket", ""))
+    if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
+        return redirect(opened.conversation)
+    wrong = "It has too many tickets already: remove one." if ticket else "This is not how tickets are named here."
+    context = shaping.thread(request.user, opened)
+    context |= {"ticket_error": wrong, "ticket_text": request.POST.get("ticket", "")}
+    return _thread_page(request, context, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@require_POST
+def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
+    """Likewise that it does not; the page then offers to put it back."""
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return explain(request, error)
+    ticket = tickets.read(request.POST.get("ticket", ""))
+    removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
+    context = shaping.thread(request.user, opened) | {"removed_ticket": ticket if removed else None}
+    return _thread_page(request, context)
+
+
+def _thread_page(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
+    references = TicketReference.objects.filter(conversation=context["conversation"])
+    context["tickets"] = list(references.oldest_first())
     return render(request, "conversations/conversation.html", context, status=status)
 
 
-@require_safe
-def job(request: Request, job_id: UUID) -> HttpResponse:
-    """To the message that this job answered."""
+def _linked(request: Request, text: str) -> HttpResponse:
+    """The list, of what is linked from a ticket alone."""
+    ticket = tickets.read(text)
     try:
-        place = archive.find_job(request.user, job_id)
+        linked = archive.linked_from(request.user, ticket) if ticket else None
     except CannotShow as error:
-        return _explain(request, error)
-    return _to(request, place.address)
-
-
-@require_safe
-def open_pasted(request: Request) -> HttpResponse:
-    """To whatever a pasted text names: a message, a conversation, a job. Without one, the box to paste it into."""
-    text = request.GET.get("q", "")
-    found = pasted.read(text)
-    if found is None:
-        status = HTTPStatus.UNPROCESSABLE_ENTITY if text.strip() else HTTPStatus.OK
-        return render(request, "conversations/open.html", {"text": text}, status=status)
-    if found.kind is not pasted.Kind.ID:
-        return _to(request, found.address)
-    try:
-        place = archive.find(request.user, found.id)
-    except CannotShow as error:
-        return _explain(request, error)
-    return _to(request, place.address)
-
-
-def _to(request: Request, address: str) -> HttpResponse:
-    """There, with whatever else the link said."""
-    query = request.GET.copy()
-    query.pop("q", None)
-    return redirect(f"{address}?{query.urlencode()}" if query else address)
+        return explain(request, error)
+    context = {
+        "text": text.strip(),
+        "ticket": ticket,
+        "address": tickets.address_of(ticket) if ticket else "",
+        "linked": linked,
+    }
+    return render(
+        request,
+        "conversations/linked.html",
+        context,
+        status=HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY,
+    )
 
 
 def _ask(request: Request) -> Ask:
@@ -109,21 +131,3 @@ def _refreshed(request: Request) -> HttpResponse:
     query.pop("refresh", None)
     messages.success(request, "Up to date.")
     return redirect(f"{request.path}?{query.urlencode()}" if query else request.path)
-
-
-def _explain(request: Request, error: CannotShow, credential: Credential | None = None) -> HttpResponse:
-    """Why there is nothing to show and what to do: the same page whether a conversation exists or not."""
-    mine = list(Credential.objects.of(request.user))
-    again_in = shaping.again_in(error)
-    context = {
-        "why": error.why,
-        "sentence": error.sentence,
-        "credentials": mine,
-        "rejected": credential or next((row for row in mine if row.rejected_at), None),
-        "path": request.get_full_path(),
-        "again_in": again_in,
-    }
-    response = render(request, "conversations/cannot_show.html", context, status=_STATUS[error.why])
-    if again_in:
-        response.headers["Retry-After"] = str(again_in)
-    return response

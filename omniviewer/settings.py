@@ -4,6 +4,7 @@ Every variable read here stands in the README's settings table; a test holds the
 """
 
 import os
+import re
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,12 +41,13 @@ def _required(name: str, how: str) -> str:
     return value
 
 
-def _address(name: str) -> str:
+def _address(name: str, *, may_have_query: bool = False) -> str:
     """An https address, or an http one on this machine where there is no TLS to be had; "" if it is not set."""
     value: str = env.str(name, default="")
     parts = urlsplit(value)
     is_here = (DEBUG or DEMO) and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if value and not (parts.hostname and (parts.scheme == "https" or is_here) and not (parts.query or parts.fragment)):
+    is_whole = may_have_query or not (parts.query or parts.fragment)
+    if value and not (parts.hostname and (parts.scheme == "https" or is_here) and is_whole):
         raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {value!r}.")
     return value
 
@@ -93,6 +95,19 @@ ACCESS_GRACE = timedelta(days=env.float("OMNIVIEWER_ACCESS_GRACE", default=7.0))
 RATE_PER_MINUTE = env.int("OMNIVIEWER_RATE_PER_MINUTE", default=60)
 # Under this age a page is shown without asking Omni again.
 FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
+
+
+# Tickets --------------------------------------------------------------------------------------------------
+
+# A regular expression, as a whole, and where a ticket's page is: "{ticket}" stands for its name.
+TICKET_FORMAT = env.str("OMNIVIEWER_TICKET_FORMAT", default="[A-Z][A-Z0-9]{1,9}-[0-9]{1,9}")
+TICKET_URL = _address("OMNIVIEWER_TICKET_URL", may_have_query=True)
+try:
+    re.compile(TICKET_FORMAT)
+except re.error as _error:
+    raise ImproperlyConfigured(f"OMNIVIEWER_TICKET_FORMAT is not a regular expression: {_error}.") from None
+if TICKET_URL and "{ticket}" not in TICKET_URL:
+    raise ImproperlyConfigured("OMNIVIEWER_TICKET_URL does not say where the ticket's name goes: write {ticket} there.")
 
 
 # Where the site is ----------------------------------------------------------------------------------------

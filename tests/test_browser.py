@@ -82,6 +82,9 @@ def test_the_keyboard_alone_is_enough(page: Page, site: str, owner: User, omni: 
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Refresh")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(page.get_by_label("Linked from ticket")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("article").first).to_be_visible()
 

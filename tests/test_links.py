@@ -160,6 +160,10 @@ def test_hostile_text_is_read_in_no_time() -> None:
 
 
 def test_a_link_goes_there_without_asking_omni(owner_reads: Client, omni: StandIn) -> None:
+    assert leads_to(owner_reads, f"/open?q=https://bi.example.com/chat/{EXAMPLE}") == THREAD
+    elsewhere = leads_to(owner_reads, f"/open?q=https://my-org.omni.co/chat/{EXAMPLE}")
+    assert elsewhere == f"{THREAD}?instance=my-org.omniapp.co"
+    Credential.objects.update(instance="my-org.omniapp.co")
     assert leads_to(owner_reads, f"/open?q=https://my-org.omni.co/chat/{EXAMPLE}") == THREAD
     assert leads_to(owner_reads, f"/open?q=/conversations/{EXAMPLE}/messages/3/") == f"{THREAD}messages/3/"
     assert leads_to(owner_reads, f"/open?q=/jobs/{JOB}/") == f"/jobs/{JOB}/"

@@ -4,6 +4,7 @@ Whatever it returns, Omni has shown to one of the reader's own credentials; what
 """
 
 from conversations.archive.jobs import Place, find, find_job
+from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import list_page, members
 from conversations.archive.outcomes import Ask, CannotShow, Listed, Notice, Opened
 from conversations.archive.running import Running, renew, running
@@ -12,6 +13,7 @@ from conversations.archive.thread import open_conversation, store
 __all__ = [
     "Ask",
     "CannotShow",
+    "Linked",
     "Listed",
     "Notice",
     "Opened",
@@ -19,6 +21,7 @@ __all__ = [
     "Running",
     "find",
     "find_job",
+    "linked_from",
     "list_page",
     "members",
     "open_conversation",

@@ -4,6 +4,7 @@ from conversations.models.conversation import Access, Conversation
 from conversations.models.job import Job
 from conversations.models.lists import ListPage, Member
 from conversations.models.message import EarlierMessage, Message
+from conversations.models.ticket import TicketReference
 from conversations.models.upstream import Flight, Instance, SentRequest, TokenBudget
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Member",
     "Message",
     "SentRequest",
+    "TicketReference",
     "TokenBudget",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -134,6 +135,15 @@ class AccessQuerySet(models.QuerySet["Access"]):
         grace = settings.ACCESS_GRACE
         stretched = models.Q(confirmed_at__range=(now - grace, now + grace), credential__in=unasked)
         return self.filter(recent | stretched, credential__owner=user, credential__rejected_at=None)
+
+    def run_out(self, user: User) -> Self:
+        """Those that Omni showed to a credential that it accepts, so long ago that it has to be asked again."""
+        ended = models.Q(confirmed_at__lt=timezone.now() - settings.ACCESS_TTL)
+        return self.filter(ended, credential__owner=user, credential__rejected_at=None)
+
+    def conversation_ids(self) -> list[UUID]:
+        """Omni's, each once."""
+        return list(self.order_by().values_list("conversation__omni_id", flat=True).distinct())
 
     def to_outer_conversation(self) -> Self:
         return self.filter(conversation=models.OuterRef("pk"))

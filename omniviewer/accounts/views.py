@@ -27,7 +27,8 @@ def credentials(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def connect(request: Request) -> HttpResponse:
     """Add a credential: tried against Omni first, saved only if Omni accepts the token."""
-    form = ConnectForm(request.user, request.POST or None)
+    given = {"instance_address": request.GET.get("instance", "")[:260]}
+    form = ConnectForm(request.user, request.POST or None, initial=given)
     if form.is_valid():
         instance, token, label = (form.cleaned_data[name] for name in ("instance_address", "token", "label"))
         credential = Credential(owner=request.user, instance=instance, label=label)

@@ -1,0 +1,45 @@
+"""The page that stands in the place of another: why there is nothing to show, and what to do."""
+
+from http import HTTPStatus
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from conversations import pasted, shaping
+from conversations.archive import CannotShow
+from omniviewer.accounts.models import Credential
+from omniviewer.accounts.requests import Request, canonical
+
+_STATUS = {
+    CannotShow.NO_CREDENTIAL: HTTPStatus.FORBIDDEN,
+    CannotShow.REJECTED: HTTPStatus.FORBIDDEN,
+    CannotShow.NOT_SHOWN: HTTPStatus.NOT_FOUND,
+    CannotShow.NOT_REACHED: HTTPStatus.SERVICE_UNAVAILABLE,
+    CannotShow.LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    CannotShow.BAD_ADDRESS: HTTPStatus.BAD_REQUEST,
+}
+
+
+def explain(request: Request, error: CannotShow, credential: Credential | None = None) -> HttpResponse:
+    """Why there is nothing to show and what to do: the same page whether a conversation exists or not."""
+    mine = list(Credential.objects.of(request.user))
+    accepted = [row for row in mine if not row.rejected_at]
+    named = pasted.instance_named(request.GET.get("instance", ""))
+    again_in = shaping.again_in(error)
+    context = {
+        "why": error.why,
+        "sentence": error.sentence,
+        "credentials": mine,
+        "has_organization_key": any(row.sees_organization for row in accepted),
+        "has_personal_token": any(not row.sees_organization for row in accepted),
+        "other_instance": named if named not in {row.instance for row in mine} else "",
+        "link": canonical(request, request.path),
+        "is_list": request.path == "/conversations/",
+        "rejected": credential or next((row for row in mine if row.rejected_at), None),
+        "path": request.get_full_path(),
+        "again_in": again_in,
+    }
+    response = render(request, "conversations/cannot_show.html", context, status=_STATUS[error.why])
+    if again_in:
+        response.headers["Retry-After"] = str(again_in)
+    return response

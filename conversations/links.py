@@ -1,0 +1,50 @@
+"""What leads to a thread: a job, and whatever was pasted."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from conversations import archive, pasted
+from conversations.archive import CannotShow
+from conversations.explaining import explain
+from omniviewer.accounts.models import Credential
+from omniviewer.accounts.requests import Request
+
+
+@require_safe
+def job(request: Request, job_id: UUID) -> HttpResponse:
+    """To the message that this job answered."""
+    try:
+        place = archive.find_job(request.user, job_id)
+    except CannotShow as error:
+        return explain(request, error)
+    return _to(request, place.address)
+
+
+@require_safe
+def open_pasted(request: Request) -> HttpResponse:
+    """To whatever a pasted text names: a message, a conversation, a job. Without one, the box to paste it into."""
+    text = request.GET.get("q", "")
+    found = pasted.read(text)
+    if found is None:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if text.strip() else HTTPStatus.OK
+        return render(request, "conversations/open.html", {"text": text}, status=status)
+    if found.kind is not pasted.Kind.ID:
+        return _to(request, found.address, found.instance)
+    try:
+        place = archive.find(request.user, found.id)
+    except CannotShow as error:
+        return explain(request, error)
+    return _to(request, place.address)
+
+
+def _to(request: Request, address: str, instance: str = "") -> HttpResponse:
+    """There, with whatever else the link said, and the instance that it named: should Omni not show it, that is why."""
+    query = request.GET.copy()
+    query.pop("q", None)
+    if instance and not Credential.objects.of(request.user).filter(instance=instance).exists():
+        query["instance"] = instance
+    return redirect(f"{address}?{query.urlencode()}" if query else address)

@@ -1,0 +1,54 @@
+"""Which tickets a conversation is linked from."""
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+
+from conversations import tickets
+from conversations.models.conversation import Conversation
+from omniviewer.accounts.models import User
+
+# Of one conversation: whoever makes up more of them is not believed.
+MOST_REFERENCES = 50
+
+
+class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
+    def oldest_first(self) -> Self:
+        return self.order_by("added_at", "pk")
+
+    def add(self, conversation: Conversation, ticket: str, user: User, *, is_by_hand: bool) -> bool:
+        """False if there are too many. One that is there already stays as it is."""
+        if not self.filter(conversation=conversation, ticket=ticket).exists():
+            if self.filter(conversation=conversation).count() >= MOST_REFERENCES:
+                return False
+            self.get_or_create(
+                conversation=conversation, ticket=ticket, defaults={"added_by": user, "is_by_hand": is_by_hand}
+            )
+        return True
+
+    def remove(self, conversation: Conversation, ticket: str) -> bool:
+        """Whether there was one."""
+        return self.filter(conversation=conversation, ticket=ticket).delete()[0] > 0
+
+
+class TicketReference(models.Model):
+    """Somebody who may read the conversation came from this ticket, or said by hand that it belongs there."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="ticket_references")
+    ticket = models.CharField(max_length=tickets.LONGEST, db_index=True)
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    added_at = models.DateTimeField(auto_now_add=True)
+    is_by_hand = models.BooleanField(default=False)
+
+    objects = TicketReferenceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("conversation", "ticket", name="one_reference_a_ticket")]
+
+    def __str__(self) -> str:
+        return f"{self.ticket} of {self.conversation_id}"
+
+    @property
+    def address(self) -> str:
+        return tickets.address_of(self.ticket)
