@@ -27,15 +27,19 @@ class Request(HttpRequest):
 
 def next_path(request: HttpRequest) -> str:
     """Where to go afterwards, as the form or the address says: a path of our own, or ""."""
-    return own_path(request.POST.get("next") or request.GET.get("next") or "")
+    return afterwards(request.POST.get("next") or request.GET.get("next") or "")
+
+
+def afterwards(target: str) -> str:
+    """The same, if it is a path of our own that somebody may be sent to after signing in; else ""."""
+    return "" if target.startswith(_NOT_AFTERWARDS) else own_path(target)
 
 
 def own_path(target: str) -> str:
-    """The same, if it is a path of our own that somebody may be sent to after signing in; else ""."""
+    """The same, if it is a path of our own; else ""."""
     own = (
         len(target) <= _LONGEST_PATH
         and target.startswith("/")
-        and not target.startswith(_NOT_AFTERWARDS)
         and not _ODD.search(target)
         and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
     )

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET
 
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit
-from omniviewer.accounts.requests import next_path, own_path
+from omniviewer.accounts.requests import afterwards, next_path
 
 # Where a session keeps what address somebody wanted when they set out for the provider.
 _WANTED = "wanted_when_signing_in"
@@ -75,7 +75,7 @@ def from_provider(request: HttpRequest) -> HttpResponse:
 
 
 def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
-    target = own_path(login.state.get("next") or "")
+    target = afterwards(login.state.get("next") or "")
     try:
         user = admit(oidc.person(login))
     except Refused as refused:
@@ -90,7 +90,7 @@ def failed(
     request: HttpRequest, state: dict[str, Any] | None, error: object, exception: Exception | None
 ) -> HttpResponse:
     """`state`: what was remembered when setting out; None where that is not known. `exception`: what went wrong."""
-    target = own_path((state or {}).get("next") or request.session.get(_WANTED) or "")
+    target = afterwards((state or {}).get("next") or request.session.get(_WANTED) or "")
     if state is None and request.user.is_authenticated:
         return redirect(target or "/conversations/")  # another window was faster
     if state is None:

@@ -14,7 +14,7 @@ from conversations.omni import OmniError, TokenRejected
 from omniviewer.accounts.context import THEMES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
-from omniviewer.accounts.requests import Request, next_path
+from omniviewer.accounts.requests import Request, next_path, own_path
 
 
 @require_GET
@@ -108,7 +108,7 @@ def remove(request: Request, pk: int) -> HttpResponse:
 @require_POST
 def appearance(request: HttpRequest) -> HttpResponse:
     """Remember the theme in a cookie, "" to follow the system, and go back to the page."""
-    response = redirect(next_path(request) or "/")
+    response = redirect(own_path(request.POST.get("next", "")) or "/")
     theme = request.POST.get("theme", "")
     if theme in THEMES:
         response.set_cookie("theme", theme, max_age=365 * 24 * 3600, samesite="Lax", secure=request.is_secure())
