@@ -281,6 +281,6 @@ def test_a_reader_adds_and_removes_one(page: Page, site: str, omni: StandIn, dia
     tickets_of_it.get_by_role("button", name="Remove ABC-123").click()
     expect(page.get_by_text("ABC-123 was removed.")).to_be_visible()
     page.get_by_role("button", name="Put it back").click()
-    tickets_of_it.get_by_role("link", name="all conversations linked from ABC-123").click()
+    tickets_of_it.get_by_role("link", name="all linked conversations from ABC-123").click()
     expect(page.get_by_role("heading", name="Linked from ABC-123")).to_be_visible()
     assert_accessible(page, "what is linked from a ticket")

@@ -51,6 +51,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form and form.is_valid():
         sessions.begin(request, form.get_user(), by="password")
         return redirect(target or "/conversations/")
+    if form and settings.OIDC_ISSUER:
+        form.fields["username"].widget.attrs.pop("autofocus", None)  # the other way is the usual one
     throttled = form and form.has_error("__all__", code="throttled")
     context = {"form": form, "next": target, "oidc_name": settings.OIDC_ISSUER and settings.OIDC_NAME}
     status = HTTPStatus.TOO_MANY_REQUESTS if throttled else HTTPStatus.OK
