@@ -4,22 +4,19 @@ Every variable read here stands in the README's settings table; a test holds the
 """
 
 import os
-import re
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import environ
-from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from omniviewer import log_configuration
+from omniviewer.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+env = Environment()
 env.read_env(BASE_DIR / ".env")
 
 
@@ -33,51 +30,17 @@ DEMO = env.bool("OMNIVIEWER_DEMO", default=False)
 
 # Keys -----------------------------------------------------------------------------------------------------
 
-
-def _required(name: str, how: str) -> str:
-    value: str = env.str(name, default="")
-    if not value and not DEBUG:
-        raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
-    return value
-
-
-def _address(name: str, *, may_have_query: bool = False) -> str:
-    """An https address, or an http one on this machine where there is no TLS to be had; "" if it is not set."""
-    value: str = env.str(name, default="")
-    parts = urlsplit(value)
-    is_here = (DEBUG or DEMO) and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
-    is_whole = may_have_query or not (parts.query or parts.fragment)
-    if value and not (parts.hostname and (parts.scheme == "https" or is_here) and is_whole):
-        raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {value!r}.")
-    return value
-
-
-SECRET_KEY = _required(
+env.is_development, env.allows_loopback = DEBUG, DEBUG or DEMO
+SECRET_KEY = env.required(
     "OMNIVIEWER_SECRET_KEY",
     "Set it to a long random text, for example the output of "
     "`python -c 'import secrets; print(secrets.token_urlsafe(50))'`.",
 )
-ENCRYPTION_KEYS = [
-    key.strip()
-    for key in _required(
-        "OMNIVIEWER_ENCRYPTION_KEYS",
-        "Set it to a Fernet key (or several, separated by commas: the first encrypts, all decrypt), for example the "
-        "output of `python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`.",
-    ).split(",")
-    if key.strip()
-]
+ENCRYPTION_KEYS = env.fernet_keys("OMNIVIEWER_ENCRYPTION_KEYS")
 if DEBUG:
     # Fixed on purpose: a key made anew at each start would make every stored token unreadable.
     SECRET_KEY = SECRET_KEY or "for development only, never outside OMNIVIEWER_DEBUG"
     ENCRYPTION_KEYS = ENCRYPTION_KEYS or ["Zm9yLWRldmVsb3BtZW50LW9ubHktMDAwMDAwMDAwMDA="]
-for _key in ENCRYPTION_KEYS:
-    try:
-        Fernet(_key)
-    except ValueError:
-        raise ImproperlyConfigured(
-            "OMNIVIEWER_ENCRYPTION_KEYS holds something that is not a Fernet key (32 bytes in url-safe base64, "
-            "44 characters). Nothing was changed; set the keys that were in use before, separated by commas."
-        ) from None
 
 
 # Omni -----------------------------------------------------------------------------------------------------
@@ -100,12 +63,8 @@ FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
 # Tickets --------------------------------------------------------------------------------------------------
 
 # A regular expression, as a whole, and where a ticket's page is: "{ticket}" stands for its name.
-TICKET_FORMAT = env.str("OMNIVIEWER_TICKET_FORMAT", default="[A-Z][A-Z0-9]{1,9}-[0-9]{1,9}")
-TICKET_URL = _address("OMNIVIEWER_TICKET_URL", may_have_query=True)
-try:
-    re.compile(TICKET_FORMAT)
-except re.error as _error:
-    raise ImproperlyConfigured(f"OMNIVIEWER_TICKET_FORMAT is not a regular expression: {_error}.") from None
+TICKET_FORMAT = env.pattern("OMNIVIEWER_TICKET_FORMAT", default="[A-Z][A-Z0-9]{1,9}-[0-9]{1,9}")
+TICKET_URL = env.address("OMNIVIEWER_TICKET_URL", may_have_query=True)
 if TICKET_URL and "{ticket}" not in TICKET_URL:
     raise ImproperlyConfigured("OMNIVIEWER_TICKET_URL does not say where the ticket's name goes: write {ticket} there.")
 
@@ -122,7 +81,7 @@ BEHIND_PROXY = env.bool("OMNIVIEWER_BEHIND_PROXY", default=False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # The address that copied links and the identity provider are told; "": the one that a request came to.
-PUBLIC_URL = _address("OMNIVIEWER_PUBLIC_URL").rstrip("/")
+PUBLIC_URL = env.address("OMNIVIEWER_PUBLIC_URL").rstrip("/")
 ROOT_URLCONF = "omniviewer.urls"
 WSGI_APPLICATION = "omniviewer.wsgi.application"
 
@@ -217,7 +176,7 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "/sign-in/"
 # An OpenID Connect provider, known by its issuer.
-OIDC_ISSUER = _address("OMNIVIEWER_OIDC_ISSUER")
+OIDC_ISSUER = env.address("OMNIVIEWER_OIDC_ISSUER")
 OIDC_CLIENT_ID = env.str("OMNIVIEWER_OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("OMNIVIEWER_OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("OMNIVIEWER_OIDC_NAME", default="your company’s account")
@@ -228,18 +187,34 @@ if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET and "openid" in OI
         "OMNIVIEWER_OIDC_ISSUER is set: OMNIVIEWER_OIDC_CLIENT_ID and OMNIVIEWER_OIDC_CLIENT_SECRET have to be set "
         "too, and OMNIVIEWER_OIDC_SCOPES has to hold openid."
     )
+# A SAML identity provider, known by its entity id.
+SAML_ENTITY_ID = env.str("OMNIVIEWER_SAML_ENTITY_ID", default="")
+SAML_SSO_URL = env.address("OMNIVIEWER_SAML_SSO_URL", may_have_query=True)
+SAML_CERTIFICATE = env.certificate("OMNIVIEWER_SAML_CERTIFICATE")
+SAML_NAME = env.str("OMNIVIEWER_SAML_NAME", default="your company’s account")
+# The attributes that say who somebody is ("": a persistent NameID does), and in which groups.
+SAML_SUBJECT = env.str("OMNIVIEWER_SAML_SUBJECT", default="")
+SAML_GROUPS = env.str("OMNIVIEWER_SAML_GROUPS", default="groups")
+SAML_SIGN_OUT_URL = env.address("OMNIVIEWER_SAML_SIGN_OUT_URL", may_have_query=True)
+if SAML_ENTITY_ID and not (SAML_CERTIFICATE and SAML_SSO_URL):
+    raise ImproperlyConfigured(
+        "OMNIVIEWER_SAML_ENTITY_ID is set: OMNIVIEWER_SAML_CERTIFICATE has to hold the identity provider's signing "
+        "certificate, in PEM, and OMNIVIEWER_SAML_SSO_URL where it signs people in."
+    )
+SINGLE_SIGN_ON = bool(OIDC_ISSUER or SAML_ENTITY_ID)
 # Who may enter, and who is staff, as the provider or the proxy says at each sign-in.
 ALLOWED_EMAIL_DOMAINS = env.list("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS", default=[])
 ALLOWED_GROUPS = env.list("OMNIVIEWER_ALLOWED_GROUPS", default=[])
 STAFF_GROUP = env.str("OMNIVIEWER_STAFF_GROUP", default="")
 # Passwords of our own: for the demo, for development, and for an administrator in need.
-LOCAL_LOGIN = env.bool("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not OIDC_ISSUER)
-if OIDC_ISSUER:
+LOCAL_LOGIN = env.bool("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not SINGLE_SIGN_ON)
+if SINGLE_SIGN_ON:
     INSTALLED_APPS += ["allauth", "allauth.account", "allauth.socialaccount"]
     MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
     SOCIALACCOUNT_ADAPTER = "omniviewer.accounts.single_sign_on.Adapter"
-    if not find_spec("allauth"):
-        raise ImproperlyConfigured("Single sign-on needs django-allauth: pip install 'omniviewer[sso]'.")
+    if not find_spec("onelogin" if SAML_ENTITY_ID else "allauth"):
+        _extra = "saml" if SAML_ENTITY_ID else "sso"
+        raise ImproperlyConfigured(f"Single sign-on needs more packages: pip install '.[{_extra}]'.")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

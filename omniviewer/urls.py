@@ -19,3 +19,6 @@ urlpatterns = [
 ]
 if settings.DEMO:
     urlpatterns += [path("demo/", include("omniviewer.demo.urls"))]
+if settings.SAML_ENTITY_ID:
+    # allauth asks for these by their names, without a namespace.
+    urlpatterns += [path("sign-in/saml/", include("omniviewer.accounts.saml_urls"))]

@@ -17,6 +17,11 @@ from omniviewer.accounts.requests import client_address, next_path
 if settings.OIDC_ISSUER:
     from omniviewer.accounts import oidc
 
+# Where each way of single sign-on begins, and what it is called.
+_PROVIDERS = [("/sign-in/oidc/", settings.OIDC_NAME)] if settings.OIDC_ISSUER else []
+if settings.SAML_ENTITY_ID:
+    _PROVIDERS.append(("/sign-in/saml/", settings.SAML_NAME))
+
 
 class PasswordForm(AuthenticationForm):
     """A name and a password, which is not looked at after too many wrong ones."""
@@ -45,16 +50,17 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     target = next_path(request)
     if request.user.is_authenticated:
         return redirect(target or "/conversations/")
-    if settings.OIDC_ISSUER and not settings.LOCAL_LOGIN:
-        return redirect(_with_next("/sign-in/oidc/", target))
+    providers = [(_with_next(path, target), name) for path, name in _PROVIDERS]
+    if len(providers) == 1 and not settings.LOCAL_LOGIN:
+        return redirect(providers[0][0])
     form = PasswordForm(request, request.POST or None) if settings.LOCAL_LOGIN else None
     if form and form.is_valid():
         sessions.begin(request, form.get_user(), by="password")
         return redirect(target or "/conversations/")
-    if form and settings.OIDC_ISSUER:
+    if form and providers:
         form.fields["username"].widget.attrs.pop("autofocus", None)  # the other way is the usual one
     throttled = form and form.has_error("__all__", code="throttled")
-    context = {"form": form, "next": target, "oidc_name": settings.OIDC_ISSUER and settings.OIDC_NAME}
+    context = {"form": form, "next": target, "providers": providers}
     status = HTTPStatus.TOO_MANY_REQUESTS if throttled else HTTPStatus.OK
     return render(request, "accounts/sign_in.html", context, status=status)
 
@@ -64,9 +70,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session here; where a provider vouched for it, say so and lead to the provider's own sign-out."""
     by = sessions.signed_in_by(request)
-    address = oidc.sign_out_address(request, "/signed-out/") if by == "oidc" and settings.OIDC_ISSUER else ""
+    address = settings.SAML_SIGN_OUT_URL if by == "saml" else ""
+    if by == "oidc" and settings.OIDC_ISSUER:
+        address = oidc.sign_out_address(request, "/signed-out/")
     sessions.end(request)
-    if not settings.OIDC_ISSUER:
+    if not settings.SINGLE_SIGN_ON:
         return redirect("/sign-in/")
     return render(request, "accounts/signed_out.html", {"elsewhere": address})
 

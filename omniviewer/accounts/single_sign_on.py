@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -9,7 +10,9 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
@@ -17,6 +20,9 @@ from django.views.decorators.http import require_GET
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit
 from omniviewer.accounts.requests import afterwards, next_path
+
+if settings.SAML_ENTITY_ID:
+    from omniviewer.accounts import saml
 
 # Where a session keeps what address somebody wanted when they set out for the provider.
 _WANTED = "wanted_when_signing_in"
@@ -46,22 +52,14 @@ class Adapter(DefaultSocialAccountAdapter):
         extra_context: dict[str, Any] | None = None,
     ) -> NoReturn:
         """Raises `ImmediateHttpResponse` with a page that says what happened."""
-        state = (extra_context or {}).get("state")
-        raise ImmediateHttpResponse(failed(request, state, error, exception))
+        raise ImmediateHttpResponse(failed(request, extra_context or {}, error, exception))
 
 
 @login_not_required
 @require_GET
 def to_provider(request: HttpRequest) -> HttpResponse:
     """Off to the OpenID provider; with `again`, so that it asks who one is even if it knows somebody."""
-    target = next_path(request)
-    if request.user.is_authenticated and "again" not in request.GET:
-        return redirect(target or "/conversations/")
-    request.session[_WANTED] = target  # if the way there is lost
-    try:
-        return oidc.start(request, target, ask_who="again" in request.GET)
-    except oidc.FAILURES as error:
-        return unreachable(request, error, target)
+    return _set_out(request, lambda target: oidc.start(request, target, ask_who="again" in request.GET))
 
 
 @login_not_required
@@ -71,35 +69,70 @@ def from_provider(request: HttpRequest) -> HttpResponse:
     try:
         return oidc.finish(request)
     except oidc.FAILURES as error:
-        return failed(request, {}, None, error)
+        return failed(request, {"state": {}}, None, error)
+
+
+@login_not_required
+@require_GET
+def to_saml(request: HttpRequest) -> HttpResponse:
+    """Off to the SAML identity provider."""
+    return _set_out(request, lambda target: saml.start(request, target))
+
+
+@login_not_required
+@require_GET
+def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
+    """Back from it."""
+    try:
+        return saml.finish(request)
+    except PermissionDenied:
+        return failed(request, {}, None, None)
+    except saml.FAILURES as error:
+        return failed(request, {"saml_errors": [type(error).__name__]}, None, error)
+
+
+def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> HttpResponse:
+    target = next_path(request)
+    if request.user.is_authenticated and "again" not in request.GET:
+        return redirect(target or "/conversations/")
+    request.session[_WANTED] = target  # if the way there is lost
+    try:
+        return start(target)
+    except oidc.FAILURES as error:
+        return unreachable(request, error, target)
 
 
 def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
-    target = afterwards(login.state.get("next") or "")
+    target, by = afterwards(login.state.get("next") or ""), login.state["by"]
     try:
-        user = admit(oidc.person(login))
+        user = admit(saml.person(login) if by == "saml" else oidc.person(login))
     except Refused as refused:
         return refusal(request, refused, target)
-    sessions.begin(request, user, by="oidc")
-    request.session[oidc.SIGNED] = login.account.extra_data["signed"]
+    sessions.begin(request, user, by=by)
+    if by == "oidc":
+        request.session[oidc.SIGNED] = login.account.extra_data["signed"]
     request.session.pop(_WANTED, None)
     return redirect(target or "/conversations/")
 
 
-def failed(
-    request: HttpRequest, state: dict[str, Any] | None, error: object, exception: Exception | None
-) -> HttpResponse:
-    """`state`: what was remembered when setting out; None where that is not known. `exception`: what went wrong."""
+def failed(request: HttpRequest, context: dict[str, Any], error: object, exception: Exception | None) -> HttpResponse:
+    """Why a sign-in came to nothing. `context` holds the `state` that was remembered when setting out, if it is known,
+    or `saml_errors`; `exception` is what went wrong."""
+    state, saml_errors = context.get("state"), context.get("saml_errors")
     target = afterwards((state or {}).get("next") or request.session.get(_WANTED) or "")
-    if state is None and request.user.is_authenticated:
-        return redirect(target or "/conversations/")  # another window was faster
-    if state is None:
-        return refusal(request, _LOST, target)
     if error == AuthError.CANCELLED:
         return refusal(request, _CANCELLED, target)
+    if state is None and not saml_errors:
+        # Another window was faster, or the way back was lost.
+        return (
+            redirect(target or "/conversations/") if request.user.is_authenticated else refusal(request, _LOST, target)
+        )
     if isinstance(exception, OSError):  # requests' errors are
         return unreachable(request, exception, target)
-    _log.warning("sign-in failed", extra={"reason": _told(request, exception)})
+    reason = (
+        f"{saml_errors}: {context.get('saml_last_error_reason')}"[:300] if saml_errors else _told(request, exception)
+    )
+    _log.warning("sign-in failed", extra={"reason": reason})
     return refusal(request, _INVALID, target)
 
 
@@ -123,5 +156,11 @@ def refusal(
     request: HttpRequest, refused: Refused, target: str, *, status: HTTPStatus = HTTPStatus.FORBIDDEN
 ) -> HttpResponse:
     """Why somebody is not signed in, and what to do; the address that they wanted is not lost."""
-    context = {"why": refused.why, "sentence": refused.sentence, "next": target}
+    nobody_yet = refused in (UNREACHABLE, _LOST, _CANCELLED, _INVALID)
+    context = {
+        "why": refused.why,
+        "sentence": refused.sentence,
+        "next": target,
+        "can_use_another": bool(settings.OIDC_ISSUER) and not nobody_yet,
+    }
     return render(request, "accounts/not_signed_in.html", context, status=status)

@@ -1,0 +1,163 @@
+"""Signing in with a SAML 2.0 identity provider: allauth and python3-saml speak it, held to signed assertions here."""
+
+import hashlib
+from typing import Any, Final
+
+from allauth.socialaccount.models import SocialApp, SocialLogin
+from allauth.socialaccount.providers.saml import views
+from allauth.socialaccount.providers.saml.provider import SAMLProvider
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt
+
+from omniviewer.accounts.admission import Person
+from omniviewer.accounts.oidc import groups
+
+# What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
+FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
+# In the addresses that the identity provider is told.
+SLUG: Final = "company"
+PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+# Bytes of a response: what is longer is none, and is not kept for a moment.
+_LONGEST_RESPONSE: Final = 256 * 1024
+# What the common attributes are called: by their LDAP ids, by Microsoft, or plainly.
+_NAMES: Final = {
+    "email": (
+        "urn:oid:0.9.2342.19200300.100.1.3",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+        "email",
+        "mail",
+    ),
+    "first_name": (
+        "urn:oid:2.5.4.42",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname",
+        "firstName",
+        "givenName",
+    ),
+    "last_name": (
+        "urn:oid:2.5.4.4",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname",
+        "lastName",
+        "sn",
+    ),
+    "username": ("urn:oid:0.9.2342.19200300.100.1.1", "uid", "username"),
+}
+
+
+class Provider(SAMLProvider):
+    """The one that the settings name."""
+
+    def extract_uid(self, data: Any) -> str:
+        """Of allauth's own accounts, of which there are none here: `person` says who it is."""
+        return hashlib.sha256(f"{data.get_nameid()}".encode()).hexdigest()
+
+    def extract_extra_data(self, data: Any) -> dict[str, Any]:
+        return {
+            "attributes": data.get_attributes(),
+            "name_id": data.get_nameid() or "",
+            "name_id_format": data.get_nameid_format() or "",
+        }
+
+
+def provider(request: HttpRequest) -> Provider:
+    app = SocialApp(
+        provider=Provider.id,
+        provider_id=settings.SAML_ENTITY_ID,
+        client_id=SLUG,
+        name=settings.SAML_NAME,
+        settings={
+            "idp": {
+                "entity_id": settings.SAML_ENTITY_ID,
+                "sso_url": settings.SAML_SSO_URL,
+                "x509cert": settings.SAML_CERTIFICATE,
+            },
+            "advanced": {
+                "strict": True,
+                # The whole message may be signed too, but it is the assertion that is believed.
+                "want_assertion_signed": True,
+                "want_attribute_statement": False,
+                "reject_deprecated_algorithm": True,
+                "reject_idp_initiated_sso": True,
+                "name_id_format": PERSISTENT,
+                # On loopback, in the tests and the demo.
+                "allow_single_label_domains": settings.DEMO,
+            },
+        },
+    )
+    return Provider(request, app=app)
+
+
+class _Ours:
+    """What allauth's views ask for, out of our settings."""
+
+    request: HttpRequest
+
+    def get_app(self, _organization_slug: str) -> SocialApp:
+        return provider(self.request).app
+
+    def get_provider(self, _organization_slug: str) -> Provider:
+        return provider(self.request)
+
+
+@method_decorator([csrf_exempt, login_not_required], name="dispatch")
+class Acs(_Ours, views.ACSView):
+    """The identity provider sends the browser here, with its response. It is looked at one redirect later."""
+
+    def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
+        sent = request.POST.get("SAMLResponse", "")
+        if request.method != "POST" or not 0 < len(sent) <= _LONGEST_RESPONSE:
+            return redirect("/sign-in/")
+        response: HttpResponse = super().dispatch(request, organization_slug)
+        return response
+
+
+class Finish(_Ours, views.FinishACSView):
+    """By now the browser brings its own session along."""
+
+
+class Metadata(_Ours, views.MetadataView):
+    """What the identity provider has to know of this site."""
+
+
+def start(request: HttpRequest, target: str) -> HttpResponse:
+    """Off to the identity provider, to come back to `target`."""
+    response: HttpResponse = provider(request).redirect(request, "login", next_url=target, by="saml")
+    return response
+
+
+def finish(request: HttpRequest) -> HttpResponse:
+    """Back from there: signature, times, audience, destination and `InResponseTo` are checked.
+
+    Raises `PermissionDenied` if no such sign-in was begun in this browser.
+    """
+    response: HttpResponse = Finish.as_view()(request, organization_slug=SLUG)
+    return response
+
+
+def person(login: SocialLogin) -> Person:
+    """Who the identity provider says it is: by the attribute that the settings name, else by a persistent NameID."""
+    said = login.account.extra_data
+    attributes: dict[str, list[str]] = said["attributes"]
+    if settings.SAML_SUBJECT:
+        subject = _first(attributes, (settings.SAML_SUBJECT,))
+    else:
+        subject = said["name_id"] if said["name_id_format"] == PERSISTENT else ""
+    email = _first(attributes, _NAMES["email"])
+    return Person(
+        issuer=settings.SAML_ENTITY_ID,
+        subject=subject,
+        usernames=(_first(attributes, _NAMES["username"]), email.partition("@")[0]),
+        email=email,
+        # SAML has no word for it: the company's own directory answers for its addresses.
+        email_is_verified=bool(email),
+        first_name=_first(attributes, _NAMES["first_name"]),
+        last_name=_first(attributes, _NAMES["last_name"]),
+        groups=groups(attributes.get(settings.SAML_GROUPS)),
+    )
+
+
+def _first(attributes: dict[str, list[str]], names: tuple[str, ...]) -> str:
+    return next((str(values[0]) for name in names if (values := attributes.get(name))), "")

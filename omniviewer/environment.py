@@ -1,0 +1,75 @@
+"""What settings.py reads from the environment: each value is what it should be, or the process does not start.
+
+Each method raises `ImproperlyConfigured` with a sentence that says what to set.
+"""
+
+import re
+from base64 import b64decode
+from urllib.parse import urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+from cryptography.x509 import load_der_x509_certificate
+from django.core.exceptions import ImproperlyConfigured
+
+
+class Environment(environ.Env):
+    # Development: nothing is required.
+    is_development = False
+    # Addresses of this machine may be http: in development and in the demo.
+    allows_loopback = False
+
+    def required(self, name: str, how: str) -> str:
+        value: str = self.str(name, default="")
+        if not value and not self.is_development:
+            raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
+        return value
+
+    def fernet_keys(self, name: str) -> list[str]:
+        """Separated by commas; the first encrypts, all decrypt."""
+        value = self.required(
+            name,
+            "Set it to a Fernet key (or several, separated by commas: the first encrypts, all decrypt), for example "
+            "the output of `python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`"
+            ".",
+        )
+        keys = [key.strip() for key in value.split(",") if key.strip()]
+        try:
+            for key in keys:
+                Fernet(key)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} holds something that is not a Fernet key (32 bytes in url-safe base64, 44 characters). "
+                f"Nothing was changed; set the keys that were in use before, separated by commas."
+            ) from None
+        return keys
+
+    def address(self, name: str, *, may_have_query: bool = False) -> str:
+        """An https address, or an http one of this machine where that is allowed; "" if it is not set."""
+        value: str = self.str(name, default="")
+        parts = urlsplit(value)
+        is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        is_safe = parts.scheme == "https" or (is_here and self.allows_loopback)
+        is_whole = may_have_query or not (parts.query or parts.fragment)
+        if value and not (parts.hostname and is_safe and is_whole):
+            raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {value!r}.")
+        return value
+
+    def pattern(self, name: str, default: str) -> str:
+        """A regular expression."""
+        value: str = self.str(name, default=default)
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ImproperlyConfigured(f"{name} is not a regular expression: {error}.") from None
+        return value
+
+    def certificate(self, name: str) -> str:
+        """The base64 of an X.509 certificate in PEM; "" if it is not set."""
+        text = re.sub(r"-----[A-Z ]+-----|\\n|\s", "", self.str(name, default=""))
+        try:
+            if text:
+                load_der_x509_certificate(b64decode(text))
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} is not a certificate in PEM.") from None
+        return text
