@@ -223,6 +223,7 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _BEHIND_TLS
 SESSION_COOKIE_NAME = "__Host-session" if _BEHIND_TLS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if _BEHIND_TLS else "csrf"
+CSRF_COOKIE_HTTPONLY = True
 # Seconds: however busy, and without anybody there.
 SESSION_COOKIE_AGE = int(3600 * env.float("OMNIVIEWER_SESSION_HOURS", default=24.0))
 SESSION_IDLE = int(60 * env.float("OMNIVIEWER_IDLE_MINUTES", default=480.0))

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
 import requests
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from playwright.sync_api import BrowserContext, expect
 from pytest_django import DjangoDbBlocker
 
@@ -338,6 +340,29 @@ def test_who_cancels_is_told_so_and_keeps_the_address(visitor: Visitor, provider
     assert page.status_code == 403
     assert "You did not go through with it" in page.text
     assert urlencode({"next": MESSAGE}) in page.text
+
+
+@pytest.mark.parametrize("error", ["server_error", "<script>"])
+def test_an_error_of_the_providers_is_told_as_such(
+    visitor: Visitor, provider: OpenIDProvider, log: Callable[[], str], error: str
+) -> None:
+    back = visitor.sign_in("sam", until=lambda address: "/callback/" in address).headers["Location"]
+    page = visitor.go(re.sub(r"code=[^&]+", urlencode({"error": error}), back))
+    assert page.status_code == 403
+    assert "answered with an error" in page.text
+    assert "<script>" not in page.text.replace("<script type", "") + log()
+
+
+def test_who_only_passes_by_leaves_a_session_of_an_hour(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.go(MESSAGE)
+    assert [round(hours_left(row)) for row in Session.objects.all()] == [1]
+    Session.objects.all().delete()
+    Visitor(visitor.site).sign_in("sam")
+    assert [round(hours_left(row)) for row in Session.objects.all()] == [24]
+
+
+def hours_left(session: Session) -> float:
+    return (session.expire_date - timezone.now()).total_seconds() / 3600
 
 
 # What is tampered with ------------------------------------------------------------------------------------

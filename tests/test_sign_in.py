@@ -1,13 +1,17 @@
 """Signing in and out; every page but the public ones asks for it."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -20,6 +24,8 @@ from omniviewer.accounts.admission import Person, Refused, admit
 from omniviewer.accounts.models import Credential, FailedSignIn, User
 from omniviewer.demo.stand_in import StandIn
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
+from tests.serving import serve
+from tests.test_house import PRODUCTION, manage
 
 PUBLIC = {"/sign-in/", "/sign-out/", "/signed-out/", "/appearance/", "/demo/continue/"}
 VALUES = {"uuid": EXAMPLE, "pk": "1", "position": "1", "app_label": "accounts", "content_type_id": "1"}
@@ -271,6 +277,44 @@ def test_signing_in_changes_the_key_of_the_session(owner: User) -> None:
     client.post("/sign-out/")
     client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
     assert client.session.session_key != first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cookies_are_as_closed_as_can_be(tmp_path: Path) -> None:
+    """Of the site as it is deployed, behind a proxy that ends TLS."""
+    # The hash of the site's own settings, which are not those of the tests.
+    User.objects.create(username="owner", password=PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1000))
+    over_tls = {
+        "X-Forwarded-Proto": "https",
+        "Host": "omniviewer.example.com",
+        "Referer": "https://omniviewer.example.com/",
+    }
+    environment = {**PRODUCTION, "OMNIVIEWER_DEMO": "false", "OMNIVIEWER_BEHIND_PROXY": "true"}
+    assert manage("collectstatic", "--noinput", env=environment).returncode == 0
+    with serve(tmp_path, environment, workers=1) as site, requests.Session() as browser:
+        page = browser.get(f"{site.url}/sign-in/", headers=over_tls, timeout=20)
+        token = re.search(r'csrfmiddlewaretoken" value="([^"]+)', page.text)
+        assert token
+        form = {"username": "owner", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        cookie = page.headers["Set-Cookie"]
+        sent = {**over_tls, "Cookie": cookie.split(";")[0]}
+        answer = requests.post(f"{site.url}/sign-in/", form, headers=sent, timeout=20, allow_redirects=False)
+    assert answer.status_code == 302
+    for name, said in (("__Host-csrf=", cookie), ("__Host-session=", answer.headers["Set-Cookie"])):
+        assert name in said
+        for word in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
+            assert word in said
+        assert "Domain" not in said
+
+
+def test_staff_sees_who_is_who_and_signs_people_out_everywhere(owner: User) -> None:
+    boss = User.objects.create_superuser("boss", password=PASSWORD)
+    user = admit(somebody("subject-of-sam"))
+    theirs, staff = signed_in(user), signed_in(boss)
+    assert "subject-of-sam" in text_of(staff.get(f"/admin/accounts/user/{user.pk}/change/"))
+    staff.post("/admin/accounts/user/", {"action": "sign_out_everywhere", "_selected_action": user.pk})
+    assert theirs.get("/credentials/").status_code == 302
+    assert staff.get("/credentials/").status_code == 200
 
 
 @pytest.mark.parametrize("way", ["saved", "updated", "end_sessions"])

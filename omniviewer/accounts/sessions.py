@@ -19,6 +19,7 @@ def begin(request: HttpRequest, user: User, *, by: str) -> None:
     """Sign somebody in, under a new session key. `by`: "password", "oidc", "saml", "proxy" or "demo"."""
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     now = int(time.time())
+    request.session.set_expiry(None)  # OMNIVIEWER_SESSION_HOURS from now
     request.session[_BY] = by
     request.session[_BEGAN] = request.session[_SEEN] = now
 

@@ -26,10 +26,13 @@ if settings.SAML_ENTITY_ID:
 
 # Where a session keeps what address somebody wanted when they set out for the provider.
 _WANTED = "wanted_when_signing_in"
+# Seconds that somebody may take at the provider.
+_ON_THE_WAY = 3600
 _log = logging.getLogger("omniviewer.accounts")
 
 UNREACHABLE = Refused("unreachable", "Your company’s sign-in does not answer just now.")
 _CANCELLED = Refused("cancelled", "You did not go through with it at your company’s sign-in.")
+_PROVIDER_ERROR = Refused("provider-error", "Your company’s sign-in answered with an error in place of your name.")
 _LOST = Refused(
     "lost", "This sign-in took too long, was finished already, or was begun in another browser. Begin once more."
 )
@@ -96,6 +99,9 @@ def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> Http
     if request.user.is_authenticated and "again" not in request.GET:
         return redirect(target or "/conversations/")
     request.session[_WANTED] = target  # if the way there is lost
+    if not request.user.is_authenticated:
+        # Robots that preview links come this far and no further.
+        request.session.set_expiry(_ON_THE_WAY)
     try:
         return start(target)
     except oidc.FAILURES as error:
@@ -133,7 +139,7 @@ def failed(request: HttpRequest, context: dict[str, Any], error: object, excepti
         f"{saml_errors}: {context.get('saml_last_error_reason')}"[:300] if saml_errors else _told(request, exception)
     )
     _log.warning("sign-in failed", extra={"reason": reason})
-    return refusal(request, _INVALID, target)
+    return refusal(request, _PROVIDER_ERROR if "error" in request.GET else _INVALID, target)
 
 
 def _told(request: HttpRequest, exception: Exception | None) -> str:
@@ -156,7 +162,7 @@ def refusal(
     request: HttpRequest, refused: Refused, target: str, *, status: HTTPStatus = HTTPStatus.FORBIDDEN
 ) -> HttpResponse:
     """Why somebody is not signed in, and what to do; the address that they wanted is not lost."""
-    nobody_yet = refused in (UNREACHABLE, _LOST, _CANCELLED, _INVALID)
+    nobody_yet = refused in (UNREACHABLE, _LOST, _CANCELLED, _INVALID, _PROVIDER_ERROR)
     context = {
         "why": refused.why,
         "sentence": refused.sentence,
