@@ -3,6 +3,7 @@
 Each method raises `ImproperlyConfigured` with a sentence that says what to set.
 """
 
+import ipaddress
 import re
 from base64 import b64decode
 from urllib.parse import urlsplit
@@ -44,9 +45,11 @@ class Environment(environ.Env):
             ) from None
         return keys
 
-    def address(self, name: str, *, may_have_query: bool = False) -> str:
+    def address(self, name: str, *, may_have_query: bool = False, may_be_path: bool = False) -> str:
         """An https address, or an http one of this machine where that is allowed; "" if it is not set."""
         value: str = self.str(name, default="")
+        if may_be_path and re.match(r"/[^/\\]", value):
+            return value
         parts = urlsplit(value)
         is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
         is_safe = parts.scheme == "https" or (is_here and self.allows_loopback)
@@ -54,6 +57,23 @@ class Environment(environ.Env):
         if value and not (parts.hostname and is_safe and is_whole):
             raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {value!r}.")
         return value
+
+    def secret(self, name: str, *, shortest: int) -> str:
+        """ "" if it is not set."""
+        value: str = self.str(name, default="")
+        if 0 < len(value) < shortest:
+            raise ImproperlyConfigured(f"{name} can be guessed: set at least {shortest} random characters.")
+        return value
+
+    def networks(self, name: str) -> "list[ipaddress.IPv4Network | ipaddress.IPv6Network | str]":
+        """Addresses and networks, separated by commas; "unix" stands for a socket of this machine."""
+        found: list[ipaddress.IPv4Network | ipaddress.IPv6Network | str] = []
+        for word in (word.strip() for word in self.list(name, default=[])):
+            try:
+                found.append("unix" if word == "unix" else ipaddress.ip_network(word))
+            except ValueError as error:
+                raise ImproperlyConfigured(f"{name} holds something that is no address or network: {error}.") from None
+        return found
 
     def pattern(self, name: str, default: str) -> str:
         """A regular expression."""

@@ -202,12 +202,29 @@ if SAML_ENTITY_ID and not (SAML_CERTIFICATE and SAML_SSO_URL):
         "certificate, in PEM, and OMNIVIEWER_SAML_SSO_URL where it signs people in."
     )
 SINGLE_SIGN_ON = bool(OIDC_ISSUER or SAML_ENTITY_ID)
+# A proxy that names the user in a header, known by where it connects from or by a secret that it sends along.
+PROXY_HEADER = env.str("OMNIVIEWER_PROXY_HEADER", default="")
+PROXY_EMAIL_HEADER = env.str("OMNIVIEWER_PROXY_EMAIL_HEADER", default="")
+PROXY_NAME_HEADER = env.str("OMNIVIEWER_PROXY_NAME_HEADER", default="")
+PROXY_GROUPS_HEADER = env.str("OMNIVIEWER_PROXY_GROUPS_HEADER", default="")
+PROXY_SECRET = env.secret("OMNIVIEWER_PROXY_SECRET", shortest=16)
+PROXY_SIGN_OUT_URL = env.address("OMNIVIEWER_PROXY_SIGN_OUT_URL", may_have_query=True, may_be_path=True)
+TRUSTED_PROXIES = env.networks("OMNIVIEWER_TRUSTED_PROXIES")
+if PROXY_HEADER and not (TRUSTED_PROXIES or PROXY_SECRET):
+    raise ImproperlyConfigured(
+        "OMNIVIEWER_PROXY_HEADER is set: OMNIVIEWER_TRUSTED_PROXIES has to say where the proxy connects from, or "
+        "OMNIVIEWER_PROXY_SECRET what it sends as X-Omniviewer-Proxy-Secret. Else anybody could be anybody."
+    )
+if PROXY_HEADER:
+    MIDDLEWARE.insert(
+        1 + MIDDLEWARE.index("omniviewer.accounts.sessions.expire"), "omniviewer.accounts.proxy.proxy_user"
+    )
 # Who may enter, and who is staff, as the provider or the proxy says at each sign-in.
 ALLOWED_EMAIL_DOMAINS = env.list("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS", default=[])
 ALLOWED_GROUPS = env.list("OMNIVIEWER_ALLOWED_GROUPS", default=[])
 STAFF_GROUP = env.str("OMNIVIEWER_STAFF_GROUP", default="")
 # Passwords of our own: for the demo, for development, and for an administrator in need.
-LOCAL_LOGIN = env.bool("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not SINGLE_SIGN_ON)
+LOCAL_LOGIN = env.bool("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIGN_ON or PROXY_HEADER))
 if SINGLE_SIGN_ON:
     INSTALLED_APPS += ["allauth", "allauth.account", "allauth.socialaccount"]
     MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]

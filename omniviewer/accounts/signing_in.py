@@ -60,7 +60,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form and providers:
         form.fields["username"].widget.attrs.pop("autofocus", None)  # the other way is the usual one
     throttled = form and form.has_error("__all__", code="throttled")
-    context = {"form": form, "next": target, "providers": providers}
+    context = {"form": form, "next": target, "providers": providers, "by_proxy": bool(settings.PROXY_HEADER)}
     status = HTTPStatus.TOO_MANY_REQUESTS if throttled else HTTPStatus.OK
     return render(request, "accounts/sign_in.html", context, status=status)
 
@@ -70,11 +70,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session here; where a provider vouched for it, say so and lead to the provider's own sign-out."""
     by = sessions.signed_in_by(request)
-    address = settings.SAML_SIGN_OUT_URL if by == "saml" else ""
+    address = {"saml": settings.SAML_SIGN_OUT_URL, "proxy": settings.PROXY_SIGN_OUT_URL}.get(by, "")
     if by == "oidc" and settings.OIDC_ISSUER:
         address = oidc.sign_out_address(request, "/signed-out/")
     sessions.end(request)
-    if not settings.SINGLE_SIGN_ON:
+    if by == "password" or not (settings.SINGLE_SIGN_ON or settings.PROXY_HEADER):
         return redirect("/sign-in/")
     return render(request, "accounts/signed_out.html", {"elsewhere": address})
 

@@ -14,11 +14,12 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit
+from omniviewer.accounts.refusing import refusal
 from omniviewer.accounts.requests import afterwards, next_path
 
 if settings.SAML_ENTITY_ID:
@@ -113,7 +114,7 @@ def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     try:
         user = admit(saml.person(login) if by == "saml" else oidc.person(login))
     except Refused as refused:
-        return refusal(request, refused, target)
+        return refusal(request, refused, target, can_use_another=bool(settings.OIDC_ISSUER))
     sessions.begin(request, user, by=by)
     if by == "oidc":
         request.session[oidc.SIGNED] = login.account.extra_data["signed"]
@@ -156,17 +157,3 @@ def _told(request: HttpRequest, exception: Exception | None) -> str:
 def unreachable(request: HttpRequest, error: Exception, target: str) -> HttpResponse:
     _log.warning("identity provider away", extra={"reason": type(error).__name__})
     return refusal(request, UNREACHABLE, target, status=HTTPStatus.SERVICE_UNAVAILABLE)
-
-
-def refusal(
-    request: HttpRequest, refused: Refused, target: str, *, status: HTTPStatus = HTTPStatus.FORBIDDEN
-) -> HttpResponse:
-    """Why somebody is not signed in, and what to do; the address that they wanted is not lost."""
-    nobody_yet = refused in (UNREACHABLE, _LOST, _CANCELLED, _INVALID, _PROVIDER_ERROR)
-    context = {
-        "why": refused.why,
-        "sentence": refused.sentence,
-        "next": target,
-        "can_use_another": bool(settings.OIDC_ISSUER) and not nobody_yet,
-    }
-    return render(request, "accounts/not_signed_in.html", context, status=status)

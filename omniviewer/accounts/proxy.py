@@ -1,0 +1,124 @@
+"""Signing in through a proxy that has done it already (oauth2-proxy, mod_auth_openidc, ...) and names the user.
+
+Django's RemoteUserMiddleware believes the header whoever sends it, takes its value for a username of ours, and leaves
+a session alone where the header is missing: here the proxy has to be known, the value is a subject of its own, and the
+proxy vouches for every single request.
+"""
+
+import hashlib
+import ipaddress
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+
+from omniviewer.accounts import sessions
+from omniviewer.accounts.admission import Person, Refused, admit
+from omniviewer.accounts.refusing import refusal
+
+SECRET_HEADER = "X-Omniviewer-Proxy-Secret"  # noqa: S105  (its name)
+_LONGEST_NAME = 150
+# What a session keeps of what the proxy said when it began.
+_SAID = "said_by_proxy"
+_log = logging.getLogger("omniviewer.accounts")
+
+
+def proxy_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Whom a trusted proxy names is signed in, for as long as it names them."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        is_trusted = _comes_from_a_trusted_proxy(request)
+        said = _take_headers(request)
+        by_proxy = sessions.signed_in_by(request) == "proxy"
+        if not is_trusted:
+            if any(said.values()):
+                _log.warning("proxy header from elsewhere")
+            if by_proxy:  # the session is the proxy's to vouch for
+                request.user = AnonymousUser()
+            return get_response(request)
+        person = _person(said)
+        if by_proxy and (person is None or request.session.get(_SAID) != _digest(said)):
+            sessions.end(request)
+        if person is None or request.user.is_authenticated:
+            return get_response(request)
+        try:
+            user = admit(person)
+        except Refused as refused:
+            return refusal(request, refused)
+        sessions.begin(request, user, by="proxy")
+        request.session[_SAID] = _digest(said)
+        return get_response(request)
+
+    return middleware
+
+
+def _comes_from_a_trusted_proxy(request: HttpRequest) -> bool:
+    """By the address of whoever is connected, never by what a header says of it; or by the shared secret."""
+    given = request.headers.get(SECRET_HEADER, "")
+    if settings.PROXY_SECRET and constant_time_compare(given, settings.PROXY_SECRET):
+        return True
+    peer = request.META.get("REMOTE_ADDR", "")
+    if not peer:
+        return "unix" in settings.TRUSTED_PROXIES
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in settings.TRUSTED_PROXIES if network != "unix")
+
+
+def _take_headers(request: HttpRequest) -> dict[str, str]:
+    """What the headers say, as UTF-8. Nothing downstream sees them: each is believed here or not at all."""
+    request.META.pop(_key(SECRET_HEADER), None)
+    names = {
+        "name": settings.PROXY_HEADER,
+        "email": settings.PROXY_EMAIL_HEADER,
+        "full_name": settings.PROXY_NAME_HEADER,
+        "groups": settings.PROXY_GROUPS_HEADER,
+    }
+    taken = {what: request.META.pop(_key(header), "").strip() for what, header in names.items() if header}
+    request.__dict__.pop("headers", None)  # a copy of them, made by who came before
+    return {what: _decoded(value) for what, value in taken.items()}
+
+
+def _key(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+def _decoded(value: str) -> str:
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _person(said: dict[str, str]) -> Person | None:
+    """None where the proxy names nobody, or somebody in a way that no proxy should."""
+    name = said.get("name", "")
+    if not name:
+        return None
+    # A comma comes of two headers in one: which of them the proxy sent, nobody knows.
+    if len(name) > _LONGEST_NAME or not name.isprintable() or "," in name:
+        _log.warning("proxy header makes no sense")
+        return None
+    email = said.get("email") or (name if "@" in name else "")
+    first, _, last = said.get("full_name", "").partition(" ")
+    return Person(
+        issuer="proxy",
+        subject=name,
+        usernames=(name.partition("@")[0], name),
+        email=email,
+        # Who trusts the proxy with names trusts it with addresses.
+        email_is_verified=bool(email),
+        first_name=first,
+        last_name=last,
+        groups=frozenset(group.strip() for group in said.get("groups", "").split(",") if group.strip()),
+    )
+
+
+def _digest(said: dict[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()
