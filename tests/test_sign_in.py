@@ -19,9 +19,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conversations.models import Conversation
-from omniviewer.accounts import throttle
+from omniviewer.accounts import admission, throttle
 from omniviewer.accounts.admission import Person, Refused, admit
-from omniviewer.accounts.models import Credential, FailedSignIn, User
+from omniviewer.accounts.models import Credential, FailedSignIn, Identity, User
 from omniviewer.demo.stand_in import StandIn
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
 from tests.serving import serve
@@ -452,3 +452,23 @@ def test_without_a_group_of_staff_nobody_loses_what_an_admin_gave(db: None, sett
     settings.STAFF_GROUP = "x"
     assert admit(somebody(groups=frozenset({"x"}))).is_staff
     assert not admit(somebody(groups=frozenset({"xx"}))).is_staff
+
+
+@pytest.mark.parametrize("taken", ["the identity", "the name"])
+def test_two_windows_at_first_sight_make_one_user(db: None, monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
+    """As if another process had been faster between the look and the writing; the rollback takes its rows along."""
+    looked = admission._free_username
+    others = [True]
+
+    def slowly(person: Person) -> str:
+        name = looked(person)
+        if others.pop() if others else False:
+            faster = User.objects.create(username=name)
+            if taken == "the identity":
+                Identity.objects.create(user=faster, issuer=person.issuer, subject=person.subject)
+        return name
+
+    monkeypatch.setattr(admission, "_free_username", slowly)
+    user = admit(somebody())
+    assert user == User.objects.get()
+    assert Identity.objects.get().user == user

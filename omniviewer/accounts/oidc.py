@@ -85,7 +85,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
             header = jwt.get_unverified_header(id_token)
             keys = jwt.PyJWKSet.from_dict(_get_json(self.openid_config["jwks_uri"])).keys
             fitting = [key for key in keys if key.key_id == header.get("kid") or "kid" not in header]
-            if len(fitting) != 1:
+            if not fitting:
                 raise OAuth2Error("No key of the provider's fits the ID token")
             claims: dict[str, Any] = jwt.decode(
                 id_token,
