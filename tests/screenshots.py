@@ -7,17 +7,19 @@ the README's one picture instead.
 import argparse
 import itertools
 import re
+import shutil
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.conftest import EXAMPLE, need
-
+EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
 README_PICTURE = Path(__file__).resolve().parent.parent / ".readme" / "thread.png"
 PAGES = {
     "list": ("analyst", "/conversations/"),
     "list-lead": ("lead", "/conversations/"),
     "thread": ("analyst", f"/conversations/{EXAMPLE}/"),
+    "ticket": ("analyst", f"/conversations/{EXAMPLE}/?ticket=ABC-123"),
+    "linked": ("analyst", "/conversations/?ticket=ABC-123"),
     "message": ("analyst", f"/conversations/{EXAMPLE}/messages/2/"),
     "connect": ("support", "/credentials/connect/"),
     "credentials": ("analyst", "/credentials/"),
@@ -64,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=need("Chromium", "chromium"), args=["--no-sandbox", "--disable-background-networking"]
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-background-networking"]
         )
         if options.readme:
             take_for_readme(browser, options.site)

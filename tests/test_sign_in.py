@@ -200,7 +200,7 @@ def test_who_guesses_elsewhere_does_not_lock_the_owner_out(owner: User) -> None:
 def test_guessing_from_many_addresses_is_limited_too(owner: User) -> None:
     for number in range(30):
         try_password("wrong", name="OWNER" if number % 2 else "owner", address=f"198.51.100.{number}")
-    assert try_password("wrong", address="203.0.113.9").status_code == 429
+    assert try_password("wrong", name="Owner", address="203.0.113.9").status_code == 429
 
 
 def test_guessing_at_many_names_is_limited_too(db: None) -> None:
@@ -270,9 +270,13 @@ def test_its_length_can_be_set(owner: User, settings: Settings) -> None:
 
 def test_signing_in_changes_the_key_of_the_session(owner: User) -> None:
     client = Client()
-    client.cookies["session"] = "a" * 32
+    session = client.session
+    session["of a stranger"] = "who may know its key"
+    session.save()
+    client.cookies["session"] = planted = str(session.session_key)
     client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
-    assert client.session.session_key != "a" * 32
+    assert client.session.session_key != planted
+    assert not session.exists(planted)
     first = client.session.session_key
     client.post("/sign-out/")
     client.post("/sign-in/", {"username": "owner", "password": PASSWORD})
@@ -335,6 +339,13 @@ def test_who_is_deactivated_is_out_everywhere_at_once(owner: User, way: str) -> 
     if way == "saved":  # and once they are back, the old sessions are not
         User.objects.update(is_active=True)
         assert clients[0].get("/credentials/").status_code == 302
+
+
+def test_another_password_ends_the_sessions_of_the_old_one(owner: User) -> None:
+    client = signed_in(owner)
+    owner.set_password("another horse battery")
+    owner.save()
+    assert client.get("/credentials/").status_code == 302
 
 
 def test_without_local_passwords_they_are_not_looked_at_and_end(owner: User, settings: Settings) -> None:
