@@ -22,7 +22,7 @@ from pytest_django import DjangoDbBlocker
 from omniviewer.accounts.models import Identity, User
 from omniviewer.demo.stand_in import StandIn
 from tests import provider as providers
-from tests.conftest import EXAMPLE
+from tests.conftest import EXAMPLE, assert_accessible, credential_for
 from tests.provider import OpenIDProvider
 from tests.serving import ROOT, Site, database_environment, free_port, serve
 
@@ -536,3 +536,41 @@ def test_from_a_cold_link_to_the_very_message_and_out_again(
         expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
         page.goto(site + MESSAGE)
         expect(page.get_by_role("heading", name="Company sign-in")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_whoever_is_refused_sees_why_and_can_be_somebody_else(
+    context: BrowserContext, site: str, provider: OpenIDProvider, width: int
+) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(site + MESSAGE)
+    page.get_by_label("Name").fill("outsider")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your account is in none of the groups that may use Omniviewer.")).to_be_visible()
+    assert_accessible(page, "refused")
+    page.get_by_role("link", name="Use another account").click()
+    page.get_by_label("Name").fill("sam")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(site + MESSAGE)
+    expect(page.get_by_role("heading", name="Connect Omni first")).to_be_visible()
+
+
+def test_a_page_left_open_leads_back_to_signing_in_when_the_session_has_ended(
+    context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
+) -> None:
+    """Not into a corner of the page: the whole page goes to the provider, which knows them still, and comes back."""
+    with StandIn(sample, rate_per_minute=10_000) as omni:
+        page = context.new_page()
+        page.goto(f"{site}/conversations/")
+        page.get_by_label("Name").fill("sam")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Connect Omni first")).to_be_visible()
+        credential_for(User.objects.get(), omni, omni.organization.demo_tokens["analyst"])
+        page.goto(site + MESSAGE)
+        expect(page.locator("#message-3")).to_be_focused()
+        User.objects.get().end_sessions()
+        with page.expect_request(lambda asked: asked.url.startswith(provider.issuer) and asked.is_navigation_request()):
+            page.evaluate("htmx.ajax('GET', location.pathname.replace(/messages.*/, 'fresh/?looks=1'), '#freshness')")
+        expect(page).to_have_url(site + MESSAGE)
+        expect(page.locator("#message-3")).to_be_visible()

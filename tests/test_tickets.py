@@ -85,6 +85,9 @@ def test_the_format_and_the_address_can_be_set(settings: Settings) -> None:
     assert tickets.read("#12 a/b") == "#12 a/b"
     assert tickets.address_of("#12 a/b") == "https://tickets.example.com/%2312%20a%2Fb"
     assert tickets.read("ABC-1") is None
+    settings.TICKET_FORMAT = ".+"
+    assert tickets.read("x" * 64) == "x" * 64
+    assert tickets.read("x" * 65) is None
 
 
 @pytest.mark.parametrize(
