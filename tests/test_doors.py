@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
-from tests.conftest import EXAMPLE, PASSWORD, credential_for, member_behind, person, sign_in, signed_in, text_of
+from tests.conftest import EXAMPLE, PASSWORD, credential_for, person, sign_in, signed_in, text_of
 from tests.test_sign_in import addresses
 
 THREAD = f"/conversations/{EXAMPLE}/"
@@ -213,11 +213,12 @@ def test_not_found_with_both(owner: User, omni: StandIn) -> None:
 
 
 def test_not_found_and_another_credential_was_rejected(owner: User, omni: StandIn) -> None:
-    rejected = credential_for(owner, omni, omni.organization.personal_token(member_behind(omni, "analyst")), "Old")
+    rejected = credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Old")
     Credential.objects.filter(pk=rejected.pk).update(rejected_at=timezone.now())
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "Mine")
     page = said_of(signed_in(owner))
     assert "Old</strong> on" in page
+    assert "A personal token sees its owner’s conversations alone." in page
     assert "rejected by Omni, not asked" in page
     assert f'href="/credentials/{rejected.pk}/token/?{urlencode({"next": THREAD})}">Replace the token of Old<' in page
 
@@ -232,6 +233,15 @@ def test_another_instance_than_theirs(stranger_reads: Client) -> None:
     connect = text_of(stranger_reads.get(f"/credentials/connect/?instance=other-org.omniapp.co&{back}"))
     assert 'name="instance_address" value="other-org.omniapp.co"' in connect
     assert same_of_what_does_not_exist(stranger_reads, page, f"{THREAD}?instance=other-org.omniapp.co")
+
+
+def test_an_instance_of_theirs_is_not_another(stranger_reads: Client) -> None:
+    assert "The link leads to" in said_of(stranger_reads, f"{THREAD}?instance=other-org.omniapp.co")
+    theirs = Credential.objects.get()
+    theirs.pk, theirs.label, theirs.is_default = None, "There", False
+    theirs.instance, theirs.rejected_at = "other-org.omniapp.co", timezone.now()
+    theirs.save()
+    assert "The link leads to" not in said_of(stranger_reads, f"{THREAD}?instance=other-org.omniapp.co")
 
 
 @pytest.mark.parametrize("instance", ["evil.example", "<b>", "https://x@other-org.omniapp.co", "127.0.0.1", "x" * 500])

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from conversations import tickets
 from conversations.models import Access, Conversation, TicketReference
 from conversations.models.ticket import MOST_REFERENCES
-from omniviewer.accounts.models import User
+from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
 from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in, text_of
 from tests.test_house import PRODUCTION, manage
@@ -211,6 +211,14 @@ def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
     assert "Connect Omni first" in text_of(answer)
 
 
+def test_with_a_rejected_one_too(owner_reads: Client) -> None:
+    owner_reads.get(f"{THREAD}?ticket=ABC-123")
+    Credential.objects.update(rejected_at=timezone.now())
+    answer = owner_reads.get("/conversations/?ticket=ABC-123")
+    assert answer.status_code == 403
+    assert "Omni no longer accepts your token" in text_of(answer)
+
+
 def age(**how_long: int) -> None:
     Access.objects.exclude(confirmed_at=None).update(confirmed_at=timezone.now() - timedelta(**how_long))
 
@@ -237,6 +245,7 @@ def test_what_somebody_else_linked_costs_no_request_and_shows_nothing(
     colleague_reads: Client, stranger_reads: Client, omni: StandIn
 ) -> None:
     colleague_reads.get(f"{THREAD}?ticket=ABC-123")
+    age(hours=25)
     omni.requests.clear()
     page = text_of(stranger_reads.get("/conversations/?ticket=ABC-123"))
     assert "Nothing that you may read is linked from ABC-123" in page

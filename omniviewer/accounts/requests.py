@@ -10,8 +10,6 @@ from django_htmx.middleware import HtmxDetails
 
 from omniviewer.accounts.models import User
 
-# Characters of an address: a longer one is not ours.
-_LONGEST_PATH: Final = 2000
 # Where nobody wants to be who has just signed in: in a circle.
 _NOT_AFTERWARDS: Final = ("/sign-in/", "/sign-out/", "/signed-out/", "/admin/log", "/appearance/", "/demo/")
 # Browsers read these as something else, or leave them out.
@@ -38,8 +36,7 @@ def afterwards(target: str) -> str:
 def own_path(target: str) -> str:
     """The same, if it is a path of our own; else ""."""
     own = (
-        len(target) <= _LONGEST_PATH
-        and target.startswith("/")
+        target.startswith("/")
         and not _ODD.search(target)
         and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
     )
