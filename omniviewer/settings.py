@@ -90,6 +90,7 @@ WSGI_APPLICATION = "omniviewer.wsgi.application"
 
 INSTALLED_APPS = [
     "omniviewer.accounts",
+    "omniviewer.audit",
     "omniviewer.demo",
     "conversations",
     "django.contrib.admin",
@@ -244,6 +245,14 @@ CSRF_COOKIE_HTTPONLY = True
 # Seconds: however busy, and without anybody there.
 SESSION_COOKIE_AGE = int(3600 * env.float("OMNIVIEWER_SESSION_HOURS", default=24.0))
 SESSION_IDLE = int(60 * env.float("OMNIVIEWER_IDLE_MINUTES", default=480.0))
+
+
+# Who read what --------------------------------------------------------------------------------------------
+
+# Days for which the audit log is kept, by `manage.py prune_audit`; 0: for ever.
+AUDIT_DAYS = env.int("OMNIVIEWER_AUDIT_DAYS", default=365)
+# Whether it also says from which address.
+AUDIT_IP = env.bool("OMNIVIEWER_AUDIT_IP", default=False)
 
 
 # What browsers are told -----------------------------------------------------------------------------------

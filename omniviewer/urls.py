@@ -12,6 +12,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/conversations/")),
     path("", include("conversations.urls")),
     path("", include("omniviewer.accounts.urls")),
+    path("", include("omniviewer.audit.urls")),
     # One door: the admin has no sign-in page of its own.
     path("admin/login/", signing_in.administration),
     path("admin/logout/", signing_in.sign_out),

@@ -26,6 +26,7 @@ PAGES = {
     "no-credential": ("support", "/conversations/"),
     "not-shown": ("analyst", "/conversations/00000000-0000-4000-8000-000000000000/"),
     "remove": ("analyst", "/credentials/1/remove/"),
+    "activity": ("analyst", "/activity/"),
 }
 
 

@@ -20,6 +20,7 @@ from playwright.sync_api import BrowserContext, expect
 from pytest_django import DjangoDbBlocker
 
 from omniviewer.accounts.models import Identity, User
+from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from tests import provider as providers
 from tests.conftest import EXAMPLE, assert_accessible, credential_for
@@ -363,6 +364,23 @@ def test_who_only_passes_by_leaves_a_session_of_an_hour(visitor: Visitor, provid
 
 def hours_left(session: Session) -> float:
     return (session.expire_date - timezone.now()).total_seconds() / 3600
+
+
+def test_the_audit_log_tells_who_came_in_and_who_did_not(visitor: Visitor, provider: OpenIDProvider) -> None:
+    visitor.sign_in("sam")
+    provider.lies["/me"] = lambda claims: {**claims, "groups": ["sales"]}
+    Visitor(visitor.site).sign_in("sam")
+    Visitor(visitor.site).sign_in("boss")
+    LIES["another nonce"](provider)
+    Visitor(visitor.site).sign_in("sam")
+    events = Event.objects.order_by("pk").values_list("who", "kind", "result", "by", "ticket")
+    assert list(events) == [
+        ("sam", "signed-in", "ok", "oidc", ""),
+        ("sam", "opened", "no-credential", "", "ABC-1"),
+        ("sam", "refused", "group", "oidc", ""),
+        ("", "refused", "group", "oidc", ""),
+        ("", "refused", "invalid", "oidc", ""),
+    ]
 
 
 # What is tampered with ------------------------------------------------------------------------------------

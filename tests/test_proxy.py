@@ -18,6 +18,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from omniviewer.accounts.models import Identity, User
+from omniviewer.audit.models import Event
 from omniviewer.environment import Environment
 from tests.conftest import EXAMPLE, PASSWORD, need, text_of
 from tests.serving import Site, free_port, serve
@@ -203,6 +204,21 @@ def test_what_it_says_of_groups_counts_at_once(behind_proxy: Settings) -> None:
     assert answer.status_code == 403
     assert "none of the groups" in text_of(answer)
     assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.django_db
+def test_the_audit_log_tells_who_came_in_and_who_did_not(behind_proxy: Settings) -> None:
+    behind_proxy.ALLOWED_GROUPS = ["analysts"]
+    client = Client()
+    ask(client, x_forwarded_user="sam", x_forwarded_groups="analysts")
+    ask(client, x_forwarded_user="sam", x_forwarded_groups="sales")
+    ask(Client(), x_forwarded_user="ana", x_forwarded_groups="sales")
+    assert list(Event.objects.order_by("pk").values_list("who", "kind", "result", "by")) == [
+        ("sam", "signed-in", "ok", "proxy"),
+        ("sam", "signed-out", "not-named", "proxy"),
+        ("sam", "refused", "group", "proxy"),
+        ("", "refused", "group", "proxy"),
+    ]
 
 
 @pytest.mark.django_db

@@ -23,6 +23,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils as Saml
 from pytest_django import DjangoDbBlocker
 
 from omniviewer.accounts.models import Identity, User
+from omniviewer.audit.models import Event, Kind
 from tests.serving import Site, free_port, serve
 from tests.test_house import PRODUCTION, manage
 from tests.test_oidc import MESSAGE, Visitor, migrate, path
@@ -303,6 +304,20 @@ def test_who_may_not_enter_is_told_why(visitor: Visitor, provider: IdentityProvi
     assert page.status_code == 403
     assert sentence in page.text
     assert not User.objects.exists()
+
+
+def test_the_audit_log_tells_who_came_in_and_who_did_not(visitor: Visitor, provider: IdentityProvider) -> None:
+    sign_in(visitor, provider)
+    somewhere_else = {"email": ["sam@example.com"], "groups": ["sales"]}
+    sign_in(Visitor(visitor.site), provider, Said(attributes=somewhere_else))
+    sign_in(Visitor(visitor.site), provider, Said(subject="persistent-2", attributes=somewhere_else))
+    sign_in(Visitor(visitor.site), provider, BAD["another key"])
+    assert list(Event.objects.exclude(kind=Kind.OPENED).order_by("pk").values_list("who", "kind", "result", "by")) == [
+        ("sam", "signed-in", "ok", "saml"),
+        ("sam", "refused", "group", "saml"),
+        ("", "refused", "group", "saml"),
+        ("", "refused", "invalid", "saml"),
+    ]
 
 
 def test_signing_out_leads_to_the_provider(visitor: Visitor, provider: IdentityProvider) -> None:

@@ -53,6 +53,12 @@ def admit(person: Person) -> User:
     return user
 
 
+def known(person: Person) -> User | None:
+    """The user that this person is already, whether they may enter or not."""
+    found = Identity.objects.filter(issuer=person.issuer, subject=person.subject).select_related("user").first()
+    return found.user if found else None
+
+
 def _check_email(person: Person) -> None:
     """An address counts only if the issuer has verified it; it is needed only where domains are."""
     domains = {domain.lower().lstrip("@") for domain in settings.ALLOWED_EMAIL_DOMAINS}
@@ -67,9 +73,8 @@ def _check_email(person: Person) -> None:
 
 
 def _user_of(person: Person) -> User:
-    known = Identity.objects.filter(issuer=person.issuer, subject=person.subject).select_related("user")
-    if found := known.first():
-        return found.user
+    if found := known(person):
+        return found
     for _ in range(5):
         try:
             with transaction.atomic():
@@ -78,8 +83,8 @@ def _user_of(person: Person) -> User:
                 user.save()
                 Identity.objects.create(user=user, issuer=person.issuer, subject=person.subject)
         except IntegrityError:  # at first sight in two windows at once, or the name was taken meanwhile
-            if found := known.first():
-                return found.user
+            if found := known(person):
+                return found
         else:
             return user
     raise Refused("busy", "Too many people are signing in for the first time just now. Try again.")

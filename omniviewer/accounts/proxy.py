@@ -16,8 +16,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
 from omniviewer.accounts import sessions
-from omniviewer.accounts.admission import Person, Refused, admit
+from omniviewer.accounts.admission import Person, Refused, admit, known
 from omniviewer.accounts.refusing import refusal
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
 
 SECRET_HEADER = "X-Omniviewer-Proxy-Secret"  # noqa: S105  (its name)
 _LONGEST_NAME = 150
@@ -41,12 +43,13 @@ def proxy_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
             return get_response(request)
         person = _person(said)
         if by_proxy and (person is None or request.session.get(_SAID) != _digest(said)):
-            sessions.end(request)
+            sessions.end(request, why="not-named")
         if person is None or request.user.is_authenticated:
             return get_response(request)
         try:
             user = admit(person)
         except Refused as refused:
+            trail.record(request, Kind.REFUSED, result=refused.why, user=known(person), by="proxy")
             return refusal(request, refused)
         sessions.begin(request, user, by="proxy")
         request.session[_SAID] = _digest(said)

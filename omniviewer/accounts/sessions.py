@@ -8,6 +8,8 @@ from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
 
 from omniviewer.accounts.models import User
+from omniviewer.audit import trail
+from omniviewer.audit.models import OK, Kind
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _BY, _BEGAN, _SEEN = "signed_in_by", "began_at", "seen_at"
@@ -22,10 +24,13 @@ def begin(request: HttpRequest, user: User, *, by: str) -> None:
     request.session.set_expiry(None)  # OMNIVIEWER_SESSION_HOURS from now
     request.session[_BY] = by
     request.session[_BEGAN] = request.session[_SEEN] = now
+    trail.record(request, Kind.SIGNED_IN, user=user, by=by)
 
 
-def end(request: HttpRequest) -> None:
-    """Sign out here, in this browser."""
+def end(request: HttpRequest, *, why: str = OK) -> None:
+    """Sign out here, in this browser. `why`, for the audit log: in one word, if not because somebody wanted it."""
+    if request.user.is_authenticated:
+        trail.record(request, Kind.SIGNED_OUT, result=why, by=signed_in_by(request))
     logout(request)
 
 
@@ -39,7 +44,7 @@ def expire(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
             if _is_over(request):
-                end(request)
+                end(request, why="expired")
             elif time.time() - request.session.get(_SEEN, 0) >= _NOTED_EVERY and not _is_by_itself(request):
                 request.session[_SEEN] = int(time.time())
         return get_response(request)

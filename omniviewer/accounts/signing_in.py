@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from omniviewer.accounts import sessions, throttle
 from omniviewer.accounts.requests import client_address, next_path
+from omniviewer.audit import trail
 
 if settings.OIDC_ISSUER:
     from omniviewer.accounts import oidc
@@ -38,6 +39,7 @@ class PasswordForm(AuthenticationForm):
             cleaned: dict[str, object] = super().clean()
         except ValidationError:
             throttle.failed(name, address)
+            trail.refused(self.request, name, by="password")
             raise
         throttle.succeeded(name, address)
         return cleaned

@@ -18,9 +18,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
 from omniviewer.accounts import oidc, sessions
-from omniviewer.accounts.admission import Refused, admit
+from omniviewer.accounts.admission import Refused, admit, known
 from omniviewer.accounts.refusing import refusal
 from omniviewer.accounts.requests import afterwards, next_path
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
 
 if settings.SAML_ENTITY_ID:
     from omniviewer.accounts import saml
@@ -111,9 +113,11 @@ def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> Http
 
 def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     target, by = afterwards(login.state.get("next") or ""), login.state["by"]
+    person = saml.person(login) if by == "saml" else oidc.person(login)
     try:
-        user = admit(saml.person(login) if by == "saml" else oidc.person(login))
+        user = admit(person)
     except Refused as refused:
+        trail.record(request, Kind.REFUSED, result=refused.why, user=known(person), by=by)
         return refusal(request, refused, target, can_use_another=bool(settings.OIDC_ISSUER))
     sessions.begin(request, user, by=by)
     if by == "oidc":
@@ -140,7 +144,10 @@ def failed(request: HttpRequest, context: dict[str, Any], error: object, excepti
         f"{saml_errors}: {context.get('saml_last_error_reason')}"[:300] if saml_errors else _told(request, exception)
     )
     _log.warning("sign-in failed", extra={"reason": reason})
-    return refusal(request, _PROVIDER_ERROR if "error" in request.GET else _INVALID, target)
+    if "error" in request.GET:
+        return refusal(request, _PROVIDER_ERROR, target)
+    trail.record(request, Kind.REFUSED, result=_INVALID.why, by="saml" if saml_errors else "oidc")
+    return refusal(request, _INVALID, target)
 
 
 def _told(request: HttpRequest, exception: Exception | None) -> str:

@@ -15,6 +15,8 @@ from omniviewer.accounts.context import THEMES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, next_path, own_path
+from omniviewer.audit import trail
+from omniviewer.audit.models import OK, Kind
 
 
 @require_GET
@@ -36,6 +38,7 @@ def connect(request: Request) -> HttpResponse:
             identity = connection.identify(instance, token)
         except OmniError as error:
             form.add_error("token" if isinstance(error, TokenRejected) else "instance_address", error.sentence)
+            _note(request, Kind.CREDENTIAL_ADDED, credential, error)
         else:
             credential.set_token(token, identity)
             try:
@@ -43,6 +46,7 @@ def connect(request: Request) -> HttpResponse:
             except IntegrityError:  # connected in two windows at once
                 form.add_error("label", "You already have a credential with this name.")
                 return _connect_page(request, form)
+            _note(request, Kind.CREDENTIAL_ADDED, credential)
             messages.success(request, f"Connected to {credential.instance}. {credential.what_it_sees}")
             return redirect(next_path(request) or "/conversations/")
     return _connect_page(request, form)
@@ -61,6 +65,7 @@ def credential(request: Request, pk: int) -> HttpResponse:
     if form.is_valid():
         found.label = form.cleaned_data["label"]
         found.save(update_fields=["label"])
+        _note(request, Kind.CREDENTIAL_CHANGED, found)
         messages.success(request, "Renamed.")
         return redirect("accounts:credentials")
     context = {"credential": found, "form": form}
@@ -77,7 +82,9 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
             connection.replace_token(found, form.cleaned_data["token"])
         except OmniError as error:
             form.add_error("token", error.sentence)
+            _note(request, Kind.CREDENTIAL_CHANGED, found, error)
         else:
+            _note(request, Kind.CREDENTIAL_CHANGED, found)
             messages.success(request, f"The token of {found.label} was replaced. {found.what_it_sees}")
             return redirect(next_path(request) or "/credentials/")
     context = {"credential": found, "form": form, "next": next_path(request)}
@@ -88,6 +95,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
 def make_default(request: Request, pk: int) -> HttpResponse:
     found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
     found.make_default()
+    _note(request, Kind.CREDENTIAL_CHANGED, found)
     messages.success(request, f"{found.label} is now the one that is asked first.")
     return redirect("accounts:credentials")
 
@@ -98,6 +106,8 @@ def remove(request: Request, pk: int) -> HttpResponse:
     found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
     if request.method == "POST":
         connection.remove(found)
+        found.pk = pk  # Django has taken it away
+        _note(request, Kind.CREDENTIAL_REMOVED, found)
         messages.success(request, f"{found.label} was removed, with its token.")
         return redirect("accounts:credentials")
     context = {"credential": found, "conversations": connection.count_only_through(found)}
@@ -115,6 +125,11 @@ def appearance(request: HttpRequest) -> HttpResponse:
     else:
         response.delete_cookie("theme", samesite="Lax")
     return response
+
+
+def _note(request: Request, kind: Kind, credential: Credential, error: OmniError | None = None) -> None:
+    result = OK if error is None else "rejected" if isinstance(error, TokenRejected) else "not-reached"
+    trail.record(request, kind, result=result, instance=credential.instance, credential_id=credential.pk)
 
 
 def _status(form: LabelForm | TokenForm) -> HTTPStatus:

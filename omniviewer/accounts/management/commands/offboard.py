@@ -9,6 +9,8 @@ from django.db.models import Q
 
 from conversations import connection
 from omniviewer.accounts.models import Credential, User
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
 
 
 class Command(BaseCommand):
@@ -32,7 +34,10 @@ class Command(BaseCommand):
         for user in leaving:
             with transaction.atomic():
                 for credential in Credential.objects.of(user):
+                    pk = credential.pk
                     connection.remove(credential)
+                    instance = credential.instance
+                    trail.record(None, Kind.CREDENTIAL_REMOVED, user=user, instance=instance, credential_id=pk)
                 user.is_active = user.is_staff = user.is_superuser = False
                 user.save()
             self.stdout.write(f"{user.username} is signed out everywhere, without a token and deactivated.")

@@ -1,0 +1,108 @@
+"""What somebody did here, kept as it was written until its time is over."""
+
+from datetime import datetime
+from typing import Any, NoReturn, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+OK = "ok"
+
+
+class AppendOnly(Exception):
+    """The audit log is added to, never changed."""
+
+
+class Kind(models.TextChoices):
+    SIGNED_IN = "signed-in", "Signed in"
+    SIGNED_OUT = "signed-out", "Signed out"
+    REFUSED = "refused", "Sign-in refused"
+    OPENED = "opened", "Opened a conversation"
+    EXPORTED = "exported", "Exported a conversation"
+    CAPTURED = "captured", "Captured evidence"
+    SEARCHED = "searched", "Searched"
+    CREDENTIAL_ADDED = "credential-added", "Added a credential"
+    CREDENTIAL_CHANGED = "credential-changed", "Changed a credential"
+    CREDENTIAL_REMOVED = "credential-removed", "Removed a credential"
+
+
+class By(models.TextChoices):
+    PASSWORD = "password", "Password"
+    OIDC = "oidc", "OpenID Connect"
+    SAML = "saml", "SAML"
+    PROXY = "proxy", "Proxy"
+    DEMO = "demo", "Demo"
+    COMMAND = "command", "By an administrator"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def of(self, user_id: int | None) -> Self:
+        return self.filter(user_id=user_id)
+
+    def newest_first(self, before: int | None = None) -> Self:
+        """As they were written; with `before`, those that were written before that one."""
+        rows = self.order_by("-pk")
+        return rows.filter(pk__lt=before) if before else rows
+
+    def older_than(self, moment: datetime) -> Self:
+        return self.filter(at__lt=moment)
+
+    def forget(self, at_most: int) -> int:
+        """How many of these were deleted, `at_most` at once: the only way out of the log, for those past their time."""
+        oldest = list(self.order_by("pk").values_list("pk", flat=True)[:at_most])
+        deleted, _ = super(EventQuerySet, self.model.objects.filter(pk__in=oldest)).delete()
+        return deleted
+
+    def update(self, **_values: Any) -> NoReturn:
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly
+
+
+class Event(models.Model):
+    """One thing that somebody did. Written by trail.record alone; no title, no text, no token, no name of a credential.
+
+    The database refuses changes too (migration 0002).
+    """
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    kind = models.CharField(max_length=20, choices=Kind)
+    # OK, or in one word why it came to nothing.
+    result = models.CharField(max_length=40, default=OK)
+    # None once the person is removed; `who` stays.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="events")
+    who = models.CharField(max_length=150, blank=True)
+    # Omni's id, not a row here: what is kept here may be gone long before this is.
+    conversation_id = models.UUIDField(null=True, blank=True, db_index=True)
+    position = models.PositiveIntegerField(null=True, blank=True)
+    ticket = models.CharField(max_length=100, blank=True, db_index=True)
+    by = models.CharField(max_length=20, choices=By, blank=True)
+    # The host of Omni's that a credential is for, and the number that the credential had.
+    instance = models.CharField(max_length=260, blank=True)
+    credential_id = models.BigIntegerField(null=True, blank=True)
+    # Only where OMNIVIEWER_AUDIT_IP says so.
+    address = models.GenericIPAddressField(null=True, blank=True)
+
+    objects = EventQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.who} {self.kind} {self.result}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        # An INSERT even where somebody has set a primary key that exists.
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+    @property
+    def is_ok(self) -> bool:
+        return self.result == OK
+
+    @property
+    def result_in_words(self) -> str:
+        return "OK" if self.is_ok else self.result.replace("-", " ").capitalize()

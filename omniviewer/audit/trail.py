@@ -1,0 +1,103 @@
+"""The one place that writes the audit log. A log that cannot be written is an error in the logs, never in a page."""
+
+import logging
+import re
+from ipaddress import ip_address
+from typing import TypedDict, Unpack
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import Error, transaction
+from django.http import HttpRequest
+
+from omniviewer.audit.models import OK, By, Event, Kind
+
+_READING = {Kind.OPENED, Kind.EXPORTED, Kind.SEARCHED}
+_LARGEST_POSITION = 2**31 - 1  # of the column
+_PORT = re.compile(r"^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$")
+_log = logging.getLogger("omniviewer.audit")
+
+
+class About(TypedDict, total=False):
+    """What an event was about, as far as that is known. `ticket`: only what is written as tickets are."""
+
+    conversation_id: UUID
+    position: int | None
+    ticket: str | None
+    by: str
+    instance: str
+    credential_id: int | None
+
+
+def record(
+    request: HttpRequest | None,
+    kind: Kind,
+    *,
+    result: str = OK,
+    user: AbstractBaseUser | None = None,
+    **about: Unpack[About],
+) -> None:
+    """That `user`, or else who is signed in, did this just now; without a request, that a command did it to them.
+
+    A HEAD request shows nobody anything to read.
+    """
+    if request and request.method == "HEAD" and kind in _READING:
+        return
+    person = user or (request.user if request and request.user.is_authenticated else None)
+    event = Event(
+        kind=kind,
+        result=result[:40],
+        user_id=person.pk if person else None,
+        who=person.get_username()[:150] if person else "",
+        conversation_id=about.get("conversation_id"),
+        position=_position(about.get("position")),
+        ticket=(about.get("ticket") or "")[:100],
+        by=about.get("by", "")[:20] if request else By.COMMAND,
+        instance=about.get("instance", "")[:260],
+        credential_id=about.get("credential_id"),
+        address=_address_of(request) if request else None,
+    )
+    error = _keep(event)
+    # What was looked at is in the log that staff may read, and in no line that goes elsewhere.
+    line = {"kind": event.kind, "result": event.result, "user_id": event.user_id, "by": event.by, "number": event.pk}
+    if error:
+        line["error"] = type(error).__name__
+    _log.log(logging.ERROR if error else logging.INFO, "audit", extra=line)
+
+
+def refused(request: HttpRequest, name: str, *, by: str) -> None:
+    """That somebody was not let in as `name`. A name that is nobody's is not kept: it may be a password."""
+    person = get_user_model().objects.filter(username=name).first()
+    result = "unknown-name"
+    if person:
+        result = "wrong-password" if person.is_active else "inactive"
+    record(request, Kind.REFUSED, result=result, user=person, by=by)
+
+
+def _keep(event: Event) -> Error | None:
+    try:
+        # Where the page is in a transaction, what fails is this alone.
+        with transaction.atomic():
+            event.save()
+    except Error as error:
+        return error
+    return None
+
+
+def _position(position: int | None) -> int | None:
+    return position if position is not None and position <= _LARGEST_POSITION else None
+
+
+def _address_of(request: HttpRequest) -> str | None:
+    """Behind a proxy, the last address that it wrote down: those before it are what the client says."""
+    if not settings.AUDIT_IP:
+        return None
+    forwarded = request.headers.get("X-Forwarded-For", "") if settings.BEHIND_PROXY else ""
+    said = forwarded.rpartition(",")[2] or request.META.get("REMOTE_ADDR", "")
+    try:
+        address = ip_address(_PORT.sub(r"\1\2", said.strip()))
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,0 +1,76 @@
+"""Everybody's own trail, and the whole log for staff."""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from omniviewer.audit import table
+from omniviewer.audit.forms import FilterForm, PlaceForm
+from omniviewer.audit.models import Event, EventQuerySet
+
+PAGE = 50
+View = Callable[[HttpRequest], HttpResponseBase]
+
+
+def _staff_only(view: View) -> View:
+    @wraps(view)
+    def checked(request: HttpRequest) -> HttpResponseBase:
+        if not request.user.is_staff:
+            raise PermissionDenied
+        return view(request)
+
+    return checked
+
+
+@require_GET
+def mine(request: HttpRequest) -> HttpResponse:
+    """What the log holds of the reader."""
+    return render(request, "audit/mine.html", _page(request, Event.objects.of(request.user.pk)))
+
+
+@require_GET
+@_staff_only
+def everybodys(request: HttpRequest) -> HttpResponse:
+    """The log, or what of it was asked for."""
+    form = FilterForm(request.GET)
+    events = form.events() if form.is_valid() else Event.objects.none()
+    context = {
+        **_page(request, events),
+        "form": form,
+        "is_filtered": any(request.GET.get(name) for name in form.fields),
+        "days": settings.AUDIT_DAYS,
+    }
+    status = HTTPStatus.OK if form.is_valid() else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "audit/everybodys.html", context, status=status)
+
+
+@require_GET
+@_staff_only
+def as_csv(request: HttpRequest) -> HttpResponseBase:
+    """The same, whole and as a file; a filter that makes no sense is told on the page."""
+    form = FilterForm(request.GET)
+    if not form.is_valid():
+        return redirect(f"/activity/all/?{request.GET.urlencode()}")
+    name = f"audit-{timezone.localdate():%Y-%m-%d}.csv"
+    return StreamingHttpResponse(
+        table.lines(form.events().newest_first()),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _page(request: HttpRequest, events: EventQuerySet) -> dict[str, Any]:
+    before = PlaceForm(request.GET).before_or_newest()
+    # One more than is shown tells whether there are any.
+    found = list(events.newest_first(before)[: PAGE + 1])
+    older = found[PAGE - 1].pk if len(found) > PAGE else None
+    return {"events": found[:PAGE], "before": before, "older": older}
