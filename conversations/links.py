@@ -35,7 +35,7 @@ def open_pasted(request: Request) -> HttpResponse:
         status = HTTPStatus.UNPROCESSABLE_ENTITY if text.strip() else HTTPStatus.OK
         return render(request, "conversations/open.html", {"text": text}, status=status)
     if found.kind is not pasted.Kind.ID:
-        return _to(request, found.address, found.instance)
+        return _to(request, found.address, found.instance, found.ticket)
     try:
         place = archive.find(request.user, found.id)
     except CannotShow as error:
@@ -49,10 +49,12 @@ def _not_opened(request: Request, error: CannotShow) -> HttpResponse:
     return explain(request, error)
 
 
-def _to(request: Request, address: str, instance: str = "") -> HttpResponse:
+def _to(request: Request, address: str, instance: str = "", ticket: str = "") -> HttpResponse:
     """There, with whatever else the link said, and the instance that it named: should Omni not show it, that is why."""
     query = request.GET.copy()
     query.pop("q", None)
+    if ticket:
+        query.setdefault("ticket", ticket)
     if instance and not Credential.objects.of(request.user).filter(instance=instance).exists():
         query["instance"] = instance
     return redirect(f"{address}?{query.urlencode()}" if query else address)

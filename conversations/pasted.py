@@ -29,8 +29,9 @@ class Pasted:
     kind: Kind
     id: UUID
     position: int | None = None
-    # The instance that a link of Omni's leads to.
+    # The instance that a link of Omni's leads to, and the ticket that a link of ours names.
     instance: str = ""
+    ticket: str = ""
 
     @property
     def address(self) -> str:
@@ -44,6 +45,7 @@ class Pasted:
 
 
 _HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252})(?:/[^\s?#]{0,100})?$")
+_TICKET = re.compile(r"/?\?(?:[^\s#&]{1,100}&)?ticket=([^\s#&]{1,100})")
 # The most telling first: a link says what its id is of.
 _FORMS = (
     (Kind.MESSAGE, re.compile(rf"/conversations/{_ID}/messages/(?P<position>[0-9]{{1,9}})")),
@@ -65,7 +67,9 @@ def read(text: str) -> Pasted | None:
             if found:
                 position = found.groupdict().get("position")
                 instance = _instance(wording[: found.start()])
-                return Pasted(kind, UUID(found["id"]), int(position) if position else None, instance)
+                ticket = _TICKET.match(wording, found.end())
+                place = int(position) if position else None
+                return Pasted(kind, UUID(found["id"]), place, instance, unquote(ticket[1]) if ticket else "")
     return None
 
 

@@ -13,9 +13,8 @@ LONGEST: Final = 64
 def read(text: str) -> str | None:
     """The ticket that a link or a person names; None if it is not written as tickets are. Case is forgiven."""
     name = text.strip()
-    if len(name) > LONGEST:
-        return None
-    return next((form for form in (name, name.upper()) if re.fullmatch(settings.TICKET_FORMAT, form)), None)
+    forms = [form for form in (name, name.upper()) if len(form) <= LONGEST]
+    return next((form for form in forms if re.fullmatch(settings.TICKET_FORMAT, form)), None)
 
 
 def address_of(ticket: str) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from conversations import archive, shaping, tickets
 from conversations.archive import Ask, CannotShow
@@ -67,9 +67,10 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     return _thread_page(request, context, HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK)
 
 
-@require_POST
 def add_ticket(request: Request, omni_id: UUID) -> HttpResponse:
     """A reader says by hand that the conversation belongs to a ticket."""
+    if request.method != "POST":  # who had to sign in first, say
+        return redirect("conversations:conversation", omni_id)
     try:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:
@@ -83,9 +84,10 @@ def add_ticket(request: Request, omni_id: UUID) -> HttpResponse:
     return _thread_page(request, context, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-@require_POST
 def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
     """Likewise that it does not; the page then offers to put it back."""
+    if request.method != "POST":
+        return redirect("conversations:conversation", omni_id)
     try:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:

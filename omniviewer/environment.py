@@ -3,15 +3,19 @@
 Each method raises `ImproperlyConfigured` with a sentence that says what to set.
 """
 
+import builtins
 import ipaddress
 import re
 from base64 import b64decode
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 from cryptography.fernet import Fernet
 from cryptography.x509 import load_der_x509_certificate
 from django.core.exceptions import ImproperlyConfigured
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network | str
 
 
 class Environment(environ.Env):
@@ -20,13 +24,24 @@ class Environment(environ.Env):
     # Addresses of this machine may be http: in development and in the demo.
     allows_loopback = False
 
+    def list(self, name: str, default: Any = environ.Env.NOTSET, **how: Any) -> Any:
+        """Separated by commas, with or without spaces."""
+        words = super().list(name, default=default, **how)
+        return [word.strip() for word in words if word.strip()] if isinstance(words, builtins.list) else words
+
+    def at_least(self, name: str, least: float, default: float) -> float:
+        value: float = self.float(name, default=default)
+        if value < least:
+            raise ImproperlyConfigured(f"{name} is {value:g}: it has to be {least:g} at least.")
+        return value
+
     def required(self, name: str, how: str) -> str:
         value: str = self.str(name, default="")
         if not value and not self.is_development:
             raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
         return value
 
-    def fernet_keys(self, name: str) -> list[str]:
+    def fernet_keys(self, name: str) -> builtins.list[str]:
         """Separated by commas; the first encrypts, all decrypt."""
         value = self.required(
             name,
@@ -65,9 +80,9 @@ class Environment(environ.Env):
             raise ImproperlyConfigured(f"{name} can be guessed: set at least {shortest} random characters.")
         return value
 
-    def networks(self, name: str) -> "list[ipaddress.IPv4Network | ipaddress.IPv6Network | str]":
+    def networks(self, name: str) -> "builtins.list[Network]":
         """Addresses and networks, separated by commas; "unix" stands for a socket of this machine."""
-        found: list[ipaddress.IPv4Network | ipaddress.IPv6Network | str] = []
+        found: builtins.list[Network] = []
         for word in (word.strip() for word in self.list(name, default=[])):
             try:
                 found.append("unix" if word == "unix" else ipaddress.ip_network(word))

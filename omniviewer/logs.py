@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 from django.utils.functional import LazyObject
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
@@ -74,8 +75,12 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
 
 def _route_of(request: HttpRequest) -> str:
     """The pattern of its address, such as `conversations/<uuid:omni_id>/`."""
-    match = request.resolver_match
-    return _UNKNOWN if match is None else match.route or "/"
+    try:
+        # What fails before it was resolved is of a route all the same.
+        match = request.resolver_match or resolve(request.path_info)
+    except Resolver404:
+        return _UNKNOWN
+    return match.route or "/"
 
 
 class OfRequest(logging.Filter):

@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "omniviewer.accounts.middleware.private_pages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -121,7 +122,6 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "omniviewer.accounts.middleware.reader_time_zone",
-    "omniviewer.accounts.middleware.private_pages",
 ]
 _CONTEXT_PROCESSORS = [
     "django.template.context_processors.request",
@@ -188,6 +188,8 @@ if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET and "openid" in OI
         "OMNIVIEWER_OIDC_ISSUER is set: OMNIVIEWER_OIDC_CLIENT_ID and OMNIVIEWER_OIDC_CLIENT_SECRET have to be set "
         "too, and OMNIVIEWER_OIDC_SCOPES has to hold openid."
     )
+# A provider that gives out no address which it has not verified, without saying so (Entra ID).
+OIDC_EMAILS_ARE_VERIFIED = env.bool("OMNIVIEWER_OIDC_EMAILS_ARE_VERIFIED", default=False)
 # A SAML identity provider, known by its entity id.
 SAML_ENTITY_ID = env.str("OMNIVIEWER_SAML_ENTITY_ID", default="")
 SAML_SSO_URL = env.address("OMNIVIEWER_SAML_SSO_URL", may_have_query=True)
@@ -224,6 +226,15 @@ if PROXY_HEADER:
 ALLOWED_EMAIL_DOMAINS = env.list("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS", default=[])
 ALLOWED_GROUPS = env.list("OMNIVIEWER_ALLOWED_GROUPS", default=[])
 STAFF_GROUP = env.str("OMNIVIEWER_STAFF_GROUP", default="")
+if not OIDC_ISSUER and (OIDC_CLIENT_ID or OIDC_CLIENT_SECRET):
+    raise ImproperlyConfigured("OMNIVIEWER_OIDC_CLIENT_ID or _SECRET is set, and OMNIVIEWER_OIDC_ISSUER is not.")
+if not SAML_ENTITY_ID and (SAML_SSO_URL or SAML_CERTIFICATE):
+    raise ImproperlyConfigured("OMNIVIEWER_SAML_SSO_URL or _CERTIFICATE is set, and OMNIVIEWER_SAML_ENTITY_ID is not.")
+if not (SINGLE_SIGN_ON or PROXY_HEADER) and (ALLOWED_GROUPS or ALLOWED_EMAIL_DOMAINS or STAFF_GROUP):
+    raise ImproperlyConfigured(
+        "OMNIVIEWER_ALLOWED_GROUPS, _ALLOWED_EMAIL_DOMAINS or _STAFF_GROUP is set, and nothing that tells of groups "
+        "and addresses: OMNIVIEWER_OIDC_ISSUER, OMNIVIEWER_SAML_ENTITY_ID or OMNIVIEWER_PROXY_HEADER."
+    )
 # Passwords of our own: for the demo, for development, and for an administrator in need.
 LOCAL_LOGIN = env.bool("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIGN_ON or PROXY_HEADER))
 if SINGLE_SIGN_ON:
@@ -243,8 +254,8 @@ SESSION_COOKIE_NAME = "__Host-session" if _BEHIND_TLS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if _BEHIND_TLS else "csrf"
 CSRF_COOKIE_HTTPONLY = True
 # Seconds: however busy, and without anybody there.
-SESSION_COOKIE_AGE = int(3600 * env.float("OMNIVIEWER_SESSION_HOURS", default=24.0))
-SESSION_IDLE = int(60 * env.float("OMNIVIEWER_IDLE_MINUTES", default=480.0))
+SESSION_COOKIE_AGE = int(3600 * env.at_least("OMNIVIEWER_SESSION_HOURS", 0.25, default=24.0))
+SESSION_IDLE = int(60 * env.at_least("OMNIVIEWER_IDLE_MINUTES", 5, default=480.0))
 
 
 # Who read what --------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 import pytest
@@ -49,6 +50,8 @@ class OpenIDProvider:
         # Paths at which nothing answers.
         self.silent: set[str] = set()
         self.asked: list[str] = []
+        # Of the last sign-in.
+        self.nonce = ""
 
     def sign(self, claims: Claims, *, key: Any = None, algorithm: str = "RS256", kid: str = "of-the-provider") -> str:
         return jwt.encode(claims, key or self.key, algorithm=algorithm, headers={"kid": kid})
@@ -123,6 +126,7 @@ def _forwarding_to(port: int, provider: OpenIDProvider) -> type[BaseHTTPRequestH
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             provider.asked.append(path)
+            provider.nonce = dict(parse_qsl(self.path.partition("?")[2])).get("nonce", provider.nonce)
             if path in provider.silent:
                 return self.send_error(503)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils.http import urlencode
 from playwright.sync_api import Page, expect
 
 from conversations import pasted
@@ -167,6 +168,9 @@ def test_a_link_goes_there_without_asking_omni(owner_reads: Client, omni: StandI
     assert leads_to(owner_reads, f"/open?q=https://my-org.omni.co/chat/{EXAMPLE}") == THREAD
     assert leads_to(owner_reads, f"/open?q=/conversations/{EXAMPLE}/messages/3/") == f"{THREAD}messages/3/"
     assert leads_to(owner_reads, f"/open?q=/jobs/{JOB}/") == f"/jobs/{JOB}/"
+    ours = f"https://viewer.example.com{THREAD}messages/3/?x=1&ticket=ABC-1 says it"
+    assert leads_to(owner_reads, f"/open?{urlencode({'q': ours})}") == f"{THREAD}messages/3/?ticket=ABC-1"
+    assert leads_to(owner_reads, f"/open?{urlencode({'q': ours, 'ticket': 'ABC-2'})}").endswith("?ticket=ABC-2")
     assert omni.requests == []
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 from django.test import Client
+from django.utils.http import urlencode
 from pytest_django import Settings
 
 from omniviewer.accounts.models import Identity, User
@@ -200,8 +201,11 @@ def test_what_it_says_of_groups_counts_at_once(behind_proxy: Settings) -> None:
     assert User.objects.get().is_staff
     assert ask(client, x_forwarded_user="sam", x_forwarded_groups="analysts").status_code == 200
     assert not User.objects.get().is_staff
-    answer = ask(client, x_forwarded_user="sam", x_forwarded_groups="")
+    answer = ask(client, MESSAGE, x_forwarded_user="sam", x_forwarded_groups="")
     assert answer.status_code == 403
+    assert f'href="/sign-in/?{urlencode({"next": MESSAGE})}"' in text_of(answer)
+    assert "no-store" in answer["Cache-Control"]
+    assert answer["X-Robots-Tag"] == "noindex, nofollow"
     assert "none of the groups" in text_of(answer)
     assert "_auth_user_id" not in client.session
 

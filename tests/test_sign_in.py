@@ -23,6 +23,7 @@ from omniviewer.accounts import admission, throttle
 from omniviewer.accounts.admission import Person, Refused, admit
 from omniviewer.accounts.models import Credential, FailedSignIn, Identity, User
 from omniviewer.demo.stand_in import StandIn
+from omniviewer.environment import Environment
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
 from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
@@ -364,6 +365,40 @@ def test_who_is_not_staff_is_told_so_by_the_admin_and_not_sent_in_a_circle(owner
     assert "This page is for staff" in text_of(answer)
 
 
+def test_staff_who_come_by_the_admins_door_are_let_through(owner: User) -> None:
+    User.objects.update(is_staff=True)
+    client = signed_in(owner)
+    assert client.get("/admin/login/?next=/admin/accounts/user/")["Location"] == "/admin/accounts/user/"
+    assert client.get("/admin/login/?next=//evil.example")["Location"] == "/admin/"
+
+
+def test_a_robot_may_ask_by_head(db: None) -> None:
+    assert Client().head("/sign-in/").status_code == 200
+    assert Client().head("/signed-out/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"OMNIVIEWER_IDLE_MINUTES": "0"}, "OMNIVIEWER_IDLE_MINUTES is 0: it has to be 5 at least"),
+        ({"OMNIVIEWER_SESSION_HOURS": "-1"}, "OMNIVIEWER_SESSION_HOURS is -1"),
+        ({"OMNIVIEWER_OIDC_CLIENT_ID": "x"}, "OMNIVIEWER_OIDC_ISSUER is not"),
+        ({"OMNIVIEWER_SAML_SSO_URL": "https://id.example.com"}, "OMNIVIEWER_SAML_ENTITY_ID is not"),
+        ({"OMNIVIEWER_ALLOWED_GROUPS": "a, b"}, "nothing that tells of groups"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_or_too_much_is_told(variables: dict[str, str], said: str) -> None:
+    done = manage("check", env={**PRODUCTION, **variables})
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+def test_lists_are_read_with_and_without_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORDS", " a, b ,,c")
+    assert Environment().list("WORDS", default=[]) == ["a", "b", "c"]
+    assert Environment().list("NO_WORDS", default=["a b"]) == ["a b"]
+
+
 # Who leaves -----------------------------------------------------------------------------------------------
 
 
@@ -384,6 +419,12 @@ def test_who_leaves_is_signed_out_and_loses_tokens_and_what_only_they_could_read
     assert [credential.owner.username for credential in Credential.objects.all()] == ["colleague"]
     assert [row.omni_id for row in Conversation.objects.with_thread()] == [others.id]
     assert colleague_reads.get(f"/conversations/{others.id}/").status_code == 200
+
+
+def test_who_is_known_by_single_sign_on_alone_is_found(db: None) -> None:
+    admit(somebody("sam@example.com"))
+    call_command("offboard", "SAM@example.com", no_input=True, stdout=StringIO())
+    assert not User.objects.get().is_active
 
 
 def test_it_asks_first(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:

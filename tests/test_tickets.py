@@ -73,6 +73,7 @@ def test_each_is_remembered_once_in_the_order_of_their_coming(owner_reads: Clien
         ("A" * 60 + "-12345", None),
         ("../../x", None),
         ("<b>-1", None),
+        ("\N{LATIN SMALL LIGATURE FFI}" * 30, None),
     ],
 )
 def test_how_tickets_are_named(text: str, ticket: str | None) -> None:
@@ -88,6 +89,10 @@ def test_the_format_and_the_address_can_be_set(settings: Settings) -> None:
     settings.TICKET_FORMAT = ".+"
     assert tickets.read("x" * 64) == "x" * 64
     assert tickets.read("x" * 65) is None
+    # In capitals it is three times as long.
+    assert tickets.read("\N{LATIN SMALL LIGATURE FFI}" * 30) == "\N{LATIN SMALL LIGATURE FFI}" * 30
+    settings.TICKET_FORMAT = "[A-Z]+"
+    assert tickets.read("\N{LATIN SMALL LIGATURE FFI}" * 30) is None
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,10 @@ def test_removing_what_is_not_there_is_no_fault(owner_reads: Client) -> None:
 
 @pytest.mark.parametrize("path", ["tickets/", "tickets/remove/"])
 def test_nothing_is_changed_by_a_link(owner_reads: Client, path: str) -> None:
-    assert owner_reads.get(f"{THREAD}{path}?ticket=ABC-1").status_code == 405
+    owner_reads.get(f"{THREAD}?ticket=ABC-2")
+    assert owner_reads.get(f"{THREAD}{path}?ticket=ABC-1")["Location"] == THREAD
+    assert owner_reads.get(f"{THREAD}{path}?ticket=ABC-2")["Location"] == THREAD
+    assert names() == ["ABC-2"]
 
 
 # The list -------------------------------------------------------------------------------------------------
@@ -191,7 +199,7 @@ def test_the_list_is_filtered_by_it(owner_reads: Client, omni: StandIn) -> None:
 
 def test_of_a_ticket_that_nothing_is_linked_from_it_says_so(owner_reads: Client) -> None:
     page = text_of(owner_reads.get("/conversations/?ticket=ABC-999"))
-    assert "Nothing that you may read is linked from ABC-999" in page
+    assert "Nothing that you have seen here is linked from ABC-999" in page
 
 
 def test_of_what_is_no_ticket_it_says_so(owner_reads: Client) -> None:
@@ -209,6 +217,19 @@ def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
     answer = signed_in(owner).get("/conversations/?ticket=ABC-123")
     assert answer.status_code == 403
     assert "Connect Omni first" in text_of(answer)
+
+
+def test_of_many_that_ran_out_some_are_asked_for_and_the_rest_is_told(colleague_reads: Client, omni: StandIn) -> None:
+    for row in omni.organization.conversations[:7]:
+        colleague_reads.get(f"/conversations/{row.id}/?ticket=ABC-123")
+    age(hours=25)
+    omni.requests.clear()
+    page = text_of(colleague_reads.get("/conversations/?ticket=ABC-123"))
+    assert (page.count('class="row-title"'), len(omni.requests)) == (5, 5)
+    assert "Some are still missing." in page
+    page = text_of(colleague_reads.get("/conversations/?ticket=ABC-123"))
+    assert page.count('class="row-title"') == 7
+    assert "Some are still missing." not in page
 
 
 def test_with_a_rejected_one_too(owner_reads: Client) -> None:
@@ -248,7 +269,7 @@ def test_what_somebody_else_linked_costs_no_request_and_shows_nothing(
     age(hours=25)
     omni.requests.clear()
     page = text_of(stranger_reads.get("/conversations/?ticket=ABC-123"))
-    assert "Nothing that you may read is linked from ABC-123" in page
+    assert "Nothing that you have seen here is linked from ABC-123" in page
     assert omni.requests == []
 
 

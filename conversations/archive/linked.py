@@ -13,10 +13,11 @@ _MOST_ASKED = 5
 
 @dataclass(frozen=True)
 class Linked:
-    """`failure`: why some may be missing, if Omni could not be asked about them."""
+    """`failure`: why some may be missing, if Omni could not be asked about them; `is_partial`: it was not asked yet."""
 
     conversations: list[Conversation]
     failure: CannotShow | None = None
+    is_partial: bool = False
 
 
 def linked_from(user: User, ticket: str) -> Linked:
@@ -32,11 +33,13 @@ def linked_from(user: User, ticket: str) -> Linked:
         raise CannotShow(CannotShow.REJECTED)
     failure = None
     of_ticket = Conversation.objects.filter(ticket_references__ticket=ticket)
-    for omni_id in Access.objects.run_out(user).filter(conversation__in=of_ticket).conversation_ids()[:_MOST_ASKED]:
+    run_out = Access.objects.run_out(user).filter(conversation__in=of_ticket).conversation_ids()
+    for omni_id in run_out[:_MOST_ASKED]:
         try:
             open_conversation(user, omni_id)
         except CannotShow as error:
             if error.why in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
                 failure = error
                 break
-    return Linked(list(of_ticket.readable_by(user).order_by("-updated_at", "pk")), failure)
+    readable = list(of_ticket.readable_by(user).order_by("-updated_at", "pk"))
+    return Linked(readable, failure, is_partial=len(run_out) > _MOST_ASKED)

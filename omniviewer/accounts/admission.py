@@ -40,7 +40,22 @@ class Refused(Exception):
 
 
 def admit(person: Person) -> User:
-    """The user that this person is here, made at first sight and told anew what is said of them. Raises `Refused`."""
+    """The user that this person is here, made at first sight and told anew what is said of them.
+
+    Raises `Refused`; then whoever they were here is signed out everywhere, and staff no more.
+    """
+    try:
+        return _admitted(person)
+    except Refused:
+        if user := known(person):
+            if settings.STAFF_GROUP:
+                user.is_staff = user.is_superuser = False
+                user.save(update_fields=["is_staff", "is_superuser"])
+            user.end_sessions()
+        raise
+
+
+def _admitted(person: Person) -> User:
     if not 0 < len(person.subject) <= _LONGEST_SUBJECT:
         raise Refused("no-subject", "Your company’s sign-in did not say who you are.")
     _check_email(person)

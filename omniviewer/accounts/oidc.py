@@ -28,6 +28,8 @@ CALLBACK: Final = "/sign-in/oidc/callback/"
 SIGNED: Final = "oidc_id_token"
 # Those of RFC 7518 and RFC 8037 that need no secret shared with the provider, and never "none".
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+# Claims about the ID token itself, or about whom it is: nothing else may say them.
+_OF_THE_TOKEN = frozenset(("iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "azp", "jti"))
 # Seconds by which the provider's clock may differ from ours.
 _CLOCKS_DIFFER = 60
 # Seconds for which what the provider says of itself is not asked again.
@@ -73,7 +75,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
             userinfo = _get_json(self.profile_url, token=token.token)
             if userinfo.get("sub") != claims["sub"]:
                 raise OAuth2Error("The userinfo is somebody else's")
-            claims = {**claims, **userinfo}
+            claims = _joined(claims, userinfo)
         login: SocialLogin = self.get_provider().sociallogin_from_response(
             request, {"userinfo": claims, "signed": id_token}
         )
@@ -101,6 +103,14 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         if claims.get("azp", settings.OIDC_CLIENT_ID) != settings.OIDC_CLIENT_ID:
             raise OAuth2Error("The ID token is meant for another client")
         return claims
+
+
+def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
+    """What the ID token says of itself is signed, and stays. An address and whether it is verified go together."""
+    further = {name: said for name, said in userinfo.items() if name not in _OF_THE_TOKEN}
+    if "email" in further:
+        further.setdefault("email_verified", False)
+    return {**claims, **further}
 
 
 class Provider(OpenIDConnectProvider):
@@ -162,7 +172,7 @@ def person(login: SocialLogin) -> Person:
         subject=str(claims["sub"]),
         usernames=(str(claims.get("preferred_username") or ""), email.partition("@")[0]),
         email=email,
-        email_is_verified=claims.get("email_verified") in (True, "true"),
+        email_is_verified=settings.OIDC_EMAILS_ARE_VERIFIED or claims.get("email_verified") in (True, "true"),
         first_name=str(claims.get("given_name") or claims.get("name") or ""),
         last_name=str(claims.get("family_name") or ""),
         groups=groups(claims.get(settings.OIDC_GROUPS_CLAIM)),

@@ -18,6 +18,7 @@ from django.utils.crypto import constant_time_compare
 from omniviewer.accounts import sessions
 from omniviewer.accounts.admission import Person, Refused, admit, known
 from omniviewer.accounts.refusing import refusal
+from omniviewer.accounts.requests import afterwards
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
@@ -50,7 +51,7 @@ def proxy_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
             user = admit(person)
         except Refused as refused:
             trail.record(request, Kind.REFUSED, result=refused.why, user=known(person), by="proxy")
-            return refusal(request, refused)
+            return refusal(request, refused, afterwards(request.get_full_path()))
         sessions.begin(request, user, by="proxy")
         request.session[_SAID] = _digest(said)
         return get_response(request)

@@ -2,6 +2,7 @@
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -46,6 +47,12 @@ def own_path(target: str) -> str:
 def canonical(request: HttpRequest, path: str) -> str:
     """The address that others may be told for a path: below `OMNIVIEWER_PUBLIC_URL`, or where this request came to."""
     return settings.PUBLIC_URL + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
+
+
+def address_at_public_url(request: HttpRequest) -> str:
+    """The same address at `OMNIVIEWER_PUBLIC_URL`; "" if the request came there, or it is not set."""
+    public = urlsplit(settings.PUBLIC_URL)
+    return "" if public.netloc in ("", request.get_host()) else settings.PUBLIC_URL + request.get_full_path()
 
 
 def client_address(request: HttpRequest) -> str:

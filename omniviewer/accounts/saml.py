@@ -8,6 +8,7 @@ from allauth.socialaccount.providers.saml import views
 from allauth.socialaccount.providers.saml.provider import SAMLProvider
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
@@ -23,6 +24,8 @@ SLUG: Final = "company"
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 # Bytes of a response: what is longer is none, and is not kept for a moment.
 _LONGEST_RESPONSE: Final = 256 * 1024
+# Seconds between the response and the look at it.
+_ON_THE_WAY: Final = 300
 # What the common attributes are called: by their LDAP ids, by Microsoft, or plainly.
 _NAMES: Final = {
     "email": (
@@ -107,10 +110,14 @@ class Acs(_Ours, views.ACSView):
     """The identity provider sends the browser here, with its response. It is looked at one redirect later."""
 
     def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
-        sent = request.POST.get("SAMLResponse", "")
-        if request.method != "POST" or not 0 < len(sent) <= _LONGEST_RESPONSE:
+        # Anybody may send something here: it is looked at only if it is short, and kept for no longer than it takes.
+        is_short = int(request.headers.get("Content-Length") or 0) <= _LONGEST_RESPONSE
+        if request.method != "POST" or not is_short or not request.POST.get("SAMLResponse"):
             return redirect("/sign-in/")
         response: HttpResponse = super().dispatch(request, organization_slug)
+        kept: SessionBase = request.saml_acs_session  # type: ignore[attr-defined]
+        kept.set_expiry(_ON_THE_WAY)
+        kept.save()
         return response
 
 
@@ -147,7 +154,8 @@ def person(login: SocialLogin) -> Person:
         subject = said["name_id"] if said["name_id_format"] == PERSISTENT else ""
     email = _first(attributes, _NAMES["email"])
     return Person(
-        issuer=settings.SAML_ENTITY_ID,
+        # An OpenID issuer may be called the same, and mean somebody else by the same subject.
+        issuer=f"saml:{settings.SAML_ENTITY_ID}",
         subject=subject,
         usernames=(_first(attributes, _NAMES["username"]), email.partition("@")[0]),
         email=email,

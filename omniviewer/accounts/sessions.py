@@ -20,6 +20,7 @@ _NOTED_EVERY = 60
 def begin(request: HttpRequest, user: User, *, by: str) -> None:
     """Sign somebody in, under a new session key. `by`: "password", "oidc", "saml", "proxy" or "demo"."""
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    request.session.cycle_key()  # Django leaves it alone where the same person signs in again
     now = int(time.time())
     request.session.set_expiry(None)  # OMNIVIEWER_SESSION_HOURS from now
     request.session[_BY] = by

@@ -9,10 +9,10 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from omniviewer.accounts import sessions, throttle
-from omniviewer.accounts.requests import client_address, next_path
+from omniviewer.accounts.requests import client_address, next_path, own_path
 from omniviewer.audit import trail
 
 if settings.OIDC_ISSUER:
@@ -46,7 +46,7 @@ class PasswordForm(AuthenticationForm):
 
 
 @login_not_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """The page to sign in; where there is one way alone and it is a provider's, straight there."""
     target = next_path(request)
@@ -82,7 +82,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@require_GET
+@require_safe
 def signed_out(request: HttpRequest) -> HttpResponse:
     """Where the provider sends people after signing them out; it does not lead back to it by itself."""
     if request.user.is_authenticated:
@@ -91,9 +91,11 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@require_GET
+@require_safe
 def administration(request: HttpRequest) -> HttpResponse:
     """The admin's own door leads here: to the one for everybody, or to a page for who is not staff."""
+    if request.user.is_staff:
+        return redirect(own_path(request.GET.get("next", "")) or "/admin/")
     if request.user.is_authenticated:
         return render(request, "accounts/not_staff.html", status=HTTPStatus.FORBIDDEN)
     return redirect(_with_next("/sign-in/", next_path(request)))

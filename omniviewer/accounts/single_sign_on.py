@@ -12,15 +12,17 @@ from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_GET
+from django.utils.crypto import get_random_string
+from django.views.decorators.http import require_safe
 
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit, known
 from omniviewer.accounts.refusing import refusal
-from omniviewer.accounts.requests import afterwards, next_path
+from omniviewer.accounts.requests import address_at_public_url, afterwards, next_path
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
@@ -29,6 +31,7 @@ if settings.SAML_ENTITY_ID:
 
 # Where a session keeps what address somebody wanted when they set out for the provider.
 _WANTED = "wanted_when_signing_in"
+_STATE = "omniviewer.accounts.single_sign_on"
 # Seconds that somebody may take at the provider.
 _ON_THE_WAY = 3600
 _log = logging.getLogger("omniviewer.accounts")
@@ -44,6 +47,10 @@ _INVALID = Refused("invalid", "What your company’s sign-in sent could not be v
 
 class Adapter(DefaultSocialAccountAdapter):
     """allauth's way to be told what to do: it keeps no accounts of its own here."""
+
+    def generate_state_param(self, state: dict[str, Any]) -> str:
+        """Unguessable; and it brings the wanted address back where the session that knows it was lost on the way."""
+        return f"{get_random_string(32)}.{signing.dumps(state.get('next') or '', salt=_STATE)}"
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> NoReturn:
         """Raises `ImmediateHttpResponse` with the page that comes next."""
@@ -62,14 +69,14 @@ class Adapter(DefaultSocialAccountAdapter):
 
 
 @login_not_required
-@require_GET
+@require_safe
 def to_provider(request: HttpRequest) -> HttpResponse:
     """Off to the OpenID provider; with `again`, so that it asks who one is even if it knows somebody."""
     return _set_out(request, lambda target: oidc.start(request, target, ask_who="again" in request.GET))
 
 
 @login_not_required
-@require_GET
+@require_safe
 def from_provider(request: HttpRequest) -> HttpResponse:
     """Back from the OpenID provider, to where one wanted to be, or to a page that says why not."""
     try:
@@ -79,14 +86,14 @@ def from_provider(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@require_GET
+@require_safe
 def to_saml(request: HttpRequest) -> HttpResponse:
     """Off to the SAML identity provider."""
     return _set_out(request, lambda target: saml.start(request, target))
 
 
 @login_not_required
-@require_GET
+@require_safe
 def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
     """Back from it."""
     try:
@@ -97,7 +104,19 @@ def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
         return failed(request, {"saml_errors": [type(error).__name__]}, None, error)
 
 
+@login_not_required
+@require_safe
+def metadata(request: HttpRequest, organization_slug: str) -> HttpResponse:
+    """What the SAML identity provider has to know of this site, at its public address."""
+    if elsewhere := address_at_public_url(request):
+        return redirect(elsewhere)
+    response: HttpResponse = saml.Metadata.as_view()(request, organization_slug=organization_slug)
+    return response
+
+
 def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> HttpResponse:
+    if elsewhere := address_at_public_url(request):
+        return redirect(elsewhere)  # or the cookie that is set here is not there on the way back
     target = next_path(request)
     if request.user.is_authenticated and "again" not in request.GET:
         return redirect(target or "/conversations/")
@@ -130,7 +149,7 @@ def failed(request: HttpRequest, context: dict[str, Any], error: object, excepti
     """Why a sign-in came to nothing. `context` holds the `state` that was remembered when setting out, if it is known,
     or `saml_errors`; `exception` is what went wrong."""
     state, saml_errors = context.get("state"), context.get("saml_errors")
-    target = afterwards((state or {}).get("next") or request.session.get(_WANTED) or "")
+    target = afterwards((state or {}).get("next") or _wanted(request))
     if error == AuthError.CANCELLED:
         return refusal(request, _CANCELLED, target)
     if state is None and not saml_errors:
@@ -144,10 +163,18 @@ def failed(request: HttpRequest, context: dict[str, Any], error: object, excepti
         f"{saml_errors}: {context.get('saml_last_error_reason')}"[:300] if saml_errors else _told(request, exception)
     )
     _log.warning("sign-in failed", extra={"reason": reason})
-    if "error" in request.GET:
+    if "error" in request.GET or "access token" in str(exception) or "status code" in reason:
         return refusal(request, _PROVIDER_ERROR, target)
     trail.record(request, Kind.REFUSED, result=_INVALID.why, by="saml" if saml_errors else "oidc")
     return refusal(request, _INVALID, target)
+
+
+def _wanted(request: HttpRequest) -> str:
+    """As the state says that came back, though nobody here remembers it; or whatever was wanted last."""
+    try:
+        return str(signing.loads(request.GET.get("state", "").partition(".")[2], salt=_STATE, max_age=_ON_THE_WAY))
+    except signing.BadSignature:
+        return str(request.session.get(_WANTED) or "")
 
 
 def _told(request: HttpRequest, exception: Exception | None) -> str:

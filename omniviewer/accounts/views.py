@@ -91,8 +91,10 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
     return render(request, "accounts/replace_token.html", context, status=_status(form))
 
 
-@require_POST
 def make_default(request: Request, pk: int) -> HttpResponse:
+    """The one that is asked first."""
+    if request.method != "POST":  # who had to sign in first, say
+        return redirect("accounts:credentials")
     found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
     found.make_default()
     _note(request, Kind.CREDENTIAL_CHANGED, found)

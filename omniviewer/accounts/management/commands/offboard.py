@@ -19,12 +19,15 @@ class Command(BaseCommand):
     help = "End somebody's sessions, delete their tokens and deactivate their accounts: they have left the company."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", metavar="EMAIL", help="Their e-mail address, or their username here.")
+        parser.add_argument(
+            "email", metavar="EMAIL", help="Their e-mail address, username or subject of single sign-on."
+        )
         parser.add_argument("--no-input", action="store_true", help="Do it without asking.")
 
     def handle(self, **options: Any) -> None:
         name: str = options["email"]
-        leaving = list(User.objects.filter(Q(email__iexact=name) | Q(username__iexact=name))) if name else []
+        known_as = Q(email__iexact=name) | Q(username__iexact=name) | Q(identities__subject__iexact=name)
+        leaving = list(User.objects.filter(known_as).distinct()) if name else []
         if not leaving:
             raise CommandError(f"Nobody here has the e-mail address or the username {name!r}. Nothing was changed.")
         for user in leaving:
