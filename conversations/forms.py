@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from conversations.archive import CannotShow
 from conversations.omni.replies import LONGEST_CURSOR
+from conversations.tables import ROWS_A_PAGE
 from omniviewer.accounts.models import Credential
 
 _MEMBERSHIP = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -77,3 +78,17 @@ class FreshForm(forms.Form):
         for name in ("revision", "count"):
             self.cleaned_data[name] = self.cleaned_data.get(name) or 0
         return self.cleaned_data
+
+
+class RowsForm(forms.Form):
+    """Which rows of a query are shown. What makes no sense counts for nothing: the table is there all the same."""
+
+    sort = forms.IntegerField(min_value=1, max_value=10_000, required=False)
+    down = forms.BooleanField(required=False)
+    rows = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
+
+    def wanted(self) -> tuple[int, bool, int]:
+        """The number of the column to sort by (0: as Omni gave them), whether descending, and how many rows."""
+        self.is_valid()
+        said = self.cleaned_data
+        return said.get("sort") or 0, bool(said.get("down")), max(said.get("rows") or 0, ROWS_A_PAGE)

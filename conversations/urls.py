@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import fragments, links, views
+from conversations import evidence, fragments, links, views
 
 app_name = "conversations"
 
@@ -13,6 +13,10 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
     path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/evidence/", evidence.evidence),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/chart.png", evidence.chart),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>/", evidence.rows),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>.csv", evidence.rows_csv),
     path("conversations/<uuid:omni_id>/tickets/", views.add_ticket),
     path("conversations/<uuid:omni_id>/tickets/remove/", views.remove_ticket),
     path("jobs/<uuid:job_id>/", links.job, name="job"),

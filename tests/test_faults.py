@@ -193,7 +193,7 @@ def test_a_list_that_changes_between_pages(owner: User, small: Organization, sma
     assert "No 4<" in second
     ListPage.objects.update(fetched_at=timezone.now() - timedelta(hours=1))
     kept = text_of(client.get("/conversations/"))
-    asked = re.search(r'hx-get="([^"]+)"', kept)
+    asked = re.search(r'hx-get="([^"]+)" hx-trigger="fresh"', kept)
     assert asked
     renewed = text_of(client.get(unescape(asked.group(1)), headers={"HX-Request": "true"}))
     assert LIST_ROWS["A list that changes between pages"][0] in renewed

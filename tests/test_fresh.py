@@ -28,7 +28,7 @@ def make_old(age: timedelta = timedelta(hours=3)) -> None:
 
 def asks_for(page: str) -> str:
     """The address that a page asks for by itself, or ""."""
-    found = re.search(r'hx-get="([^"]+)"', page)
+    found = re.search(r'hx-get="([^"]+)" hx-trigger="fresh"', page)
     return unescape(found.group(1)) if found else ""
 
 

@@ -29,7 +29,7 @@ from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
 
 PUBLIC = {"/sign-in/", "/sign-out/", "/signed-out/", "/appearance/", "/demo/continue/"}
-VALUES = {"uuid": EXAMPLE, "pk": "1", "position": "1", "app_label": "accounts", "content_type_id": "1"}
+VALUES = {"uuid": EXAMPLE, "pk": "1", "position": "1", "number": "1", "app_label": "accounts", "content_type_id": "1"}
 
 
 def addresses(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[str]:

@@ -3,6 +3,7 @@
 Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
 """
 
+from conversations.archive.evidence import Evidence, NoMessage, Standing, chart, evidence
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import list_page, members
@@ -13,12 +14,17 @@ from conversations.archive.thread import open_conversation, store
 __all__ = [
     "Ask",
     "CannotShow",
+    "Evidence",
     "Linked",
     "Listed",
+    "NoMessage",
     "Notice",
     "Opened",
     "Place",
     "Running",
+    "Standing",
+    "chart",
+    "evidence",
     "find",
     "find_job",
     "linked_from",

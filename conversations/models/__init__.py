@@ -1,6 +1,7 @@
 """The archive's rows: what Omni returned, which credential was shown it when, and how Omni is doing."""
 
 from conversations.models.conversation import Access, Conversation
+from conversations.models.evidence import Action, Chart
 from conversations.models.job import Job
 from conversations.models.lists import ListPage, Member
 from conversations.models.message import EarlierMessage, Message
@@ -9,6 +10,8 @@ from conversations.models.upstream import Flight, Instance, SentRequest, TokenBu
 
 __all__ = [
     "Access",
+    "Action",
+    "Chart",
     "Conversation",
     "EarlierMessage",
     "Flight",

@@ -31,6 +31,12 @@ class Job(models.Model):
     conversation_id = models.UUIDField(null=True)
     state = models.CharField(max_length=20)
     progress = models.TextField(blank=True)
+    topic = models.CharField(max_length=300, blank=True)
+    # Omni's reason why it failed.
+    error = models.TextField(blank=True)
+    finished_at = models.DateTimeField(null=True)
+    # When its result was kept here; None where it was not.
+    kept_at = models.DateTimeField(null=True)
     asked_at = models.DateTimeField()
 
     objects = JobQuerySet.as_manager()
@@ -50,17 +56,29 @@ class Job(models.Model):
         return abs(timezone.now() - self.asked_at) < self.POLL_EVERY * 0.8
 
     @classmethod
-    def learn(cls, instance: str, reply: replies.Job) -> Self:
-        told = {"progress": reply.progress[:300], "conversation_id": reply.conversation_id}
+    def learn(cls, instance: str, reply: replies.Job) -> "Job":
+        told = {
+            "progress": reply.progress[:300],
+            "conversation_id": reply.conversation_id,
+            "topic": reply.topic[:300],
+            "error": reply.error[:2000],
+            "finished_at": reply.finished_at,
+        }
         return cls._keep(instance, reply.id, reply.state, told)
 
     @classmethod
-    def not_told(cls, instance: str, omni_id: UUID) -> Self:
+    def of(cls, instance: str, omni_id: UUID, conversation_id: UUID) -> "Job":
+        """The row of a job, whatever is known of it."""
+        defaults = {"conversation_id": conversation_id, "asked_at": timezone.now()}
+        return cls.objects.get_or_create(instance=instance, omni_id=omni_id, defaults=defaults)[0]
+
+    @classmethod
+    def not_told(cls, instance: str, omni_id: UUID) -> "Job":
         """Omni does not show this job, or no longer: nothing is written by it, as far as anybody can tell."""
         return cls._keep(instance, omni_id, "", {"progress": ""})
 
     @classmethod
-    def _keep(cls, instance: str, omni_id: UUID, state: str, told: Mapping[str, object]) -> Self:
+    def _keep(cls, instance: str, omni_id: UUID, state: str, told: Mapping[str, object]) -> "Job":
         defaults = {"state": state[:20], "asked_at": timezone.now(), **told}
         job, _ = cls.objects.update_or_create(instance=instance, omni_id=omni_id, defaults=defaults)
         return job

@@ -16,7 +16,7 @@ import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
-from conversations.omni import replies
+from conversations.omni import images, replies, results
 from conversations.omni.attempt import Adapter, Attempt
 from conversations.omni.errors import (
     BadRequest,
@@ -103,7 +103,33 @@ class Client:
             raise Unreadable("Omni answered with another job than the one that was asked for.", outcome="shape")
         return reply
 
+    def job_result(self, job_id: UUID) -> results.Result:
+        """https://docs.omni.co/api/ai/get-ai-job-result: only of complete jobs, for 14 days. Raises `NotVisible`."""
+        return results.result(self._get(f"/v1/ai/jobs/{job_id}/result"), job_id)
+
+    def chart(self, job_id: UUID) -> bytes | None:
+        """https://docs.omni.co/api/ai/get-ai-job-vis: a PNG; None where there is nothing to draw (`422`).
+
+        Raises `Unreadable` if it is no PNG, or one that is too large to be shown.
+        """
+        try:
+            body = self._ask(f"/v1/ai/jobs/{job_id}/vis", None)
+        except BadRequest as error:
+            if error.outcome == str(HTTPStatus.UNPROCESSABLE_ENTITY):
+                return None
+            raise
+        return images.checked_png(body)
+
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
+        body = self._ask(path, query)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise Unreadable(
+                "What answered at this address does not speak Omni's API (it sent no JSON).", outcome="no-json"
+            ) from None
+
+    def _ask(self, path: str, query: dict[str, str | int] | None) -> bytes:
         with Attempt(self._timeout, self._may_retry) as attempt:
             try:
                 body = self._send(path, query, attempt)
@@ -111,12 +137,7 @@ class Client:
                 raise _broken(error, attempt) from None
             if attempt.is_over:
                 raise CannotAsk("Omni did not finish its answer in time.", outcome="deadline")
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            raise Unreadable(
-                "What answered at this address does not speak Omni's API (it sent no JSON).", outcome="no-json"
-            ) from None
+        return body
 
     def _send(self, path: str, query: dict[str, str | int] | None, attempt: Attempt) -> bytes:
         with _session().get(
@@ -154,7 +175,7 @@ def _session() -> requests.Session:
     """One a process, for its open connections alone: no cookie goes from one person's request to another's."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"Accept": "application/json", "User-Agent": "Omniviewer"})
+    session.headers.update({"Accept": "application/json, image/png;q=0.9", "User-Agent": "Omniviewer"})
     session.mount("https://", Adapter())
     session.mount("http://", Adapter())
     return session

@@ -1,0 +1,136 @@
+"""Pages of what the AI did for an answer; with htmx, the part of the thread that shows it."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from conversations import archive, tables
+from conversations.archive import CannotShow, Evidence, NoMessage, Standing
+from conversations.explaining import explain
+from conversations.forms import RowsForm
+from conversations.models import Action
+from conversations.omni import OmniError
+from omniviewer.accounts.requests import Request
+
+_STATUS = {
+    Standing.NOT_REACHED: HTTPStatus.SERVICE_UNAVAILABLE,
+    Standing.NOT_SHOWN: HTTPStatus.NOT_FOUND,
+}
+
+
+@require_safe
+def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+    """Each action in order, each query with its rows, and the chart."""
+    try:
+        found = archive.evidence(request.user, omni_id, position)
+    except CannotShow as error:
+        return explain(request, error)
+    except NoMessage:
+        raise Http404 from None
+    context = _context(found) | {"queries": [_rows(action, RowsForm({})) for action in found.queries]}
+    if request.htmx:  # a part of a page takes in whatever it says
+        return render(request, "conversations/_evidence.html", context | {"has_chart": None})
+    context["has_chart"] = _has_chart(found)
+    status = _STATUS.get(found.standing, HTTPStatus.OK)
+    return render(request, "conversations/evidence.html", context, status=status)
+
+
+@require_safe
+def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpResponse:
+    """The rows of one query: sorted, and more of them, as the address says."""
+    try:
+        found, action = _query(request, omni_id, position, number)
+    except CannotShow as error:
+        return explain(request, error)
+    context = _context(found) | {"shown": _rows(action, RowsForm(request.GET))}
+    template = "conversations/_rows.html" if request.htmx else "conversations/query.html"
+    return render(request, template, context)
+
+
+@require_safe
+def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> HttpResponseBase:
+    """All of them that Omni gave, as a file for spreadsheets."""
+    try:
+        _, action = _query(request, omni_id, position, number)
+    except CannotShow as error:
+        return explain(request, error)
+    table = action.table
+    if table is None:
+        raise Http404
+    name = re.sub(r"[^\w-]+", "-", action.title, flags=re.ASCII).strip("-")[:60] or f"query-{number}"
+    return StreamingHttpResponse(
+        tables.as_csv([column.name for column in table.columns], table.rows),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}-{str(omni_id)[:8]}-{position}.csv"'},
+    )
+
+
+@require_safe
+def chart(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+    """Omni's picture, through us: the reader's browser asks nobody else."""
+    try:
+        found = archive.evidence(request.user, omni_id, position)
+        png = archive.chart(found)
+    except CannotShow as error:
+        return explain(request, error)
+    except (NoMessage, OmniError):
+        raise Http404 from None
+    if png is None:
+        raise Http404
+    return HttpResponse(png, content_type="image/png", headers={"Content-Security-Policy": "default-src 'none'"})
+
+
+def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple[Evidence, Action]:
+    """Raises `CannotShow` or `Http404`."""
+    try:
+        found = archive.evidence(request.user, omni_id, position)
+    except NoMessage:
+        raise Http404 from None
+    action = next((action for action in found.queries if action.number == number), None)
+    if action is None:
+        raise Http404
+    return found, action
+
+
+def _has_chart(found: Evidence) -> bool:
+    """A page without a script cannot find out by itself."""
+    try:
+        return archive.chart(found) is not None
+    except OmniError:
+        return False
+
+
+def _context(found: Evidence) -> dict[str, Any]:
+    return {
+        "conversation": found.opened.conversation,
+        "message": found.message,
+        "evidence": found,
+        "standing": found.standing.value,
+        "evidence_address": f"{found.message.get_absolute_url()}evidence/",
+    }
+
+
+def _rows(action: Action, form: RowsForm) -> dict[str, Any]:
+    """For _rows.html: a query, and as many of its rows as are asked for, in the order that is asked for."""
+    table = action.table
+    if table is None:
+        return {"action": action, "table": None}
+    sort, descending, most = form.wanted()
+    ordered = table.sorted_by(sort, descending=descending) if sort else table
+    return {
+        "action": action,
+        "table": ordered,
+        "columns": ordered.columns[: tables.MOST_COLUMNS],
+        "rows": [list(zip(ordered.columns[: tables.MOST_COLUMNS], row, strict=False)) for row in ordered.rows[:most]],
+        "sort": sort,
+        "descending": descending,
+        "most": most,
+        "count": len(table.rows),
+        "more": min(most + tables.ROWS_A_PAGE, len(table.rows)) if len(table.rows) > most else None,
+    }

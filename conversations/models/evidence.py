@@ -1,0 +1,122 @@
+"""What a job did: its actions with their queries and rows, and the chart. Read under the rule of its conversation."""
+
+import json
+import zlib
+from typing import Any, Self, cast
+
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from conversations import queries, tables
+from conversations.models.job import Job
+from conversations.omni import results
+from conversations.tables import NoTable, Table
+
+
+def _pressed(text: str) -> bytes:
+    return zlib.compress(text.encode(), level=6)
+
+
+def _unpressed(pressed: bytes | memoryview) -> str:
+    return zlib.decompress(bytes(pressed)).decode()
+
+
+class ActionQuerySet(models.QuerySet["Action"]):
+    def in_turn(self) -> Self:
+        """Without the rows, which may be large."""
+        return self.defer("csv").order_by("number")
+
+
+class Action(models.Model):
+    """One step of a job, from 1; a query, where `is_query`. Bodies are compressed: rows of people's data repeat."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="actions")
+    number = models.PositiveIntegerField()
+    type = models.CharField(max_length=60, blank=True)
+    message = models.TextField(blank=True)
+    at = models.DateTimeField(null=True)
+    is_query = models.BooleanField(default=False)
+    name = models.TextField(blank=True)
+    status = models.CharField(max_length=60, blank=True)
+    body = models.BinaryField(default=bytes)
+    csv = models.BinaryField(default=bytes)
+    has_rows = models.BooleanField(default=False)
+    was_cut = models.BooleanField(default=False)
+    # By Omni's count.
+    row_count = models.PositiveIntegerField(null=True)
+
+    objects = ActionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("job", "number", name="one_action_a_number")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.number} of {self.job_id}"
+
+    @classmethod
+    @transaction.atomic
+    def keep(cls, job: Job, result: results.Result) -> None:
+        """In the place of whatever was kept of the job before."""
+        Action.objects.filter(job=job).delete()
+        actions = [Action._of(job, number, row) for number, row in enumerate(result.actions, start=1)]
+        Action.objects.bulk_create(actions)
+        job.topic = job.topic or result.topic[:300]
+        job.state, job.kept_at = "COMPLETE", timezone.now()
+        job.save(update_fields=["topic", "state", "kept_at"])
+
+    @classmethod
+    def _of(cls, job: Job, number: int, row: results.Action) -> "Action":
+        action = cls(job=job, number=number, type=row.type[:60], message=row.message, at=row.at)
+        if row.query:
+            action.is_query = True
+            action.name, action.status = row.query.name, row.query.status[:60]
+            action.body = _pressed(json.dumps(row.query.body))
+            action.csv = _pressed(row.query.csv)
+            action.has_rows = bool(row.query.csv.strip())
+            action.was_cut, action.row_count = row.query.was_cut, row.query.row_count
+        return action
+
+    @property
+    def title(self) -> str:
+        return self.name.strip() or f"Query {self.number}"
+
+    @property
+    def is_success(self) -> bool:
+        return self.status.lower() in ("", "success", "succeeded", "complete", "ok")
+
+    @cached_property
+    def query(self) -> dict[str, Any]:
+        """The semantic query, as Omni wrote it."""
+        return cast("dict[str, Any]", json.loads(_unpressed(self.body))) if self.body else {}
+
+    @cached_property
+    def query_fields(self) -> queries.Fields:
+        return queries.read(self.query)
+
+    @cached_property
+    def query_json(self) -> str:
+        return json.dumps(self.query, indent=2, ensure_ascii=False)
+
+    @cached_property
+    def text(self) -> str:
+        return _unpressed(self.csv) if self.csv else ""
+
+    @cached_property
+    def table(self) -> Table | None:
+        """None where there are no rows, or where what Omni sent is no table: then it is in `text`."""
+        try:
+            return tables.read(self.text)
+        except NoTable:
+            return None
+
+
+class Chart(models.Model):
+    """The picture that Omni drew of a job; `png` is empty where there was nothing to draw."""
+
+    job = models.OneToOneField(Job, models.CASCADE, related_name="chart")
+    png = models.BinaryField(default=bytes)
+    fetched_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"chart of {self.job_id}"

@@ -1,0 +1,143 @@
+"""A query's rows as a table, out of CSV that was formatted for people."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from typing import Final
+
+# Rows that a page shows at first, and more at a time.
+ROWS_A_PAGE: Final = 200
+# Cells beyond this are left out of pages, never of downloads: a table of so many columns is read elsewhere.
+MOST_COLUMNS: Final = 200
+# What people write in front of and behind a number, and around a negative one.
+_NUMBER = re.compile(
+    r"(?P<open>\()?\s*(?P<sign>[-+\u2212])?\s*(?P<currency>[$€£¥₹₩]|[A-Z]{3}\s)?\s*(?P<inner>[-\u2212])?"
+    r"(?P<digits>\d{1,3}(?:[,\u2009\u00a0\u202f']\d{3})+|\d+)?(?P<fraction>\.\d+)?(?P<power>[eE][-+]?\d{1,3})?"
+    r"\s*(?P<unit>%|[$€£¥₹₩]|[kKMBT])?\s*(?(open)\))"
+)
+_NOTHING = frozenset({"", "-", "–", "—", "n/a", "N/A", "null", "NULL", "∅"})
+_UNITS = {
+    sign: Decimal(size) for sign, size in zip("%kKMBT", ("0.01", "1e3", "1e3", "1e6", "1e9", "1e12"), strict=True)
+}
+# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+# The module's own limit is 128 KiB a cell; a reply of Omni's is bounded already.
+csv.field_size_limit(2**31 - 1)
+
+
+class NoTable(ValueError):
+    """The text is no table. What it says is in `text`, to be shown as it is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__("no table")
+
+
+@dataclass(frozen=True)
+class Column:
+    """`number` counts from 1. `is_number`: whether every cell that says something says a number."""
+
+    number: int
+    name: str
+    is_number: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """`rows` are as long as `columns`: what was missing is "". Ragged: whether anything was."""
+
+    columns: tuple[Column, ...]
+    rows: list[list[str]]
+    is_ragged: bool = False
+
+    def sorted_by(self, number: int, *, descending: bool = False) -> "Table":
+        """By the column of that number: numbers by their value, text without regard to case, nothing always last."""
+        if not 1 <= number <= len(self.columns):
+            return self
+        column = self.columns[number - 1]
+        said = [row for row in self.rows if not says_nothing(row[number - 1])]
+        nothing = [row for row in self.rows if says_nothing(row[number - 1])]
+        if column.is_number:
+            said.sort(key=lambda row: value(row[number - 1]) or Decimal(0), reverse=descending)
+        else:
+            said.sort(key=lambda row: row[number - 1].casefold(), reverse=descending)
+        return Table(self.columns, said + nothing, self.is_ragged)
+
+
+def read(text: str) -> Table:
+    """The table that `csvResult` holds, its first row being the header. Raises `NoTable`.
+
+    Python's csv module reads whatever is in it: quotes, line ends within cells, ragged rows. A byte order mark goes; a
+    first row of numbers alone is no header, so the columns are numbered instead.
+    """
+    text = text.removeprefix("\ufeff")
+    try:
+        rows = [row for row in _rows(text) if row]
+    except csv.Error:
+        raise NoTable(text) from None
+    if not rows:
+        raise NoTable(text)
+    header, body = rows[0], rows[1:]
+    if all(value(cell) is not None for cell in header):
+        header, body = [], rows
+    width = max(len(row) for row in [header, *body])
+    is_ragged = any(len(row) != width for row in ([header] if header else []) + body)
+    padded = [row + [""] * (width - len(row)) for row in body]
+    names = [name.strip() for name in header] + [""] * (width - len(header))
+    columns = tuple(
+        Column(number, name or f"Column {number}", _is_number(row[number - 1] for row in padded))
+        for number, name in enumerate(names, start=1)
+    )
+    return Table(columns, padded, is_ragged)
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""))
+
+
+def _is_number(cells: Iterable[str]) -> bool:
+    said = [cell for cell in cells if not says_nothing(cell)]
+    return bool(said) and all(value(cell) is not None for cell in said)
+
+
+def says_nothing(cell: str) -> bool:
+    return cell.strip() in _NOTHING
+
+
+def value(cell: str) -> Decimal | None:
+    """The number that a person reads in it: `678,994.41`, `$1,200`, `(12.5%)`, `-3`; None if it is none."""
+    text = cell.strip()
+    found = _NUMBER.fullmatch(text) if len(text) <= 60 else None  # noqa: PLR2004  (no number is as long)
+    if not found or not (found["digits"] or found["fraction"]):
+        return None
+    if (found["open"] and (found["sign"] or found["inner"])) or (found["sign"] and found["inner"]):
+        return None
+    digits = re.sub(r"\D", "", found["digits"] or "0")
+    try:
+        number = Decimal(f"{digits}{found['fraction'] or ''}{found['power'] or ''}")
+    except InvalidOperation:
+        return None
+    negative = found["open"] or (found["sign"] or "+") != "+" or found["inner"]
+    return (-number if negative else number) * _UNITS.get(found["unit"] or "", Decimal(1))
+
+
+def defused(cell: str) -> str:
+    """As a cell of a file for spreadsheets: what they would take for a formula has an apostrophe before it."""
+    is_formula = cell.startswith(_FORMULA) and value(cell) is None and cell not in _NOTHING
+    return f"'{cell}" if is_formula else cell
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A file for spreadsheets, in pieces (RFC 4180). Without its byte order mark Excel would not know UTF-8."""
+    yield "\ufeff"
+    whole = iter([columns, *rows])
+    while piece := list(islice(whole, 500)):
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([defused(cell) for cell in row] for row in piece)
+        yield text.getvalue()

@@ -1,0 +1,56 @@
+// What the AI did: copies rows as cells, and shows a chart once there is one.
+
+const said = document.createElement("p");
+said.className = "copied";
+said.setAttribute("role", "status");
+said.hidden = true;
+document.body.append(said);
+let fading;
+
+function say(text) {
+  said.textContent = text;
+  said.hidden = false;
+  clearTimeout(fading);
+  fading = setTimeout(() => { said.hidden = true; }, 4000);
+}
+
+// Two forms at once: a spreadsheet takes cells from either, an editor the table.
+function cells(table) {
+  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => cell.innerText.replace(/[▲▼]$/, "").trim()));
+  const plain = rows.map((row) => row.map((cell) => (/[\t\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join("\t")).join("\n");
+  const copy = document.createElement("table");
+  for (const [number, row] of rows.entries()) {
+    const line = copy.insertRow();
+    for (const cell of row) line.appendChild(document.createElement(number ? "td" : "th")).textContent = cell;
+  }
+  return { plain, html: copy.outerHTML, count: rows.length - 1 };
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy-table]");
+  if (!button) return;
+  const { plain, html, count } = cells(button.closest(".rows-of-query").querySelector("table"));
+  try {
+    await navigator.clipboard.write([new ClipboardItem({
+      "text/plain": new Blob([plain], { type: "text/plain" }),
+      "text/html": new Blob([html], { type: "text/html" }),
+    })]);
+    say(`${count} row${count === 1 ? "" : "s"} copied`);
+  } catch {
+    say("This browser does not let pages copy; download the CSV in its place.");
+  }
+});
+
+function show(part) {
+  for (const button of part.querySelectorAll("[data-copy-table]")) button.hidden = false;
+  for (const image of part.querySelectorAll("[data-chart]")) {
+    const figure = image.closest("figure");
+    const shown = () => { figure.hidden = !image.naturalWidth; };
+    if (image.complete) shown();
+    else image.addEventListener("load", shown, { once: true });
+    // There is nothing to draw, or no more: that is no fault.
+    image.addEventListener("error", () => figure.remove(), { once: true });
+  }
+}
+show(document);
+document.addEventListener("htmx:load", (event) => show(event.detail.elt));

@@ -1,0 +1,383 @@
+"""What the AI did for an answer: asked for once, kept, and shown to whoever may read the conversation."""
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+from pytest_django import DjangoAssertNumQueries
+
+from conversations.models import Action, Chart, Conversation, Job
+from omniviewer.demo.stand_in import Fault, StandIn
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, text_of
+
+THREAD = f"/conversations/{EXAMPLE}/"
+ANSWER = f"{THREAD}messages/2/"
+EVIDENCE = f"{ANSWER}evidence/"
+JOB = "550e8400-e29b-41d4-a716-446655440000"
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def results_are_kept(omni: StandIn) -> None:
+    """The documented example is of 2025: the stand-in's clock goes back to it, as if it had just been answered."""
+    row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
+    omni._now = row.updated_at + timedelta(hours=1)
+
+
+def asked(omni: StandIn) -> list[str]:
+    return [request.path.removeprefix("/api/v1/ai") for request in omni.requests]
+
+
+def conversation_named(omni: StandIn, name: str) -> InOmni:
+    return next(row for row in omni.organization.conversations if row.name == name)
+
+
+def test_it_works(owner_reads: Client, omni: StandIn) -> None:
+    page = text_of(owner_reads.get(EVIDENCE))
+    assert "Top 5 Products by Revenue" in page
+    assert "<code>order_items</code>" in page
+    assert "<code>products.name</code>, <code>order_items.total_sale_price</code>" in page
+    assert "5 rows." in page
+    assert '<td class="number">678,994.41</td>' in page
+    assert asked(omni)[:2] == [f"/conversations/{EXAMPLE}", f"/jobs/{JOB}/result"]
+
+
+def test_it_is_asked_for_once_and_kept(owner_reads: Client, colleague_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(EVIDENCE)
+    colleague_reads.get(THREAD)
+    omni.requests.clear()
+    omni.fail(Fault.status(503))
+    assert '<td class="number">678,994.41</td>' in text_of(owner_reads.get(EVIDENCE))
+    assert '<td class="number">678,994.41</td>' in text_of(colleague_reads.get(EVIDENCE))
+    assert omni.requests == []
+
+
+def test_it_is_still_there_when_omni_has_forgotten_it(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(EVIDENCE)
+    assert omni._now
+    omni._now += timedelta(days=400)
+    assert '<td class="number">678,994.41</td>' in text_of(owner_reads.get(EVIDENCE))
+
+
+def test_the_thread_asks_for_nothing_and_offers_it_under_each_answer(owner_reads: Client, omni: StandIn) -> None:
+    page = text_of(owner_reads.get(THREAD))
+    assert page.count('class="evidence"') == 2
+    assert f'hx-get="{EVIDENCE}" hx-trigger="toggle once"' in page
+    assert asked(omni) == [f"/conversations/{EXAMPLE}"]
+
+
+def test_with_htmx_it_is_a_part_of_the_page(owner_reads: Client) -> None:
+    page = text_of(owner_reads.get(EVIDENCE, headers=HTMX))
+    assert page.strip().startswith('<div class="evidence-body">')
+    assert "<html" not in page
+
+
+def test_who_may_not_read_the_conversation_sees_none_of_it(
+    owner_reads: Client, stranger_reads: Client, omni: StandIn
+) -> None:
+    owner_reads.get(EVIDENCE)
+    for address in (EVIDENCE, f"{ANSWER}queries/1/", f"{ANSWER}queries/1.csv", f"{ANSWER}chart.png"):
+        answer = stranger_reads.get(address)
+        assert answer.status_code == 404
+        assert b"678,994" not in answer.getvalue()
+    assert "result" not in "".join(asked(omni)[3:])
+
+
+def test_a_job_of_another_conversation_is_no_way_in(owner_reads: Client, colleague_reads: Client) -> None:
+    """Should a message ever name a job that belongs elsewhere: what is kept of that is not shown here."""
+    owner_reads.get(EVIDENCE)
+    other = Conversation.objects.exclude(omni_id=EXAMPLE).first()
+    Job.objects.update(conversation_id="00000000-0000-4000-8000-000000000000")
+    assert other is None
+    page = text_of(owner_reads.get(EVIDENCE))
+    assert "Omni does not show this job to your token" in page
+    assert "678,994" not in page
+
+
+# Where it stands ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence", "status"),
+    [
+        ("A forecast that is still running", "Not finished: Running query 3 of 4", 200),
+        ("Margin by supplier", "The job failed.", 200),
+        ("Every order line of 2019", "The job was cancelled.", 200),
+        ("Answers from before there were jobs", "Omni names no job for this message", 200),
+    ],
+)
+def test_what_became_of_a_job_is_told(
+    owner_reads: Client, omni: StandIn, name: str, sentence: str, status: int
+) -> None:
+    found = conversation_named(omni, name)
+    omni._now = found.updated_at
+    answer = owner_reads.get(f"/conversations/{found.id}/messages/{len(found.messages)}/evidence/")
+    assert answer.status_code == status
+    assert sentence in text_of(answer)
+
+
+def test_what_nobody_opened_in_time_is_gone_and_says_so(owner_reads: Client, omni: StandIn) -> None:
+    assert omni._now
+    omni._now += timedelta(days=30)
+    page = text_of(owner_reads.get(EVIDENCE))
+    assert "Omni no longer has this." in page
+    assert Job.objects.get().topic == "order_items"
+
+
+def test_a_job_that_omni_does_not_show_says_so(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    omni.fail(Fault.status(404), path="/v1/ai/jobs")
+    answer = owner_reads.get(EVIDENCE)
+    assert answer.status_code == 404
+    assert "it is gone, or no longer visible to you" in text_of(answer)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_while_omni_is_away_it_says_so_and_can_be_looked_for_again(
+    owner_reads: Client, omni: StandIn, status: int
+) -> None:
+    owner_reads.get(THREAD)
+    omni.fail(Fault.status(status), path="/v1/ai/jobs")
+    answer = owner_reads.get(EVIDENCE)
+    assert answer.status_code == 503
+    assert "Omni cannot be asked for this just now." in text_of(answer)
+    assert f'href="{EVIDENCE}" hx-get="{EVIDENCE}"' in text_of(answer)
+    assert owner_reads.get(EVIDENCE, headers=HTMX).status_code == 200
+    assert Action.objects.count() == 0
+
+
+def test_a_rejected_token_is_rejected_here_too(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    omni.fail(Fault.status(401), path="/v1/ai/jobs")
+    owner_reads.get(EVIDENCE)
+    assert "Omni no longer accepts your token" in text_of(owner_reads.get(EVIDENCE))
+
+
+@pytest.mark.parametrize("address", ["messages/99/evidence/", "messages/0/evidence/", "messages/2/queries/99/"])
+def test_what_is_not_there_is_not_found(owner_reads: Client, address: str) -> None:
+    assert owner_reads.get(f"{THREAD}{address}").status_code == 404
+
+
+NONSENSE: list[Any] = [
+    {},
+    {"actions": None},
+    {"actions": "x"},
+    {"actions": [None, 1, "x", [], {}]},
+    {"actions": [{"type": 7, "message": [], "timestamp": "soon", "result": "x"}]},
+    {"actions": [{"result": {"csvResult": 7, "query": [], "totalRowCount": -1, "status": {}, "queryName": None}}]},
+    {"actions": [{"result": {"csvResult": "\x00\ud800", "query": {"table": "\x00", "fields": 7, "filters": []}}}]},
+    {"actions": [{"result": {"csvResult": '"', "query": {"sorts": "x", "filters": {"a": None}, "limit": {}}}}]},
+    {"actions": [{"type": "x"}] * 700},
+]
+
+
+@pytest.mark.parametrize("body", NONSENSE, ids=lambda body: json.dumps(body)[:60])
+def test_whatever_a_result_holds_there_is_a_page(owner_reads: Client, omni: StandIn, body: Any) -> None:
+    omni.fail(Fault.edit(lambda _: body), path=f"/v1/ai/jobs/{JOB}/result")
+    assert owner_reads.get(EVIDENCE).status_code == 200
+    assert owner_reads.get(EVIDENCE).status_code == 200
+
+
+def test_a_result_that_is_none_is_told_as_such(owner_reads: Client, omni: StandIn) -> None:
+    omni.fail(Fault.edit(lambda _: ["a list"]), path=f"/v1/ai/jobs/{JOB}/result")
+    answer = owner_reads.get(EVIDENCE)
+    assert answer.status_code == 503
+    assert "not in the form that Omni documents" in text_of(answer)
+
+
+# Rows -----------------------------------------------------------------------------------------------------
+
+
+def with_rows(omni: StandIn, text: str, **more: Any) -> None:
+    def edit(reply: Any) -> Any:
+        reply["actions"] = [action for action in reply["actions"] if "result" in action][:1]
+        reply["actions"][0]["result"] |= {"csvResult": text, **more}
+        return reply
+
+    omni.fail(Fault.edit(edit), path=f"/v1/ai/jobs/{JOB}/result")
+
+
+def cells(page: str) -> list[str]:
+    return re.findall(r"<td[^>]*>(.*?)</td>", page, re.S)
+
+
+def test_rows_are_sorted_by_value_both_ways(owner_reads: Client, omni: StandIn) -> None:
+    with_rows(omni, 'who,how much\nb,"$1,200"\nA,$30\nc,-\nd,($5)\n')
+    address = f"{ANSWER}queries/1/"
+    assert cells(text_of(owner_reads.get(f"{address}?sort=2")))[1::2] == ["($5)", "$30", "$1,200", "-"]
+    assert cells(text_of(owner_reads.get(f"{address}?sort=2&down=1")))[1::2] == ["$1,200", "$30", "($5)", "-"]
+    assert cells(text_of(owner_reads.get(f"{address}?sort=1")))[::2] == ["A", "b", "c", "d"]
+    page = text_of(owner_reads.get(f"{address}?sort=1"))
+    assert 'aria-sort="ascending"' in page
+    assert "sort=1&amp;down=1" in page
+    assert cells(text_of(owner_reads.get(f"{address}?sort=99")))[::2] == ["b", "A", "c", "d"]
+    assert cells(text_of(owner_reads.get(f"{address}?sort=x&rows=-1")))[::2] == ["b", "A", "c", "d"]
+
+
+def test_the_first_rows_come_first_and_then_more(owner_reads: Client, omni: StandIn) -> None:
+    with_rows(omni, "n\n" + "\n".join(str(n) for n in range(450)), csvResultWasTruncated=True, totalRowCount=1204)
+    page = text_of(owner_reads.get(EVIDENCE))
+    assert "Showing 200 of 450 rows; Omni cut the result, which has 1,204." in page
+    assert len(cells(page)) == 200
+    assert "queries/1/?rows=400" in page
+    page = text_of(owner_reads.get(f"{ANSWER}queries/1/?rows=400&sort=1&down=1", headers=HTMX))
+    assert len(cells(page)) == 400
+    assert cells(page)[0] == "449"
+    page = text_of(owner_reads.get(f"{ANSWER}queries/1/?rows=450"))
+    assert "Show more rows" not in page
+
+
+def test_a_query_without_rows_says_so(owner_reads: Client, omni: StandIn) -> None:
+    with_rows(omni, "")
+    assert "This query returned no rows." in text_of(owner_reads.get(EVIDENCE))
+    assert owner_reads.get(f"{ANSWER}queries/1.csv").status_code == 404
+
+
+def test_markup_in_cells_is_text(owner_reads: Client, omni: StandIn) -> None:
+    with_rows(omni, "<script>alert(1)</script>\n<img src=x onerror=alert(1)>\n")
+    page = text_of(owner_reads.get(EVIDENCE))
+    assert '<td dir="auto">&lt;img src=x onerror=alert(1)&gt;</td>' in page
+    assert "<script>alert" not in page
+
+
+def test_the_download_is_whole_and_safe_in_a_spreadsheet(owner_reads: Client, omni: StandIn) -> None:
+    rows = ["=1+1", "+2", "-3", "@x", "-", "a\tb", "ü", 'say "hi"', "-2+3", "\t=1"]
+    text = io.StringIO()
+    csv.writer(text).writerows([["what", "n"], *[[cell, "1"] for cell in rows]])
+    with_rows(omni, text.getvalue())
+    answer = owner_reads.get(f"{ANSWER}queries/1.csv")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="Top-5-Products-by-Revenue-660e8400-2.csv"'
+    back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
+    assert [row[0] for row in back[1:]] == ["'=1+1", "+2", "-3", "'@x", "-", "a\tb", "ü", 'say "hi"', "'-2+3", "'\t=1"]
+
+
+def test_a_large_result_costs_no_more_queries(
+    owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    with_rows(omni, "a,b\n" + "1,2\n" * 50_000)
+    owner_reads.get(EVIDENCE)
+    with django_assert_max_num_queries(16):
+        assert owner_reads.get(EVIDENCE).status_code == 200
+
+
+# The chart ------------------------------------------------------------------------------------------------
+
+
+def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(EVIDENCE, headers=HTMX)
+    answer = owner_reads.get(f"{ANSWER}chart.png")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
+    assert answer.content.startswith(b"\x89PNG")
+    assert "no-store" in answer["Cache-Control"]
+    omni.requests.clear()
+    assert owner_reads.get(f"{ANSWER}chart.png").content == answer.content
+    assert omni.requests == []
+
+
+def test_without_a_script_the_page_knows_whether_there_is_one(owner_reads: Client, omni: StandIn) -> None:
+    assert f'<figure class="chart"><img src="{ANSWER}chart.png"' in text_of(owner_reads.get(EVIDENCE))
+    Chart.objects.update(png=b"")
+    assert "chart.png" not in text_of(owner_reads.get(EVIDENCE))
+
+
+@pytest.mark.parametrize("status", [422, 404])
+def test_where_there_is_nothing_to_draw_there_is_no_chart(owner_reads: Client, omni: StandIn, status: int) -> None:
+    owner_reads.get(EVIDENCE, headers=HTMX)
+    omni.fail(Fault.status(status), path=f"/v1/ai/jobs/{JOB}/vis")
+    assert owner_reads.get(f"{ANSWER}chart.png").status_code == 404
+    assert "chart.png" not in text_of(owner_reads.get(EVIDENCE))
+    omni.requests.clear()
+    owner_reads.get(EVIDENCE)
+    assert omni.requests == []
+
+
+def png(width: int = 1, height: int = 1, rest: bytes = b"", end: bytes = b"\x00\x00\x00\x00IEND\xaeB`\x82") -> bytes:
+    header = b"\x00\x00\x00\rIHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return b"\x89PNG\r\n\x1a\n" + header + rest + end
+
+
+BAD_CHARTS = {
+    "html": b"<html>",
+    "svg": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+    "empty": b"",
+    "cut": png(end=b""),
+    "no width": png(width=0),
+    "a bomb": png(width=20_000, height=20_000),
+    "a line": png(width=2**31),
+    "too many bytes": png(rest=b"x" * (9 * 1024 * 1024)),
+}
+
+
+@pytest.mark.parametrize("what", BAD_CHARTS)
+def test_what_is_no_picture_is_not_passed_on(owner_reads: Client, omni: StandIn, what: str) -> None:
+    owner_reads.get(EVIDENCE, headers=HTMX)
+    omni.fail(Fault.status(200, BAD_CHARTS[what], content_type="image/png"), path=f"/v1/ai/jobs/{JOB}/vis")
+    assert owner_reads.get(f"{ANSWER}chart.png").status_code == 404
+    assert not Chart.objects.exists()
+
+
+# In a browser ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_under_an_answer_it_opens_sorts_and_is_copied(
+    page: Page, site: str, omni: StandIn, dialect: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=ANSWER)
+    answer = page.locator("#message-2")
+    answer.get_by_text("What the AI did").click()
+    table = answer.get_by_role("table")
+    expect(table).to_be_visible()
+    expect(answer.get_by_role("img", name="Chart of Top 5 Products by Revenue")).to_be_visible()
+    assert answer.locator("img").evaluate("image => image.naturalWidth") > 0
+    assert_accessible(page, "a thread with evidence open")
+
+    # By the keyboard; the focus stays on the column.
+    numbers = table.get_by_role("link", name="Revenue")
+    numbers.focus()
+    page.keyboard.press("Enter")
+    expect(table.get_by_role("columnheader", name="Revenue")).to_have_attribute("aria-sort", "ascending")
+    expect(numbers).to_be_focused()
+    expect(table.get_by_role("row").nth(1)).to_contain_text("Hat")
+    page.keyboard.press("Enter")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("Sunglasses")
+
+    answer.get_by_role("button", name="Copy as cells").click()
+    expect(page.get_by_text("5 rows copied")).to_be_visible()
+    copied = page.evaluate(
+        """async () => {
+            const [item] = await navigator.clipboard.read();
+            const read = async (type) => (await item.getType(type)).text();
+            return [await read("text/plain"), await read("text/html")];
+        }"""
+    )
+    assert copied[0].splitlines()[:2] == ["Product\tRevenue", "Sunglasses\t678,994.41"]
+    assert "<td>Sunglasses</td><td>678,994.41</td>" in copied[1]
+
+    with page.expect_download() as download:
+        answer.get_by_role("link", name="Download CSV").click()
+    assert "Sunglasses" in download.value.path().read_text("utf-8-sig")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_an_answer_without_a_chart_shows_none(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+    omni.fail(Fault.status(422), path=f"/v1/ai/jobs/{JOB}/vis")
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=ANSWER)
+    answer = page.locator("#message-2")
+    answer.get_by_text("What the AI did").click()
+    expect(answer.get_by_role("table")).to_be_visible()
+    expect(answer.locator("figure")).to_have_count(0)
