@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import evidence, fragments, links, views
+from conversations import evidence, exporting, fragments, links, views
 
 app_name = "conversations"
 
@@ -19,6 +19,9 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>.csv", evidence.rows_csv),
     path("conversations/<uuid:omni_id>/tickets/", views.add_ticket),
     path("conversations/<uuid:omni_id>/tickets/remove/", views.remove_ticket),
+    path("conversations/<uuid:omni_id>.md", exporting.export_thread, {"extension": "md"}),
+    path("conversations/<uuid:omni_id>.json", exporting.export_thread, {"extension": "json"}),
+    path("conversations/<uuid:omni_id>.csv", exporting.export_thread, {"extension": "csv"}),
     path("jobs/<uuid:job_id>/", links.job, name="job"),
     path("open", links.open_pasted, name="open"),
     path("open/", links.open_pasted),

@@ -34,15 +34,17 @@ document.querySelector("[data-appearance]")?.addEventListener("submit", (event) 
   for (const button of event.target.querySelectorAll("button")) button.ariaPressed = String(button === event.submitter);
 });
 
-// The menu closes by Escape and by a click elsewhere.
-const menu = document.querySelector("[data-menu]");
+// A menu closes by Escape and by a click elsewhere.
+const menus = () => document.querySelectorAll("[data-menu][open]");
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !menu?.open) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
+  if (event.key !== "Escape") return;
+  for (const menu of menus()) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
 });
 document.addEventListener("click", (event) => {
-  if (menu?.open && !menu.contains(event.target)) menu.open = false;
+  for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
 });
 
 // A key leads to the box for what was copied elsewhere.

@@ -1,0 +1,137 @@
+"""A thread as a file: for people (Markdown), for scripts (JSON in the shape of Omni's reference), for spreadsheets."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from conversations import tables
+from conversations.models import Conversation, Message
+
+# Our own words in the JSON, apart from Omni's.
+OURS = "omniviewer"
+_ROLES = {"user": "Question", "assistant": "Answer"}
+
+
+def file_name(conversation: Conversation, extension: str) -> str:
+    """Says what and when, in letters that every system takes: `top-products-by-revenue-2025-01-15.md`."""
+    words = re.sub(r"[^a-z0-9]+", "-", conversation.title.lower()).strip("-")[:60].strip("-")
+    moment = conversation.updated_at or conversation.created_at or timezone.now()
+    return f"{words or conversation.omni_id}-{moment:%Y-%m-%d}.{extension}"
+
+
+def as_markdown(conversation: Conversation, address: str) -> str:
+    """Text to be read, pasted and kept. `address`: the thread's own, for the way back."""
+    parts = [
+        f"# {_line(conversation.title)}",
+        "\n".join(
+            [
+                f"- Conversation: [{conversation.omni_id}]({address})",
+                f"- Instance: {conversation.instance}",
+                f"- Started: {_moment(conversation.created_at)}",
+                f"- Last activity: {_moment(conversation.updated_at)}",
+                f"- As of: {_moment(conversation.fetched_at)}",
+            ]
+        ),
+    ]
+    for message in conversation.thread:
+        parts.append(f"## {message.position}. {_role(message)}, {_moment(message.created_at)}")
+        # A question is what a person typed, not Markdown: quoted, so that it stays so.
+        parts.append(_quoted(message.text) if message.is_question else _headings_lowered(message.text.strip()))
+        parts.append(_sources(message, address))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def as_json(conversation: Conversation, address: str) -> str:
+    """As `GET /v1/ai/conversations/{id}` of Omni's reference says it; what we add stands under `OURS`."""
+    whole: dict[str, Any] = {
+        "id": str(conversation.omni_id),
+        "name": conversation.name or None,
+        "userId": conversation.owner_id or None,
+        "organizationId": conversation.organization_id or None,
+        "createdAt": _iso(conversation.created_at),
+        "updatedAt": _iso(conversation.updated_at),
+        "messages": [_message(message) for message in conversation.thread],
+        OURS: {
+            "instance": conversation.instance,
+            "address": address,
+            "asOf": _iso(conversation.fetched_at),
+            "exportedAt": _iso(timezone.now()),
+        },
+    }
+    return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
+
+
+def as_csv(conversation: Conversation, address: str) -> Iterator[str]:
+    """A row a message."""
+    columns = ["position", "role", "time", "text", "job", "omni", "link"]
+    return tables.as_csv(columns, _csv_rows(conversation.thread, address))
+
+
+def _csv_rows(thread: Iterable[Message], address: str) -> Iterator[list[str]]:
+    for message in thread:
+        yield [
+            str(message.position),
+            message.role,
+            _iso(message.created_at) or "",
+            message.text,
+            str(message.job_id or ""),
+            message.omni_link,
+            f"{address}messages/{message.position}/",
+        ]
+
+
+def _message(message: Message) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "role": message.role,
+        "content": message.text,
+        "timestamp": _iso(message.created_at),
+    }
+    if message.is_answer:
+        said |= {"jobId": str(message.job_id) if message.job_id else None, "omniChatUrl": message.omni_chat_url or None}
+    return said
+
+
+def _role(message: Message) -> str:
+    return _ROLES.get(message.role, f"Message by “{_line(message.role)}”")
+
+
+def _sources(message: Message, address: str) -> str:
+    links = [f"[Link]({address}messages/{message.position}/)"]
+    if message.job_id:
+        links.append(f"Job `{message.job_id}`")
+    if message.omni_link:
+        links.append(f"[In Omni]({message.omni_link})")
+    return " · ".join(links)
+
+
+def _line(text: str) -> str:
+    """One line of plain text, with nothing in it that Markdown would take for more."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {_line(line)}  ".rstrip() if line.strip() else ">" for line in text.strip().splitlines())
+
+
+def _headings_lowered(text: str) -> str:
+    """So that an answer's headings stand below its own; not within code."""
+    lines, fence = [], ""
+    for line in text.splitlines():
+        opening = re.match(r"\s{0,3}(```+|~~~+)", line)
+        if opening and (not fence or line.strip().startswith(fence)):
+            fence = "" if fence else opening[1]
+        lines.append(f"##{line}" if not fence and re.match(r"#{1,4} ", line) else line)
+    return "\n".join(lines)
+
+
+def _moment(moment: datetime | None) -> str:
+    """In the reader's zone, which it names."""
+    return f"{timezone.localtime(moment):%-d %B %Y, %H:%M:%S %Z}" if moment else "not told"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

@@ -1,0 +1,149 @@
+"""A thread as a file: whole, safe where it goes, and only for whoever may read it."""
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+from pytest_django import Settings
+
+from conversations.omni import replies
+from omniviewer.audit.models import Event
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in
+
+BASE = f"/conversations/{EXAMPLE}"
+
+
+def test_markdown_is_the_whole_thread(owner_reads: Client) -> None:
+    owner_reads.get("/conversations/")
+    answer = owner_reads.get(f"{BASE}.md")
+    assert answer["Content-Type"] == "text/markdown; charset=utf-8"
+    text = answer.content.decode()
+    assert f"- Conversation: [{EXAMPLE}](http://testserver{BASE}/)" in text
+    assert "- Started: 15 January 2025, 10:00:00 UTC" in text
+    assert "## 1. Question, 15 January 2025, 10:00:00 UTC\n\n> What are the top 5 products by revenue?" in text
+    assert "## 2. Answer, " in text
+    assert "##### Top 5 Products by Revenue\n\n1. **Sunglasses** - $678,994" in text
+    assert f"[Link](http://testserver{BASE}/messages/2/) · Job `550e8400-e29b-41d4-a716-446655440000`" in text
+    assert f"[In Omni](https://my-org.omni.co/chat/{EXAMPLE})" in text
+
+
+def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: StandIn) -> None:
+    """A script for Omni's reference reads it; so does our own client, in place of a reply."""
+    text = owner_reads.get(f"{BASE}.json").content.decode()
+    whole = json.loads(text)
+    read = replies.conversation(whole)
+    assert str(read.id) == EXAMPLE
+    row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
+    assert [(message.role, message.text) for message in read.messages] == [
+        (message.role, message.text) for message in row.messages
+    ]
+    assert [message.job_id for message in read.messages] == [message.job and message.job.id for message in row.messages]
+    assert whole["createdAt"] == "2025-01-15T10:00:00.000Z"
+    assert set(whole) == {
+        "id", "name", "userId", "organizationId", "createdAt", "updatedAt", "messages", "omniviewer"
+    }  # fmt: skip
+    assert whole["omniviewer"]["instance"] == omni.host
+    assert whole["omniviewer"]["address"] == f"http://testserver{BASE}/"
+
+
+def test_csv_is_a_row_a_message(owner_reads: Client) -> None:
+    answer = owner_reads.get(f"{BASE}.csv")
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))
+    assert [row["role"] for row in rows] == ["user", "assistant", "user", "assistant"]
+    assert rows[1]["job"] == "550e8400-e29b-41d4-a716-446655440000"
+    assert rows[1]["text"].startswith("### Top 5 Products by Revenue")
+    assert rows[1]["link"] == f"http://testserver{BASE}/messages/2/"
+
+
+@pytest.mark.parametrize("extension", ["md", "json", "csv"])
+def test_a_file_says_what_it_is_and_when(owner_reads: Client, extension: str) -> None:
+    owner_reads.get("/conversations/?cursor=")
+    answer = owner_reads.get(f"{BASE}.{extension}")
+    name = re.search(r'attachment; filename="([^"]+)"', answer["Content-Disposition"])
+    assert name
+    assert re.fullmatch(rf"[a-z0-9-]+-2025-01-15\.{extension}", name[1])
+    assert "no-store" in answer["Cache-Control"]
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("extension", ["md", "json", "csv"])
+def test_who_may_not_read_it_gets_the_page_that_says_why(stranger_reads: Client, extension: str) -> None:
+    answer = stranger_reads.get(f"{BASE}.{extension}")
+    assert answer.status_code == 404
+    assert answer["Content-Type"].startswith("text/html")
+    assert b"Omni does not show you this" in answer.content
+    assert b"Sunglasses" not in answer.content
+
+
+def test_what_is_kept_is_exported_while_omni_is_away(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(f"{BASE}/")
+    omni.fail(Fault.status(503))
+    assert owner_reads.get(f"{BASE}.md").status_code == 200
+
+
+def test_links_have_the_public_address(owner_reads: Client, settings: Settings) -> None:
+    settings.PUBLIC_URL = "https://omniviewer.example.com"
+    assert f"(https://omniviewer.example.com{BASE}/messages/2/)" in owner_reads.get(f"{BASE}.md").content.decode()
+
+
+def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> None:
+    owner_reads.get(f"{BASE}.md")
+    stranger_reads.get(f"{BASE}.json")
+    owner_reads.head(f"{BASE}.csv")
+    found = [(event.who, event.result, str(event.conversation_id)) for event in Event.objects.filter(kind="exported")]
+    assert found == [("owner", "ok", EXAMPLE), ("stranger", "not-shown", EXAMPLE)]
+
+
+HOSTILE = '=cmd()|"x"\n# not a heading\n<script>alert(1)</script> [x](javascript:alert(1)) | `y`'
+
+
+@pytest.fixture
+def hostile(small: Organization, small_omni: StandIn) -> tuple[Client, str]:
+    member = small.add_member("Ana", "ana@small.example")
+    answer = "# One\n\n```\n# code\n```\n\n~~~md\n## code\n```\n# code too\n~~~\n\n###### Six"
+    made = small.add_conversation(owner=member, name="../../etc: <b>\r\nX: 1", turns=[(HOSTILE, answer)])
+    owner = person("writer")
+    credential_for(owner, small_omni, small.personal_token(member))
+    client = signed_in(owner)
+    client.get("/conversations/")
+    return client, f"/conversations/{made.id}"
+
+
+@pytest.mark.django_db
+def test_what_a_person_typed_stays_text(hostile: tuple[Client, str]) -> None:
+    client, base = hostile
+    answer: Any = client.get(f"{base}.md")
+    text = answer.content.decode()
+    assert "> =cmd()" in text
+    assert "> \\# not a heading" in text
+    assert "> \\<script\\>alert(1)\\</script\\> \\[x\\](javascript:alert(1))" in text
+    assert "\n### One\n" in text
+    assert "\n```\n# code\n```\n" in text
+    assert "\n~~~md\n## code\n```\n# code too\n~~~\n" in text
+    assert "\n###### Six\n" in text
+    name = re.search(r'filename="([^"]+)"', answer["Content-Disposition"])
+    assert name
+    assert re.fullmatch(r"etc-b-x-1-[0-9-]+\.md", name[1])
+    cells = list(csv.DictReader(io.StringIO(client.get(f"{base}.csv").getvalue().decode("utf-8-sig"), newline="")))
+    assert cells[0]["text"] == f"'{HOSTILE}"
+    assert json.loads(client.get(f"{base}.json").content)["messages"][0]["content"] == HOSTILE
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=f"{BASE}/")
+    page.get_by_text("Export", exact=True).click()
+    assert_accessible(page, "a thread with its export menu open")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Markdown").click()
+    assert "Sunglasses" in download.value.path().read_text()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Markdown")).to_be_hidden()
