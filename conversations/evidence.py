@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, tables
+from conversations import archive, shaping, tables
 from conversations.archive import CannotShow, Evidence, NoMessage, Standing
 from conversations.explaining import explain
 from conversations.forms import RowsForm
@@ -33,7 +33,7 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         return explain(request, error)
     except NoMessage:
         raise Http404 from None
-    context = _context(found) | {"queries": [_rows(action, RowsForm({})) for action in found.queries]}
+    context = _context(found) | {"queries": [shaping.rows(action, RowsForm({})) for action in found.queries]}
     if request.htmx:  # a part of a page takes in whatever it says
         return render(request, "conversations/_evidence.html", context | {"has_chart": None})
     context["has_chart"] = _has_chart(found)
@@ -48,7 +48,7 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
         found, action = _query(request, omni_id, position, number)
     except CannotShow as error:
         return explain(request, error)
-    context = _context(found) | {"shown": _rows(action, RowsForm(request.GET))}
+    context = _context(found) | {"shown": shaping.rows(action, RowsForm(request.GET))}
     template = "conversations/_rows.html" if request.htmx else "conversations/query.html"
     return render(request, template, context)
 
@@ -113,24 +113,4 @@ def _context(found: Evidence) -> dict[str, Any]:
         "evidence": found,
         "standing": found.standing.value,
         "evidence_address": f"{found.message.get_absolute_url()}evidence/",
-    }
-
-
-def _rows(action: Action, form: RowsForm) -> dict[str, Any]:
-    """For _rows.html: a query, and as many of its rows as are asked for, in the order that is asked for."""
-    table = action.table
-    if table is None:
-        return {"action": action, "table": None}
-    sort, descending, most = form.wanted()
-    ordered = table.sorted_by(sort, descending=descending) if sort else table
-    return {
-        "action": action,
-        "table": ordered,
-        "columns": ordered.columns[: tables.MOST_COLUMNS],
-        "rows": [list(zip(ordered.columns[: tables.MOST_COLUMNS], row, strict=False)) for row in ordered.rows[:most]],
-        "sort": sort,
-        "descending": descending,
-        "most": most,
-        "count": len(table.rows),
-        "more": min(most + tables.ROWS_A_PAGE, len(table.rows)) if len(table.rows) > most else None,
     }

@@ -19,28 +19,27 @@ _ROLES = {"user": "Question", "assistant": "Answer"}
 def file_name(conversation: Conversation, extension: str) -> str:
     """Says what and when, in letters that every system takes: `top-products-by-revenue-2025-01-15.md`."""
     words = re.sub(r"[^a-z0-9]+", "-", conversation.title.lower()).strip("-")[:60].strip("-")
-    moment = conversation.updated_at or conversation.created_at or timezone.now()
-    return f"{words or conversation.omni_id}-{moment:%Y-%m-%d}.{extension}"
+    day = conversation.updated_at or conversation.created_at or timezone.now()
+    return f"{words or conversation.omni_id}-{day:%Y-%m-%d}.{extension}"
 
 
 def as_markdown(conversation: Conversation, address: str) -> str:
     """Text to be read, pasted and kept. `address`: the thread's own, for the way back."""
     parts = [
-        f"# {_line(conversation.title)}",
+        f"# {line(conversation.title)}",
         "\n".join(
             [
                 f"- Conversation: [{conversation.omni_id}]({address})",
                 f"- Instance: {conversation.instance}",
-                f"- Started: {_moment(conversation.created_at)}",
-                f"- Last activity: {_moment(conversation.updated_at)}",
-                f"- As of: {_moment(conversation.fetched_at)}",
+                f"- Started: {moment(conversation.created_at)}",
+                f"- Last activity: {moment(conversation.updated_at)}",
+                f"- As of: {moment(conversation.fetched_at)}",
             ]
         ),
     ]
     for message in conversation.thread:
-        parts.append(f"## {message.position}. {_role(message)}, {_moment(message.created_at)}")
-        # A question is what a person typed, not Markdown: quoted, so that it stays so.
-        parts.append(_quoted(message.text) if message.is_question else _headings_lowered(message.text.strip()))
+        parts.append(f"## {message.position}. {role(message)}, {moment(message.created_at)}")
+        parts.append(body(message))
         parts.append(_sources(message, address))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -95,8 +94,8 @@ def _message(message: Message) -> dict[str, Any]:
     return said
 
 
-def _role(message: Message) -> str:
-    return _ROLES.get(message.role, f"Message by “{_line(message.role)}”")
+def role(message: Message) -> str:
+    return _ROLES.get(message.role, f"Message by “{line(message.role)}”")
 
 
 def _sources(message: Message, address: str) -> str:
@@ -108,13 +107,18 @@ def _sources(message: Message, address: str) -> str:
     return " · ".join(links)
 
 
-def _line(text: str) -> str:
+def body(message: Message) -> str:
+    """A question is what a person typed, not Markdown: quoted, so that it stays so."""
+    return quoted(message.text) if message.is_question else _headings_lowered(message.text.strip())
+
+
+def line(text: str) -> str:
     """One line of plain text, with nothing in it that Markdown would take for more."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
 
 
-def _quoted(text: str) -> str:
-    return "\n".join(f"> {_line(line)}  ".rstrip() if line.strip() else ">" for line in text.strip().splitlines())
+def quoted(text: str) -> str:
+    return "\n".join(f"> {line(row)}  ".rstrip() if row.strip() else ">" for row in text.strip().splitlines())
 
 
 def _headings_lowered(text: str) -> str:
@@ -128,9 +132,9 @@ def _headings_lowered(text: str) -> str:
     return "\n".join(lines)
 
 
-def _moment(moment: datetime | None) -> str:
+def moment(at: datetime | None) -> str:
     """In the reader's zone, which it names."""
-    return f"{timezone.localtime(moment):%-d %B %Y, %H:%M:%S %Z}" if moment else "not told"
+    return f"{timezone.localtime(at):%-d %B %Y, %H:%M:%S %Z}" if at else "not told"
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from conversations import archive, export
+from conversations import for_ticket as ticket
 from conversations.archive import CannotShow, Opened
 from conversations.explaining import explain
 from omniviewer.accounts.requests import Request, canonical
@@ -26,6 +27,28 @@ def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpRespon
         return explain(request, error)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
     return _file(request, opened, extension)
+
+
+@require_safe
+def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
+    """A message, or the thread, as the page's script puts it on the clipboard: `{"text", "html"}`."""
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return explain(request, error)
+    conversation = opened.conversation
+    address = canonical(request, conversation.get_absolute_url())
+    thread = {message.position: message for message in conversation.thread}
+    if position is None:
+        said = ticket.of_thread(conversation, address)
+    elif position in thread:
+        before = thread.get(position - 1)
+        question = before if before and before.is_question and not thread[position].is_question else None
+        said = ticket.of_message(thread[position], question, address)
+    else:
+        raise Http404
+    trail.record(request, Kind.EXPORTED, conversation_id=omni_id, position=position, instance=conversation.instance)
+    return JsonResponse(said)
 
 
 def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:

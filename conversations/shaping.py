@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.utils import timezone
 
-from conversations import archive, rendering
+from conversations import archive, rendering, tables
 from conversations.archive import CannotShow, Listed, Notice, Opened, Running
-from conversations.models import EarlierMessage
+from conversations.forms import RowsForm
+from conversations.models import Action, EarlierMessage
 from omniviewer.accounts.models import User
 
 # Seconds between two looks at an answer that is being written; each look makes the next one later.
@@ -104,3 +105,24 @@ def _fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_
     if running:
         return later if running.is_certain else 1.0
     return 0 if is_stale and looks == 0 else None
+
+
+def rows(action: Action, form: RowsForm, *, most: int = 0) -> dict[str, Any]:
+    """For _rows.html: a query, and as many of its rows as are asked for (or `most`), in the order that is asked for."""
+    table = action.table
+    if table is None:
+        return {"action": action, "table": None}
+    sort, descending, wanted = form.wanted()
+    most = most or wanted
+    ordered = table.sorted_by(sort, descending=descending) if sort else table
+    return {
+        "action": action,
+        "table": ordered,
+        "columns": ordered.columns[: tables.MOST_COLUMNS],
+        "rows": [list(zip(ordered.columns[: tables.MOST_COLUMNS], row, strict=False)) for row in ordered.rows[:most]],
+        "sort": sort,
+        "descending": descending,
+        "most": most,
+        "count": len(table.rows),
+        "more": min(most + tables.ROWS_A_PAGE, len(table.rows)) if len(table.rows) > most else None,
+    }

@@ -22,6 +22,8 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>.md", exporting.export_thread, {"extension": "md"}),
     path("conversations/<uuid:omni_id>.json", exporting.export_thread, {"extension": "json"}),
     path("conversations/<uuid:omni_id>.csv", exporting.export_thread, {"extension": "csv"}),
+    path("conversations/<uuid:omni_id>/for-ticket.json", exporting.for_ticket),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/for-ticket.json", exporting.for_ticket),
     path("jobs/<uuid:job_id>/", links.job, name="job"),
     path("open", links.open_pasted, name="open"),
     path("open/", links.open_pasted),

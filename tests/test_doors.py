@@ -35,6 +35,8 @@ WALK: dict[str, tuple[str, str, str]] = {
     f"{THREAD}tickets/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}tickets/remove/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     "/conversations/fresh/": ("sign in", "to /conversations/", "to /conversations/"),
+    f"{THREAD}for-ticket.json": ("sign in", "connect", "replace"),
+    f"{THREAD}messages/1/for-ticket.json": ("sign in", "connect", "replace"),
     f"/conversations/{EXAMPLE}.md": ("sign in", "connect", "replace"),
     f"/conversations/{EXAMPLE}.json": ("sign in", "connect", "replace"),
     f"/conversations/{EXAMPLE}.csv": ("sign in", "connect", "replace"),

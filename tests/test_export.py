@@ -147,3 +147,75 @@ def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: 
     assert "Sunglasses" in download.value.path().read_text()
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Markdown")).to_be_hidden()
+
+
+# For a ticket ---------------------------------------------------------------------------------------------
+
+
+def test_a_message_for_a_ticket_says_what_was_asked_and_where_it_is(owner_reads: Client) -> None:
+    said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
+    assert said["text"].startswith("> What are the top 5 products by revenue?\n\n##### Top 5 Products by Revenue")
+    assert f"http://testserver{BASE}/messages/2/, as of " in said["text"]
+    assert "<blockquote>" in said["html"]
+    assert "<strong>Sunglasses</strong> - $678,994" in said["html"]
+    assert f'<a href="http://testserver{BASE}/messages/2/">' in said["html"]
+
+
+def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_reads: Client, omni: StandIn) -> None:
+    row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
+    omni._now = row.updated_at
+    owner_reads.get(f"{BASE}/messages/2/evidence/")
+    omni.requests.clear()
+    said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
+    assert "**Top 5 Products by Revenue** from `order\\_items`" in said["text"].replace(
+        "`order_items`", "`order\\_items`"
+    )
+    assert "| Product | Revenue |\n| --- | --: |\n| Sunglasses | 678,994.41 |" in said["text"]
+    assert "<th>Product</th><th>Revenue</th>" in said["html"]
+    assert "<td>Sunglasses</td><td>678,994.41</td>" in said["html"]
+    assert omni.requests == []
+
+
+def test_a_thread_for_a_ticket(owner_reads: Client) -> None:
+    said = owner_reads.get(f"{BASE}/for-ticket.json").json()
+    assert [f"**{number}. " in said["text"] for number in range(1, 6)] == [True, True, True, True, False]
+    assert said["html"].count("<blockquote>") == 2
+
+
+def test_only_whoever_may_read_it_gets_it(owner_reads: Client, stranger_reads: Client) -> None:
+    for address in (f"{BASE}/for-ticket.json", f"{BASE}/messages/2/for-ticket.json"):
+        answer = stranger_reads.get(address)
+        assert answer.status_code == 404
+        assert b"Sunglasses" not in answer.content
+    assert owner_reads.get(f"{BASE}/messages/99/for-ticket.json").status_code == 404
+
+
+@pytest.mark.django_db
+def test_markup_that_a_person_typed_is_text_in_both_forms(hostile: tuple[Client, str]) -> None:
+    client, base = hostile
+    said = client.get(f"{base}/for-ticket.json").json()
+    assert "<script" not in said["html"]
+    assert "&lt;script&gt;" in said["html"]
+    assert "\\<script\\>" in said["text"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_it_is_on_the_clipboard_in_both_forms(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=f"{BASE}/")
+    page.locator("#message-2").get_by_role("button", name="Copy for a ticket").click()
+    expect(page.get_by_text("Copied: paste it into the ticket")).to_be_visible()
+    copied = page.evaluate(
+        """async () => {
+            const [item] = await navigator.clipboard.read();
+            const read = async (type) => (await item.getType(type)).text();
+            return [await read("text/plain"), await read("text/html")];
+        }"""
+    )
+    assert copied[0].startswith("> What are the top 5 products by revenue?")
+    assert "<strong>Sunglasses</strong>" in copied[1]
+    page.get_by_text("Export", exact=True).click()
+    page.get_by_role("button", name="Copy for a ticket all messages").click()
+    page.wait_for_timeout(500)
+    assert "**3. Question**" in page.evaluate("navigator.clipboard.readText()")

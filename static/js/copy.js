@@ -10,11 +10,30 @@ let fading;
 async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text);
-    said.textContent = `${what} copied`;
+    say(`${what} copied`);
   } catch {
     // Without https or permission there is no clipboard: show it, to be copied by hand.
-    said.textContent = text;
+    say(text);
   }
+}
+
+// Both forms at once: trackers take Markdown, editors what it looks like.
+async function copyForTicket(address) {
+  const answer = fetch(address).then((reply) => {
+    if (!reply.ok || !reply.headers.get("Content-Type").startsWith("application/json")) throw new Error(reply.status);
+    return reply.json();
+  });
+  const form = (name, type) => answer.then((said) => new Blob([said[name]], { type }));
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": form("text", "text/plain"), "text/html": form("html", "text/html") })]);
+    say("Copied: paste it into the ticket");
+  } catch {
+    say("It could not be copied. Reload the page and try again, or export it as Markdown.");
+  }
+}
+
+function say(text) {
+  said.textContent = text;
   said.hidden = false;
   clearTimeout(fading);
   fading = setTimeout(() => { said.hidden = true; }, 4000);
@@ -22,13 +41,15 @@ async function copy(text, what) {
 
 // Messages come and change while the page is open: the page listens, not each button.
 function show(part) {
-  for (const button of part.querySelectorAll("[data-copy]")) button.hidden = false;
+  for (const button of part.querySelectorAll("[data-copy], [data-for-ticket]")) button.hidden = false;
 }
 show(document);
 document.addEventListener("htmx:load", (event) => show(event.detail.elt));
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button.dataset.copy, "Id");
+  const forTicket = event.target.closest("[data-for-ticket]");
+  if (forTicket) copyForTicket(forTicket.dataset.forTicket);
   const link = event.target.closest("[data-copy-link]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();

@@ -1,0 +1,75 @@
+"""What is pasted into a ticket: a message or a thread, as Markdown and as HTML at once."""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from conversations import export, shaping
+from conversations.forms import RowsForm
+from conversations.models import Action, Conversation, Job, Message
+
+# Rows of each query, and queries: a ticket is read, not calculated with.
+ROWS = 10
+_QUERIES = 3
+
+
+def of_message(message: Message, question: Message | None, address: str) -> dict[str, str]:
+    """`text` and `html` of an answer with what was asked, its queries as far as they are kept, and the way back."""
+    queries = [shaping.rows(action, RowsForm({}), most=ROWS) for action in _kept_queries(message)[:_QUERIES]]
+    conversation = message.conversation
+    context = {
+        "conversation": conversation,
+        "question": question,
+        "messages_shown": [message],
+        "queries": queries,
+        "address": f"{address}messages/{message.position}/",
+    }
+    parts = [export.quoted(question.text) if question else "", export.body(message)]
+    parts += [_query(shown) for shown in queries]
+    return _both(parts, context)
+
+
+def of_thread(conversation: Conversation, address: str) -> dict[str, str]:
+    """Likewise of all messages, without queries."""
+    context = {"conversation": conversation, "messages_shown": conversation.thread, "whole": True, "address": address}
+    parts = [
+        f"**{message.position}. {export.role(message)}**\n\n{export.body(message)}" for message in conversation.thread
+    ]
+    return _both(parts, context)
+
+
+def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
+    source = f"{context['address']}, as of {export.moment(context['conversation'].fetched_at)}"
+    text = "\n\n".join(part for part in [*parts, source] if part) + "\n"
+    return {"text": text, "html": render_to_string("conversations/_for_ticket.html", context)}
+
+
+def _kept_queries(message: Message) -> list[Action]:
+    conversation = message.conversation
+    if message.job_id is None:
+        return []
+    job = Job.objects.filter(
+        instance=conversation.instance, omni_id=message.job_id, conversation_id=conversation.omni_id
+    ).first()
+    return [action for action in job.actions.in_turn() if action.is_query] if job and job.kept_at else []
+
+
+def _query(shown: dict[str, Any]) -> str:
+    """As a table of GitHub's Markdown, which the trackers read."""
+    action: Action = shown["action"]
+    source = f" from `{action.query_fields.table}`" if action.query_fields.table else ""
+    head = f"**{export.line(action.title)}**{source}"
+    if not shown["table"]:
+        return head
+    columns = shown["columns"]
+    lines = [
+        _cells([column.name for column in columns]),
+        _cells(["--:" if column.is_number else "---" for column in columns], escape=False),
+        *[_cells([cell for _, cell in row]) for row in shown["rows"]],
+    ]
+    more = f"\n\n{len(shown['rows'])} of {shown['count']} rows." if shown["count"] > len(shown["rows"]) else ""
+    return f"{head}\n\n" + "\n".join(lines) + more
+
+
+def _cells(cells: list[str], *, escape: bool = True) -> str:
+    return f"| {' | '.join(export.line(cell) if escape else cell for cell in cells)} |"
