@@ -351,6 +351,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     expect(table.get_by_role("columnheader", name="Revenue")).to_have_attribute("aria-sort", "ascending")
     expect(numbers).to_be_focused()
     expect(table.get_by_role("row").nth(1)).to_contain_text("Hat")
+    expect(page.locator(".htmx-settling, .htmx-request")).to_have_count(0)  # then htmx has taken the new links over
     page.keyboard.press("Enter")
     expect(table.get_by_role("row").nth(1)).to_contain_text("Sunglasses")
 

@@ -1,11 +1,6 @@
 // Copying links and ids. A link stays a link without JavaScript.
 
-const said = document.createElement("p");
-said.className = "copied";
-said.setAttribute("role", "status");
-said.hidden = true;
-document.body.append(said);
-let fading;
+import { say } from "./say.js";
 
 async function copy(text, what) {
   try {
@@ -30,13 +25,6 @@ async function copyForTicket(address) {
   } catch {
     say("It could not be copied. Reload the page and try again, or export it as Markdown.");
   }
-}
-
-function say(text) {
-  said.textContent = text;
-  said.hidden = false;
-  clearTimeout(fading);
-  fading = setTimeout(() => { said.hidden = true; }, 4000);
 }
 
 // Messages come and change while the page is open: the page listens, not each button.

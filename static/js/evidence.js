@@ -1,18 +1,6 @@
 // What the AI did: copies rows as cells, and shows a chart once there is one.
 
-const said = document.createElement("p");
-said.className = "copied";
-said.setAttribute("role", "status");
-said.hidden = true;
-document.body.append(said);
-let fading;
-
-function say(text) {
-  said.textContent = text;
-  said.hidden = false;
-  clearTimeout(fading);
-  fading = setTimeout(() => { said.hidden = true; }, 4000);
-}
+import { say } from "./say.js";
 
 // Two forms at once: a spreadsheet takes cells from either, an editor the table.
 function cells(table) {
