@@ -17,6 +17,8 @@ from conversations.forms import RowsForm
 from conversations.models import Action
 from conversations.omni import OmniError
 from omniviewer.accounts.requests import Request
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
 
 _STATUS = {
     Standing.NOT_REACHED: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -30,9 +32,14 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     try:
         found = archive.evidence(request.user, omni_id, position)
     except CannotShow as error:
-        return explain(request, error)
+        return _not_opened(request, error, omni_id, position)
     except NoMessage:
         raise Http404 from None
+    about: trail.About = {"conversation_id": omni_id, "position": position}
+    if found.is_new:
+        trail.record(request, Kind.CAPTURED, **about)
+    if not request.htmx:  # else the thread was opened, and has said so
+        trail.record(request, Kind.OPENED, **about)
     context = _context(found) | {"queries": [shaping.rows(action, RowsForm({})) for action in found.queries]}
     if request.htmx:  # a part of a page takes in whatever it says
         return render(request, "conversations/_evidence.html", context | {"has_chart": None})
@@ -47,7 +54,9 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     try:
         found, action = _query(request, omni_id, position, number)
     except CannotShow as error:
-        return explain(request, error)
+        return _not_opened(request, error, omni_id, position)
+    if not request.htmx:
+        trail.record(request, Kind.OPENED, conversation_id=omni_id, position=position)
     context = _context(found) | {"shown": shaping.rows(action, RowsForm(request.GET))}
     template = "conversations/_rows.html" if request.htmx else "conversations/query.html"
     return render(request, template, context)
@@ -59,10 +68,12 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
     try:
         _, action = _query(request, omni_id, position, number)
     except CannotShow as error:
+        trail.record(request, Kind.EXPORTED, result=error.why, conversation_id=omni_id, position=position)
         return explain(request, error)
     table = action.table
     if table is None:
         raise Http404
+    trail.record(request, Kind.EXPORTED, conversation_id=omni_id, position=position)
     name = re.sub(r"[^\w-]+", "-", action.title, flags=re.ASCII).strip("-")[:60] or f"query-{number}"
     return StreamingHttpResponse(
         tables.as_csv([column.name for column in table.columns], table.rows),
@@ -84,6 +95,11 @@ def chart(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if png is None:
         raise Http404
     return HttpResponse(png, content_type="image/png", headers={"Content-Security-Policy": "default-src 'none'"})
+
+
+def _not_opened(request: Request, error: CannotShow, omni_id: UUID, position: int) -> HttpResponse:
+    trail.record(request, Kind.OPENED, result=error.why, conversation_id=omni_id, position=position)
+    return explain(request, error)
 
 
 def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple[Evidence, Action]:

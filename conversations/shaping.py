@@ -113,7 +113,8 @@ def rows(action: Action, form: RowsForm, *, most: int = 0) -> dict[str, Any]:
     if table is None:
         return {"action": action, "table": None}
     sort, descending, wanted = form.wanted()
-    most = most or wanted
+    limit = max(min(tables.MOST_ROWS, tables.MOST_CELLS // min(len(table.columns), tables.MOST_COLUMNS)), 1)
+    most = min(most or wanted, limit)
     ordered = table.sorted_by(sort, descending=descending) if sort else table
     return {
         "action": action,
@@ -124,5 +125,6 @@ def rows(action: Action, form: RowsForm, *, most: int = 0) -> dict[str, Any]:
         "descending": descending,
         "most": most,
         "count": len(table.rows),
-        "more": min(most + tables.ROWS_A_PAGE, len(table.rows)) if len(table.rows) > most else None,
+        "is_cut_here": len(table.rows) > most,
+        "more": min(most + tables.ROWS_A_PAGE, len(table.rows)) if limit > most < len(table.rows) else None,
     }

@@ -11,6 +11,11 @@ from typing import Final
 
 # Rows that a page shows at first, and more at a time.
 ROWS_A_PAGE: Final = 200
+# Rows and cells of one page: a browser has to draw them, and we to write them.
+MOST_ROWS: Final = 2_000
+MOST_CELLS: Final = 60_000
+# Rows by which a column is judged: looking at five million cells would take longer than reading them.
+_JUDGED_BY: Final = 1_000
 # Cells beyond this are left out of pages, never of downloads: a table of so many columns is read elsewhere.
 MOST_COLUMNS: Final = 200
 # What people write in front of and behind a number, and around a negative one.
@@ -41,7 +46,7 @@ class NoTable(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """`number` counts from 1. `is_number`: whether every cell that says something says a number."""
+    """`number` counts from 1. `is_number`: whether every cell that says something, of the first thousand, is one."""
 
     number: int
     name: str
@@ -64,7 +69,10 @@ class Table:
         said = [row for row in self.rows if not says_nothing(row[number - 1])]
         nothing = [row for row in self.rows if says_nothing(row[number - 1])]
         if column.is_number:
-            said.sort(key=lambda row: value(row[number - 1]) or Decimal(0), reverse=descending)
+            known = [(found, row) for row in said if (found := value(row[number - 1])) is not None]
+            known.sort(key=lambda pair: pair[0], reverse=descending)
+            unknown = [row for row in said if value(row[number - 1]) is None]
+            said = [row for _, row in known] + unknown
         else:
             said.sort(key=lambda row: row[number - 1].casefold(), reverse=descending)
         return Table(self.columns, said + nothing, self.is_ragged)
@@ -91,7 +99,7 @@ def read(text: str) -> Table:
     padded = [row + [""] * (width - len(row)) for row in body]
     names = [name.strip() for name in header] + [""] * (width - len(header))
     columns = tuple(
-        Column(number, name or f"Column {number}", _is_number(row[number - 1] for row in padded))
+        Column(number, name or f"Column {number}", _is_number(row[number - 1] for row in padded[:_JUDGED_BY]))
         for number, name in enumerate(names, start=1)
     )
     return Table(columns, padded, is_ragged)

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
 from conversations.models import Action, Chart, Conversation, Job
+from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, text_of
@@ -101,6 +102,22 @@ def test_a_job_of_another_conversation_is_no_way_in(owner_reads: Client, colleag
     assert "678,994" not in page
 
 
+def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> None:
+    owner_reads.get(EVIDENCE, headers=HTMX)
+    owner_reads.get(EVIDENCE)
+    owner_reads.get(f"{ANSWER}queries/1.csv")
+    stranger_reads.get(EVIDENCE)
+    stranger_reads.get(f"{ANSWER}queries/1.csv")
+    noted = [(event.who, event.kind, event.result, event.position) for event in Event.objects.order_by("pk")]
+    assert noted == [
+        ("owner", "captured", "ok", 2),
+        ("owner", "opened", "ok", 2),
+        ("owner", "exported", "ok", 2),
+        ("stranger", "opened", "not-shown", 2),
+        ("stranger", "exported", "not-shown", 2),
+    ]
+
+
 # Where it stands ------------------------------------------------------------------------------------------
 
 
@@ -129,6 +146,17 @@ def test_what_nobody_opened_in_time_is_gone_and_says_so(owner_reads: Client, omn
     page = text_of(owner_reads.get(EVIDENCE))
     assert "Omni no longer has this." in page
     assert Job.objects.get().topic == "order_items"
+
+
+@pytest.mark.parametrize("name", ["Margin by supplier", "Every order line of 2019"])
+def test_what_is_final_is_asked_for_once(owner_reads: Client, omni: StandIn, name: str) -> None:
+    found = conversation_named(omni, name)
+    omni._now = found.updated_at
+    address = f"/conversations/{found.id}/messages/{len(found.messages)}/evidence/"
+    first = text_of(owner_reads.get(address))
+    omni.requests.clear()
+    assert text_of(owner_reads.get(address)) == first
+    assert omni.requests == []
 
 
 def test_a_job_that_omni_does_not_show_says_so(owner_reads: Client, omni: StandIn) -> None:
@@ -232,6 +260,19 @@ def test_the_first_rows_come_first_and_then_more(owner_reads: Client, omni: Stan
     assert cells(page)[0] == "449"
     page = text_of(owner_reads.get(f"{ANSWER}queries/1/?rows=450"))
     assert "Show more rows" not in page
+
+
+@pytest.mark.parametrize(("columns", "most"), [(1, 2000), (100, 600), (1000, 300)])
+def test_a_page_has_only_so_many_cells(owner_reads: Client, omni: StandIn, columns: int, most: int) -> None:
+    row = ",".join("1" for _ in range(columns))
+    with_rows(omni, ",".join(f"c{n}" for n in range(columns)) + f"\n{row}" * 5000)
+    page = text_of(owner_reads.get(f"{ANSWER}queries/1/?rows=999999"))
+    assert page.count("<tr>") == most + 1
+    assert f"Showing {most:,} of 5,000 rows: the rest is in the CSV" in page
+    assert "Show more rows" not in page
+    if columns > 200:
+        assert "the first 200 of 1000 columns" in page
+    assert owner_reads.get(f"{ANSWER}queries/1.csv").getvalue().count(b"\n") == 5001
 
 
 def test_a_query_without_rows_says_so(owner_reads: Client, omni: StandIn) -> None:

@@ -74,6 +74,13 @@ def test_nothing_is_no_table(text: str) -> None:
         tables.read(text)
 
 
+def test_a_column_is_judged_by_its_beginning_and_sorted_to_its_end() -> None:
+    table = tables.read("a\n" + "2\n" * 1000 + "none of these\n1\n")
+    assert table.columns[0].is_number
+    assert [row[0] for row in table.sorted_by(1).rows][:2] == ["1", "2"]
+    assert table.sorted_by(1).rows[-1] == table.sorted_by(1, descending=True).rows[-1] == ["none of these"]
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_any_text_is_a_table_or_none(text: str) -> None:
     try:

@@ -34,6 +34,10 @@ class Standing(Enum):
     NOT_REACHED = "not-reached"
 
 
+# What Omni will say again however often it is asked.
+_FINAL = (Standing.FAILED, Standing.CANCELLED, Standing.EXPIRED)
+
+
 class NoMessage(Exception):
     """The conversation has no message at this position."""
 
@@ -48,6 +52,8 @@ class Evidence:
     job: Job | None = None
     actions: list[Action] = field(default_factory=list)
     failure: OmniError | None = None
+    # Whether it was kept just now.
+    is_new: bool = False
 
     @property
     def queries(self) -> list[Action]:
@@ -67,8 +73,8 @@ def evidence(user: User, omni_id: UUID, position: int) -> Evidence:
     if job and job.conversation_id not in (None, omni_id):
         # It is of another conversation, to which this one is no key.
         return Evidence(opened, message, Standing.NOT_SHOWN)
-    failure = None
-    if job is None or job.kept_at is None:
+    failure, was_kept = None, bool(job and job.kept_at)
+    if job is None or not (job.kept_at or _standing(job) in _FINAL):
         try:
             _ask_for(opened, message)
         except NotVisible:
@@ -77,7 +83,7 @@ def evidence(user: User, omni_id: UUID, position: int) -> Evidence:
             failure = connection.note(opened.credential, error)
         job = _job(opened, message)
     if job and job.kept_at:
-        return Evidence(opened, message, Standing.KEPT, job, list(job.actions.in_turn()))
+        return Evidence(opened, message, Standing.KEPT, job, list(job.actions.in_turn()), is_new=not was_kept)
     return Evidence(opened, message, Standing.NOT_REACHED if failure else _standing(job), job, failure=failure)
 
 
