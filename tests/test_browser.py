@@ -84,7 +84,9 @@ def test_the_keyboard_alone_is_enough(page: Page, site: str, owner: User, omni: 
     page.keyboard.press("Tab")
     expect(page.get_by_label("Linked from ticket")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(page.get_by_role("search", name="By ticket").get_by_role("button")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(page.get_by_role("main").get_by_role("listitem").first.get_by_role("link")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("article").first).to_be_visible()
 

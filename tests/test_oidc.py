@@ -23,7 +23,7 @@ from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from tests import provider as providers
-from tests.conftest import EXAMPLE, assert_accessible, credential_for
+from tests.conftest import EXAMPLE, NOW, assert_accessible, credential_for
 from tests.provider import OpenIDProvider
 from tests.serving import ROOT, Site, database_environment, free_port, serve
 
@@ -594,7 +594,7 @@ def test_from_a_cold_link_to_the_very_message_and_out_again(
     context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
 ) -> None:
     """What a support engineer does: a link in a ticket, the company's sign-in, Omni's token, and the message."""
-    with StandIn(sample, rate_per_minute=10_000) as omni:
+    with StandIn(sample, rate_per_minute=10_000, now=NOW) as omni:
         page = context.new_page()
         page.goto(site + MESSAGE)
         page.get_by_label("Name").fill("sam")
@@ -614,7 +614,7 @@ def test_from_a_cold_link_to_the_very_message_and_out_again(
         expect(page).to_have_url(site + MESSAGE)
         expect(page.locator("#message-3")).to_be_focused()
 
-        page.locator("[data-menu] summary").click()
+        page.locator(".site-header [data-menu] summary").click()
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url(re.compile(re.escape(provider.issuer)))
         page.get_by_role("button", name=re.compile("yes", re.I)).click()
@@ -646,7 +646,7 @@ def test_a_page_left_open_leads_back_to_signing_in_when_the_session_has_ended(
     context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
 ) -> None:
     """Not into a corner of the page: the whole page goes to the provider, which knows them still, and comes back."""
-    with StandIn(sample, rate_per_minute=10_000) as omni:
+    with StandIn(sample, rate_per_minute=10_000, now=NOW) as omni:
         page = context.new_page()
         page.goto(f"{site}/conversations/")
         page.get_by_label("Name").fill("sam")

@@ -216,6 +216,10 @@ class Organization:
         """The answer of a running job, which is there as far as it goes, reads so once that time has come."""
         self._coming.append((at, message, text))
 
+    def hold(self) -> None:
+        """Nothing comes by itself any more: what is shared between tests stays as it is."""
+        self._coming.clear()
+
     def advance(self, now: datetime) -> None:
         """Let come what is due."""
         with self.lock:
