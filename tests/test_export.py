@@ -11,6 +11,7 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
+from conversations.models import Job
 from conversations.omni import replies
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -45,6 +46,8 @@ def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: Sta
     ]
     assert [message.job_id for message in read.messages] == [message.job and message.job.id for message in row.messages]
     assert whole["createdAt"] == "2025-01-15T10:00:00.000Z"
+    assert set(whole["messages"][0]) == {"role", "content", "timestamp"}
+    assert set(whole["messages"][1]) == {"role", "content", "timestamp", "jobId", "omniChatUrl"}
     assert set(whole) == {
         "id", "name", "userId", "organizationId", "createdAt", "updatedAt", "messages", "omniviewer"
     }  # fmt: skip
@@ -174,6 +177,10 @@ def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_r
     assert "<th>Product</th><th>Revenue</th>" in said["html"]
     assert "<td>Sunglasses</td><td>678,994.41</td>" in said["html"]
     assert omni.requests == []
+    # Should the message ever name a job of another conversation: that one's rows do not go along.
+    Job.objects.update(conversation_id="00000000-0000-4000-8000-000000000000")
+    said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
+    assert "678,994.41" not in said["text"] + said["html"]
 
 
 def test_a_thread_for_a_ticket(owner_reads: Client) -> None:
