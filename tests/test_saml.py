@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
@@ -225,6 +226,20 @@ def test_the_metadata_say_what_the_provider_needs(visitor: Visitor, provider: Id
     assert f'entityID="{provider.audience}"' in told
     assert 'WantAssertionsSigned="true"' in told
     assert PERSISTENT in told
+
+
+def test_by_another_name_of_the_site_they_are_had_at_the_public_one(served: Site, tmp_path: Path) -> None:
+    port = free_port()
+    environment = {
+        "OMNIVIEWER_SAML_ENTITY_ID": ENTITY,
+        "OMNIVIEWER_SAML_SSO_URL": SSO,
+        "OMNIVIEWER_SAML_CERTIFICATE": KEYS.certificate.replace("\n", "\\n"),
+        "OMNIVIEWER_PUBLIC_URL": f"http://localhost:{port}",
+    }
+    with serve(tmp_path, environment, workers=1, port=port) as site:
+        told = Visitor(site.url).go("/sign-in/saml/company/metadata/")
+        assert told.url == f"http://localhost:{port}/sign-in/saml/company/metadata/"
+        assert site.url not in told.text
 
 
 BAD: dict[str, Said] = {
