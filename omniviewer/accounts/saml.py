@@ -24,6 +24,8 @@ SLUG: Final = "company"
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 # Bytes of a response: what is longer is none, and is not kept for a moment.
 _LONGEST_RESPONSE: Final = 256 * 1024
+# Bytes of a longer one that are read past, unseen.
+_MOST_PASSED_OVER: Final = 4 * 1024 * 1024
 # Seconds between the response and the look at it.
 _ON_THE_WAY: Final = 300
 # What the common attributes are called: by their LDAP ids, by Microsoft, or plainly.
@@ -112,6 +114,8 @@ class Acs(_Ours, views.ACSView):
     def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
         # Anybody may send something here: it is looked at only if it is short, and kept for no longer than it takes.
         is_short = int(request.headers.get("Content-Length") or 0) <= _LONGEST_RESPONSE
+        if not is_short:
+            request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
         if request.method != "POST" or not is_short or not request.POST.get("SAMLResponse"):
             return redirect("/sign-in/")
         response: HttpResponse = super().dispatch(request, organization_slug)
