@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from conversations import archive, shaping, tables
 from conversations.archive import CannotShow, Evidence, NoMessage, Standing
-from conversations.explaining import explain
+from conversations.explaining import explain, not_opened
 from conversations.forms import RowsForm
 from conversations.models import Action
 from conversations.omni import OmniError
@@ -30,9 +30,9 @@ _STATUS = {
 def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Each action in order, each query with its rows, and the chart."""
     try:
-        found = archive.evidence(request.user, omni_id, position)
+        found = archive.evidence(request.user, omni_id, position, with_rows=True)
     except CannotShow as error:
-        return _not_opened(request, error, omni_id, position)
+        return not_opened(request, error, omni_id, position)
     except NoMessage:
         raise Http404 from None
     about: trail.About = {"conversation_id": omni_id, "position": position}
@@ -40,7 +40,8 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         trail.record(request, Kind.CAPTURED, **about)
     if not request.htmx:  # else the thread was opened, and has said so
         trail.record(request, Kind.OPENED, **about)
-    context = _context(found) | {"queries": [shaping.rows(action, RowsForm({})) for action in found.queries]}
+    steps = [(action, shaping.rows(action) if action.is_query else None) for action in found.actions]
+    context = _context(found) | {"steps": steps}
     if request.htmx:  # a part of a page takes in whatever it says
         return render(request, "conversations/_evidence.html", context | {"has_chart": None})
     context["has_chart"] = _has_chart(found)
@@ -54,10 +55,10 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     try:
         found, action = _query(request, omni_id, position, number)
     except CannotShow as error:
-        return _not_opened(request, error, omni_id, position)
+        return not_opened(request, error, omni_id, position)
     if not request.htmx:
         trail.record(request, Kind.OPENED, conversation_id=omni_id, position=position)
-    context = _context(found) | {"shown": shaping.rows(action, RowsForm(request.GET))}
+    context = _context(found) | {"shown": shaping.rows(action, **RowsForm(request.GET).wanted())}
     template = "conversations/_rows.html" if request.htmx else "conversations/query.html"
     return render(request, template, context)
 
@@ -95,11 +96,6 @@ def chart(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if png is None:
         raise Http404
     return HttpResponse(png, content_type="image/png", headers={"Content-Security-Policy": "default-src 'none'"})
-
-
-def _not_opened(request: Request, error: CannotShow, omni_id: UUID, position: int) -> HttpResponse:
-    trail.record(request, Kind.OPENED, result=error.why, conversation_id=omni_id, position=position)
-    return explain(request, error)
 
 
 def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple[Evidence, Action]:

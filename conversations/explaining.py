@@ -1,14 +1,17 @@
 """The page that stands in the place of another: why there is nothing to show, and what to do."""
 
 from http import HTTPStatus
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from conversations import pasted, shaping
+from conversations import pasted, shaping, tickets
 from conversations.archive import CannotShow
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
 
 _STATUS = {
     CannotShow.NO_CREDENTIAL: HTTPStatus.FORBIDDEN,
@@ -43,3 +46,15 @@ def explain(request: Request, error: CannotShow, credential: Credential | None =
     if again_in:
         response.headers["Retry-After"] = str(again_in)
     return response
+
+
+def not_opened(
+    request: Request, error: CannotShow, omni_id: UUID | None = None, position: int | None = None
+) -> HttpResponse:
+    """The same, noted in the audit log. Without `omni_id`: an id that leads nowhere, and nobody knows of what it is."""
+    ticket = tickets.read(request.GET.get("ticket", ""))
+    about: trail.About = {"position": position, "ticket": ticket}
+    if omni_id:
+        about["conversation_id"] = omni_id
+    trail.record(request, Kind.OPENED, result=error.why, **about)
+    return explain(request, error)

@@ -5,7 +5,6 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from conversations import export, shaping
-from conversations.forms import RowsForm
 from conversations.models import Action, Conversation, Job, Message
 
 # Rows of each query, and queries: a ticket is read, not calculated with.
@@ -15,7 +14,7 @@ _QUERIES = 3
 
 def of_message(message: Message, question: Message | None, address: str) -> dict[str, str]:
     """`text` and `html` of an answer with what was asked, its queries as far as they are kept, and the way back."""
-    queries = [shaping.rows(action, RowsForm({}), most=ROWS) for action in _kept_queries(message)[:_QUERIES]]
+    queries = [shaping.rows(action, most=ROWS) for action in _kept_queries(message)[:_QUERIES]]
     conversation = message.conversation
     context = {
         "conversation": conversation,

@@ -87,8 +87,12 @@ class RowsForm(forms.Form):
     down = forms.BooleanField(required=False)
     rows = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
 
-    def wanted(self) -> tuple[int, bool, int]:
-        """The number of the column to sort by (0: as Omni gave them), whether descending, and how many rows."""
+    def wanted(self) -> dict[str, Any]:
+        """For `shaping.rows`: the column to sort by (0: as Omni gave them), whether descending, and how many rows."""
         self.is_valid()
         said = self.cleaned_data
-        return said.get("sort") or 0, bool(said.get("down")), max(said.get("rows") or 0, ROWS_A_PAGE)
+        return {
+            "sort": said.get("sort") or 0,
+            "descending": bool(said.get("down")),
+            "most": max(said.get("rows") or 0, ROWS_A_PAGE),
+        }

@@ -7,13 +7,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, pasted, tickets
+from conversations import archive, pasted
 from conversations.archive import CannotShow
-from conversations.explaining import explain
+from conversations.explaining import not_opened
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
-from omniviewer.audit import trail
-from omniviewer.audit.models import Kind
 
 
 @require_safe
@@ -22,7 +20,7 @@ def job(request: Request, job_id: UUID) -> HttpResponse:
     try:
         place = archive.find_job(request.user, job_id)
     except CannotShow as error:
-        return _not_opened(request, error)
+        return not_opened(request, error)
     return _to(request, place.address)
 
 
@@ -39,14 +37,8 @@ def open_pasted(request: Request) -> HttpResponse:
     try:
         place = archive.find(request.user, found.id)
     except CannotShow as error:
-        return _not_opened(request, error)
+        return not_opened(request, error)
     return _to(request, place.address)
-
-
-def _not_opened(request: Request, error: CannotShow) -> HttpResponse:
-    """An id that leads nowhere is nobody's to note: nobody knows of what it is."""
-    trail.record(request, Kind.OPENED, result=error.why, ticket=tickets.read(request.GET.get("ticket", "")))
-    return explain(request, error)
 
 
 def _to(request: Request, address: str, instance: str = "", ticket: str = "") -> HttpResponse:

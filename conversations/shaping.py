@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from conversations import archive, rendering, tables
 from conversations.archive import CannotShow, Listed, Notice, Opened, Running
-from conversations.forms import RowsForm
 from conversations.models import Action, EarlierMessage
 from omniviewer.accounts.models import User
 
@@ -107,14 +106,13 @@ def _fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_
     return 0 if is_stale and looks == 0 else None
 
 
-def rows(action: Action, form: RowsForm, *, most: int = 0) -> dict[str, Any]:
-    """For _rows.html: a query, and as many of its rows as are asked for (or `most`), in the order that is asked for."""
+def rows(action: Action, sort: int = 0, *, descending: bool = False, most: int = tables.ROWS_A_PAGE) -> dict[str, Any]:
+    """For _rows.html: a query and as many of its rows as a page may hold, by that column (0: as Omni gave them)."""
     table = action.table
     if table is None:
         return {"action": action, "table": None}
-    sort, descending, wanted = form.wanted()
     limit = max(min(tables.MOST_ROWS, tables.MOST_CELLS // min(len(table.columns), tables.MOST_COLUMNS)), 1)
-    most = min(most or wanted, limit)
+    most = min(most, limit)
     ordered = table.sorted_by(sort, descending=descending) if sort else table
     return {
         "action": action,

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from conversations import archive, shaping, tickets
 from conversations.archive import Ask, CannotShow
-from conversations.explaining import explain
+from conversations.explaining import explain, not_opened
 from conversations.forms import ListForm
 from conversations.models import TicketReference
 from omniviewer.accounts.models import Credential
@@ -50,7 +50,7 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     try:
         opened = archive.open_conversation(request.user, omni_id, ask=_ask(request))
     except CannotShow as error:
-        return _not_opened(request, error, omni_id, position)
+        return not_opened(request, error, omni_id, position)
     if "refresh" in request.GET and not opened.notice:
         return _refreshed(request)
     came_from = request.GET.get("ticket", "")
@@ -74,7 +74,7 @@ def add_ticket(request: Request, omni_id: UUID) -> HttpResponse:
     try:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:
-        return _not_opened(request, error, omni_id)
+        return not_opened(request, error, omni_id)
     ticket = tickets.read(request.POST.get("ticket", ""))
     if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
         return redirect(opened.conversation)
@@ -91,7 +91,7 @@ def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
     try:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:
-        return _not_opened(request, error, omni_id)
+        return not_opened(request, error, omni_id)
     ticket = tickets.read(request.POST.get("ticket", ""))
     removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
     context = shaping.thread(request.user, opened) | {"removed_ticket": ticket if removed else None}
@@ -106,12 +106,6 @@ def _thread_page(request: Request, context: dict[str, Any], status: HTTPStatus =
     references = TicketReference.objects.filter(conversation=shown)
     context["tickets"] = list(references.oldest_first())
     return render(request, "conversations/conversation.html", context, status=status)
-
-
-def _not_opened(request: Request, error: CannotShow, omni_id: UUID, position: int | None = None) -> HttpResponse:
-    ticket = tickets.read(request.GET.get("ticket", ""))
-    trail.record(request, Kind.OPENED, result=error.why, conversation_id=omni_id, position=position, ticket=ticket)
-    return explain(request, error)
 
 
 def _linked(request: Request, text: str) -> HttpResponse:

@@ -310,6 +310,19 @@ def test_a_large_result_costs_no_more_queries(
         assert owner_reads.get(EVIDENCE).status_code == 200
 
 
+def test_many_queries_cost_no_more(
+    owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    def edit(reply: Any) -> Any:
+        return reply | {"actions": [action for action in reply["actions"] if "result" in action][:1] * 40}
+
+    omni.fail(Fault.edit(edit), path=f"/v1/ai/jobs/{JOB}/result")
+    owner_reads.get(EVIDENCE)
+    with django_assert_max_num_queries(16):
+        page = text_of(owner_reads.get(EVIDENCE))
+    assert page.count("678,994.41") == 40
+
+
 # The chart ------------------------------------------------------------------------------------------------
 
 

@@ -60,8 +60,11 @@ class Evidence:
         return [action for action in self.actions if action.is_query]
 
 
-def evidence(user: User, omni_id: UUID, position: int) -> Evidence:
-    """Of the message at this position. Raises `CannotShow` or `NoMessage`."""
+def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = False) -> Evidence:
+    """Of the message at this position; `with_rows` where those of all queries are shown.
+
+    Raises `CannotShow` or `NoMessage`.
+    """
     opened = open_conversation(user, omni_id)
     message = opened.conversation.messages.filter(position=position).first()
     if message is None:
@@ -83,7 +86,9 @@ def evidence(user: User, omni_id: UUID, position: int) -> Evidence:
             failure = connection.note(opened.credential, error)
         job = _job(opened, message)
     if job and job.kept_at:
-        return Evidence(opened, message, Standing.KEPT, job, list(job.actions.in_turn()), is_new=not was_kept)
+        return Evidence(
+            opened, message, Standing.KEPT, job, list(job.actions.in_turn(with_rows=with_rows)), is_new=not was_kept
+        )
     return Evidence(opened, message, Standing.NOT_REACHED if failure else _standing(job), job, failure=failure)
 
 

@@ -23,9 +23,9 @@ def _unpressed(pressed: bytes | memoryview) -> str:
 
 
 class ActionQuerySet(models.QuerySet["Action"]):
-    def in_turn(self) -> Self:
-        """Without the rows, which may be large."""
-        return self.defer("csv").order_by("number")
+    def in_turn(self, *, with_rows: bool = False) -> Self:
+        """The rows may be large: they come along where all are shown, else each when it is asked for."""
+        return self.order_by("number") if with_rows else self.order_by("number").defer("csv")
 
 
 class Action(models.Model):
@@ -41,7 +41,6 @@ class Action(models.Model):
     status = models.CharField(max_length=60, blank=True)
     body = models.BinaryField(default=bytes)
     csv = models.BinaryField(default=bytes)
-    has_rows = models.BooleanField(default=False)
     was_cut = models.BooleanField(default=False)
     # By Omni's count.
     row_count = models.PositiveIntegerField(null=True)
@@ -73,7 +72,6 @@ class Action(models.Model):
             action.name, action.status = row.query.name, row.query.status[:60]
             action.body = _pressed(json.dumps(row.query.body))
             action.csv = _pressed(row.query.csv)
-            action.has_rows = bool(row.query.csv.strip())
             action.was_cut, action.row_count = row.query.was_cut, row.query.row_count
         return action
 
