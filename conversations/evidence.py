@@ -43,7 +43,8 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     steps = [(action, shaping.rows(action) if action.is_query else None) for action in found.actions]
     context = _context(found) | {"steps": steps}
     if request.htmx:  # a part of a page takes in whatever it says
-        return render(request, "conversations/_evidence.html", context | {"has_chart": None})
+        line = archive.standings(found.opened, [position]).get(position)
+        return render(request, "conversations/_evidence.html", context | {"has_chart": None, "line": line})
     context["has_chart"] = _has_chart(found)
     status = _STATUS.get(found.standing, HTTPStatus.OK)
     return render(request, "conversations/evidence.html", context, status=status)

@@ -6,7 +6,7 @@ from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpRespon
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from conversations import archive, export
+from conversations import archive, export, tasks
 from conversations import for_ticket as ticket
 from conversations.archive import CannotShow, Opened
 from conversations.explaining import explain
@@ -26,6 +26,7 @@ def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpRespon
         trail.record(request, Kind.EXPORTED, result=error.why, conversation_id=omni_id)
         return explain(request, error)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
+    tasks.want(opened)
     return _file(request, opened, extension)
 
 
@@ -48,6 +49,7 @@ def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> 
     else:
         raise Http404
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, position=position, instance=conversation.instance)
+    tasks.want(opened)
     return JsonResponse(said)
 
 

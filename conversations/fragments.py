@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive, shaping
+from conversations import archive, shaping, tasks
 from conversations.archive import Ask, CannotShow
 from conversations.forms import FreshForm, ListForm
 from omniviewer.accounts.models import Credential
@@ -29,6 +29,8 @@ def conversation(request: Request, omni_id: UUID) -> HttpResponse:
         opened = archive.renew(request.user, omni_id)
     except CannotShow:
         return HttpResponseClientRefresh()  # the page itself says why
+    if opened.was_asked:
+        tasks.want(opened)
     context = shaping.thread(request.user, opened, looks)
     changed = []
     if opened.conversation.revision != revision:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from conversations import archive, rendering, tables
 from conversations.archive import CannotShow, Listed, Notice, Opened, Running
-from conversations.models import Action, EarlierMessage
+from conversations.models import Action, EarlierMessage, Star
 from omniviewer.accounts.models import User
 
 # Seconds between two looks at an answer that is being written; each look makes the next one later.
@@ -32,6 +32,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     earlier = list(EarlierMessage.objects.shown_to(user, conversation)) if conversation.revision > 1 else []
     running = archive.running(conversation)
     count = last.position if last else 0
+    found = standings(opened)
     for message in conversation.thread if earlier else ():
         message.earlier = [row for row in earlier if row.position == message.position]
     return {
@@ -40,6 +41,10 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "has_several_credentials": opened.is_one_of_several,
         "notice": opened.notice,
         "count": count,
+        **found,
+        # Which lines a kept piece of HTML shows.
+        "lines_shown": hashlib.sha256(repr(found["lines"]).encode()).hexdigest(),
+        "is_starred": Star.objects.has(user, conversation),
         "earlier": earlier,
         "no_longer": [message for message in earlier if message.position > count],
         "running": running,
@@ -51,6 +56,18 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "fresh_address": f"{conversation.get_absolute_url()}fresh/?"
         + urlencode({"revision": conversation.revision, "count": count, "looks": looks + 1}),
         "fresh_in": _fresh_in(opened.notice, running, looks, is_stale=not conversation.is_fresh),
+    }
+
+
+def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
+    """For _line.html, a line an answer, and for _capturing.html."""
+    lines = archive.standings(opened)
+    return {
+        "lines": lines,
+        "unkept": len(archive.unkept(lines.values())),
+        "looks": looks,
+        "most_looks": MOST_LOOKS,
+        "look_in": round(min(_FIRST_LOOK * _LATER_BY**looks, _LATEST_LOOK), 1),
     }
 
 

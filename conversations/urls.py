@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import evidence, exporting, fragments, links, views
+from conversations import capturing, evidence, exporting, fragments, links, stored, views
 
 app_name = "conversations"
 
@@ -13,10 +13,13 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
     path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),
-    path("conversations/<uuid:omni_id>/messages/<int:position>/evidence/", evidence.evidence),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/evidence/", evidence.evidence, name="evidence"),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/evidence/keep/", capturing.keep),
     path("conversations/<uuid:omni_id>/messages/<int:position>/chart.png", evidence.chart),
     path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>/", evidence.rows),
     path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>.csv", evidence.rows_csv),
+    path("conversations/<uuid:omni_id>/standings/", capturing.standings),
+    path("conversations/<uuid:omni_id>/star/", capturing.star),
     path("conversations/<uuid:omni_id>/tickets/", views.add_ticket),
     path("conversations/<uuid:omni_id>/tickets/remove/", views.remove_ticket),
     path("conversations/<uuid:omni_id>.md", exporting.export_thread, {"extension": "md"}),
@@ -24,6 +27,7 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>.csv", exporting.export_thread, {"extension": "csv"}),
     path("conversations/<uuid:omni_id>/for-ticket.json", exporting.for_ticket),
     path("conversations/<uuid:omni_id>/messages/<int:position>/for-ticket.json", exporting.for_ticket),
+    path("stored/", stored.page),
     path("jobs/<uuid:job_id>/", links.job, name="job"),
     path("open", links.open_pasted, name="open"),
     path("open/", links.open_pasted),

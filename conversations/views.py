@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, shaping, tickets
+from conversations import archive, shaping, tasks, tickets
 from conversations.archive import Ask, CannotShow
 from conversations.explaining import explain, not_opened
 from conversations.forms import ListForm
@@ -57,6 +57,7 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     ticket = tickets.read(came_from)
     if ticket and request.method == "GET":
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
+    tasks.want(opened)
     context = shaping.thread(request.user, opened)
     missing = position is not None and not 1 <= position <= context["count"]
     context |= {

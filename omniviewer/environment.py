@@ -29,9 +29,16 @@ class Environment(environ.Env):
         words = super().list(name, default=default, **how)
         return [word.strip() for word in words if word.strip()] if isinstance(words, builtins.list) else words
 
-    def at_least(self, name: str, least: float, default: float) -> float:
+    def one_of(self, name: str, words: builtins.list[str]) -> str:
+        """The first of them if it is not set."""
+        value: str = self.str(name, default="") or words[0]
+        if value not in words:
+            raise ImproperlyConfigured(f"{name} is {value!r}: it has to be one of {', '.join(words)}.")
+        return value
+
+    def at_least(self, name: str, least: float, default: float, *, or_zero: bool = False) -> float:
         value: float = self.float(name, default=default)
-        if value < least:
+        if value < least and not (or_zero and value == 0):
             raise ImproperlyConfigured(f"{name} is {value:g}: it has to be {least:g} at least.")
         return value
 

@@ -7,6 +7,8 @@ from django.conf import settings
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+from omniviewer.background import EmbeddedWorker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
 
 # gunicorn's own lines look like the site's. Settings are read before prometheus_client is imported: they say where it
@@ -14,6 +16,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
 logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
+
+_worker = EmbeddedWorker()
+
+
+def when_ready(_server: Arbiter) -> None:
+    """Before any worker of gunicorn's own is forked."""
+    if settings.WORKER:
+        _worker.start()
+
+
+def on_exit(_server: Arbiter) -> None:
+    if settings.WORKER:
+        _worker.stop()
 
 
 def on_starting(_server: Arbiter) -> None:

@@ -60,6 +60,15 @@ RATE_PER_MINUTE = env.int("OMNIVIEWER_RATE_PER_MINUTE", default=60)
 FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
 
 
+# What the AI did ------------------------------------------------------------------------------------------
+
+# What is captured every night before Omni drops it: of conversations that are "marked" (starred, or linked from a
+# ticket), or of "all". What somebody opens is captured in any case.
+CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["marked", "all"])
+# Days for which captured evidence is kept; 0: for ever. Below 15, Omni would still have it and it would come back.
+KEEP_DAYS = env.at_least("OMNIVIEWER_KEEP_DAYS", 15, default=0.0, or_zero=True)
+
+
 # Tickets --------------------------------------------------------------------------------------------------
 
 # A regular expression, as a whole, and where a ticket's page is: "{ticket}" stands for its name.
@@ -103,6 +112,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "csp",
     "django_htmx",
+    "django_tasks",
+    "django_tasks_db",
 ]
 MIDDLEWARE = [
     "omniviewer.health.probes",
@@ -170,6 +181,12 @@ if "redis" in CACHES["default"]["BACKEND"]:
         "SOCKET_TIMEOUT": 0.5,
     }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+
+
+# What is done in the background: the tasks are rows of the database, and any number of `manage.py db_worker` do them.
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# Whether gunicorn starts a worker beside itself: where the database is a file, nothing else needs to be started.
+WORKER = env.bool("OMNIVIEWER_WORKER", default=DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3")
 
 
 # Signing in -----------------------------------------------------------------------------------------------

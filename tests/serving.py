@@ -72,6 +72,7 @@ def serve(
         "DJANGO_SETTINGS_MODULE": "omniviewer.settings",
         "DATABASE_URL": _database_url(),
         "OMNIVIEWER_LOG_LEVEL": "INFO",
+        "OMNIVIEWER_WORKER": "false",
         **(variables or {}),
         **environment,
     }

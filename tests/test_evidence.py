@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.models import Action, Chart, Conversation, Job
+from conversations.models import Action, Chart, Conversation, Job, Message
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -76,7 +77,8 @@ def test_the_thread_asks_for_nothing_and_offers_it_under_each_answer(owner_reads
 
 def test_with_htmx_it_is_a_part_of_the_page(owner_reads: Client) -> None:
     page = text_of(owner_reads.get(EVIDENCE, headers=HTMX))
-    assert page.strip().startswith('<div class="evidence-body">')
+    assert '<p class="standing standing-kept" id="standing-2" hx-swap-oob="true">' in page
+    assert page.count('<div class="evidence-body">') == 1
     assert "<html" not in page
 
 
@@ -162,9 +164,16 @@ def test_what_is_final_is_asked_for_once(owner_reads: Client, omni: StandIn, nam
 def test_a_job_that_omni_does_not_show_says_so(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
     omni.fail(Fault.status(404), path="/v1/ai/jobs")
+    Message.objects.filter(job_id=JOB).update(created_at=timezone.now() - timedelta(days=1))
     answer = owner_reads.get(EVIDENCE)
     assert answer.status_code == 404
     assert "it is gone, or no longer visible to you" in text_of(answer)
+
+
+def test_of_an_old_answer_the_same_word_of_omnis_means_that_it_is_gone(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(THREAD)
+    omni.fail(Fault.status(404), path="/v1/ai/jobs")
+    assert "Omni no longer has this." in text_of(owner_reads.get(EVIDENCE))
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -3,18 +3,21 @@
 Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
 """
 
-from conversations.archive.evidence import Evidence, NoMessage, Standing, chart, evidence
+from conversations.archive.capture import capture_next, want, want_expiring
+from conversations.archive.evidence import Evidence, NoMessage, chart, evidence
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import list_page, members
 from conversations.archive.outcomes import Ask, CannotShow, Listed, Notice, Opened
 from conversations.archive.running import Running, renew, running
+from conversations.archive.standings import Line, Standing, standings, unkept
 from conversations.archive.thread import open_conversation, store
 
 __all__ = [
     "Ask",
     "CannotShow",
     "Evidence",
+    "Line",
     "Linked",
     "Listed",
     "NoMessage",
@@ -23,6 +26,7 @@ __all__ = [
     "Place",
     "Running",
     "Standing",
+    "capture_next",
     "chart",
     "evidence",
     "find",
@@ -33,5 +37,9 @@ __all__ = [
     "open_conversation",
     "renew",
     "running",
+    "standings",
     "store",
+    "unkept",
+    "want",
+    "want_expiring",
 ]

@@ -74,11 +74,11 @@ def _ask_for_job(credential: Credential, conversation: Conversation, last: Messa
         question = asking.digest_of(credential), credential.instance, "job", job_id
         asking.once(*question, since=timezone.now(), work=work)
     except NotVisible:
-        return Job.not_told(conversation.instance, job_id)
+        return Job.not_told(conversation.instance, job_id, asking.digest_of(credential))
     except OmniError as error:
         connection.note(credential, error)
         return known or Job(instance=conversation.instance, omni_id=job_id, state=Job.State.RUNNING[0])
-    return _job(conversation, last) or Job.not_told(conversation.instance, job_id)
+    return _job(conversation, last) or Job(instance=conversation.instance, omni_id=job_id)
 
 
 def _job(conversation: Conversation, message: Message) -> Job | None:

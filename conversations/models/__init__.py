@@ -1,16 +1,21 @@
 """The archive's rows: what Omni returned, which credential was shown it when, and how Omni is doing."""
 
+from conversations.models.capture import SOON, Capture, Star, marked
 from conversations.models.conversation import Access, Conversation
-from conversations.models.evidence import Action, Chart
-from conversations.models.job import Job
+from conversations.models.evidence import Action, Chart, drop_kept_before
+from conversations.models.job import OMNI_KEEPS, Job
 from conversations.models.lists import ListPage, Member
 from conversations.models.message import EarlierMessage, Message
+from conversations.models.stored import Stored, stored
 from conversations.models.ticket import TicketReference
 from conversations.models.upstream import Flight, Instance, SentRequest, TokenBudget
 
 __all__ = [
+    "OMNI_KEEPS",
+    "SOON",
     "Access",
     "Action",
+    "Capture",
     "Chart",
     "Conversation",
     "EarlierMessage",
@@ -21,6 +26,11 @@ __all__ = [
     "Member",
     "Message",
     "SentRequest",
+    "Star",
+    "Stored",
     "TicketReference",
     "TokenBudget",
+    "drop_kept_before",
+    "marked",
+    "stored",
 ]

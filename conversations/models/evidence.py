@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from datetime import datetime
 from typing import Any, Self, cast
 
 from django.db import models, transaction
@@ -60,9 +61,12 @@ class Action(models.Model):
         Action.objects.filter(job=job).delete()
         actions = [Action._of(job, number, row) for number, row in enumerate(result.actions, start=1)]
         Action.objects.bulk_create(actions)
+        found = [action for action in actions if action.is_query]
         job.topic = job.topic or result.topic[:300]
-        job.state, job.kept_at = "COMPLETE", timezone.now()
-        job.save(update_fields=["topic", "state", "kept_at"])
+        job.state, job.kept_at, job.dropped_at, job.refused_to = "COMPLETE", timezone.now(), None, ""
+        job.query_count, job.row_count = len(found), sum(action.rows_found for action in found)
+        job.size = sum(len(action.body) + len(action.csv) for action in actions)
+        job.save()
 
     @classmethod
     def _of(cls, job: Job, number: int, row: results.Action) -> "Action":
@@ -74,6 +78,13 @@ class Action(models.Model):
             action.csv = _pressed(row.query.csv)
             action.was_cut, action.row_count = row.query.was_cut, row.query.row_count
         return action
+
+    @property
+    def rows_found(self) -> int:
+        """By Omni's count, else by ours."""
+        if self.row_count is not None:
+            return self.row_count
+        return len(self.table.rows) if self.table else 0
 
     @property
     def title(self) -> str:
@@ -109,6 +120,18 @@ class Action(models.Model):
             return None
 
 
+def drop_kept_before(moment: datetime, *, most: int) -> int:
+    """Remove the evidence, rows and charts, of up to so many jobs that was kept before that; how many there were."""
+    jobs = list(Job.objects.filter(kept_at__lt=moment).order_by("kept_at").values_list("pk", flat=True)[:most])
+    with transaction.atomic():
+        Action.objects.filter(job__in=jobs).delete()
+        Chart.objects.filter(job__in=jobs).delete()
+        Job.objects.filter(pk__in=jobs).update(
+            kept_at=None, has_chart=None, dropped_at=timezone.now(), query_count=0, row_count=0, size=0
+        )
+    return len(jobs)
+
+
 class Chart(models.Model):
     """The picture that Omni drew of a job; `png` is empty where there was nothing to draw."""
 
@@ -118,3 +141,11 @@ class Chart(models.Model):
 
     def __str__(self) -> str:
         return f"chart of {self.job_id}"
+
+    @classmethod
+    @transaction.atomic
+    def keep(cls, job: Job, png: bytes | None) -> None:
+        """None: Omni has none."""
+        cls.objects.update_or_create(job=job, defaults={"png": png or b"", "fetched_at": timezone.now()})
+        Job.objects.filter(pk=job.pk, has_chart=None).update(size=models.F("size") + len(png or b""))
+        Job.objects.filter(pk=job.pk).update(has_chart=bool(png))

@@ -10,10 +10,22 @@ from django.utils import timezone
 
 from conversations.omni import replies
 
+# Omni keeps a result for 14 days from when the job was complete.
+OMNI_KEEPS = timedelta(days=14)
+
 
 class JobQuerySet(models.QuerySet["Job"]):
     def running(self) -> Self:
         return self.filter(state__in=Job.State.RUNNING)
+
+    def settled(self) -> Self:
+        """Those that need not be asked for again: kept, or without anything to keep."""
+        return self.filter(
+            models.Q(kept_at__isnull=False, has_chart__isnull=False)
+            | models.Q(dropped_at__isnull=False)
+            | models.Q(no_result_at__isnull=False)
+            | models.Q(state__in=Job.State.IN_VAIN)
+        )
 
 
 class Job(models.Model):
@@ -21,6 +33,7 @@ class Job(models.Model):
 
     class State:
         RUNNING = ("QUEUED", "EXECUTING", "DELIVERING")
+        IN_VAIN = ("FAILED", "CANCELLED")
 
     # Omni's reference: poll a job every 2 to 5 seconds, never faster.
     POLL_EVERY = timedelta(seconds=5)
@@ -37,6 +50,18 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True)
     # When its result was kept here; None where it was not.
     kept_at = models.DateTimeField(null=True)
+    # Of what is kept: queries, their rows (all that Omni found, where it says so), and bytes, the chart's too.
+    query_count = models.PositiveIntegerField(default=0)
+    row_count = models.PositiveBigIntegerField(default=0)
+    size = models.PositiveBigIntegerField(default=0)
+    # When Omni had no result of it, although it was finished.
+    no_result_at = models.DateTimeField(null=True)
+    # Whether Omni drew a chart; None where that has not been asked.
+    has_chart = models.BooleanField(null=True)
+    # When what was kept was removed again (`OMNIVIEWER_KEEP_DAYS`).
+    dropped_at = models.DateTimeField(null=True)
+    # The keyed digest of the token to which Omni last refused to show it.
+    refused_to = models.CharField(max_length=64, blank=True)
     asked_at = models.DateTimeField()
 
     objects = JobQuerySet.as_manager()
@@ -63,8 +88,15 @@ class Job(models.Model):
             "topic": reply.topic[:300],
             "error": reply.error[:2000],
             "finished_at": reply.finished_at,
+            "refused_to": "",
         }
         return cls._keep(instance, reply.id, reply.state, told)
+
+    def has_no_result(self) -> None:
+        """Omni was asked for its result and gave none: unless it is still at it, there will be none."""
+        if not self.is_running:
+            self.no_result_at = timezone.now()
+            self.save(update_fields=["no_result_at"])
 
     @classmethod
     def of(cls, instance: str, omni_id: UUID, conversation_id: UUID) -> "Job":
@@ -73,9 +105,9 @@ class Job(models.Model):
         return cls.objects.get_or_create(instance=instance, omni_id=omni_id, defaults=defaults)[0]
 
     @classmethod
-    def not_told(cls, instance: str, omni_id: UUID) -> "Job":
-        """Omni does not show this job, or no longer: nothing is written by it, as far as anybody can tell."""
-        return cls._keep(instance, omni_id, "", {"progress": ""})
+    def not_told(cls, instance: str, omni_id: UUID, token: str) -> "Job":
+        """Omni does not show this job to that token: nothing is written by it, as far as anybody can tell."""
+        return cls._keep(instance, omni_id, "", {"progress": "", "refused_to": token})
 
     @classmethod
     def _keep(cls, instance: str, omni_id: UUID, state: str, told: Mapping[str, object]) -> "Job":

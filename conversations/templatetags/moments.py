@@ -35,6 +35,13 @@ def clock(moment: datetime | None) -> str:
 
 
 @register.filter
+def day(moment: datetime) -> str:
+    """In the reader's zone: "3 Oct", "3 Oct 2025" in another year."""
+    here = timezone.localtime(moment)
+    return date_format(here, "j M" if here.year == timezone.localdate().year else "j M Y")
+
+
+@register.filter
 def seconds(length: float) -> str:
     """How soon something happens: "12 s", "3 min"."""
     return duration(timedelta(seconds=math.ceil(length)))

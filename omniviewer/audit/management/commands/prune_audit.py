@@ -15,7 +15,7 @@ BATCH = 1000
 
 
 class Command(BaseCommand):
-    """To be run daily."""
+    """Workers run it every night."""
 
     help = "Delete what the audit log holds for longer than OMNIVIEWER_AUDIT_DAYS."
 
@@ -27,16 +27,20 @@ class Command(BaseCommand):
         if days < 0:
             raise CommandError("OMNIVIEWER_AUDIT_DAYS is a number of days, or 0 to keep the audit log for ever.")
         if days == 0:
-            self.stdout.write("OMNIVIEWER_AUDIT_DAYS is 0: the audit log is kept for ever.")
+            self._say("OMNIVIEWER_AUDIT_DAYS is 0: the audit log is kept for ever.", options)
             return
         past = Event.objects.older_than(timezone.now() - timedelta(days=days))
         if options["dry_run"]:
-            self.stdout.write(f"{_count(past.count())} older than {days} days would be deleted.")
+            self._say(f"{_count(past.count())} older than {days} days would be deleted.", options)
             return
         deleted = 0
         while batch := past.forget(BATCH):
             deleted += batch
-        self.stdout.write(f"{_count(deleted)} older than {days} days deleted.")
+        self._say(f"{_count(deleted)} older than {days} days deleted.", options)
+
+    def _say(self, sentence: str, options: dict[str, Any]) -> None:
+        if options["verbosity"]:
+            self.stdout.write(sentence)
 
 
 def _count(events: int) -> str:

@@ -21,6 +21,7 @@ from conversations import connection
 from conversations.models import Conversation
 from conversations.omni import OmniError, Token
 from omniviewer.accounts.models import Credential, User
+from omniviewer.background import EmbeddedWorker
 from omniviewer.demo.people import PEOPLE
 from omniviewer.demo.stand_in import DEMO_TOKENS
 
@@ -57,12 +58,15 @@ class Command(BaseCommand):
         # Whoever ends this process otherwise than by Ctrl-C gets the same tidy end.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         omni = self._start_omni(omni_port, options["dialect"])
+        worker = EmbeddedWorker()
         try:
             self._seed(f"127.0.0.1:{omni_port}")
+            worker.start()
             self._serve(port, omni_port, browser=not options["no_browser"])
         except KeyboardInterrupt:
             pass
         finally:
+            worker.stop()
             omni.terminate()
             omni.wait(timeout=10)
             self.stdout.write("\nStopped: the site and the stand-in Omni.")

@@ -1,0 +1,77 @@
+"""What a reader does about keeping: star a conversation, keep an answer's evidence now, watch how far capture is."""
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from conversations import archive, shaping, tasks
+from conversations.archive import CannotShow, NoMessage
+from conversations.explaining import explain, not_opened
+from conversations.forms import FreshForm
+from conversations.models import Star
+from conversations.omni import OmniError
+from omniviewer.accounts.requests import Request
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
+
+
+def star(request: Request, omni_id: UUID) -> HttpResponse:
+    """Set the reader's star, or take it away; with htmx, the button as it is then."""
+    if request.method != "POST":  # who had to sign in first, say
+        return redirect("conversations:conversation", omni_id)
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return HttpResponseClientRefresh() if request.htmx else not_opened(request, error, omni_id)
+    starred = request.POST.get("starred") == "1"
+    Star.objects.set(request.user, opened.conversation, starred=starred)
+    if starred:
+        tasks.want(opened)
+    if not request.htmx:
+        return redirect(opened.conversation)
+    context = {"conversation": opened.conversation, "is_starred": starred}
+    return render(request, "conversations/_star.html", context)
+
+
+@require_safe
+def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+    """Keep what the AI did for an answer at once; the line under the answer as it stands then."""
+    if not request.htmx:
+        return redirect("conversations:evidence", omni_id, position)
+    try:
+        found = archive.evidence(request.user, omni_id, position)
+    except CannotShow as error:
+        return explain(request, error)
+    except NoMessage:
+        raise Http404 from None
+    failure = found.failure
+    try:
+        archive.chart(found)
+    except OmniError as error:
+        failure = error
+    if found.is_new:
+        trail.record(request, Kind.CAPTURED, conversation_id=omni_id, position=position)
+    line = archive.standings(found.opened, [position]).get(position)
+    if line is None:
+        raise Http404
+    context = {"conversation": found.opened.conversation, "line": line, "failure": failure}
+    return render(request, "conversations/_line.html", context)
+
+
+@require_safe
+def standings(request: Request, omni_id: UUID) -> HttpResponse:
+    """The line under each answer, while some are being captured."""
+    form = FreshForm(request.GET)
+    if not request.htmx or not form.is_valid():
+        return redirect("conversations:conversation", omni_id)
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow:
+        return HttpResponseClientRefresh()  # the page itself says why
+    # Should the worker that was at it have been killed before it said so.
+    tasks.nudge(tasks.capture)
+    context = shaping.standings(opened, form.cleaned_data["looks"]) | {"conversation": opened.conversation}
+    return render(request, "conversations/_standings.html", context)

@@ -1,0 +1,26 @@
+"""`manage.py embedded_worker`: a worker that the site starts beside itself, and that ends with it."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django_tasks_db.management.commands import db_worker
+
+from conversations import tasks
+from omniviewer.background import end_with_parent
+
+
+class Command(db_worker.Command):
+    """As `db_worker`, until its standard input ends: then whoever started it is gone, however that came about."""
+
+    help = "Run a background worker for as long as its standard input stays open (the site starts it by itself)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.set_defaults(reload=False)
+
+    def handle(self, **options: Any) -> None:
+        end_with_parent()
+        # What a worker before it may have left.
+        tasks.nudge(tasks.capture)
+        tasks.nudge_nightly()
+        super().handle(**options)

@@ -1,0 +1,139 @@
+"""What is still to be captured, and what a reader marked to be found again."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from conversations.models.conversation import Conversation
+from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.message import Message
+from conversations.models.ticket import TicketReference
+from omniviewer.accounts.models import Credential, User
+
+# What Omni will drop within this time comes before everything else.
+SOON = timedelta(days=3)
+# Longer than all requests of one capture may take.
+LEASE = timedelta(minutes=3)
+
+
+class CaptureQuerySet(models.QuerySet["Capture"]):
+    def want(self, messages: models.QuerySet[Message], credential: Credential | None = None, token: str = "") -> int:
+        """Queue the jobs of these messages, but for those that are queued, kept or known to hold nothing.
+
+        `token` is the digest of the credential's: what Omni refused to it is left alone. How many there were to queue.
+        """
+        now = timezone.now()
+        same = Job.objects.filter(instance=models.OuterRef("conversation__instance"), omni_id=models.OuterRef("job_id"))
+        refused = same.filter(refused_to=token) if token else same.exclude(refused_to="")
+        foreign = same.exclude(conversation_id=None).exclude(conversation_id=models.OuterRef("conversation__omni_id"))
+        settled = same.settled() | refused | foreign
+        queued = Capture.objects.filter(conversation=models.OuterRef("conversation"), job_id=models.OuterRef("job_id"))
+        wanted = messages.exclude(job_id=None).exclude(created_at__lt=now - OMNI_KEEPS)
+        wanted = wanted.exclude(models.Exists(settled)).exclude(models.Exists(queued))
+        rows = [
+            Capture(
+                conversation_id=conversation,
+                job_id=job,
+                credential=credential,
+                expires_at=(at or now) + OMNI_KEEPS,
+                not_before=now,
+                leased_until=now,
+            )
+            for conversation, job, at in wanted.order_by().values_list("conversation_id", "job_id", "created_at")
+            if job
+        ]
+        self.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+        return len(rows)
+
+    def due(self) -> Self:
+        """Those that nobody is at."""
+        now = timezone.now()
+        return self.filter(not_before__lte=now, leased_until__lte=now)
+
+    def claim(self) -> "Capture | None":
+        """The foremost of them, ours until its lease ends: what Omni will soon drop, soonest first; then the newest."""
+        while True:
+            due = self.due().select_related("conversation", "credential")
+            soon = due.filter(expires_at__lte=timezone.now() + SOON).order_by("expires_at", "pk")
+            row = soon.first() or due.order_by("-expires_at", "pk").first()
+            if row is None:
+                return None
+            seen, row.tries = row.leased_until, row.tries + 1
+            # One that ends its worker each time comes back later and later.
+            row.leased_until = timezone.now() + LEASE * min(row.tries, 20)
+            mine = self.filter(pk=row.pk, leased_until=seen)
+            if mine.update(leased_until=row.leased_until, tries=row.tries):
+                return row
+
+    def next_at(self) -> datetime | None:
+        """When there is something to do again; None if nothing is left."""
+        moment = models.functions.Greatest("not_before", "leased_until")
+        moments: dict[str, datetime | None] = self.aggregate(at=models.Min(moment))
+        return moments["at"]
+
+
+class Capture(models.Model):
+    """A job whose evidence is to be kept here. The row goes when that is done, or has turned out to be in vain."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="captures")
+    job_id = models.UUIDField()
+    # With which it was read; else any to which Omni shows the conversation.
+    credential = models.ForeignKey(Credential, models.SET_NULL, null=True, related_name="+")
+    # When Omni will drop it, as far as the answer's time tells.
+    expires_at = models.DateTimeField(db_index=True)
+    not_before = models.DateTimeField(db_index=True)
+    leased_until = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    # Why it could not be captured when it was last tried.
+    failure = models.CharField(max_length=300, blank=True)
+
+    objects = CaptureQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("conversation", "job_id", name="one_capture_a_job")]
+
+    def __str__(self) -> str:
+        return f"capture of {self.job_id}"
+
+    def again_in(self, seconds: float, failure: str = "") -> None:
+        now = timezone.now()
+        self.not_before, self.leased_until = now + timedelta(seconds=seconds), now
+        self.failure = failure[:300]
+        self.save(update_fields=["not_before", "leased_until", "failure"])
+
+
+class StarQuerySet(models.QuerySet["Star"]):
+    def has(self, user: User, conversation: Conversation) -> bool:
+        return self.filter(user=user, conversation=conversation).exists()
+
+    def set(self, user: User, conversation: Conversation, *, starred: bool) -> None:
+        if starred:
+            self.get_or_create(user=user, conversation=conversation)
+        else:
+            self.filter(user=user, conversation=conversation).delete()
+
+
+class Star(models.Model):
+    """A reader marked this conversation. Nobody else sees it."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="stars")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="stars")
+    starred_at = models.DateTimeField(auto_now_add=True)
+
+    objects = StarQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("user", "conversation", name="one_star_a_reader")]
+
+    def __str__(self) -> str:
+        return f"star on {self.conversation_id}"
+
+
+def marked() -> models.QuerySet[Conversation]:
+    """Conversations that somebody starred or linked from a ticket."""
+    stars = Star.objects.filter(conversation=models.OuterRef("pk"))
+    references = TicketReference.objects.filter(conversation=models.OuterRef("pk"))
+    return Conversation.objects.filter(models.Exists(stars) | models.Exists(references))

@@ -1,0 +1,76 @@
+"""What is kept here of each instance, in figures: for the people who run the site."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Min, Q, Sum
+from django.utils import timezone
+
+from conversations.models.capture import SOON, Capture
+from conversations.models.conversation import Conversation
+from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.message import Message
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Of one instance. `answers` are those that name their job; `size` is in bytes, compressed, of evidence alone."""
+
+    instance: str
+    conversations: int = 0
+    threads: int = 0
+    messages: int = 0
+    answers: int = 0
+    captured: int = 0
+    rows: int = 0
+    size: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    queued: int = 0
+    failing: int = 0
+    # Answers that Omni drops within three days, and that are not captured.
+    expiring: int = 0
+
+
+def stored() -> list[Stored]:
+    """By instance, each in a fixed number of queries."""
+    now = timezone.now()
+    by_instance: dict[str, dict[str, Any]] = {}
+
+    def take(rows: Iterable[Any], name: str = "instance") -> None:
+        for row in rows:
+            by_instance.setdefault(row.pop(name), {}).update(row)
+
+    take(
+        Conversation.objects.values("instance").annotate(
+            conversations=Count("pk"), threads=Count("pk", filter=Q(fetched_at__isnull=False))
+        )
+    )
+    captured = Job.objects.exclude(kept_at=None)
+    expiring = Q(job_id__isnull=False, created_at__gt=now - OMNI_KEEPS, created_at__lte=now - OMNI_KEEPS + SOON) & ~Q(
+        job_id__in=captured.values("omni_id")
+    )
+    take(
+        Message.objects.order_by()
+        .values("conversation__instance")
+        .annotate(messages=Count("pk"), answers=Count("job_id"), expiring=Count("pk", filter=expiring)),
+        "conversation__instance",
+    )
+    take(
+        captured.values("instance").annotate(
+            captured=Count("pk"),
+            rows=Sum("row_count"),
+            size=Sum("size"),
+            first_at=Min("kept_at"),
+            last_at=Max("kept_at"),
+        )
+    )
+    take(
+        Capture.objects.values("conversation__instance").annotate(
+            queued=Count("pk"), failing=Count("pk", filter=~Q(failure=""))
+        ),
+        "conversation__instance",
+    )
+    return [Stored(instance=instance, **figures) for instance, figures in sorted(by_instance.items())]

@@ -1,0 +1,26 @@
+"""What is kept here, in figures, for staff: no title, no text, nobody's name."""
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from conversations import tasks
+from conversations.models import Capture, stored
+from omniviewer.accounts.requests import Request
+
+
+@require_safe
+def page(request: Request) -> HttpResponse:
+    if not request.user.is_staff:
+        raise PermissionDenied
+    failing = Capture.objects.exclude(failure="").order_by("-not_before").values_list("failure", flat=True)
+    context = {
+        "instances": stored(),
+        "keep_days": settings.KEEP_DAYS,
+        "capture": settings.CAPTURE,
+        "workers": tasks.workers(),
+        "last_failure": failing.first(),
+    }
+    return render(request, "conversations/stored.html", context)

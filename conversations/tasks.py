@@ -1,0 +1,104 @@
+"""What is done in the background, by any number of `manage.py db_worker`.
+
+What there is to do stands in rows of our own: a task is a nudge, and carries nothing. So a worker that is killed loses
+nothing: the next nudge finds what it left.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.management import call_command
+from django.db.models import Max, Q
+from django.utils import timezone
+from django_tasks import TaskResultStatus, task
+from django_tasks.base import Task
+from django_tasks_db.models import DBTaskResult, get_date_max
+
+from conversations import archive
+from conversations.archive import Opened
+from conversations.models import Capture
+
+# Seconds of work at a time: other tasks want their turn.
+_SHIFT = 20.0
+# In the site's time zone.
+_NIGHT = 2
+# A worker looks every second: what has waited for this long waits for a worker.
+_LATE = timedelta(minutes=5)
+# Days for which the record of a finished task is kept.
+_RECORDS_KEPT = 1
+
+
+@task()
+def capture() -> None:
+    """Capture what is due, for a while."""
+    if not Capture.objects.due().exists():
+        return _again()
+    # Taken up by another worker at once, or after this one, or in its place should it be killed.
+    nudge(capture)
+    until = time.monotonic() + _SHIFT
+    while time.monotonic() < until and archive.capture_next():
+        pass
+    return _again()
+
+
+@task()
+def nightly() -> None:
+    """Capture what Omni will soon drop, and forget what is to be forgotten."""
+    nudge_nightly()
+    for command in ("capture", "prune_evidence", "prune_audit", "clearsessions"):
+        call_command(command, verbosity=0)
+    call_command("prune_db_task_results", min_age_days=_RECORDS_KEPT, failed_min_age_days=7, verbosity=0)
+    # Left behind by workers that were killed.
+    DBTaskResult.objects.running().filter(started_at__lt=timezone.now() - timedelta(days=1)).delete()
+
+
+def want(opened: Opened) -> int:
+    """Have what the AI did in this conversation captured; how many answers there were to queue."""
+    count = archive.want(opened)
+    if count:
+        nudge(capture)
+        nudge_nightly()
+    return count
+
+
+def nudge(wanted: "Task[[], None]", at: datetime | None = None) -> None:
+    """Have it run at that time (None: now), unless it is going to anyway."""
+    ready = DBTaskResult.objects.filter(status=TaskResultStatus.READY, task_path=wanted.module_path)
+    now = timezone.now()
+    if not ready.filter(Q(run_after=get_date_max()) | Q(run_after__lte=at or now)).exists():
+        wanted.using(run_after=at).enqueue()
+
+
+def nudge_nightly() -> None:
+    nudge(nightly, _next_night())
+
+
+def _again() -> None:
+    at = Capture.objects.next_at()
+    if at:
+        nudge(capture, max(at, timezone.now()))
+
+
+def _next_night() -> datetime:
+    now = timezone.localtime()
+    tonight = now.replace(hour=_NIGHT, minute=30, second=0, microsecond=0)
+    return tonight if tonight > now else tonight + timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """When the last task ended, and how many wait although their time has come."""
+
+    last_at: datetime | None
+    waiting: int
+    is_late: bool
+
+
+def workers() -> Workers:
+    last_at = DBTaskResult.objects.finished().aggregate(at=Max("finished_at"))["at"]
+    waiting = DBTaskResult.objects.ready()
+    since = timezone.now() - _LATE
+    overdue = waiting.filter(Q(run_after__lte=since) | Q(run_after=get_date_max(), enqueued_at__lte=since))
+    is_idle = last_at is None or last_at < since
+    return Workers(last_at, waiting.count(), is_late=is_idle and overdue.exists())

@@ -1,0 +1,14 @@
+"""What belongs to one place of many."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from django import template
+
+register = template.Library()
+Found = TypeVar("Found")
+
+
+@register.filter
+def at(found: Mapping[int, Found], position: int) -> Found | None:
+    return found.get(position)

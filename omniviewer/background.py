@@ -1,0 +1,92 @@
+"""The background worker of a site that is one process: started beside it, started again if it dies, ended with it.
+
+The standard input of each process here is a pipe from the one that started it: however that one ends, this one sees the
+pipe end, and ends too. Who starts the worker again is a process of its own, not a thread of the site: gunicorn forks at
+any time, and a fork between a thread's pipe and its exec leaves that thread waiting for ever.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+_ROOT = Path(__file__).resolve().parent.parent
+# Seconds until a worker that ended is started anew: longer each time, until one has lived for long enough.
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_LONG_ENOUGH = 300.0
+
+
+class EmbeddedWorker:
+    """To be started by the site's foremost process, before it forks any other."""
+
+    def __init__(self) -> None:
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._keeper = _start("omniviewer.background")
+
+    def stop(self) -> None:
+        """What it is doing is done again by the next one."""
+        if self._keeper:
+            _end(self._keeper)
+
+
+def end_with_parent() -> None:
+    """End this process, as by SIGTERM, when its standard input ends."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def keep_running() -> None:
+    """Have a worker run until this process is told to end."""
+    worker: subprocess.Popen[bytes] | None = None
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if worker:
+            _end(worker)
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    end_with_parent()
+    pause = _FIRST_PAUSE
+    while True:
+        began = time.monotonic()
+        worker = _start("django", "embedded_worker")
+        worker.wait()
+        lived = time.monotonic() - began
+        pause = _FIRST_PAUSE if lived > _LONG_ENOUGH else min(pause * 2, _LONGEST_PAUSE)
+        time.sleep(pause)
+
+
+def _start(*module: str) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C reaches the site, which then ends it.
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", *module],
+        cwd=_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    keep_running()
