@@ -18,6 +18,9 @@ class Command(db_worker.Command):
         super().add_arguments(parser)
         parser.set_defaults(reload=False)
 
+    def configure_logging(self, verbosity: int) -> None:
+        """As the site's settings say."""
+
     def handle(self, **options: Any) -> None:
         end_with_parent()
         # What a worker before it may have left.
