@@ -62,6 +62,23 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 
 
 @require_safe
+def bundle(request: Request, omni_id: UUID) -> HttpResponse:
+    """What the evidence bundle will hold, and how far capture is with it; with htmx, that part alone."""
+    form = FreshForm(request.GET)
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return HttpResponseClientRefresh() if request.htmx else not_opened(request, error, omni_id)
+    tasks.want(opened)
+    context = shaping.bundle(opened, form.cleaned_data["looks"] if form.is_valid() else 0)
+    if request.htmx:
+        tasks.nudge(tasks.capture)
+        return render(request, "conversations/_bundle.html", context)
+    trail.record(request, Kind.OPENED, conversation_id=omni_id, instance=opened.conversation.instance)
+    return render(request, "conversations/bundle.html", context)
+
+
+@require_safe
 def standings(request: Request, omni_id: UUID) -> HttpResponse:
     """The line under each answer, while some are being captured."""
     form = FreshForm(request.GET)

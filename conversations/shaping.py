@@ -10,7 +10,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from conversations import archive, rendering, tables
-from conversations.archive import CannotShow, Listed, Notice, Opened, Running
+from conversations.archive import CannotShow, Listed, Notice, Opened, Running, Standing
 from conversations.models import Action, EarlierMessage, Star
 from omniviewer.accounts.models import User
 
@@ -62,12 +62,29 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
 def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
     """For _line.html, a line an answer, and for _capturing.html."""
     lines = archive.standings(opened)
+    unkept = len(archive.unkept(lines.values()))
     return {
         "lines": lines,
-        "unkept": len(archive.unkept(lines.values())),
+        "unkept": unkept,
+        "minutes_left": archive.minutes_for(unkept),
         "looks": looks,
         "most_looks": MOST_LOOKS,
         "look_in": round(min(_FIRST_LOOK * _LATER_BY**looks, _LATEST_LOOK), 1),
+    }
+
+
+def bundle(opened: Opened, looks: int) -> dict[str, Any]:
+    """For bundle.html and its part."""
+    found = standings(opened, looks)
+    lines = list(found["lines"].values())
+    kept = [line for line in lines if line.standing is Standing.KEPT]
+    on_its_way = archive.unkept(lines)
+    return {
+        **found,
+        "conversation": opened.conversation,
+        "kept": len(kept),
+        "settled": len(lines) - len(on_its_way),
+        "left_out": [line for line in lines if line not in kept and line not in on_its_way],
     }
 
 

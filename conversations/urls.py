@@ -19,6 +19,7 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>/", evidence.rows),
     path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>.csv", evidence.rows_csv),
     path("conversations/<uuid:omni_id>/standings/", capturing.standings),
+    path("conversations/<uuid:omni_id>/bundle/", capturing.bundle),
     path("conversations/<uuid:omni_id>/star/", capturing.star),
     path("conversations/<uuid:omni_id>/tickets/", views.add_ticket),
     path("conversations/<uuid:omni_id>/tickets/remove/", views.remove_ticket),

@@ -23,7 +23,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
 from conversations import tasks
-from conversations.models import Action, Capture, Chart, Conversation, Job, Star
+from conversations.models import Action, Capture, Chart, Conversation, Job, SentRequest, Star
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit.models import Event
 from omniviewer.background import EmbeddedWorker
@@ -699,6 +699,41 @@ def test_a_reader_watches_it_being_kept(
     expect(page.get_by_role("button", name="Starred")).to_be_focused()
     page.reload()
     expect(page.get_by_role("button", name="Starred")).to_have_attribute("aria-pressed", "true")
+
+
+# The bundle ---------------------------------------------------------------------------------------------
+
+
+def test_the_bundles_page_says_how_far_it_is(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: LazySettings
+) -> None:
+    settings.RATE_PER_MINUTE = 20
+    found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 8)] + [20 * DAY])
+    page = text_of(reads.get(f"{thread(found)}bundle/"))
+    assert "<strong>0 of 8</strong> answers captured; 7 to go, about 2 minutes." in page
+    assert '<progress aria-labelledby="bundle-sum" value="1" max="8">' in page
+    assert "Download what is there" in page
+    assert lines(page) == ["Omni no longer has this (kept 14 days)"]
+    assert 'hx-get="?looks=1" hx-trigger="load delay:5.0s"' in page
+    work()
+    part = text_of(reads.get(f"{thread(found)}bundle/?looks=1", headers=HTMX))
+    assert part.strip().startswith('<div class="card bundle" id="bundle"')
+    assert "<strong>4 of 8</strong> answers captured; 3 to go, about 1 minute." in part
+    SentRequest.objects.all().delete()
+    Capture.objects.update(not_before=timezone.now())
+    tasks.nudge(tasks.capture)
+    work()
+    part = text_of(reads.get(f"{thread(found)}bundle/?looks=2", headers=HTMX))
+    assert "<strong>7 of 8</strong> answers captured." in part
+    assert "hx-get" not in part
+    assert "Download what is there" not in part
+
+
+def test_the_page_of_a_bundle_without_answers_says_so(reads: Client, small: Organization, analyst: Member) -> None:
+    found = small.add_conversation(owner=analyst, name="Old", turns=[("What?", "That.")], with_jobs=False)
+    page = text_of(reads.get(f"{thread(found)}bundle/"))
+    assert "there is no evidence to take along" in page
+    assert "<progress" not in page
 
 
 # For how long, and how much -------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ WALK: dict[str, tuple[str, str, str]] = {
     f"{THREAD}tickets/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}tickets/remove/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     "/conversations/fresh/": ("sign in", "to /conversations/", "to /conversations/"),
+    f"{THREAD}bundle/": ("sign in", "connect", "replace"),
     f"{THREAD}star/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}standings/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}messages/1/evidence/keep/": (

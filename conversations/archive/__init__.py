@@ -3,7 +3,7 @@
 Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
 """
 
-from conversations.archive.capture import capture_next, want, want_expiring
+from conversations.archive.capture import capture_next, minutes_for, want, want_expiring
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
@@ -34,6 +34,7 @@ __all__ = [
     "linked_from",
     "list_page",
     "members",
+    "minutes_for",
     "open_conversation",
     "renew",
     "running",

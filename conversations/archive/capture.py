@@ -1,11 +1,12 @@
 """Capture: what the AI did is kept here before Omni drops it, in the background and within every token's budget."""
 
 import logging
+import math
 from datetime import timedelta
 
 from django.utils import timezone
 
-from conversations import connection
+from conversations import asking, connection
 from conversations.archive.keeping import keep_chart, keep_result, kept_job
 from conversations.archive.outcomes import Opened
 from conversations.archive.standings import token_of
@@ -22,6 +23,8 @@ _AWAY = 300.0
 _RUNNING = 30.0
 _LONGEST = 3600.0
 _MOST_TRIES = 8
+# That an answer costs: its result and its chart.
+_REQUESTS = 2
 
 
 def want(opened: Opened) -> int:
@@ -34,6 +37,12 @@ def want_expiring(*, everything: bool) -> int:
     """Queue what Omni will drop within three days, of the marked conversations or of all; how many jobs."""
     due = Message.objects.filter(created_at__lte=timezone.now() - OMNI_KEEPS + SOON)
     return Capture.objects.want(due if everything else due.filter(conversation__in=marked()))
+
+
+def minutes_for(answers: int) -> int:
+    """How long that many may take by one token's budget, where nothing else is to be captured with it."""
+    a_minute = max(1, int(asking.allowance() * Urgency.BACKGROUND.value))
+    return math.ceil(answers * _REQUESTS / a_minute)
 
 
 def capture_next() -> bool:
