@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from conversations import asking
 from conversations.asking import Left
-from conversations.models import Access, Conversation
+from conversations.models import Access, Conversation, Job
 from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 from omniviewer.accounts.models import Credential
 
@@ -83,7 +83,9 @@ def count_only_through(credential: Credential) -> int:
 def remove(credential: Credential) -> None:
     """Remove a credential and what it alone had access to; the owner's next one becomes the default."""
     owner = credential.owner
-    Conversation.objects.only_through(credential).delete()
+    gone = Conversation.objects.only_through(credential)
+    Job.objects.of(gone).delete()
+    gone.delete()
     credential.delete()
     following = Credential.objects.of(owner).first()
     if following and not following.is_default:

@@ -360,6 +360,21 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
     assert b"standing" not in other.get(f"{thread(found)}standings/?looks=1", headers=HTMX).content
 
 
+def test_it_goes_with_the_last_credential_that_could_read_it(
+    reads: Client, owner: User, colleague: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    mine, ours = (answered(small, analyst, ages=[DAY]) for _ in range(2))
+    for found in (mine, ours):
+        reads.get(thread(found))
+    work()
+    credential_for(colleague, small_omni, small.organization_key())
+    signed_in(colleague).get(thread(ours))
+    reads.post(f"/credentials/{Credential.objects.get(owner=owner).pk}/remove/")
+    assert [job.conversation_id for job in Job.objects.all()] == [ours.id]
+    assert Action.objects.count() == Chart.objects.count() == 1
+    assert "1,030" in text_of(signed_in(colleague).get(f"{thread(ours)}messages/2/evidence/"))
+
+
 def test_tasks_carry_nothing(reads: Client, small: Organization, analyst: Member) -> None:
     reads.get(thread(answered(small, analyst, ages=[DAY])))
     assert {str(task.args_kwargs) for task in DBTaskResult.objects.all()} == {"{'args': [], 'kwargs': {}}"}

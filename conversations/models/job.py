@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import models
@@ -17,6 +17,11 @@ OMNI_KEEPS = timedelta(days=14)
 class JobQuerySet(models.QuerySet["Job"]):
     def running(self) -> Self:
         return self.filter(state__in=Job.State.RUNNING)
+
+    def of(self, conversations: models.QuerySet[Any]) -> Self:
+        """Those of these conversations, with all that is kept of them."""
+        same = conversations.filter(instance=models.OuterRef("instance"), omni_id=models.OuterRef("conversation_id"))
+        return self.filter(models.Exists(same))
 
     def settled(self) -> Self:
         """Those that need not be asked for again: kept, or without anything to keep."""
