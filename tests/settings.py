@@ -17,7 +17,8 @@ os.environ.update(
         "OMNIVIEWER_DEMO": "true",
         "OMNIVIEWER_SECRET_KEY": "for the tests",
         "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "DATABASE_URL": f"sqlite:///{_folder / 'site.sqlite3'}",
+        # The suite may be run on PostgreSQL as well.
+        "DATABASE_URL": os.environ.get("OMNIVIEWER_TEST_DATABASE", f"sqlite:///{_folder / 'site.sqlite3'}"),
         "CACHE_URL": "locmemcache://",
         "OMNIVIEWER_LOG_LEVEL": "WARNING",
         "OMNIVIEWER_OMNI_TIMEOUT": "5",
@@ -32,5 +33,6 @@ from omniviewer.settings import *  # noqa: E402, F403
 from omniviewer.settings import DATABASES  # noqa: E402
 
 # A file, as in a deployment: the live server's threads have connections of their own.
-DATABASES["default"]["TEST"] = {"NAME": str(_folder / "test.sqlite3")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"] = {"NAME": str(_folder / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
