@@ -1,14 +1,13 @@
 """`manage.py stand_in`: the stand-in Omni alone, in the foreground."""
 
 import signal
-import sys
-import threading
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
+from omniviewer.background import end_with_parent
 from omniviewer.demo.stand_in import StandIn, sample_organization
 
 
@@ -49,7 +48,7 @@ class Command(BaseCommand):
         for end in (signal.SIGINT, signal.SIGTERM):
             signal.signal(end, signal.default_int_handler)
         if options["with_parent"]:
-            threading.Thread(target=_stop_with_parent, daemon=True).start()
+            end_with_parent()
         self.stdout.write(f"Stand-in Omni on {omni.url}/ (dialect: {omni.dialect}). Ctrl-C stops it.")
         self.stdout.flush()
         try:
@@ -58,9 +57,3 @@ class Command(BaseCommand):
             pass
         finally:
             omni.stop()
-
-
-def _stop_with_parent() -> None:
-    """Standard input is a pipe that the parent holds: it ends with the parent, however that ends."""
-    sys.stdin.buffer.read()
-    signal.raise_signal(signal.SIGTERM)
