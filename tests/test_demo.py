@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.serving import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -167,6 +169,25 @@ def test_it_remembers_and_starts_over_when_asked(checkout: Path) -> None:
     assert credentials_of_support("--fresh") == 0
     assert credentials_of_support() == 1
     assert credentials_of_support("--fresh") == 0
+
+
+def test_its_worker_captures_and_that_stays_when_the_stand_in_moves(checkout: Path) -> None:
+    def captured(*options: str, wait: float) -> bool:
+        process = start(checkout, *options)
+        site = site_of(read_until(process, "Ctrl-C"))
+        analyst = continue_as(site, "analyst")
+        rows = analyst.get(f"{site}/conversations/", timeout=20).text
+        address = _found(r'href="(/conversations/[^"]+/)"[^>]*>Revenue by region and month', rows)
+        until = time.monotonic() + wait
+        while "Captured <time" not in (page := analyst.get(f"{site}{address}", timeout=20).text):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.5)
+        stop(process)
+        return "Captured <time" in page
+
+    assert captured("--fresh", wait=30)
+    assert captured("--omni-port", str(free_port()), wait=0)
 
 
 def _found(pattern: str, page: str) -> str:

@@ -18,7 +18,7 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler,
 from django.db import connections
 
 from conversations import connection
-from conversations.models import Conversation
+from conversations.models import Conversation, Job
 from conversations.omni import OmniError, Token
 from omniviewer.accounts.models import Credential, User
 from omniviewer.background import EmbeddedWorker
@@ -109,7 +109,8 @@ class Command(BaseCommand):
                 credential.add()
         moved = set(Credential.objects.exclude(instance=instance).values_list("instance", flat=True))
         Credential.objects.filter(instance__in=moved).update(instance=instance)
-        Conversation.objects.filter(instance__in=moved).update(instance=instance)
+        for of_it in (Conversation, Job):
+            of_it.objects.filter(instance__in=moved).update(instance=instance)
 
     def _serve(self, port: int, omni_port: int, *, browser: bool) -> None:
         server = ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
