@@ -51,14 +51,14 @@ def as_json(conversation: Conversation, address: str) -> str:
         "name": conversation.name or None,
         "userId": conversation.owner_id or None,
         "organizationId": conversation.organization_id or None,
-        "createdAt": _iso(conversation.created_at),
-        "updatedAt": _iso(conversation.updated_at),
+        "createdAt": iso(conversation.created_at),
+        "updatedAt": iso(conversation.updated_at),
         "messages": [_message(message) for message in conversation.thread],
         OURS: {
             "instance": conversation.instance,
             "address": address,
-            "asOf": _iso(conversation.fetched_at),
-            "exportedAt": _iso(timezone.now()),
+            "asOf": iso(conversation.fetched_at),
+            "exportedAt": iso(timezone.now()),
         },
     }
     return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
@@ -75,7 +75,7 @@ def _csv_rows(thread: Iterable[Message], address: str) -> Iterator[list[str]]:
         yield [
             str(message.position),
             message.role,
-            _iso(message.created_at) or "",
+            iso(message.created_at) or "",
             message.text,
             str(message.job_id or ""),
             message.omni_link,
@@ -87,7 +87,7 @@ def _message(message: Message) -> dict[str, Any]:
     said: dict[str, Any] = {
         "role": message.role,
         "content": message.text,
-        "timestamp": _iso(message.created_at),
+        "timestamp": iso(message.created_at),
     }
     if message.is_answer:
         said |= {"jobId": str(message.job_id) if message.job_id else None, "omniChatUrl": message.omni_chat_url or None}
@@ -137,5 +137,6 @@ def moment(at: datetime | None) -> str:
     return f"{timezone.localtime(at):%-d %B %Y, %H:%M:%S %Z}" if at else "not told"
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
+    """As Omni writes times."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

@@ -1,25 +1,33 @@
 """A thread, taken along as a file."""
 
+from collections.abc import Iterator
 from uuid import UUID
 
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, export, tasks
+from conversations import archive, bundle, document, export, tasks
 from conversations import for_ticket as ticket
 from conversations.archive import CannotShow, Opened
-from conversations.explaining import explain
+from conversations.explaining import explain, not_opened
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
-_TYPES = {"md": "text/markdown", "json": "application/json", "csv": "text/csv"}
+_TYPES = {
+    "md": "text/markdown; charset=utf-8",
+    "json": "application/json; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "zip": "application/zip",
+}
 
 
 @require_safe
 def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpResponseBase:
-    """As Markdown, as JSON or as CSV: what the thread's page would show, in the reader's time zone."""
+    """As a file: what the thread's page would show, in the reader's time zone; as zip, with all that is kept of it."""
     try:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:
@@ -28,6 +36,19 @@ def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpRespon
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
     tasks.want(opened)
     return _file(request, opened, extension)
+
+
+@require_safe
+def print_page(request: Request, omni_id: UUID) -> HttpResponse:
+    """The thread with all that is kept of how it was made, to be printed; asks Omni for none of that."""
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return not_opened(request, error, omni_id)
+    trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
+    tasks.want(opened)
+    address = canonical(request, opened.conversation.get_absolute_url())
+    return render(request, "conversations/print.html", document.of(opened, request.user, address))
 
 
 @require_safe
@@ -61,8 +82,19 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
         # Whatever is in it, no browser shows it as a page of ours.
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    content_type = f"{_TYPES[extension]}; charset=utf-8"
-    if extension == "csv":
-        return StreamingHttpResponse(export.as_csv(conversation, address), content_type=content_type, headers=headers)
-    text = export.as_json(conversation, address) if extension == "json" else export.as_markdown(conversation, address)
-    return HttpResponse(text, content_type=content_type, headers=headers)
+    if extension == "html":
+        # It brings its own styles; it still gets neither a script nor this site's origin.
+        headers["Content-Security-Policy"] = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    content: str | Iterator[str] | Iterator[bytes]
+    if extension == "zip":
+        content = bundle.stream(opened, request.user, address)
+    elif extension == "html":
+        content = document.as_html(opened, request.user, address)
+    elif extension == "csv":
+        content = export.as_csv(conversation, address)
+    elif extension == "json":
+        content = export.as_json(conversation, address)
+    else:
+        content = export.as_markdown(conversation, address)
+    answer = HttpResponse if isinstance(content, str) else StreamingHttpResponse
+    return answer(content, content_type=_TYPES[extension], headers=headers)

@@ -7,13 +7,14 @@ organization, and a *stranger* with a personal token of somebody else's. Address
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
@@ -136,6 +137,30 @@ def stranger_reads(stranger: User, omni: StandIn) -> Client:
     """The stranger's, with the personal token of another person."""
     credential_for(stranger, omni, omni.organization.demo_tokens["support"])
     return signed_in(stranger)
+
+
+@pytest.fixture
+def analyst(small: Organization) -> Member:
+    return small.add_member("Ann Analyst", "ann@small.example")
+
+
+@pytest.fixture
+def reads(owner: User, small: Organization, small_omni: StandIn, analyst: Member) -> Client:
+    """The owner's browser, connected with the personal token of the one who asked."""
+    credential_for(owner, small_omni, small.personal_token(analyst))
+    return signed_in(owner)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, small_omni: StandIn) -> Callable[[timedelta], None]:
+    """Moves the site's clock and the stand-in's ahead, from now."""
+    began = datetime.now(UTC)
+
+    def ahead(by: timedelta) -> None:
+        monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + by)
+        small_omni._now = began + by
+
+    return ahead
 
 
 @pytest.fixture(scope="session")

@@ -10,27 +10,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from django.conf import LazySettings
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
-from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
 from conversations import tasks
-from conversations.models import Action, Capture, Chart, Conversation, Job, SentRequest, Star
+from conversations.models import Access, Action, Capture, Chart, Conversation, Job, SentRequest, Star
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit.models import Event
 from omniviewer.background import EmbeddedWorker
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from omniviewer.demo.stand_in.organization import Action as Step
-from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
+from tests.captured import answered, thread, work
 from tests.conftest import credential_for, sign_in, signed_in, text_of
 from tests.serving import ROOT, database_environment, serve
 
@@ -38,66 +35,8 @@ HTMX = {"HX-Request": "true"}
 DAY = timedelta(days=1)
 
 
-def answered(
-    small: Organization, owner: Member, *, ages: list[timedelta], state: str = "COMPLETE", error: str = ""
-) -> InOmni:
-    """A conversation with an answer of each age, each with a query of three rows and a chart."""
-    found = small.add_conversation(owner=owner, name="Orders by month", turns=[])
-    for number, age in enumerate(ages):
-        job = small.ask(found, f"How many orders in month {number}?", "Some.", at=datetime.now(UTC) - age)
-        rows = [["Month", "Orders"], ["2026-01", "10"], ["2026-02", "20"], ["2026-03", "1,030"]]
-        query = {"table": "orders", "fields": ["orders.month", "orders.count"]}
-        job.actions = (Step("generate_query", "Counting", "Orders by month", query, rows),)
-        job.topic, job.chart, job.state, job.error = "orders", True, state, error
-    return found
-
-
-@pytest.fixture
-def analyst(small: Organization) -> Member:
-    return small.add_member("Ann Analyst", "ann@small.example")
-
-
-@pytest.fixture
-def reads(owner: User, small: Organization, small_omni: StandIn, analyst: Member) -> Client:
-    """The owner's browser, connected with the personal token of the one who asked."""
-    credential_for(owner, small_omni, small.personal_token(analyst))
-    return signed_in(owner)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch, small_omni: StandIn) -> Callable[[timedelta], None]:
-    """Moves the site's clock and the stand-in's ahead, from now."""
-    began = datetime.now(UTC)
-
-    def ahead(by: timedelta) -> None:
-        monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + by)
-        small_omni._now = began + by
-
-    return ahead
-
-
-def work() -> None:
-    """What a worker does until nothing is ready; here, in the transaction of the test, it keeps its connection."""
-    with patch.object(db_worker, "close_old_connections"):
-        db_worker.Worker(
-            queue_names=["default"],
-            interval=0,
-            batch=True,
-            backend_name="default",
-            startup_delay=False,
-            max_tasks=None,
-            worker_id="test",
-            excluded_queue_names=[],
-        ).run()
-    assert not DBTaskResult.objects.failed().exists(), DBTaskResult.objects.failed()[0].traceback
-
-
 def asked(omni: StandIn, what: str = "/jobs/") -> list[str]:
     return [row.path.removeprefix("/api/v1/ai/jobs/") for row in omni.requests if what in row.path]
-
-
-def thread(found: InOmni) -> str:
-    return f"/conversations/{found.id}/"
 
 
 def lines(page: str) -> list[str]:
@@ -203,12 +142,12 @@ def test_what_is_past_its_time_is_not_asked_for(
 def test_it_stays_within_the_part_of_the_budget_that_is_its_own(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: LazySettings
 ) -> None:
-    settings.RATE_PER_MINUTE = 20
+    settings.RATE_PER_MINUTE = 22
     found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 9)])
     reads.get(thread(found))
     work()
-    # 18 are ours to use, half of them in the background; one went for connecting, and one for the thread.
-    assert len(asked(small_omni)) == 7
+    # 20 are ours to use, half of them in the background; one went for connecting, and one for the thread.
+    assert len(asked(small_omni)) == 8
     assert Job.objects.exclude(kept_at=None).count() == 4
     waiting = Capture.objects.all()
     assert {row.tries for row in waiting} == {0, 1}, "one was tried in vain, and the others waited with it"
@@ -282,6 +221,7 @@ def test_a_job_that_runs_is_looked_at_until_it_is_done(
     job.state, job.progress = "EXECUTING", "Running query 2 of 3"
     reads.get(thread(found))
     work()
+    assert Capture.objects.count() == 1
     assert lines(text_of(reads.get(thread(found)))) == ["Topic orders Not finished: Running query 2 of 3"]
     job.state = "COMPLETE"
     clock(timedelta(seconds=40))
@@ -301,6 +241,62 @@ def test_what_omni_does_not_show_is_not_asked_for_with_that_token_again(
     reads.get(thread(found))
     work()
     assert len(asked(small_omni)) == before
+
+
+def test_a_job_without_a_result_is_asked_for_once(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    found = answered(small, analyst, ages=[DAY])
+    job = found.messages[1].job
+    assert job
+    small_omni.fail(Fault.status(404), path=f"/v1/ai/jobs/{job.id}/result")
+    for _ in range(3):
+        page = text_of(reads.get(thread(found)))
+        work()
+    assert lines(page) == ["Topic orders Omni has nothing to show of how this was made"]
+    assert Counter(asked(small_omni)) == {f"{job.id}/result": 1, f"{job.id}": 1}
+
+
+def test_a_job_of_another_conversation_is_left_alone(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    found = answered(small, analyst, ages=[DAY])
+    job = found.messages[1].job
+    assert job
+    reads.get(thread(found))
+    Capture.objects.all().delete()
+    Job.objects.create(
+        instance=small_omni.host,
+        omni_id=job.id,
+        conversation_id=analyst.id,
+        asked_at=timezone.now(),
+        kept_at=timezone.now(),
+        topic="secret",
+    )
+    page = text_of(reads.get(thread(found)))
+    work()
+    assert asked(small_omni) == []
+    assert "secret" not in page
+    assert "secret" not in text_of(reads.get(f"{thread(found)}print/"))
+
+
+def test_a_job_that_ran_long_ago_is_not_said_to_run_still(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    found = answered(small, analyst, ages=[DAY])
+    job = found.messages[1].job
+    assert job
+    asked_at = timezone.now() - timedelta(hours=2)
+    Job.objects.create(instance=small_omni.host, omni_id=job.id, asked_at=asked_at, state="EXECUTING")
+    assert lines(text_of(reads.get(thread(found))))[0].startswith("Omni keeps this until")
+
+
+def test_many_threads_are_one_nudge(reads: Client, small: Organization, analyst: Member) -> None:
+    for _ in range(5):
+        reads.get(thread(answered(small, analyst, ages=[DAY])))
+    assert Capture.objects.count() == 5
+    assert DBTaskResult.objects.filter(task_path=tasks.capture.module_path).count() == 1
+    assert DBTaskResult.objects.filter(task_path=tasks.nightly.module_path).count() == 1
 
 
 def test_whoever_has_another_token_is_not_told_so(
@@ -330,6 +326,13 @@ def test_a_rejected_token_hands_over_to_another_that_reads_the_conversation(
     work()
     assert Job.objects.get().kept_at
     assert Credential.objects.filter(rejected_at=None).count() == 1
+    small_omni.requests.clear()
+    other = answered(small, analyst, ages=[DAY])
+    signed_in(colleague).get(thread(other))
+    Access.objects.update(confirmed_at=timezone.now())
+    work()
+    assert token not in {request.token for request in small_omni.requests}
+    assert Job.objects.exclude(kept_at=None).count() == 2
     assert reads.get(thread(found)).status_code == 403
 
 

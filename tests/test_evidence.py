@@ -148,6 +148,9 @@ def test_what_nobody_opened_in_time_is_gone_and_says_so(owner_reads: Client, omn
     page = text_of(owner_reads.get(EVIDENCE))
     assert "Omni no longer has this." in page
     assert Job.objects.get().topic == "order_items"
+    omni.requests.clear()
+    assert "Omni no longer has this." in text_of(owner_reads.get(EVIDENCE))
+    assert omni.requests == []
 
 
 @pytest.mark.parametrize("name", ["Margin by supplier", "Every order line of 2019"])

@@ -63,7 +63,7 @@ class Action(models.Model):
         Action.objects.bulk_create(actions)
         found = [action for action in actions if action.is_query]
         job.topic = job.topic or result.topic[:300]
-        job.state, job.kept_at, job.dropped_at, job.refused_to = "COMPLETE", timezone.now(), None, ""
+        job.state, job.kept_at, job.dropped_at = "COMPLETE", timezone.now(), None
         job.query_count, job.row_count = len(found), sum(action.rows_found for action in found)
         job.size = sum(len(action.body) + len(action.csv) for action in actions)
         job.save()

@@ -1,0 +1,170 @@
+"""A thread with all that is kept of how it was made, as one zip: made while it is sent, a query's rows at a time."""
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import RawIOBase
+from typing import Any
+
+from django.utils import timezone
+
+from conversations import archive, document, export, tables
+from conversations.archive import Line, Opened, Standing
+from conversations.models import Action, Chart, Job, Message
+from omniviewer.accounts.models import User
+
+MANIFEST = "manifest.json"
+_AT_A_TIME = 20
+# Rows of a CSV that are written at once.
+_ROWS = 1000
+_WHY_NOT = {
+    Standing.AT_OMNI: "not fetched from Omni yet",
+    Standing.RUNNING: "the job was not finished",
+    Standing.FAILED: "the job failed",
+    Standing.CANCELLED: "the job was cancelled",
+    Standing.EXPIRED: "not fetched in time: Omni keeps it for 14 days",
+    Standing.DROPPED: "removed here, as this site keeps such things for a set time",
+    Standing.NOT_SHOWN: "not visible to whoever made this bundle",
+    Standing.NOTHING: "Omni has nothing to show of it",
+}
+
+
+class _Pipe(RawIOBase):
+    """What the zip is written to: it cannot go back, so each piece may be sent at once."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def take(self) -> bytes:
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken
+
+
+@dataclass
+class _Bundle:
+    zip: zipfile.ZipFile
+    pipe: _Pipe
+    files: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, name: str, pieces: Iterable[bytes], at: datetime | None, **about: Any) -> Iterator[bytes]:
+        """Write a file; `at` is when what is in it was fetched from Omni."""
+        moment = timezone.localtime(at or timezone.now())
+        info = zipfile.ZipInfo(name, moment.timetuple()[:6])
+        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+        digest, size = hashlib.sha256(), 0
+        with self.zip.open(info, "w") as target:
+            for piece in pieces:
+                digest.update(piece)
+                size += len(piece)
+                target.write(piece)
+                yield self.pipe.take()
+        yield self.pipe.take()
+        fetched = {"fetchedAt": export.iso(at)} if at else {}
+        self.files.append({"name": name, "bytes": size, "sha256": digest.hexdigest(), **about, **fetched})
+
+
+def stream(opened: Opened, user: User, address: str) -> Iterator[bytes]:
+    """The zip, in pieces; `address` is the thread's own."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w") as target:
+        bundle = _Bundle(target, pipe)
+        for piece in _content(bundle, opened, user, address):
+            if piece:
+                yield piece
+    yield pipe.take()
+
+
+def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Iterator[bytes]:
+    conversation = opened.conversation
+    at = conversation.fetched_at
+    yield from bundle.add(
+        "thread.md", [export.as_markdown(conversation, address).encode()], at, what="the conversation"
+    )
+    yield from bundle.add("thread.json", [export.as_json(conversation, address).encode()], at, what="the conversation")
+    page = document.as_html(opened, user, address).encode()
+    yield from bundle.add("thread.html", [page], at, what="the conversation with its evidence")
+    lines = archive.standings(opened)
+    for messages in document.in_batches(conversation.thread, _AT_A_TIME):
+        kept = document.kept_by_message(conversation, messages)
+        for message in messages:
+            if message.position in kept:
+                yield from _answer(bundle, message, *kept[message.position])
+            elif message.position in lines:
+                bundle.answers.append(_left_out(message, lines[message.position]))
+    manifest = {
+        "conversation": {
+            "id": str(conversation.omni_id),
+            "title": conversation.title,
+            "instance": conversation.instance,
+            "address": address,
+            "fetchedAt": export.iso(at),
+        },
+        "exportedAt": export.iso(timezone.now()),
+        "exportedBy": user.display_name,
+        "files": bundle.files,
+        "answers": bundle.answers,
+    }
+    yield from bundle.add(MANIFEST, [json.dumps(manifest, ensure_ascii=False, indent=2).encode()], None)
+
+
+def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], chart: Chart | None) -> Iterator[bytes]:
+    folder = f"answer-{message.position:03}"
+    about = {"message": message.position, "job": str(job.omni_id)}
+    queries = []
+    for action in actions:
+        if not action.is_query:
+            continue
+        query: dict[str, Any] = {
+            "number": action.number,
+            "name": action.title,
+            "status": action.status,
+            "rows": action.rows_found,
+            "cutByOmni": action.was_cut,
+            "query": action.query,
+        }
+        table = action.table
+        if table:
+            query["file"] = f"{folder}/query-{action.number:02}{_words(action.name)}.csv"
+            rows = tables.as_csv([column.name for column in table.columns], table.rows)
+            what = about | {"what": "rows of a query", "query": action.number}
+            yield from bundle.add(query["file"], _encoded(rows), job.kept_at, **what)
+        elif action.text.strip():
+            query["file"] = f"{folder}/query-{action.number:02}{_words(action.name)}.txt"
+            what = about | {"what": "what Omni sent in place of rows", "query": action.number}
+            yield from bundle.add(query["file"], [action.text.encode()], job.kept_at, **what)
+        queries.append(query)
+    answer = about | {"state": "kept", "topic": job.topic, "fetchedAt": export.iso(job.kept_at), "queries": queries}
+    if chart:
+        name = f"{folder}/chart.png"
+        answer["chart"] = name
+        yield from bundle.add(name, [bytes(chart.png)], chart.fetched_at, what="Omni's chart", **about)
+    bundle.answers.append(answer)
+
+
+def _left_out(message: Message, line: Line) -> dict[str, Any]:
+    why = _WHY_NOT.get(line.standing, line.state)
+    said = {"said": line.said} if line.said else {}
+    return {"message": message.position, "job": str(message.job_id), "state": line.state, "why": why, **said}
+
+
+def _words(name: str) -> str:
+    """In letters that every system takes; "" where none are left."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-")
+    return f"-{words}" if words else ""
+
+
+def _encoded(lines: Iterator[str]) -> Iterator[bytes]:
+    for batch in document.in_batches(lines, _ROWS):
+        yield "".join(batch).encode()

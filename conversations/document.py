@@ -1,0 +1,163 @@
+"""A thread with all that is kept of how it was made, as one document: to be printed, and as a file of its own."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from conversations import archive, shaping, tables
+from conversations.archive import Line, Opened
+from conversations.models import Action, Chart, Conversation, Job, Message
+from omniviewer.accounts.models import Credential, User
+
+Thing = TypeVar("Thing")
+
+# Rows of one query, and cells of the whole document: paper is read, the CSV is calculated with.
+ROWS = 200
+MOST_CELLS = 100_000
+# Columns that fit beside each other on paper: a wider table goes on below, its first column again in front.
+COLUMNS_BESIDE = 8
+# Messages whose evidence is in memory at a time.
+_AT_A_TIME = 20
+_STYLES = ("variables", "base", "answer", "evidence", "document")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A message, where its evidence stands, and that. `chart`: the address of Omni's picture, "" without one."""
+
+    message: Message
+    line: Line | None = None
+    steps: "list[Step]" = field(default_factory=list)
+    chart: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """An action; of a query its rows as tables that stand below each other, each as wide as paper is."""
+
+    action: Action
+    shown: dict[str, Any] | None = None
+    tables: list[dict[str, Any]] = field(default_factory=list)
+
+
+def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> dict[str, Any]:
+    """For _document.html. `address`: the thread's own; `is_file`: pictures stand in it, rather than here."""
+    conversation = opened.conversation
+    return {
+        "conversation": conversation,
+        "address": address,
+        "owner": owner_name(conversation, opened.credential, user),
+        "exported_by": user.display_name,
+        "exported_at": timezone.now(),
+        "count": conversation.last_message.position if conversation.last_message else 0,
+        "parts": _parts(opened, is_file=is_file),
+        "is_file": is_file,
+    }
+
+
+def as_html(opened: Opened, user: User, address: str) -> str:
+    """A page that needs nothing else: no script, no request, its styles and pictures inside."""
+    page = render_to_string("conversations/document_file.html", of(opened, user, address, is_file=True))
+    return page.replace("<!-- styles -->", f"<style>\n{_styles()}\n</style>", 1)
+
+
+def owner_name(conversation: Conversation, credential: Credential, user: User) -> str:
+    """Of the person whose conversation it is, as far as Omni told it to this credential; "" if it did not."""
+    if not conversation.owner_id:
+        return ""
+    if conversation.owner_id == credential.membership_id:
+        return user.display_name
+    member = credential.members.filter(omni_id=conversation.owner_id).first()
+    return member.name if member else ""
+
+
+def kept_by_message(
+    conversation: Conversation, messages: Iterable[Message]
+) -> dict[int, tuple[Job, list[Action], Chart | None]]:
+    """By position, what is kept of the jobs of these: their actions with all rows, and the picture."""
+    ids = [message.job_id for message in messages if message.job_id]
+    jobs = Job.objects.filter(
+        instance=conversation.instance, omni_id__in=ids, conversation_id=conversation.omni_id, kept_at__isnull=False
+    )
+    found = {job.omni_id: job for job in jobs}
+    actions: dict[int, list[Action]] = {}
+    for action in Action.objects.filter(job__in=found.values()).in_turn(with_rows=True):
+        actions.setdefault(action.job_id, []).append(action)
+    charts = {chart.job_id: chart for chart in Chart.objects.filter(job__in=found.values()) if chart.png}
+    return {
+        message.position: (job, actions.get(job.pk, []), charts.get(job.pk))
+        for message in messages
+        if message.job_id and (job := found.get(message.job_id))
+    }
+
+
+def in_batches(things: "Iterable[Thing]", size: int) -> "Iterator[list[Thing]]":
+    """`itertools.batched`, which Python 3.11 does not have yet."""
+    rest = iter(things)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
+    conversation = opened.conversation
+    lines = archive.standings(opened)
+    cells_left = MOST_CELLS
+    for messages in in_batches(conversation.thread, _AT_A_TIME):
+        kept = kept_by_message(conversation, messages)
+        for message in messages:
+            _, actions, chart = kept.get(message.position, (None, [], None))
+            steps = []
+            for action in actions:
+                step = _step(action, cells_left)
+                cells_left -= sum(len(table["rows"]) * len(table["columns"]) for table in step.tables)
+                steps.append(step)
+            yield Part(message, lines.get(message.position), steps, _address(message, chart, is_file=is_file))
+
+
+def _step(action: Action, cells_left: int) -> Step:
+    if not action.is_query:
+        return Step(action)
+    table = action.table
+    columns = min(len(table.columns), tables.MOST_COLUMNS) if table else 1
+    shown = shaping.rows(action, most=max(min(ROWS, cells_left // columns), 1))
+    return Step(action, shown, _beside(shown) if table else [])
+
+
+def _beside(shown: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its columns in groups that fit on paper."""
+    columns = shown["columns"]
+    if len(columns) <= COLUMNS_BESIDE:
+        return [{"columns": columns, "rows": shown["rows"]}]
+    groups = list(in_batches(range(1, len(columns)), COLUMNS_BESIDE - 1))
+    return [
+        {
+            "columns": [columns[0], *[columns[place] for place in group]],
+            "rows": [[row[0], *[row[place] for place in group]] for row in shown["rows"]],
+            "from": group[0] + 1,
+            "to": group[-1] + 1,
+            "of": len(columns),
+        }
+        for group in groups
+    ]
+
+
+def _address(message: Message, chart: Chart | None, *, is_file: bool) -> str:
+    if chart is None:
+        return ""
+    if is_file:
+        return f"data:image/png;base64,{b64encode(bytes(chart.png)).decode()}"
+    return f"{message.get_absolute_url()}chart.png"
+
+
+@cache
+def _styles() -> str:
+    found = [finders.find(f"css/{name}.css") for name in _STYLES]
+    return "\n".join(Path(str(path)).read_text() for path in found)

@@ -1,0 +1,46 @@
+"""Answers with evidence in a small organization, and what a worker does about them."""
+
+from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
+
+from django_tasks_db.management.commands import db_worker
+from django_tasks_db.models import DBTaskResult
+
+from omniviewer.demo.stand_in import Organization
+from omniviewer.demo.stand_in.organization import Action as Step
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from omniviewer.demo.stand_in.organization import Member
+
+
+def answered(
+    small: Organization, owner: Member, *, ages: list[timedelta], state: str = "COMPLETE", error: str = ""
+) -> InOmni:
+    """A conversation with an answer of each age, each with a query of three rows and a chart."""
+    found = small.add_conversation(owner=owner, name="Orders by month", turns=[])
+    for number, age in enumerate(ages):
+        job = small.ask(found, f"How many orders in month {number}?", "Some.", at=datetime.now(UTC) - age)
+        rows = [["Month", "Orders"], ["2026-01", "10"], ["2026-02", "20"], ["2026-03", "1,030"]]
+        query = {"table": "orders", "fields": ["orders.month", "orders.count"]}
+        job.actions = (Step("generate_query", "Counting", "Orders by month", query, rows),)
+        job.topic, job.chart, job.state, job.error = "orders", True, state, error
+    return found
+
+
+def work() -> None:
+    """What a worker does until nothing is ready; here, in the transaction of the test, it keeps its connection."""
+    with patch.object(db_worker, "close_old_connections"):
+        db_worker.Worker(
+            queue_names=["default"],
+            interval=0,
+            batch=True,
+            backend_name="default",
+            startup_delay=False,
+            max_tasks=None,
+            worker_id="test",
+            excluded_queue_names=[],
+        ).run()
+    assert not DBTaskResult.objects.failed().exists(), DBTaskResult.objects.failed()[0].traceback
+
+
+def thread(found: InOmni) -> str:
+    return f"/conversations/{found.id}/"
