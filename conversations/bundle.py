@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations import archive, document, export, tables
+from conversations import archive, document, export, plots, shaping, tables
 from conversations.archive import Line, Opened, Standing
 from conversations.models import Action, Chart, Job, Message
 from omniviewer.accounts.models import User
@@ -150,6 +150,12 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
         name = f"{folder}/chart.png"
         answer["chart"] = name
         yield from bundle.add(name, [bytes(chart.png)], chart.fetched_at, what="Omni's chart", **about)
+    else:
+        drawings = [drawing for action in actions if action.is_query for drawing in shaping.drawings(action)]
+        for drawing in drawings[: shaping.MOST_DRAWINGS]:
+            name = f"{folder}/{drawing.path.replace('queries/', 'drawing-')}"
+            what = {"what": "our drawing of a query's rows", "query": drawing.number}
+            yield from bundle.add(name, [plots.draw(drawing.plot)], job.kept_at, **about, **what)
     bundle.answers.append(answer)
 
 

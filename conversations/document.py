@@ -12,7 +12,7 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from conversations import archive, shaping, tables
+from conversations import archive, plots, shaping, tables
 from conversations.archive import Line, Opened
 from conversations.models import Action, Chart, Conversation, Job, Message
 from omniviewer.accounts.models import Credential, User
@@ -31,12 +31,19 @@ _STYLES = ("variables", "base", "answer", "evidence", "document")
 
 @dataclass(frozen=True)
 class Part:
-    """A message, where its evidence stands, and that. `chart`: the address of Omni's picture, "" without one."""
+    """A message, where its evidence stands, and that. `pictures`: Omni's, or else ours."""
 
     message: Message
     line: Line | None = None
     steps: "list[Step]" = field(default_factory=list)
-    chart: str = ""
+    pictures: "list[Picture]" = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Picture:
+    address: str
+    alt: str
+    is_ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,8 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
                 step = _step(action, cells_left)
                 cells_left -= sum(len(table["rows"]) * len(table["columns"]) for table in step.tables)
                 steps.append(step)
-            yield Part(message, lines.get(message.position), steps, _address(message, chart, is_file=is_file))
+            pictures = list(_pictures(message, actions, chart, is_file=is_file))
+            yield Part(message, lines.get(message.position), steps, pictures)
 
 
 def _step(action: Action, cells_left: int) -> Step:
@@ -149,12 +157,20 @@ def _beside(shown: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _address(message: Message, chart: Chart | None, *, is_file: bool) -> str:
-    if chart is None:
-        return ""
-    if is_file:
-        return f"data:image/png;base64,{b64encode(bytes(chart.png)).decode()}"
-    return f"{message.get_absolute_url()}chart.png"
+def _pictures(message: Message, actions: list[Action], chart: Chart | None, *, is_file: bool) -> Iterator[Picture]:
+    address = message.get_absolute_url()
+    if chart:
+        inside = _inside("image/png", bytes(chart.png)) if is_file else f"{address}chart.png"
+        yield Picture(inside, f"Omni’s chart for answer {message.position}; its numbers stand in the tables below.")
+        return
+    drawings = [drawing for action in actions if action.is_query for drawing in shaping.drawings(action)]
+    for drawing in drawings[: shaping.MOST_DRAWINGS]:
+        inside = _inside("image/svg+xml", plots.draw(drawing.plot)) if is_file else f"{address}{drawing.path}"
+        yield Picture(inside, drawing.plot.alt, is_ours=True)
+
+
+def _inside(content_type: str, picture: bytes) -> str:
+    return f"data:{content_type};base64,{b64encode(picture).decode()}"
 
 
 @cache

@@ -15,7 +15,6 @@ from conversations.archive import CannotShow, Evidence, NoMessage, Standing
 from conversations.explaining import explain, not_opened
 from conversations.forms import RowsForm
 from conversations.models import Action
-from conversations.omni import OmniError
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -42,10 +41,11 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         trail.record(request, Kind.OPENED, **about)
     steps = [(action, shaping.rows(action) if action.is_query else None) for action in found.actions]
     context = _context(found) | {"steps": steps}
-    if request.htmx:  # a part of a page takes in whatever it says
+    if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
+        context["charts"] = None if archive.must_ask_for_chart(found) else shaping.charts(found)
         line = archive.standings(found.opened, [position]).get(position)
-        return render(request, "conversations/_evidence.html", context | {"has_chart": None, "line": line})
-    context["has_chart"] = _has_chart(found)
+        return render(request, "conversations/_evidence.html", context | {"line": line})
+    context["charts"] = shaping.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
     return render(request, "conversations/evidence.html", context, status=status)
 
@@ -60,6 +60,7 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     if not request.htmx:
         trail.record(request, Kind.OPENED, conversation_id=omni_id, position=position)
     context = _context(found) | {"shown": shaping.rows(action, **RowsForm(request.GET).wanted())}
+    context["drawn"] = shaping.drawings(action)
     template = "conversations/_rows.html" if request.htmx else "conversations/query.html"
     return render(request, template, context)
 
@@ -84,21 +85,6 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
     )
 
 
-@require_safe
-def chart(request: Request, omni_id: UUID, position: int) -> HttpResponse:
-    """Omni's picture, through us: the reader's browser asks nobody else."""
-    try:
-        found = archive.evidence(request.user, omni_id, position)
-        png = archive.chart(found)
-    except CannotShow as error:
-        return explain(request, error)
-    except (NoMessage, OmniError):
-        raise Http404 from None
-    if png is None:
-        raise Http404
-    return HttpResponse(png, content_type="image/png", headers={"Content-Security-Policy": "default-src 'none'"})
-
-
 def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple[Evidence, Action]:
     """Raises `CannotShow` or `Http404`."""
     try:
@@ -109,14 +95,6 @@ def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple
     if action is None:
         raise Http404
     return found, action
-
-
-def _has_chart(found: Evidence) -> bool:
-    """A page without a script cannot find out by itself."""
-    try:
-        return archive.chart(found) is not None
-    except OmniError:
-        return False
 
 
 def _context(found: Evidence) -> dict[str, Any]:

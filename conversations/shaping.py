@@ -3,15 +3,18 @@
 import hashlib
 import math
 import random
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
 from django.utils import timezone
 
-from conversations import archive, rendering, tables
-from conversations.archive import CannotShow, Listed, Notice, Opened, Running, Standing
+from conversations import archive, plots, rendering, tables
+from conversations.archive import CannotShow, Evidence, Listed, Notice, Opened, Running, Standing
 from conversations.models import Action, EarlierMessage, Star
+from conversations.omni import OmniError
+from conversations.plots import Plot
 from omniviewer.accounts.models import User
 
 # Seconds between two looks at an answer that is being written; each look makes the next one later.
@@ -20,6 +23,8 @@ _LATER_BY = 1.25
 _LATEST_LOOK = 30.0
 # Then a page that was left open stops asking: after some seven minutes.
 MOST_LOOKS = 20
+# Of one answer.
+MOST_DRAWINGS = 8
 # Seconds until a page that could not be had is asked for again, where nobody knows better.
 _TRY_AGAIN = 20
 
@@ -138,6 +143,41 @@ def _fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_
     if running:
         return later if running.is_certain else 1.0
     return 0 if is_stale and looks == 0 else None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Of a query's rows, by us; `place` from 1, where they make several."""
+
+    number: int
+    place: int
+    plot: Plot
+
+    @property
+    def path(self) -> str:
+        """Below the message."""
+        return f"queries/{self.number}{f'-{self.place}' if self.place > 1 else ''}.svg"
+
+
+def plots_of(action: Action) -> list[Plot]:
+    return plots.of(action.table, action.title) if action.table else []
+
+
+def drawings(action: Action) -> list[Drawing]:
+    return [Drawing(action.number, place, plot) for place, plot in enumerate(plots_of(action), start=1)]
+
+
+def charts(found: Evidence) -> dict[str, Any]:
+    """For _charts.html: whether Omni has a picture; else what we draw, and why Omni could not be asked."""
+    failure, omni = None, False
+    try:
+        omni = archive.chart(found) is not None
+    except OmniError as error:
+        failure = error
+    drawn = [] if omni else [drawing for action in found.queries for drawing in drawings(action)][:MOST_DRAWINGS]
+    named = found.queries[0].title if found.queries else ""
+    alt = f"Chart of {named}; its numbers stand in the table below."
+    return {"omni": omni, "alt": alt, "drawn": drawn, "failure": failure}
 
 
 def rows(action: Action, sort: int = 0, *, descending: bool = False, most: int = tables.ROWS_A_PAGE) -> dict[str, Any]:

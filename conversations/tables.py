@@ -135,6 +135,15 @@ def value(cell: str) -> Decimal | None:
     return (-number if negative else number) * _UNITS.get(found["unit"] or "", Decimal(1))
 
 
+def unit(cell: str) -> str:
+    """The currency's sign or name, or "%", with which a number is written; "" without one."""
+    found = _NUMBER.fullmatch(cell.strip())
+    if not found:
+        return ""
+    behind = found["unit"] or ""
+    return (found["currency"] or "").strip() or ("" if behind in "kKMBT" else behind)
+
+
 def defused(cell: str) -> str:
     """As a cell of a file for spreadsheets: what they would take for a formula has an apostrophe before it."""
     is_formula = cell.startswith(_FORMULA) and value(cell) is None and cell not in _NOTHING

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import capturing, evidence, exporting, fragments, links, stored, views
+from conversations import capturing, charts, evidence, exporting, fragments, links, stored, views
 
 app_name = "conversations"
 
@@ -15,9 +15,12 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/evidence/", evidence.evidence, name="evidence"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/evidence/keep/", capturing.keep),
-    path("conversations/<uuid:omni_id>/messages/<int:position>/chart.png", evidence.chart),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/chart.png", charts.png),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/charts/", charts.charts),
     path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>/", evidence.rows),
     path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>.csv", evidence.rows_csv),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>.svg", charts.svg),
+    path("conversations/<uuid:omni_id>/messages/<int:position>/queries/<int:number>-<int:place>.svg", charts.svg),
     path("conversations/<uuid:omni_id>/standings/", capturing.standings),
     path("conversations/<uuid:omni_id>/bundle/", capturing.bundle),
     path("conversations/<uuid:omni_id>/star/", capturing.star),

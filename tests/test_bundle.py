@@ -21,7 +21,7 @@ from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered, thread, work
-from tests.conftest import credential_for, signed_in
+from tests.conftest import credential_for, signed_in, text_of
 
 DAY = timedelta(days=1)
 
@@ -104,6 +104,19 @@ def test_what_is_not_in_it_is_named_with_the_reason(
     assert [(row["state"], row["why"], row["said"]) for row in answers] == [
         ("failed", "the job failed", "No such column")
     ]
+
+
+def test_where_omni_has_no_chart_ours_is_in_it(reads: Client, small: Organization, analyst: Member) -> None:
+    found = answered(small, analyst, ages=[DAY])
+    assert found.messages[1].job
+    found.messages[1].job.chart = False
+    reads.get(thread(found))
+    work()
+    zipped = bundle(reads, thread(found))
+    assert "answer-002/chart.png" not in zipped.namelist()
+    assert zipped.read("answer-002/drawing-1.svg").startswith(b"<svg")
+    assert b'src="data:image/svg+xml;base64,' in zipped.read("thread.html")
+    assert f'src="{thread(found)}messages/2/queries/1.svg"' in text_of(reads.get(f"{thread(found)}print/"))
 
 
 def test_it_asks_omni_for_nothing_more(

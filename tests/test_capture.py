@@ -22,6 +22,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from conversations import tasks
 from conversations.models import Access, Action, Capture, Chart, Conversation, Job, SentRequest, Star
+from conversations.models.capture import CaptureQuerySet
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit.models import Event
 from omniviewer.background import EmbeddedWorker
@@ -327,12 +328,12 @@ def test_a_rejected_token_hands_over_to_another_that_reads_the_conversation(
     assert Job.objects.get().kept_at
     assert Credential.objects.filter(rejected_at=None).count() == 1
     small_omni.requests.clear()
-    other = answered(small, analyst, ages=[DAY])
-    signed_in(colleague).get(thread(other))
+    Job.objects.all().delete()
     Access.objects.update(confirmed_at=timezone.now())
+    signed_in(colleague).get(thread(found))
     work()
+    assert Job.objects.get().kept_at
     assert token not in {request.token for request in small_omni.requests}
-    assert Job.objects.exclude(kept_at=None).count() == 2
     assert reads.get(thread(found)).status_code == 403
 
 
@@ -376,6 +377,26 @@ def test_it_goes_with_the_last_credential_that_could_read_it(
     assert [job.conversation_id for job in Job.objects.all()] == [ours.id]
     assert Action.objects.count() == Chart.objects.count() == 1
     assert "1,030" in text_of(signed_in(colleague).get(f"{thread(ours)}messages/2/evidence/"))
+
+
+def test_two_workers_never_hold_the_same(
+    reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads.get(thread(answered(small, analyst, ages=[DAY, 2 * DAY])))
+    first = CaptureQuerySet.first
+    taken: list[int] = []
+
+    def first_then_somebody_else_takes_it(queued: CaptureQuerySet) -> Capture | None:
+        row = first(queued)
+        if row and not taken:
+            taken.append(row.pk)
+            Capture.objects.filter(pk=row.pk).update(leased_until=timezone.now() + timedelta(minutes=3))
+        return row
+
+    monkeypatch.setattr(CaptureQuerySet, "first", first_then_somebody_else_takes_it)
+    mine = Capture.objects.claim()
+    assert mine
+    assert [mine.pk] != taken
 
 
 def test_tasks_carry_nothing(reads: Client, small: Organization, analyst: Member) -> None:

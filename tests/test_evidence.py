@@ -352,7 +352,9 @@ def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: Stand
 def test_without_a_script_the_page_knows_whether_there_is_one(owner_reads: Client, omni: StandIn) -> None:
     assert f'<figure class="chart"><img src="{ANSWER}chart.png"' in text_of(owner_reads.get(EVIDENCE))
     Chart.objects.update(png=b"")
-    assert "chart.png" not in text_of(owner_reads.get(EVIDENCE))
+    page = text_of(owner_reads.get(EVIDENCE))
+    assert "chart.png" not in page
+    assert f'<figure class="chart"><img src="{ANSWER}queries/1.svg"' in page
 
 
 @pytest.mark.parametrize("status", [422, 404])
@@ -408,7 +410,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     table = answer.get_by_role("table")
     expect(table).to_be_visible()
     expect(answer.get_by_role("img", name="Chart of Top 5 Products by Revenue")).to_be_visible()
-    assert answer.locator("img").evaluate("image => image.naturalWidth") > 0
+    expect(answer.locator("img")).to_have_js_property("naturalWidth", 640)
     assert_accessible(page, "a thread with evidence open")
 
     # By the keyboard; the focus stays on the column.
@@ -441,11 +443,15 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("dialect", ["reference"])
-def test_an_answer_without_a_chart_shows_none(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     omni.fail(Fault.status(422), path=f"/v1/ai/jobs/{JOB}/vis")
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=ANSWER)
     answer = page.locator("#message-2")
     answer.get_by_text("What the AI did").click()
     expect(answer.get_by_role("table")).to_be_visible()
-    expect(answer.locator("figure")).to_have_count(0)
+    chart = answer.get_by_role("img", name="Bar chart “Top 5 Products by Revenue”")
+    expect(chart).to_be_visible()
+    expect(chart).to_have_js_property("naturalWidth", 760)
+    expect(answer.get_by_text("Omni has no chart of this answer.")).to_be_visible()
+    assert_accessible(page, "a chart of ours")

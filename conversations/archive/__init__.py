@@ -4,7 +4,7 @@ Whatever it returns, Omni has shown to one of the reader's own credentials; what
 """
 
 from conversations.archive.capture import capture_next, minutes_for, want, want_expiring
-from conversations.archive.evidence import Evidence, NoMessage, chart, evidence
+from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import list_page, members
@@ -35,6 +35,7 @@ __all__ = [
     "list_page",
     "members",
     "minutes_for",
+    "must_ask_for_chart",
     "open_conversation",
     "renew",
     "running",

@@ -80,6 +80,11 @@ def _is_final(job: Job, standing: Standing) -> bool:
     return standing is Standing.EXPIRED and bool(job.no_result_at)
 
 
+def must_ask_for_chart(found: Evidence) -> bool:
+    """Whether Omni has not said yet if it has a picture."""
+    return found.standing is Standing.KEPT and found.job is not None and found.job.has_chart is None
+
+
 def chart(found: Evidence) -> bytes | None:
     """Omni's picture of it; None where it has none. Raises `OmniError`."""
     job = found.job

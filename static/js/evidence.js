@@ -31,14 +31,6 @@ document.addEventListener("click", async (event) => {
 
 function show(part) {
   for (const button of part.querySelectorAll("[data-copy-table]")) button.hidden = false;
-  for (const image of part.querySelectorAll("[data-chart]")) {
-    const figure = image.closest("figure");
-    const shown = () => { figure.hidden = !image.naturalWidth; };
-    if (image.complete) shown();
-    else image.addEventListener("load", shown, { once: true });
-    // There is nothing to draw, or no more: that is no fault.
-    image.addEventListener("error", () => figure.remove(), { once: true });
-  }
 }
 show(document);
 document.addEventListener("htmx:load", (event) => show(event.detail.elt));

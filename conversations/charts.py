@@ -1,0 +1,64 @@
+"""Pictures of an answer: Omni's own, and ours where it has none. The reader's browser asks nobody else."""
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from conversations import archive, plots, shaping
+from conversations.archive import CannotShow, NoMessage
+from conversations.explaining import explain, not_opened
+from conversations.omni import OmniError
+from omniviewer.accounts.context import appearance
+from omniviewer.accounts.requests import Request
+
+# A drawing brings its own styles, and nothing else; opened by itself it is no page of ours.
+_ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
+
+
+@require_safe
+def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+    """Omni's picture."""
+    try:
+        found = archive.evidence(request.user, omni_id, position)
+        picture = archive.chart(found)
+    except CannotShow as error:
+        return explain(request, error)
+    except (NoMessage, OmniError):
+        raise Http404 from None
+    if picture is None:
+        raise Http404
+    return HttpResponse(picture, content_type="image/png", headers=_ALONE)
+
+
+@require_safe
+def svg(request: Request, omni_id: UUID, position: int, number: int, place: int = 1) -> HttpResponse:
+    """One of our drawings of a query's rows, from 1, in the theme that the reader chose."""
+    try:
+        found = archive.evidence(request.user, omni_id, position)
+    except CannotShow as error:
+        return explain(request, error)
+    except NoMessage:
+        raise Http404 from None
+    action = next((action for action in found.queries if action.number == number), None)
+    drawn = shaping.plots_of(action) if action else []
+    if not 1 <= place <= len(drawn):
+        raise Http404
+    picture = plots.draw(drawn[place - 1], theme=appearance(request)["theme"])
+    return HttpResponse(picture, content_type="image/svg+xml", headers=_ALONE)
+
+
+@require_safe
+def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+    """The part of the evidence that holds the pictures, for a page that did not wait for them."""
+    if not request.htmx:
+        return redirect("conversations:evidence", omni_id, position)
+    try:
+        found = archive.evidence(request.user, omni_id, position, with_rows=True)
+    except CannotShow as error:
+        return not_opened(request, error, omni_id, position)
+    except NoMessage:
+        raise Http404 from None
+    context = {"message": found.message, "charts": shaping.charts(found)}
+    return render(request, "conversations/_charts.html", context)

@@ -1,0 +1,381 @@
+"""Charts of ours: which rows make one, that it tells no lies, and that it is a picture and nothing else."""
+
+import re
+from datetime import timedelta
+from xml.etree import ElementTree
+
+import pytest
+from django.test import Client
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Browser, Page, expect
+
+from conversations import plots, tables
+from conversations.plots import Plot
+from omniviewer.accounts.models import User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Action as Step
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import answered, thread, work
+from tests.conftest import credential_for, sign_in, signed_in, text_of
+
+DAY = timedelta(days=1)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def of(text: str, title: str = "Orders") -> list[Plot]:
+    return plots.of(tables.read(text), title)
+
+
+def parsed(drawn: bytes) -> ElementTree.Element:
+    return ElementTree.fromstring(drawn)  # noqa: S314  (our own)
+
+
+def svg(plot: Plot, theme: str = "") -> ElementTree.Element:
+    return parsed(plots.draw(plot, theme))
+
+
+def texts(root: ElementTree.Element) -> list[str]:
+    return ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
+
+
+def bars(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
+    """x, y, width and height of each, in their order."""
+    found = [rect for rect in root.iter(f"{SVG}rect") if "rect" in rect.get("class", "").split()]
+    return [tuple(float(rect.get(name, "0")) for name in ("x", "y", "width", "height")) for rect in found]  # type: ignore[misc]
+
+
+def days(*numbers: int) -> str:
+    return "Day,N\n" + "".join(f"2026-03-{number:02},{number}\n" for number in numbers)
+
+
+# What suits: text, then for each chart its kind, its measures, and its labels ("" is a gap).
+SHAPES: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
+    "months": ("Month,Orders\n2026-01,1\n2026-02,2\n", [("line", ["Orders"], ["2026-01", "2026-02"])]),
+    "out of order": ("Month,Orders\n2026-02,2\n2026-01,1\n", [("line", ["Orders"], ["2026-01", "2026-02"])]),
+    "a month left out": ("M,N\n2026-01,1\n2026-03,2\n", [("line", ["N"], ["2026-01", "", "2026-03"])]),
+    "named months": ("M,N\nJan 2026,1\nFebruary 2026,2\n", [("line", ["N"], ["Jan 2026", "February 2026"])]),
+    "quarters": ("Q,N\nQ1 2026,1\nQ2 2026,2\n", [("line", ["N"], ["Q1 2026", "Q2 2026"])]),
+    "a quarter left out": ("Q,N\n2025-Q4,1\n2026-Q2,2\n", [("line", ["N"], ["2025-Q4", "", "2026-Q2"])]),
+    "weeks": ("W,N\n2026-W01,1\n2026-W02,2\n", [("line", ["N"], ["2026-W01", "2026-W02"])]),
+    "a 53rd week": ("W,N\n2026-W53,1\n2027-W01,2\n", [("line", ["N"], ["2026-W53", "2027-W01"])]),
+    "years": ("Year,N\n2024,1\n2025,2\n", [("line", ["N"], ["2024", "2025"])]),
+    "moments": (
+        "At,N\n2026-01-01T10:00:00Z,1\n2026-01-01 12:00,2\n",
+        [("line", ["N"], ["2026-01-01T10:00:00Z", "2026-01-01 12:00"])],
+    ),
+    "days": (days(1, 2, 3, 4, 5), [("line", ["N"], [f"2026-03-{n:02}" for n in range(1, 6)])]),
+    "days with a hole": (
+        days(1, 2, 3, 4, 7, 8),
+        [("line", ["N"], ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04", "", "2026-03-07", "2026-03-08"])],
+    ),
+    "days as they come": (days(1, 4, 9, 16, 25), [("line", ["N"], [f"2026-03-{n:02}" for n in (1, 4, 9, 16, 25)])]),
+    "names": ('P,R\nHat,"$1,200"\nCap,$900\n', [("bar", ["R"], ["Hat", "Cap"])]),
+    "a name that looks like a year": ("Number,N\n2024,1\n2025,2\n", []),
+    "two measures": ("P,A,B\nHat,1,2\nCap,3,4\n", [("bar", ["A", "B"], ["Hat", "Cap"])]),
+    "another unit": (
+        "P,A,B\nHat,$10,5%\nCap,$30,4%\n",
+        [("bar", ["A"], ["Hat", "Cap"]), ("bar", ["B"], ["Hat", "Cap"])],
+    ),
+    "another size": ("P,A,B\nHat,1,2000\nCap,3,4\n", [("bar", ["A"], ["Hat", "Cap"]), ("bar", ["B"], ["Hat", "Cap"])]),
+    "nothing in one measure": ("P,A,B\nHat,1,-\nCap,3,\n", []),
+    "six measures": ("P,A,B,C,D,E,F\nx,1,1,1,1,1,1\ny,1,1,1,1,1,1\n", []),
+    "no measure": ("P\nx\ny\n", []),
+    "a text beside": ("P,A,Note\nx,1,good\ny,2,bad\n", []),
+    "one row": ("P,A\nx,1\n", []),
+    "the same name twice": ("P,A\nx,1\nx,2\n", []),
+    "the same time twice": ("P,A\n2026-01,1\n2026/01,2\n", []),
+    "a name missing": ("P,A\nx,1\n,2\n", []),
+    "numbers beside numbers": ("A,B\n1,2\n3,4\n", []),
+    "no such day": ("D,N\n2026-02-30,1\n2026-02-31,2\n", [("bar", ["N"], ["2026-02-30", "2026-02-31"])]),
+    "a total below the months": ("M,N\n2026-01,1\nTotal,2\n", [("bar", ["N"], ["2026-01", "Total"])]),
+    "far too large": (f"P,A\nx,1{'0' * 40}\ny,2\n", []),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_suits_and_what_does_not(shape: str) -> None:
+    text, expected = SHAPES[shape]
+    found = of(text)
+    assert [
+        ("line" if plot.times else "bar", [column.name for column, _ in plot.measures], plot.labels) for plot in found
+    ] == expected
+    for plot in found:
+        assert svg(plot).tag == f"{SVG}svg"
+
+
+def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
+    (plot,) = of("P,N\n" + "".join(f"name {n},{n}\n" for n in range(54)))
+    assert len(plot.labels) == 30
+    assert "Orders (the first 30 of 54)" in texts(svg(plot))
+    assert of("P,N\n" + "".join(f"name {n},{n}\n" for n in range(61))) == []
+    assert of("D,N\n" + "".join(f"{1900 + n // 12}-{n % 12 + 1:02},1\n" for n in range(401))) == []
+
+
+# That it tells no lies ------------------------------------------------------------------------------------
+
+
+def test_bars_start_at_zero_and_are_as_long_as_their_numbers() -> None:
+    (plot,) = of("P,N\nHat,100\nCap,103\nBag,50\n")
+    heights = [height for _, _, _, height in bars(svg(plot))]
+    assert heights[0] / heights[2] == pytest.approx(2, rel=0.02)
+    assert heights[1] / heights[0] == pytest.approx(1.03, rel=0.02)
+    assert "0" in texts(svg(plot))
+
+
+def test_beside_each_other_too_in_the_order_of_the_rows() -> None:
+    names = [f"The name of product number {n}, which is long" for n in (1, 2, 3)]
+    rows = [f'"{name}",{400 - 100 * place}\n' for place, name in enumerate(names, start=1)]
+    (plot,) = of("Product,N\n" + "".join(rows))
+    assert plot.is_beside
+    widths = {round(y): width for _, y, width, _ in bars(svg(plot))}
+    from_the_top = [width for _, width in sorted(widths.items())]
+    assert from_the_top[0] / from_the_top[2] == pytest.approx(3, rel=0.02)
+    assert from_the_top[1] / from_the_top[2] == pytest.approx(2, rel=0.02)
+
+
+def test_what_is_negative_hangs_below_zero() -> None:
+    (plot,) = of("P,N\nHat,100\nCap,-50\n")
+    (_, y_up, _, up), (_, y_down, _, down) = bars(svg(plot))
+    assert up / down == pytest.approx(2, rel=0.02)
+    assert y_up + up == pytest.approx(y_down, abs=1)
+
+
+def test_a_missing_value_is_no_bar_and_no_zero() -> None:
+    (plot,) = of("P,N\nHat,100\nCap,-\nBag,50\n")
+    assert len(bars(svg(plot))) == 2
+
+
+@pytest.mark.parametrize("gap", ["2026-03,\n", ""])
+def test_a_gap_in_a_line_stays_a_gap(gap: str) -> None:
+    (plot,) = of(f"M,N\n2026-01,5\n2026-02,6\n{gap}2026-04,7\n2026-05,8\n")
+    lines = [path.get("d", "") for path in svg(plot).iter(f"{SVG}path") if "reactive" in path.get("class", "")]
+    assert len(lines) == 2
+    assert all(len(re.findall(r"[-\d.]+ [-\d.]+", line)) == 2 for line in lines)
+
+
+def test_times_stand_at_their_true_distances() -> None:
+    (plot,) = of("At,N\n2026-01-01,1\n2026-01-02,1\n2026-01-11,1\n")
+    at = sorted(float(dot.get("cx", "0")) for dot in svg(plot).iter(f"{SVG}circle"))
+    assert (at[2] - at[1]) / (at[1] - at[0]) == pytest.approx(9, rel=0.05)
+
+
+def test_numbers_are_written_as_people_do() -> None:
+    (plot,) = of('P,R\nHat,"$1,200,000"\nCap,"$450,000"\n')
+    assert "$1M" in texts(svg(plot))
+    assert "highest $1.2M (Hat), lowest $450K (Cap)" in plot.alt
+    (plot,) = of("P,R\nHat,12.5%\nCap,(3%)\n")
+    assert "highest 12.5% (Hat), lowest −3% (Cap)" in plot.alt
+    (plot,) = of("P,R\nHat,0.00012\nCap,0.5\n")
+    assert "highest 0.5 (Cap), lowest 0.00012 (Hat)" in plot.alt
+
+
+# That it is a picture and nothing else --------------------------------------------------------------------
+
+
+def assert_harmless(drawn: bytes) -> None:
+    assert len(drawn) < 300_000
+    root = parsed(drawn)
+    for element in root.iter():
+        assert element.tag.startswith(SVG)
+        assert element.tag.removeprefix(SVG) in {
+            "svg",
+            "title",
+            "desc",
+            "style",
+            "g",
+            "rect",
+            "path",
+            "line",
+            "text",
+            "circle",
+        }
+        for name, value in element.attrib.items():
+            assert not re.search(r"href|^on|src|style", name), name
+            assert "url(" not in value
+    style = root.find(f"{SVG}style")
+    assert style is not None
+    assert not re.search(r"url\(|@import|[<&]", style.text or "")
+
+
+NASTY = "</text><script>alert(1)</script>\u202e<image href='https://evil.example/x'/>]]>&amp;\x08"
+
+
+def test_hostile_names_are_text() -> None:
+    rows = f'"{NASTY}",N"{NASTY}"\n"a {NASTY}",1\n"b {NASTY}",2\n'
+    (plot,) = of(rows, NASTY)
+    drawn = plots.draw(plot)
+    assert_harmless(drawn)
+    assert b"<script" not in drawn
+
+
+CELL = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(["1", "$2", "(3%)", "-", "", "2026-01", "2026-02-03", "Q1 2026", "1e9", "1e300", "0.0001", "2025"]),
+    st.integers().map(str),
+    st.dates().map(str),
+    st.datetimes().map(str),
+    st.floats().map(str),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(CELL, min_size=2, max_size=4), min_size=1, max_size=12), st.text(max_size=50))
+def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title: str) -> None:
+    width = max(len(row) for row in rows)
+    table = tables.Table(
+        tuple(tables.Column(number, f"c{number}", number > 1 or rows[0][0] == "1") for number in range(1, width + 1)),
+        [row + [""] * (width - len(row)) for row in rows],
+    )
+    for plot in plots.of(table, title):
+        assert_harmless(plots.draw(plot))
+        assert plot.alt
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=3), min_size=2, max_size=20))
+def test_any_numbers_can_be_drawn(numbers: list[object]) -> None:
+    for plot in of("P,N\n" + "".join(f"n{place},{number:f}\n" for place, number in enumerate(numbers))):
+        assert_harmless(plots.draw(plot))
+
+
+def test_many_points_are_drawn_in_little_time_and_space() -> None:
+    text = "D,A,B,C,D,E\n" + "".join(f"{1990 + n // 12}-{n % 12 + 1:02},1,2,3,4,{n}\n" for n in range(400))
+    found = of(text)
+    assert sum(len(plot.measures) for plot in found) == 5
+    for plot in found:
+        assert_harmless(plots.draw(plot))
+
+
+def channel(value: int) -> float:
+    part = value / 255
+    return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+
+def luminance(colour: str) -> float:
+    red, green, blue = (channel(int(colour[place : place + 2], 16)) for place in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_every_colour_stands_out_from_its_background() -> None:
+    for place, background in enumerate(("#ffffff", "#1b1f25")):
+        for pair in plots._COLOURS:
+            light, dark = sorted((luminance(pair[place]), luminance(background)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+# On the site ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_chart(reads: Client, small: Organization, analyst: Member) -> str:
+    """The address of an answer of which Omni has no picture, kept."""
+    found = answered(small, analyst, ages=[DAY])
+    job = found.messages[1].job
+    assert job
+    job.chart = False
+    rows = [["Month", "Orders", "Share"], ["2026-01", "10", "5%"], ["2026-02", "20", "6%"]]
+    job.actions = (Step("generate_query", "", "Orders by month", {"table": "orders"}, rows),)
+    reads.get(thread(found))
+    work()
+    return f"{thread(found)}messages/2/"
+
+
+def test_the_evidence_shows_it_where_omni_has_none(reads: Client, without_chart: str, small_omni: StandIn) -> None:
+    small_omni.requests.clear()
+    page = text_of(reads.get(f"{without_chart}evidence/"))
+    assert f'src="{without_chart}queries/1.svg" width="760" height="380" alt="Line chart “Orders by month”' in page
+    assert f'src="{without_chart}queries/1-2.svg"' in page
+    assert "Drawn by Omniviewer from the rows below: Omni has no chart of this answer." in page
+    part = text_of(reads.get(f"{without_chart}evidence/", headers={"HX-Request": "true"}))
+    assert "queries/1.svg" in part
+    assert "queries/1.svg" in text_of(reads.get(f"{without_chart}queries/1/"))
+    assert small_omni.requests == []
+    answer = reads.get(f"{without_chart}queries/1.svg")
+    assert answer["Content-Type"] == "image/svg+xml"
+    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+    assert_harmless(answer.content)
+
+
+@pytest.mark.parametrize("place", ["queries/1-3.svg", "queries/1-0.svg", "queries/2.svg", "queries/9.svg"])
+def test_what_is_not_drawn_is_not_found(reads: Client, without_chart: str, place: str) -> None:
+    assert reads.get(f"{without_chart}{place}").status_code == 404
+
+
+def test_it_is_for_readers_of_the_conversation_alone(
+    reads: Client, stranger: User, without_chart: str, small: Organization, small_omni: StandIn
+) -> None:
+    credential_for(stranger, small_omni, small.personal_token(small.add_member("Else", "else@small.example")))
+    for place in ("queries/1.svg", "charts/"):
+        answer = signed_in(stranger).get(f"{without_chart}{place}", headers={"HX-Request": "true"})
+        assert answer.status_code == 404
+        assert b"<svg" not in answer.content
+
+
+def test_while_omni_cannot_be_asked_for_its_own_that_is_said(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    found = answered(small, analyst, ages=[DAY])
+    reads.get(thread(found))
+    small_omni.fail(Fault.status(503), path="/v1/ai/jobs/" + str(found.messages[1].job.id) + "/vis")  # type: ignore[union-attr]
+    page = text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
+    assert "Omni could not be asked for its own chart." in page
+    assert "queries/1.svg" in page
+    part = text_of(reads.get(f"{thread(found)}messages/2/evidence/", headers={"HX-Request": "true"}))
+    assert 'hx-get="' + thread(found) + 'messages/2/charts/" hx-trigger="load"' in part
+    small_omni.recover()
+    part = text_of(reads.get(f"{thread(found)}messages/2/charts/", headers={"HX-Request": "true"}))
+    assert "chart.png" in part or "queries/1.svg" in part
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("chosen", "system"), [("", "light"), ("", "dark"), ("dark", "light"), ("light", "dark")])
+def test_it_follows_the_readers_theme(
+    page: Page, site: str, without_chart: str, chosen: str, system: str, tmp_path: object
+) -> None:
+    page.emulate_media(color_scheme=system)  # type: ignore[arg-type]
+    if chosen:
+        page.context.add_cookies([{"name": "theme", "value": chosen, "url": site}])
+    sign_in(page, site, at=f"{without_chart}evidence/")
+    chart = page.get_by_role("img").first
+    expect(chart).to_be_visible()
+    expect(chart).to_have_js_property("naturalWidth", 760)
+    corner = chart.evaluate(
+        """image => {
+            const canvas = document.createElement("canvas");
+            canvas.width = 760; canvas.height = 380;
+            const context = canvas.getContext("2d");
+            context.drawImage(image, 0, 0);
+            return [...context.getImageData(2, 2, 1, 1).data.slice(0, 3)];
+        }"""
+    )
+    assert corner == ([255, 255, 255] if (chosen or system) == "light" else [27, 31, 37])
+
+
+def test_no_text_sticks_out(chromium: Browser) -> None:
+    long = "A name that is much longer than anybody would wish for it to be number"
+    texts_of = [
+        f"{long} x,{long} y,{long} z\n" + "".join(f"{long} {n},{n * 1000003},{n * 7919}\n" for n in range(1, 12)),
+        f"Month,{long} a,{long} b,{long} c\n" + "".join(f"2026-{m:02},1,2,{m}\n" for m in range(1, 13)),
+        "W,N\n" + "".join(f"第三季度收入与退货率以及更多{n},{n}\n" for n in range(1, 8)),
+        "W,N\n" + "".join(f"{'W' * 9}{n},{10**n}\n" for n in range(1, 8)),
+    ]
+    page = chromium.new_page()
+    for text in texts_of:
+        drawn = of(text, long)
+        assert drawn
+        for plot in drawn:
+            page.set_content(plots.draw(plot).decode())
+            out = page.evaluate(
+                """() => {
+                    const frame = document.querySelector("svg").getBoundingClientRect();
+                    return [...document.querySelectorAll("text")].filter((text) => {
+                        const box = text.getBoundingClientRect();
+                        const aside = box.left < frame.left - 1 || box.right > frame.right + 1;
+                        return box.width && (aside || box.bottom > frame.bottom + 1);
+                    }).map((text) => text.textContent);
+                }"""
+            )
+            assert out == []
+    page.close()
