@@ -38,7 +38,11 @@ WALK: dict[str, tuple[str, str, str]] = {
     f"/conversations/{EXAMPLE}.html": ("sign in", "connect", "replace"),
     f"/conversations/{EXAMPLE}.zip": ("sign in", "connect", "replace"),
     f"{THREAD}print/": ("sign in", "connect", "replace"),
-    f"{THREAD}messages/1/charts/": ("sign in", *[f"to {THREAD}messages/1/evidence/"] * 2),
+    f"{THREAD}messages/1/charts/": (
+        "sign in",
+        f"to {THREAD}messages/1/evidence/",
+        f"to {THREAD}messages/1/evidence/",
+    ),
     f"{THREAD}messages/1/queries/1.svg": ("sign in", "connect", "replace"),
     f"{THREAD}messages/1/queries/1-1.svg": ("sign in", "connect", "replace"),
     f"{THREAD}bundle/": ("sign in", "connect", "replace"),
