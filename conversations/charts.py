@@ -45,7 +45,8 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
     drawn = shaping.plots_of(action) if action else []
     if not 1 <= place <= len(drawn):
         raise Http404
-    picture = plots.draw(drawn[place - 1], theme=appearance(request)["theme"])
+    plot = drawn[place - 1].narrow() if "narrow" in request.GET else drawn[place - 1]
+    picture = plots.draw(plot, theme=appearance(request)["theme"])
     return HttpResponse(picture, content_type="image/svg+xml", headers=_ALONE)
 
 

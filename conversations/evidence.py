@@ -40,11 +40,11 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if not request.htmx:  # else the thread was opened, and has said so
         trail.record(request, Kind.OPENED, **about)
     steps = [(action, shaping.rows(action) if action.is_query else None) for action in found.actions]
-    context = _context(found) | {"steps": steps}
+    line = archive.standings(found.opened, [position]).get(position)
+    context = _context(found) | {"steps": steps, "line": line}
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if archive.must_ask_for_chart(found) else shaping.charts(found)
-        line = archive.standings(found.opened, [position]).get(position)
-        return render(request, "conversations/_evidence.html", context | {"line": line})
+        return render(request, "conversations/_evidence.html", context)
     context["charts"] = shaping.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
     return render(request, "conversations/evidence.html", context, status=status)

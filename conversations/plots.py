@@ -6,7 +6,7 @@ at zero; what is missing stays a gap; measures that cannot share an axis get a c
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,11 +29,13 @@ _MOST_NAMES = 30
 _NAMES_AT_ALL = 60
 # Measures further apart than this would flatten each other on one axis.
 _MOST_APART = 50
-# Pixels that names below their bars have to share, and the size of their letters.
-_ROOM = 600
+# Of letters, in pixels.
 _LETTERS = 12
 _SVG = "{http://www.w3.org/2000/svg}"
-_WIDTH = 760
+# Of pictures, in pixels: on a desk, and on a telephone, where a wide one would be shown too small to be read.
+_WIDE, _NARROW = 760, 380
+# Of that, what the bars do not get.
+_ASIDE = 160
 _SIZES = ((Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(10**3), "K"))
 
 # By day and by night; a picture cannot read the page's variables. Told apart by those who do not see all colours, and
@@ -79,20 +81,25 @@ class Plot:
     unit: str
     # Of how many names, where not all are drawn.
     names_in_all: int = 0
+    width: int = _WIDE
 
     @property
     def is_beside(self) -> bool:
         """Whether the names stand beside their bars, as they would not fit below."""
-        return max(map(_extent, self.labels)) > _ROOM / len(self.labels)
+        return max(map(_extent, self.labels)) > (self.width - _ASIDE) / len(self.labels)
 
     @property
-    def width(self) -> int:
-        return _WIDTH
+    def is_narrow(self) -> bool:
+        return self.width == _NARROW
+
+    def narrow(self) -> "Plot":
+        """The same for a telephone."""
+        return replace(self, width=_NARROW)
 
     @property
     def height(self) -> int:
         if self.times or not self.is_beside:
-            return 380
+            return 320 if self.is_narrow else 380
         return 150 + (12 + 10 * len(self.measures)) * len(self.labels)
 
     @property
@@ -202,13 +209,13 @@ def _settings(plot: Plot) -> dict[str, Any]:
     more = f" (the first {len(plot.labels)} of {plot.names_in_all})" if plot.names_in_all else ""
     return {
         "js": [],
-        "width": _WIDTH,
+        "width": plot.width,
         "height": plot.height,
         "explicit_size": True,
-        "title": _cut(plot.title, 60 - len(more)) + more,
+        "title": _cut(plot.title, (30 if plot.is_narrow else 60) - len(more)) + more,
         "show_legend": several,
         "legend_at_bottom": True,
-        "legend_at_bottom_columns": min(len(plot.measures), 3),
+        "legend_at_bottom_columns": min(len(plot.measures), 1 if plot.is_narrow else 3),
         "legend_box_size": 12,
         "truncate_legend": 28,
         "truncate_label": 40,
@@ -227,12 +234,12 @@ def _bars(plot: Plot) -> Any:
     chart = (pygal.HorizontalBar if beside else pygal.Bar)(**_settings(plot))
     # Beside each other they go from left to right, above each other they would go from the bottom to the top.
     turn = -1 if beside else 1
-    chart.x_labels = labels = [_shortened(label, 34) for label in plot.labels[::turn]]
+    chart.x_labels = labels = [_shortened(label, 18 if plot.is_narrow else 34) for label in plot.labels[::turn]]
     if beside:
         # pygal reckons with letters of one width.
         chart.margin_left = 16 + max(0, *(_extent(label) - 0.6 * _LETTERS * len(label) for label in labels))
     name = _cut(", ".join(column.name for column, _ in plot.measures), 40)
-    chart.x_title, chart.y_title = (_cut(plot.key.name, 60), name) if not beside else (name, "")
+    chart.x_title, chart.y_title = (_cut(plot.key.name, 40), name) if not beside else (name, "")
     for column, values in plot.measures:
         chart.add(_cut(column.name, 28), [None if value is None else float(value) for value in values[::turn]])
     return chart
@@ -246,10 +253,10 @@ def _lines(plot: Plot) -> Any:
     chart = pygal.DateTimeLine(**_settings(plot), show_dots=few, dots_size=3, allow_interruptions=True)
     if low > 0 and low < high * Decimal("0.7"):
         chart.range = (0, float(high))
-    chart.x_title = _cut(plot.key.name, 60)
+    chart.x_title = _cut(plot.key.name, 40)
     chart.y_title = _cut(", ".join(column.name for column, _ in plot.measures), 40)
     places = [place for place, label in enumerate(plot.labels) if label]
-    step = max(1, -(-len(places) // 8))
+    step = max(1, -(-len(places) // (plot.width // 95)))
     ticks = {_naive(plot.times[place]): _cut(plot.labels[place], 16) for place in places[::step]}
     chart.x_labels = list(ticks)
     chart.x_value_formatter = lambda moment: ticks.get(_naive(moment), "")

@@ -237,6 +237,7 @@ def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title:
 def test_any_numbers_can_be_drawn(numbers: list[object]) -> None:
     for plot in of("P,N\n" + "".join(f"n{place},{number:f}\n" for place, number in enumerate(numbers))):
         assert_harmless(plots.draw(plot))
+        assert_harmless(plots.draw(plot.narrow()))
 
 
 def test_many_points_are_drawn_in_little_time_and_space() -> None:
@@ -284,6 +285,7 @@ def without_chart(reads: Client, small: Organization, analyst: Member) -> str:
 def test_the_evidence_shows_it_where_omni_has_none(reads: Client, without_chart: str, small_omni: StandIn) -> None:
     small_omni.requests.clear()
     page = text_of(reads.get(f"{without_chart}evidence/"))
+    assert f'srcset="{without_chart}queries/1.svg?narrow=1" width="380" height="320"' in page
     assert f'src="{without_chart}queries/1.svg" width="760" height="380" alt="Line chart “Orders by month”' in page
     assert f'src="{without_chart}queries/1-2.svg"' in page
     assert "Drawn by Omniviewer from the rows below: Omni has no chart of this answer." in page
@@ -295,6 +297,16 @@ def test_the_evidence_shows_it_where_omni_has_none(reads: Client, without_chart:
     assert answer["Content-Type"] == "image/svg+xml"
     assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'; style-src 'unsafe-inline'"
     assert_harmless(answer.content)
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.django_db(transaction=True)
+def test_on_a_telephone_it_is_drawn_narrower(page: Page, site: str, without_chart: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 900})
+    sign_in(page, site, at=f"{without_chart}evidence/")
+    expect(page.get_by_role("img").first).to_have_js_property("naturalWidth", 380)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(page.get_by_role("img").first).to_have_js_property("naturalWidth", 760)
 
 
 @pytest.mark.parametrize("place", ["queries/1-3.svg", "queries/1-0.svg", "queries/2.svg", "queries/9.svg"])
@@ -365,7 +377,7 @@ def test_no_text_sticks_out(chromium: Browser) -> None:
     for text in texts_of:
         drawn = of(text, long)
         assert drawn
-        for plot in drawn:
+        for plot in [*drawn, *[plot.narrow() for plot in drawn]]:
             page.set_content(plots.draw(plot).decode())
             out = page.evaluate(
                 """() => {
