@@ -221,6 +221,9 @@ def _settings(plot: Plot) -> dict[str, Any]:
         "truncate_label": 40,
         "margin": 16,
         "margin_right": 40,
+        # How many steps the axis of the numbers has at most.
+        "max_scale": 4 if plot.is_narrow and plot.is_beside and not plot.times else 10,
+        "min_scale": 3,
         "spacing": 10,
         "value_formatter": lambda value: _short(value, plot.unit),
         "style": Style(
@@ -256,7 +259,7 @@ def _lines(plot: Plot) -> Any:
     chart.x_title = _cut(plot.key.name, 40)
     chart.y_title = _cut(", ".join(column.name for column, _ in plot.measures), 40)
     places = [place for place, label in enumerate(plot.labels) if label]
-    step = max(1, -(-len(places) // (plot.width // 95)))
+    step = max(1, -(-len(places) // ((plot.width - _ASIDE) // 70)))
     ticks = {_naive(plot.times[place]): _cut(plot.labels[place], 16) for place in places[::step]}
     chart.x_labels = list(ticks)
     chart.x_value_formatter = lambda moment: ticks.get(_naive(moment), "")
