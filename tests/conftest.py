@@ -208,6 +208,36 @@ def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversa
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
+def clipboard(page: Page) -> tuple[str, str]:
+    """What was copied, as text and as HTML."""
+    plain, html = page.evaluate(
+        """async () => {
+            const [item] = await navigator.clipboard.read();
+            const read = async (type) => (await item.getType(type)).text();
+            return [await read("text/plain"), await read("text/html")];
+        }"""
+    )
+    return plain, html
+
+
+def pasted(page: Page) -> tuple[str, list[list[str]]]:
+    """What was copied, pasted by the keyboard: into a text area, and into an editable document; there, its cells."""
+    page.evaluate(
+        """() => {
+            const area = Object.assign(document.createElement("textarea"), { id: "paste-text" });
+            const editor = Object.assign(document.createElement("div"), { id: "paste-rich", contentEditable: "true" });
+            document.body.prepend(area, editor);
+        }"""
+    )
+    for target in ("#paste-text", "#paste-rich"):
+        page.locator(target).focus()
+        page.keyboard.press("Control+V")
+    cells = page.locator("#paste-rich tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
+    )
+    return page.locator("#paste-text").input_value(), cells
+
+
 def assert_accessible(page: Page, name: str) -> None:
     """axe finds nothing that matters, and nothing sticks out sideways."""
     found = Axe().run(page)

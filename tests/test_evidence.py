@@ -17,7 +17,7 @@ from conversations.models import Action, Chart, Conversation, Job, Message
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
-from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, text_of
+from tests.conftest import EXAMPLE, assert_accessible, clipboard, credential_for, pasted, person, sign_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
 ANSWER = f"{THREAD}messages/2/"
@@ -426,15 +426,13 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
 
     answer.get_by_role("button", name="Copy as cells").click()
     expect(page.get_by_text("5 rows copied")).to_be_visible()
-    copied = page.evaluate(
-        """async () => {
-            const [item] = await navigator.clipboard.read();
-            const read = async (type) => (await item.getType(type)).text();
-            return [await read("text/plain"), await read("text/html")];
-        }"""
-    )
+    copied = clipboard(page)
     assert copied[0].splitlines()[:2] == ["Product\tRevenue", "Sunglasses\t678,994.41"]
     assert "<td>Sunglasses</td><td>678,994.41</td>" in copied[1]
+    text, cells = pasted(page)
+    assert text.splitlines()[1] == "Sunglasses\t678,994.41"
+    assert cells[:2] == [["Product", "Revenue"], ["Sunglasses", "678,994.41"]]
+    assert len(cells) == 6
 
     with page.expect_download() as download:
         answer.get_by_role("link", name="Download CSV").click()

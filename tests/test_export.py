@@ -15,7 +15,7 @@ from conversations.models import Job
 from conversations.omni import replies
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in
+from tests.conftest import EXAMPLE, assert_accessible, clipboard, credential_for, pasted, person, sign_in, signed_in
 
 BASE = f"/conversations/{EXAMPLE}"
 
@@ -213,15 +213,12 @@ def test_it_is_on_the_clipboard_in_both_forms(page: Page, site: str, omni: Stand
     sign_in(page, site, at=f"{BASE}/")
     page.locator("#message-2").get_by_role("button", name="Copy for a ticket").click()
     expect(page.get_by_text("Copied: paste it into the ticket")).to_be_visible()
-    copied = page.evaluate(
-        """async () => {
-            const [item] = await navigator.clipboard.read();
-            const read = async (type) => (await item.getType(type)).text();
-            return [await read("text/plain"), await read("text/html")];
-        }"""
-    )
+    copied = clipboard(page)
     assert copied[0].startswith("> What are the top 5 products by revenue?")
     assert "<strong>Sunglasses</strong>" in copied[1]
+    text, _ = pasted(page)
+    assert text.startswith("> What are the top 5 products by revenue?")
+    expect(page.locator("#paste-rich").get_by_text("Sunglasses", exact=True).first).to_be_visible()
     page.get_by_text("Export", exact=True).click()
     page.get_by_role("button", name="Copy for a ticket all messages").click()
     page.wait_for_timeout(500)
