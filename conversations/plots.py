@@ -29,6 +29,8 @@ _MOST_NAMES = 30
 _NAMES_AT_ALL = 60
 # Measures further apart than this would flatten each other on one axis.
 _MOST_APART = 50
+# Beyond this, or as far below one, nobody compares by eye.
+_LARGEST = Decimal(10) ** 15
 # Of letters, in pixels.
 _LETTERS = 12
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -169,7 +171,7 @@ def _groups(table: Table) -> list[tuple[str, list[tuple[Column, list[Decimal | N
         cells = [row[column.number - 1] for row in table.rows]
         values = [tables.value(cell) for cell in cells]
         known = [abs(value) for value in values if value is not None]
-        if not known or max(known) > Decimal(10) ** 15:
+        if not known or max(known) > _LARGEST or 0 < max(known) < 1 / _LARGEST:
             continue
         unit, size = _unit(cells), max(known)
         for number, (its_unit, its_size, members) in enumerate(groups):

@@ -89,6 +89,12 @@ SHAPES: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
     "numbers beside numbers": ("A,B\n1,2\n3,4\n", []),
     "no such day": ("D,N\n2026-02-30,1\n2026-02-31,2\n", [("bar", ["N"], ["2026-02-30", "2026-02-31"])]),
     "a total below the months": ("M,N\n2026-01,1\nTotal,2\n", [("bar", ["N"], ["2026-01", "Total"])]),
+    "money beside numbers": (
+        "P,A,B\nHat,$10,20\nCap,$30,40\n",
+        [("bar", ["A"], ["Hat", "Cap"]), ("bar", ["B"], ["Hat", "Cap"])],
+    ),
+    "far too small": ("P,A\nx,1e-323\ny,0\n", []),
+    "nothing but zero": ("P,A\nx,0\ny,0\n", [("bar", ["A"], ["x", "y"])]),
     "far too large": (f"P,A\nx,1{'0' * 40}\ny,2\n", []),
 }
 
