@@ -130,10 +130,12 @@ def test_bars_start_at_zero_and_are_as_long_as_their_numbers() -> None:
 
 
 def test_beside_each_other_too_in_the_order_of_the_rows() -> None:
-    names = [f"The name of product number {n}, which is long" for n in (1, 2, 3)]
+    names = [f"A long name of a product, the end of which is {n}" for n in (1, 2, 3)]
     rows = [f'"{name}",{400 - 100 * place}\n' for place, name in enumerate(names, start=1)]
     (plot,) = of("Product,N\n" + "".join(rows))
     assert plot.is_beside
+    at = {"".join(text.itertext())[-1]: float(text.get("y", "0")) for text in svg(plot).iter(f"{SVG}text")}
+    assert at["1"] < at["2"] < at["3"]
     widths = {round(y): width for _, y, width, _ in bars(svg(plot))}
     from_the_top = [width for _, width in sorted(widths.items())]
     assert from_the_top[0] / from_the_top[2] == pytest.approx(3, rel=0.02)
