@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
+from conversations import document
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
@@ -186,7 +187,8 @@ def test_the_file_needs_nothing_but_itself(
     reads: Client, kept: InOmni, tmp_path: Path, chromium: Browser, scheme: str, width: int
 ) -> None:
     answer = reads.get(f"/conversations/{kept.id}.html")
-    assert answer["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert answer["Content-Security-Policy"] == policy
     body = answer.getvalue().decode()
     assert "<script" not in body
     assert not re.search(r"url\(|@import|<link", body)
@@ -237,3 +239,14 @@ def test_hostile_text_is_text(
 def test_a_conversation_without_messages_prints_too(reads: Client, small: Organization, analyst: Member) -> None:
     found = small.add_conversation(owner=analyst, name="Empty", turns=[])
     assert "it holds no message" in text_of(reads.get(f"{thread(found)}print/"))
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_a_document_has_an_end(
+    reads: Client, kept: InOmni, small_omni: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "MOST_CELLS", 100)
+    page = text_of(reads.get(f"{thread(kept)}print/"))
+    # Of two columns, when the first answer and forty columns have had their share.
+    assert page.count("order-0") < 30
+    assert "order-0001" in page
