@@ -33,7 +33,7 @@ _WHY_NOT = {
 }
 
 
-class _Pipe(RawIOBase):
+class Pipe(RawIOBase):
     """What the zip is written to: it cannot go back, so each piece may be sent at once."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class _Pipe(RawIOBase):
 @dataclass
 class _Bundle:
     zip: zipfile.ZipFile
-    pipe: _Pipe
+    pipe: Pipe
     files: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
 
@@ -77,7 +77,7 @@ class _Bundle:
 
 def stream(opened: Opened, user: User, address: str) -> Iterator[bytes]:
     """The zip, in pieces; `address` is the thread's own."""
-    pipe = _Pipe()
+    pipe = Pipe()
     with zipfile.ZipFile(pipe, "w") as target:
         bundle = _Bundle(target, pipe)
         for piece in _content(bundle, opened, user, address):

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import asking
+from conversations import asking, searching
 from conversations.asking import Left
 from conversations.models import Access, Conversation, Job
 from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
@@ -85,6 +85,7 @@ def remove(credential: Credential) -> None:
     owner = credential.owner
     gone = Conversation.objects.only_through(credential)
     Job.objects.of(gone).delete()
+    searching.forget(gone)
     gone.delete()
     credential.delete()
     following = Credential.objects.of(owner).first()
@@ -94,5 +95,5 @@ def remove(credential: Credential) -> None:
 
 def _end_readings(credential: Credential) -> None:
     credential.accesses.all().end()
-    credential.list_pages.all().delete()
+    credential.walks.all().delete()
     credential.members.all().delete()

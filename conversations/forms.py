@@ -1,35 +1,55 @@
 """What the address of a page of the list may say."""
 
-import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from conversations.archive import CannotShow
-from conversations.omni.replies import LONGEST_CURSOR
+from conversations import terms
+from conversations.archive import ORDERS, CannotShow, Stretch
 from conversations.tables import ROWS_A_PAGE
+from conversations.terms import Asked
 from omniviewer.accounts.models import Credential
 
-_MEMBERSHIP = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NO_PLACE = dict.fromkeys(
+    ("invalid", "min_value", "max_value"), "This address names a place in the list that this site never gave."
+)
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """`credential`: the one that was chosen, if one was."""
+
+    credentials: list[Credential]
+    credential: Credential | None
+    asked: Asked
+    stretch: Stretch
+
+
+class SearchField(forms.CharField):
+    """Any text: what no database takes is no letter of a word."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(value.replace("\0", " ") if isinstance(value, str) else value)
 
 
 class ListForm(forms.Form):
-    """Which credential's list, of which member, from which of Omni's cursors on."""
+    """What is asked for, through which credential (none: all of the reader's), in what order, from which place on."""
 
     credential = forms.ModelChoiceField(
         Credential.objects.none(),
         required=False,
         error_messages={"invalid_choice": "This address names a credential that you do not have."},
     )
-    member = forms.CharField(required=False, max_length=64)
-    cursor = forms.CharField(
+    q = SearchField(required=False)
+    sort = forms.ChoiceField(
+        choices=[(name, name) for name in ORDERS],
         required=False,
-        max_length=LONGEST_CURSOR,
-        strip=False,
-        error_messages={"max_length": "This address names a place in the list that Omni never gave."},
+        error_messages={"invalid_choice": "The list is sorted by activity, oldest or started."},
     )
+    before = forms.IntegerField(min_value=-(2**63), max_value=2**63 - 1, required=False, error_messages=_NO_PLACE)
+    after = forms.IntegerField(min_value=-(2**63), max_value=2**63 - 1, required=False, error_messages=_NO_PLACE)
 
     def __init__(self, credentials: QuerySet[Credential], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,31 +58,46 @@ class ListForm(forms.Form):
         assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101  (for the type checker)
         choice.queryset = credentials
 
-    def clean_credential(self) -> Credential | None:
-        """The named one, or the foremost."""
-        return self.cleaned_data["credential"] or self._credentials.first()
-
-    def clean_member(self) -> str:
-        member: str = self.cleaned_data["member"]
-        if member and not _MEMBERSHIP.fullmatch(member):
-            raise ValidationError("A member is named by a membership id, such as 990e8400-e29b-41d4-a716-446655440004.")
-        return member.lower()
-
-    def clean(self) -> dict[str, Any]:
-        super().clean()
-        credential = self.cleaned_data.get("credential")
-        if credential and self.cleaned_data.get("member") and not credential.sees_organization:
-            self.add_error("member", "Only an organization key may filter by member.")
-        return self.cleaned_data
-
-    def query(self) -> dict[str, Any]:
+    def query(self) -> ListQuery:
         """What is asked for. Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
         if not self._credentials:
             raise CannotShow(CannotShow.NO_CREDENTIAL)
         if not self.is_valid():
-            said = next(str(error) for errors in self.errors.values() for error in errors)
-            raise CannotShow(CannotShow.BAD_ADDRESS, said)
-        return self.cleaned_data
+            wrong = next(str(error) for errors in self.errors.values() for error in errors)
+            raise CannotShow(CannotShow.BAD_ADDRESS, wrong)
+        said = self.cleaned_data
+        chosen: Credential | None = said["credential"]
+        return ListQuery(
+            credentials=[chosen] if chosen else list(self._credentials),
+            credential=chosen,
+            asked=terms.read(said["q"]),
+            stretch=Stretch(said["sort"] or "activity", said["before"], said["after"]),
+        )
+
+
+class FiltersForm(forms.Form):
+    """The filters as controls: each stands for one in the text of the search."""
+
+    owner = forms.CharField(required=False, max_length=200)
+    state = forms.CharField(required=False, max_length=40)
+    topic = forms.CharField(required=False, max_length=200)
+    since = forms.CharField(required=False, max_length=40)
+    until = forms.CharField(required=False, max_length=40)
+    has = forms.CharField(required=False, max_length=40)
+    only = forms.CharField(required=False, max_length=40)
+    place = forms.CharField(required=False, max_length=40)
+
+    NAMES: ClassVar = {"since": "from", "until": "to", "only": "is", "place": "in"}
+
+    def text(self, typed: str) -> str:
+        """The text of the search with what these controls say in the place of its filters of the same kind."""
+        self.is_valid()
+        asked = terms.read(typed)
+        for control in self.fields:
+            if control in self.data:
+                value = self.cleaned_data.get(control, "").replace('"', " ")
+                asked = asked.replaced(self.NAMES.get(control, control), value)
+        return asked.typed
 
 
 class FreshForm(forms.Form):

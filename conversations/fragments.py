@@ -1,9 +1,8 @@
-"""What a page that was sent from the archive asks for next: the parts of it that Omni has changed meanwhile.
+"""What a thread that was sent from the archive asks for next: the parts of it that Omni has changed meanwhile.
 
-Without htmx these addresses lead back to the page.
+Without htmx this address leads back to the page.
 """
 
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -12,9 +11,8 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from conversations import archive, shaping, tasks
-from conversations.archive import Ask, CannotShow
-from conversations.forms import FreshForm, ListForm
-from omniviewer.accounts.models import Credential
+from conversations.archive import CannotShow
+from conversations.forms import FreshForm
 from omniviewer.accounts.requests import Request
 
 
@@ -42,23 +40,3 @@ def conversation(request: Request, omni_id: UUID) -> HttpResponse:
         "gone": range(context["count"] + 1, min(shown, context["count"] + 1000) + 1),
     }
     return render(request, "conversations/_fresh_thread.html", context)
-
-
-@require_safe
-def conversations(request: Request) -> HttpResponse:
-    """A page of the list, if it shows anything else than what `shown` is the digest of."""
-    form = ListForm(Credential.objects.of(request.user), request.GET)
-    fresh = FreshForm(request.GET)
-    if not request.htmx or not fresh.is_valid():
-        kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
-        return redirect(f"/conversations/?{urlencode(kept)}" if kept else "/conversations/")
-    try:
-        query = form.query()
-        listed = archive.list_page(request.user, **query, ask=Ask.IF_STALE)
-    except CannotShow:
-        return HttpResponseClientRefresh()
-    if listed.was_asked:
-        archive.members(query["credential"])
-    context = shaping.list_page(listed, query, request.GET, fresh.cleaned_data["looks"])
-    context["has_changed"] = shaping.digest(listed) != fresh.cleaned_data["shown"]
-    return render(request, "conversations/_fresh_list.html", context)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import QueryDict
 from django.utils import timezone
 
 from conversations import archive, plots, rendering, tables
-from conversations.archive import CannotShow, Evidence, Listed, Notice, Opened, Running, Standing
+from conversations.archive import CannotShow, Evidence, Notice, Opened, Running, Standing
 from conversations.models import Action, EarlierMessage, Star
 from conversations.omni import OmniError
 from conversations.plots import Plot
@@ -60,7 +59,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "as_of": conversation.fetched_at,
         "fresh_address": f"{conversation.get_absolute_url()}fresh/?"
         + urlencode({"revision": conversation.revision, "count": count, "looks": looks + 1}),
-        "fresh_in": _fresh_in(opened.notice, running, looks, is_stale=not conversation.is_fresh),
+        "fresh_in": fresh_in(opened.notice, running, looks, is_stale=not conversation.is_fresh),
     }
 
 
@@ -93,37 +92,6 @@ def bundle(opened: Opened, looks: int) -> dict[str, Any]:
     }
 
 
-def list_page(listed: Listed, query: dict[str, Any], parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
-    """For list.html and its parts; `parameters` are those of the page's address."""
-    shown = digest(listed)
-    page_address, address = parameters.copy(), parameters.copy()
-    for name in ("refresh", "looks", "shown"):
-        page_address.pop(name, None)
-        address.pop(name, None)
-    address["shown"], address["looks"] = shown, str(looks + 1)
-    page_address["refresh"] = "1"
-    return {
-        "query": query,
-        "credential": query["credential"],
-        "listed": listed,
-        "page": listed.page,
-        "newer": listed.page.previous(),
-        "notice": listed.notice,
-        "as_of": listed.page.fetched_at,
-        "page_refresh_address": f"?{page_address.urlencode()}",
-        "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
-        "fresh_in": _fresh_in(listed.notice, None, looks, is_stale=not listed.page.is_fresh),
-    }
-
-
-def digest(listed: Listed) -> str:
-    """Of what a page of the list shows: the same as long as nothing on it has changed."""
-    page = listed.page
-    rows = [f"{row.pk} {row.updated_at} {row.name} {row.last_prompt}" for row in listed.conversations]
-    whole = "\n".join([*rows, page.next_cursor, str(page.total)])
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
-
-
 def again_in(error: CannotShow) -> int | None:
     """Whole seconds until a page that shows nothing tries again by itself; None where trying does not help."""
     if error.why not in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
@@ -133,7 +101,7 @@ def again_in(error: CannotShow) -> int | None:
     return math.ceil(seconds + random.uniform(0.5, 2.5))  # noqa: S311
 
 
-def _fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_stale: bool) -> float | None:
+def fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_stale: bool) -> float | None:
     """Seconds until the page asks for a newer one by itself; None: it does not."""
     if looks >= MOST_LOOKS:
         return None

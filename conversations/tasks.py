@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.management import call_command
 from django.db.models import Max, Q
 from django.utils import timezone
@@ -15,12 +16,16 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from conversations import archive
+from conversations import archive, searching
 from conversations.archive import Opened
-from conversations.models import Capture
+from conversations.models import Capture, Walk
 
 # Seconds of work at a time: other tasks want their turn.
 _SHIFT = 20.0
+# And where there is always more: whoever ends a worker waits until its shift is over.
+_SHORT_SHIFT = 3.0
+# Between two shifts with nothing to do at once: a token's budget has room for some requests again.
+_BREATH = timedelta(seconds=5)
 # In the site's time zone.
 _NIGHT = 2
 # A worker looks every second: what has waited for this long waits for a worker.
@@ -40,6 +45,24 @@ def capture() -> None:
     while time.monotonic() < until and archive.capture_next():
         pass
     return _again()
+
+
+@task()
+def sync() -> None:
+    """Read lists and threads, for a while."""
+    if settings.SYNC == "off":
+        return
+    archive.begin_walks()
+    if Walk.objects.next_due():
+        # As above.
+        nudge(sync)
+    until = time.monotonic() + _SHORT_SHIFT
+    while time.monotonic() < until and archive.sync_next():
+        pass
+    searching.refresh(seconds=_SHORT_SHIFT)
+    at = Walk.objects.next_at()
+    if at:
+        nudge(sync, max(at, timezone.now() + _BREATH))
 
 
 @task()
@@ -68,6 +91,12 @@ def nudge(wanted: "Task[[], None]", at: datetime | None = None) -> None:
     now = timezone.now()
     if not ready.filter(Q(run_after=get_date_max()) | Q(run_after__lte=at or now)).exists():
         wanted.using(run_after=at).enqueue()
+
+
+def nudge_sync() -> None:
+    """Should whoever was at it have been killed, or nothing have been there to read."""
+    if settings.SYNC != "off":
+        nudge(sync)
 
 
 def nudge_nightly() -> None:

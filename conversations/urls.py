@@ -3,13 +3,16 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import capturing, charts, evidence, exporting, fragments, links, stored, views
+from conversations import capturing, charts, evidence, exporting, fragments, links, listing, stored, views
 
 app_name = "conversations"
 
 urlpatterns = [
-    path("conversations/", views.conversations, name="conversations"),
-    path("conversations/fresh/", fragments.conversations),
+    path("conversations/", listing.conversations, name="conversations"),
+    path("conversations/fresh/", listing.fresh),
+    path("conversations/selected/", listing.selected),
+    path("conversations/all-read/", listing.all_read),
+    path("credentials/<int:pk>/sync/", listing.sync),
     path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
     path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<int:position>/", views.conversation, name="message"),

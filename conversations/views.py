@@ -4,61 +4,36 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, shaping, tasks, tickets
-from conversations.archive import Ask, CannotShow
-from conversations.explaining import explain, not_opened
-from conversations.forms import ListForm
-from conversations.models import TicketReference
-from omniviewer.accounts.models import Credential
+from conversations import archive, shaping, tasks, thread_within, tickets
+from conversations.archive import CannotShow
+from conversations.explaining import not_opened
+from conversations.models import TicketReference, Visit
+from conversations.refreshing import ask, refreshed
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
 
 @require_safe
-def conversations(request: Request) -> HttpResponse:
-    """A page of Omni's list, by one of the reader's credentials; or, with `ticket`, what is linked from that."""
-    if request.GET.get("ticket", "").strip():
-        return _linked(request, request.GET["ticket"])
-    credentials = Credential.objects.of(request.user)
-    form = ListForm(credentials, request.GET)
-    try:
-        query = form.query()
-        listed = archive.list_page(request.user, **query, ask=_ask(request))
-    except CannotShow as error:
-        return explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
-    people = archive.members(query["credential"], ask=listed.was_asked)
-    if "refresh" in request.GET and not listed.notice:
-        return _refreshed(request)
-    context = {
-        **shaping.list_page(listed, query, request.GET),
-        "credentials": credentials,
-        "people": people,
-        "is_known_member": query["member"] in {person.omni_id for person in people},
-    }
-    return render(request, "conversations/list.html", context)
-
-
-@require_safe
 def conversation(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
     """A thread; with `position`, opened and focused at that message."""
     try:
-        opened = archive.open_conversation(request.user, omni_id, ask=_ask(request))
+        opened = archive.open_conversation(request.user, omni_id, ask=ask(request))
     except CannotShow as error:
         return not_opened(request, error, omni_id, position)
     if "refresh" in request.GET and not opened.notice:
-        return _refreshed(request)
+        return refreshed(request)
     came_from = request.GET.get("ticket", "")
     ticket = tickets.read(came_from)
     if ticket and request.method == "GET":
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
     tasks.want(opened)
-    context = shaping.thread(request.user, opened)
+    Visit.objects.note(request.user, opened.conversation)
+    context = shaping.thread(request.user, opened) | thread_within.of(request, opened.conversation)
     missing = position is not None and not 1 <= position <= context["count"]
     context |= {
         "focus": position,
@@ -107,36 +82,3 @@ def _thread_page(request: Request, context: dict[str, Any], status: HTTPStatus =
     references = TicketReference.objects.filter(conversation=shown)
     context["tickets"] = list(references.oldest_first())
     return render(request, "conversations/conversation.html", context, status=status)
-
-
-def _linked(request: Request, text: str) -> HttpResponse:
-    """The list, of what is linked from a ticket alone."""
-    ticket = tickets.read(text)
-    try:
-        linked = archive.linked_from(request.user, ticket) if ticket else None
-    except CannotShow as error:
-        return explain(request, error)
-    context = {
-        "text": text.strip(),
-        "ticket": ticket,
-        "address": tickets.address_of(ticket) if ticket else "",
-        "linked": linked,
-    }
-    return render(
-        request,
-        "conversations/linked.html",
-        context,
-        status=HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY,
-    )
-
-
-def _ask(request: Request) -> Ask:
-    return Ask.ALWAYS if "refresh" in request.GET else Ask.IF_NEEDED
-
-
-def _refreshed(request: Request) -> HttpResponse:
-    """Back to the address without `refresh`, so that loading it again asks Omni nothing."""
-    query = request.GET.copy()
-    query.pop("refresh", None)
-    messages.success(request, "Up to date.")
-    return redirect(f"{request.path}?{query.urlencode()}" if query else request.path)

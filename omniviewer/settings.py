@@ -60,8 +60,10 @@ RATE_PER_MINUTE = env.int("OMNIVIEWER_RATE_PER_MINUTE", default=60)
 FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
 
 
-# What the AI did ------------------------------------------------------------------------------------------
+# What is kept of it ---------------------------------------------------------------------------------------
 
+# What is read in the background, for each credential: nothing, the list, or the messages too.
+SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
 # What is captured every night before Omni drops it: of conversations that are "marked" (starred, or linked from a
 # ticket), or of "all". What somebody opens is captured in any case.
 CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["marked", "all"])

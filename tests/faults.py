@@ -144,8 +144,14 @@ ROWS = [
 
 # What happens to a list, or to clocks: a test of its own each, that looks for this sentence.
 LIST_ROWS = {
-    "A cursor that repeats": ("Omni’s list goes in a circle from here, so it ends here.", "Every page until there"),
-    "A list that never ends": ("Page 4", "Every page; each is asked for by the reader alone"),
+    "A cursor that repeats": (
+        "Omni’s list goes in a circle: what stands behind it was not seen.",
+        "Every page until there",
+    ),
+    "A list that never ends": (
+        "Omni’s list goes on and on without anything new: it was left there.",
+        "Every page; the walk ends",
+    ),
     "A list that changes between pages": ("The list has changed.", "Every page as Omni gives it now"),
     "People without end": ("Everyone", "The list, with the people that were told until then"),
 }

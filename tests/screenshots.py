@@ -19,6 +19,8 @@ PAGES = {
     "list-lead": ("lead", "/conversations/"),
     "thread": ("analyst", f"/conversations/{EXAMPLE}/"),
     "ticket": ("analyst", f"/conversations/{EXAMPLE}/?ticket=ABC-123"),
+    "search": ("lead", "/conversations/?q=revenue+month"),
+    "hit": ("lead", f"/conversations/{EXAMPLE}/messages/2/?q=revenue"),
     "linked": ("analyst", "/conversations/?ticket=ABC-123"),
     "message": ("analyst", f"/conversations/{EXAMPLE}/messages/2/"),
     "evidence": ("analyst", f"/conversations/{EXAMPLE}/messages/2/evidence/"),

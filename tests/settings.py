@@ -22,6 +22,8 @@ os.environ.update(
         "CACHE_URL": "locmemcache://",
         "OMNIVIEWER_LOG_LEVEL": "WARNING",
         "OMNIVIEWER_OMNI_TIMEOUT": "5",
+        # Tests of reading in the background turn it on.
+        "OMNIVIEWER_SYNC": "off",
         # Tests of the budget set their own.
         "OMNIVIEWER_RATE_PER_MINUTE": "10000",
         # Playwright's synchronous interface runs an event loop in the thread of the tests.

@@ -714,7 +714,7 @@ def test_the_lines_of_a_long_thread_cost_no_more_queries(
     reads.get(thread(found))
     work()
     reads.get(thread(found))
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(20):
         assert len(lines(text_of(reads.get(thread(found))))) == 59
 
 

@@ -29,11 +29,11 @@ def test_it_works(client: Client, dialect: str) -> None:
 
 def test_it_sends_the_token_and_always_a_page_size(client: Client, omni: StandIn) -> None:
     page = client.conversations()
-    assert len(page.conversations) == 50
+    assert len(page.conversations) == 100
     assert page.total == len(omni.organization.conversations)
     (request,) = omni.requests
     assert request.token == omni.organization.demo_tokens["lead"]
-    assert request.query == {"pageSize": "50"}
+    assert request.query == {"pageSize": "100"}
 
 
 def test_the_last_page_has_no_cursor(client: Client) -> None:

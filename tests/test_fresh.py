@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 
 from conversations import shaping
-from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, ListPage
+from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, Walk
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as Made
@@ -23,7 +23,7 @@ THREAD = f"/conversations/{EXAMPLE}/"
 
 def make_old(age: timedelta = timedelta(hours=3)) -> None:
     Conversation.objects.exclude(fetched_at=None).update(fetched_at=timezone.now() - age)
-    ListPage.objects.update(fetched_at=timezone.now() - age)
+    Walk.objects.update(checked_at=timezone.now() - age)
 
 
 def asks_for(page: str) -> str:
@@ -131,15 +131,15 @@ def test_a_list_renews_itself_as_a_whole(thread: Thread, owner: User, small_omni
     make_old()
     thread.organization.add_conversation(owner=thread.member, name="Another", turns=[("What else?", "This.")])
     renewed = text_of(renew(client, page))
-    assert re.search(r'<div id="listed" hx-swap-oob="true">.*Another', renewed)
+    assert re.search(r'<form id="listed"[^>]* hx-swap-oob="true">.*Another', renewed)
     assert "The list has changed." in renewed
     assert "2 conversations" in renewed
 
 
 def test_its_addresses_lead_to_the_page_without_htmx(owner_reads: Client) -> None:
     assert owner_reads.get(f"{THREAD}fresh/?looks=1")["Location"] == THREAD
-    answer = owner_reads.get("/conversations/fresh/?looks=1&shown=x&cursor=abc&credential=1")
-    assert answer["Location"] == "/conversations/?cursor=abc&credential=1"
+    answer = owner_reads.get("/conversations/fresh/?looks=1&shown=x&sort=oldest&credential=1")
+    assert answer["Location"] == "/conversations/?sort=oldest&credential=1"
 
 
 def test_nonsense_in_its_address_leads_to_the_page(owner_reads: Client) -> None:

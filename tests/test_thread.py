@@ -178,7 +178,7 @@ def test_a_thread_of_400_messages_is_shown_whole(
     assert len(longest.messages) == 400
     first = articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))
     assert len(first) == 400
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(20):
         assert len(articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))) == 400
 
 

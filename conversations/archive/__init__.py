@@ -5,43 +5,63 @@ Whatever it returns, Omni has shown to one of the reader's own credentials; what
 
 from conversations.archive.capture import capture_next, minutes_for, want, want_expiring
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
+from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch, unread
+from conversations.archive.hits import Hits, hits
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
-from conversations.archive.lists import list_page, members
-from conversations.archive.outcomes import Ask, CannotShow, Listed, Notice, Opened
+from conversations.archive.lists import Listed, finder, listed
+from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
+from conversations.archive.people import members, names
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Line, Standing, standings, unkept
+from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
 from conversations.archive.thread import open_conversation, store
 
 __all__ = [
+    "MOST_COUNTED",
+    "ORDERS",
     "Ask",
     "CannotShow",
     "Evidence",
+    "Finder",
+    "Hits",
     "Line",
     "Linked",
     "Listed",
     "NoMessage",
     "Notice",
     "Opened",
+    "Page",
     "Place",
+    "Progress",
     "Running",
     "Standing",
+    "Stretch",
+    "begin_walks",
     "capture_next",
     "chart",
+    "count",
     "evidence",
     "find",
     "find_job",
+    "finder",
+    "hits",
     "linked_from",
-    "list_page",
+    "listed",
     "members",
     "minutes_for",
     "must_ask_for_chart",
+    "names",
     "open_conversation",
+    "pause",
+    "progress",
     "renew",
     "running",
     "standings",
     "store",
+    "sync_next",
     "unkept",
+    "unread",
     "want",
     "want_expiring",
 ]

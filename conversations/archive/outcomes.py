@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from conversations.models import Conversation, ListPage
+from conversations.models import Conversation
 from conversations.omni import OmniError, RateLimited
 from omniviewer.accounts.models import Credential
 
@@ -21,14 +21,17 @@ class Ask(Enum):
 
 @dataclass(frozen=True)
 class Notice:
-    """A line that tells the reader why a page is not fresh. `retry_after`: seconds, where it is known."""
+    """A line that tells the reader why a page is not fresh. `retry_after`: seconds, where it is known.
+
+    `as_of` is None for a list that was never fetched: what it shows was opened by itself.
+    """
 
     sentence: str
-    as_of: datetime
+    as_of: datetime | None
     retry_after: float | None = None
 
     @classmethod
-    def of(cls, error: OmniError, as_of: datetime) -> "Notice":
+    def of(cls, error: OmniError, as_of: datetime | None) -> "Notice":
         return cls(error.sentence, as_of, error.retry_after)
 
 
@@ -39,15 +42,6 @@ class Opened:
     conversation: Conversation
     credential: Credential
     is_one_of_several: bool = False
-    notice: Notice | None = None
-    # Whether Omni was asked just now.
-    was_asked: bool = False
-
-
-@dataclass(frozen=True)
-class Listed:
-    page: ListPage
-    conversations: list[Conversation]
     notice: Notice | None = None
     # Whether Omni was asked just now.
     was_asked: bool = False

@@ -46,23 +46,29 @@ def open_conversation(
     return _kept_or_nothing(user, omni_id, failures)
 
 
+def read(credential: Credential, omni_id: UUID) -> None:
+    """Fetch a thread in the background. Raises `OmniError`."""
+    _ask_for(credential, omni_id, Ask.ALWAYS, Urgency.AHEAD, timezone.now())
+
+
 def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, looked_at: datetime) -> Conversation:
     """The conversation as Omni shows it now: what somebody else with the same token is just told is shared."""
     token = asking.digest_of(credential)
 
     def work() -> None:
         asked_at = timezone.now()
+        known = same.values_list("updated_at", flat=True).first()
         reply = asking.ask(credential, "conversation", lambda omni: omni.conversation(omni_id), urgency)
-        store(credential, reply, asked_at)
+        store(credential, reply, asked_at, known, render=urgency is not Urgency.AHEAD)
 
-    same = Conversation.objects.with_thread().filter(instance=credential.instance, omni_id=omni_id)
-    shown = Access.objects.by_token(token).filter(conversation__in=same)
+    same = Conversation.objects.filter(instance=credential.instance, omni_id=omni_id)
+    shown = Access.objects.by_token(token).filter(conversation__in=same.with_thread())
     if ask is not Ask.ALWAYS and (twin := shown.first()) and twin.conversation.is_fresh:
         _confirm(credential, twin.conversation, twin.confirmed_at or timezone.now())
         return twin.conversation
     question = token, credential.instance, "conversation", omni_id
     asked_here = asking.once(*question, since=looked_at, work=work)
-    conversation = same.first()
+    conversation = same.with_thread().first()
     if conversation is None:
         raise CannotAsk("The conversation was removed here while Omni was asked. Try again.", retry_after=1)
     if not asked_here:
@@ -102,20 +108,29 @@ def _preferred(kept: Iterable[Conversation], credentials: list[Credential]) -> C
     return min(kept, key=lambda conversation: order.get(conversation.instance, len(order)), default=None)
 
 
-def store(credential: Credential, reply: replies.Conversation, asked_at: datetime) -> Conversation:
+def store(
+    credential: Credential,
+    reply: replies.Conversation,
+    asked_at: datetime,
+    known_activity: datetime | None = None,
+    *,
+    render: bool = True,
+) -> Conversation:
     """Keep a thread as Omni showed it to `credential` when asked then: all of it or, if interrupted, nothing.
 
-    What was asked for later stays: it is newer. Raises `CannotAsk` if the credential has changed meanwhile.
+    What was asked for later stays: it is newer. `known_activity`: the last one, as the list had told it by then.
+    `render=False`: its messages are rendered when somebody reads them. Raises `CannotAsk` if the credential has
+    changed meanwhile.
     """
     known = Conversation.objects.filter(instance=credential.instance, omni_id=reply.id).first()
     # Rendered before the transaction: no other writer waits for Markdown.
-    fresh = Message.rendered_from(reply, known)
+    fresh = Message.rendered_from(reply, known, now=render)
     with transaction.atomic():
         conversation, _ = Conversation.objects.select_for_update().get_or_create(
             instance=credential.instance, omni_id=reply.id
         )
         if conversation.was_asked_for_before(asked_at):
-            conversation.learn(reply)
+            conversation.learn(reply, known=known_activity)
             conversation.fetched_at = asked_at
             Message.replace_all(conversation, fresh)
             conversation.save()

@@ -36,8 +36,10 @@ class Urgency(Enum):
     WAITING = 1.0
     # A person who already reads what is kept.
     REFRESHING = 0.8
-    # Nobody.
+    # Nobody: what will soon be gone.
     BACKGROUND = 0.5
+    # Nobody: what can be had later as well.
+    AHEAD = 0.4
 
 
 @dataclass(frozen=True)

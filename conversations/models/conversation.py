@@ -25,6 +25,21 @@ LONGEST_TITLE = 300
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 
+# Of a recency, the lower bits: they tell conversations apart that were active in the same millisecond.
+_PLACE_BITS = 20
+
+
+def recency(moment: datetime | None, place: int = 0) -> int:
+    """A number that orders conversations by their last activity, and says which page goes on where.
+
+    Milliseconds since 1970, and below them the lower bits of `place`, the conversation's key; below 0 without a time.
+    """
+    if moment is None:
+        return -1 - place
+    milliseconds = max(int(moment.timestamp() * 1000), 0)
+    return milliseconds << _PLACE_BITS | place & (1 << _PLACE_BITS) - 1
+
+
 def is_fresh(fetched_at: datetime | None) -> bool:
     """Whether what was fetched then is shown without asking again (`OMNIVIEWER_FRESH_FOR`)."""
     if fetched_at is None:
@@ -34,17 +49,30 @@ def is_fresh(fetched_at: datetime | None) -> bool:
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
-    def readable_by(self, user: User, *, unasked: Collection[Credential] = ()) -> Self:
+    def readable_by(
+        self, user: User, *, unasked: Collection[Credential] = (), through: Collection[Credential] | None = None
+    ) -> Self:
         """The only way in for a reader: what Omni showed to one of their accepted credentials, recently enough.
 
         `unasked` are the credentials with which Omni could not be asked at all just now: what these were shown may be
-        as old as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`.
+        as old as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`. `through`: these credentials alone.
         """
-        return self.filter(models.Exists(Access.objects.valid_for(user, unasked=unasked).to_outer_conversation()))
+        valid = Access.objects.valid_for(user, unasked=unasked)
+        if through is not None:
+            valid = valid.filter(credential__in=through)
+        return self.filter(models.Exists(valid.to_outer_conversation()))
 
     def with_thread(self) -> Self:
         """Those whose messages were fetched, not only their row in the list."""
         return self.exclude(fetched_at=None)
+
+    def behind(self, shown: "AccessQuerySet") -> Self:
+        """Those of these accesses whose messages Omni has newer, or which were never fetched."""
+        return self.filter(models.Exists(shown.to_outer_conversation()), is_behind=True)
+
+    def touch(self) -> None:
+        """What the search keeps of these is to be made anew."""
+        self.filter(is_indexed=True).update(is_indexed=False)
 
     def only_through(self, credential: Credential) -> Self:
         """Those that this credential was ever shown, and that nobody else's is shown now."""
@@ -69,11 +97,33 @@ class Conversation(models.Model):
     revision = models.PositiveIntegerField(default=0)
     # Another random name for each revision: no cache ever takes one for another.
     version = models.CharField(max_length=32, blank=True)
+    # The times of the last activity and of the first one as numbers, see `recency`.
+    recency = models.BigIntegerField(default=0)
+    started = models.BigIntegerField(default=0)
+    # Its last activity when the messages were fetched; and whether Omni's list has told of a later one, or of none.
+    read_of = models.DateTimeField(null=True)
+    is_behind = models.BooleanField(default=True)
+    # Its number in the search, and whether what stands there is what is kept here.
+    indexed_as = models.BigIntegerField(null=True, unique=True)
+    is_indexed = models.BooleanField(default=False)
 
     objects = ConversationQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint("instance", "omni_id", name="one_conversation_an_instance")]
+        indexes = [
+            models.Index("recency", name="conversations_by_recency"),
+            models.Index("started", name="conversations_by_start"),
+            models.Index("recency", name="conversations_behind", condition=models.Q(is_behind=True)),
+            models.Index("recency", name="conversations_not_indexed", condition=models.Q(is_indexed=False)),
+        ]
+
+    # Set where a list shows it.
+    owner_name: str
+    is_starred: bool
+    is_unread: bool
+    tickets: list[str]
+    hits: object
 
     def __str__(self) -> str:
         return f"{self.instance}/{self.omni_id}"
@@ -114,8 +164,47 @@ class Conversation(models.Model):
         """Of its last activity, in the reader's time zone."""
         return timezone.localdate(self.updated_at) if self.updated_at else None
 
-    def learn(self, reply: replies.ListedConversation | replies.Conversation) -> None:
-        """Take what a reply says. Does not save; what a dialect leaves out does not undo what the other told."""
+    def learn(
+        self,
+        reply: replies.ListedConversation | replies.Conversation,
+        *,
+        owner_id: str = "",
+        known: datetime | None = None,
+    ) -> bool:
+        """Take what a reply says; whether that changes anything. Does not save.
+
+        What a dialect leaves out does not undo what the other told. `owner_id`: whose it is, where the list says so.
+        `known`: the last activity as it was known when a thread was asked for, so the thread holds it: the list may
+        tell it more exactly.
+        """
+        before = self._told
+        self._take(reply)
+        self.owner_id = owner_id[:64] or self.owner_id
+        self.recency = recency(self.updated_at, self.pk)
+        self.started = recency(self.created_at, self.pk)
+        if isinstance(reply, replies.Conversation):
+            self.read_of = max((at for at in (self.updated_at, known) if at), default=None)
+            self.is_behind = False
+        elif self.updated_at:
+            self.is_behind = self.read_of is None or self.updated_at > self.read_of or self._was_read_too_soon
+        if self._told[:-2] != before[:-2]:
+            self.is_indexed = False
+        return self._told != before
+
+    @property
+    def _was_read_too_soon(self) -> bool:
+        """Within the second of its last activity, of which Omni told no fraction: there may have been more in it."""
+        at, fetched_at = self.updated_at, self.fetched_at
+        if at is None or fetched_at is None or at.microsecond or at != self.read_of:
+            return False
+        return abs(fetched_at - at) < timedelta(seconds=2)
+
+    @property
+    def _told(self) -> tuple[object, ...]:
+        shown = self.name, self.last_prompt, self.created_at, self.updated_at, self.owner_id
+        return *shown, self.recency, self.is_behind
+
+    def _take(self, reply: replies.ListedConversation | replies.Conversation) -> None:
         self.name = reply.name or self.name
         self.created_at = reply.created_at or self.created_at
         self.updated_at = reply.updated_at or self.updated_at
@@ -150,7 +239,7 @@ class AccessQuerySet(models.QuerySet["Access"]):
 
     def end(self) -> None:
         """Omni no longer shows these. The rows stay, to know what goes with a credential when it is removed."""
-        self.update(confirmed_at=None, since=None)
+        self.update(confirmed_at=None, since=None, listed_at=None)
 
     def by_token(self, token: str) -> Self:
         """Those that Omni showed to this very token within `OMNIVIEWER_FRESH_FOR`, whoever asked with it."""
@@ -161,14 +250,23 @@ class AccessQuerySet(models.QuerySet["Access"]):
             confirmed_at__range=(now - settings.FRESH_FOR, now + CLOCKS_DIFFER),
         )
 
-    def confirm(self, credential: Credential, conversations: Iterable[Conversation], token: str, at: datetime) -> None:
+    def confirm(
+        self,
+        credential: Credential,
+        conversations: Iterable[Conversation],
+        token: str,
+        at: datetime,
+        *,
+        is_listed: bool = False,
+    ) -> None:
         """Omni showed these at that time to this credential, or to another one with the very same token."""
         shown, now = list(conversations), timezone.now()
+        same = {"credential": credential, "confirmed_at": at, "since": now, "token": token}
         self.bulk_create(
-            [Access(credential=credential, conversation=row, confirmed_at=at, since=now, token=token) for row in shown],
+            [Access(conversation=row, listed_at=at if is_listed else None, **same) for row in shown],
             update_conflicts=True,
             unique_fields=["credential", "conversation"],
-            update_fields=["confirmed_at", "token"],
+            update_fields=["confirmed_at", "token", *(["listed_at"] if is_listed else [])],
         )
         self.filter(credential=credential, conversation__in=shown, since=None).update(since=now)
 
@@ -181,6 +279,8 @@ class Access(models.Model):
     confirmed_at = models.DateTimeField(null=True)
     # Since when Omni has shown it without a refusal: what was replaced before that, this credential was never shown.
     since = models.DateTimeField(null=True)
+    # When it last stood in Omni's list; None where it was only ever opened.
+    listed_at = models.DateTimeField(null=True)
     # The keyed digest of the token that Omni showed it to.
     token = models.CharField(max_length=64, blank=True)
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from conversations import queries, tables
+from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.omni import results
 from conversations.tables import NoTable, Table
@@ -67,6 +68,7 @@ class Action(models.Model):
         job.query_count, job.row_count = len(found), sum(action.rows_found for action in found)
         job.size = sum(len(action.body) + len(action.csv) for action in actions)
         job.save()
+        job.touch()
 
     @classmethod
     def _of(cls, job: Job, number: int, row: results.Action) -> "Action":
@@ -129,6 +131,8 @@ def drop_kept_before(moment: datetime, *, most: int) -> int:
         Job.objects.filter(pk__in=jobs).update(
             kept_at=None, has_chart=None, dropped_at=timezone.now(), query_count=0, row_count=0, size=0
         )
+        ids = Job.objects.filter(pk__in=jobs).values_list("conversation_id")
+        Conversation.objects.filter(omni_id__in=ids).touch()
     return len(jobs)
 
 
@@ -149,3 +153,4 @@ class Chart(models.Model):
         cls.objects.update_or_create(job=job, defaults={"png": png or b"", "fetched_at": timezone.now()})
         Job.objects.filter(pk=job.pk, has_chart=None).update(size=models.F("size") + len(png or b""))
         Job.objects.filter(pk=job.pk).update(has_chart=bool(png))
+        job.touch()

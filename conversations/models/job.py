@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
+from conversations.models.conversation import Conversation
 from conversations.omni import replies
 
 # Omni keeps a result for 14 days from when the job was complete.
@@ -118,4 +119,10 @@ class Job(models.Model):
     def _keep(cls, instance: str, omni_id: UUID, state: str, told: Mapping[str, object]) -> "Job":
         defaults = {"state": state[:20], "asked_at": timezone.now(), **told}
         job, _ = cls.objects.update_or_create(instance=instance, omni_id=omni_id, defaults=defaults)
+        job.touch()
         return job
+
+    def touch(self) -> None:
+        """What it did is searched for too."""
+        if self.conversation_id:
+            Conversation.objects.filter(instance=self.instance, omni_id=self.conversation_id).touch()

@@ -102,8 +102,11 @@ class Message(Written):
         return reverse("conversations:message", args=[self.conversation.omni_id, self.position])
 
     @classmethod
-    def rendered_from(cls, reply: replies.Conversation, known: Conversation | None) -> list[Self]:
-        """Rows for the messages that Omni returned, unsaved; rendered, but for those that `known` has rendered."""
+    def rendered_from(cls, reply: replies.Conversation, known: Conversation | None, *, now: bool) -> list[Self]:
+        """Rows for the messages that Omni returned, unsaved; rendered, but for those that `known` has rendered.
+
+        `now=False`: the others are rendered when somebody reads them.
+        """
         kept = {message.position: message for message in known.messages.all()} if known else {}
         rows = []
         for position, message in enumerate(reply.messages, start=1):
@@ -116,9 +119,9 @@ class Message(Written):
                 omni_chat_url=message.omni_chat_url or "",
             )
             twin = kept.get(position)
-            if twin and twin.renderer == rendering.RENDERER and row.says_the_same_as(twin):
+            if twin and row.says_the_same_as(twin) and (not now or twin.renderer == rendering.RENDERER):
                 row.html, row.plain_because, row.renderer = twin.html, twin.plain_because, twin.renderer
-            else:
+            elif now:
                 row.render()
             rows.append(row)
         return rows
@@ -136,6 +139,7 @@ class Message(Written):
             return
         conversation.revision += 1
         conversation.version = token_hex(16)
+        conversation.is_indexed = False
         rewritten = [kept[row.position] for row in changed if row.position in kept]
         said_otherwise = [row for row in rewritten if not row.says_the_same_as(fresh[row.position - 1])]
         EarlierMessage.keep([row for row in said_otherwise if row.was_final] + gone)

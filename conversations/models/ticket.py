@@ -25,11 +25,14 @@ class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
             self.get_or_create(
                 conversation=conversation, ticket=ticket, defaults={"added_by": user, "is_by_hand": is_by_hand}
             )
+            Conversation.objects.filter(pk=conversation.pk).touch()
         return True
 
     def remove(self, conversation: Conversation, ticket: str) -> bool:
         """Whether there was one."""
-        return self.filter(conversation=conversation, ticket=ticket).delete()[0] > 0
+        removed = self.filter(conversation=conversation, ticket=ticket).delete()[0] > 0
+        Conversation.objects.filter(pk=conversation.pk).touch()
+        return removed
 
 
 class TicketReference(models.Model):

@@ -28,7 +28,7 @@ from conversations.omni.errors import (
 )
 from conversations.omni.instances import base_url
 
-CONVERSATIONS_A_PAGE = 50
+CONVERSATIONS_A_PAGE = 100
 PEOPLE_A_PAGE = 100
 _CHUNK = 64 * 1024
 # Seconds: a host that is there takes a connection at once.

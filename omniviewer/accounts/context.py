@@ -4,9 +4,15 @@ from django.conf import settings
 from django.http import HttpRequest
 
 THEMES = ("light", "dark")
+# What a browser remembers of how the pages are to be, by cookie, and the values that are not the usual.
+CHOICES = {"theme": THEMES, "keys": ("off",)}
 
 
 def appearance(request: HttpRequest) -> dict[str, str]:
-    """`theme`: "light", "dark", or "" to follow the system. `public_url`: what copied links begin with, if set."""
-    theme = request.COOKIES.get("theme", "")
-    return {"theme": theme if theme in THEMES else "", "public_url": settings.PUBLIC_URL}
+    """`theme`: "light", "dark", or "" to follow the system. `keys`: "off", or "" where keys work.
+
+    `public_url`: what copied links begin with, if set.
+    """
+    told = {name: request.COOKIES.get(name, "") for name in CHOICES}
+    chosen = {name: value if value in CHOICES[name] else "" for name, value in told.items()}
+    return {**chosen, "public_url": settings.PUBLIC_URL}

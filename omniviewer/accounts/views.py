@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from conversations import connection
 from conversations.omni import OmniError, TokenRejected
-from omniviewer.accounts.context import THEMES
+from omniviewer.accounts.context import CHOICES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, next_path, own_path
@@ -119,13 +119,14 @@ def remove(request: Request, pk: int) -> HttpResponse:
 @login_not_required
 @require_POST
 def appearance(request: HttpRequest) -> HttpResponse:
-    """Remember the theme in a cookie, "" to follow the system, and go back to the page."""
+    """Remember in a cookie what the form says, "" for the usual, and go back to the page."""
     response = redirect(own_path(request.POST.get("next", "")) or "/")
-    theme = request.POST.get("theme", "")
-    if theme in THEMES:
-        response.set_cookie("theme", theme, max_age=365 * 24 * 3600, samesite="Lax", secure=request.is_secure())
-    else:
-        response.delete_cookie("theme", samesite="Lax")
+    for name in CHOICES.keys() & request.POST.keys():
+        value = request.POST[name]
+        if value in CHOICES[name]:
+            response.set_cookie(name, value, max_age=365 * 24 * 3600, samesite="Lax", secure=request.is_secure())
+        else:
+            response.delete_cookie(name, samesite="Lax")
     return response
 
 

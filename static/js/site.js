@@ -1,5 +1,7 @@
 // What every page adds where there is JavaScript. Each page works without it.
 
+import { cookie, setCookie } from "./cookies.js";
+
 // The server shows times in the reader's own zone; only the browser knows which that is.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone && cookie("time_zone") !== zone) {
@@ -47,16 +49,6 @@ document.addEventListener("click", (event) => {
   for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
 });
 
-// A key leads to the box for what was copied elsewhere.
-const box = document.querySelector("[data-focus-key]");
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-  if (!box || typing || event.key !== box.dataset.focusKey || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  box.focus();
-  box.select();
-});
-
 // A page that could not be had counts down and tries again, while somebody looks at it.
 const again = document.querySelector("[data-again-in]");
 if (again) {
@@ -81,13 +73,3 @@ for (const form of document.querySelectorAll("form[data-busy]")) {
 addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("form[data-busy]")) location.reload();
 });
-
-function cookie(name) {
-  const pair = document.cookie.split("; ").find((part) => part.startsWith(`${name}=`));
-  return pair === undefined ? undefined : decodeURIComponent(pair.slice(name.length + 1));
-}
-
-function setCookie(name, value) {
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
-}

@@ -1,0 +1,264 @@
+"""Which of the conversations that a reader may read are asked for, in order, a page at a time.
+
+What the reader may not read is left out by the database, in the question itself: nothing is found first and taken away
+afterwards. Whoever may read few of the conversations here is answered from those few alone, so that not even the time
+it takes tells of others.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from conversations import searching
+from conversations.models import Access, Conversation, Star, Visit, recency
+from conversations.searching import Bounds, Fact, Question
+from conversations.terms import WEEKDAYS, Asked
+from omniviewer.accounts.models import Credential, User
+
+A_PAGE: Final = 50
+# What is counted one by one: beyond that there are "more than".
+MOST_COUNTED: Final = 1000
+# Up to so many conversations, a reader's own are looked at and not the index of all.
+_FEW = 2000
+# Answers of the index that are held against a reader's accesses at a time: more each time.
+_FIRST, _LARGEST = 200, 20_000
+# By what the list may be ordered: the column, and whether the newest come first.
+ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("started", True)}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Of a list in that order: what stands behind the key `before`, or in front of `after`; its top without either."""
+
+    order: str = "activity"
+    before: int | None = None
+    after: int | None = None
+
+    @property
+    def is_top(self) -> bool:
+        return self.before is None and self.after is None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is asked for, and by whom. `owners`: ids behind `owner:`, by what was typed."""
+
+    user: User
+    asked: Asked
+    owners: dict[str, list[str]]
+    unasked: Collection[Credential] = ()
+    through: Collection[Credential] | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """`older` and `newer` are keys for a `Stretch`, None at the ends of the list."""
+
+    conversations: list[Conversation]
+    older: int | None
+    newer: int | None
+
+
+class Finder:
+    def __init__(self, scope: Scope, order: str = "activity") -> None:
+        self._scope = scope
+        self._column, self._is_newest_first = ORDERS[order]
+        self._question = _question(scope)
+        since, until = scope.asked.since, scope.asked.until
+        self._bounds = Bounds(recency(since) - 1 if since else None, recency(until) if until else None)
+        self._readable = self._narrowed()
+
+    def page(self, stretch: Stretch) -> Page:
+        """Up to 50 of them."""
+        before, after = stretch.before, stretch.after
+        if after is not None:
+            rows = self._some(after, A_PAGE + 1, is_backwards=True)
+            if len(rows) > A_PAGE:
+                rows = rows[:A_PAGE][::-1]
+                return Page(rows, self._key(rows[-1]), self._key(rows[0]))
+            before = None  # The top is not shown as half a page.
+        rows = self._some(before, A_PAGE + 1)
+        shown = rows[:A_PAGE]
+        older = self._key(shown[-1]) if len(rows) > A_PAGE else None
+        return Page(shown, older, self._key(shown[0]) if before is not None and shown else None)
+
+    def count(self) -> int:
+        """How many there are: one more than `MOST_COUNTED` stands for any number beyond."""
+        most = MOST_COUNTED + 1
+        rows = self._readable.order_by()
+        if self._question.never:
+            return 0
+        if not self._question:
+            return rows[:most].count()
+        if self._is_few or len(self._foremost) <= _FEW:
+            return rows.filter(indexed_as__in=self._foremost)[:most].count()
+        count = 0
+        for chunk in self._chunks(None, is_down=True):
+            count += rows.filter(indexed_as__in=chunk).count()
+            if count >= most:
+                break
+        return min(count, most)
+
+    def neighbours(self, conversation: Conversation) -> tuple[Conversation | None, Conversation | None]:
+        """The one in front of it in the list, and the one behind it."""
+        key = self._key(conversation)
+        found = (self._some(key, 1, is_backwards=backwards) for backwards in (True, False))
+        previous, following = (rows[0] if rows else None for rows in found)
+        return previous, following
+
+    def holds_anything(self) -> bool:
+        """Whether the reader may read anything at all."""
+        return self._all_readable().exists()
+
+    def _key(self, conversation: Conversation) -> int:
+        return int(getattr(conversation, self._column))
+
+    def _all_readable(self) -> QuerySet[Conversation]:
+        scope = self._scope
+        return Conversation.objects.readable_by(scope.user, unasked=scope.unasked, through=scope.through)
+
+    def _narrowed(self) -> QuerySet[Conversation]:
+        rows = self._all_readable()
+        self._is_few = False
+        few = self._few()
+        if few is not None:
+            self._is_few, rows = True, rows.filter(pk__in=few)
+        asked, user = self._scope.asked, self._scope.user
+        if asked.since:
+            rows = rows.filter(recency__gte=recency(asked.since))
+        if asked.until:
+            rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
+        zone = timezone.get_current_timezone()
+        rows = rows.alias(
+            of_day=ExtractHour("updated_at", tzinfo=zone), of_week=ExtractIsoWeekDay("updated_at", tzinfo=zone)
+        )
+        for row in asked.filters:
+            condition = _own_condition(row.name, row.value, user)
+            if condition is not None:
+                rows = rows.filter(~condition if row.is_negated else condition)
+        # Those that one person has starred are few.
+        self._is_few |= any((row.name, row.value, row.is_negated) == ("is", "starred", False) for row in asked.filters)
+        return rows
+
+    def _few(self) -> list[int] | None:
+        scope = self._scope
+        valid = Access.objects.valid_for(scope.user, unasked=scope.unasked)
+        if scope.through is not None:
+            valid = valid.filter(credential__in=scope.through)
+        ids = list(valid.order_by().values_list("conversation_id", flat=True)[: _FEW + 1])
+        return ids if len(ids) <= _FEW else None
+
+    @cached_property
+    def _foremost(self) -> list[int]:
+        """What answers the question: all of it for whoever may read few; else no more than tells that it is much."""
+        if not self._is_few:
+            return searching.matching(self._question, self._bounds, most=_FEW + 1)
+        own = self._readable.order_by().values_list("indexed_as", flat=True)
+        return searching.matching(self._question, within=[key for key in own if key is not None])
+
+    def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> list[Conversation]:
+        """So many from the bound on, in the order of the list, or away from its end where `is_backwards`."""
+        if self._question.never:
+            return []
+        is_down = self._is_newest_first is not is_backwards
+        rows = self._readable.order_by(f"-{self._column}" if is_down else self._column)
+        if bound is not None:
+            rows = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": bound})
+        if not self._question:
+            return list(rows[:most])
+        if self._is_few or len(self._foremost) <= _FEW:
+            return list(rows.filter(indexed_as__in=self._foremost)[:most])
+        if self._column == "recency":
+            return self._along_the_index(rows, bound, most, is_down=is_down)
+        matching = set(searching.matching(self._question, self._bounds))
+        keys = rows.values_list("pk", "indexed_as").iterator(chunk_size=2000)
+        picked = list(islice((pk for pk, key in keys if key in matching), most))
+        return list(rows.filter(pk__in=picked))
+
+    def _along_the_index(
+        self, rows: QuerySet[Conversation], bound: int | None, most: int, *, is_down: bool
+    ) -> list[Conversation]:
+        """Many answer the question: those foremost in the list are held against the reader's accesses first."""
+        picked: list[Conversation] = []
+        for chunk in self._chunks(bound, is_down=is_down):
+            picked += rows.filter(indexed_as__in=chunk)[: most - len(picked)]
+            if len(picked) >= most:
+                break
+        return picked
+
+    def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
+        size, above, below = _FIRST, self._bounds.above, self._bounds.below
+        if bound is not None:
+            above, below = (above, bound) if is_down else (bound, below)
+        if bound is None and is_down:
+            # These are known already.
+            yield self._foremost[:size]
+            yield self._foremost[size:]
+            below = self._foremost[-1]
+        while True:
+            chunk = searching.matching(self._question, Bounds(above, below), is_newest_first=is_down, most=size)
+            yield chunk
+            if len(chunk) < size:
+                return
+            above, below = (above, chunk[-1]) if is_down else (chunk[-1], below)
+            size = min(size * 4, _LARGEST)
+
+
+def _own_condition(name: str, value: str, user: User) -> Q | None:
+    """What the index does not know: what is the reader's alone, and times of the day."""
+    match name, value:
+        case "is", "starred":
+            return Q(pk__in=Star.objects.filter(user=user).values("conversation"))
+        case "is", "unread":
+            return unread(user)
+        case "hour", _:
+            return Q(of_day=int(value))
+        case "weekday", _:
+            return Q(of_week=WEEKDAYS.index(value) + 1)
+    return None
+
+
+def unread(user: User) -> Q:
+    """With activity since the reader last opened it, or else since everything counted as read."""
+    seen = Visit.objects.filter(user=user, conversation=OuterRef("pk"), seen__gte=OuterRef("updated_at"))
+    return Q(~Exists(seen), recency__gt=recency(Visit.objects.read_until(user)))
+
+
+def _question(scope: Scope) -> Question:
+    asked = scope.asked
+    wanted: dict[str, list[Fact]] = {}
+    topics: list[tuple[Fact, ...]] = []
+    unwanted: list[Fact] = []
+    never = asked.is_nonsense
+    for row in asked.filters:
+        if row.name == "topic":
+            facts = Fact.of_topic(row.value)
+            never |= not facts and not row.is_negated
+            if row.is_negated:
+                unwanted += facts
+            else:
+                topics += [(fact,) for fact in facts]
+            continue
+        if row.name not in ("owner", "state", "has", "ticket"):
+            continue
+        values = scope.owners.get(row.value, []) if row.name == "owner" else [_as_kept(row.name, row.value)]
+        facts = [Fact(row.name, value) for value in values]
+        never |= not facts and not row.is_negated
+        if row.is_negated:
+            unwanted += facts
+        elif row.name == "has":  # all of them; of the others, either
+            topics += [(fact,) for fact in facts]
+        else:
+            wanted.setdefault(row.name, []).extend(facts)
+    groups = (*(tuple(facts) for facts in wanted.values()), *topics)
+    return Question(asked.texts, asked.places, tuple(groups), tuple(unwanted), never)
+
+
+def _as_kept(name: str, value: str) -> str:
+    return value.upper() if name == "ticket" else value

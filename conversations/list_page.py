@@ -1,0 +1,126 @@
+"""What the list's page and the fragment that renews it have in common."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import QueryDict
+
+from conversations import archive, shaping, terms
+from conversations.archive import Listed
+from conversations.forms import ListQuery
+from conversations.models import Conversation, Star, TicketReference, Visit
+from conversations.terms import Asked
+from omniviewer.accounts.models import Credential, User
+
+# Of an address, what says where in the list one is, or what the page does by itself.
+_PASSING = ("refresh", "looks", "shown", "before", "after", "cursor", "member")
+
+
+def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
+    """For list.html and its parts; `parameters` are those of the page's address."""
+    asked, page = query.asked, found.page
+    stale = any(not walk.is_fresh for walk in found.walks)
+    checked = [walk.checked_at for walk in found.walks if walk.checked_at]
+    address = parameters.copy()
+    for name in ("refresh", "looks", "shown"):
+        address.pop(name, None)
+    page_address = address.copy()
+    address["shown"], address["looks"] = digest(page.conversations, page.older), str(looks + 1)
+    page_address["refresh"] = "1"
+    return {
+        "query": query,
+        "asked": asked,
+        "chips": [(str(row), asked.without(row).typed) for row in asked.filters],
+        "odd": found.odd,
+        "page": page,
+        "notice": found.notice,
+        "as_of": min(checked, default=None),
+        "is_first": query.stretch.is_top,
+        "sum": _sum(found, query),
+        "sees_organization": any(credential.sees_organization for credential in query.credentials),
+        **rows(user, page.conversations, asked, parameters, query.stretch.order),
+        **coverage(user, query),
+        "page_refresh_address": f"?{page_address.urlencode()}",
+        "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
+        "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
+    }
+
+
+def rows(
+    user: User, shown: list[Conversation], asked: Asked, parameters: QueryDict, order: str = "activity"
+) -> dict[str, Any]:
+    """What each row says: whose it is, whether it is starred and unread, where the words stand."""
+    ids = [row.pk for row in shown]
+    hits = archive.hits(shown, asked)
+    names = archive.names(user, {row.owner_id for row in shown if row.owner_id})
+    starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
+    unread = set(Conversation.objects.filter(archive.unread(user), pk__in=ids).values_list("pk", flat=True))
+    tickets: dict[int, list[str]] = {}
+    for pk, ticket in TicketReference.objects.filter(conversation__in=ids).values_list("conversation_id", "ticket"):
+        tickets.setdefault(pk, []).append(ticket)
+    for row in shown:
+        row.hits, row.owner_name = hits[row.pk], names.get(row.owner_id, row.owner_id)
+        row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
+    within = parameters.copy()
+    for name in _PASSING:
+        within.pop(name, None)
+    return {
+        "rows": shown,
+        # Carried into the threads, so that what stands before and behind them in this very list is found again.
+        "within": within.urlencode(),
+        "by_day": order != "started" and not asked.has_words,
+    }
+
+
+def linked_rows(user: User, shown: list[Conversation]) -> dict[str, Any]:
+    """Those of a ticket: nothing is searched for in them."""
+    return rows(user, shown, Asked(), QueryDict()) | {"by_day": False}
+
+
+def coverage(user: User, query: ListQuery) -> dict[str, Any]:
+    """How much of what Omni lists the answer is out of."""
+    told = archive.progress(user)
+    told = [row for row in told if row.credential in query.credentials]
+    total = sum(row.total for row in told)
+    read = sum(row.walk.read for row in told)
+    is_all = bool(told) and all(row.walk.has_seen_all and row.walk.read >= row.walk.listed for row in told)
+    return {"progress": told, "coverage": {"read": min(read, total), "total": total, "is_all": is_all}}
+
+
+def digest(shown: Iterable[Conversation], older: int | None) -> str:
+    """Of what a page of the list shows: the same as long as nothing on it has changed."""
+    lines = [f"{row.pk} {row.updated_at} {row.name} {row.last_prompt}" for row in shown]
+    return hashlib.sha256("\n".join([*lines, str(older)]).encode()).hexdigest()[:16]
+
+
+def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
+    """How many there are: counted up to a thousand where something is asked for, else as Omni counts."""
+    if not query.asked:
+        totals = [walk.total for walk in found.walks]
+        return {"count": sum(total or 0 for total in totals) if None not in totals else None, "is_more": False}
+    count = found.finder.count()
+    return {"count": min(count, archive.MOST_COUNTED), "is_more": count > archive.MOST_COUNTED}
+
+
+def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
+    """For _filters.html: what may be chosen, and what is."""
+    people = {member.omni_id: member for credential in credentials for member in archive.members(credential, ask=False)}
+    owner = asked.value("owner")
+    return {
+        "people": sorted(people.values(), key=lambda member: member.name.lower()),
+        "chosen": {
+            "owner": owner,
+            "is_known": not owner or owner in people or owner == "me",
+            "state": asked.value("state"),
+            "topic": asked.value("topic"),
+            "since": asked.value("from"),
+            "until": asked.value("to"),
+            "has": asked.value("has"),
+            "only": asked.value("is"),
+            "place": asked.value("in"),
+        },
+        "states": terms.STATES,
+        "places": terms.PLACES,
+        "read_until": Visit.objects.read_until(user),
+    }

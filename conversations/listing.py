@@ -1,0 +1,162 @@
+"""The list of conversations: searched, filtered, selected from; and how far reading it is."""
+
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from conversations import archive, list_page, many, pasted, tasks, terms, tickets
+from conversations.archive import Ask, CannotShow, Listed
+from conversations.explaining import explain
+from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery
+from conversations.models import Conversation, ReadUntil, Star
+from conversations.refreshing import ask, refreshed
+from omniviewer.accounts.models import Credential
+from omniviewer.accounts.requests import Request, canonical, next_path
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
+
+
+@require_safe
+def conversations(request: Request) -> HttpResponse:
+    """A page of what the reader may read, or of what is asked for of it; with `ticket`, what is linked from that."""
+    if request.GET.get("ticket", "").strip():
+        return _linked(request, request.GET["ticket"])
+    elsewhere = _elsewhere(request)
+    if elsewhere:
+        return redirect(elsewhere)
+    credentials = Credential.objects.of(request.user)
+    form = ListForm(credentials, request.GET)
+    try:
+        query = form.query()
+        found = _listed(request, query, ask(request))
+    except CannotShow as error:
+        return explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
+    if "refresh" in request.GET and not found.notice:
+        return refreshed(request)
+    tasks.nudge_sync()
+    if query.asked:
+        trail.record(request, Kind.SEARCHED)
+    context = list_page.of(request.user, found, query, request.GET)
+    context |= list_page.controls(request.user, query.credentials, query.asked) | {"credentials": credentials}
+    return render(request, "conversations/list.html", context)
+
+
+@require_safe
+def fresh(request: Request) -> HttpResponse:
+    """A page of the list, if it shows anything else than what `shown` is the digest of."""
+    form = ListForm(Credential.objects.of(request.user), request.GET)
+    said = FreshForm(request.GET)
+    if not request.htmx or not said.is_valid():
+        kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
+        return redirect(f"/conversations/?{urlencode(kept)}" if kept else "/conversations/")
+    try:
+        query = form.query()
+        found = _listed(request, query, Ask.IF_STALE)
+    except CannotShow:
+        return HttpResponseClientRefresh()
+    context = list_page.of(request.user, found, query, request.GET, said.cleaned_data["looks"])
+    digest = list_page.digest(found.page.conversations, found.page.older)
+    context["has_changed"] = digest != said.cleaned_data["shown"]
+    return render(request, "conversations/_fresh_list.html", context)
+
+
+def _listed(request: Request, query: ListQuery, when: Ask) -> Listed:
+    found = archive.listed(request.user, query.credentials, query.asked, query.stretch, ask=when)
+    for credential in query.credentials:
+        archive.members(credential, ask=found.was_asked)
+    return found
+
+
+def _elsewhere(request: Request) -> str:
+    """Where an address leads that says it otherwise: by the controls, by a link that was pasted, as it once was."""
+    typed = request.GET.get("q", "")
+    if not terms.read(typed).filters and pasted.read(typed):
+        return f"/open?{urlencode({'q': typed})}"
+    filters = FiltersForm(request.GET)
+    if not any(name in request.GET for name in (*filters.fields, "member")):
+        return ""
+    text = filters.text(typed)
+    if request.GET.get("member", "").strip():
+        text = f"{text} owner:{request.GET['member'].strip()}".strip()
+    kept = {name: request.GET[name] for name in ("credential", "sort") if request.GET.get(name)}
+    query = kept | ({"q": text} if text else {})
+    return f"/conversations/?{urlencode(query)}" if query else "/conversations/"
+
+
+def selected(request: Request) -> HttpResponseBase:
+    """What is done with the conversations that were selected in the list: starred, or taken along as one zip."""
+    back = next_path(request) or "/conversations/"
+    if request.method != "POST":
+        return redirect(back)
+    chosen = many.chosen(request.user, request.POST.getlist("conversation"))
+    if not chosen:
+        messages.error(request, "Nothing was selected. Tick the conversations first.")
+        return redirect(back)
+    if request.POST.get("do") == "export":
+        trail.record(request, Kind.EXPORTED)
+        pieces = many.stream(request.user, chosen, canonical(request, ""))
+        name = f"conversations-{timezone.localdate():%Y-%m-%d}.zip"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": "application/zip"}
+        return StreamingHttpResponse(pieces, headers=headers)
+    starred = request.POST.get("do") != "unstar"
+    for conversation in chosen:
+        Star.objects.set(request.user, conversation, starred=starred)
+    messages.success(request, _starred(len(chosen), starred=starred))
+    return redirect(back)
+
+
+def _starred(count: int, *, starred: bool) -> str:
+    what = f"{count} conversation{'s' if count > 1 else ''}"
+    return f"Starred {what}." if starred else f"Took the star away from {what}."
+
+
+def all_read(request: Request) -> HttpResponse:
+    """Everything counts as read from now on, or (with `at`) from then on, as it did before."""
+    if request.method == "POST":
+        before = ReadUntil.set(request.user, request.POST.get("at", ""))
+        context: dict[str, Any] = {"before": before.isoformat(), "is_undone": bool(request.POST.get("at"))}
+        return render(request, "conversations/all_read.html", context)
+    return redirect("/conversations/")
+
+
+def sync(request: Request, pk: int) -> HttpResponse:
+    """Pause reading in the background, or go on; the line that says how far it is."""
+    back = next_path(request) or "/conversations/"
+    credential = Credential.objects.of(request.user).filter(pk=pk).first()
+    if credential is None:
+        return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
+    if request.method == "POST":
+        archive.pause(credential, is_paused=request.POST.get("do") == "pause")
+        tasks.nudge_sync()
+    if not request.htmx:
+        return redirect(back)
+    tasks.nudge_sync()
+    told = [row for row in archive.progress(request.user) if row.credential == credential]
+    return render(request, "conversations/_progress.html", {"progress": told, "asks_again": True})
+
+
+def _linked(request: Request, text: str) -> HttpResponse:
+    """The list, of what is linked from a ticket alone."""
+    ticket = tickets.read(text)
+    try:
+        linked = archive.linked_from(request.user, ticket) if ticket else None
+    except CannotShow as error:
+        return explain(request, error)
+    shown: list[Conversation] = linked.conversations if linked else []
+    context = {
+        "text": text.strip(),
+        "ticket": ticket,
+        "address": tickets.address_of(ticket) if ticket else "",
+        "linked": linked,
+    }
+    context |= list_page.linked_rows(request.user, shown)
+    status = HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "conversations/linked.html", context, status=status)

@@ -1,0 +1,50 @@
+"""Several conversations at once: those that were selected in the list."""
+
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from uuid import UUID
+
+from conversations import archive, export
+from conversations.archive import CannotShow
+from conversations.bundle import Pipe
+from conversations.models import Conversation
+from omniviewer.accounts.models import User
+
+# At a time: a page of the list, and some.
+MOST = 100
+
+
+def chosen(user: User, ids: Iterable[str]) -> list[Conversation]:
+    """Those of these ids that the reader may read, in the order of the list."""
+    wanted = []
+    for text in list(ids)[:MOST]:
+        try:
+            wanted.append(UUID(text))
+        except ValueError:
+            continue
+    readable = Conversation.objects.readable_by(user).filter(omni_id__in=wanted)
+    return list(readable.order_by("-recency"))
+
+
+def stream(user: User, conversations: Sequence[Conversation], site: str) -> Iterator[bytes]:
+    """A zip of them, each as Markdown and as JSON, made while it is sent; what could not be had is named in it."""
+    pipe = Pipe()
+    missing: dict[str, str] = {}
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
+        for number, row in enumerate(conversations, start=1):
+            try:
+                found = archive.open_conversation(user, row.omni_id).conversation
+            except CannotShow as error:
+                missing[str(row.omni_id)] = error.sentence or "Omni does not show it to you."
+                continue
+            address = f"{site}{found.get_absolute_url()}"
+            for extension, text in (
+                ("md", export.as_markdown(found, address)),
+                ("json", export.as_json(found, address)),
+            ):
+                target.writestr(f"{number:03}-{export.file_name(found, extension)}", text)
+                yield pipe.take()
+        if missing:
+            target.writestr("not-included.json", json.dumps(missing, indent=2, ensure_ascii=False))
+    yield pipe.take()

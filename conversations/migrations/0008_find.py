@@ -1,0 +1,203 @@
+import django.db.models.deletion
+import django.utils.timezone
+from django.conf import settings
+from django.db import migrations, models
+
+from conversations.models.conversation import recency
+
+
+_FTS5 = """
+    CREATE VIRTUAL TABLE conversations_words
+    USING fts5(name, question, answer, query, facts, tokenize = 'ascii', prefix = '2 3')
+"""
+# A document is found at once: it waits in no list beside the index.
+_TSVECTOR = [
+    """
+    CREATE TABLE conversations_words (
+        rowid bigint PRIMARY KEY, is_long boolean NOT NULL, name text NOT NULL, question text NOT NULL,
+        answer text NOT NULL, query text NOT NULL, words tsvector NOT NULL
+    )
+    """,
+    "CREATE INDEX conversations_words_found ON conversations_words USING gin (words) WITH (fastupdate = off)",
+]
+
+
+def make_index(_apps, schema_editor):
+    is_sqlite = schema_editor.connection.vendor == "sqlite"
+    for statement in [_FTS5] if is_sqlite else _TSVECTOR:
+        schema_editor.execute(statement)
+
+
+def drop_index(_apps, schema_editor):
+    schema_editor.execute("DROP TABLE conversations_words")
+
+
+def order(apps, _schema_editor):
+    """What is kept already takes its place in the new order; the search finds it once it has been at it."""
+    Conversation = apps.get_model("conversations", "Conversation")
+    some = []
+    for row in Conversation.objects.only("pk", "created_at", "updated_at", "fetched_at").iterator(chunk_size=1000):
+        row.recency, row.read_of = recency(row.updated_at, row.pk), row.updated_at if row.fetched_at else None
+        row.started, row.is_behind = recency(row.created_at, row.pk), row.fetched_at is None
+        some.append(row)
+        if len(some) >= 1000:
+            Conversation.objects.bulk_update(some, ["recency", "started", "read_of", "is_behind"])
+            some = []
+    Conversation.objects.bulk_update(some, ["recency", "started", "read_of", "is_behind"])
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('accounts', '0002_signing_in'),
+        ('conversations', '0007_capture'),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Reading',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('not_before', models.DateTimeField()),
+                ('tries', models.PositiveSmallIntegerField(default=0)),
+                ('failure', models.CharField(blank=True, max_length=300)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='ReadUntil',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Visit',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('seen', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Walk',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('member', models.CharField(blank=True, max_length=64)),
+                ('token', models.CharField(blank=True, max_length=64)),
+                ('checked_at', models.DateTimeField(null=True)),
+                ('newest', models.DateTimeField(null=True)),
+                ('check_cursor', models.TextField(blank=True)),
+                ('check_newest', models.DateTimeField(null=True)),
+                ('began_at', models.DateTimeField(null=True)),
+                ('cursor', models.TextField(blank=True)),
+                ('passed', models.JSONField(default=list)),
+                ('rows', models.PositiveIntegerField(default=0)),
+                ('idle', models.PositiveSmallIntegerField(default=0)),
+                ('walked_at', models.DateTimeField(null=True)),
+                ('drop_before', models.DateTimeField(null=True)),
+                ('dropped_before', models.DateTimeField(null=True)),
+                ('ended_early', models.CharField(blank=True, max_length=200)),
+                ('total', models.PositiveIntegerField(null=True)),
+                ('listed', models.PositiveIntegerField(default=0)),
+                ('read', models.PositiveIntegerField(default=0)),
+                ('counted_at', models.DateTimeField(null=True)),
+                ('paused_at', models.DateTimeField(null=True)),
+                ('not_before', models.DateTimeField(default=django.utils.timezone.now)),
+                ('leased_until', models.DateTimeField(default=django.utils.timezone.now)),
+                ('turn_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('succeeded_at', models.DateTimeField(null=True)),
+                ('failure', models.CharField(blank=True, max_length=300)),
+                ('failed_at', models.DateTimeField(null=True)),
+                ('failures', models.PositiveSmallIntegerField(default=0)),
+            ],
+        ),
+        migrations.AddField(
+            model_name='access',
+            name='listed_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='conversation',
+            name='indexed_as',
+            field=models.BigIntegerField(null=True, unique=True),
+        ),
+        migrations.AddField(
+            model_name='conversation',
+            name='is_behind',
+            field=models.BooleanField(default=True),
+        ),
+        migrations.AddField(
+            model_name='conversation',
+            name='is_indexed',
+            field=models.BooleanField(default=False),
+        ),
+        migrations.AddField(
+            model_name='conversation',
+            name='read_of',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='conversation',
+            name='recency',
+            field=models.BigIntegerField(default=0),
+        ),
+        migrations.AddIndex(
+            model_name='conversation',
+            index=models.Index(models.F('recency'), name='conversations_by_recency'),
+        ),
+        migrations.AddField(
+            model_name='conversation',
+            name='started',
+            field=models.BigIntegerField(default=0),
+        ),
+        migrations.AddIndex(
+            model_name='conversation',
+            index=models.Index(models.F('started'), name='conversations_by_start'),
+        ),
+        migrations.AddIndex(
+            model_name='conversation',
+            index=models.Index(models.F('recency'), condition=models.Q(('is_behind', True)), name='conversations_behind'),
+        ),
+        migrations.AddIndex(
+            model_name='conversation',
+            index=models.Index(models.F('recency'), condition=models.Q(('is_indexed', False)), name='conversations_not_indexed'),
+        ),
+        migrations.AddField(
+            model_name='reading',
+            name='conversation',
+            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='reading', to='conversations.conversation'),
+        ),
+        migrations.AddField(
+            model_name='readuntil',
+            name='user',
+            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name='visit',
+            name='conversation',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='visits', to='conversations.conversation'),
+        ),
+        migrations.AddField(
+            model_name='visit',
+            name='user',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='visits', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name='walk',
+            name='credential',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='walks', to='accounts.credential'),
+        ),
+        migrations.DeleteModel(
+            name='ListPage',
+        ),
+        migrations.AddConstraint(
+            model_name='visit',
+            constraint=models.UniqueConstraint(models.F('user'), models.F('conversation'), name='one_visit_a_reader'),
+        ),
+        migrations.AddConstraint(
+            model_name='walk',
+            constraint=models.UniqueConstraint(models.F('credential'), models.F('member'), name='one_walk_a_list'),
+        ),
+        migrations.RunPython(make_index, drop_index),
+        migrations.RunPython(order, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,58 @@
+"""What a reader has seen."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_aware
+
+from conversations.models.conversation import Conversation
+from omniviewer.accounts.models import User
+
+
+class VisitQuerySet(models.QuerySet["Visit"]):
+    def note(self, user: User, conversation: Conversation) -> None:
+        """Nothing is written where nothing is new: a page is shown even while nobody may write."""
+        seen = conversation.updated_at
+        if not self.filter(user=user, conversation=conversation, seen=seen).exists():
+            self.update_or_create(user=user, conversation=conversation, defaults={"seen": seen})
+
+    def read_until(self, user: User) -> datetime:
+        """Everything up to that time counts as read: when the reader first came, or last said so."""
+        row, _ = ReadUntil.objects.get_or_create(user=user)
+        return row.at
+
+
+class Visit(models.Model):
+    """A reader opened this conversation when its last activity was at `seen`. Nobody else sees it."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="visits")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="visits")
+    seen = models.DateTimeField(null=True)
+
+    objects = VisitQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("user", "conversation", name="one_visit_a_reader")]
+
+    def __str__(self) -> str:
+        return f"visit of {self.conversation_id}"
+
+
+class ReadUntil(models.Model):
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"read until {self.at}"
+
+    @classmethod
+    def set(cls, user: User, at: str = "") -> datetime:
+        """All up to `at` (ISO 8601; else now) is read; returns until when it was before, so that it can be undone."""
+        before = Visit.objects.read_until(user)
+        moment = parse_datetime(at) if at else None
+        now = timezone.now()
+        cls.objects.filter(user=user).update(at=min(moment, now) if moment and is_aware(moment) else now)
+        return before

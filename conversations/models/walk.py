@@ -1,0 +1,148 @@
+"""How far Omni's list has been walked for a credential, and which conversations are being read."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from conversations.models.conversation import Conversation, is_fresh
+from omniviewer.accounts.models import Credential
+
+# The newest are looked for this often, by nobody's wish.
+CHECK_EVERY = timedelta(minutes=5)
+
+
+def walk_every() -> timedelta:
+    """All pages again before the accesses that they confirm run out."""
+    return settings.ACCESS_TTL * 0.8
+
+
+class WalkQuerySet(models.QuerySet["Walk"]):
+    def of_everything(self) -> Self:
+        return self.filter(member="")
+
+    def to_do(self) -> Self:
+        """Those of credentials that work, of people who still come here, that nobody paused."""
+        working = self.of_everything().filter(credential__rejected_at=None, credential__owner__is_active=True)
+        return working.filter(paused_at=None)
+
+    def claim(self, length: timedelta) -> "Walk | None":
+        """The one that has waited longest, ours for so long; None where nothing is due."""
+        while True:
+            now = timezone.now()
+            due = self.to_do().filter(not_before__lte=now, leased_until__lte=now)
+            walk = due.select_related("credential").order_by("turn_at", "pk").first()
+            if walk is None:
+                return None
+            seen, walk.leased_until, walk.turn_at = walk.leased_until, now + length, now
+            mine = self.filter(pk=walk.pk, leased_until=seen)
+            if mine.update(leased_until=walk.leased_until, turn_at=now):
+                return walk
+
+    def next_due(self) -> bool:
+        now = timezone.now()
+        return self.to_do().filter(not_before__lte=now, leased_until__lte=now).exists()
+
+    def next_at(self) -> datetime | None:
+        """When one is due again; None if there is none."""
+        moment = models.functions.Greatest("not_before", "leased_until")
+        moments: dict[str, datetime | None] = self.to_do().aggregate(at=models.Min(moment))
+        return moments["at"]
+
+    def by_token(self, token: str, instance: str) -> Self:
+        """Those of this very token, whoever has it: the newest first."""
+        accepted = self.filter(token=token, credential__instance=instance, credential__rejected_at=None)
+        return accepted.exclude(checked_at=None).order_by("-checked_at")
+
+
+class Walk(models.Model):
+    """Omni's list as a credential was shown it, newest activity first.
+
+    A *check* goes down from the top until nothing is new; a *full walk* goes through all pages, and what none of them
+    lists any longer is dropped. `member`: a membership id by which the list was filtered, or "".
+    """
+
+    credential = models.ForeignKey(Credential, models.CASCADE, related_name="walks")
+    member = models.CharField(max_length=64, blank=True)
+    # The keyed digest of the token that Omni showed it to.
+    token = models.CharField(max_length=64, blank=True)
+
+    # When Omni was last asked for the top of the list; the newest activity (Omni's time) up to which all is known.
+    checked_at = models.DateTimeField(null=True)
+    newest = models.DateTimeField(null=True)
+    # A check that needs more pages: where it goes on, and the newest activity that it began with.
+    check_cursor = models.TextField(blank=True)
+    check_newest = models.DateTimeField(null=True)
+
+    # The full walk under way: since when, where it goes on, digests of the cursors that it passed.
+    began_at = models.DateTimeField(null=True)
+    cursor = models.TextField(blank=True)
+    passed = models.JSONField(default=list)
+    # Rows of it so far; and pages in a row on which nothing was new.
+    rows = models.PositiveIntegerField(default=0)
+    idle = models.PositiveSmallIntegerField(default=0)
+    # When the last one that saw all pages began; and what was not listed since that time has gone, or is about to go.
+    walked_at = models.DateTimeField(null=True)
+    drop_before = models.DateTimeField(null=True)
+    dropped_before = models.DateTimeField(null=True)
+    # Why the last one did not see all, in a sentence.
+    ended_early = models.CharField(max_length=200, blank=True)
+
+    # By Omni's count; those that the credential may read, and of these those whose messages are here.
+    total = models.PositiveIntegerField(null=True)
+    listed = models.PositiveIntegerField(default=0)
+    read = models.PositiveIntegerField(default=0)
+    counted_at = models.DateTimeField(null=True)
+
+    paused_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(default=timezone.now)
+    leased_until = models.DateTimeField(default=timezone.now)
+    turn_at = models.DateTimeField(default=timezone.now)
+    succeeded_at = models.DateTimeField(null=True)
+    # In a sentence for the reader; and how often in a row.
+    failure = models.CharField(max_length=300, blank=True)
+    failed_at = models.DateTimeField(null=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+
+    objects = WalkQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("credential", "member", name="one_walk_a_list")]
+
+    def __str__(self) -> str:
+        return f"walk for {self.credential_id}"
+
+    @property
+    def is_fresh(self) -> bool:
+        return is_fresh(self.checked_at)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the top was seen recently enough to be shown without asking."""
+        return self.checked_at is not None and self.checked_at > timezone.now() - settings.ACCESS_TTL
+
+    @property
+    def has_seen_all(self) -> bool:
+        return self.walked_at is not None
+
+    @property
+    def check_is_due(self) -> bool:
+        return bool(self.check_cursor) or self.checked_at is None or self.checked_at <= timezone.now() - CHECK_EVERY
+
+    @property
+    def walk_is_due(self) -> bool:
+        return self.walked_at is None or self.walked_at <= timezone.now() - walk_every()
+
+
+class Reading(models.Model):
+    """The messages of a conversation are being fetched in the background, or could not be: not again before then."""
+
+    conversation = models.OneToOneField(Conversation, models.CASCADE, related_name="reading")
+    not_before = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    failure = models.CharField(max_length=300, blank=True)
+
+    def __str__(self) -> str:
+        return f"reading of {self.conversation_id}"

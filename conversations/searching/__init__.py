@@ -1,0 +1,9 @@
+"""What is searched: a document a conversation, kept by the database's own full text search.
+
+The words are made here (`conversations.words`), so SQLite's FTS5 and PostgreSQL find the same for the same question.
+"""
+
+from conversations.searching.documents import forget, refresh
+from conversations.searching.index import Bounds, Fact, Question, matching
+
+__all__ = ["Bounds", "Fact", "Question", "forget", "matching", "refresh"]

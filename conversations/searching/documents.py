@@ -1,0 +1,137 @@
+"""What is searched of a conversation: its name, what was asked and answered, its queries, and facts about it."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from conversations.models import Action, Conversation, Job, Message, TicketReference
+from conversations.searching import index
+from conversations.searching.index import BREAK, Document, Fact
+from conversations.words import words
+
+# Conversations of one transaction: as long as that takes, nobody else writes where the database is a file.
+_AT_A_TIME = 20
+# Characters of one conversation that are searched: more than any person reads.
+_LONGEST = 4_000_000
+
+
+def refresh(*, seconds: float) -> bool:
+    """Bring the search up to date for so long, the newest first. Whether that was enough."""
+    until = time.monotonic() + seconds
+    while Conversation.objects.filter(is_indexed=False).exists() and _refresh_some():
+        if time.monotonic() > until:
+            return False
+    return True
+
+
+def forget(conversations: Iterable[Conversation]) -> None:
+    """Of conversations that go."""
+    index.remove(row.indexed_as for row in conversations if row.indexed_as is not None)
+
+
+@transaction.atomic
+def _refresh_some() -> bool:
+    waiting = Conversation.objects.filter(is_indexed=False).order_by("-recency")
+    if connection.features.has_select_for_update_skip_locked:
+        waiting = waiting.select_for_update(skip_locked=True)
+    rows = list(waiting[:_AT_A_TIME])
+    if not rows:
+        return False
+    old = [row.indexed_as for row in rows if row.indexed_as is not None]
+    for row in rows:
+        row.indexed_as, row.is_indexed = row.recency, True
+    index.put(list(_documents(rows)), old)
+    Conversation.objects.filter(pk__in=[row.pk for row in rows]).update(indexed_as=None)
+    Conversation.objects.bulk_update(rows, ["indexed_as", "is_indexed"])
+    return True
+
+
+def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
+    said: dict[int, list[tuple[str, str, UUID | None]]] = defaultdict(list)
+    of_these = Message.objects.filter(conversation__in=rows).order_by("conversation", "position")
+    for pk, role, text, job_id in of_these.values_list("conversation_id", "role", "text", "job_id"):
+        said[pk].append((role, text, job_id))
+    jobs = _jobs([job_id for thread in said.values() for _, _, job_id in thread if job_id])
+    tickets = defaultdict(list)
+    for pk, ticket in TicketReference.objects.filter(conversation__in=rows).values_list("conversation_id", "ticket"):
+        tickets[pk].append(ticket)
+    for row in rows:
+        thread = said[row.pk]
+        theirs = [jobs[key] for *_, job_id in thread if (key := (row.instance, job_id)) in jobs]
+        theirs = [(job, queries) for job, queries in theirs if job.conversation_id in (None, row.omni_id)]
+        yield Document(row.indexed_as or 0, _places(row, thread, theirs), _facts(row, thread, theirs, tickets[row.pk]))
+
+
+def _jobs(ids: list[UUID]) -> dict[tuple[str, UUID | None], tuple[Job, list[str]]]:
+    jobs = {job.pk: job for job in Job.objects.filter(omni_id__in=ids)}
+    queries: dict[int, list[str]] = defaultdict(list)
+    for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
+        queries[action.job_id].append(action.name)
+        queries[action.job_id].append("\n".join(_strings(action.query)))
+    return {(job.instance, job.omni_id): (job, queries[pk]) for pk, job in jobs.items()}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in a query, names of fields among them, as JSON nests it."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            waiting += [*found.values(), *found]
+        elif isinstance(found, list):
+            waiting += found
+        elif isinstance(found, str):
+            yield found
+        elif found is not None:
+            yield json.dumps(found)
+
+
+def _places(
+    row: Conversation, thread: Sequence[tuple[str, str, UUID | None]], jobs: Sequence[tuple[Job, list[str]]]
+) -> dict[str, str]:
+    asked = [text for role, text, _ in thread if role == Message.Role.USER]
+    answered = [text for role, text, _ in thread if role != Message.Role.USER]
+    queries = [text for job, found in jobs for text in (job.topic, *found)]
+    # Where only the list has told of it, the last question is all that is known.
+    texts = {"name": [row.name], "question": asked or [row.last_prompt], "answer": answered, "query": queries}
+    return {place: _folded(texts[place]) for place in index.PLACES}
+
+
+def _folded(texts: Iterable[str]) -> str:
+    left = _LONGEST
+    parts = []
+    for text in texts:
+        parts.append(" ".join(word.text for word in words(text[:left])))
+        left = max(left - len(text), 0)
+    return f" {BREAK} ".join(part for part in parts if part)
+
+
+def _facts(
+    row: Conversation,
+    thread: Sequence[tuple[str, str, UUID | None]],
+    jobs: Sequence[tuple[Job, list[str]]],
+    tickets: Sequence[str],
+) -> frozenset[Fact]:
+    facts = {Fact("ticket", ticket) for ticket in tickets}
+    if tickets:
+        facts.add(Fact("has", "ticket"))
+    if row.owner_id:
+        facts.add(Fact("owner", row.owner_id))
+    if thread:
+        facts.add(Fact("state", "unanswered" if thread[-1][0] == Message.Role.USER else "answered"))
+    for job, queries in jobs:
+        facts.update(Fact.of_topic(job.topic))
+        if job.is_running:
+            facts.add(Fact("state", "running"))
+        elif job.state in Job.State.IN_VAIN:
+            facts.add(Fact("state", job.state.lower()))
+        if job.has_chart:
+            facts.add(Fact("has", "chart"))
+        if queries and job.row_count:
+            facts.add(Fact("has", "rows"))
+    return frozenset(facts)

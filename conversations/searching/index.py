@@ -1,0 +1,249 @@
+"""The index as this site's database keeps it, and the questions that it answers.
+
+SQLite: an FTS5 table (https://www.sqlite.org/fts5.html) whose `rowid` is `Conversation.indexed_as`, so that the newest
+come first without sorting. PostgreSQL: a `tsvector` a row under a GIN index; its positions end at 16,383 and after 256
+of one word (https://www.postgresql.org/docs/15/textsearch-limitations.html), so phrases in documents longer than that
+are looked for in their text.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from conversations.terms import Text
+from conversations.words import words
+
+PLACES = ("name", "question", "answer", "query")
+_WEIGHTS = dict(zip(PLACES, "ABCD", strict=True))
+# Between two messages: no phrase reaches from one into the other. A letter of nobody's script.
+BREAK = "\ue000"
+_HAS_FACT = "instr(' ' || facts || ' ', %s)"
+_LAST_POSITION = 16_382
+_MOST_POSITIONS = 255
+# Different words of one document, in PostgreSQL: some 1 MB is what a row's vector may hold.
+_MOST_WORDS = 30_000
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is true of a conversation as a whole: `kind` is the name of a filter."""
+
+    kind: str
+    value: str
+
+    @property
+    def mark(self) -> str:
+        """A word that no text holds. A digest: names and topics hold any character."""
+        return f"{self.kind}\u00b7{hashlib.sha256(self.value.encode()).hexdigest()[:20]}"
+
+    @classmethod
+    def of_topic(cls, topic: str) -> "list[Fact]":
+        """A topic is found by any of its words."""
+        return [cls("topic", word) for word in dict.fromkeys(word.text for word in words(topic))]
+
+
+@dataclass(frozen=True)
+class Document:
+    rowid: int
+    places: dict[str, str]
+    facts: frozenset[Fact]
+
+    @property
+    def marks(self) -> str:
+        return " ".join(sorted(fact.mark for fact in self.facts))
+
+
+@dataclass(frozen=True)
+class Question:
+    """All of `texts` in `places` (empty: anywhere); of each group of facts one, and none of `no_facts`."""
+
+    texts: tuple[Text, ...] = ()
+    places: frozenset[str] = frozenset()
+    facts: tuple[tuple[Fact, ...], ...] = ()
+    no_facts: tuple[Fact, ...] = ()
+    # What the index cannot answer is not asked of it.
+    never: bool = field(default=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.texts or self.facts or self.no_facts)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Rowids, not themselves among the answers."""
+
+    above: int | None = None
+    below: int | None = None
+
+
+_UNBOUNDED = Bounds()
+
+
+def put(documents: Sequence[Document], old: Iterable[int]) -> None:
+    """In the place of the rows `old`, in a transaction of the caller's."""
+    remove([*old, *(document.rowid for document in documents)])
+    columns, rows = (_fts5_rows if _is_sqlite() else _tsvector_rows)(documents)
+    holders = ", ".join("%s::tsvector" if column == "words" else "%s" for column in columns)
+    statement = f"INSERT INTO conversations_words ({', '.join(columns)}) VALUES ({holders})"  # noqa: S608  (ours alone)
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
+
+
+def remove(rowids: Iterable[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany("DELETE FROM conversations_words WHERE rowid = %s", [(rowid,) for rowid in rowids])
+
+
+def matching(
+    question: Question,
+    bounds: Bounds = _UNBOUNDED,
+    *,
+    within: Sequence[int] | None = None,
+    is_newest_first: bool = True,
+    most: int | None = None,
+) -> list[int]:
+    """The rowids that answer it, newest activity first: between the bounds, of `within`.
+
+    With `within` only these are looked at: how much else fits does not even show in the time it takes.
+    """
+    ask = _tsquery if not _is_sqlite() else _fts5 if within is None else _fts5_scan
+    condition, values = ask(question)
+    conditions = [condition]
+    for sign, bound in ((">", bounds.above), ("<", bounds.below)):
+        if bound is not None:
+            conditions.append(f"rowid {sign} %s")
+            values.append(bound)
+    if within is not None:
+        if not within:
+            return []
+        conditions.append(f"rowid IN ({', '.join(['%s'] * len(within))})")
+        values += within
+    statement = f"SELECT rowid FROM conversations_words WHERE {' AND '.join(conditions)}"  # noqa: S608  (ours alone)
+    statement += f" ORDER BY rowid {'DESC' if is_newest_first else 'ASC'}"
+    if most is not None:
+        statement += f" LIMIT {most:d}"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _is_sqlite() -> bool:
+    return connection.vendor == "sqlite"
+
+
+# SQLite ------------------------------------------------------------------------------------------------------
+
+
+def _fts5_rows(documents: Sequence[Document]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    rows = [(row.rowid, *(row.places[place] for place in PLACES), row.marks) for row in documents]
+    return ["rowid", *PLACES, "facts"], rows
+
+
+def _fts5(question: Question) -> tuple[str, list[Any]]:
+    where = " ".join(place for place in PLACES if not question.places or place in question.places)
+    wanted = [f"{{{where}}} : {_fts5_text(text)}" for text in question.texts if not text.is_negated]
+    wanted += [f"({' OR '.join(_fts5_fact(fact) for fact in group)})" for group in question.facts]
+    unwanted = [f"{{{where}}} : {_fts5_text(text)}" for text in question.texts if text.is_negated]
+    unwanted += [_fts5_fact(fact) for fact in question.no_facts]
+    without = f"({' OR '.join(unwanted)})"
+    if not wanted:
+        inner = "SELECT rowid FROM conversations_words WHERE conversations_words MATCH %s"
+        return f"rowid NOT IN ({inner})", [without]
+    expression = " AND ".join(wanted)
+    return "conversations_words MATCH %s", [f"({expression}) NOT {without}" if unwanted else expression]
+
+
+def _fts5_scan(question: Question) -> tuple[str, list[Any]]:
+    """The same for some rows one by one: FTS5 would begin its search anew for each of them."""
+    places = [place for place in PLACES if not question.places or place in question.places]
+    conditions: list[str] = []
+    values: list[Any] = []
+    for text in question.texts:
+        inside = " OR ".join(f"instr(' ' || {place} || ' ', %s)" for place in places)
+        conditions.append(f"{'NOT ' if text.is_negated else ''}({inside})")
+        values += [f" {' '.join(text.words)}{'' if text.is_prefix else ' '}"] * len(places)
+    for group in question.facts:
+        conditions.append(f"({' OR '.join([_HAS_FACT] * len(group))})")
+        values += [f" {fact.mark} " for fact in group]
+    for fact in question.no_facts:
+        conditions.append(f"NOT {_HAS_FACT}")
+        values.append(f" {fact.mark} ")
+    return " AND ".join(conditions), values
+
+
+def _fts5_text(text: Text) -> str:
+    """Words hold no quotation marks."""
+    return f'"{" ".join(text.words)}"{" *" if text.is_prefix else ""}'
+
+
+def _fts5_fact(fact: Fact) -> str:
+    return f'facts : "{fact.mark}"'
+
+
+# PostgreSQL --------------------------------------------------------------------------------------------------
+
+
+def _tsvector_rows(documents: Sequence[Document]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    rows = []
+    for row in documents:
+        vector, is_long = _vector(row)
+        texts = [f" {row.places[place]} " if is_long else "" for place in PLACES]
+        rows.append((row.rowid, is_long, *texts, vector))
+    return ["rowid", "is_long", *PLACES, "words"], rows
+
+
+def _vector(document: Document) -> tuple[str, bool]:
+    """As PostgreSQL reads it: 'word':1A,7B. Of a long one, which has not room for all, a position a place."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    position = 0
+    for place in PLACES:
+        for word in document.places[place].split():
+            position += 1
+            if word != BREAK:
+                found.setdefault(word, []).append((position, _WEIGHTS[place]))
+        position += 1
+    is_long = position > _LAST_POSITION or any(len(places) > _MOST_POSITIONS for places in found.values())
+    if is_long:
+        # Apart from each other, so that no phrase is found where it does not stand.
+        found = {
+            word: [(2 * number + 2, weight) for number, weight in enumerate(sorted({weight for _, weight in places}))]
+            for word, places in list(found.items())[:_MOST_WORDS]
+        }
+    lexemes = [f"'{word}':{','.join(f'{at}{weight}' for at, weight in places)}" for word, places in found.items()]
+    return " ".join([*lexemes, *(f"'{fact.mark}'" for fact in document.facts)]), is_long
+
+
+def _tsquery(question: Question) -> tuple[str, list[Any]]:
+    weights = "".join(_WEIGHTS[place] for place in PLACES if place in question.places)
+    conditions: list[str] = []
+    values: list[Any] = []
+    for text in question.texts:
+        condition, its_values = _ts_text(text, weights, question.places)
+        conditions.append(f"NOT ({condition})" if text.is_negated else condition)
+        values += its_values
+    for group in question.facts:
+        conditions.append("words @@ %s::tsquery")
+        values.append(" | ".join(f"'{fact.mark}'" for fact in group))
+    for fact in question.no_facts:
+        conditions.append("NOT words @@ %s::tsquery")
+        values.append(f"'{fact.mark}'")
+    return " AND ".join(conditions), values
+
+
+def _ts_text(text: Text, weights: str, places: frozenset[str]) -> tuple[str, list[Any]]:
+    ends = [""] * (len(text.words) - 1) + ["*" if text.is_prefix else ""]
+    suffixes = [f":{end}{weights}" if end or weights else "" for end in ends]
+    lexemes = [f"'{word}'{suffix}" for word, suffix in zip(text.words, suffixes, strict=True)]
+    if len(lexemes) == 1:
+        return "words @@ %s::tsquery", lexemes
+    columns = [place for place in PLACES if not places or place in places]
+    like = " OR ".join(f"{column} LIKE %s" for column in columns)
+    phrase = " ".join(text.words)
+    pattern = f"% {phrase}%" if text.is_prefix else f"% {phrase} %"
+    return (
+        f"(words @@ %s::tsquery AND (NOT is_long AND words @@ %s::tsquery OR is_long AND ({like})))",
+        [" & ".join(lexemes), " <-> ".join(lexemes), *[pattern] * len(columns)],
+    )

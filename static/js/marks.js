@@ -1,0 +1,21 @@
+// The words that were searched for, one after the other; behind the last one the next conversation of the list.
+
+const marks = () => [...document.querySelectorAll(".message mark")].filter((mark) => mark.getClientRects().length);
+const focused = document.querySelector(".message.is-focused");
+let current;
+
+for (const button of document.querySelectorAll("[data-mark]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const by = Number(button.dataset.mark);
+    const all = marks();
+    let place = all.indexOf(current);
+    if (place < 0 && focused) place = all.findIndex((mark) => focused.contains(mark)) - (by > 0 ? 1 : 0);
+    const next = all[place + by];
+    if (!next) return document.querySelector(`.within [rel=${by > 0 ? "next" : "prev"}]`)?.click();
+    current?.classList.remove("is-current");
+    current = next;
+    current.classList.add("is-current");
+    current.scrollIntoView({ block: "center" });
+  });
+}

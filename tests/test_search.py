@@ -1,0 +1,303 @@
+"""What is found: the same questions on SQLite and on PostgreSQL."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+from django.db import connection
+from django.test import Client
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from conversations import archive, searching, tasks
+from conversations.archive import finding
+from conversations.models import Conversation, Job
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import thread, work
+from tests.conftest import credential_for, signed_in, text_of
+from tests.corpus import BEGAN, LONG_TAIL, NONSENSE, QUERIES, TOLD, fill
+
+pytestmark = pytest.mark.parametrize("dialect", ["reference"])
+
+
+@pytest.fixture
+def ben(small: Organization) -> Member:
+    return small.add_member("Ben Buyer", "ben@small.example")
+
+
+@pytest.fixture
+def corpus(
+    small: Organization, small_omni: StandIn, analyst: Member, ben: Member, colleague: User, settings: Settings
+) -> dict[str, InOmni]:
+    """All of it read in the background with an organization key, and the evidence of what has some."""
+    settings.SYNC = "all"
+    made = fill(small, analyst, ben)
+    # Omni still has what was done.
+    small_omni._now = BEGAN + timedelta(days=10)
+    credential_for(colleague, small_omni, small.organization_key())
+    client = signed_in(colleague)
+    client.get("/conversations/")
+    tasks.nudge_sync()
+    work()
+    for told in TOLD:
+        if told.topic or told.ticket:
+            client.get(f"{thread(made[told.key])}?ticket={told.ticket}")
+            client.get(f"{thread(made[told.key])}messages/2/evidence/")
+    searching.refresh(seconds=10)
+    return made
+
+
+def found_by(client: Client, typed: str) -> list[str]:
+    """The ids on all pages of what is found."""
+    address, ids = f"/conversations/?q={quote(typed)}", []
+    for _ in range(20):
+        answer = client.get(address)
+        assert answer.status_code == 200, (typed, answer.status_code)
+        page = text_of(answer)
+        ids += re.findall(r'class="row-title" href="/conversations/([0-9a-f-]{36})/', page)
+        older = re.search(r'rel="next" href="([^"]+)"', page)
+        if not older:
+            return ids
+        address = "/conversations/" + unescape(older[1])
+    pytest.fail("the pages do not end")
+
+
+def test_it_works(corpus: dict[str, InOmni], colleague: User) -> None:
+    assert len(QUERIES) >= 60
+    keys = {str(row.id): key for key, row in corpus.items()}
+    client = signed_in(colleague)
+    wrong = {}
+    for typed, expected in QUERIES.items():
+        ids = found_by(client, typed)
+        found = {keys.get(found, "filling") for found in ids}
+        if found != expected or len(ids) != len(set(ids)):
+            wrong[typed] = found
+    assert wrong == {}
+
+
+def test_what_makes_no_sense_is_said_and_never_fails(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    silent = []
+    for typed in NONSENSE:
+        answer = client.get("/conversations/", {"q": typed})
+        assert answer.status_code == 200, typed
+        page = text_of(answer)
+        said = 'class="notice" role="status"' in page or "Nothing found" in page or "<mark>" in page
+        if not said and typed.strip("\0 \n\r\t"):
+            silent.append(typed)
+    assert silent == []
+
+
+@hypothesis_settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(typed=st.text(max_size=80) | st.text(alphabet="ab \"*-:().{}'退é", max_size=40))
+def test_no_text_is_an_error(reads: Client, typed: str) -> None:
+    answer = reads.get("/conversations/", {"q": typed})
+    assert answer.status_code in (200, 302)
+
+
+def test_an_answer_shows_the_words_where_they_stand(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    page = text_of(client.get("/conversations/?q=strasse"))
+    assert "Die <mark>Straße</mark> am Fluß" in page
+    address = re.search(r'href="(/conversations/[^"]+/messages/2/[^"]*)"', page)
+    assert address
+    message = text_of(client.get(unescape(address[1])))
+    assert "Die <mark>Straße</mark> am Fluß" in message
+    assert 'id="message-2" tabindex="-1" autofocus' in message
+    assert "1 marked here" in message
+
+
+def test_what_is_found_far_down_is_shown(corpus: dict[str, InOmni], colleague: User) -> None:
+    page = text_of(signed_in(colleague).get(f"/conversations/?q={LONG_TAIL}"))
+    assert f"the last word is <mark>{LONG_TAIL}</mark> indeed" in page
+
+
+def test_markup_is_text_in_what_is_found(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    page = text_of(client.get("/conversations/?q=alert+onerror"))
+    assert "&lt;img src=x <mark>onerror</mark>=<mark>alert</mark>(1)&gt;" in page
+    assert "<img src=x" not in page
+    shown = text_of(client.get(f"{thread(corpus['markup'])}?q=alert+onerror"))
+    assert "<mark>alert</mark>(1)" in shown
+    assert "<script>alert" not in shown
+    assert "<img src=x" not in shown
+
+
+def test_queries_are_shown_where_no_message_holds_the_words(corpus: dict[str, InOmni], colleague: User) -> None:
+    page = text_of(signed_in(colleague).get("/conversations/?q=delivered_at"))
+    assert 'row-role">Query</span>' in page
+    assert "<mark>delivered_at</mark>" in page
+
+
+def test_a_filter_is_a_control_too(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    answer = client.get("/conversations/?q=revenue+state:failed&state=answered&topic=order+items&since=2026-01")
+    assert answer["Location"] == "/conversations/?" + "q=" + quote(
+        'revenue state:answered topic:"order items" from:2026-01', safe=""
+    ).replace("%20", "+")
+    page = text_of(client.get(answer["Location"]))
+    assert "<option selected>answered" in page
+    assert 'name="topic" value="order items"' in page
+    assert 'name="since" value="2026-01"' in page
+    assert "Without topic:&quot;order items&quot;" in page
+
+
+def test_dates_are_the_readers_own(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    returns = str(corpus["returns"].id)
+    assert found_by(client, "on:2026-03-02 returns") == [returns]
+    assert found_by(client, "on:2026-03 returns") == [returns]
+    assert found_by(client, "on:2026-Q1 returns") == [returns]
+    assert found_by(client, "from:2026-03-03 returns") == []
+    assert found_by(client, "to:2026-03-01 returns") == []
+    assert found_by(client, "from:2026-03-02 to:2026-03-02 returns") == [returns]
+    assert found_by(client, "hour:8 weekday:mon returns") == [returns]
+    client.cookies["time_zone"] = "America%2FLos_Angeles"
+    assert found_by(client, "hour:0 on:2026-03-02 returns") == [returns]
+
+
+def test_the_newest_come_first_or_last(corpus: dict[str, InOmni], colleague: User, small: Organization) -> None:
+    client = signed_in(colleague)
+    everything = [str(row.id) for row in small.conversations]
+    assert found_by(client, "-nosuchword") == everything
+    address = "/conversations/?q=-nosuchword&sort="
+    for order, key in (("oldest", lambda row: row.updated_at), ("started", lambda row: -row.created_at.timestamp())):
+        expected = [str(row.id) for row in sorted(small.conversations, key=key)][:50]
+        page = text_of(client.get(address + order))
+        assert re.findall(r'class="row-title" href="/conversations/([0-9a-f-]{36})/', page) == expected, order
+
+
+def test_stars_and_what_is_unread_are_the_readers_own(
+    corpus: dict[str, InOmni], colleague: User, owner: User, small: Organization, small_omni: StandIn
+) -> None:
+    credential_for(owner, small_omni, small.organization_key())
+    client, other = signed_in(colleague), signed_in(owner)
+    returns = corpus["returns"]
+    client.post(f"{thread(returns)}star/", {"starred": "1"})
+    assert found_by(client, "is:starred") == [str(returns.id)]
+    assert found_by(client, "-is:starred returns") == []
+    assert found_by(other, "is:starred") == []
+    assert found_by(client, "is:unread") == []
+
+
+def test_nobody_finds_what_omni_does_not_show_them(
+    corpus: dict[str, InOmni], stranger: User, small: Organization, small_omni: StandIn, ben: Member
+) -> None:
+    """Ben's own token shows him what is his: of the rest, no row, no count, no snippet, no name."""
+    credential_for(stranger, small_omni, small.personal_token(ben))
+    client = signed_in(stranger)
+    client.get("/conversations/")
+    for typed in ("returns", "topic:customers", "state:failed", "has:ticket", "ticket:ABC-123", "owner:ann", "cafe"):
+        page = text_of(client.get("/conversations/", {"q": typed}))
+        assert "Nothing found" in page, typed
+        assert "0 conversations" in page, typed
+    assert found_by(client, "revenue") == [str(corpus["revenue"].id)]
+    answer = client.get(f"{thread(corpus['returns'])}?q=returns")
+    assert answer.status_code == 404
+    # Nor what stands before and behind, in the thread that they may read.
+    page = text_of(client.get(f"{thread(corpus['revenue'])}?q=revenue"))
+    assert 'rel="next"' not in page
+    assert "draft" not in page.replace("Revenue draft", "") or "Revenue draft" not in page
+
+
+def test_what_ends_is_not_found_any_more(
+    corpus: dict[str, InOmni], colleague: User, small: Organization, settings: Settings
+) -> None:
+    client = signed_in(colleague)
+    assert found_by(client, "returns")
+    Credential.objects.get().accesses.all().end()
+    assert found_by(client, "returns") == []
+
+
+def test_next_and_previous_stay_within_what_was_searched_for(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    ids = found_by(client, "revenue")
+    page = text_of(client.get(f"/conversations/{ids[0]}/?q=revenue"))
+    following = re.search(r'rel="next" href="([^"]+)"', page)
+    assert following
+    assert unescape(following[1]) == f"/conversations/{ids[1]}/?q=revenue"
+    assert 'rel="prev"' not in page
+    back = text_of(client.get(unescape(following[1])))
+    assert f'rel="prev" href="/conversations/{ids[0]}/?q=revenue"' in back
+    assert 'rel="next"' not in back
+    assert 'class="back" href="/conversations/?q=revenue"' in back
+
+
+def test_what_is_new_is_found_at_once(corpus: dict[str, InOmni], colleague: User, small: Organization) -> None:
+    client = signed_in(colleague)
+    returns = corpus["returns"]
+    small.ask(returns, "And the axolotl?", "None.", at=returns.updated_at)
+    assert found_by(client, "axolotl") == []
+    client.get(f"{thread(returns)}?refresh=1")
+    assert found_by(client, "axolotl") == [str(returns.id)]
+
+
+def test_what_is_removed_leaves_nothing_behind(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    kept = list(Conversation.objects.values_list("indexed_as", flat=True))
+    assert len(kept) == len(corpus) + 60
+    client.post(f"/credentials/{Credential.objects.get().pk}/remove/")
+    assert not Conversation.objects.exists()
+    assert not Job.objects.exists()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rowid FROM conversations_words")
+        assert not {row[0] for row in cursor.fetchall()} & set(kept)
+
+
+def test_what_was_not_read_is_said(reads: Client, small: Organization, analyst: Member) -> None:
+    made = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Walrus?", "Seal.")]) for n in range(3)]
+    reads.get("/conversations/")
+    reads.get(thread(made[0]))
+    archive.count(Credential.objects.get())
+    page = text_of(reads.get("/conversations/?q=walrus"))
+    assert page.count('class="row-title"') == 3
+    assert "searched 1 of 3; of the rest only names and last questions are known" in page
+    assert text_of(reads.get("/conversations/?q=seal")).count('class="row-title"') == 1
+    reads.get(thread(made[1]))
+    assert text_of(reads.get("/conversations/?q=seal")).count('class="row-title"') == 2
+
+
+def test_asking_for_one_persons_takes_nobody_elses_away(
+    corpus: dict[str, InOmni], colleague: User, settings: Settings
+) -> None:
+    settings.FRESH_FOR = timedelta(0)
+    client = signed_in(colleague)
+    for _ in range(3):
+        assert found_by(client, "owner:ben bavaria") == [str(corpus["revenue"].id)]
+        client.get("/conversations/?q=owner:ben&refresh=1")
+    assert found_by(client, "returns") == [str(corpus["returns"].id)]
+
+
+def test_a_thousand_are_counted_and_not_more(
+    reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MOST_COUNTED", 2)
+    monkeypatch.setattr("conversations.archive.MOST_COUNTED", 2)
+    for number in range(4):
+        small.add_conversation(owner=analyst, name=f"Number {number}", turns=[("Walrus?", "Seal.")])
+    assert "More than 2 conversations" in text_of(reads.get("/conversations/?q=walrus"))
+
+
+def test_the_large_and_the_small_way_find_the_same(
+    corpus: dict[str, InOmni], colleague: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may read thousands is answered along the index: here, with its thresholds far down."""
+    client = signed_in(colleague)
+    typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
+    few = {text: found_by(client, text) for text in typed}
+    monkeypatch.setattr(finding, "_FEW", 3)
+    monkeypatch.setattr(finding, "_FIRST", 4)
+    assert {text: found_by(client, text) for text in typed} == few
+    assert len(few["how"]) > 50
+    page = text_of(client.get("/conversations/?q=how&sort=started"))
+    monkeypatch.undo()
+    small_way = text_of(client.get("/conversations/?q=how&sort=started"))
+    ids = r'class="row-title" href="/conversations/([0-9a-f-]{36})/'
+    assert re.findall(ids, page) == re.findall(ids, small_way)

@@ -1,0 +1,496 @@
+"""Everything is read in the background: what it costs, what it survives, what it says of itself."""
+
+import itertools
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from conversations import archive, asking, tasks
+from conversations.models import Access, Conversation, Message, Reading, SentRequest, Walk
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import thread, work
+from tests.conftest import credential_for, signed_in, text_of
+from tests.serving import ROOT, database_environment
+
+HTMX = {"HX-Request": "true"}
+LISTS, THREADS = "/api/v1/ai/conversations", re.compile(r"/api/v1/ai/conversations/([0-9a-f-]{36})")
+
+
+@pytest.fixture(autouse=True)
+def synced(settings: Settings) -> None:
+    settings.SYNC = "all"
+
+
+def many(organization: Organization, owner: Member, count: int) -> list[UUID]:
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
+    return [
+        organization.add_conversation(
+            owner=owner,
+            name=f"No. {n}",
+            turns=[(f"Question {n}?", f"Answer {n}.")],
+            started_at=began + n * timedelta(minutes=1),
+        ).id
+        for n in range(count)
+    ]
+
+
+def sync() -> None:
+    """What a worker does until there is nothing to ask for."""
+    tasks.nudge_sync()
+    work()
+
+
+def look_again() -> None:
+    """As if the time between two looks were over."""
+    Walk.objects.update(checked_at=datetime.now(UTC) - timedelta(minutes=6), not_before=datetime.now(UTC))
+
+
+def walk_again() -> None:
+    """As if a day were over."""
+    Walk.objects.update(walked_at=datetime.now(UTC) - timedelta(days=1), not_before=datetime.now(UTC))
+
+
+def asked_for(omni: StandIn) -> Counter[str]:
+    return Counter(request.path for request in omni.requests)
+
+
+def assert_same(organization: Organization, token: str, credential: Credential) -> None:
+    """The archive holds what Omni shows to this token: every conversation, every message, and no access more."""
+    shown = {row.id: row for row in organization.visible_to(token)}
+    accesses = Access.objects.filter(credential=credential).exclude(confirmed_at=None)
+    assert set(accesses.values_list("conversation__omni_id", flat=True)) == set(shown)
+    assert accesses.count() == len(shown)
+    said: dict[UUID, list[tuple[str, str]]] = {omni_id: [] for omni_id in shown}
+    rows = Message.objects.filter(conversation__omni_id__in=shown).order_by("conversation", "position")
+    for omni_id, role, text in rows.values_list("conversation__omni_id", "role", "text"):
+        said[omni_id].append((role, text))
+    told = dict(Conversation.objects.filter(omni_id__in=shown).values_list("omni_id", "updated_at"))
+    for omni_id, row in shown.items():
+        assert said[omni_id] == [(message.role, message.text) for message in row.messages], row.name
+        # One dialect tells no fractions of seconds.
+        at = told[omni_id]
+        assert at
+        assert at.replace(microsecond=0) == row.updated_at.replace(microsecond=0)
+
+
+def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
+    """Four pages of the list and each thread once; nobody had to open anything."""
+    many(small, analyst, 320)
+    sync()
+    credential = Credential.objects.get()
+    assert_same(small, credential.token.reveal(), credential)
+    asked = asked_for(small_omni)
+    # And one look at the top, for what may have moved meanwhile.
+    assert asked[LISTS] == 5
+    assert set(asked.values()) == {1, 5}
+    assert len(small_omni.requests) == 325
+    walk = Walk.objects.get()
+    assert (walk.listed, walk.read, walk.total, walk.failure) == (320, 320, 320, "")
+    small_omni.requests.clear()
+    assert text_of(reads.get("/conversations/?q=question")).count('class="row-title"') == 50
+    assert small_omni.requests == []
+
+
+def test_then_only_what_changed_is_read(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    ids = many(small, analyst, 130)
+    sync()
+    small_omni.requests.clear()
+    sync()
+    assert small_omni.requests == []
+    look_again()
+    sync()
+    assert asked_for(small_omni) == {LISTS: 1}
+    small_omni.requests.clear()
+    changed = small.conversation(next(iter(small._tokens)), ids[3])
+    assert changed
+    small.ask(changed, "And now?", "Different.", at=datetime.now(UTC))
+    new = small.add_conversation(owner=analyst, name="New", turns=[("New?", "Yes.")], started_at=datetime.now(UTC))
+    look_again()
+    sync()
+    assert asked_for(small_omni) == {LISTS: 1, f"{LISTS}/{ids[3]}": 1, f"{LISTS}/{new.id}": 1}
+    credential = Credential.objects.get()
+    assert_same(small, credential.token.reveal(), credential)
+
+
+def test_a_check_goes_down_to_what_is_known(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 30)
+    sync()
+    later = datetime.now(UTC) - timedelta(days=1)
+    for number in range(250):
+        small.add_conversation(owner=analyst, name="New", turns=[("?", "!")], started_at=later + timedelta(0, number))
+    small_omni.requests.clear()
+    look_again()
+    sync()
+    assert asked_for(small_omni)[LISTS] == 3
+    credential = Credential.objects.get()
+    assert_same(small, credential.token.reveal(), credential)
+
+
+def test_what_is_no_longer_listed_is_dropped(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    ids = many(small, analyst, 150)
+    sync()
+    small.remove(ids[0])  # on the last page
+    small.remove(ids[149])  # at the top
+    look_again()
+    sync()
+    assert reads.get(f"/conversations/{ids[149]}/").status_code == 404
+    assert Access.objects.get(conversation__omni_id=ids[0]).confirmed_at
+    walk_again()
+    sync()
+    assert Access.objects.get(conversation__omni_id=ids[0]).confirmed_at is None
+    assert reads.get(f"/conversations/{ids[0]}/").status_code == 404
+    assert reads.get(f"/conversations/{ids[1]}/").status_code == 200
+
+
+def test_a_list_that_ends_too_early_drops_nothing(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 250)
+    sync()
+    before = Access.objects.exclude(confirmed_at=None).count()
+    walk_again()
+
+    def end(reply: dict[str, dict[str, object]]) -> object:
+        reply["pageInfo"] |= {"hasNextPage": False, "nextCursor": None}
+        return reply
+
+    small_omni.fail(Fault.edit(end), path=LISTS.removeprefix("/api"))
+    sync()
+    assert Access.objects.exclude(confirmed_at=None).count() == before == 250
+    page = text_of(reads.get("/conversations/"))
+    assert "Omni counts 250 conversations and listed 100 of them." in page
+
+
+def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 250)
+    archive.begin_walks()
+    reads.get("/conversations/")
+    Walk.objects.update(cursor="of last week")
+    sync()
+    walk = Walk.objects.get()
+    assert "Omni did not accept the request" in walk.failure
+    Walk.objects.update(not_before=datetime.now(UTC))
+    sync()
+    credential = Credential.objects.get()
+    assert_same(small, credential.token.reveal(), credential)
+    assert Walk.objects.get().failure == ""
+
+
+def test_a_token_that_is_revoked_in_the_middle_ends_it(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 120)
+    token = next(iter(small._tokens))
+
+    def revoke(reply: object) -> object:
+        if len(small_omni.requests) > 60:
+            small.revoke(token)
+        return reply
+
+    small_omni.fail(Fault.edit(revoke), path="/v1/ai/conversations/")
+    sync()
+    assert Credential.objects.get().rejected_at
+    assert not Access.objects.exclude(confirmed_at=None).exists()
+    assert 60 < len(small_omni.requests) < 70
+    small_omni.requests.clear()
+    small_omni.recover()
+    sync()
+    assert small_omni.requests == []
+
+
+def test_it_stays_within_its_share_of_the_budget(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
+) -> None:
+    settings.RATE_PER_MINUTE = 60
+    many(small, analyst, 60)
+    sync()
+    share = int(asking.allowance() * asking.Urgency.AHEAD.value)
+    # The first was to see what the token is.
+    assert len(small_omni.requests) + 1 == SentRequest.objects.count() == share == 21
+    # That is as it should be, and no failure; people have the rest.
+    assert Walk.objects.get().failure == ""
+    following = DBTaskResult.objects.get(status="READY", task_path=tasks.sync.module_path)
+    assert timedelta(seconds=3) < following.run_after - datetime.now(UTC) <= timedelta(seconds=62)
+    page = text_of(reads.get("/conversations/"))
+    assert re.search(r"18 of 60 read, about 2 minutes left at your rate", page)
+
+
+def test_it_is_paused_and_goes_on(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
+    many(small, analyst, 5)
+    reads.get("/conversations/")
+    pk = Credential.objects.get().pk
+    assert (
+        reads.post(f"/credentials/{pk}/sync/", {"do": "pause", "next": "/credentials/"})["Location"] == "/credentials/"
+    )
+    small_omni.requests.clear()
+    sync()
+    assert small_omni.requests == []
+    assert "Reading is paused: 0 of 5 read." in text_of(reads.get("/conversations/"))
+    answer = reads.post(f"/credentials/{pk}/sync/", {"do": "resume"}, headers=HTMX)
+    assert "Pause" in text_of(answer)
+    work()
+    assert len(small_omni.requests) == 5
+    assert "All 5 conversations are read." in text_of(reads.get(f"/credentials/{pk}/sync/", headers=HTMX))
+    assert "read" not in re.sub(r".*</search>", "", text_of(reads.get("/conversations/"))).split('id="notice"')[0]
+
+
+def test_nobody_pauses_anothers(reads: Client, colleague: User, small: Organization, small_omni: StandIn) -> None:
+    pk = Credential.objects.get().pk
+    assert signed_in(colleague).post(f"/credentials/{pk}/sync/", {"do": "pause"}).status_code == 404
+    assert not Walk.objects.exclude(paused_at=None).exists()
+
+
+def test_a_failure_is_told_and_gone_once_it_works_again(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 5)
+    reads.get("/conversations/")
+    small_omni.fail(Fault.status(503), path="")
+    sync()
+    assert "Waiting since" in text_of(reads.get("/conversations/"))
+    assert "Omni has a problem of its own (it answered 503)." in text_of(reads.get("/conversations/"))
+    small_omni.recover()
+    Walk.objects.update(not_before=datetime.now(UTC))
+    sync()
+    assert "Waiting since" not in text_of(reads.get("/conversations/"))
+    assert Walk.objects.get().read == 5
+
+
+def test_one_conversation_that_makes_no_sense_stops_no_other(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    ids = many(small, analyst, 6)
+    small_omni.fail(Fault.html(200), path=f"/v1/ai/conversations/{ids[3]}")
+    sync()
+    assert Walk.objects.get().read == 5
+    assert Reading.objects.get().conversation.omni_id == ids[3]
+    assert asked_for(small_omni)[f"{LISTS}/{ids[3]}"] == 1
+    small_omni.recover()
+    Reading.objects.update(not_before=datetime.now(UTC))
+    Walk.objects.update(not_before=datetime.now(UTC))
+    sync()
+    assert Walk.objects.get().read == 6
+    assert not Reading.objects.exists()
+
+
+@pytest.mark.parametrize(("mode", "threads"), [("off", 0), ("list", 0), ("all", 5)])
+def test_the_operator_says_how_much(
+    reads: Client,
+    small: Organization,
+    small_omni: StandIn,
+    analyst: Member,
+    settings: Settings,
+    mode: str,
+    threads: int,
+) -> None:
+    settings.SYNC = mode
+    many(small, analyst, 5)
+    sync()
+    asked = asked_for(small_omni)
+    assert sum(count for path, count in asked.items() if THREADS.fullmatch(path)) == threads
+    assert (asked[LISTS] > 0) is (mode != "off")
+
+
+def test_the_same_token_walks_once(
+    owner: User, colleague: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    ids = many(small, analyst, 230)
+    token = small.organization_key()
+    for reader in (owner, colleague):
+        credential_for(reader, small_omni, token)
+    sync()
+    Walk.objects.update(not_before=datetime.now(UTC))
+    sync()
+    asked = asked_for(small_omni)
+    assert sum(count for path, count in asked.items() if THREADS.fullmatch(path)) == len(ids)
+    assert asked[LISTS] <= 5
+    for credential in Credential.objects.all():
+        assert_same(small, token, credential)
+
+
+def test_times_that_the_two_routes_tell_differently_are_no_change(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    """The list with milliseconds, the thread without: it would be read again and again."""
+    many(small, analyst, 3)
+    small_omni.fail(
+        Fault.edit(lambda reply: {**reply, "updatedAt": "2026-01-01T00:00:00Z"}), path="/v1/ai/conversations/"
+    )
+    sync()
+    look_again()
+    sync()
+    asked = asked_for(small_omni)
+    assert all(count == 1 for path, count in asked.items() if THREADS.fullmatch(path))
+
+
+def test_what_was_read_ahead_is_rendered_when_it_is_opened(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    made = small.add_conversation(owner=analyst, name="Bold", turns=[("Is it?", "It is **bold**.")])
+    sync()
+    assert Message.objects.get(position=2).html == ""
+    small_omni.requests.clear()
+    assert "It is <strong>bold</strong>." in text_of(reads.get(thread(made)))
+    assert small_omni.requests == []
+
+
+# Killed -----------------------------------------------------------------------------------------------------
+
+COUNT = 5000
+
+
+@pytest.fixture
+def large() -> Organization:
+    return Organization("large-org")
+
+
+@pytest.fixture
+def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID]]]]:
+    """Changes the organization while it is read; called, it stops, and tells when which conversation was changed."""
+    ended, changes = threading.Event(), []
+    draw = random.Random(17)  # noqa: S311
+    numbers = itertools.count()
+
+    def change() -> None:
+        while not ended.wait(0.1):
+            rows = large.conversations
+            row = draw.choice(rows)
+            now = datetime.now(UTC)
+            match draw.randrange(10):
+                case 0:
+                    large.remove(row.id)
+                case 1 | 2:
+                    owner = row.owner
+                    name = f"Meanwhile {next(numbers)}"
+                    large.add_conversation(owner=owner, name=name, turns=[("Now?", "Yes.")], started_at=now)
+                case _:
+                    with large.lock:
+                        large.ask(row, f"More {next(numbers)}?", "More.", at=now, took=timedelta(0))
+                        changes.append((datetime.now(UTC), row.id))
+
+    thread = threading.Thread(target=change)
+
+    def stop() -> list[tuple[datetime, UUID]]:
+        ended.set()
+        if thread.is_alive():
+            thread.join()
+        return changes
+
+    thread.start()
+    yield stop
+    stop()
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.django_db(transaction=True)
+def test_five_thousand_that_change_while_a_worker_is_killed_ten_times(
+    owner: User, large: Organization, dialect: str, request: pytest.FixtureRequest
+) -> None:
+    member = large.add_member("Ann", "ann@large.example")
+    token = large.organization_key()
+    many(large, member, COUNT)
+    rate = 20_000
+    environment = {
+        "OMNIVIEWER_RATE_PER_MINUTE": str(rate),
+        "OMNIVIEWER_OMNI_TIMEOUT": "1",
+        "OMNIVIEWER_SYNC": "all",
+        "OMNIVIEWER_DEMO": "true",
+    }
+    with StandIn(large, dialect=dialect, rate_per_minute=rate) as omni:
+        credential = credential_for(owner, omni, token)
+        stop = request.getfixturevalue("busy")
+        draw = random.Random(4)  # noqa: S311
+        for _ in range(10):
+            with worker(environment):
+                time.sleep(draw.uniform(2.5, 7))
+        changes = stop()
+        with worker(environment):
+            settled()
+            walk_again()
+            settled()
+        assert_same(large, token, credential)
+        assert Counter(row.status for row in omni.requests if row.status != 200).keys() <= {404}  # removed meanwhile
+        wasted = _wasted(omni, changes)
+        print(f"{len(omni.requests)} requests, {wasted} more than it takes; {len(changes)} changes")  # noqa: T201
+        assert wasted <= 0.05 * len(omni.requests)
+        _assert_budget_kept(omni, rate)
+
+
+class worker:  # noqa: N801  (read as a verb)
+    """A real one; killed, not stopped, at the end."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+
+    def __enter__(self) -> None:
+        tasks.nudge_sync()
+        command = [sys.executable, "manage.py", "db_worker", "--no-startup-delay", "--interval", "0.2"]
+        environment = database_environment() | self._environment
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+
+def settled(seconds: float = 300) -> None:
+    """Until the worker has found nothing more to do."""
+    until = time.monotonic() + seconds
+    while True:
+        walk = Walk.objects.first()
+        rests = walk and walk.not_before > datetime.now(UTC) + timedelta(seconds=60) and not walk.drop_before
+        shown = Access.objects.exclude(confirmed_at=None)
+        if rests and walk and not walk.began_at and not Conversation.objects.behind(shown).exists():
+            return
+        assert time.monotonic() < until, "it did not come to an end"
+        time.sleep(0.2)
+
+
+def _wasted(omni: StandIn, changes: list[tuple[datetime, UUID]]) -> int:
+    """Requests that told nothing new: a thread again that had not changed, and pages beyond those that it takes."""
+    read: dict[UUID, datetime] = {}
+    wasted = pages = 0
+    for row in omni.requests:
+        found = THREADS.fullmatch(row.path)
+        if not found:
+            pages += row.path == LISTS
+            continue
+        omni_id = UUID(found[1])
+        since = read.get(omni_id)
+        if since and not any(which == omni_id and at >= since - timedelta(seconds=0.2) for at, which in changes):
+            wasted += 1
+        read[omni_id] = row.at
+    return wasted + max(pages - 2 * -(-COUNT // 100), 0)
+
+
+def _assert_budget_kept(omni: StandIn, rate: int) -> None:
+    most = int((rate - rate // 10) * asking.Urgency.AHEAD.value)
+    times = [row.at for row in omni.requests]
+    first = 0
+    for last, at in enumerate(times):
+        while at - times[first] > timedelta(minutes=1):
+            first += 1
+        assert last - first + 1 <= most + 1
