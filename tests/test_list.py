@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from conversations.models import Access, Walk
@@ -47,6 +48,16 @@ def test_an_organization_key_sees_everybodys(colleague_reads: Client, omni: Stan
     found = walk(colleague_reads, "/conversations/")
     assert len(found) == len(set(found)) == len(omni.organization.conversations) >= 300
     assert "in the organization" in text_of(colleague_reads.get("/conversations/"))
+
+
+def test_it_pages_through_all_of_them_days_later_where_nobody_reads_ahead(
+    colleague_reads: Client, omni: StandIn, settings: Settings
+) -> None:
+    everything = walk(colleague_reads, "/conversations/")
+    long_ago = timezone.now() - settings.ACCESS_TTL * 3
+    Access.objects.update(confirmed_at=long_ago, listed_at=long_ago)
+    Walk.objects.update(checked_at=long_ago, walked_at=long_ago)
+    assert walk(colleague_reads, "/conversations/") == everything
 
 
 def test_an_organization_key_may_filter_by_member(colleague_reads: Client, omni: StandIn) -> None:

@@ -138,7 +138,8 @@ def _go_further_back(found: list[Walk], asked: Asked) -> bool:
     if asked and not any(walk.member for walk in found):
         return False
     for place, walk in enumerate(found):
-        if walk.began_at and walk.cursor:
+        # Where nobody reads ahead, what was confirmed long ago has run out: then it is walked again.
+        if walk.began_at or walk.walk_is_due:
             try:
                 found[place] = walks.go_on(walk, Urgency.WAITING)
             except OmniError as error:
