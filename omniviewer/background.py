@@ -19,6 +19,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _LONG_ENOUGH = 300.0
+# For what a worker has in hand, before it is killed: that loses nothing.
+_PATIENCE = 4.0
 
 
 class EmbeddedWorker:
@@ -33,7 +35,7 @@ class EmbeddedWorker:
     def stop(self) -> None:
         """What it is doing is done again by the next one."""
         if self._keeper:
-            _end(self._keeper)
+            _end(self._keeper, _PATIENCE * 2)
 
 
 def end_with_parent() -> None:
@@ -53,7 +55,7 @@ def keep_running() -> None:
 
     def end(_number: int, _frame: FrameType | None) -> None:
         if worker:
-            _end(worker)
+            _end(worker, _PATIENCE)
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, end)
@@ -79,10 +81,10 @@ def _start(*module: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     process.terminate()
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -26,4 +26,5 @@ class Command(db_worker.Command):
         # What a worker before it may have left.
         tasks.nudge(tasks.capture)
         tasks.nudge_nightly()
+        tasks.nudge_sync()
         super().handle(**options)
