@@ -59,7 +59,7 @@ def read_until(process: subprocess.Popen[str], last: str) -> str:
 
 def stop(process: subprocess.Popen[str], how: signal.Signals = signal.SIGINT) -> str:
     process.send_signal(how)
-    rest, _ = process.communicate(timeout=20)
+    rest, _ = process.communicate(timeout=60)
     return rest
 
 
