@@ -53,7 +53,7 @@ def sync() -> None:
     if settings.SYNC == "off":
         return
     archive.begin_walks()
-    if Walk.objects.next_due():
+    if Walk.objects.due().exists():
         # As above.
         nudge(sync)
     until = time.monotonic() + _SHORT_SHIFT

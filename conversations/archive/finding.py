@@ -47,13 +47,13 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked for, and by whom. `owners`: ids behind `owner:`, by what was typed."""
+    """What is asked for, by whom and through which credentials. `owners`: ids behind `owner:`, by what was typed."""
 
     user: User
     asked: Asked
     owners: dict[str, list[str]]
+    through: Collection[Credential]
     unasked: Collection[Credential] = ()
-    through: Collection[Credential] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,7 @@ class Finder:
 
     def _few(self) -> list[int] | None:
         scope = self._scope
-        valid = Access.objects.valid_for(scope.user, unasked=scope.unasked)
-        if scope.through is not None:
-            valid = valid.filter(credential__in=scope.through)
+        valid = Access.objects.valid_for(scope.user, unasked=scope.unasked, through=scope.through)
         ids = list(valid.order_by().values_list("conversation_id", flat=True)[: _FEW + 1])
         return ids if len(ids) <= _FEW else None
 

@@ -44,9 +44,7 @@ def listed(
     ask: Ask = Ask.IF_NEEDED,
 ) -> Listed:
     """A page of what these credentials of the reader are shown, and of that what is asked for. Raises `CannotShow`."""
-    accepted = [credential for credential in credentials if not credential.rejected_at]
-    if not accepted:
-        raise CannotShow(CannotShow.REJECTED)
+    accepted = _accepted(credentials)
     owners = _owners(user, asked)
     failures: dict[Credential, OmniError] = {}
     found, was_asked = [], False
@@ -61,7 +59,7 @@ def listed(
         found.append(walk)
     searching.refresh(seconds=_CATCH_UP)
     unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
-    scope = _scope(user, accepted, asked, owners, unasked)
+    scope = Scope(user, asked, owners, accepted, unasked)
     asks_for = Finder(scope, stretch.order)
     _check_readable(asks_for, failures, found)
     page = asks_for.page(stretch)
@@ -80,26 +78,21 @@ def listed(
 
 def finder(user: User, credentials: Sequence[Credential], asked: Asked, order: str) -> Finder:
     """What is kept of the same list, without asking Omni. Raises `CannotShow` where no credential is accepted."""
+    return Finder(Scope(user, asked, _owners(user, asked), _accepted(credentials)), order)
+
+
+def _accepted(credentials: Sequence[Credential]) -> list[Credential]:
+    """Raises `CannotShow` where Omni accepts none of them."""
     accepted = [credential for credential in credentials if not credential.rejected_at]
     if not accepted:
         raise CannotShow(CannotShow.REJECTED)
-    return Finder(_scope(user, accepted, asked, _owners(user, asked), []), order)
+    return accepted
 
 
 def _owners(user: User, asked: Asked) -> dict[str, list[str]]:
     """By what was typed, the ids that `owner:` may mean."""
     typed = dict.fromkeys(row.value for row in asked.filters if row.name == "owner")
     return {name: people.called(user, name) for name in typed}
-
-
-def _scope(
-    user: User,
-    accepted: Sequence[Credential],
-    asked: Asked,
-    owners: dict[str, list[str]],
-    unasked: Sequence[Credential],
-) -> Scope:
-    return Scope(user, asked, owners, unasked, accepted)
 
 
 def _member(credential: Credential, asked: Asked, owners: dict[str, list[str]]) -> str:

@@ -57,9 +57,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         `unasked` are the credentials with which Omni could not be asked at all just now: what these were shown may be
         as old as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`. `through`: these credentials alone.
         """
-        valid = Access.objects.valid_for(user, unasked=unasked)
-        if through is not None:
-            valid = valid.filter(credential__in=through)
+        valid = Access.objects.valid_for(user, unasked=unasked, through=through)
         return self.filter(models.Exists(valid.to_outer_conversation()))
 
     def with_thread(self) -> Self:
@@ -218,12 +216,15 @@ class Conversation(models.Model):
 
 
 class AccessQuerySet(models.QuerySet["Access"]):
-    def valid_for(self, user: User, *, unasked: Collection[Credential] = ()) -> Self:
+    def valid_for(
+        self, user: User, *, unasked: Collection[Credential] = (), through: Collection[Credential] | None = None
+    ) -> Self:
         now = timezone.now()
         recent = models.Q(confirmed_at__range=(now - settings.ACCESS_TTL, now + CLOCKS_DIFFER))
         grace = settings.ACCESS_GRACE
         stretched = models.Q(confirmed_at__range=(now - grace, now + grace), credential__in=unasked)
-        return self.filter(recent | stretched, credential__owner=user, credential__rejected_at=None)
+        valid = self.filter(recent | stretched, credential__owner=user, credential__rejected_at=None)
+        return valid if through is None else valid.filter(credential__in=through)
 
     def run_out(self, user: User) -> Self:
         """Those that Omni showed to a credential that it accepts, so long ago that it has to be asked again."""

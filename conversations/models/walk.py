@@ -28,22 +28,22 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         working = self.of_everything().filter(credential__rejected_at=None, credential__owner__is_active=True)
         return working.filter(paused_at=None)
 
+    def due(self) -> Self:
+        """Those that nobody is at."""
+        now = timezone.now()
+        return self.to_do().filter(not_before__lte=now, leased_until__lte=now)
+
     def claim(self, length: timedelta) -> "Walk | None":
         """The one that has waited longest, ours for so long; None where nothing is due."""
         while True:
-            now = timezone.now()
-            due = self.to_do().filter(not_before__lte=now, leased_until__lte=now)
-            walk = due.select_related("credential").order_by("turn_at", "pk").first()
+            walk = self.due().select_related("credential").order_by("turn_at", "pk").first()
             if walk is None:
                 return None
+            now = timezone.now()
             seen, walk.leased_until, walk.turn_at = walk.leased_until, now + length, now
             mine = self.filter(pk=walk.pk, leased_until=seen)
             if mine.update(leased_until=walk.leased_until, turn_at=now):
                 return walk
-
-    def next_due(self) -> bool:
-        now = timezone.now()
-        return self.to_do().filter(not_before__lte=now, leased_until__lte=now).exists()
 
     def next_at(self) -> datetime | None:
         """When one is due again; None if there is none."""
