@@ -6,8 +6,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, plots, shaping
+from conversations import archive, shaping
 from conversations.archive import CannotShow, NoMessage
+from conversations.drawing import draw
 from conversations.explaining import explain, not_opened
 from conversations.omni import OmniError
 from omniviewer.accounts.context import appearance
@@ -46,7 +47,7 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
     if not 1 <= place <= len(drawn):
         raise Http404
     plot = drawn[place - 1].narrow() if "narrow" in request.GET else drawn[place - 1]
-    picture = plots.draw(plot, theme=appearance(request)["theme"])
+    picture = draw(plot, theme=appearance(request)["theme"])
     return HttpResponse(picture, content_type="image/svg+xml", headers=_ALONE)
 
 

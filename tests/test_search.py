@@ -292,7 +292,7 @@ def test_the_large_and_the_small_way_find_the_same(
     client = signed_in(colleague)
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
-    monkeypatch.setattr(finding, "_FEW", 3)
+    monkeypatch.setattr(finding, "FEW", 3)
     monkeypatch.setattr(finding, "_FIRST", 4)
     assert {text: found_by(client, text) for text in typed} == few
     assert len(few["how"]) > 50

@@ -22,7 +22,7 @@ from conversations import archive, asking, tasks
 from conversations.models import Access, Conversation, Message, Reading, SentRequest, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from omniviewer.demo.stand_in.organization import Member
+from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
 from tests.captured import thread, work
 from tests.conftest import credential_for, signed_in, text_of
 from tests.serving import ROOT, database_environment
@@ -385,7 +385,9 @@ def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID
                 case 1 | 2:
                     owner = row.owner
                     name = f"Meanwhile {next(numbers)}"
-                    large.add_conversation(owner=owner, name=name, turns=[("Now?", "Yes.")], started_at=now)
+                    # Answered by now: Omni's last activity is never ahead of its clock.
+                    began = now - ANSWER_TIME
+                    large.add_conversation(owner=owner, name=name, turns=[("Now?", "Yes.")], started_at=began)
                 case _:
                     with large.lock:
                         large.ask(row, f"More {next(numbers)}?", "More.", at=now, took=timedelta(0))

@@ -25,7 +25,7 @@ def names(user: User, ids: Collection[str]) -> dict[str, str]:
     told = Member.objects.filter(credential__owner=user, credential__rejected_at=None, omni_id__in=set(ids))
     found = {row.omni_id: row.name for row in told}
     for credential in Credential.objects.of(user).accepted():
-        if credential.membership_id in ids:
+        if credential.membership_id and credential.membership_id in ids:
             found.setdefault(credential.membership_id, user.display_name)
     return found
 

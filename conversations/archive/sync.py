@@ -193,6 +193,12 @@ class Progress:
         return walk.has_seen_all and walk.began_at is None and bool(walk.counted_at) and self.read >= walk.listed
 
     @property
+    def has_read_all(self) -> bool:
+        """Every message of what is listed, whatever `OMNIVIEWER_SYNC` asks for."""
+        walk = self.walk
+        return walk.has_seen_all and bool(walk.counted_at) and walk.read >= walk.listed
+
+    @property
     def goes_on(self) -> bool:
         return not self.is_off and not self.is_done and self.walk.paused_at is None
 

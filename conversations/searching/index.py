@@ -41,8 +41,15 @@ class Fact:
 
     @classmethod
     def of_topic(cls, topic: str) -> "list[Fact]":
-        """A topic is found by any of its words."""
-        return [cls("topic", word) for word in dict.fromkeys(word.text for word in words(topic))]
+        """A topic is found by any of its words, and by all of it with a = in front."""
+        said = [word.text for word in words(topic)]
+        return [cls("topic", f"={' '.join(said)}"), *(cls("topic", word) for word in dict.fromkeys(said))]
+
+    @classmethod
+    def asked_of_topic(cls, typed: str) -> "list[Fact]":
+        """What has to be true where that was typed: none, where it holds no word."""
+        whole, *parts = cls.of_topic(typed.removeprefix("="))
+        return [whole] if typed.startswith("=") and parts else parts
 
 
 @dataclass(frozen=True)
