@@ -50,6 +50,8 @@ PAGES = {
     "of one owner": f"/conversations/?q=owner:{OWNERS[7]}",
     "unanswered": "/conversations/?q=state:unanswered",
     "of one month": "/conversations/?q=on:2026-08",
+    "asked on one day": "/conversations/?q=asked:2026-08-10",
+    "asked in a quarter": "/conversations/?q=asked:2026-Q3",
     "starred": "/conversations/?q=is:starred",
     "unread": "/conversations/?q=is:unread",
     "a common word": "/conversations/?q=revenue",
@@ -62,6 +64,8 @@ PAGES = {
     "a word of an owner": f"/conversations/?q=revenue+owner:{OWNERS[7]}",
     "a word, far down": "/conversations/?q=revenue&before={deep}",
     "a word, latest start": "/conversations/?q=revenue&sort=started",
+    "insights, 30 days": "/insights/?since=2026-10-22&until=2026-11-20",
+    "insights, a year": "/insights/?since=2025-11-21&until=2026-11-20",
     "a thread": "/conversations/{thread}/",
     "a thread from a hit": "/conversations/{thread}/?q=revenue",
 }
