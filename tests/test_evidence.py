@@ -453,3 +453,26 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
     expect(chart).to_have_js_property("naturalWidth", 760)
     expect(answer.get_by_text("Omni has no chart of this answer.")).to_be_visible()
     assert_accessible(page, "a chart of ours")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_copied_cells_are_what_stands_there_but_for_formulas(
+    page: Page, site: str, omni: StandIn, dialect: str
+) -> None:
+    with_rows(omni, 'what,n\n=1+1,-5\nup ▲,"-$1,200.50"\n"two\nlines",-\n-2+3,(3%)\n@x,+4\n-A$5,1\n')
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=f"{ANSWER}queries/1/?sort=2")
+    page.get_by_role("button", name="Copy as cells").click()
+    expect(page.get_by_text("6 rows copied")).to_be_visible()
+    text, cells = pasted(page)
+    assert cells == [
+        ["what", "n"],
+        ["up ▲", "-$1,200.50"],
+        ["'=1+1", "-5"],
+        ["'-2+3", "(3%)"],
+        ["'-A$5", "1"],
+        ["'@x", "+4"],
+        ["two lines", "-"],
+    ]
+    assert list(csv.reader(io.StringIO(text), delimiter="\t"))[6] == ["two\nlines", "-"]

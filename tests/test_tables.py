@@ -81,6 +81,31 @@ def test_a_column_is_judged_by_its_beginning_and_sorted_to_its_end() -> None:
     assert table.sorted_by(1).rows[-1] == table.sorted_by(1, descending=True).rows[-1] == ["none of these"]
 
 
+def test_times_are_sorted_by_time() -> None:
+    table = tables.read("m\nApr 2026\nFebruary 2026\n-\nMay 2025\n")
+    assert [row[0] for row in table.sorted_by(1).rows] == ["May 2025", "February 2026", "Apr 2026", "-"]
+    assert [row[0] for row in table.sorted_by(1, descending=True).rows] == [
+        "Apr 2026",
+        "February 2026",
+        "May 2025",
+        "-",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1", "@x", "\tx", "\rx", "+x", "-x", "-2+3", "-A$5", "+A$5", "-ABC 5", "+1 ABC", "-A1"]
+)
+def test_what_a_spreadsheet_would_reckon_is_defused(cell: str) -> None:
+    assert tables.defused(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize(
+    "cell", ["-", "-5", "+5", "-$1,200.50", "-12.5%", "-1.5M", "-1e5", "-5 €", "a=1", "($5)", "5 EUR"]
+)
+def test_what_it_would_not_is_left_as_it_is(cell: str) -> None:
+    assert tables.defused(cell) == cell
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_any_text_is_a_table_or_none(text: str) -> None:
     try:
@@ -124,6 +149,14 @@ def test_a_download_reads_back_but_for_what_was_defused(rows: Rows) -> None:
         ("USD 5", "5"),
         ("5 €", "5"),
         ("1'000", "1000"),
+        ("1’000", "1000"),
+        ("$(1,200)", "-1200"),
+        ("$ (1,200.50)", "-1200.50"),
+        ("US$5", "5"),
+        ("R$ 5", "5"),
+        ("5 EUR", "5"),
+        ("-5 EUR", "-5"),
+        ("₪5", "5"),
         ("1e3", "1000"),
         ("  7  ", "7"),
         ("１２", "12"),
@@ -137,7 +170,7 @@ def test_numbers_as_people_write_them(cell: str, value: str) -> None:
 @pytest.mark.parametrize(
     "cell",
     ["", "-", "abc", "1,2", "1,23", "1,000,00", "1.2.3", "5.", "--5", "(-5)", "-(5)", "1 2", "0x1", "%", "$", "1/2",
-     "12:30", "2025-01-01", "1" * 61, "NaN", "Infinity"],
+     "12:30", "2025-01-01", "$($5)", "-$(5)", "5EUR", "ABCD 5", "AB5", "$(5", "1.234,56", "1" * 61, "NaN", "Infinity"],
 )  # fmt: skip
 def test_what_is_no_number(cell: str) -> None:
     assert tables.value(cell) is None
