@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from unicodedata import category, east_asian_width
 from xml.etree import ElementTree
 
 import pygal
 from pygal.style import Style
 
 from conversations import periods, tables
+from conversations.lettering import LETTERS, cut, extent, shortened
 from conversations.tables import Column, Table
 
 # pygal brings a finder for plugins of its own, by an interface that Python has given up: each import would warn of it.
@@ -31,8 +31,6 @@ _NAMES_AT_ALL = 60
 _MOST_APART = 50
 # Beyond this, or as far below one, nobody compares by eye.
 _LARGEST = Decimal(10) ** 15
-# Of letters, in pixels.
-_LETTERS = 12
 _SVG = "{http://www.w3.org/2000/svg}"
 # Of pictures, in pixels: on a desk, and on a telephone, where a wide one would be shown too small to be read.
 _WIDE, _NARROW = 760, 380
@@ -83,12 +81,14 @@ class Plot:
     unit: str
     # Of how many names, where not all are drawn.
     names_in_all: int = 0
+    # Whether Omni cut the rows.
+    is_cut: bool = False
     width: int = _WIDE
 
     @property
     def is_beside(self) -> bool:
         """Whether the names stand beside their bars, as they would not fit below."""
-        return max(map(_extent, self.labels)) > (self.width - _ASIDE) / len(self.labels)
+        return max(map(extent, self.labels)) > (self.width - _ASIDE) / len(self.labels)
 
     @property
     def is_narrow(self) -> bool:
@@ -107,24 +107,32 @@ class Plot:
     @property
     def alt(self) -> str:
         """What somebody hears who does not see it."""
-        names = ", ".join(_cut(column.name, 60) for column, _ in self.measures)
+        names = ", ".join(cut(column.name, 60) for column, _ in self.measures)
         kind = "Line chart" if self.times else "Bar chart"
-        first, last = _cut(self.labels[0], 60), _cut(self.labels[-1], 60)
-        said = [f"{kind} “{_cut(self.title, 100)}”: {names} by {_cut(self.key.name, 60)}, from {first} to {last}."]
+        first, last = cut(self.labels[0], 60), cut(self.labels[-1], 60)
+        said = [f"{kind} “{cut(self.title, 100)}”: {names} by {cut(self.key.name, 60)}, from {first} to {last}."]
         for column, values in self.measures:
             known = [(value, label) for value, label in zip(values, self.labels, strict=True) if value is not None]
             low, high = min(known), max(known)
             said.append(
-                f"{_cut(column.name, 60)}: highest {_short(high[0], self.unit)} ({_cut(high[1], 60)}), "
-                f"lowest {_short(low[0], self.unit)} ({_cut(low[1], 60)})."
+                f"{cut(column.name, 60)}: highest {_short(high[0], self.unit)} ({cut(high[1], 60)}), "
+                f"lowest {_short(low[0], self.unit)} ({cut(low[1], 60)})."
             )
-        return " ".join([*said, "The numbers stand in the table."])
+        not_all = ["Omni cut the result: not all of it is drawn."] if self.is_cut else []
+        return " ".join([*said, *not_all, "The numbers stand in the table."])
 
 
-def of(table: Table, title: str) -> list[Plot]:
-    """The charts that these rows make; none where they do not suit."""
+def of(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:
+    """The charts that these rows make; none where they do not suit. `is_cut`: whether Omni has more rows."""
+    return [replace(plot, is_cut=is_cut) for plot in _of(table, title)]
+
+
+def _of(table: Table, title: str) -> list[Plot]:
     key, *measures = table.columns
-    if not 1 <= len(measures) <= MOST_MEASURES or not all(column.is_number for column in measures):
+    # In a ragged table nobody knows which cell belongs to which column.
+    if table.is_ragged or not 1 <= len(measures) <= MOST_MEASURES:
+        return []
+    if not all(tables.measures(column, [row[column.number - 1] for row in table.rows]) for column in measures):
         return []
     labels = [row[0].strip() for row in table.rows]
     if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:  # noqa: PLR2004  (one is no comparison)
@@ -209,12 +217,13 @@ def _short(value: Decimal | float, unit: str) -> str:
 def _settings(plot: Plot) -> dict[str, Any]:
     several = len(plot.measures) > 1
     more = f" (the first {len(plot.labels)} of {plot.names_in_all})" if plot.names_in_all else ""
+    more = " (not all rows)" if plot.is_cut else more
     return {
         "js": [],
         "width": plot.width,
         "height": plot.height,
         "explicit_size": True,
-        "title": _cut(plot.title, (30 if plot.is_narrow else 60) - len(more)) + more,
+        "title": cut(plot.title, (30 if plot.is_narrow else 60) - len(more)) + more,
         "show_legend": several,
         "legend_at_bottom": True,
         "legend_at_bottom_columns": min(len(plot.measures), 1 if plot.is_narrow else 3),
@@ -239,14 +248,14 @@ def _bars(plot: Plot) -> Any:
     chart = (pygal.HorizontalBar if beside else pygal.Bar)(**_settings(plot))
     # Beside each other they go from left to right, above each other they would go from the bottom to the top.
     turn = -1 if beside else 1
-    chart.x_labels = labels = [_shortened(label, 18 if plot.is_narrow else 34) for label in plot.labels[::turn]]
+    chart.x_labels = labels = [shortened(label, 18 if plot.is_narrow else 34) for label in plot.labels[::turn]]
     if beside:
         # pygal reckons with letters of one width.
-        chart.margin_left = 16 + max(0, *(_extent(label) - 0.6 * _LETTERS * len(label) for label in labels))
-    name = _cut(", ".join(column.name for column, _ in plot.measures), 40)
-    chart.x_title, chart.y_title = (_cut(plot.key.name, 40), name) if not beside else (name, "")
+        chart.margin_left = 16 + max(0, *(extent(label) - 0.6 * LETTERS * len(label) for label in labels))
+    name = cut(", ".join(column.name for column, _ in plot.measures), 40)
+    chart.x_title, chart.y_title = (cut(plot.key.name, 40), name) if not beside else (name, "")
     for column, values in plot.measures:
-        chart.add(_cut(column.name, 28), [None if value is None else float(value) for value in values[::turn]])
+        chart.add(cut(column.name, 28), [None if value is None else float(value) for value in values[::turn]])
     return chart
 
 
@@ -258,11 +267,11 @@ def _lines(plot: Plot) -> Any:
     chart = pygal.DateTimeLine(**_settings(plot), show_dots=few, dots_size=3, allow_interruptions=True)
     if low > 0 and low < high * Decimal("0.7"):
         chart.range = (0, float(high))
-    chart.x_title = _cut(plot.key.name, 40)
-    chart.y_title = _cut(", ".join(column.name for column, _ in plot.measures), 40)
+    chart.x_title = cut(plot.key.name, 40)
+    chart.y_title = cut(", ".join(column.name for column, _ in plot.measures), 40)
     places = [place for place, label in enumerate(plot.labels) if label]
     step = max(1, -(-len(places) // ((plot.width - _ASIDE) // 70)))
-    ticks = {_naive(plot.times[place]): _cut(plot.labels[place], 16) for place in places[::step]}
+    ticks = {_naive(plot.times[place]): cut(plot.labels[place], 16) for place in places[::step]}
     chart.x_labels = list(ticks)
     chart.x_value_formatter = lambda moment: ticks.get(_naive(moment), "")
     for column, values in plot.measures:
@@ -270,7 +279,7 @@ def _lines(plot: Plot) -> Any:
             (_naive(time), None if value is None else float(value))
             for time, value in zip(plot.times, values, strict=True)
         ]
-        chart.add(_cut(column.name, 28), points)
+        chart.add(cut(column.name, 28), points)
     return chart
 
 
@@ -318,27 +327,3 @@ def _styles(count: int, theme: str) -> str:
     if theme:
         return "\n".join([*(dark if theme == "dark" else light), _CSS])
     return "\n".join([*light, "@media (prefers-color-scheme: dark) {", *dark, "}", _CSS])
-
-
-def _extent(text: str) -> float:
-    """About how many pixels wide."""
-    wide = sum(1.0 if east_asian_width(letter) in "WF" or letter in "MWmw@%" else 0.0 for letter in text)
-    capitals = sum(1 for letter in text if letter.isupper())
-    return _LETTERS * (0.56 * len(text) + 0.44 * wide + 0.16 * capitals) + 8
-
-
-def _line(text: str) -> str:
-    """On one line, without characters that nobody sees or that turn the direction of others."""
-    unseen = {letter: "\N{REPLACEMENT CHARACTER}" for letter in set(text) if category(letter)[0] == "C"}
-    return "".join(unseen.get(letter, letter) for letter in " ".join(text.split()))
-
-
-def _shortened(text: str, most: int) -> str:
-    """With its end, which is what tells long names apart."""
-    line = _line(text)
-    return line if len(line) <= most else f"{line[: most - most // 3 - 1]}…{line[-(most // 3) :]}"
-
-
-def _cut(text: str, most: int) -> str:
-    line = _line(text)
-    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -34,6 +34,12 @@ _NOTHING = frozenset({"", "-", "–", "—", "n/a", "N/A", "null", "NULL", "∅"
 _UNITS = {
     sign: Decimal(size) for sign, size in zip("%kKMBT", ("0.01", "1e3", "1e3", "1e6", "1e9", "1e12"), strict=True)
 }
+# What numbers are called that name something and measure nothing; and what they look like then.
+_NAMES = re.compile(
+    r"(?:^|[\W_]|(?<=[a-z])(?=[A-Z]))(?<!per )(?<!by )(?i:id|year|zip([ _]?code)?|post(al)?[ _]?code|phone|sku)$"
+)
+_DIGITS = re.compile(r"\d+")
+_CODE = re.compile(r"0\d+")
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -153,6 +159,13 @@ def unit(cell: str) -> str:
         return ""
     behind = found["unit"] or ""
     return (found["outer"] or found["currency"] or "").strip() or ("" if behind in "kKMBT" else behind)
+
+
+def measures(column: Column, cells: Sequence[str]) -> bool:
+    """Whether its numbers are of a size: ids, years and postal codes are not, nor is what begins with a zero."""
+    if not column.is_number or any(_CODE.fullmatch(cell.strip()) for cell in cells):
+        return False
+    return not (_NAMES.search(column.name) and all(_DIGITS.fullmatch(cell.strip()) for cell in cells if cell.strip()))
 
 
 def defused(cell: str) -> str:

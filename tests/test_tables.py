@@ -188,6 +188,49 @@ def test_the_fields_of_a_query() -> None:
     )
     assert (told.table, told.limit) == ("order_items", "1000")
     assert told.fields == ["products.name", "order_items.total"]
-    assert told.filters == [("orders.state", "complete"), ("orders.at", '{"is": "last 30 days"}')]
+    assert told.filters == [("orders.state", "complete"), ("orders.at", "is last 30 days")]
     assert told.sorts == [("order_items.total", True), ("a", True), ("b", False)]
     assert queries.read({"fields": 7, "filters": [], "sorts": {}, "table": ["x"]}) == queries.Fields(table='["x"]')
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"kind": "EQUALS", "values": ["complete"]}, "is complete"),
+        ({"kind": "EQUALS", "type": "string", "values": ["a", "b"], "is_negative": True}, "is not a, b"),
+        ({"kind": "CONTAINS", "values": ["x"], "is_negative": True, "case_insensitive": True},
+         "not contains x (case insensitive: true)"),
+        ({"kind": "TIME_FOR_INTERVAL_DURATION", "left_side": "6 months ago", "right_side": "6 months",
+          "type": "date", "ui_type": "PAST"}, "is 6 months ago, for 6 months"),
+        ({"kind": "TIME_FOR_INTERVAL_DURATION", "value": "in September"}, "is in September"),
+        ({"kind": "GREATER_THAN", "values": [0], "is_inclusive": True}, "is greater than 0 (is inclusive: true)"),
+        ({"kind": "IS_NULL"}, "is null"),
+        ({"kind": "EQUALS", "values": [""]}, "is “”"),
+        ({"kind": "EQUALS", "values": []}, "is"),
+        ({"kind": 7, "value": "x"}, "kind 7, value x"),
+        ({"kind": "NEW_KIND", "values": "x", "left_side": None}, "new kind x"),
+        ({}, ""),
+        (["a", {"b": 1}], '["a", {"b": 1}]'),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_the_filters_of_a_query_in_words(condition: object, words: str) -> None:
+    assert queries.read({"filters": {"f": condition}}).filters == [("f", words)]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["kind", "values", "value", "left_side", "right_side", "x"]), inner, max_size=4
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_any_filter_can_be_read(condition: object) -> None:
+    (told,) = queries.read({"filters": {"f": condition}}).filters
+    assert isinstance(told[1], str)
