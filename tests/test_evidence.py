@@ -51,6 +51,18 @@ def test_it_works(owner_reads: Client, omni: StandIn) -> None:
     assert asked(omni)[:2] == [f"/conversations/{EXAMPLE}", f"/jobs/{JOB}/result"]
 
 
+def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client, omni: StandIn) -> None:
+    assert "<span>5 rows</span> <span>Took 1 min 30 s</span> <span>Captured" in text_of(owner_reads.get(EVIDENCE))
+    assert text_of(owner_reads.get(ANSWER)).count("Took 1 min 30 s") == 1
+    assert "Took" not in text_of(owner_reads.get(EVIDENCE, headers=HTMX))
+    found = conversation_named(omni, "A forecast that is still running")
+    omni._now = found.updated_at
+    owner_reads.get(f"/conversations/{found.id}/messages/2/evidence/")
+    page = text_of(owner_reads.get(f"/conversations/{found.id}/"))
+    assert "Not finished" in page
+    assert "Took" not in page
+
+
 def test_it_is_asked_for_once_and_kept(owner_reads: Client, colleague_reads: Client, omni: StandIn) -> None:
     owner_reads.get(EVIDENCE)
     colleague_reads.get(THREAD)
