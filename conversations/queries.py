@@ -26,6 +26,17 @@ class Fields:
     sorts: list[tuple[str, bool]] = field(default_factory=list)
     limit: str = ""
 
+    @property
+    def on_a_line(self) -> str:
+        """But for the table: "Fields: a, b. Filters: a is 1. Sorted by: b descending. Limit: 10."; "" of nothing."""
+        told = {
+            "Fields": ", ".join(self.fields),
+            "Filters": "; ".join(f"{name} {condition}" for name, condition in self.filters),
+            "Sorted by": ", ".join(f"{name} descending" if descends else name for name, descends in self.sorts),
+            "Limit": self.limit,
+        }
+        return " ".join(f"{name}: {said}." for name, said in told.items() if said)
+
 
 def read(query: dict[str, Any]) -> Fields:
     filters = query.get("filters")

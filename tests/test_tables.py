@@ -190,6 +190,11 @@ def test_the_fields_of_a_query() -> None:
     assert told.fields == ["products.name", "order_items.total"]
     assert told.filters == [("orders.state", "complete"), ("orders.at", "is last 30 days")]
     assert told.sorts == [("order_items.total", True), ("a", True), ("b", False)]
+    assert told.on_a_line == (
+        "Fields: products.name, order_items.total. Filters: orders.state complete; orders.at is last 30 days. "
+        "Sorted by: order_items.total descending, a descending, b. Limit: 1000."
+    )
+    assert queries.read({}).on_a_line == ""
     assert queries.read({"fields": 7, "filters": [], "sorts": {}, "table": ["x"]}) == queries.Fields(table='["x"]')
 
 
