@@ -12,7 +12,8 @@ import pygal
 from django.contrib.staticfiles import finders
 from pygal.style import Style
 
-from conversations.plots import ASIDE, LETTERS, Plot, cut, extent, short, shortened
+from conversations.lettering import LETTERS, cut, extent, shortened
+from conversations.plots import ASIDE, Plot, short
 
 # pygal brings a finder for plugins of its own, by an interface that Python has given up: each import would warn of it.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
@@ -66,6 +67,7 @@ def draw_within(plot: Plot) -> str:
 def _settings(plot: Plot) -> dict[str, Any]:
     several = len(plot.measures) > 1
     more = f" (the first {len(plot.labels)} of {plot.names_in_all})" if plot.names_in_all else ""
+    more = " (not all rows)" if plot.is_cut else more
     return {
         "js": [],
         "width": plot.width,

@@ -11,7 +11,8 @@ from django.utils.safestring import SafeString
 
 from conversations import drawing, rendering
 from conversations.archive import Insights, Share, Span
-from conversations.plots import Plot, cut
+from conversations.lettering import cut
+from conversations.plots import Plot
 from conversations.tables import Column
 from conversations.templatetags.moments import duration
 from conversations.terms import WEEKDAYS, Filter

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from unicodedata import category, east_asian_width
 
 from conversations import periods, tables
+from conversations.lettering import cut, extent
 from conversations.tables import Column, Table
 
 MOST_MEASURES = 5
@@ -22,8 +22,6 @@ _NAMES_AT_ALL = 60
 _MOST_APART = 50
 # Beyond this, or as far below one, nobody compares by eye.
 _LARGEST = Decimal(10) ** 15
-# Of letters, in pixels.
-LETTERS = 12
 # Of pictures, in pixels: on a desk, and on a telephone, where a wide one would be shown too small to be read.
 _WIDE, _NARROW = 760, 380
 # Of that, what the bars do not get.
@@ -43,6 +41,8 @@ class Plot:
     unit: str
     # Of how many names, where not all are drawn.
     names_in_all: int = 0
+    # Whether Omni cut the rows.
+    is_cut: bool = False
     width: int = _WIDE
     # For each measure, the addresses of what its marks stand for, where they lead anywhere.
     links: tuple[tuple[str, ...], ...] = ()
@@ -80,13 +80,21 @@ class Plot:
                 f"{cut(column.name, 60)}: highest {short(high[0], self.unit)} ({cut(high[1], 60)}), "
                 f"lowest {short(low[0], self.unit)} ({cut(low[1], 60)})."
             )
-        return " ".join([*said, "The numbers stand in the table."])
+        not_all = ["Omni cut the result: not all of it is drawn."] if self.is_cut else []
+        return " ".join([*said, *not_all, "The numbers stand in the table."])
 
 
-def of(table: Table, title: str) -> list[Plot]:
-    """The charts that these rows make; none where they do not suit."""
+def of(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:
+    """The charts that these rows make; none where they do not suit. `is_cut`: whether Omni has more rows."""
+    return [replace(plot, is_cut=is_cut) for plot in _of(table, title)]
+
+
+def _of(table: Table, title: str) -> list[Plot]:
     key, *measures = table.columns
-    if not 1 <= len(measures) <= MOST_MEASURES or not all(column.is_number for column in measures):
+    # In a ragged table nobody knows which cell belongs to which column.
+    if table.is_ragged or not 1 <= len(measures) <= MOST_MEASURES:
+        return []
+    if not all(tables.measures(column, [row[column.number - 1] for row in table.rows]) for column in measures):
         return []
     labels = [row[0].strip() for row in table.rows]
     if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:  # noqa: PLR2004  (one is no comparison)
@@ -161,27 +169,3 @@ def short(value: Decimal | float, unit: str) -> str:
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     before, behind = (unit, "") if len(unit) == 1 and unit != "%" else ("", unit if unit in ("", "%") else f" {unit}")
     return f"{sign}{before}{digits}{letter}{behind}"
-
-
-def extent(text: str) -> float:
-    """About how many pixels wide."""
-    wide = sum(1.0 if east_asian_width(letter) in "WF" or letter in "MWmw@%" else 0.0 for letter in text)
-    capitals = sum(1 for letter in text if letter.isupper())
-    return LETTERS * (0.56 * len(text) + 0.44 * wide + 0.16 * capitals) + 8
-
-
-def line(text: str) -> str:
-    """On one line, without characters that nobody sees or that turn the direction of others."""
-    unseen = {letter: "\N{REPLACEMENT CHARACTER}" for letter in set(text) if category(letter)[0] == "C"}
-    return "".join(unseen.get(letter, letter) for letter in " ".join(text.split()))
-
-
-def shortened(text: str, most: int) -> str:
-    """With its end, which is what tells long names apart."""
-    said = line(text)
-    return said if len(said) <= most else f"{said[: most - most // 3 - 1]}…{said[-(most // 3) :]}"
-
-
-def cut(text: str, most: int) -> str:
-    said = line(text)
-    return said if len(said) <= most else f"{said[: most - 1]}…"

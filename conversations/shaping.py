@@ -128,7 +128,7 @@ class Drawing:
 
 
 def plots_of(action: Action) -> list[Plot]:
-    return plots.of(action.table, action.title) if action.table else []
+    return plots.of(action.table, action.title, is_cut=action.was_cut) if action.table else []
 
 
 def drawings(action: Action) -> list[Drawing]:

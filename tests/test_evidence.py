@@ -51,6 +51,18 @@ def test_it_works(owner_reads: Client, omni: StandIn) -> None:
     assert asked(omni)[:2] == [f"/conversations/{EXAMPLE}", f"/jobs/{JOB}/result"]
 
 
+def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client, omni: StandIn) -> None:
+    assert "<span>5 rows</span> <span>Took 1 min 30 s</span> <span>Captured" in text_of(owner_reads.get(EVIDENCE))
+    assert text_of(owner_reads.get(ANSWER)).count("Took 1 min 30 s") == 1
+    assert "Took" not in text_of(owner_reads.get(EVIDENCE, headers=HTMX))
+    found = conversation_named(omni, "A forecast that is still running")
+    omni._now = found.updated_at
+    owner_reads.get(f"/conversations/{found.id}/messages/2/evidence/")
+    page = text_of(owner_reads.get(f"/conversations/{found.id}/"))
+    assert "Not finished" in page
+    assert "Took" not in page
+
+
 def test_it_is_asked_for_once_and_kept(owner_reads: Client, colleague_reads: Client, omni: StandIn) -> None:
     owner_reads.get(EVIDENCE)
     colleague_reads.get(THREAD)
@@ -453,3 +465,26 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
     expect(chart).to_have_js_property("naturalWidth", 760)
     expect(answer.get_by_text("Omni has no chart of this answer.")).to_be_visible()
     assert_accessible(page, "a chart of ours")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_copied_cells_are_what_stands_there_but_for_formulas(
+    page: Page, site: str, omni: StandIn, dialect: str
+) -> None:
+    with_rows(omni, 'what,n\n=1+1,-5\nup ▲,"-$1,200.50"\n"two\nlines",-\n-2+3,(3%)\n@x,+4\n-A$5,1\n')
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=f"{ANSWER}queries/1/?sort=2")
+    page.get_by_role("button", name="Copy as cells").click()
+    expect(page.get_by_text("6 rows copied")).to_be_visible()
+    text, cells = pasted(page)
+    assert cells == [
+        ["what", "n"],
+        ["up ▲", "-$1,200.50"],
+        ["'=1+1", "-5"],
+        ["'-2+3", "(3%)"],
+        ["'-A$5", "1"],
+        ["'@x", "+4"],
+        ["two lines", "-"],
+    ]
+    assert list(csv.reader(io.StringIO(text), delimiter="\t"))[6] == ["two\nlines", "-"]

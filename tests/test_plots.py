@@ -94,6 +94,15 @@ SHAPES: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
         [("bar", ["A"], ["Hat", "Cap"]), ("bar", ["B"], ["Hat", "Cap"])],
     ),
     "far too small": ("P,A\nx,1e-323\ny,0\n", []),
+    "ids": ("P,customer_id,N\nHat,7001,1\nCap,7002,2\n", []),
+    "ids in one word": ("P,customerId\nHat,7001\nCap,7002\n", []),
+    "a year as a name": ("P,Year,N\nHat,2025,1\nCap,2026,2\n", []),
+    "a year as a span": ('P,This year\nHat,"2,025"\nCap,"1,026"\n', [("bar", ["This year"], ["Hat", "Cap"])]),
+    "postal codes": ("P,users.zip,N\nHat,10115,1\nCap,80331,2\n", []),
+    "by postal code": ("P,Orders per zip\nHat,10\nCap,80\n", [("bar", ["Orders per zip"], ["Hat", "Cap"])]),
+    "codes with a zero": ("P,Number\nHat,0042\nCap,1042\n", []),
+    "what is paid": ("P,Paid\nHat,42\nCap,10\n", [("bar", ["Paid"], ["Hat", "Cap"])]),
+    "a row too short": ("P,A,B\nHat,1,2\nCap,3\n", []),
     "nothing but zero": ("P,A\nx,0\ny,0\n", [("bar", ["A"], ["x", "y"])]),
     "far too large": (f"P,A\nx,1{'0' * 40}\ny,2\n", []),
 }
@@ -116,6 +125,17 @@ def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
     assert "Orders (the first 30 of 54)" in texts(svg(plot))
     assert of("P,N\n" + "".join(f"name {n},{n}\n" for n in range(61))) == []
     assert of("D,N\n" + "".join(f"{1900 + n // 12}-{n % 12 + 1:02},1\n" for n in range(401))) == []
+
+
+def test_of_a_result_that_omni_cut_it_says_so() -> None:
+    text = "Month,Orders\n2026-01,1\n2026-02,2\n"
+    (plot,) = plots.of(tables.read(text), "Orders by month and by much else besides", is_cut=True)
+    assert "Omni cut the result: not all of it is drawn." in plot.alt
+    for drawn in (plot, plot.narrow()):
+        assert any(said.endswith(" (not all rows)") for said in texts(svg(drawn)))
+    (plot,) = of(text)
+    assert "cut" not in plot.alt
+    assert not any("not all rows" in said for said in texts(svg(plot)))
 
 
 # That it tells no lies ------------------------------------------------------------------------------------
