@@ -27,7 +27,8 @@ def postgresql() -> Iterator[str]:
     try:
         who = _unprivileged(folder)
         data, port = folder / "data", free_port()
-        initdb = [programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        initdb = [str(programs / "initdb"), "-D", str(data), "-U", "tests", "-A", "trust"]
+        initdb += ["-E", "UTF8", "--locale=C", "-N"]
         done = subprocess.run(initdb, cwd=folder, capture_output=True, text=True, check=False, **who)
         assert done.returncode == 0, done.stdout + done.stderr
         options = [f"listen_addresses=127.0.0.1 port={port} unix_socket_directories=", *_HASTY]
@@ -57,7 +58,7 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
 
 
 def _wait_for(programs: Path, port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    is_ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    is_ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     for _ in range(300):
         assert server.poll() is None, log.read_text()
         if subprocess.run(is_ready, check=False).returncode == 0:
