@@ -234,6 +234,12 @@ def progress(user: User) -> list[Progress]:
     mine = Walk.objects.of_everything().filter(credential__owner=user, credential__rejected_at=None)
     order = list(Credential.objects.of(user).values_list("pk", flat=True))
     rows = sorted(mine.select_related("credential"), key=lambda walk: order.index(walk.credential_id))
+    if settings.SYNC == "off":  # Then nobody else counts what readers opened.
+        before = timezone.now() - _COUNT_EVERY
+        for walk in rows:
+            if walk.counted_at is None or walk.counted_at < before:
+                count(walk.credential)
+                walk.refresh_from_db(fields=["listed", "read", "counted_at"])
     return [Progress(walk.credential, walk) for walk in rows]
 
 
