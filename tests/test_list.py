@@ -296,7 +296,7 @@ def test_queries_do_not_grow_with_the_list(
     owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     owner_reads.get("/conversations/")
-    # What the search has yet to take in is no matter of the list.
-    assert searching.refresh(seconds=30)
+    # A reader waits for the search a moment only: on a busy machine that is not all of it.
+    assert searching.refresh(seconds=60)
     with django_assert_max_num_queries(20):
         owner_reads.get("/conversations/")

@@ -8,7 +8,6 @@ it takes tells of others.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -31,6 +30,8 @@ FEW = 2000
 _FIRST, _LARGEST = 200, 20_000
 # No database is asked for times that some zone puts out of its range.
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
+# Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
+_LOOKED_UP = 1600
 # By what the list may be ordered: the column, and whether the newest come first.
 ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("started", True)}
 
@@ -175,10 +176,7 @@ class Finder:
             return list(rows.filter(indexed_as__in=self._foremost)[:most])
         if self._column == "recency":
             return self._along_the_index(rows, bound, most, is_down=is_down)
-        matching = set(searching.matching(self._question, self._bounds))
-        keys = rows.values_list("pk", "indexed_as").iterator(chunk_size=2000)
-        picked = list(islice((pk for pk, key in keys if key in matching), most))
-        return list(rows.filter(pk__in=picked))
+        return self._along_the_list(rows, most, is_down=is_down)
 
     def _along_the_index(
         self, rows: QuerySet[Conversation], bound: int | None, most: int, *, is_down: bool
@@ -190,6 +188,26 @@ class Finder:
             if len(picked) >= most:
                 break
         return picked
+
+    def _along_the_list(self, rows: QuerySet[Conversation], most: int, *, is_down: bool) -> list[Conversation]:
+        """Likewise in an order that the index does not know: those foremost in the list are looked up in it."""
+        picked: list[int] = []
+        everything: set[int] | None = None
+        size, further = _FIRST, rows
+        while len(picked) < most:
+            chunk = list(further.values_list(self._column, "indexed_as")[:size])
+            keys = [key for _, key in chunk if key is not None]
+            if size > _LOOKED_UP and everything is None:
+                everything = set(searching.matching(self._question, self._bounds))
+            found = everything
+            if found is None:
+                found = set(searching.matching(self._question, self._bounds, within=keys))
+            picked += [key for key in keys if key in found]
+            if len(chunk) < size:
+                break
+            further = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": chunk[-1][0]})
+            size = min(size * 2, _LARGEST)
+        return list(rows.filter(indexed_as__in=picked[:most]))
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
         size, above, below = _FIRST, self._bounds.above, self._bounds.below
