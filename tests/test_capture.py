@@ -809,6 +809,7 @@ def test_the_bundles_page_says_how_far_it_is(
     part = text_of(reads.get(f"{thread(found)}bundle/?looks=2", headers=HTMX))
     assert "<strong>7 of 8</strong> answers captured." in part
     assert "hx-get" not in part
+    assert "<progress" not in part
     assert "Download what is there" not in part
 
 
