@@ -147,9 +147,9 @@ def _of(table: Table, title: str) -> list[Plot]:
     return [Plot(title, key, labels[:_MOST_NAMES], None, group, unit, names_in_all) for unit, group in _groups(shown)]
 
 
-def draw(plot: Plot, theme: str = "") -> bytes:
-    """As SVG: without script, link or request; `theme` is "light" or "dark", or "" to follow the reader's system."""
-    return _clean(_lines(plot) if plot.times else _bars(plot), plot, theme)
+def draw(plot: Plot) -> bytes:
+    """As SVG: without script, link or request. In a page it has the page's `color-scheme`, alone the system's."""
+    return _clean(_lines(plot) if plot.times else _bars(plot), plot)
 
 
 def _by_time(table: Table, title: str, times: "periods.Times") -> list[Plot]:
@@ -288,7 +288,7 @@ def _naive(moment: datetime) -> datetime:
     return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
 
 
-def _clean(chart: Any, plot: Plot, theme: str) -> bytes:
+def _clean(chart: Any, plot: Plot) -> bytes:
     """pygal's drawing without what it brings along for pages of its own: scripts, styles, tooltips, comments."""
     root: ElementTree.Element = ElementTree.fromstring(chart.render(disable_xml_declaration=True))  # noqa: S314  (ours)
     for parent in list(root.iter()):
@@ -305,7 +305,7 @@ def _clean(chart: Any, plot: Plot, theme: str) -> bytes:
     described = ElementTree.Element(f"{_SVG}desc")
     described.text = plot.alt
     style = ElementTree.Element(f"{_SVG}style")
-    style.text = _styles(len(plot.measures), theme)
+    style.text = _styles(len(plot.measures))
     root.insert(1, described)
     root.insert(2, style)
     ElementTree.register_namespace("", _SVG[1:-1])
@@ -317,13 +317,11 @@ def _is_tooltip(element: ElementTree.Element) -> bool:
     return any(word in element.get("class", "").split() for word in ("tooltip", "text-overlay", "tooltip-overlay"))
 
 
-def _styles(count: int, theme: str) -> str:
+def _styles(count: int) -> str:
     light, dark = [_LIGHT], [_DARK]
     for number, (day, night) in enumerate(_COLOURS[:count]):
         for rules, colour in ((light, day), (dark, night)):
             rules.append(
                 f".color-{number} {{ fill: {colour}; stroke: {colour}; }} .color-{number} .line {{ fill: none; }}"
             )
-    if theme:
-        return "\n".join([*(dark if theme == "dark" else light), _CSS])
     return "\n".join([*light, "@media (prefers-color-scheme: dark) {", *dark, "}", _CSS])
