@@ -40,14 +40,14 @@ COLOURS = {
 }
 
 
-def draw(plot: Plot, theme: str = "") -> bytes:
-    """As SVG: without script, link or request; `theme` is "light" or "dark", or "" to follow the reader's system."""
+def draw(plot: Plot) -> bytes:
+    """As SVG: without script, link or request. In a page it has the page's `color-scheme`, alone the system's."""
     root = _drawn(plot)
     root.set("role", "img")
     described = ElementTree.Element(f"{_SVG}desc")
     described.text = plot.alt
     style = ElementTree.Element(f"{_SVG}style")
-    style.text = _styles(theme)
+    style.text = _styles()
     root.insert(1, described)
     root.insert(2, style)
     drawn: bytes = ElementTree.tostring(root, encoding="utf-8")
@@ -197,11 +197,9 @@ def _is_tooltip(element: ElementTree.Element) -> bool:
 
 
 @cache
-def _styles(theme: str) -> str:
+def _styles() -> str:
     light, dark = (
         f"svg {{ {' '.join(f'{name}: {pair[place]};' for name, pair in COLOURS.items())} }}" for place in (0, 1)
     )
     rules = Path(str(finders.find("css/plots.css"))).read_text()
-    if theme:
-        return f"{dark if theme == 'dark' else light}\n{rules}"
     return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n{rules}"

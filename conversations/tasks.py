@@ -52,6 +52,8 @@ def sync() -> None:
     """Read lists and threads, for a while."""
     if settings.SYNC == "off":
         return
+    # What the night captures was read here, and perhaps opened by nobody.
+    nudge_nightly()
     archive.begin_walks()
     if Walk.objects.due().exists():
         # As above.

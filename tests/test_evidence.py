@@ -4,20 +4,36 @@ import csv
 import io
 import json
 import re
+import zlib
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
+from conversations import tables
 from conversations.models import Action, Chart, Conversation, Job, Message
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from tests.conftest import EXAMPLE, assert_accessible, clipboard, credential_for, pasted, person, sign_in, text_of
+
+LETTERS = st.characters(codec="utf-8")
+CELL = st.text(LETTERS, max_size=12) | st.sampled_from(["=1", "-2+3", "(12.5%)", "$1,200", "-", "2026-01", '"', "\r\n"])
+
+
+def as_rows(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+ANY_TEXT = st.text(LETTERS) | st.lists(st.lists(CELL, min_size=1, max_size=4), min_size=1, max_size=6).map(as_rows)
 
 THREAD = f"/conversations/{EXAMPLE}/"
 ANSWER = f"{THREAD}messages/2/"
@@ -345,6 +361,31 @@ def test_many_queries_cost_no_more(
     with django_assert_max_num_queries(16):
         page = text_of(owner_reads.get(EVIDENCE))
     assert page.count("678,994.41") == 40
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(EVIDENCE)
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(ANY_TEXT)
+    def check(text: str) -> None:
+        Action.objects.filter(is_query=True).update(csv=zlib.compress(text.encode()))
+        for address in (EVIDENCE, f"{ANSWER}queries/1/?sort=1&down=1", f"{ANSWER}for-ticket.json", f"{THREAD}print/"):
+            assert owner_reads.get(address).status_code == 200, address
+        assert owner_reads.get(f"{ANSWER}queries/1.svg").status_code in (200, 404)
+        assert owner_reads.get(f"/conversations/{EXAMPLE}.zip").getvalue().startswith(b"PK")
+        answer = owner_reads.get(f"{ANSWER}queries/1.csv")
+        try:
+            table = tables.read(text)
+        except tables.NoTable:
+            assert answer.status_code == 404
+            return
+        back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))
+        whole = [[column.name for column in table.columns], *table.rows]
+        assert back == [[tables.defused(cell) for cell in row] for row in whole]
+
+    check()
 
 
 # The chart ------------------------------------------------------------------------------------------------

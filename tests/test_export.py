@@ -141,11 +141,17 @@ def test_what_a_person_typed_stays_text(hostile: tuple[Client, str]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("dialect", ["reference"])
-def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"{BASE}/")
     page.get_by_text("Export", exact=True).click()
     assert_accessible(page, "a thread with its export menu open")
+    for choice in page.locator(".export a, .export button").all():
+        box = choice.bounding_box()
+        assert box
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
     with page.expect_download() as download:
         page.get_by_role("link", name="Markdown").click()
     assert "Sunglasses" in download.value.path().read_text()

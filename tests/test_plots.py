@@ -1,6 +1,7 @@
 """Charts of ours: which rows make one, that it tells no lies, and that it is a picture and nothing else."""
 
 import re
+from base64 import b64encode
 from datetime import timedelta
 from xml.etree import ElementTree
 
@@ -8,7 +9,7 @@ import pytest
 from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from conversations import drawing, plots, tables
 from conversations.plots import Plot
@@ -31,8 +32,8 @@ def parsed(drawn: bytes) -> ElementTree.Element:
     return ElementTree.fromstring(drawn)  # noqa: S314  (our own)
 
 
-def svg(plot: Plot, theme: str = "") -> ElementTree.Element:
-    return parsed(drawing.draw(plot, theme))
+def svg(plot: Plot) -> ElementTree.Element:
+    return parsed(drawing.draw(plot))
 
 
 def texts(root: ElementTree.Element) -> list[str]:
@@ -381,16 +382,30 @@ def test_it_follows_the_readers_theme(
     chart = page.get_by_role("img").first
     expect(chart).to_be_visible()
     expect(chart).to_have_js_property("naturalWidth", 760)
-    corner = chart.evaluate(
-        """image => {
+    night = (chosen or system) == "dark"
+    assert paper(chart) == ([27, 31, 37] if night else [255, 255, 255])
+    page.emulate_media(media="print", color_scheme=system)  # type: ignore[arg-type]
+    assert paper(chart) == [255, 255, 255]
+
+
+def paper(chart: Locator) -> list[int]:
+    """The colour of its background, as it is shown."""
+    shown = chart.screenshot()
+    beside = chart.page.context.new_page()  # where no policy forbids to look at it
+    found: list[int] = beside.evaluate(
+        """async shown => {
+            const image = new Image();
+            image.src = `data:image/png;base64,${shown}`;
+            await image.decode();
             const canvas = document.createElement("canvas");
-            canvas.width = 760; canvas.height = 380;
             const context = canvas.getContext("2d");
             context.drawImage(image, 0, 0);
-            return [...context.getImageData(2, 2, 1, 1).data.slice(0, 3)];
-        }"""
+            return [...context.getImageData(12, 12, 1, 1).data.slice(0, 3)];
+        }""",
+        b64encode(shown).decode(),
     )
-    assert corner == ([255, 255, 255] if (chosen or system) == "light" else [27, 31, 37])
+    beside.close()
+    return found
 
 
 def test_no_text_sticks_out(chromium: Browser) -> None:
