@@ -156,11 +156,21 @@ class FiltersForm(forms.Form):
     topic = forms.CharField(required=False, max_length=200)
     since = forms.CharField(required=False, max_length=40)
     until = forms.CharField(required=False, max_length=40)
+    day = forms.CharField(required=False, max_length=40)
     has = forms.CharField(required=False, max_length=40)
     only = forms.CharField(required=False, max_length=40)
     place = forms.CharField(required=False, max_length=40)
+    # Not `ticket`: by that name tickets link to the list of what is linked from them.
+    linked = forms.CharField(required=False, max_length=100)
 
-    NAMES: ClassVar = {"since": "from", "until": "to", "only": "is", "place": "in"}
+    NAMES: ClassVar = {
+        "since": "from",
+        "until": "to",
+        "day": "on",
+        "only": "is",
+        "place": "in",
+        "linked": "ticket",
+    }
 
     def text(self, typed: str) -> str:
         """The text of the search with what these controls say in the place of its filters of the same kind."""

@@ -112,6 +112,8 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
             "topic": asked.value("topic"),
             "since": asked.value("from"),
             "until": asked.value("to"),
+            "day": asked.value("on"),
+            "linked": asked.value("ticket"),
             "has": asked.value("has"),
             "only": asked.value("is"),
             "place": asked.value("in"),

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -205,6 +206,44 @@ def test_nobody_finds_what_omni_does_not_show_them(
     page = text_of(client.get(f"{thread(corpus['revenue'])}?q=revenue"))
     assert 'rel="next"' not in page
     assert "draft" not in page.replace("Revenue draft", "") or "Revenue draft" not in page
+
+
+def test_what_others_may_read_is_not_even_looked_at(
+    corpus: dict[str, InOmni],
+    stranger: User,
+    colleague: User,
+    small: Organization,
+    small_omni: StandIn,
+    ben: Member,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or the time that it takes would tell of it: also for readers of thousands, where others have thousands more."""
+    credential_for(stranger, small_omni, small.personal_token(ben))
+    client = signed_in(stranger)
+    client.get("/conversations/")
+    own = Conversation.objects.filter(accesses__credential__owner=stranger)
+    assert own.count() == 31
+    keys = set(own.values_list("indexed_as", flat=True))
+    looked_at: list[set[int]] = []
+
+    def matching(*words: Any, within: list[int] | None = None, **named: Any) -> list[int]:
+        everything = Conversation.objects.values_list("indexed_as", flat=True)
+        looked_at.append({key for key in (everything if within is None else within) if key is not None})
+        return searching_matching(*words, within=within, **named)
+
+    searching_matching = searching.matching
+    monkeypatch.setattr(searching, "matching", matching)
+    monkeypatch.setattr(finding, "FEW", 3)
+    for address in ("how", "returns", "how -shipment", "state:failed", "owner:me how", "how&sort=started", "cafe*"):
+        page = text_of(client.get(f"/conversations/?q={address}"))
+        assert "conversations" in page
+    client.get(f"{thread(corpus['revenue'])}?q=how")
+    assert len(looked_at) >= 7
+    assert all(keys >= found for found in looked_at)
+    # Who may read all of it is answered by the index.
+    looked_at.clear()
+    signed_in(colleague).get("/conversations/?q=how")
+    assert any(found - keys for found in looked_at)
 
 
 def test_what_ends_is_not_found_any_more(

@@ -3,7 +3,7 @@
 Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
 """
 
-from conversations.archive.capture import capture_next, minutes_for, want, want_expiring
+from conversations.archive.capture import capture_next, minutes_for, want, want_chosen, want_expiring
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
 from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch, unread
 from conversations.archive.hits import Hits, hits
@@ -69,5 +69,6 @@ __all__ = [
     "unkept",
     "unread",
     "want",
+    "want_chosen",
     "want_expiring",
 ]

@@ -1,8 +1,8 @@
 """Which of the conversations that a reader may read are asked for, in order, a page at a time.
 
 What the reader may not read is left out by the database, in the question itself: nothing is found first and taken away
-afterwards. Whoever may read few of the conversations here is answered from those few alone, so that not even the time
-it takes tells of others.
+afterwards. Whoever may read few of the conversations here, or a part of many, is answered from those alone, so that not
+even the time it takes tells of others.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -24,8 +24,11 @@ from omniviewer.accounts.models import Credential, User
 A_PAGE: Final = 50
 # What is counted one by one: beyond that there are "more than".
 MOST_COUNTED: Final = 1000
-# Up to so many conversations, a reader's own are looked at and not the index of all.
+# Up to so many conversations, a reader's own are looked at and not the index of all; up to so many where others have
+# more than a tenth of what is here.
 FEW = 2000
+_FEW_OF_MANY = 20_000
+_NEARLY_ALL = 0.9
 # Answers of the index that are held against a reader's accesses at a time: more each time.
 _FIRST, _LARGEST = 200, 20_000
 # No database is asked for times that some zone puts out of its range.
@@ -134,6 +137,8 @@ class Finder:
         few = self._few()
         if few is not None:
             self._is_few, rows = True, rows.filter(pk__in=few)
+        elif self._question:
+            self._is_few = self._is_among_many()
         asked, user = self._scope.asked, self._scope.user
         if asked.since:
             rows = rows.filter(recency__gte=recency(asked.since))
@@ -153,6 +158,15 @@ class Finder:
         valid = Access.objects.valid_for(scope.user, unasked=scope.unasked, through=scope.through)
         ids = list(valid.order_by().values_list("conversation_id", flat=True)[: FEW + 1])
         return ids if len(ids) <= FEW else None
+
+    def _is_among_many(self) -> bool:
+        """Whether the reader may read few enough, and others more than a tenth of what is here besides."""
+        scope = self._scope
+        own = Access.objects.valid_for(scope.user, unasked=scope.unasked, through=scope.through).order_by()
+        ids = own.values("conversation_id")
+        # One credential is shown each once.
+        count = (ids.distinct() if len(scope.through) > 1 else ids)[: _FEW_OF_MANY + 1].count()
+        return count <= _FEW_OF_MANY and count < _NEARLY_ALL * Conversation.objects.count()
 
     @cached_property
     def _foremost(self) -> list[int]:
