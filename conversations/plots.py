@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from unicodedata import category, east_asian_width
+from unicodedata import east_asian_width
 from xml.etree import ElementTree
 
 import pygal
 from pygal.style import Style
 
-from conversations import periods, tables
+from conversations import periods, rendering, tables
 from conversations.tables import Column, Table
 
 # pygal brings a finder for plugins of its own, by an interface that Python has given up: each import would warn of it.
@@ -328,9 +328,8 @@ def _extent(text: str) -> float:
 
 
 def _line(text: str) -> str:
-    """On one line, without characters that nobody sees or that turn the direction of others."""
-    unseen = {letter: "\N{REPLACEMENT CHARACTER}" for letter in set(text) if category(letter)[0] == "C"}
-    return "".join(unseen.get(letter, letter) for letter in " ".join(text.split()))
+    """On one line, with what nobody sees, or what turns the direction of others, spelled out."""
+    return rendering.spelled(" ".join(text.split()))
 
 
 def _shortened(text: str, most: int) -> str:

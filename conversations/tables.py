@@ -29,7 +29,7 @@ _UNITS = {
     sign: Decimal(size) for sign, size in zip("%kKMBT", ("0.01", "1e3", "1e3", "1e6", "1e9", "1e12"), strict=True)
 }
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # these wide, in East Asia
 
 
 # The module's own limit is 128 KiB a cell; a reply of Omni's is bounded already.

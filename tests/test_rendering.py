@@ -366,6 +366,9 @@ def test_html_is_shown_as_the_text_it_is() -> None:
         ("a\x07b", "aU+0007b"),
         ("a\ud800b", "aU+D800b"),
         ("a\u3164b", "aU+3164b"),
+        ("a\U000e0085b\u2065", "aU+E0085bU+2065"),
+        ("a\uffffb", "aU+FFFFb"),
+        ("a" + "\u0323\u0301" * 9 + "b", "a" + "\u0323\u0301" * 4 + "U+0323 ×10b"),
         ("👩\u200d💻 ❤️ 1️⃣", "👩\u200d💻 ❤️ 1️⃣"),
         ("می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष"),
     ],
@@ -374,6 +377,13 @@ def test_hidden_characters_are_shown(text: str, shown: str) -> None:
     assert text_of(html_of(text)) == shown
     if not text.startswith(("`", "[", "a&")):
         assert text_of(render_question(text).html) == shown
+
+
+def test_where_no_element_may_stand_they_are_spelled_out() -> None:
+    assert rendering.spelled("a\u202e<b>\u200b\u200b & می\u200cخواهم") == "a[U+202E]<b>[U+200B ×2] & می\u200cخواهم"
+    assert rendering.visible("a\u202e<b>\r\n") == (
+        'a<span class="hidden-character" title="U+202E RIGHT-TO-LEFT OVERRIDE">U+202E</span>&lt;b&gt;\n'
+    )
 
 
 def test_a_hidden_character_says_its_name() -> None:

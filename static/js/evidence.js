@@ -2,9 +2,14 @@
 
 import { say } from "./say.js";
 
+// A spreadsheet would take such a cell for a formula; as in the CSV, an apostrophe in front makes it text.
+const FORMULA = /^[=+\-@＝＋－＠]/;
+const NUMBER = /^[+-]?[$€£¥₹₩]?[\d.,'\s]*\d[\d.,]*\s*[%kKMBT$€£¥₹₩]?$|^[-–—]$/;
+const defused = (cell) => (FORMULA.test(cell) && !NUMBER.test(cell) ? `'${cell}` : cell);
+
 // Two forms at once: a spreadsheet takes cells from either, an editor the table.
 function cells(table) {
-  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => cell.innerText.replace(/[▲▼]$/, "").trim()));
+  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => defused(cell.innerText.replace(/[▲▼]$/, "").trim())));
   const plain = rows.map((row) => row.map((cell) => (/[\t\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join("\t")).join("\n");
   const copy = document.createElement("table");
   for (const [number, row] of rows.entries()) {
