@@ -264,6 +264,8 @@ def test_code_in_an_unknown_language_or_of_long_lines_is_plain() -> None:
         ("[x](https://b\u00fccher.example/)", "x (xn--bcher-kva.example)", "https://xn--bcher-kva.example/"),
         ("[x](https://\u0430pple.example/)", "x (xn--pple-43d.example)", "https://xn--pple-43d.example/"),
         ("[x](https://a.example\\@b.example/)", "x (b.example)", "https://a.example@b.example/"),
+        ("[x](https://[0:0::1]:8/y)", "x ([::1]:8)", "https://[::1]:8/y"),
+        ("[x](https://192.0.2.1/y)", "x (192.0.2.1)", "https://192.0.2.1/y"),
         ("[x](HTTPS://A.example/Y)", "x (a.example)", "https://a.example/Y"),
         ("[mail](mailto:a@b.example?bcc=c@d.example)", "mail (a@b.example)", "mailto:a@b.example"),
         ("<a@b.example>", "a@b.example", "mailto:a@b.example"),
@@ -291,6 +293,7 @@ def test_links_show_where_they_go(text: str, shown: str, href: str) -> None:
         "https://a\u202eb.example/", "https://a.example/\u202ex", "https://%61.example/", "https://[::1", "https://a.example:99999999/",
         "mailto:", "mailto:%61@b.example", "mailto:a@b.example%0abcc:c@d.example", "tel:1", "about:blank",
         "https://a b.example/", "https://\u2025.example/", "https://-a.example/", "https://" + "a" * 3_000,
+        "https://0x7f.1/", "https://2130706433/", "https://0177.0.0.1/", "https://127.1/", "https://1.2.3.4.5/", "https://a.08/",
         "feed:javascript:alert(1)", "view-source:https://a.example", "\u00a0javascript:alert(1)", "https://\u00ad/",
     ],
 )  # fmt: skip
