@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations import tables
+from conversations import rendering, tables
 from conversations.models import Conversation, Message
 
 # Our own words in the JSON, apart from Omni's.
@@ -24,7 +24,7 @@ def file_name(conversation: Conversation, extension: str) -> str:
 
 
 def as_markdown(conversation: Conversation, address: str) -> str:
-    """Text to be read, pasted and kept. `address`: the thread's own, for the way back."""
+    """Text to be read, pasted and kept: hidden characters are spelled out. `address`: the thread's own."""
     parts = [
         f"# {line(conversation.title)}",
         "\n".join(
@@ -41,7 +41,7 @@ def as_markdown(conversation: Conversation, address: str) -> str:
         parts.append(f"## {message.position}. {role(message)}, {moment(message.created_at)}")
         parts.append(body(message))
         parts.append(_sources(message, address))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return rendering.spelled("\n\n".join(part for part in parts if part)) + "\n"
 
 
 def as_json(conversation: Conversation, address: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
-from conversations import export, shaping
+from conversations import export, rendering, shaping
 from conversations.models import Action, Conversation, Job, Message
 
 # Rows of each query, and queries: a ticket is read, not calculated with.
@@ -42,7 +42,7 @@ def of_thread(conversation: Conversation, address: str) -> dict[str, str]:
 def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
     source = f"{context['address']}, as of {export.moment(context['conversation'].fetched_at)}"
     text = "\n\n".join(part for part in [*parts, source] if part) + "\n"
-    return {"text": text, "html": render_to_string("conversations/_for_ticket.html", context)}
+    return {"text": rendering.spelled(text), "html": render_to_string("conversations/_for_ticket.html", context)}
 
 
 def _kept_queries(message: Message) -> list[Action]:

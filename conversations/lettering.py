@@ -1,6 +1,8 @@
 """Texts in a picture: how wide they are, and what is left of long ones."""
 
-from unicodedata import category, east_asian_width
+from unicodedata import east_asian_width
+
+from conversations import rendering
 
 # How large, in pixels.
 LETTERS = 12
@@ -14,9 +16,8 @@ def extent(text: str) -> float:
 
 
 def _line(text: str) -> str:
-    """On one line, without characters that nobody sees or that turn the direction of others."""
-    unseen = {letter: "\N{REPLACEMENT CHARACTER}" for letter in set(text) if category(letter)[0] == "C"}
-    return "".join(unseen.get(letter, letter) for letter in " ".join(text.split()))
+    """On one line, with what nobody sees, or what turns the direction of others, spelled out."""
+    return rendering.spelled(" ".join(text.split()))
 
 
 def shortened(text: str, most: int) -> str:

@@ -41,7 +41,7 @@ _NAMES = re.compile(
 _DIGITS = re.compile(r"\d+")
 _CODE = re.compile(r"0\d+")
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # these wide, in East Asia
 
 
 # The module's own limit is 128 KiB a cell; a reply of Omni's is bounded already.

@@ -154,7 +154,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
 @pytest.mark.parametrize(
     ("name", "sentence", "status"),
     [
-        ("A forecast that is still running", "Not finished: Running query 3 of 4", 200),
+        ("A forecast that is still running", 'Not finished: <q dir="auto">Running query 3 of 4</q>', 200),
         ("Margin by supplier", "The job failed.", 200),
         ("Every order line of 2019", "The job was cancelled.", 200),
         ("Answers from before there were jobs", "Omni names no job for this message", 200),

@@ -264,6 +264,8 @@ def test_code_in_an_unknown_language_or_of_long_lines_is_plain() -> None:
         ("[x](https://b\u00fccher.example/)", "x (xn--bcher-kva.example)", "https://xn--bcher-kva.example/"),
         ("[x](https://\u0430pple.example/)", "x (xn--pple-43d.example)", "https://xn--pple-43d.example/"),
         ("[x](https://a.example\\@b.example/)", "x (b.example)", "https://a.example@b.example/"),
+        ("[x](https://[0:0::1]:8/y)", "x ([::1]:8)", "https://[::1]:8/y"),
+        ("[x](https://192.0.2.1/y)", "x (192.0.2.1)", "https://192.0.2.1/y"),
         ("[x](HTTPS://A.example/Y)", "x (a.example)", "https://a.example/Y"),
         ("[mail](mailto:a@b.example?bcc=c@d.example)", "mail (a@b.example)", "mailto:a@b.example"),
         ("<a@b.example>", "a@b.example", "mailto:a@b.example"),
@@ -291,6 +293,7 @@ def test_links_show_where_they_go(text: str, shown: str, href: str) -> None:
         "https://a\u202eb.example/", "https://a.example/\u202ex", "https://%61.example/", "https://[::1", "https://a.example:99999999/",
         "mailto:", "mailto:%61@b.example", "mailto:a@b.example%0abcc:c@d.example", "tel:1", "about:blank",
         "https://a b.example/", "https://\u2025.example/", "https://-a.example/", "https://" + "a" * 3_000,
+        "https://0x7f.1/", "https://2130706433/", "https://0177.0.0.1/", "https://127.1/", "https://1.2.3.4.5/", "https://a.08/",
         "feed:javascript:alert(1)", "view-source:https://a.example", "\u00a0javascript:alert(1)", "https://\u00ad/",
     ],
 )  # fmt: skip
@@ -366,6 +369,9 @@ def test_html_is_shown_as_the_text_it_is() -> None:
         ("a\x07b", "aU+0007b"),
         ("a\ud800b", "aU+D800b"),
         ("a\u3164b", "aU+3164b"),
+        ("a\U000e0085b\u2065", "aU+E0085bU+2065"),
+        ("a\uffffb", "aU+FFFFb"),
+        ("a" + "\u0323\u0301" * 9 + "b", "a" + "\u0323\u0301" * 4 + "U+0323 ×10b"),
         ("👩\u200d💻 ❤️ 1️⃣", "👩\u200d💻 ❤️ 1️⃣"),
         ("می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष"),
     ],
@@ -374,6 +380,13 @@ def test_hidden_characters_are_shown(text: str, shown: str) -> None:
     assert text_of(html_of(text)) == shown
     if not text.startswith(("`", "[", "a&")):
         assert text_of(render_question(text).html) == shown
+
+
+def test_where_no_element_may_stand_they_are_spelled_out() -> None:
+    assert rendering.spelled("a\u202e<b>\u200b\u200b & می\u200cخواهم") == "a[U+202E]<b>[U+200B ×2] & می\u200cخواهم"
+    assert rendering.visible("a\u202e<b>\r\n") == (
+        'a<span class="hidden-character" title="U+202E RIGHT-TO-LEFT OVERRIDE">U+202E</span>&lt;b&gt;\n'
+    )
 
 
 def test_a_hidden_character_says_its_name() -> None:

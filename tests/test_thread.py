@@ -168,7 +168,7 @@ def test_an_unknown_role_is_shown_under_its_name(owner_reads: Client, omni: Stan
         return reply
 
     omni.fail(Fault.edit(rename), path="/v1/ai/conversations/")
-    assert "Message by “&lt;tool&gt;”" in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
+    assert "Message by “<bdi>&lt;tool&gt;</bdi>”" in text_of(owner_reads.get(f"/conversations/{EXAMPLE}/"))
 
 
 def test_a_thread_of_400_messages_is_shown_whole(

@@ -1,5 +1,6 @@
 """What single fields of Omni's replies say, whatever they hold. What cannot be done without raises `Unreadable`."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,8 @@ from conversations.omni.errors import Unreadable
 _YEARS = range(1900, 9000)
 # What an integer column of every database holds.
 _MOST = 2**31 - 1
+# Levels of an object that is kept as it is. Queries of Omni's have some five.
+DEEPEST = 50
 NOTHING = "The reply was not in the form that Omni documents"
 
 
@@ -42,6 +45,27 @@ def _storable(text: str) -> str:
     except UnicodeEncodeError:  # JSON may escape half of a surrogate pair
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def as_plain_object(value: Any) -> dict[str, Any]:
+    """An object that is kept as it is; {} in place of none, and of one too deep for whoever reads it after us."""
+    if not isinstance(value, dict) or _is_deeper(value, DEEPEST):
+        return {}
+    kept: dict[str, Any] = json.loads(_storable(json.dumps(value, ensure_ascii=False)))
+    return kept
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Level by level: how deep it is must not decide how deep Python recurses."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def as_time(reply: dict[str, Any], *names: str) -> datetime | None:

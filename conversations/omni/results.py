@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from conversations.omni.errors import Unreadable
-from conversations.omni.fields import as_count, as_object, as_text, as_time
+from conversations.omni.fields import as_count, as_object, as_plain_object, as_text, as_time
 
 # Actions of one job: what says more is read no further.
 MOST_ACTIONS = 500
@@ -62,11 +62,10 @@ def _action(row: dict[str, Any]) -> Action:
 
 
 def _query(row: dict[str, Any]) -> Query:
-    body = row.get("query")
     return Query(
         name=as_text(row, "queryName") or "",
         status=as_text(row, "status") or "",
-        body=body if isinstance(body, dict) else {},
+        body=as_plain_object(row.get("query")),
         csv=as_text(row, "csvResult") or "",
         was_cut=row.get("csvResultWasTruncated") is True,
         row_count=as_count(row.get("totalRowCount")),

@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString, mark_safe
 from conversations.rendering import allowlist, characters, layout, page, parser
 from conversations.rendering.clock import Clock, TooCostly
 
-__all__ = ["RENDERER", "Rendered", "drawn", "render_answer", "render_question", "trusted"]
+__all__ = ["RENDERER", "Rendered", "drawn", "render_answer", "render_question", "spelled", "trusted", "visible"]
 
 # Stored beside the HTML. Raise it with every change that shows: what was rendered before is rendered again when read.
-RENDERER = 1
+RENDERER = 2
 # Characters. Ten times the longest answer that a model writes in one go.
 LONGEST = 200_000
 
@@ -51,6 +51,16 @@ def render_answer(text: str) -> Rendered:
 def render_question(text: str) -> Rendered:
     """What a person typed, as they typed it: escaped, never Markdown."""
     return Rendered(_plain(text), "")
+
+
+def visible(text: str) -> SafeString:
+    """A name, a cell, a word of Omni's as HTML: escaped, its hidden characters shown."""
+    return mark_safe(characters.shown(layout.with_newlines(text)))
+
+
+def spelled(text: str) -> str:
+    """The same where no element may stand, as in an attribute: not marked safe, the template escapes it."""
+    return characters.spelled(layout.with_newlines(text))
 
 
 def trusted(html: str) -> SafeString:

@@ -1,7 +1,7 @@
 """Characters that a reader cannot see, or that turn the text's direction: each is shown by its code point.
 
 They hide text from the reader, or show it in another order than it has. They stay where a script or an emoji is written
-with them: joiners, variation selectors.
+with them: joiners, variation selectors. And marks that are heaped on one letter, which paint over the lines around it.
 """
 
 import re
@@ -10,18 +10,27 @@ import unicodedata
 from html import escape
 
 # Invisible, though Unicode files them under letters, marks, symbols and separators.
-_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2028\u2029\u2800\u3164\uffa0"
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2028\u2029\u2800\u3164\uffa0\U00016fe4\U0001d159"
+# Nothing yet, but to be drawn as nothing (Default_Ignorable_Code_Point); and what is never to be a character.
+_RESERVED = {chr(point) for point in (0x2065, *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000), *range(0xFDD0, 0xFDF0))}
+_RESERVED |= {chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)}
 _SELECTORS = {chr(point) for point in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 _JOINERS = "\u200c\u200d"
 # Above this many in one text, spans would cost more than they tell.
 _MOST_SPANS = 500
+# Marks on one letter: no language writes more.
+_MOST_MARKS = 8
 
 
 def _all_hidden() -> set[str]:
     """Control, format and surrogate characters but tab and newline; the blank ones; tags; variation selectors."""
-    every = map(chr, range(sys.maxunicode + 1))
-    found = {character for character in every if unicodedata.category(character) in ("Cc", "Cf", "Cs")}
-    return (found | set(_BLANK) | _SELECTORS | set(map(chr, range(0xE0000, 0xE0080)))) - {"\t", "\n"}
+    return (_of_category("Cc", "Cf", "Cs") | set(_BLANK) | _SELECTORS | _RESERVED) - {"\t", "\n"}
+
+
+def _of_category(*categories: str) -> set[str]:
+    return {
+        character for character in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(character) in categories
+    }
 
 
 def _ranges(members: set[str]) -> str:
@@ -36,40 +45,52 @@ def _ranges(members: set[str]) -> str:
 
 
 _HIDDEN = _all_hidden()
-# A run of one and the same is shown once, with a count.
-_RUN = re.compile(rf"({_ranges(_HIDDEN)})\1*")
+_MARKS = _ranges(_of_category("Mn", "Me") - _HIDDEN)
+# A run of one and the same is shown once, with a count; of marks, what is too much of it.
+_RUN = re.compile(rf"({_ranges(_HIDDEN)})\1*|({_MARKS})(?<={_MARKS}{{{_MOST_MARKS + 1}}}){_MARKS}*")
 _BRACKETED = {ord(character): f"[U+{ord(character):04X}]" for character in _HIDDEN}
 
 
 def shown(text: str) -> str:
     """`text` as HTML: escaped, its hidden characters spelled out."""
+    if text.isascii() and text.isprintable():  # as most cells of a table are
+        return escape(text, quote=False)
     parts: list[str] = []
     place = spans = 0
     for run in _RUN.finditer(text):
         if _belongs(text, run.start(), run.end()):
             continue
-        parts += escape(text[place : run.start()], quote=False), _span(run[1], len(run[0]))
+        parts += escape(text[place : run.start()], quote=False), _span(run)
         place = run.end()
         spans += 1
         if spans == _MOST_SPANS:
-            return "".join(parts) + escape(text[place:].translate(_BRACKETED), quote=False)
+            return "".join(parts) + escape(_RUN.sub(_told, text[place:].translate(_BRACKETED)), quote=False)
     return "".join(parts) + escape(text[place:], quote=False)
+
+
+def spelled(text: str) -> str:
+    """The same as plain text, not escaped: `[U+202E]`. For attributes, titles and pictures, which take no element."""
+    return _RUN.sub(lambda run: run[0] if _belongs(text, run.start(), run.end()) else _told(run), text)
 
 
 def has_hidden(text: str) -> bool:
     return _RUN.search(text) is not None
 
 
-def _span(character: str, count: int) -> str:
-    point = f"U+{ord(character):04X}"
-    name = unicodedata.name(character, "CONTROL CHARACTER")
-    times = f" ×{count}" if count > 1 else ""
-    return f'<span class="hidden-character" title="{point} {name}">{point}{times}</span>'
+def _told(run: re.Match[str]) -> str:
+    times = f" ×{len(run[0])}" if len(run[0]) > 1 else ""
+    return f"[U+{ord(run[0][0]):04X}{times}]"
+
+
+def _span(run: re.Match[str]) -> str:
+    name = unicodedata.name(run[0][0], "CONTROL CHARACTER") if run[1] else "AND OTHER MARKS"
+    point = f"U+{ord(run[0][0]):04X}"
+    return f'<span class="hidden-character" title="{point} {name}">{_told(run)[1:-1]}</span>'
 
 
 def _belongs(text: str, start: int, end: int) -> bool:
     """Whether what stands there is part of a letter or an emoji, as the writing system has it."""
-    if start == 0 or end - start > 1:
+    if start == 0 or end - start > 1 or text[start] not in _HIDDEN:
         return False
     character, before, after = text[start], text[start - 1], text[end : end + 1]
     if character in _SELECTORS:

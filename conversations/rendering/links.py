@@ -5,6 +5,7 @@ forgive in the same way, whatever is not plainly an address is no link.
 """
 
 import re
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -43,6 +44,20 @@ def destination(href: str) -> Destination | None:
     return _website(href) if re.match(r"https?://[^/?#]", href, re.IGNORECASE) else None
 
 
+def _address(host: str) -> str:
+    """A host that browsers take for an IP address, as they show it; "" for one in a form that says another: `0x7f.1`.
+
+    https://url.spec.whatwg.org/#ends-in-a-number-checker
+    """
+    if ":" not in host and not re.fullmatch(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)\.?", host.lower()):
+        return host
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return ""
+    return f"[{found.compressed}]" if found.version == 6 else str(found)  # noqa: PLR2004
+
+
 def _website(href: str) -> Destination | None:
     try:
         parts = urlsplit(href)
@@ -52,7 +67,7 @@ def _website(href: str) -> Destination | None:
         host = host if host.isascii() else host.encode("idna").decode("ascii")
     except (ValueError, UnicodeError):
         return None
-    host = host if ":" not in host else f"[{host}]"
+    host = _address(host)
     if not _HOST.fullmatch(host.lower()):
         return None
     name = host.lower() + (f":{port}" if port else "")

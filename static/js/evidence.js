@@ -3,7 +3,7 @@
 import { say } from "./say.js";
 
 // As in the CSV: a spreadsheet would take it for a formula.
-const FORMULA = /^(?![-+]?[\s$€£¥₹₩]*[\d.,]+(e[-+]?\d+)?[\s%kKMBT$€£¥₹₩]*$|-$)[-=+@\t\r\n]/;
+const FORMULA = /^(?![-+]?[\s$€£¥₹₩]*[\d.,]+(e[-+]?\d+)?[\s%kKMBT$€£¥₹₩]*$|-$)[-=+@＝＋－＠\t\r\n]/;
 const defused = (text) => (FORMULA.test(text) ? `'${text}` : text);
 
 // The name of a column without the mark that says how it is sorted.
