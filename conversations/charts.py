@@ -6,8 +6,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, plots, shaping
+from conversations import archive, shaping
 from conversations.archive import CannotShow, NoMessage
+from conversations.drawing import draw
 from conversations.explaining import explain, not_opened
 from conversations.omni import OmniError
 from omniviewer.accounts.requests import Request
@@ -45,7 +46,7 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
     if not 1 <= place <= len(drawn):
         raise Http404
     plot = drawn[place - 1].narrow() if "narrow" in request.GET else drawn[place - 1]
-    return HttpResponse(plots.draw(plot), content_type="image/svg+xml", headers=_ALONE)
+    return HttpResponse(draw(plot), content_type="image/svg+xml", headers=_ALONE)
 
 
 @require_safe

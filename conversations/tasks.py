@@ -6,6 +6,7 @@ nothing: the next nudge finds what it left.
 
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 
 from conversations import archive, searching
 from conversations.archive import Opened
-from conversations.models import Capture, Walk
+from conversations.models import Capture, Conversation, Walk
 
 log = logging.getLogger("omniviewer.tasks")
 
@@ -86,7 +87,15 @@ def nightly() -> None:
 
 def want(opened: Opened) -> int:
     """Have what the AI did in this conversation captured; how many answers there were to queue."""
-    count = archive.want(opened)
+    return _wanted(archive.want(opened))
+
+
+def want_chosen(conversations: Collection[Conversation]) -> int:
+    """Likewise for several."""
+    return _wanted(archive.want_chosen(conversations))
+
+
+def _wanted(count: int) -> int:
     if count:
         nudge(capture)
         nudge_nightly()

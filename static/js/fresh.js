@@ -48,7 +48,8 @@ document.addEventListener("htmx:afterSettle", () => {
 const news = document.getElementById("news");
 let fading;
 news?.addEventListener("click", () => news.replaceChildren());
-new MutationObserver(() => {
+const fade = new MutationObserver(() => {
   clearTimeout(fading);
   if (news.textContent) fading = setTimeout(() => news.replaceChildren(), 15_000);
-}).observe(news, { childList: true });
+});
+if (news) fade.observe(news, { childList: true });
