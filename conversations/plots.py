@@ -92,7 +92,7 @@ def of(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:
 def _of(table: Table, title: str) -> list[Plot]:
     key, *measures = table.columns
     # In a ragged table nobody knows which cell belongs to which column.
-    if table.is_ragged or not 1 <= len(measures) <= MOST_MEASURES:
+    if table.is_ragged or not 1 <= len(measures) <= MOST_MEASURES or len(table.rows) > _MOST_TIMES:
         return []
     if not all(tables.measures(column, [row[column.number - 1] for row in table.rows]) for column in measures):
         return []

@@ -4,6 +4,7 @@ What there is to do stands in rows of our own: a task is a nudge, and carries no
 nothing: the next nudge finds what it left.
 """
 
+import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 from conversations import archive, searching
 from conversations.archive import Opened
 from conversations.models import Capture, Conversation, Walk
+
+log = logging.getLogger("omniviewer.tasks")
 
 # Seconds of work at a time: other tasks want their turn.
 _SHIFT = 20.0
@@ -73,7 +76,10 @@ def nightly() -> None:
     """Capture what Omni will soon drop, and forget what is to be forgotten."""
     nudge_nightly()
     for command in ("capture", "prune_evidence", "prune_audit", "clearsessions"):
-        call_command(command, verbosity=0)
+        try:
+            call_command(command, verbosity=0)
+        except Exception:  # whatever is wrong with this one, the others are not to wait for it
+            log.exception("nightly command failed", extra={"command": command})
     call_command("prune_db_task_results", min_age_days=_RECORDS_KEPT, failed_min_age_days=7, verbosity=0)
     # Left behind by workers that were killed.
     DBTaskResult.objects.running().filter(started_at__lt=timezone.now() - timedelta(days=1)).delete()

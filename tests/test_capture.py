@@ -547,6 +547,31 @@ def test_workers_run_the_nightly_chores_by_themselves(
     assert not DBTaskResult.objects.filter(finished_at__lt=timezone.now() - 2 * DAY).exists()
 
 
+def test_one_chore_that_fails_keeps_no_other_from_being_done(
+    reads: Client,
+    small: Organization,
+    analyst: Member,
+    settings: LazySettings,
+    clock: Callable[[timedelta], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.KEEP_DAYS = 30
+    reads.get(thread(answered(small, analyst, ages=[timedelta(hours=1)])))
+    work()
+
+    def fails(**_options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("conversations.archive.want_expiring", fails)
+    clock(31 * DAY)
+    work()
+    assert Action.objects.count() == 0, "what was kept too long went all the same"
+    assert [record.levelname for record in caplog.records if record.getMessage() == "nightly command failed"] == [
+        "ERROR"
+    ]
+
+
 def test_the_command_says_how_many(reads: Client, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("capture")
     assert capsys.readouterr().out == ("0 answers of conversations that are starred or linked from a ticket queued.\n")
