@@ -199,6 +199,67 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     assert Walk.objects.get().failures == 0
 
 
+def test_a_list_that_goes_in_a_circle_is_left_and_said(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 350)
+    sync()
+    walk_again()
+    cursors: list[str] = []
+
+    def turn(reply: dict[str, dict[str, object]]) -> object:
+        cursors.append(str(reply["pageInfo"]["nextCursor"]))
+        reply["pageInfo"] |= {"hasNextPage": True, "nextCursor": cursors[0]}
+        return reply
+
+    small_omni.fail(Fault.edit(turn), path=LISTS.removeprefix("/api"))
+    small_omni.requests.clear()
+    sync()
+    assert asked_for(small_omni)[LISTS] <= 3
+    assert Access.objects.exclude(confirmed_at=None).count() == 350
+    assert "Omni’s list goes in a circle" in text_of(reads.get("/conversations/"))
+    small_omni.recover()
+    walk_again()
+    sync()
+    assert "in a circle" not in text_of(reads.get("/conversations/"))
+
+
+def test_a_list_that_never_ends_is_left_and_said(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 1200)
+    pages: list[object] = []
+
+    def repeat(reply: dict[str, object]) -> object:
+        (rows,) = reply.keys() & {"data", "records"}
+        pages.append(reply[rows])
+        return {**reply, rows: pages[0]}
+
+    small_omni.fail(Fault.edit(repeat), path=LISTS.removeprefix("/api"))
+    archive.begin_walks()
+    for _ in range(10):
+        archive.sync_next()
+    assert len(pages) < 12
+    assert Walk.objects.get().ended_early == "Omni’s list goes on and on without anything new: it was left there."
+    assert Access.objects.exclude(confirmed_at=None).count() == 100
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_do_nothing_twice(
+    owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
+) -> None:
+    many(small, analyst, 350)
+    token = small.personal_token(analyst)
+    credential = credential_for(owner, small_omni, token)
+    environment = {"OMNIVIEWER_RATE_PER_MINUTE": "10000", "OMNIVIEWER_SYNC": "all", "OMNIVIEWER_DEMO": "true"}
+    with worker(environment), worker(environment):
+        settled()
+    assert_same(small, token, credential)
+    asked = asked_for(small_omni)
+    assert {count for path, count in asked.items() if THREADS.fullmatch(path)} == {1}
+    assert asked[LISTS] <= 6
+
+
 def test_a_token_that_is_revoked_in_the_middle_ends_it(
     reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:

@@ -103,7 +103,7 @@ class Finder:
             return 0
         if not self._question:
             return rows[:most].count()
-        if self._is_few or len(self._foremost) <= FEW:
+        if self._is_few:
             return rows.filter(indexed_as__in=self._foremost)[:most].count()
         count = 0
         for chunk in self._chunks(None, is_down=True):
@@ -186,10 +186,10 @@ class Finder:
             rows = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": bound})
         if not self._question:
             return list(rows[:most])
+        if not self._is_few and self._column == "recency":
+            return self._along_the_index(rows, bound, most, is_down=is_down)
         if self._is_few or len(self._foremost) <= FEW:
             return list(rows.filter(indexed_as__in=self._foremost)[:most])
-        if self._column == "recency":
-            return self._along_the_index(rows, bound, most, is_down=is_down)
         return self._along_the_list(rows, most, is_down=is_down)
 
     def _along_the_index(
@@ -224,6 +224,14 @@ class Finder:
         return list(rows.filter(indexed_as__in=picked[:most]))
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
+        if len(self._foremost) <= FEW:  # That is all of it.
+            keys = self._foremost if is_down else self._foremost[::-1]
+            if bound is not None and is_down:
+                # What became active again stands higher in the list than in the index until that is made anew.
+                keys = [key for key in keys if key < bound]
+            yield keys[:_FIRST]
+            yield keys[_FIRST:]
+            return
         size, above, below = _FIRST, self._bounds.above, self._bounds.below
         if bound is not None:
             above, below = (above, bound) if is_down else (bound, below)
