@@ -124,7 +124,7 @@ def assert_nh3_agrees(html: str) -> None:
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
-    assert Tokens(cleaned).found == Tokens(html).found
+    assert cleaned == html or Tokens(cleaned).found == Tokens(html).found
 
 
 def test_it_works() -> None:

@@ -1,0 +1,52 @@
+"""What bleach lets through, nh3 lets through: of the corpus in all its frames, and of generated texts.
+
+A share of them; `python -m tests.second_opinion` goes through all.
+"""
+
+import pytest
+
+from conversations.rendering import render_answer
+from tests import second_opinion
+from tests.hostile import TEXTS
+from tests.second_opinion import assert_nothing_left
+from tests.test_rendering import assert_is_safe, assert_nh3_agrees
+
+FRAMES = [
+    "{}",
+    "- {}\n  - {}",
+    "> > {}",
+    "**a {}** _{}_",
+    "| {} | b |\n|:-:|--:|\n| {} | `{}` |",
+    "## {}",
+    "1. a\n\n   {}",
+]
+FRAMES += [
+    "[{}](https://a.example)",
+    "[a](https://a.example/{})",
+    "```html\n{}\n```",
+    "a\n\n{}\n---\n{}",
+    "`{}`",
+    "![{}](https://a.example)",
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_of_the_corpus(frame: str) -> None:
+    for text in TEXTS:
+        made = render_answer(frame.replace("{}", text)).html
+        assert_is_safe(made)
+        assert_nh3_agrees(made)
+
+
+def test_of_raw_html() -> None:
+    for text in TEXTS:
+        assert_nothing_left(text)
+        assert_nothing_left(f"<div class=code>{text}</div>")
+
+
+def test_of_generated_markdown() -> None:
+    second_opinion.of_markdown(4_000)
+
+
+def test_of_generated_html() -> None:
+    second_opinion.of_html(1_000)
