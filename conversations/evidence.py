@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from conversations import archive, shaping, tables
@@ -79,10 +80,11 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
         raise Http404
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, position=position)
     name = re.sub(r"[^\w-]+", "-", action.title, flags=re.ASCII).strip("-")[:60] or f"query-{number}"
+    name = f"{name}-{str(omni_id)[:8]}-{position}-{timezone.localdate(action.job.kept_at):%Y-%m-%d}"
     return StreamingHttpResponse(
         tables.as_csv([column.name for column in table.columns], table.rows),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{str(omni_id)[:8]}-{position}.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
 
 

@@ -336,7 +336,8 @@ def test_the_download_is_whole_and_safe_in_a_spreadsheet(owner_reads: Client, om
     with_rows(omni, text.getvalue())
     answer = owner_reads.get(f"{ANSWER}queries/1.csv")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer["Content-Disposition"] == 'attachment; filename="Top-5-Products-by-Revenue-660e8400-2.csv"'
+    named = f"Top-5-Products-by-Revenue-660e8400-2-{timezone.localdate():%Y-%m-%d}.csv"
+    assert answer["Content-Disposition"] == f'attachment; filename="{named}"'
     back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
     assert [row[0] for row in back[1:]] == ["'=1+1", "+2", "-3", "'@x", "-", "a\tb", "ü", 'say "hi"', "'-2+3", "'\t=1"]
 
