@@ -28,6 +28,8 @@ MOST_COUNTED: Final = 1000
 _FEW = 2000
 _FEW_OF_MANY = 20_000
 _NEARLY_ALL = 0.9
+# Answers of the index that are fetched to learn whether that is all of them: as many as are counted.
+_SHORT = MOST_COUNTED + 1
 # Answers of the index that are held against a reader's accesses at a time: more each time.
 _FIRST, _LARGEST = 200, 20_000
 # Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
@@ -171,7 +173,7 @@ class Finder:
     def _foremost(self) -> list[int]:
         """What answers the question: all of it for whoever may read few; else no more than tells that it is much."""
         if not self._is_few:
-            return searching.matching(self._question, self._bounds, most=_FEW + 1)
+            return searching.matching(self._question, self._bounds, most=_SHORT)
         own = self._readable.order_by().values_list("indexed_as", flat=True)
         return searching.matching(self._question, within=[key for key in own if key is not None])
 
@@ -187,7 +189,7 @@ class Finder:
             return list(rows[:most])
         if not self._is_few and self._column == "recency":
             return self._along_the_index(rows, bound, most, is_down=is_down)
-        if self._is_few or len(self._foremost) <= _FEW:
+        if self._is_few or len(self._foremost) < _SHORT:
             return list(rows.filter(indexed_as__in=self._foremost)[:most])
         return self._along_the_list(rows, most, is_down=is_down)
 
@@ -223,7 +225,7 @@ class Finder:
         return list(rows.filter(indexed_as__in=picked[:most]))
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
-        if len(self._foremost) <= _FEW:  # That is all of it.
+        if len(self._foremost) < _SHORT:  # That is all of it.
             keys = self._foremost if is_down else self._foremost[::-1]
             if bound is not None and is_down:
                 # What became active again stands higher in the list than in the index until that is made anew.
