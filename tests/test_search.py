@@ -332,6 +332,7 @@ def test_the_large_and_the_small_way_find_the_same(
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
     monkeypatch.setattr(finding, "FEW", 3)
+    monkeypatch.setattr(finding, "_SHORT", 4)
     monkeypatch.setattr(finding, "_FIRST", 4)
     # Some are looked up in the index, the rest in all its answers.
     monkeypatch.setattr(finding, "_LOOKED_UP", 8)

@@ -29,6 +29,8 @@ MOST_COUNTED: Final = 1000
 FEW = 2000
 _FEW_OF_MANY = 20_000
 _NEARLY_ALL = 0.9
+# Answers of the index that are fetched to learn whether that is all of them: as many as are counted.
+_SHORT = MOST_COUNTED + 1
 # Answers of the index that are held against a reader's accesses at a time: more each time.
 _FIRST, _LARGEST = 200, 20_000
 # No database is asked for times that some zone puts out of its range.
@@ -172,7 +174,7 @@ class Finder:
     def _foremost(self) -> list[int]:
         """What answers the question: all of it for whoever may read few; else no more than tells that it is much."""
         if not self._is_few:
-            return searching.matching(self._question, self._bounds, most=FEW + 1)
+            return searching.matching(self._question, self._bounds, most=_SHORT)
         own = self._readable.order_by().values_list("indexed_as", flat=True)
         return searching.matching(self._question, within=[key for key in own if key is not None])
 
@@ -188,7 +190,7 @@ class Finder:
             return list(rows[:most])
         if not self._is_few and self._column == "recency":
             return self._along_the_index(rows, bound, most, is_down=is_down)
-        if self._is_few or len(self._foremost) <= FEW:
+        if self._is_few or len(self._foremost) < _SHORT:
             return list(rows.filter(indexed_as__in=self._foremost)[:most])
         return self._along_the_list(rows, most, is_down=is_down)
 
@@ -224,7 +226,7 @@ class Finder:
         return list(rows.filter(indexed_as__in=picked[:most]))
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
-        if len(self._foremost) <= FEW:  # That is all of it.
+        if len(self._foremost) < _SHORT:  # That is all of it.
             keys = self._foremost if is_down else self._foremost[::-1]
             if bound is not None and is_down:
                 # What became active again stands higher in the list than in the index until that is made anew.

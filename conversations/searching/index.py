@@ -233,25 +233,35 @@ def _tsquery(question: Question) -> tuple[str, list[Any]]:
     weights = "".join(_WEIGHTS[place] for place in PLACES if place in question.places)
     conditions: list[str] = []
     values: list[Any] = []
+    # In one expression: of what stands in several, each row would be unpacked for each of them.
+    simple: list[str] = []
     for text in question.texts:
-        condition, its_values = _ts_text(text, weights, question.places)
+        if len(text.words) == 1:
+            simple.append(f"{'!' if text.is_negated else ''}{_ts_lexemes(text, weights)[0]}")
+            continue
+        condition, its_values = _ts_phrase(text, weights, question.places)
         conditions.append(f"NOT ({condition})" if text.is_negated else condition)
         values += its_values
-    for group in question.facts:
-        conditions.append("words @@ %s::tsquery")
-        values.append(" | ".join(f"'{fact.mark}'" for fact in group))
-    for fact in question.no_facts:
-        conditions.append("NOT words @@ %s::tsquery")
-        values.append(f"'{fact.mark}'")
+    simple += [f"({' | '.join(_ts_fact(fact) for fact in group)})" for group in question.facts]
+    simple += [f"!{_ts_fact(fact)}" for fact in question.no_facts]
+    if simple:
+        conditions.insert(0, "words @@ %s::tsquery")
+        values.insert(0, " & ".join(simple))
     return " AND ".join(conditions), values
 
 
-def _ts_text(text: Text, weights: str, places: frozenset[str]) -> tuple[str, list[Any]]:
+def _ts_fact(fact: Fact) -> str:
+    return f"'{fact.mark}'"
+
+
+def _ts_lexemes(text: Text, weights: str) -> list[str]:
     ends = [""] * (len(text.words) - 1) + ["*" if text.is_prefix else ""]
     suffixes = [f":{end}{weights}" if end or weights else "" for end in ends]
-    lexemes = [f"'{word}'{suffix}" for word, suffix in zip(text.words, suffixes, strict=True)]
-    if len(lexemes) == 1:
-        return "words @@ %s::tsquery", lexemes
+    return [f"'{word}'{suffix}" for word, suffix in zip(text.words, suffixes, strict=True)]
+
+
+def _ts_phrase(text: Text, weights: str, places: frozenset[str]) -> tuple[str, list[Any]]:
+    lexemes = _ts_lexemes(text, weights)
     columns = [place for place in PLACES if not places or place in places]
     like = " OR ".join(f"{column} LIKE %s" for column in columns)
     phrase = " ".join(text.words)
