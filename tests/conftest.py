@@ -4,9 +4,7 @@ The cast stays the same everywhere: an *owner* with a personal token, a *colleag
 organization, and a *stranger* with a personal token of somebody else's. Addresses are written out: they are public.
 """
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,21 +22,12 @@ from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Member
 from tests import watching
+from tests.programs import need
 
 watching.begin()
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
-
-
-def need(program: str, *names: str) -> str:
-    """The path of a program that a test needs: skipped by name where it is missing, failed where all are required."""
-    for name in names or (program,):
-        if path := shutil.which(name):
-            return path
-    if os.environ.get("OMNIVIEWER_REQUIRE") == "all":
-        pytest.fail(f"{program} is missing, and OMNIVIEWER_REQUIRE=all")
-    pytest.skip(f"{program} is missing")
 
 
 @pytest.fixture(autouse=True)

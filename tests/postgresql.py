@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -11,39 +12,54 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import need
-from tests.serving import free_port
+from tests.programs import free_port, need
 
 # Nothing here has to outlive a crash, so nothing waits for the disk.
 _HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=60")
 
 
+class PostgreSQL:
+    """`address` is that of an empty database."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs, self._folder, self._port = programs, folder, free_port()
+        self._who = _unprivileged(folder)
+        self.address = f"postgres://tests@127.0.0.1:{self._port}/postgres"
+        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "tests", "-A", "trust"]
+        initdb += ["-E", "UTF8", "--locale=C", "-N"]
+        done = subprocess.run(initdb, cwd=folder, capture_output=True, text=True, check=False, **self._who)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self) -> None:
+        options = [f"listen_addresses=127.0.0.1 port={self._port} unix_socket_directories=", *_HASTY]
+        settings = [word for option in options for setting in option.split(" ") for word in ("-c", setting)]
+        command = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), *settings]
+        log = self._folder / "log"
+        with log.open("ab") as written:
+            self._server: subprocess.Popen[bytes] = subprocess.Popen(
+                command, cwd=self._folder, stdout=written, stderr=written, **self._who
+            )
+        _wait_for(self._programs, self._port, self._server, log)
+
+    def stop(self) -> None:
+        """ "Fast": who is still connected is disconnected."""
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(timeout=60)
+
+
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """The address of an empty database; its server ends with the block. Skipped where there is no PostgreSQL."""
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server that runs, and ends with the block. Skipped where there is no PostgreSQL."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
     programs = Path(need("PostgreSQL", *map(str, newest_first), "initdb")).resolve().parent
     folder = Path(tempfile.mkdtemp(prefix="omniviewer-postgresql-"))
     try:
-        who = _unprivileged(folder)
-        data, port = folder / "data", free_port()
-        initdb = [str(programs / "initdb"), "-D", str(data), "-U", "tests", "-A", "trust"]
-        initdb += ["-E", "UTF8", "--locale=C", "-N"]
-        done = subprocess.run(initdb, cwd=folder, capture_output=True, text=True, check=False, **who)
-        assert done.returncode == 0, done.stdout + done.stderr
-        options = [f"listen_addresses=127.0.0.1 port={port} unix_socket_directories=", *_HASTY]
-        settings = [word for option in options for setting in option.split(" ") for word in ("-c", setting)]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [programs / "postgres", "-D", data, *settings], cwd=folder, stdout=log, stderr=log, **who
-            )
+        server = PostgreSQL(programs, folder)
+        server.start()
         try:
-            _wait_for(programs, port, server, folder / "log")
-            yield f"postgres://tests@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            # "Fast": who is still connected is disconnected.
-            server.send_signal(2)
-            server.wait(timeout=60)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

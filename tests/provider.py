@@ -17,8 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.conftest import need
-from tests.serving import free_port
+from tests.programs import free_port, need
 
 FOLDER = Path(__file__).resolve().parent / "oidc"
 CLIENT_ID, CLIENT_SECRET = "omniviewer", "a secret of the client's, long enough"

@@ -20,20 +20,27 @@ from urllib3.util.retry import Retry
 from omniviewer.accounts.models import User
 from tests import watching
 from tests.conftest import signed_in
+from tests.programs import free_port, need
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class Site:
-    """`url` of the running site, and what it wrote to standard error until now."""
+    """`url` of the running site, what it wrote to standard error until now, and its processes."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, url: str, log: Path, pid: int) -> None:
         self.url = url
         self._log = log
+        self._pid = pid
 
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of gunicorn's own."""
+        return [int(pid) for pid in Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()]
 
     def reader(self, user: User) -> requests.Session:
         """A browser in which `user` is signed in."""
@@ -85,7 +92,7 @@ def serve(
         server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=written, stderr=written)
     try:
         _wait_for(port, server, log)
-        yield Site(f"http://127.0.0.1:{port}", log)
+        yield Site(f"http://127.0.0.1:{port}", log, server.pid)
     finally:
         server.terminate()
         server.wait(timeout=30)
@@ -104,12 +111,6 @@ def _database_url() -> str:
     return re.sub(r"/[^/]*$", f"/{of_test['NAME']}", os.environ["DATABASE_URL"])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(300):
         assert server.poll() is None, log.read_text()
@@ -118,3 +119,17 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"gunicorn did not answer within 30 seconds: {log.read_text()}")
+
+
+def start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    """A Redis that keeps nothing; end it by `kill()`."""
+    program = need("Redis", "redis-server")
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return server
+        time.sleep(0.05)
+    server.kill()
+    raise AssertionError("Redis did not start")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.serving import free_port
+from tests.programs import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 

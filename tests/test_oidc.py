@@ -24,8 +24,9 @@ from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from tests import provider as providers
 from tests.conftest import EXAMPLE, NOW, assert_accessible, credential_for
+from tests.programs import free_port
 from tests.provider import OpenIDProvider
-from tests.serving import ROOT, Site, database_environment, free_port, serve
+from tests.serving import ROOT, Site, database_environment, serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Until = Callable[[str], bool]

@@ -29,7 +29,8 @@ from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import StandIn
 from omniviewer.logs import Line
 from tests.conftest import EXAMPLE, signed_in
-from tests.serving import ROOT, Site, free_port, serve
+from tests.programs import free_port
+from tests.serving import ROOT, Site, serve
 from tests.test_house import PRODUCTION, run
 
 THREAD = f"/conversations/{EXAMPLE}/"

@@ -1,6 +1,5 @@
 """Faults of our own: processes that die or race, a cache that is gone."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,8 +13,9 @@ from django.utils import timezone
 
 from conversations.models import Conversation, Flight, Message
 from omniviewer.demo.stand_in import Fault, StandIn
-from tests.conftest import EXAMPLE, credential_for, need, person, signed_in, text_of
-from tests.serving import ROOT, database_environment, free_port, serve
+from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
+from tests.programs import free_port
+from tests.serving import ROOT, database_environment, serve, start_redis
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("dialect", ["reference"])]
 THREAD = f"/conversations/{EXAMPLE}/"
@@ -81,7 +81,7 @@ def test_two_processes_that_store_the_same_end_with_one_whole_copy(omni: StandIn
 
 
 def test_pages_work_without_redis_and_say_nothing_of_it(omni: StandIn, dialect: str, tmp_path: Path) -> None:
-    redis = _start_redis(port := free_port(), tmp_path)
+    redis = start_redis(port := free_port(), tmp_path)
     reader = person("owner")
     credential_for(reader, omni, omni.organization.demo_tokens["analyst"])
     try:
@@ -102,7 +102,7 @@ def test_pages_work_without_redis_and_say_nothing_of_it(omni: StandIn, dialect: 
             assert _articles(without) == _articles(with_it) != []
             assert "edis" not in without.text
             assert slower < 5
-            redis = _start_redis(port, tmp_path)
+            redis = start_redis(port, tmp_path)
             assert seconds_and_page()[1].status_code == 200
             assert "Traceback" not in site.log.split("Exception ignored")[0]
     finally:
@@ -112,18 +112,3 @@ def test_pages_work_without_redis_and_say_nothing_of_it(omni: StandIn, dialect: 
 
 def _articles(answer: requests.Response) -> list[str]:
     return answer.text.split("<article")[1:-1]
-
-
-def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    program = need("Redis", "redis-server")
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
-    import socket
-
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return server
-        time.sleep(0.05)
-    server.kill()
-    raise AssertionError("Redis did not start")

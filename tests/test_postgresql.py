@@ -31,8 +31,8 @@ ASKED = (
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    with postgresql() as address:
-        yield address
+    with postgresql() as server:
+        yield server.address
 
 
 def on_postgresql(database: str, *words: str) -> subprocess.CompletedProcess[str]:

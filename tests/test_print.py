@@ -17,7 +17,8 @@ from omniviewer.demo.stand_in.organization import Action as Step
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered, thread, work
-from tests.conftest import assert_accessible, need, sign_in, text_of
+from tests.conftest import assert_accessible, sign_in, text_of
+from tests.programs import need
 
 DAY = timedelta(days=1)
 WIDE = [[f"Column {n}" for n in range(1, 41)], *[[f"r{row}c{n}" for n in range(1, 41)] for row in range(1, 4)]]

@@ -21,8 +21,9 @@ from pytest_django import Settings
 from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.environment import Environment
-from tests.conftest import EXAMPLE, PASSWORD, need, text_of
-from tests.serving import Site, free_port, serve
+from tests.conftest import EXAMPLE, PASSWORD, text_of
+from tests.programs import free_port, need
+from tests.serving import Site, serve
 from tests.test_house import PRODUCTION, manage
 
 MESSAGE = f"/conversations/{EXAMPLE}/messages/3/?ticket=ABC-1"

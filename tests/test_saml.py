@@ -27,7 +27,8 @@ from pytest_django import DjangoDbBlocker
 
 from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event, Kind
-from tests.serving import Site, free_port, serve
+from tests.programs import free_port
+from tests.serving import Site, serve
 from tests.test_house import PRODUCTION, manage
 from tests.test_oidc import MESSAGE, Visitor, migrate, path
 

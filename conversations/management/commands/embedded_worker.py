@@ -3,9 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django_tasks_db.management.commands import db_worker
-
 from conversations import tasks
+from conversations.management.commands import db_worker
 from omniviewer.background import end_with_parent
 
 

@@ -1,0 +1,320 @@
+"""The site as a company runs it, under load while one thing after another fails: `python -m tests.siege`.
+
+Gunicorn, PostgreSQL, Redis and two workers on this machine, `--readers` people with a token each, `--seconds` long. In
+turn a process of gunicorn's and a worker are killed, Redis and PostgreSQL are stopped and started again, and Omni is
+away for a fifth of the time. Each reader knows whose words may stand in an answer, and each answer has to be accounted
+for: what is neither a page nor told to wait while something is away is an error, and ends it with 1.
+"""
+
+import argparse
+import atexit
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+import django
+import requests
+
+from tests.postgresql import PostgreSQL, postgresql
+from tests.programs import free_port
+
+# Before anything reads the settings: they say which database it is.
+_servers = ExitStack()
+atexit.register(_servers.close)
+database = _servers.enter_context(postgresql())
+os.environ["DATABASE_URL"] = os.environ["OMNIVIEWER_TEST_DATABASE"] = database.address
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
+
+from conversations.models import Conversation, Star  # noqa: E402
+from conversations.omni import Token, replies  # noqa: E402
+from omniviewer.accounts.models import Credential, User  # noqa: E402
+from omniviewer.audit.models import Event  # noqa: E402
+from omniviewer.demo.stand_in import Fault, Organization, StandIn  # noqa: E402
+from tests.serving import ROOT, database_environment, serve, start_redis  # noqa: E402
+
+# Seconds of a siege after which Omni's instance is asked again before it ends: it is left alone for up to a minute.
+_LONG = 240
+# A page, or the way to one.
+_PAGES = (200, 302)
+# Seconds after a fault has passed in which it may still show.
+GRACE = 15.0
+CONVERSATIONS = 4
+
+
+@dataclass
+class Answer:
+    """`second`: of the siege, when it came. `status` 0: the connection broke."""
+
+    second: float
+    what: str
+    status: int
+    took: float
+    is_old: bool = False
+
+
+@dataclass
+class Told:
+    answers: list[Answer] = field(default_factory=list)
+    starred: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+class Reader(threading.Thread):
+    """Opens, searches, exports and stars; everything that is said to it has to be its own."""
+
+    def __init__(
+        self, url: str, name: str, session: requests.Session, ids: list[str], began: float, ends: float
+    ) -> None:
+        super().__init__(daemon=True)
+        self.told = Told()
+        self._url, self._session, self._name, self._ids = url, session, name, ids
+        self._began, self._ends = began, ends
+        self._random = random.Random(name)  # noqa: S311
+
+    @property
+    def stars(self) -> set[tuple[str, str]]:
+        return {(self._name, conversation) for conversation in self.told.starred}
+
+    def run(self) -> None:
+        time.sleep(self._random.uniform(0, 4))
+        while time.monotonic() < self._ends:
+            conversation = self._random.choice(self._ids)
+            what, path = self._random.choices(
+                [
+                    ("thread", f"/conversations/{conversation}/"),
+                    ("list", "/conversations/"),
+                    ("search", f"/conversations/?q={self._name}+revenue"),
+                    ("insights", "/insights/?period=all"),
+                    ("export", f"/conversations/{conversation}.json"),
+                ],
+                [50, 25, 12, 5, 8],
+            )[0]
+            page = self._ask(what, path)
+            if what == "thread" and page and self._random.random() < 0.1:
+                self._star(conversation, page)
+            time.sleep(self._random.uniform(2, 8))
+
+    def _ask(self, what: str, path: str, form: dict[str, str] | None = None) -> str:
+        began = time.monotonic()
+        try:
+            send = self._session.post if form else self._session.get
+            answer = send(self._url + path, data=form, timeout=60, allow_redirects=False)
+            status, text = answer.status_code, answer.text
+        except requests.RequestException:
+            status, text = 0, ""
+        took = time.monotonic() - began
+        is_old = "Not up to date." in text
+        self.told.answers.append(Answer(began - self._began, what, status, took, is_old))
+        self.told.foreign += [f"{path}: {word}" for word in re.findall(r"reader\d{4}", text) if word != self._name]
+        return text if status in (200, 302) else ""
+
+    def _star(self, conversation: str, page: str) -> None:
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token
+        form = {"starred": "1", "csrfmiddlewaretoken": token[1]}
+        before = len(self.told.answers)
+        self._ask("star", f"/conversations/{conversation}/star/", form)
+        if self.told.answers[before].status == 302:
+            self.told.starred.append(conversation)
+
+
+class Siege:
+    """What fails when, and for how long: (name, from, to) in seconds of the siege, as it came about."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.faults: list[tuple[str, float, float]] = []
+        self.began = 0.0
+
+    @contextmanager
+    def fault(self, name: str, at: float) -> Iterator[None]:
+        """Wait until that share of the time has passed."""
+        time.sleep(max(self.began + at * self.seconds - time.monotonic(), 0))
+        since = time.monotonic() - self.began
+        yield
+        self.faults.append((name, since, time.monotonic() - self.began))
+
+    def excuses(self, answer: Answer) -> str:
+        """The fault that accounts for an answer that is no page; "" if none does."""
+        # 503: told to wait; 0: whoever was to answer was killed in the middle of it.
+        if answer.status not in (0, 503, 429):
+            return ""
+        ended = answer.second + answer.took
+        return next(
+            (name for name, since, until in self.faults if since - 1 <= ended and answer.second <= until + GRACE), ""
+        )
+
+
+class Field:
+    """Everything that runs, and can be ended and begun again."""
+
+    def __init__(self, stack: ExitStack, folder: Path, database: PostgreSQL) -> None:
+        self.database = database
+        self._folder, self._redis_port = folder, free_port()
+        self._more = {
+            "CACHE_URL": f"redis://127.0.0.1:{self._redis_port}/0",
+            "OMNIVIEWER_RATE_PER_MINUTE": "60",
+            "OMNIVIEWER_SYNC": "all",
+            "OMNIVIEWER_LOG_LEVEL": "WARNING",
+        }
+        self.organization = Organization("siege-org")
+        self.omni = stack.enter_context(StandIn(self.organization, rate_per_minute=60))
+        self.redis = start_redis(self._redis_port, folder)
+        self.site = stack.enter_context(serve(folder, self._more, workers=3))
+        self.workers = [self._worker(), self._worker()]
+        stack.callback(self._end)
+
+    def _worker(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "manage.py", "db_worker", "--no-startup-delay"]
+        return subprocess.Popen(command, cwd=ROOT, env=database_environment() | self._more, stderr=subprocess.DEVNULL)
+
+    def _end(self) -> None:
+        for process in (*self.workers, self.redis):
+            process.kill()
+            process.wait()
+
+    def reader(self, number: int) -> tuple[str, requests.Session, list[str]]:
+        """Somebody with a token of their own, and conversations in which their name stands everywhere."""
+        name = f"reader{number:04}"
+        member = self.organization.add_member(name, f"{name}@siege.example")
+        turns: list[tuple[str, str | None]] = [
+            (f"{name} asks for the revenue", f"The revenue, **{name}**, was {number}."),
+            (f"And by month, says {name}?", f"| Month | {name} |\n|---|---|\n| May | {number} |"),
+        ]
+        made = [
+            self.organization.add_conversation(owner=member, name=f"Of {name}", turns=turns)
+            for _ in range(CONVERSATIONS)
+        ]
+        credential = Credential(owner=User.objects.create(username=name), label="Omni", instance=self.omni.host)
+        token = Token(self.organization.personal_token(member))
+        credential.set_token(token, replies.Identity("user", "MEMBER", "", str(member.id)))
+        credential.add()
+        return name, self.site.reader(credential.owner), [str(row.id) for row in made]
+
+    def attack(self, siege: Siege) -> None:
+        with siege.fault("a process of gunicorn's killed", 0.15):
+            os.kill(self.site.workers[0], signal.SIGKILL)
+        with siege.fault("a worker killed", 0.22):
+            self.workers[0].kill()
+            self.workers[0].wait()
+            self.workers[0] = self._worker()
+        with siege.fault("Redis away", 0.3):
+            self.redis.kill()
+            self.redis.wait()
+            time.sleep(siege.seconds * 0.03)
+            self.redis = start_redis(self._redis_port, self._folder)
+        with siege.fault("PostgreSQL away", 0.42):
+            self.database.stop()
+            time.sleep(siege.seconds * 0.02)
+            self.database.start()
+        with siege.fault("Omni away", 0.58):
+            self.omni.fail(Fault.status(503), path="")
+            time.sleep(siege.seconds * 0.2)
+            self.omni.recover()
+
+
+def besiege(seconds: float, count: int, field: Field) -> bool:
+    """Whether it held."""
+    readers = [field.reader(number) for number in range(count)]
+    siege = Siege(seconds)
+    siege.began = time.monotonic()
+    threads = [
+        Reader(field.site.url, name, session, ids, siege.began, siege.began + seconds) for name, session, ids in readers
+    ]
+    for thread in threads:
+        thread.start()
+    field.attack(siege)
+    for thread in threads:
+        thread.join(timeout=seconds + 90)
+    # Ours was broken off too.
+    connection.close()
+    answers = [answer for thread in threads for answer in thread.told.answers]
+    late = [answer for answer in answers if answer.second > 0.9 * seconds and seconds >= _LONG]
+    rows = Star.objects.values_list("user__username", "conversation__omni_id")
+    kept = {(name, str(omni_id)) for name, omni_id in rows}
+    wrong = [answer for answer in answers if answer.status not in _PAGES and not siege.excuses(answer)]
+    _print(siege, answers, count)
+    found = {
+        "answers that nothing accounts for": len(wrong),
+        "words of somebody else": sum(len(thread.told.foreign) for thread in threads),
+        "stars that were taken and lost": len({star for thread in threads for star in thread.stars} - kept),
+        "of the last tenth, no page, or not up to date": sum(row.status not in _PAGES or row.is_old for row in late),
+        "workers that ended by themselves": sum(process.poll() is not None for process in field.workers),
+        "readers who were stuck": sum(thread.is_alive() for thread in threads),
+        "refused by Omni's limit": sum(row.status == HTTPStatus.TOO_MANY_REQUESTS for row in field.omni.requests),
+    }
+    told = {
+        "stars": len(kept),
+        "conversations read, of those that there are": Conversation.objects.exclude(fetched_at=None).count(),
+        "rows of the audit log": Event.objects.count(),
+        "requests to Omni": len(field.omni.requests),
+        "tracebacks in the log": field.site.log.count("Traceback"),
+        "MB that gunicorn's processes hold": sum(map(_resident, field.site.workers)) // 1024,
+    }
+    for name, value in (found | told).items():
+        _say(f"{name:<52}{value:>9,}")
+    for answer in wrong[:10]:
+        _say(f"  {answer}")
+    return not any(found.values())
+
+
+def _resident(pid: int) -> int:
+    """KB."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) if found else 0
+
+
+def _print(siege: Siege, answers: list[Answer], count: int) -> None:
+    rate = len(answers) / siege.seconds
+    _say(f"{count} readers, {siege.seconds:.0f} s: {len(answers):,} answers, {rate:.1f} a second")
+    for name, since, until in siege.faults:
+        told = Counter(row.status for row in answers if row.status not in _PAGES and siege.excuses(row) == name)
+        _say(f"  {name:<34}{since:>6.0f} to {until:>4.0f} s   told to wait or broken off: {dict(told) or 'nobody'}")
+    for what in ("thread", "list", "search", "insights", "export", "star"):
+        taken = sorted(row.took * 1000 for row in answers if row.what == what and row.status in _PAGES)
+        if taken:
+            half, most, nearly_all = (
+                taken[min(int(len(taken) * share), len(taken) - 1)] for share in (0.5, 0.95, 0.99)
+            )
+            _say(
+                f"  {what:<10}{len(taken):>7,} answers; median {half:>5.0f} ms, 95 of 100 {most:>5.0f}, "
+                f"99 of 100 {nearly_all:>5.0f}"
+            )
+    old = sum(row.is_old for row in answers)
+    _say(f"  by status: {dict(Counter(row.status for row in answers))}; {old:,} said that they were not up to date")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--readers", type=int, default=200)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="omniviewer-siege-")))
+        call_command("migrate", verbosity=0)
+        return 0 if besiege(options.seconds, options.readers, Field(stack, folder, database)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
