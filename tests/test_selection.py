@@ -170,9 +170,11 @@ def test_what_is_ticked_stays_ticked_while_the_list_is_renewed(
     expect(page.get_by_role("checkbox", name="No. 2")).to_be_checked()
     expect(page.get_by_role("checkbox", name="New")).not_to_be_checked()
     assert_accessible(page, "the list with some selected")
+    settings.FRESH_FOR = timedelta(hours=1)  # from here on nothing is renewed
     star.click()
     expect(page.get_by_text("Starred 2 conversations.")).to_be_visible()
     expect(page.get_by_title("Starred")).to_have_count(2)
+    page.wait_for_load_state()
     all_of_them = page.get_by_role("checkbox", name="All on this page")
     all_of_them.check()
     expect(page.get_by_text("5 selected")).to_be_visible()
