@@ -408,7 +408,7 @@ def look_at_what_comes_later(fed: Fed, small: Organization, watched: dict[str, W
         grown.messages[0].text, grown.messages[1].text = TEXTS[0], TEXTS[-1]
         settings.FRESH_FOR = timedelta(0)
         browser.look(f"/conversations/{grown.id}/")
-        browser.page.locator(f"#message-{2 * len(TEXTS) + 2}").wait_for(state="attached", timeout=20_000)
+        browser.page.locator(f"#message-{2 * len(TEXTS) + 2}").wait_for(state="attached", timeout=60_000)
         settings.FRESH_FOR = timedelta(hours=1)
         browser.look_here("a thread that has grown")
 
