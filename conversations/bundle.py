@@ -12,8 +12,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations import archive, document, export, plots, shaping, tables
+from conversations import archive, document, export, shaping, tables
 from conversations.archive import Line, Opened, Standing
+from conversations.drawing import draw
 from conversations.models import Action, Chart, Job, Message
 from omniviewer.accounts.models import User
 
@@ -155,7 +156,7 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
         for drawing in drawings[: shaping.MOST_DRAWINGS]:
             name = f"{folder}/{drawing.path.replace('queries/', 'drawing-')}"
             what = {"what": "our drawing of a query's rows", "query": drawing.number}
-            yield from bundle.add(name, [plots.draw(drawing.plot)], job.kept_at, **about, **what)
+            yield from bundle.add(name, [draw(drawing.plot)], job.kept_at, **about, **what)
     bundle.answers.append(answer)
 
 

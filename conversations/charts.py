@@ -6,11 +6,11 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, plots, shaping
+from conversations import archive, shaping
 from conversations.archive import CannotShow, NoMessage
+from conversations.drawing import draw
 from conversations.explaining import explain, not_opened
 from conversations.omni import OmniError
-from omniviewer.accounts.context import appearance
 from omniviewer.accounts.requests import Request
 
 # A drawing brings its own styles, and nothing else; opened by itself it is no page of ours.
@@ -34,7 +34,7 @@ def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 
 @require_safe
 def svg(request: Request, omni_id: UUID, position: int, number: int, place: int = 1) -> HttpResponse:
-    """One of our drawings of a query's rows, from 1, in the theme that the reader chose."""
+    """One of our drawings of a query's rows, from 1. It has the colours of the page around it: on paper, light ones."""
     try:
         found = archive.evidence(request.user, omni_id, position)
     except CannotShow as error:
@@ -46,8 +46,7 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
     if not 1 <= place <= len(drawn):
         raise Http404
     plot = drawn[place - 1].narrow() if "narrow" in request.GET else drawn[place - 1]
-    picture = plots.draw(plot, theme=appearance(request)["theme"])
-    return HttpResponse(picture, content_type="image/svg+xml", headers=_ALONE)
+    return HttpResponse(draw(plot), content_type="image/svg+xml", headers=_ALONE)
 
 
 @require_safe

@@ -12,8 +12,9 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from conversations import archive, plots, shaping, tables
+from conversations import archive, shaping, tables
 from conversations.archive import Line, Opened
+from conversations.drawing import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
 from omniviewer.accounts.models import Credential, User
 
@@ -171,7 +172,7 @@ def _pictures(message: Message, actions: list[Action], chart: Chart | None, *, i
         return
     drawings = [drawing for action in actions if action.is_query for drawing in shaping.drawings(action)]
     for drawing in drawings[: shaping.MOST_DRAWINGS]:
-        inside = _inside("image/svg+xml", plots.draw(drawing.plot)) if is_file else f"{address}{drawing.path}"
+        inside = _inside("image/svg+xml", draw(drawing.plot)) if is_file else f"{address}{drawing.path}"
         yield Picture(inside, drawing.plot.alt, is_ours=True)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from conversations import archive, shaping, tables
@@ -45,6 +46,7 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if archive.must_ask_for_chart(found) else shaping.charts(found)
         return render(request, "conversations/_evidence.html", context)
+    context["took"] = found.message.took  # in a thread it stands above the line
     context["charts"] = shaping.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
     return render(request, "conversations/evidence.html", context, status=status)
@@ -78,10 +80,11 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
         raise Http404
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, position=position)
     name = re.sub(r"[^\w-]+", "-", action.title, flags=re.ASCII).strip("-")[:60] or f"query-{number}"
+    name = f"{name}-{str(omni_id)[:8]}-{position}-{timezone.localdate(action.job.kept_at):%Y-%m-%d}"
     return StreamingHttpResponse(
         tables.as_csv([column.name for column in table.columns], table.rows),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{str(omni_id)[:8]}-{position}.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
 
 

@@ -15,6 +15,8 @@ _QUERIES = 3
 def of_message(message: Message, question: Message | None, address: str) -> dict[str, str]:
     """`text` and `html` of an answer with what was asked, its queries as far as they are kept, and the way back."""
     queries = [shaping.rows(action, most=ROWS) for action in _kept_queries(message)[:_QUERIES]]
+    for shown in queries:
+        shown["not_all"] = _not_all(shown)
     conversation = message.conversation
     context = {
         "conversation": conversation,
@@ -56,8 +58,12 @@ def _kept_queries(message: Message) -> list[Action]:
 def _query(shown: dict[str, Any]) -> str:
     """As a table of GitHub's Markdown, which the trackers read."""
     action: Action = shown["action"]
-    source = f" from `{action.query_fields.table}`" if action.query_fields.table else ""
-    head = f"**{export.line(action.title)}**{source}"
+    asked = action.query_fields
+    source = f" from {export.line(asked.table)}" if asked.table else ""
+    failed = "" if action.is_success else f": {export.line(action.status)}"
+    head = f"**{export.line(action.title)}**{source}{failed}"
+    if asked.on_a_line:
+        head += f"\n\n{export.line(asked.on_a_line)}"
     if not shown["table"]:
         return head
     columns = shown["columns"]
@@ -66,8 +72,20 @@ def _query(shown: dict[str, Any]) -> str:
         _cells(["--:" if column.is_number else "---" for column in columns], escape=False),
         *[_cells([cell for _, cell in row]) for row in shown["rows"]],
     ]
-    more = f"\n\n{len(shown['rows'])} of {shown['count']} rows." if shown["count"] > len(shown["rows"]) else ""
+    more = f"\n\n{shown['not_all']}" if shown["not_all"] else ""
     return f"{head}\n\n" + "\n".join(lines) + more
+
+
+def _not_all(shown: dict[str, Any]) -> str:
+    """Which rows are left out, here and by Omni; "" if none are."""
+    action: Action = shown["action"]
+    if not shown["table"]:
+        return ""
+    here, count = len(shown["rows"]), shown["count"]
+    cut = "Omni cut the result" + (f", which has {action.row_count:,}" if action.row_count else "")
+    said = [f"{here} of {count:,} rows"] if count > here else []
+    said += [cut] if action.was_cut else []
+    return f"{'; '.join(said)}." if said else ""
 
 
 def _cells(cells: list[str], *, escape: bool = True) -> str:

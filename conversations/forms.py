@@ -1,6 +1,7 @@
 """What the address of a page of the list may say."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
 
 from django import forms
@@ -34,14 +35,35 @@ class SearchField(forms.CharField):
         return super().to_python(value.replace("\0", " ") if isinstance(value, str) else value)
 
 
-class ListForm(forms.Form):
-    """What is asked for, through which credential (none: all of the reader's), in what order, from which place on."""
+class _CredentialForm(forms.Form):
+    """Through which credential is read; none: all of the reader's."""
 
     credential = forms.ModelChoiceField(
         Credential.objects.none(),
         required=False,
         error_messages={"invalid_choice": "This address names a credential that you do not have."},
     )
+
+    def __init__(self, credentials: QuerySet[Credential], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.credentials = credentials
+        choice = self.fields["credential"]
+        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101  (for the type checker)
+        choice.queryset = credentials
+
+    def said(self) -> dict[str, Any]:
+        """Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
+        if not self.credentials:
+            raise CannotShow(CannotShow.NO_CREDENTIAL)
+        if not self.is_valid():
+            wrong = next(str(error) for errors in self.errors.values() for error in errors)
+            raise CannotShow(CannotShow.BAD_ADDRESS, wrong)
+        return self.cleaned_data
+
+
+class ListForm(_CredentialForm):
+    """What is asked for, in what order, from which place on."""
+
     q = SearchField(required=False)
     sort = forms.ChoiceField(
         choices=[(name, name) for name in ORDERS],
@@ -51,27 +73,78 @@ class ListForm(forms.Form):
     before = forms.IntegerField(min_value=-(2**63), max_value=2**63 - 1, required=False, error_messages=_NO_PLACE)
     after = forms.IntegerField(min_value=-(2**63), max_value=2**63 - 1, required=False, error_messages=_NO_PLACE)
 
-    def __init__(self, credentials: QuerySet[Credential], *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._credentials = credentials
-        choice = self.fields["credential"]
-        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101  (for the type checker)
-        choice.queryset = credentials
-
     def query(self) -> ListQuery:
         """What is asked for. Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
-        if not self._credentials:
-            raise CannotShow(CannotShow.NO_CREDENTIAL)
-        if not self.is_valid():
-            wrong = next(str(error) for errors in self.errors.values() for error in errors)
-            raise CannotShow(CannotShow.BAD_ADDRESS, wrong)
-        said = self.cleaned_data
+        said = self.said()
         chosen: Credential | None = said["credential"]
         return ListQuery(
-            credentials=[chosen] if chosen else list(self._credentials),
+            credentials=[chosen] if chosen else list(self.credentials),
             credential=chosen,
             asked=terms.read(said["q"]),
             stretch=Stretch(said["sort"] or "activity", said["before"], said["after"]),
+        )
+
+
+# Of the insights: what the address says, and what it is called.
+PERIODS = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "1y": "a year", "all": "all time"}
+_USUAL = "30d"
+
+
+@dataclass(frozen=True)
+class InsightsQuery:
+    """`period`: the first day, and the one after the last; None: all time. `odd`: what was not understood."""
+
+    credentials: list[Credential]
+    credential: Credential | None
+    period: tuple[date, date] | None
+    period_name: str
+    since: str
+    until: str
+    owner: str
+    odd: list[str]
+
+
+class InsightsForm(_CredentialForm):
+    """A period by its name, or from one day to another; whose conversations; through which credential."""
+
+    period = SearchField(required=False)
+    since = SearchField(required=False)
+    until = SearchField(required=False)
+    owner = SearchField(required=False, max_length=200)
+
+    def query(self) -> InsightsQuery:
+        """What is asked for. Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
+        said = self.said()
+        chosen: Credential | None = said["credential"]
+        name, since, until = said["period"], said["since"], said["until"]
+        odd = []
+        period = terms.days(name if name in PERIODS and name != "all" else _USUAL)
+        if since or until:
+            ends = terms.days(since) if since else None, terms.days(until or "today")
+            first, last = ends if since else (ends[1], ends[1])
+            if first and last and first[0] < last[1]:
+                period, name = (first[0], last[1]), ""
+            else:
+                odd.append(
+                    f"From “{since[:40]}” to “{until[:40]}” is no time: each takes {terms.TIMES}. "
+                    f"The last {PERIODS[_USUAL]} are shown."
+                )
+                name = _USUAL
+        elif name == "all":
+            period = None
+        elif name not in PERIODS:
+            if name:
+                odd.append(f"“{name[:40]}” is no period: the last {PERIODS[_USUAL]} are shown.")
+            name = _USUAL
+        return InsightsQuery(
+            credentials=[chosen] if chosen else list(self.credentials),
+            credential=chosen,
+            period=period,
+            period_name=name,
+            since=since,
+            until=until,
+            owner=said["owner"].replace('"', " ").strip(),
+            odd=odd,
         )
 
 
@@ -83,11 +156,21 @@ class FiltersForm(forms.Form):
     topic = forms.CharField(required=False, max_length=200)
     since = forms.CharField(required=False, max_length=40)
     until = forms.CharField(required=False, max_length=40)
+    day = forms.CharField(required=False, max_length=40)
     has = forms.CharField(required=False, max_length=40)
     only = forms.CharField(required=False, max_length=40)
     place = forms.CharField(required=False, max_length=40)
+    # Not `ticket`: by that name tickets link to the list of what is linked from them.
+    linked = forms.CharField(required=False, max_length=100)
 
-    NAMES: ClassVar = {"since": "from", "until": "to", "only": "is", "place": "in"}
+    NAMES: ClassVar = {
+        "since": "from",
+        "until": "to",
+        "day": "on",
+        "only": "is",
+        "place": "in",
+        "linked": "ticket",
+    }
 
     def text(self, typed: str) -> str:
         """The text of the search with what these controls say in the place of its filters of the same kind."""

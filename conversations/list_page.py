@@ -1,7 +1,7 @@
 """What the list's page and the fragment that renews it have in common."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.http import QueryDict
@@ -40,7 +40,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "sum": _sum(found, query),
         "sees_organization": any(credential.sees_organization for credential in query.credentials),
         **rows(user, page.conversations, asked, parameters, query.stretch.order),
-        **coverage(user, query),
+        **coverage(user, query.credentials),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
         "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
@@ -78,13 +78,13 @@ def linked_rows(user: User, shown: list[Conversation]) -> dict[str, Any]:
     return rows(user, shown, Asked(), QueryDict()) | {"by_day": False}
 
 
-def coverage(user: User, query: ListQuery) -> dict[str, Any]:
+def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
     """How much of what Omni lists the answer is out of."""
     told = archive.progress(user)
-    told = [row for row in told if row.credential in query.credentials]
+    told = [row for row in told if row.credential in credentials]
     total = sum(row.total for row in told)
     read = sum(row.walk.read for row in told)
-    is_all = bool(told) and all(row.walk.has_seen_all and row.walk.read >= row.walk.listed for row in told)
+    is_all = bool(told) and all(row.has_read_all for row in told)
     return {"progress": told, "coverage": {"read": min(read, total), "total": total, "is_all": is_all}}
 
 
@@ -105,17 +105,15 @@ def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
 
 def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
     """For _filters.html: what may be chosen, and what is."""
-    people = {member.omni_id: member for credential in credentials for member in archive.members(credential, ask=False)}
-    owner = asked.value("owner")
     return {
-        "people": sorted(people.values(), key=lambda member: member.name.lower()),
+        **owners(credentials, asked.value("owner")),
         "chosen": {
-            "owner": owner,
-            "is_known": not owner or owner in people or owner == "me",
             "state": asked.value("state"),
             "topic": asked.value("topic"),
             "since": asked.value("from"),
             "until": asked.value("to"),
+            "day": asked.value("on"),
+            "linked": asked.value("ticket"),
             "has": asked.value("has"),
             "only": asked.value("is"),
             "place": asked.value("in"),
@@ -123,4 +121,14 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
         "states": terms.STATES,
         "places": terms.PLACES,
         "read_until": Visit.objects.read_until(user),
+    }
+
+
+def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
+    """For _owner_control.html: who may be chosen, and who is."""
+    people = {member.omni_id: member for credential in credentials for member in archive.members(credential, ask=False)}
+    return {
+        "people": sorted(people.values(), key=lambda member: member.name.lower()),
+        "owner": chosen,
+        "is_known_owner": not chosen or chosen in people or chosen == "me",
     }

@@ -100,6 +100,8 @@ def selected(request: Request) -> HttpResponseBase:
     if not chosen:
         messages.error(request, "Nothing was selected. Tick the conversations first.")
         return redirect(back)
+    if request.POST.get("do") in ("export", "star"):
+        tasks.want_chosen(chosen)
     if request.POST.get("do") == "export":
         trail.record(request, Kind.EXPORTED)
         pieces = many.stream(request.user, chosen, canonical(request, ""))

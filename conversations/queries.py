@@ -4,6 +4,17 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+# How Omni calls a condition, and what a person reads; any other is read as it is called.
+_KINDS = {
+    "EQUALS": "is",
+    "TIME_FOR_INTERVAL_DURATION": "is",
+    "GREATER_THAN": "is greater than",
+    "LESS_THAN": "is less than",
+}
+# Of a condition: what stands for its value, and what says nothing that a reader needs.
+_VALUES = ("value", "values", "left_side", "right_side")
+_ASIDE = ("kind", "type", "ui_type", "is_negative", *_VALUES)
+
 
 @dataclass(frozen=True)
 class Fields:
@@ -15,16 +26,48 @@ class Fields:
     sorts: list[tuple[str, bool]] = field(default_factory=list)
     limit: str = ""
 
+    @property
+    def on_a_line(self) -> str:
+        """But for the table: "Fields: a, b. Filters: a is 1. Sorted by: b descending. Limit: 10."; "" of nothing."""
+        told = {
+            "Fields": ", ".join(self.fields),
+            "Filters": "; ".join(f"{name} {condition}" for name, condition in self.filters),
+            "Sorted by": ", ".join(f"{name} descending" if descends else name for name, descends in self.sorts),
+            "Limit": self.limit,
+        }
+        return " ".join(f"{name}: {said}." for name, said in told.items() if said)
+
 
 def read(query: dict[str, Any]) -> Fields:
     filters = query.get("filters")
     return Fields(
         table=_text(query.get("table") or query.get("topic")),
         fields=[_text(name) for name in _list(query.get("fields"))],
-        filters=[(name, _text(how)) for name, how in filters.items()] if isinstance(filters, dict) else [],
+        filters=[(name, _condition(how)) for name, how in filters.items()] if isinstance(filters, dict) else [],
         sorts=[_sort(entry) for entry in _list(query.get("sorts"))],
         limit=_text(query.get("limit")),
     )
+
+
+def _condition(how: Any) -> str:
+    """In words: "is complete, returned"; all that it holds is in there, whatever that is."""
+    if not isinstance(how, dict):
+        return _text(how)
+    kind = how.get("kind")
+    if not isinstance(kind, str):
+        return ", ".join(f"{name.replace('_', ' ')} {_text(value)}".strip() for name, value in how.items())
+    said = _KINDS.get(kind, kind.replace("_", " ").lower())
+    if how.get("is_negative") is True:
+        said = said.replace("is", "is not", 1) if said.startswith("is") else f"not {said}"
+    values = [
+        value for name in _VALUES for value in (_list(how.get(name)) or [how.get(name)]) if value not in (None, [])
+    ]
+    if set(how) >= {"left_side", "right_side"}:
+        said += f" {_text(how['left_side'])}, for {_text(how['right_side'])}"
+    elif values:
+        said += f" {', '.join(_text(value) or '“”' for value in values)}"
+    rest = [f"{name.replace('_', ' ')}: {_text(value)}" for name, value in how.items() if name not in _ASIDE and value]
+    return f"{said} ({'; '.join(rest)})" if rest else said
 
 
 def _sort(entry: Any) -> tuple[str, bool]:

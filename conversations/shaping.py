@@ -22,6 +22,8 @@ _LATER_BY = 1.25
 _LATEST_LOOK = 30.0
 # Then a page that was left open stops asking: after some seven minutes.
 MOST_LOOKS = 20
+# Messages from which on a thread has an outline beside it, and a search of its own.
+_LONG = 8
 # Of one answer.
 MOST_DRAWINGS = 8
 # Seconds until a page that could not be had is asked for again, where nobody knows better.
@@ -45,6 +47,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "has_several_credentials": opened.is_one_of_several,
         "notice": opened.notice,
         "count": count,
+        "is_long": count >= _LONG,
         **found,
         # Which lines a kept piece of HTML shows.
         "lines_shown": hashlib.sha256(repr(found["lines"]).encode()).hexdigest(),
@@ -128,7 +131,7 @@ class Drawing:
 
 
 def plots_of(action: Action) -> list[Plot]:
-    return plots.of(action.table, action.title) if action.table else []
+    return plots.of(action.table, action.title, is_cut=action.was_cut) if action.table else []
 
 
 def drawings(action: Action) -> list[Drawing]:

@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Final
 
+from conversations import periods
+
 # Rows that a page shows at first, and more at a time.
 ROWS_A_PAGE: Final = 200
 # Rows and cells of one page: a browser has to draw them, and we to write them.
@@ -23,16 +25,26 @@ WIDEST: Final = 10_000
 LARGEST: Final = 5_000_000
 # Cells by which all columns together are judged.
 _JUDGED_CELLS: Final = 200_000
-# What people write in front of and behind a number, and around a negative one.
+# What people write in front of and behind a number, and around a negative one: "US$5", "5 EUR", "$ (1,200)", "12.5%".
+_MONEY = "[$€£¥₹₩₪₽₺₫₴₱₦฿]"
 _NUMBER = re.compile(
-    r"(?P<open>\()?\s*(?P<sign>[-+\u2212])?\s*(?P<currency>[$€£¥₹₩]|[A-Z]{3}\s)?\s*(?P<inner>[-\u2212])?"
-    r"(?P<digits>\d{1,3}(?:[,\u2009\u00a0\u202f']\d{3})+|\d+)?(?P<fraction>\.\d+)?(?P<power>[eE][-+]?\d{1,3})?"
-    r"\s*(?P<unit>%|[$€£¥₹₩]|[kKMBT])?\s*(?(open)\))"
+    rf"(?P<outer>[A-Z]{{0,2}}{_MONEY}\s*(?=\())?(?P<open>\()?\s*(?P<sign>[-+\u2212])?\s*"
+    rf"(?P<currency>[A-Z]{{0,2}}{_MONEY}|[A-Z]{{3}}\s)?\s*(?P<inner>[-\u2212])?"
+    r"(?P<digits>\d{1,3}(?:[,\u2009\u00a0\u202f'’]\d{3})+|\d+)?(?P<fraction>\.\d+)?(?P<power>[eE][-+]?\d{1,3})?"
+    rf"\s*(?P<unit>%|{_MONEY}|[kKMBT]|(?<=\s)[A-Z]{{3}})?\s*(?(open)\))"
 )
+# Of these, what a spreadsheet might read as the name of a cell: "-A$5", "-ABC 5".
+_NAMED = re.compile(r"[A-Za-z]\s*[$\d]|[A-Za-z]{2}")
 _NOTHING = frozenset({"", "-", "–", "—", "n/a", "N/A", "null", "NULL", "∅"})
 _UNITS = {
     sign: Decimal(size) for sign, size in zip("%kKMBT", ("0.01", "1e3", "1e3", "1e6", "1e9", "1e12"), strict=True)
 }
+# What numbers are called that name something and measure nothing; and what they look like then.
+_NAMES = re.compile(
+    r"(?:^|[\W_]|(?<=[a-z])(?=[A-Z]))(?<!per )(?<!by )(?i:id|year|zip([ _]?code)?|post(al)?[ _]?code|phone|sku)$"
+)
+_DIGITS = re.compile(r"\d+")
+_CODE = re.compile(r"0\d+")
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # these wide, in East Asia
 
@@ -67,7 +79,7 @@ class Table:
     is_ragged: bool = False
 
     def sorted_by(self, number: int, *, descending: bool = False) -> "Table":
-        """By the column of that number: numbers by their value, text without regard to case, nothing always last."""
+        """By the column of that number: numbers by value, times by time, text without regard to case, nothing last."""
         if not 1 <= number <= len(self.columns):
             return self
         column = self.columns[number - 1]
@@ -78,6 +90,9 @@ class Table:
             known.sort(key=lambda pair: pair[0], reverse=descending)
             unknown = [row for row in said if value(row[number - 1]) is None]
             said = [row for _, row in known] + unknown
+        elif times := periods.read([row[number - 1] for row in said], may_be_years=False):
+            order = sorted(range(len(said)), key=times.moments.__getitem__, reverse=descending)
+            said = [said[place] for place in order]
         else:
             said.sort(key=lambda row: row[number - 1].casefold(), reverse=descending)
         return Table(self.columns, said + nothing, self.is_ragged)
@@ -144,6 +159,8 @@ def value(cell: str) -> Decimal | None:
         return None
     if (found["open"] and (found["sign"] or found["inner"])) or (found["sign"] and found["inner"]):
         return None
+    if found["outer"] and found["currency"]:
+        return None
     digits = re.sub(r"\D", "", found["digits"] or "0")
     try:
         number = Decimal(f"{digits}{found['fraction'] or ''}{found['power'] or ''}")
@@ -159,13 +176,24 @@ def unit(cell: str) -> str:
     if not found:
         return ""
     behind = found["unit"] or ""
-    return (found["currency"] or "").strip() or ("" if behind in "kKMBT" else behind)
+    return (found["outer"] or found["currency"] or "").strip() or ("" if behind in "kKMBT" else behind)
+
+
+def measures(column: Column, cells: Sequence[str]) -> bool:
+    """Whether its numbers are of a size: ids, years and postal codes are not, nor is what begins with a zero."""
+    if not column.is_number or any(_CODE.fullmatch(cell.strip()) for cell in cells):
+        return False
+    return not (_NAMES.search(column.name) and all(_DIGITS.fullmatch(cell.strip()) for cell in cells if cell.strip()))
 
 
 def defused(cell: str) -> str:
     """As a cell of a file for spreadsheets: what they would take for a formula has an apostrophe before it."""
-    is_formula = cell.startswith(_FORMULA) and value(cell) is None and cell not in _NOTHING
-    return f"'{cell}" if is_formula else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _is_harmless(cell) else cell
+
+
+def _is_harmless(cell: str) -> bool:
+    is_number = value(cell) is not None and not _NAMED.search(re.sub(r"(?<=\d)[eE](?=[-+]?\d)", "", cell))
+    return is_number or cell in _NOTHING
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

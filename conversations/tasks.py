@@ -4,7 +4,9 @@ What there is to do stands in rows of our own: a task is a nudge, and carries no
 nothing: the next nudge finds what it left.
 """
 
+import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +20,9 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 
 from conversations import archive, searching
 from conversations.archive import Opened
-from conversations.models import Capture, Walk
+from conversations.models import Capture, Conversation, Walk
+
+log = logging.getLogger("omniviewer.tasks")
 
 # Seconds of work at a time: other tasks want their turn.
 _SHIFT = 20.0
@@ -52,6 +56,8 @@ def sync() -> None:
     """Read lists and threads, for a while."""
     if settings.SYNC == "off":
         return
+    # What the night captures was read here, and perhaps opened by nobody.
+    nudge_nightly()
     archive.begin_walks()
     if Walk.objects.due().exists():
         # As above.
@@ -70,7 +76,10 @@ def nightly() -> None:
     """Capture what Omni will soon drop, and forget what is to be forgotten."""
     nudge_nightly()
     for command in ("capture", "prune_evidence", "prune_audit", "clearsessions"):
-        call_command(command, verbosity=0)
+        try:
+            call_command(command, verbosity=0)
+        except Exception:  # whatever is wrong with this one, the others are not to wait for it
+            log.exception("nightly command failed", extra={"command": command})
     call_command("prune_db_task_results", min_age_days=_RECORDS_KEPT, failed_min_age_days=7, verbosity=0)
     # Left behind by workers that were killed.
     DBTaskResult.objects.running().filter(started_at__lt=timezone.now() - timedelta(days=1)).delete()
@@ -78,7 +87,15 @@ def nightly() -> None:
 
 def want(opened: Opened) -> int:
     """Have what the AI did in this conversation captured; how many answers there were to queue."""
-    count = archive.want(opened)
+    return _wanted(archive.want(opened))
+
+
+def want_chosen(conversations: Collection[Conversation]) -> int:
+    """Likewise for several."""
+    return _wanted(archive.want_chosen(conversations))
+
+
+def _wanted(count: int) -> int:
     if count:
         nudge(capture)
         nudge_nightly()

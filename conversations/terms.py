@@ -20,12 +20,18 @@ STATES = ("failed", "cancelled", "running", "unanswered", "answered")
 HAS = ("chart", "rows", "ticket")
 IS = ("starred", "unread")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+# Of the last activity; and of a question.
 _DATES = ("from", "to", "on")
+_SPANS = (*_DATES, "asked")
 _CHOICES = {"in": PLACES, "state": STATES, "has": HAS, "is": IS, "weekday": WEEKDAYS}
 _FREE = ("owner", "topic", "ticket", "hour")
-FILTERS = (*_DATES, *_CHOICES, *_FREE)
+FILTERS = (*_SPANS, *_CHOICES, *_FREE)
 # Those of which one conversation has several, or none: they can be turned around.
 _ONE_ONLY = ("in", *_DATES)
+TIMES = (
+    "a day (2026-10-03), a month, a quarter (2026-Q3), a year, today, yesterday, how long ago (7d, 2w, 3m, 1y), or two "
+    "of them (2026-10-03..2026-10-09)"
+)
 _ITEM = re.compile(
     r"""(?P<no>-)?(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)(?P<end>"\*?|$)|(?P<word>[^\s"]+)|(?P<rest>))"""
 )
@@ -158,25 +164,22 @@ class _Reading:
             self.odd.append(f"“{name}:” takes {_either(choices)}; “{_cut(value)}” was left out.")
         elif name == "hour" and not re.fullmatch("[01]?[0-9]|2[0-3]", value, re.ASCII):
             self.odd.append(f"“hour:” takes 0 to 23; “{_cut(value)}” was left out.")
-        elif name in _DATES and days(value) is None:
-            self.odd.append(
-                f"“{name}:” takes a day (2026-10-03), a month, a quarter (2026-Q3), a year, today, yesterday, or how "
-                f"long ago (7d, 2w, 3m, 1y); “{_cut(value)}” was left out."
-            )
+        elif name in _SPANS and days(value) is None:
+            self.odd.append(f"“{name}:” takes {TIMES}; “{_cut(value)}” was left out.")
         elif is_negated and name in _ONE_ONLY:
             self.odd.append(f"“-{name}:” cannot be turned around: it was left out.")
         else:
-            plain = value.lower() if choices or name in _DATES else value
+            plain = value.lower() if choices or name in _SPANS else value
             self.filters.append(Filter(name, plain, is_negated))
 
     def asked(self, typed: str) -> Asked:
         since: list[datetime] = []
         until: list[datetime] = []
         for row in self.filters:
-            first, end = (row.name in _DATES and days(row.value)) or (None, None)
+            first, end = (row.name in _DATES and moments(row.value)) or (None, None)
             if first and end:
-                since += [_midnight(first)] if row.name != "to" else []
-                until += [_midnight(end)] if row.name != "from" else []
+                since += [first] if row.name != "to" else []
+                until += [end] if row.name != "from" else []
         places = frozenset(row.value for row in self.filters if row.name == "in")
         if places and not self.texts:
             self.odd.append("“in:” says where words are looked for, and there is no word.")
@@ -203,8 +206,11 @@ _AGO: dict[str, Callable[[date, int], date]] = {
 def days(value: str) -> tuple[date, date] | None:
     """The first day, and the one after the last, of what a date filter says; None if that is no time.
 
-    `7d` are the seven days that end with today.
+    `7d` are the seven days that end with today; `2026-10..2026-12` all from the first to the last of the two.
     """
+    if ".." in value:
+        ends = [days(part) if ".." not in part else None for part in value.split("..", 1)]
+        return (ends[0][0], ends[1][1]) if ends[0] and ends[1] and ends[0][0] < ends[1][1] else None
     today = timezone.localdate()
     text = value.strip().lower()
     try:
@@ -236,7 +242,13 @@ def _months_before(day: date, count: int) -> date:
     return first.replace(day=min(day.day, (following - first).days))
 
 
-def _midnight(day: date) -> datetime:
+def moments(value: str) -> tuple[datetime, datetime] | None:
+    """The same as moments in the time zone that is active: the first, and the one at which it is over."""
+    found = days(value)
+    return (midnight(found[0]), midnight(found[1])) if found else None
+
+
+def midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import capturing, charts, evidence, exporting, fragments, links, listing, stored, views
+from conversations import capturing, charts, evidence, exporting, fragments, insights, links, listing, stored, views
 
 app_name = "conversations"
 
@@ -37,6 +37,7 @@ urlpatterns = [
     path("conversations/<uuid:omni_id>/print/", exporting.print_page),
     path("conversations/<uuid:omni_id>/for-ticket.json", exporting.for_ticket),
     path("conversations/<uuid:omni_id>/messages/<int:position>/for-ticket.json", exporting.for_ticket),
+    path("insights/", insights.insights),
     path("stored/", stored.page),
     path("jobs/<uuid:job_id>/", links.job, name="job"),
     path("open", links.open_pasted, name="open"),

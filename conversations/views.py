@@ -53,6 +53,7 @@ def add_ticket(request: Request, omni_id: UUID) -> HttpResponse:
         return not_opened(request, error, omni_id)
     ticket = tickets.read(request.POST.get("ticket", ""))
     if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
+        tasks.want(opened)
         return redirect(opened.conversation)
     wrong = "It has too many tickets already: remove one." if ticket else "This is not how tickets are named here."
     context = shaping.thread(request.user, opened)

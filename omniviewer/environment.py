@@ -7,6 +7,7 @@ import builtins
 import ipaddress
 import re
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ from cryptography.fernet import Fernet
 from cryptography.x509 import load_der_x509_certificate
 from django.core.exceptions import ImproperlyConfigured
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network | str
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network = IPNetwork | str
 
 
 class Environment(environ.Env):
@@ -80,6 +82,34 @@ class Environment(environ.Env):
             raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {value!r}.")
         return value
 
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.db(name, default=default)
+        found["CONN_MAX_AGE"] = 60
+        # A database that was started anew costs nobody a page.
+        found["CONN_HEALTH_CHECKS"] = True
+        if found["ENGINE"] == "django.db.backends.sqlite3":
+            # Readers and one writer at a time beside each other, and a writer waits rather than fails.
+            found["OPTIONS"] = {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            }
+            Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        elif found["ENGINE"] == "django.db.backends.postgresql":
+            # Seconds, after which a page says that the database is away; the address may say otherwise.
+            found["OPTIONS"] = {"connect_timeout": 5} | found.get("OPTIONS", {})
+        return found
+
+    def cache_to_spare(self, name: str, default: str) -> dict[str, Any]:
+        """Where it is away, pages do without."""
+        found: dict[str, Any] = self.cache(name, default=default)
+        if "redis" in found["BACKEND"]:
+            found["BACKEND"] = "django_redis.cache.RedisCache"
+            # Seconds.
+            waits = {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5}
+            found["OPTIONS"] = {"IGNORE_EXCEPTIONS": True, **waits}
+        return found
+
     def secret(self, name: str, *, shortest: int) -> str:
         """ "" if it is not set."""
         value: str = self.str(name, default="")
@@ -87,15 +117,15 @@ class Environment(environ.Env):
             raise ImproperlyConfigured(f"{name} can be guessed: set at least {shortest} random characters.")
         return value
 
-    def networks(self, name: str) -> "builtins.list[Network]":
-        """Addresses and networks, separated by commas; "unix" stands for a socket of this machine."""
-        found: builtins.list[Network] = []
-        for word in (word.strip() for word in self.list(name, default=[])):
-            try:
-                found.append("unix" if word == "unix" else ipaddress.ip_network(word))
-            except ValueError as error:
-                raise ImproperlyConfigured(f"{name} holds something that is no address or network: {error}.") from None
-        return found
+    def networks(self, name: str) -> "builtins.list[IPNetwork]":
+        """Addresses and networks, separated by commas."""
+        words = self.list(name, default=[])
+        return [_network(name, word) for word in words]
+
+    def proxies(self, name: str) -> "builtins.list[Network]":
+        """The same; "unix" stands for a socket of this machine."""
+        words = self.list(name, default=[])
+        return ["unix" if word == "unix" else _network(name, word) for word in words]
 
     def pattern(self, name: str, default: str) -> str:
         """A regular expression."""
@@ -115,3 +145,10 @@ class Environment(environ.Env):
         except ValueError:
             raise ImproperlyConfigured(f"{name} is not a certificate in PEM.") from None
         return text
+
+
+def _network(name: str, word: str) -> IPNetwork:
+    try:
+        return ipaddress.ip_network(word)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} holds something that is no address or network: {error}.") from None

@@ -1,12 +1,19 @@
-"""What a reader sees when this site itself fails."""
+"""What a reader sees when this site itself fails, and what a report of it leaves out."""
 
+import re
 import sys
+from collections.abc import ItemsView
+from types import FrameType
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
+from django.views.debug import SafeExceptionReporterFilter
 from django.views.defaults import server_error
 
+# As requests writes it into a header, and what people paste into a form.
+_TOKEN = re.compile(r"Bearer\s+\S|omni_(pat|org)_", re.IGNORECASE)
 _RETRY_AFTER = "10"  # seconds
 
 
@@ -17,3 +24,40 @@ def page_of_a_fault(request: HttpRequest) -> HttpResponse:
     # Without the request: who reads, and what they like, stands in the database.
     page = loader.get_template("503.html").render()
     return HttpResponse(page, status=503, headers={"Retry-After": _RETRY_AFTER})
+
+
+class NoTokens(SafeExceptionReporterFilter):
+    """As Django's, in development too, and no token: not in a variable of any frame, a header or a form."""
+
+    # Django calls secret what holds one of these in its name.
+    hidden_settings = re.compile(
+        f"{SafeExceptionReporterFilter.hidden_settings.pattern}|AUTHORIZATION|COOKIE|CSRF|SESSION|DATABASE|CACHE_URL",
+        re.IGNORECASE,
+    )
+
+    def is_active(self, request: HttpRequest | None) -> bool:  # noqa: ARG002  (Django's signature)
+        return True
+
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:
+        found = super().get_traceback_frame_variables(request, tb_frame)
+        sent = self._secrets_in(request)
+        return {name: self._without_token(name, value, sent) for name, value in found}.items()
+
+    def get_post_parameters(self, request: HttpRequest | None) -> Any:
+        found = super().get_post_parameters(request)
+        return {name: self.cleanse_setting(name, value) for name, value in found.items()}
+
+    def _secrets_in(self, request: HttpRequest | None) -> list[str]:
+        """What was typed into fields that hold secrets, whatever it looks like."""
+        fields = request.POST.items() if request else ()
+        return [str(value) for name, value in fields if value and self.hidden_settings.search(name)]
+
+    def _without_token(self, name: str, value: Any, sent: list[str]) -> Any:
+        if self.hidden_settings.search(name):
+            return self.cleansed_substitute
+        try:
+            said = repr(value)
+        except Exception:  # noqa: BLE001  (whatever it is, it is not shown)
+            return self.cleansed_substitute
+        is_secret = _TOKEN.search(said) or any(secret in said for secret in sent)
+        return self.cleansed_substitute if is_secret else value

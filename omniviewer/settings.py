@@ -47,6 +47,8 @@ if DEBUG:
 
 # Hosts that a credential may point to: each name allows itself and all below it.
 OMNI_HOSTS = env.list("OMNIVIEWER_OMNI_HOSTS", default=["omniapp.co", "playground.exploreomni.dev", "omni.co"])
+# Networks outside the public internet in which an instance may be: elsewhere a name that leads there is refused.
+OMNI_NETWORKS = env.networks("OMNIVIEWER_OMNI_NETWORKS")
 # Seconds: to connect, and the longest silence while reading.
 OMNI_TIMEOUT = env.float("OMNIVIEWER_OMNI_TIMEOUT", default=20.0)
 # Bytes of one reply, after decompression.
@@ -154,34 +156,17 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
+# What a page or a report of a fault says of a fault: never a token, not even in development.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "omniviewer.faults.NoTokens"
+
+
 # Where things are kept ------------------------------------------------------------------------------------
 
 DATA_DIR = BASE_DIR / ".data"
 DEMO_DIR = BASE_DIR / ".demo"
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
-DATABASES["default"]["CONN_MAX_AGE"] = 60
-# A database that was started anew costs nobody a page.
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Readers and one writer at a time beside each other, and a writer waits rather than fails.
-    DATABASES["default"]["OPTIONS"] = {
-        "timeout": 20,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    # Seconds, after which a page says that the database is away; DATABASE_URL may say otherwise.
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5} | DATABASES["default"].get("OPTIONS", {})
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
 # Only what can be made again is cached: a page without its cache is slower, and no different.
-CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
-if "redis" in CACHES["default"]["BACKEND"]:
-    CACHES["default"]["BACKEND"] = "django_redis.cache.RedisCache"
-    CACHES["default"]["OPTIONS"] = {
-        "IGNORE_EXCEPTIONS": True,
-        "SOCKET_CONNECT_TIMEOUT": 0.5,  # seconds
-        "SOCKET_TIMEOUT": 0.5,
-    }
+CACHES = {"default": env.cache_to_spare("CACHE_URL", default="locmemcache://")}
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 
@@ -231,7 +216,7 @@ PROXY_NAME_HEADER = env.str("OMNIVIEWER_PROXY_NAME_HEADER", default="")
 PROXY_GROUPS_HEADER = env.str("OMNIVIEWER_PROXY_GROUPS_HEADER", default="")
 PROXY_SECRET = env.secret("OMNIVIEWER_PROXY_SECRET", shortest=16)
 PROXY_SIGN_OUT_URL = env.address("OMNIVIEWER_PROXY_SIGN_OUT_URL", may_have_query=True, may_be_path=True)
-TRUSTED_PROXIES = env.networks("OMNIVIEWER_TRUSTED_PROXIES")
+TRUSTED_PROXIES = env.proxies("OMNIVIEWER_TRUSTED_PROXIES")
 if PROXY_HEADER and not (TRUSTED_PROXIES or PROXY_SECRET):
     raise ImproperlyConfigured(
         "OMNIVIEWER_PROXY_HEADER is set: OMNIVIEWER_TRUSTED_PROXIES has to say where the proxy connects from, or "

@@ -39,6 +39,7 @@ OWNERS = [str(UUID(int=number)) for number in range(1, 201)]
 ROUNDS = 20
 _BATCH = 1000
 _NEWEST = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+# What is filtered by fills a page at ten thousand messages already, so that pages of the same length are compared.
 # Some words in every conversation, most in few: as in any language.
 _COMMON = ["revenue", "orders", "region", "month", "rate", "by", "the", "customers", "growth", "total"]
 _WORDS = [f"{first}{second}{third}" for first in "bcdfglmnprst" for second in "aeiou" for third in "mnrst"]
@@ -49,7 +50,9 @@ PAGES = {
     "list, latest start": "/conversations/?sort=started",
     "of one owner": f"/conversations/?q=owner:{OWNERS[7]}",
     "unanswered": "/conversations/?q=state:unanswered",
-    "of one month": "/conversations/?q=on:2026-08",
+    "asked on one day": "/conversations/?q=asked:2026-08-10",
+    "asked in a quarter": "/conversations/?q=asked:2026-Q3",
+    "of one month": "/conversations/?q=on:2026-11",
     "starred": "/conversations/?q=is:starred",
     "unread": "/conversations/?q=is:unread",
     "a common word": "/conversations/?q=revenue",
@@ -62,6 +65,8 @@ PAGES = {
     "a word of an owner": f"/conversations/?q=revenue+owner:{OWNERS[7]}",
     "a word, far down": "/conversations/?q=revenue&before={deep}",
     "a word, latest start": "/conversations/?q=revenue&sort=started",
+    "insights, 30 days": "/insights/?since=2026-10-22&until=2026-11-20",
+    "insights, a year": "/insights/?since=2025-11-21&until=2026-11-20",
     "a thread": "/conversations/{thread}/",
     "a thread from a hit": "/conversations/{thread}/?q=revenue",
 }
@@ -89,7 +94,8 @@ def grow(credential: Credential, begin: int, end: int) -> None:
             at = _NEWEST - timedelta(minutes=17 * number % (60 * 24 * 1000), seconds=number % 60)
             row = Conversation(instance=credential.instance, omni_id=UUID(int=10**6 + number), name=text(draw, 4))
             row.created_at, row.updated_at, row.fetched_at, row.read_of = at - timedelta(hours=3), at, now, at
-            row.owner_id, row.is_behind, row.revision = OWNERS[number % len(OWNERS)], False, 1
+            row.owner_id = OWNERS[7 if number % 10 == 0 else number % len(OWNERS)]
+            row.is_behind, row.revision = False, 1
             row.recency, row.started = recency(at, number), recency(row.created_at, number)
             rows.append(row)
         Conversation.objects.bulk_create(rows)
@@ -107,7 +113,7 @@ def grow(credential: Credential, begin: int, end: int) -> None:
 
 def _messages(draw: random.Random, rows: list[Conversation]) -> Iterator[Message]:
     for row in rows:
-        count = MESSAGES_EACH - (1 if row.omni_id.int % 50 == 0 else 0)
+        count = MESSAGES_EACH - (1 if row.omni_id.int % 20 == 0 else 0)
         for position in range(1, count + 1):
             is_question = position % 2 == 1
             said = text(draw, 6 if is_question else 25)

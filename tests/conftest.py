@@ -23,7 +23,9 @@ from conversations.omni import Token
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Member
+from tests import watching
 
+watching.begin()
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
@@ -37,6 +39,31 @@ def need(program: str, *names: str) -> str:
     if os.environ.get("OMNIVIEWER_REQUIRE") == "all":
         pytest.fail(f"{program} is missing, and OMNIVIEWER_REQUIRE=all")
     pytest.skip(f"{program} is missing")
+
+
+@pytest.fixture(autouse=True)
+def no_token_leaves() -> Iterator[None]:
+    """In whatever the test is about."""
+    yield
+    leaked, watching.found[:] = list(watching.found), []
+    assert leaked == []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["searched"] = dict(watching.searched)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    watching.searched.update(getattr(node, "workeroutput", {}).get("searched", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How much was searched for tokens."""
+    counts = ", ".join(f"{count:,} {what}" for what, count in watching.searched.items())
+    terminalreporter.write_line(f"searched for tokens: {counts}")
 
 
 @pytest.fixture(params=["reference", "sdk"])

@@ -21,6 +21,7 @@ PAGES = {
     "ticket": ("analyst", f"/conversations/{EXAMPLE}/?ticket=ABC-123"),
     "search": ("lead", "/conversations/?q=revenue+month"),
     "hit": ("lead", f"/conversations/{EXAMPLE}/messages/2/?q=revenue"),
+    "insights": ("lead", "/insights/?period=all"),
     "linked": ("analyst", "/conversations/?ticket=ABC-123"),
     "message": ("analyst", f"/conversations/{EXAMPLE}/messages/2/"),
     "evidence": ("analyst", f"/conversations/{EXAMPLE}/messages/2/evidence/"),

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from omniviewer.accounts.models import User
+from tests import watching
 from tests.conftest import signed_in
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +89,7 @@ def serve(
     finally:
         server.terminate()
         server.wait(timeout=30)
+        watching.look("lines", log.read_text(errors="replace"))
 
 
 def database_environment() -> dict[str, str]:

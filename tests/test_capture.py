@@ -29,8 +29,9 @@ from omniviewer.background import EmbeddedWorker
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered, thread, work
-from tests.conftest import credential_for, sign_in, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, sign_in, signed_in, text_of
 from tests.serving import ROOT, database_environment, serve
+from tests.test_doors import WALK
 
 HTMX = {"HX-Request": "true"}
 DAY = timedelta(days=1)
@@ -364,6 +365,29 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
     assert b"standing" not in other.get(f"{thread(found)}standings/?looks=1", headers=HTMX).content
 
 
+def test_no_address_gives_any_of_it_to_a_stranger(
+    reads: Client, stranger: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    found = answered(small, analyst, ages=[DAY])
+    reads.get(thread(found))
+    work()
+    credential_for(stranger, small_omni, small.personal_token(small.add_member("Else", "else@small.example")))
+    other, told = (
+        signed_in(stranger),
+        re.compile(rb"1,030|rders by month|ow many orders|2026-0[123]\b|orders\.|\x89PNG|<svg"),
+    )
+    seen = 0
+    for address in (address for address in WALK if f"conversations/{EXAMPLE}" in address):
+        address = address.replace(EXAMPLE, str(found.id)).replace("messages/1/", "messages/2/")  # noqa: PLW2901
+        for headers in ({}, HTMX):
+            for query in ("", "?looks=1&revision=0&count=0"):
+                answer = other.get(f"{address}{query}", headers=headers)
+                assert answer.status_code in (302, 404) or answer.headers.get("HX-Refresh") == "true", address
+                assert not told.search(answer.getvalue()), address
+                seen += bool(told.search(reads.get(f"{address}{query}", headers=headers).getvalue()))
+    assert seen > 40, "its owner is shown it there"
+
+
 def test_it_goes_with_the_last_credential_that_could_read_it(
     reads: Client, owner: User, colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -474,6 +498,26 @@ def test_every_conversation_is_captured_in_time_where_that_is_set(
     assert Job.objects.get().kept_at
 
 
+def test_so_is_what_was_only_read_in_the_background(
+    reads: Client, small: Organization, analyst: Member, settings: LazySettings, clock: Callable[[timedelta], None]
+) -> None:
+    settings.CAPTURE, settings.SYNC = "all", "all"
+    answered(small, analyst, ages=[timedelta(hours=1)])
+    tasks.nudge_sync()
+    work()
+    assert Conversation.objects.exclude(fetched_at=None).count() == 1
+    assert Job.objects.count() == Capture.objects.count() == 0, "nobody opened it"
+    clock(12 * DAY)
+    work()
+    assert Job.objects.get().kept_at
+
+
+def test_linking_a_ticket_by_hand_queues_what_is_not_kept(reads: Client, small: Organization, analyst: Member) -> None:
+    found = answered(small, analyst, ages=[DAY])
+    assert reads.post(f"{thread(found)}tickets/", {"ticket": "ABC-1"}).status_code == 302
+    assert Capture.objects.count() == 1
+
+
 def test_a_conversation_that_is_linked_from_a_ticket_is_captured_in_time(
     reads: Client, small: Organization, analyst: Member, clock: Callable[[timedelta], None]
 ) -> None:
@@ -501,6 +545,31 @@ def test_workers_run_the_nightly_chores_by_themselves(
     assert Job.objects.get().kept_at
     assert DBTaskResult.objects.filter(status="READY", task_path=tasks.nightly.module_path).count() == 1
     assert not DBTaskResult.objects.filter(finished_at__lt=timezone.now() - 2 * DAY).exists()
+
+
+def test_one_chore_that_fails_keeps_no_other_from_being_done(
+    reads: Client,
+    small: Organization,
+    analyst: Member,
+    settings: LazySettings,
+    clock: Callable[[timedelta], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.KEEP_DAYS = 30
+    reads.get(thread(answered(small, analyst, ages=[timedelta(hours=1)])))
+    work()
+
+    def fails(**_options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("conversations.archive.want_expiring", fails)
+    clock(31 * DAY)
+    work()
+    assert Action.objects.count() == 0, "what was kept too long went all the same"
+    assert [record.levelname for record in caplog.records if record.getMessage() == "nightly command failed"] == [
+        "ERROR"
+    ]
 
 
 def test_the_command_says_how_many(reads: Client, capsys: pytest.CaptureFixture[str]) -> None:
@@ -765,6 +834,7 @@ def test_the_bundles_page_says_how_far_it_is(
     part = text_of(reads.get(f"{thread(found)}bundle/?looks=2", headers=HTMX))
     assert "<strong>7 of 8</strong> answers captured." in part
     assert "hx-get" not in part
+    assert "<progress" not in part
     assert "Download what is there" not in part
 
 

@@ -55,6 +55,7 @@ WALK: dict[str, tuple[str, str, str]] = {
         f"to {THREAD}messages/1/evidence/",
         f"to {THREAD}messages/1/evidence/",
     ),
+    "/insights/": ("sign in", "connect", "replace"),
     "/stored/": ("sign in", "403", "403"),
     f"{THREAD}for-ticket.json": ("sign in", "connect", "replace"),
     f"{THREAD}messages/1/for-ticket.json": ("sign in", "connect", "replace"),

@@ -4,20 +4,36 @@ import csv
 import io
 import json
 import re
+import zlib
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
+from conversations import tables
 from conversations.models import Action, Chart, Conversation, Job, Message
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from tests.conftest import EXAMPLE, assert_accessible, clipboard, credential_for, pasted, person, sign_in, text_of
+
+LETTERS = st.characters(codec="utf-8")
+CELL = st.text(LETTERS, max_size=12) | st.sampled_from(["=1", "-2+3", "(12.5%)", "$1,200", "-", "2026-01", '"', "\r\n"])
+
+
+def as_rows(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+ANY_TEXT = st.text(LETTERS) | st.lists(st.lists(CELL, min_size=1, max_size=4), min_size=1, max_size=6).map(as_rows)
 
 THREAD = f"/conversations/{EXAMPLE}/"
 ANSWER = f"{THREAD}messages/2/"
@@ -49,6 +65,18 @@ def test_it_works(owner_reads: Client, omni: StandIn) -> None:
     assert "5 rows." in page
     assert '<td class="number">678,994.41</td>' in page
     assert asked(omni)[:2] == [f"/conversations/{EXAMPLE}", f"/jobs/{JOB}/result"]
+
+
+def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client, omni: StandIn) -> None:
+    assert "<span>5 rows</span> <span>Took 1 min 30 s</span> <span>Captured" in text_of(owner_reads.get(EVIDENCE))
+    assert text_of(owner_reads.get(ANSWER)).count("Took 1 min 30 s") == 1
+    assert "Took" not in text_of(owner_reads.get(EVIDENCE, headers=HTMX))
+    found = conversation_named(omni, "A forecast that is still running")
+    omni._now = found.updated_at
+    owner_reads.get(f"/conversations/{found.id}/messages/2/evidence/")
+    page = text_of(owner_reads.get(f"/conversations/{found.id}/"))
+    assert "Not finished" in page
+    assert "Took" not in page
 
 
 def test_it_is_asked_for_once_and_kept(owner_reads: Client, colleague_reads: Client, omni: StandIn) -> None:
@@ -308,7 +336,8 @@ def test_the_download_is_whole_and_safe_in_a_spreadsheet(owner_reads: Client, om
     with_rows(omni, text.getvalue())
     answer = owner_reads.get(f"{ANSWER}queries/1.csv")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer["Content-Disposition"] == 'attachment; filename="Top-5-Products-by-Revenue-660e8400-2.csv"'
+    named = f"Top-5-Products-by-Revenue-660e8400-2-{timezone.localdate():%Y-%m-%d}.csv"
+    assert answer["Content-Disposition"] == f'attachment; filename="{named}"'
     back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
     assert [row[0] for row in back[1:]] == ["'=1+1", "+2", "-3", "'@x", "-", "a\tb", "ü", 'say "hi"', "'-2+3", "'\t=1"]
 
@@ -333,6 +362,31 @@ def test_many_queries_cost_no_more(
     with django_assert_max_num_queries(16):
         page = text_of(owner_reads.get(EVIDENCE))
     assert page.count("678,994.41") == 40
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(EVIDENCE)
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(ANY_TEXT)
+    def check(text: str) -> None:
+        Action.objects.filter(is_query=True).update(csv=zlib.compress(text.encode()))
+        for address in (EVIDENCE, f"{ANSWER}queries/1/?sort=1&down=1", f"{ANSWER}for-ticket.json", f"{THREAD}print/"):
+            assert owner_reads.get(address).status_code == 200, address
+        assert owner_reads.get(f"{ANSWER}queries/1.svg").status_code in (200, 404)
+        assert owner_reads.get(f"/conversations/{EXAMPLE}.zip").getvalue().startswith(b"PK")
+        answer = owner_reads.get(f"{ANSWER}queries/1.csv")
+        try:
+            table = tables.read(text)
+        except tables.NoTable:
+            assert answer.status_code == 404
+            return
+        back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))
+        whole = [[column.name for column in table.columns], *table.rows]
+        assert back == [[tables.defused(cell) for cell in row] for row in whole]
+
+    check()
 
 
 # The chart ------------------------------------------------------------------------------------------------
@@ -453,3 +507,26 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
     expect(chart).to_have_js_property("naturalWidth", 760)
     expect(answer.get_by_text("Omni has no chart of this answer.")).to_be_visible()
     assert_accessible(page, "a chart of ours")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_copied_cells_are_what_stands_there_but_for_formulas(
+    page: Page, site: str, omni: StandIn, dialect: str
+) -> None:
+    with_rows(omni, 'what,n\n=1+1,-5\nup ▲,"-$1,200.50"\n"two\nlines",-\n-2+3,(3%)\n@x,+4\n-A$5,1\n')
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=f"{ANSWER}queries/1/?sort=2")
+    page.get_by_role("button", name="Copy as cells").click()
+    expect(page.get_by_text("6 rows copied")).to_be_visible()
+    text, cells = pasted(page)
+    assert cells == [
+        ["what", "n"],
+        ["up ▲", "-$1,200.50"],
+        ["'=1+1", "-5"],
+        ["'-2+3", "(3%)"],
+        ["'-A$5", "1"],
+        ["'@x", "+4"],
+        ["two lines", "-"],
+    ]
+    assert list(csv.reader(io.StringIO(text), delimiter="\t"))[6] == ["two\nlines", "-"]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import zlib
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from conversations.models import Job
+from conversations.models import Action, Job
 from conversations.omni import replies
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -140,11 +141,17 @@ def test_what_a_person_typed_stays_text(hostile: tuple[Client, str]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("dialect", ["reference"])
-def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"{BASE}/")
     page.get_by_text("Export", exact=True).click()
     assert_accessible(page, "a thread with its export menu open")
+    for choice in page.locator(".export a, .export button").all():
+        box = choice.bounding_box()
+        assert box
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
     with page.expect_download() as download:
         page.get_by_role("link", name="Markdown").click()
     assert "Sunglasses" in download.value.path().read_text()
@@ -170,9 +177,9 @@ def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_r
     owner_reads.get(f"{BASE}/messages/2/evidence/")
     omni.requests.clear()
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
-    assert "**Top 5 Products by Revenue** from `order\\_items`" in said["text"].replace(
-        "`order_items`", "`order\\_items`"
-    )
+    assert "**Top 5 Products by Revenue** from order\\_items\n\nFields: products.name, " in said["text"]
+    assert "order\\_items.total\\_sale\\_price. Limit: 1000.\n" in said["text"]
+    assert "<p>Fields: products.name, order_items.total_sale_price. " in said["html"]
     assert "| Product | Revenue |\n| --- | --: |\n| Sunglasses | 678,994.41 |" in said["text"]
     assert "<th>Product</th><th>Revenue</th>" in said["html"]
     assert "<td>Sunglasses</td><td>678,994.41</td>" in said["html"]
@@ -181,6 +188,32 @@ def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_r
     Job.objects.update(conversation_id="00000000-0000-4000-8000-000000000000")
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
     assert "678,994.41" not in said["text"] + said["html"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "rows", "said"),
+    [
+        (True, 25, "10 of 25 rows; Omni cut the result, which has 1,204."),
+        (True, 2, "Omni cut the result, which has 1,204."),
+        (False, 1025, "10 of 1,025 rows."),
+        (False, 2, ""),
+    ],
+)
+def test_of_many_rows_it_says_that_they_are_not_all(
+    owner_reads: Client, omni: StandIn, cut: bool, rows: int, said: str
+) -> None:
+    omni._now = next(row.updated_at for row in omni.organization.conversations if str(row.id) == EXAMPLE)
+    owner_reads.get(f"{BASE}/messages/2/evidence/")
+    text = zlib.compress(("n\n" + "7\n" * rows).encode())
+    Action.objects.filter(is_query=True).update(csv=text, was_cut=cut, row_count=1204, status="ERROR")
+    both = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
+    assert "**Top 5 Products by Revenue** from order\\_items: ERROR\n" in both["text"]
+    assert "</code>: ERROR</p>" in both["html"]
+    if said:
+        assert f"| 7 |\n\n{said}\n" in both["text"]
+        assert f"</table><p>{said}</p>" in both["html"]
+    else:
+        assert "cut" not in both["text"] + both["html"]
 
 
 def test_a_thread_for_a_ticket(owner_reads: Client) -> None:

@@ -1,6 +1,7 @@
 """Charts of ours: which rows make one, that it tells no lies, and that it is a picture and nothing else."""
 
 import re
+from base64 import b64encode
 from datetime import timedelta
 from xml.etree import ElementTree
 
@@ -8,9 +9,9 @@ import pytest
 from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from conversations import plots, tables
+from conversations import drawing, plots, tables
 from conversations.plots import Plot
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -31,8 +32,8 @@ def parsed(drawn: bytes) -> ElementTree.Element:
     return ElementTree.fromstring(drawn)  # noqa: S314  (our own)
 
 
-def svg(plot: Plot, theme: str = "") -> ElementTree.Element:
-    return parsed(plots.draw(plot, theme))
+def svg(plot: Plot) -> ElementTree.Element:
+    return parsed(drawing.draw(plot))
 
 
 def texts(root: ElementTree.Element) -> list[str]:
@@ -94,6 +95,15 @@ SHAPES: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
         [("bar", ["A"], ["Hat", "Cap"]), ("bar", ["B"], ["Hat", "Cap"])],
     ),
     "far too small": ("P,A\nx,1e-323\ny,0\n", []),
+    "ids": ("P,customer_id,N\nHat,7001,1\nCap,7002,2\n", []),
+    "ids in one word": ("P,customerId\nHat,7001\nCap,7002\n", []),
+    "a year as a name": ("P,Year,N\nHat,2025,1\nCap,2026,2\n", []),
+    "a year as a span": ('P,This year\nHat,"2,025"\nCap,"1,026"\n', [("bar", ["This year"], ["Hat", "Cap"])]),
+    "postal codes": ("P,users.zip,N\nHat,10115,1\nCap,80331,2\n", []),
+    "by postal code": ("P,Orders per zip\nHat,10\nCap,80\n", [("bar", ["Orders per zip"], ["Hat", "Cap"])]),
+    "codes with a zero": ("P,Number\nHat,0042\nCap,1042\n", []),
+    "what is paid": ("P,Paid\nHat,42\nCap,10\n", [("bar", ["Paid"], ["Hat", "Cap"])]),
+    "a row too short": ("P,A,B\nHat,1,2\nCap,3\n", []),
     "nothing but zero": ("P,A\nx,0\ny,0\n", [("bar", ["A"], ["x", "y"])]),
     "far too large": (f"P,A\nx,1{'0' * 40}\ny,2\n", []),
 }
@@ -116,6 +126,17 @@ def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
     assert "Orders (the first 30 of 54)" in texts(svg(plot))
     assert of("P,N\n" + "".join(f"name {n},{n}\n" for n in range(61))) == []
     assert of("D,N\n" + "".join(f"{1900 + n // 12}-{n % 12 + 1:02},1\n" for n in range(401))) == []
+
+
+def test_of_a_result_that_omni_cut_it_says_so() -> None:
+    text = "Month,Orders\n2026-01,1\n2026-02,2\n"
+    (plot,) = plots.of(tables.read(text), "Orders by month and by much else besides", is_cut=True)
+    assert "Omni cut the result: not all of it is drawn." in plot.alt
+    for drawn in (plot, plot.narrow()):
+        assert any(said.endswith(" (not all rows)") for said in texts(svg(drawn)))
+    (plot,) = of(text)
+    assert "cut" not in plot.alt
+    assert not any("not all rows" in said for said in texts(svg(plot)))
 
 
 # That it tells no lies ------------------------------------------------------------------------------------
@@ -212,7 +233,7 @@ NASTY = "</text><script>alert(1)</script>\u202e<image href='https://evil.example
 def test_hostile_names_are_text() -> None:
     rows = f'"{NASTY}",N"{NASTY}"\n"a {NASTY}",1\n"b {NASTY}",2\n'
     (plot,) = of(rows, NASTY)
-    drawn = plots.draw(plot)
+    drawn = drawing.draw(plot)
     assert_harmless(drawn)
     assert b"<script" not in drawn
 
@@ -236,7 +257,7 @@ def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title:
         [row + [""] * (width - len(row)) for row in rows],
     )
     for plot in plots.of(table, title):
-        assert_harmless(plots.draw(plot))
+        assert_harmless(drawing.draw(plot))
         assert plot.alt
 
 
@@ -244,8 +265,8 @@ def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title:
 @given(st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=3), min_size=2, max_size=20))
 def test_any_numbers_can_be_drawn(numbers: list[object]) -> None:
     for plot in of("P,N\n" + "".join(f"n{place},{number:f}\n" for place, number in enumerate(numbers))):
-        assert_harmless(plots.draw(plot))
-        assert_harmless(plots.draw(plot.narrow()))
+        assert_harmless(drawing.draw(plot))
+        assert_harmless(drawing.draw(plot.narrow()))
 
 
 def test_many_points_are_drawn_in_little_time_and_space() -> None:
@@ -253,7 +274,7 @@ def test_many_points_are_drawn_in_little_time_and_space() -> None:
     found = of(text)
     assert sum(len(plot.measures) for plot in found) == 5
     for plot in found:
-        assert_harmless(plots.draw(plot))
+        assert_harmless(drawing.draw(plot))
 
 
 def channel(value: int) -> float:
@@ -268,7 +289,7 @@ def luminance(colour: str) -> float:
 
 def test_every_colour_stands_out_from_its_background() -> None:
     for place, background in enumerate(("#ffffff", "#1b1f25")):
-        for pair in plots._COLOURS:
+        for pair in (pair for name, pair in drawing.COLOURS.items() if name.startswith("--series")):
             light, dark = sorted((luminance(pair[place]), luminance(background)), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 3
 
@@ -361,16 +382,30 @@ def test_it_follows_the_readers_theme(
     chart = page.get_by_role("img").first
     expect(chart).to_be_visible()
     expect(chart).to_have_js_property("naturalWidth", 760)
-    corner = chart.evaluate(
-        """image => {
+    night = (chosen or system) == "dark"
+    assert paper(chart) == ([27, 31, 37] if night else [255, 255, 255])
+    page.emulate_media(media="print", color_scheme=system)  # type: ignore[arg-type]
+    assert paper(chart) == [255, 255, 255]
+
+
+def paper(chart: Locator) -> list[int]:
+    """The colour of its background, as it is shown."""
+    shown = chart.screenshot()
+    beside = chart.page.context.new_page()  # where no policy forbids to look at it
+    found: list[int] = beside.evaluate(
+        """async shown => {
+            const image = new Image();
+            image.src = `data:image/png;base64,${shown}`;
+            await image.decode();
             const canvas = document.createElement("canvas");
-            canvas.width = 760; canvas.height = 380;
             const context = canvas.getContext("2d");
             context.drawImage(image, 0, 0);
-            return [...context.getImageData(2, 2, 1, 1).data.slice(0, 3)];
-        }"""
+            return [...context.getImageData(12, 12, 1, 1).data.slice(0, 3)];
+        }""",
+        b64encode(shown).decode(),
     )
-    assert corner == ([255, 255, 255] if (chosen or system) == "light" else [27, 31, 37])
+    beside.close()
+    return found
 
 
 def test_no_text_sticks_out(chromium: Browser) -> None:
@@ -386,7 +421,7 @@ def test_no_text_sticks_out(chromium: Browser) -> None:
         drawn = of(text, long)
         assert drawn
         for plot in [*drawn, *[plot.narrow() for plot in drawn]]:
-            page.set_content(plots.draw(plot).decode())
+            page.set_content(drawing.draw(plot).decode())
             out = page.evaluate(
                 """() => {
                     const frame = document.querySelector("svg").getBoundingClientRect();

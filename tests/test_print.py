@@ -68,6 +68,21 @@ def pages_of(pdf: bytes, folder: Path) -> list[str]:
     return text.split("\f")[:-1]
 
 
+def words_outside(folder: Path) -> list[str]:
+    """Of what `pages_of` printed: the words that stand beyond the edge of their page."""
+    program = need("pdftotext")
+    shown = subprocess.run([program, "-bbox", str(folder / "printed.pdf"), "-"], capture_output=True, check=True)
+    outside, width = [], 0.0
+    for line in shown.stdout.decode().splitlines():
+        if page := re.search(r'<page width="([\d.]+)"', line):
+            width = float(page[1])
+        elif (word := re.search(r'xMin="([-\d.]+)".* xMax="([-\d.]+)".*>(.*)</word>', line)) and (
+            float(word[1]) < 0 or float(word[2]) > width
+        ):
+            outside.append(word[3])
+    return outside
+
+
 def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
@@ -134,6 +149,30 @@ def test_nothing_is_missing_on_paper(
         assert squeezed(f"{number} / {len(pages)}") in squeezed(text)
     assert zone
     assert len(pages) < 20
+    assert words_outside(tmp_path) == []
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.django_db(transaction=True)
+def test_no_heading_stands_alone_at_the_foot_of_a_page(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member, tmp_path: Path
+) -> None:
+    found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 41)])
+    rows = [["Word", "Note"], ["one", "x"], ["two", "y"], ["three", "z"]]
+    for number, message in enumerate(found.messages):
+        message.text = "A line.\n\n" * (number % 7)  # so that pages end anywhere
+        if message.job:
+            query = Step("generate_query", "Counting", "Words", {"table": "t", "limit": 7}, rows)
+            message.job.actions, message.job.chart = (query, Step("summarize", "Summed up")), False
+    reads.get(thread(found))
+    work()
+    sign_in(page, site, at=f"{thread(found)}print/")
+    page.wait_for_load_state("networkidle")
+    pages = pages_of(page.pdf(format="A4"), tmp_path)
+    assert len(pages) > 15
+    for text in pages:
+        last = [line.strip() for line in text.splitlines() if line.strip()][-2]
+        assert not re.match(r"\d+\. (Question|Answer)|What the AI did|Topic|Words?\b|Summarize|3 rows", last), last
 
 
 @pytest.mark.parametrize("dialect", ["reference"])
@@ -156,9 +195,18 @@ def test_the_thread_itself_prints_without_its_controls(page: Page, site: str, ke
     page.emulate_media(color_scheme="dark")
     sign_in(page, site, at=thread(kept))
     page.wait_for_load_state("networkidle")
-    whole = "".join(pages_of(page.pdf(format="A4"), tmp_path))
+    for summary in page.locator("details.evidence > summary").all()[1:3]:
+        summary.click()
+    expect(page.get_by_role("table")).to_have_count(3)
+    pages = pages_of(page.pdf(format="A4"), tmp_path)
+    assert len(pages) > 3
+    assert words_outside(tmp_path) == []
+    for text in pages:
+        assert squeezed(f"{site}{thread(kept)}") in squeezed(text)
+        assert re.search(r"As of \d+ \w+ \d{4}, \d\d:\d\d:\d\d \S+", text)
+    whole = "".join(pages)
     assert "How many orders in month 3?" in whole
-    assert "As of" in whole
+    assert LONG[200][0] in whole
     for control in ("Export", "Refresh", "Copy link", "Star", "Add a ticket", "Credentials"):
         assert control not in whole
     page.emulate_media(media="print", color_scheme="dark")

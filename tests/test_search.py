@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -13,9 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from conversations import archive, searching, tasks
+from conversations import searching, tasks
 from conversations.archive import finding
-from conversations.models import Conversation, Job
+from conversations.models import Conversation, Job, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -207,6 +208,44 @@ def test_nobody_finds_what_omni_does_not_show_them(
     assert "draft" not in page.replace("Revenue draft", "") or "Revenue draft" not in page
 
 
+def test_what_others_may_read_is_not_even_looked_at(
+    corpus: dict[str, InOmni],
+    stranger: User,
+    colleague: User,
+    small: Organization,
+    small_omni: StandIn,
+    ben: Member,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or the time that it takes would tell of it: also for readers of thousands, where others have thousands more."""
+    credential_for(stranger, small_omni, small.personal_token(ben))
+    client = signed_in(stranger)
+    client.get("/conversations/")
+    own = Conversation.objects.filter(accesses__credential__owner=stranger)
+    assert own.count() == 31
+    keys = set(own.values_list("indexed_as", flat=True))
+    looked_at: list[set[int]] = []
+
+    def matching(*words: Any, within: list[int] | None = None, **named: Any) -> list[int]:
+        everything = Conversation.objects.values_list("indexed_as", flat=True)
+        looked_at.append({key for key in (everything if within is None else within) if key is not None})
+        return searching_matching(*words, within=within, **named)
+
+    searching_matching = searching.matching
+    monkeypatch.setattr(searching, "matching", matching)
+    monkeypatch.setattr(finding, "FEW", 3)
+    for address in ("how", "returns", "how -shipment", "state:failed", "owner:me how", "how&sort=started", "cafe*"):
+        page = text_of(client.get(f"/conversations/?q={address}"))
+        assert "conversations" in page
+    client.get(f"{thread(corpus['revenue'])}?q=how")
+    assert len(looked_at) >= 7
+    assert all(keys >= found for found in looked_at)
+    # Who may read all of it is answered by the index.
+    looked_at.clear()
+    signed_in(colleague).get("/conversations/?q=how")
+    assert any(found - keys for found in looked_at)
+
+
 def test_what_ends_is_not_found_any_more(
     corpus: dict[str, InOmni], colleague: User, small: Organization, settings: Settings
 ) -> None:
@@ -255,7 +294,7 @@ def test_what_was_not_read_is_said(reads: Client, small: Organization, analyst: 
     made = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Walrus?", "Seal.")]) for n in range(3)]
     reads.get("/conversations/")
     reads.get(thread(made[0]))
-    archive.count(Credential.objects.get())
+    Walk.objects.update(counted_at=None)
     page = text_of(reads.get("/conversations/?q=walrus"))
     assert page.count('class="row-title"') == 3
     assert "searched 1 of 3; of the rest only names and last questions are known" in page
@@ -292,8 +331,10 @@ def test_the_large_and_the_small_way_find_the_same(
     client = signed_in(colleague)
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
-    monkeypatch.setattr(finding, "_FEW", 3)
+    monkeypatch.setattr(finding, "FEW", 3)
     monkeypatch.setattr(finding, "_FIRST", 4)
+    # Some are looked up in the index, the rest in all its answers.
+    monkeypatch.setattr(finding, "_LOOKED_UP", 8)
     assert {text: found_by(client, text) for text in typed} == few
     assert len(few["how"]) > 50
     page = text_of(client.get("/conversations/?q=how&sort=started"))

@@ -22,7 +22,7 @@ from conversations import archive, asking, tasks
 from conversations.models import Access, Conversation, Message, Reading, SentRequest, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from omniviewer.demo.stand_in.organization import Member
+from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
 from tests.captured import thread, work
 from tests.conftest import credential_for, signed_in, text_of
 from tests.serving import ROOT, database_environment
@@ -196,7 +196,68 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     sync()
     credential = Credential.objects.get()
     assert_same(small, credential.token.reveal(), credential)
-    assert Walk.objects.get().failure == ""
+    assert Walk.objects.get().failures == 0
+
+
+def test_a_list_that_goes_in_a_circle_is_left_and_said(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 350)
+    sync()
+    walk_again()
+    cursors: list[str] = []
+
+    def turn(reply: dict[str, dict[str, object]]) -> object:
+        cursors.append(str(reply["pageInfo"]["nextCursor"]))
+        reply["pageInfo"] |= {"hasNextPage": True, "nextCursor": cursors[0]}
+        return reply
+
+    small_omni.fail(Fault.edit(turn), path=LISTS.removeprefix("/api"))
+    small_omni.requests.clear()
+    sync()
+    assert asked_for(small_omni)[LISTS] <= 3
+    assert Access.objects.exclude(confirmed_at=None).count() == 350
+    assert "Omni’s list goes in a circle" in text_of(reads.get("/conversations/"))
+    small_omni.recover()
+    walk_again()
+    sync()
+    assert "in a circle" not in text_of(reads.get("/conversations/"))
+
+
+def test_a_list_that_never_ends_is_left_and_said(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 1200)
+    pages: list[object] = []
+
+    def repeat(reply: dict[str, object]) -> object:
+        (rows,) = reply.keys() & {"data", "records"}
+        pages.append(reply[rows])
+        return {**reply, rows: pages[0]}
+
+    small_omni.fail(Fault.edit(repeat), path=LISTS.removeprefix("/api"))
+    archive.begin_walks()
+    for _ in range(10):
+        archive.sync_next()
+    assert len(pages) < 12
+    assert Walk.objects.get().ended_early == "Omni’s list goes on and on without anything new: it was left there."
+    assert Access.objects.exclude(confirmed_at=None).count() == 100
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_do_nothing_twice(
+    owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
+) -> None:
+    many(small, analyst, 350)
+    token = small.personal_token(analyst)
+    credential = credential_for(owner, small_omni, token)
+    environment = {"OMNIVIEWER_RATE_PER_MINUTE": "10000", "OMNIVIEWER_SYNC": "all", "OMNIVIEWER_DEMO": "true"}
+    with worker(environment), worker(environment):
+        settled()
+    assert_same(small, token, credential)
+    asked = asked_for(small_omni)
+    assert {count for path, count in asked.items() if THREADS.fullmatch(path)} == {1}
+    assert asked[LISTS] <= 6
 
 
 def test_a_token_that_is_revoked_in_the_middle_ends_it(
@@ -277,6 +338,66 @@ def test_a_failure_is_told_and_gone_once_it_works_again(
     sync()
     assert "Waiting since" not in text_of(reads.get("/conversations/"))
     assert Walk.objects.get().read == 5
+
+
+def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 5)
+    reads.get("/conversations/")
+    page = text_of(reads.get("/credentials/"))
+    assert "0 of 5 conversations, about 1 minute left at your rate" in page
+    assert "<dt>Last read</dt><dd>Not yet</dd>" in page
+    small_omni.fail(Fault.status(503), path="")
+    sync()
+    page = text_of(reads.get("/credentials/"))
+    assert re.search(r"<dt>Waiting since</dt><dd><time .*?: Omni has a problem of its own \(it answered 503\)\.", page)
+    small_omni.recover()
+    Walk.objects.update(not_before=datetime.now(UTC))
+    sync()
+    page = text_of(reads.get("/credentials/"))
+    assert re.search(r"5 of 5 conversations <form", page)
+    assert re.search(r"<dt>Last read</dt><dd><time ", page)
+    assert re.search(r"<dt>Last trouble</dt><dd><time .*?\(it answered 503\)", page)
+    assert "Waiting since" not in page
+    pk = Credential.objects.get().pk
+    reads.post(f"/credentials/{pk}/sync/", {"do": "pause", "next": "/credentials/"})
+    page = text_of(reads.get("/credentials/"))
+    assert "5 of 5 conversations, paused" in page
+    assert 'value="resume"' in page
+
+
+def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
+    colleague: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 250)
+    credential_for(colleague, small_omni, small.organization_key())
+    small_omni.fail(Fault.status(503), path="/scim")
+    sync()
+    assert Walk.objects.get().read == 250
+    small_omni.recover()
+    look_again()
+    sync()
+    asked = asked_for(small_omni)
+    client = signed_in(colleague)
+    page = text_of(client.get("/conversations/"))
+    assert "Ann Analyst" in page
+    assert str(analyst.id) not in page.replace(f'<option value="{analyst.id}">', "")
+    sync()
+    look_again()
+    sync()
+    assert asked_for(small_omni)["/api/scim/v2/users"] == asked["/api/scim/v2/users"]
+
+
+def test_the_names_of_people_come_right_behind_the_newest(
+    colleague: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 250)
+    credential_for(colleague, small_omni, small.organization_key())
+    sync()
+    paths = [request.path for request in small_omni.requests]
+    assert paths[:2] == [LISTS, "/api/scim/v2/users"]
+    assert paths.count("/api/scim/v2/users") == 1
 
 
 def test_one_conversation_that_makes_no_sense_stops_no_other(
@@ -385,7 +506,9 @@ def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID
                 case 1 | 2:
                     owner = row.owner
                     name = f"Meanwhile {next(numbers)}"
-                    large.add_conversation(owner=owner, name=name, turns=[("Now?", "Yes.")], started_at=now)
+                    # Answered by now: Omni's last activity is never ahead of its clock.
+                    began = now - ANSWER_TIME
+                    large.add_conversation(owner=owner, name=name, turns=[("Now?", "Yes.")], started_at=began)
                 case _:
                     with large.lock:
                         large.ask(row, f"More {next(numbers)}?", "More.", at=now, took=timedelta(0))

@@ -81,6 +81,31 @@ def test_a_column_is_judged_by_its_beginning_and_sorted_to_its_end() -> None:
     assert table.sorted_by(1).rows[-1] == table.sorted_by(1, descending=True).rows[-1] == ["none of these"]
 
 
+def test_times_are_sorted_by_time() -> None:
+    table = tables.read("m\nApr 2026\nFebruary 2026\n-\nMay 2025\n")
+    assert [row[0] for row in table.sorted_by(1).rows] == ["May 2025", "February 2026", "Apr 2026", "-"]
+    assert [row[0] for row in table.sorted_by(1, descending=True).rows] == [
+        "Apr 2026",
+        "February 2026",
+        "May 2025",
+        "-",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1", "@x", "\tx", "\rx", "+x", "-x", "-2+3", "-A$5", "+A$5", "-ABC 5", "+1 ABC", "-A1"]
+)
+def test_what_a_spreadsheet_would_reckon_is_defused(cell: str) -> None:
+    assert tables.defused(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize(
+    "cell", ["-", "-5", "+5", "-$1,200.50", "-12.5%", "-1.5M", "-1e5", "-5 €", "a=1", "($5)", "5 EUR"]
+)
+def test_what_it_would_not_is_left_as_it_is(cell: str) -> None:
+    assert tables.defused(cell) == cell
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_any_text_is_a_table_or_none(text: str) -> None:
     try:
@@ -124,6 +149,14 @@ def test_a_download_reads_back_but_for_what_was_defused(rows: Rows) -> None:
         ("USD 5", "5"),
         ("5 €", "5"),
         ("1'000", "1000"),
+        ("1’000", "1000"),
+        ("$(1,200)", "-1200"),
+        ("$ (1,200.50)", "-1200.50"),
+        ("US$5", "5"),
+        ("R$ 5", "5"),
+        ("5 EUR", "5"),
+        ("-5 EUR", "-5"),
+        ("₪5", "5"),
         ("1e3", "1000"),
         ("  7  ", "7"),
         ("１２", "12"),
@@ -137,7 +170,7 @@ def test_numbers_as_people_write_them(cell: str, value: str) -> None:
 @pytest.mark.parametrize(
     "cell",
     ["", "-", "abc", "1,2", "1,23", "1,000,00", "1.2.3", "5.", "--5", "(-5)", "-(5)", "1 2", "0x1", "%", "$", "1/2",
-     "12:30", "2025-01-01", "1" * 61, "NaN", "Infinity"],
+     "12:30", "2025-01-01", "$($5)", "-$(5)", "5EUR", "ABCD 5", "AB5", "$(5", "1.234,56", "1" * 61, "NaN", "Infinity"],
 )  # fmt: skip
 def test_what_is_no_number(cell: str) -> None:
     assert tables.value(cell) is None
@@ -155,6 +188,54 @@ def test_the_fields_of_a_query() -> None:
     )
     assert (told.table, told.limit) == ("order_items", "1000")
     assert told.fields == ["products.name", "order_items.total"]
-    assert told.filters == [("orders.state", "complete"), ("orders.at", '{"is": "last 30 days"}')]
+    assert told.filters == [("orders.state", "complete"), ("orders.at", "is last 30 days")]
     assert told.sorts == [("order_items.total", True), ("a", True), ("b", False)]
+    assert told.on_a_line == (
+        "Fields: products.name, order_items.total. Filters: orders.state complete; orders.at is last 30 days. "
+        "Sorted by: order_items.total descending, a descending, b. Limit: 1000."
+    )
+    assert queries.read({}).on_a_line == ""
     assert queries.read({"fields": 7, "filters": [], "sorts": {}, "table": ["x"]}) == queries.Fields(table='["x"]')
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"kind": "EQUALS", "values": ["complete"]}, "is complete"),
+        ({"kind": "EQUALS", "type": "string", "values": ["a", "b"], "is_negative": True}, "is not a, b"),
+        ({"kind": "CONTAINS", "values": ["x"], "is_negative": True, "case_insensitive": True},
+         "not contains x (case insensitive: true)"),
+        ({"kind": "TIME_FOR_INTERVAL_DURATION", "left_side": "6 months ago", "right_side": "6 months",
+          "type": "date", "ui_type": "PAST"}, "is 6 months ago, for 6 months"),
+        ({"kind": "TIME_FOR_INTERVAL_DURATION", "value": "in September"}, "is in September"),
+        ({"kind": "GREATER_THAN", "values": [0], "is_inclusive": True}, "is greater than 0 (is inclusive: true)"),
+        ({"kind": "IS_NULL"}, "is null"),
+        ({"kind": "EQUALS", "values": [""]}, "is “”"),
+        ({"kind": "EQUALS", "values": []}, "is"),
+        ({"kind": 7, "value": "x"}, "kind 7, value x"),
+        ({"kind": "NEW_KIND", "values": "x", "left_side": None}, "new kind x"),
+        ({}, ""),
+        (["a", {"b": 1}], '["a", {"b": 1}]'),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_the_filters_of_a_query_in_words(condition: object, words: str) -> None:
+    assert queries.read({"filters": {"f": condition}}).filters == [("f", words)]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["kind", "values", "value", "left_side", "right_side", "x"]), inner, max_size=4
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_any_filter_can_be_read(condition: object) -> None:
+    (told,) = queries.read({"filters": {"f": condition}}).filters
+    assert isinstance(told[1], str)

@@ -3,10 +3,11 @@
 Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
 """
 
-from conversations.archive.capture import capture_next, minutes_for, want, want_expiring
+from conversations.archive.capture import capture_next, minutes_for, want, want_chosen, want_expiring
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
 from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch, unread
 from conversations.archive.hits import Hits, hits
+from conversations.archive.insights import STATES, Insights, Share, Span, insights
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
@@ -20,11 +21,13 @@ from conversations.archive.thread import open_conversation, store
 __all__ = [
     "MOST_COUNTED",
     "ORDERS",
+    "STATES",
     "Ask",
     "CannotShow",
     "Evidence",
     "Finder",
     "Hits",
+    "Insights",
     "Line",
     "Linked",
     "Listed",
@@ -35,6 +38,8 @@ __all__ = [
     "Place",
     "Progress",
     "Running",
+    "Share",
+    "Span",
     "Standing",
     "Stretch",
     "begin_walks",
@@ -46,6 +51,7 @@ __all__ = [
     "find_job",
     "finder",
     "hits",
+    "insights",
     "linked_from",
     "listed",
     "members",
@@ -63,5 +69,6 @@ __all__ = [
     "unkept",
     "unread",
     "want",
+    "want_chosen",
     "want_expiring",
 ]

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.utils import timezone
@@ -31,6 +32,11 @@ def want(opened: Opened) -> int:
     """Queue what the AI did in a conversation that a reader opened, as far as it is not kept; how many jobs."""
     messages = Message.objects.filter(conversation=opened.conversation)
     return Capture.objects.want(messages, opened.credential, token_of(opened))
+
+
+def want_chosen(conversations: Collection[Conversation]) -> int:
+    """Likewise of several, as far as their messages are here, with the token of whoever may read them."""
+    return Capture.objects.want(Message.objects.filter(conversation__in=conversations))
 
 
 def want_expiring(*, everything: bool) -> int:

@@ -43,10 +43,7 @@ def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = Fals
     Raises `CannotShow` or `NoMessage`.
     """
     opened = open_conversation(user, omni_id)
-    message = opened.conversation.messages.filter(position=position).first()
-    if message is None:
-        raise NoMessage
-    message.conversation = opened.conversation
+    message = _message(opened, position)
     if message.job_id is None:
         return Evidence(opened, message, Standing.NO_JOB)
     token = token_of(opened)
@@ -71,6 +68,17 @@ def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = Fals
     actions = list(job.actions.in_turn(with_rows=with_rows)) if job and standing is Standing.KEPT else []
     is_new = standing is Standing.KEPT and not was_kept
     return Evidence(opened, message, standing, job, actions, failure=failure, is_new=is_new)
+
+
+def _message(opened: Opened, position: int) -> Message:
+    near = opened.conversation.messages.filter(position__in=[position - 1, position])
+    found = {message.position: message for message in near}
+    if position not in found:
+        raise NoMessage
+    message, before = found[position], found.get(position - 1)
+    message.conversation = opened.conversation
+    message.previous_at, message.previous_role = (before.created_at, before.role) if before else (None, None)
+    return message
 
 
 def _is_final(job: Job, standing: Standing) -> bool:

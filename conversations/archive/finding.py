@@ -1,13 +1,13 @@
 """Which of the conversations that a reader may read are asked for, in order, a page at a time.
 
 What the reader may not read is left out by the database, in the question itself: nothing is found first and taken away
-afterwards. Whoever may read few of the conversations here is answered from those few alone, so that not even the time
-it takes tells of others.
+afterwards. Whoever may read few of the conversations here, or a part of many, is answered from those alone, so that not
+even the time it takes tells of others.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from datetime import UTC, datetime
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -16,18 +16,25 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from conversations import searching
-from conversations.models import Access, Conversation, Star, Visit, recency
+from conversations.models import Access, Conversation, Message, Star, Visit, recency
 from conversations.searching import Bounds, Fact, Question
-from conversations.terms import WEEKDAYS, Asked
+from conversations.terms import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import Credential, User
 
 A_PAGE: Final = 50
 # What is counted one by one: beyond that there are "more than".
 MOST_COUNTED: Final = 1000
-# Up to so many conversations, a reader's own are looked at and not the index of all.
-_FEW = 2000
+# Up to so many conversations, a reader's own are looked at and not the index of all; up to so many where others have
+# more than a tenth of what is here.
+FEW = 2000
+_FEW_OF_MANY = 20_000
+_NEARLY_ALL = 0.9
 # Answers of the index that are held against a reader's accesses at a time: more each time.
 _FIRST, _LARGEST = 200, 20_000
+# No database is asked for times that some zone puts out of its range.
+_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
+# Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
+_LOOKED_UP = 1600
 # By what the list may be ordered: the column, and whether the newest come first.
 ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("started", True)}
 
@@ -96,7 +103,7 @@ class Finder:
             return 0
         if not self._question:
             return rows[:most].count()
-        if self._is_few or len(self._foremost) <= _FEW:
+        if self._is_few:
             return rows.filter(indexed_as__in=self._foremost)[:most].count()
         count = 0
         for chunk in self._chunks(None, is_down=True):
@@ -114,30 +121,30 @@ class Finder:
 
     def holds_anything(self) -> bool:
         """Whether the reader may read anything at all."""
-        return self._all_readable().exists()
+        return self.all_readable().exists()
 
     def _key(self, conversation: Conversation) -> int:
         return int(getattr(conversation, self._column))
 
-    def _all_readable(self) -> QuerySet[Conversation]:
+    def all_readable(self) -> QuerySet[Conversation]:
+        """Whatever is asked for."""
         scope = self._scope
         return Conversation.objects.readable_by(scope.user, unasked=scope.unasked, through=scope.through)
 
     def _narrowed(self) -> QuerySet[Conversation]:
-        rows = self._all_readable()
+        rows = self.all_readable()
         self._is_few = False
         few = self._few()
         if few is not None:
             self._is_few, rows = True, rows.filter(pk__in=few)
+        elif self._question:
+            self._is_few = self._is_among_many()
         asked, user = self._scope.asked, self._scope.user
         if asked.since:
             rows = rows.filter(recency__gte=recency(asked.since))
         if asked.until:
             rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
-        zone = timezone.get_current_timezone()
-        rows = rows.alias(
-            of_day=ExtractHour("updated_at", tzinfo=zone), of_week=ExtractIsoWeekDay("updated_at", tzinfo=zone)
-        )
+        rows = _by_questions(rows, asked)
         for row in asked.filters:
             condition = _own_condition(row.name, row.value, user)
             if condition is not None:
@@ -149,14 +156,23 @@ class Finder:
     def _few(self) -> list[int] | None:
         scope = self._scope
         valid = Access.objects.valid_for(scope.user, unasked=scope.unasked, through=scope.through)
-        ids = list(valid.order_by().values_list("conversation_id", flat=True)[: _FEW + 1])
-        return ids if len(ids) <= _FEW else None
+        ids = list(valid.order_by().values_list("conversation_id", flat=True)[: FEW + 1])
+        return ids if len(ids) <= FEW else None
+
+    def _is_among_many(self) -> bool:
+        """Whether the reader may read few enough, and others more than a tenth of what is here besides."""
+        scope = self._scope
+        own = Access.objects.valid_for(scope.user, unasked=scope.unasked, through=scope.through).order_by()
+        ids = own.values("conversation_id")
+        # One credential is shown each once.
+        count = (ids.distinct() if len(scope.through) > 1 else ids)[: _FEW_OF_MANY + 1].count()
+        return count <= _FEW_OF_MANY and count < _NEARLY_ALL * Conversation.objects.count()
 
     @cached_property
     def _foremost(self) -> list[int]:
         """What answers the question: all of it for whoever may read few; else no more than tells that it is much."""
         if not self._is_few:
-            return searching.matching(self._question, self._bounds, most=_FEW + 1)
+            return searching.matching(self._question, self._bounds, most=FEW + 1)
         own = self._readable.order_by().values_list("indexed_as", flat=True)
         return searching.matching(self._question, within=[key for key in own if key is not None])
 
@@ -170,14 +186,11 @@ class Finder:
             rows = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": bound})
         if not self._question:
             return list(rows[:most])
-        if self._is_few or len(self._foremost) <= _FEW:
-            return list(rows.filter(indexed_as__in=self._foremost)[:most])
-        if self._column == "recency":
+        if not self._is_few and self._column == "recency":
             return self._along_the_index(rows, bound, most, is_down=is_down)
-        matching = set(searching.matching(self._question, self._bounds))
-        keys = rows.values_list("pk", "indexed_as").iterator(chunk_size=2000)
-        picked = list(islice((pk for pk, key in keys if key in matching), most))
-        return list(rows.filter(pk__in=picked))
+        if self._is_few or len(self._foremost) <= FEW:
+            return list(rows.filter(indexed_as__in=self._foremost)[:most])
+        return self._along_the_list(rows, most, is_down=is_down)
 
     def _along_the_index(
         self, rows: QuerySet[Conversation], bound: int | None, most: int, *, is_down: bool
@@ -190,7 +203,35 @@ class Finder:
                 break
         return picked
 
+    def _along_the_list(self, rows: QuerySet[Conversation], most: int, *, is_down: bool) -> list[Conversation]:
+        """Likewise in an order that the index does not know: those foremost in the list are looked up in it."""
+        picked: list[int] = []
+        everything: set[int] | None = None
+        size, further = _FIRST, rows
+        while len(picked) < most:
+            chunk = list(further.values_list(self._column, "indexed_as")[:size])
+            keys = [key for _, key in chunk if key is not None]
+            if size > _LOOKED_UP and everything is None:
+                everything = set(searching.matching(self._question, self._bounds))
+            found = everything
+            if found is None:
+                found = set(searching.matching(self._question, self._bounds, within=keys))
+            picked += [key for key in keys if key in found]
+            if len(chunk) < size:
+                break
+            further = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": chunk[-1][0]})
+            size = min(size * 2, _LARGEST)
+        return list(rows.filter(indexed_as__in=picked[:most]))
+
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
+        if len(self._foremost) <= FEW:  # That is all of it.
+            keys = self._foremost if is_down else self._foremost[::-1]
+            if bound is not None and is_down:
+                # What became active again stands higher in the list than in the index until that is made anew.
+                keys = [key for key in keys if key < bound]
+            yield keys[:_FIRST]
+            yield keys[_FIRST:]
+            return
         size, above, below = _FIRST, self._bounds.above, self._bounds.below
         if bound is not None:
             above, below = (above, bound) if is_down else (bound, below)
@@ -209,15 +250,41 @@ class Finder:
 
 
 def _own_condition(name: str, value: str, user: User) -> Q | None:
-    """What the index does not know: what is the reader's alone, and times of the day."""
+    """What the index does not know: what is the reader's alone."""
     match name, value:
         case "is", "starred":
             return Q(pk__in=Star.objects.filter(user=user).values("conversation"))
         case "is", "unread":
             return unread(user)
-        case "hour", _:
+    return None
+
+
+def _by_questions(rows: QuerySet[Conversation], asked: Asked) -> QuerySet[Conversation]:
+    """With a question of that time: one that fits all of `asked:`, `hour:` and `weekday:`, in the reader's zone."""
+    zone = timezone.get_current_timezone()
+    questions = Message.objects.questions().alias(
+        of_day=ExtractHour("created_at", tzinfo=zone), of_week=ExtractIsoWeekDay("created_at", tzinfo=zone)
+    )
+    wanted: dict[str, Q] = {}
+    for row in asked.filters:
+        moment = _moment(row.name, row.value)
+        if moment is None:
+            continue
+        if row.is_negated:
+            rows = rows.exclude(pk__in=questions.filter(moment).values("conversation"))
+        else:
+            wanted[row.name] = wanted.get(row.name, Q()) | moment
+    return rows.filter(pk__in=questions.filter(*wanted.values()).values("conversation")) if wanted else rows
+
+
+def _moment(name: str, value: str) -> Q | None:
+    match name:
+        case "asked" if found := moments(value):
+            first, end = (min(max(moment, _EARLIEST), _LATEST) for moment in found)
+            return Q(created_at__gte=first, created_at__lt=end)
+        case "hour":
             return Q(of_day=int(value))
-        case "weekday", _:
+        case "weekday":
             return Q(of_week=WEEKDAYS.index(value) + 1)
     return None
 
@@ -236,7 +303,7 @@ def _question(scope: Scope) -> Question:
     never = asked.is_nonsense
     for row in asked.filters:
         if row.name == "topic":
-            facts = Fact.of_topic(row.value)
+            facts = Fact.asked_of_topic(row.value)
             never |= not facts and not row.is_negated
             if row.is_negated:
                 unwanted += facts

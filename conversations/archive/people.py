@@ -25,7 +25,7 @@ def names(user: User, ids: Collection[str]) -> dict[str, str]:
     told = Member.objects.filter(credential__owner=user, credential__rejected_at=None, omni_id__in=set(ids))
     found = {row.omni_id: row.name for row in told}
     for credential in Credential.objects.of(user).accepted():
-        if credential.membership_id in ids:
+        if credential.membership_id and credential.membership_id in ids:
             found.setdefault(credential.membership_id, user.display_name)
     return found
 
@@ -56,21 +56,33 @@ def members(credential: Credential, *, ask: bool = True) -> list[Member]:
     """
     if not credential.sees_organization or credential.rejected_at:
         return []
-    asked_at = credential.members_asked_at
-    if not ask or (asked_at and asked_at > timezone.now() - settings.ACCESS_TTL):
-        return list(credential.members.all())
-    try:
-        asking.once(credential.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(credential))
-    except OmniError as error:
-        connection.note(credential, error)
-        if not isinstance(error, CannotAsk):
-            credential.note_members_asked()
+    if ask and are_due(credential):
+        try:
+            learn(credential, Urgency.REFRESHING)
+        except OmniError as error:
+            connection.note(credential, error)
     return list(credential.members.all())
 
 
-def _ask_for_members(credential: Credential) -> None:
+def are_due(credential: Credential) -> bool:
+    """Whether Omni is to be asked who is in the organization."""
+    asked_at = credential.members_asked_at
+    return credential.sees_organization and not (asked_at and asked_at > timezone.now() - settings.ACCESS_TTL)
+
+
+def learn(credential: Credential, urgency: Urgency) -> None:
+    """Ask for them, for as long as `are_due`. Raises `OmniError`."""
+    try:
+        asking.once(credential.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(credential, urgency))
+    except OmniError as error:
+        if not isinstance(error, CannotAsk):
+            credential.note_members_asked()
+        raise
+
+
+def _ask_for_members(credential: Credential, urgency: Urgency) -> None:
     others = _told_to_the_same_token(credential)
-    people = others if others is not None else [_kept(person) for person in _everyone(credential) if person.id]
+    people = others if others is not None else [_kept(row) for row in _everyone(credential, urgency) if row.id]
     for person in people:
         person.pk, person.credential = None, credential
     with transaction.atomic():
@@ -94,10 +106,10 @@ def _told_to_the_same_token(credential: Credential) -> list[Member] | None:
     return list(other.credential.members.all()) if other else None
 
 
-def _everyone(credential: Credential) -> Iterable[replies.Member]:
+def _everyone(credential: Credential, urgency: Urgency) -> Iterable[replies.Member]:
     start = 1
     for _ in range(_MOST_PAGES):
-        page = asking.ask(credential, "members", partial(Client.members, start=start), Urgency.REFRESHING)
+        page = asking.ask(credential, "members", partial(Client.members, start=start), urgency)
         yield from page.members
         start += len(page.members)
         if not page.members or start > min(page.total, MOST_MEMBERS):

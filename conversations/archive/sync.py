@@ -15,7 +15,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from conversations import asking, connection
-from conversations.archive import thread, walks
+from conversations.archive import people, thread, walks
 from conversations.asking import Urgency
 from conversations.models import CHECK_EVERY, Access, Conversation, Reading, Walk
 from conversations.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
@@ -76,11 +76,14 @@ def _step(walk: Walk) -> bool:
         other = None if walk.began_at else _walked_by_another(walk)
         if other is None or not (walks.adopt(walk, _LATELY) or other.began_at):
             walks.go_on(walk, Urgency.AHEAD)
+            if walk.began_at is None:
+                _learn_people(walk.credential)
         elif other.began_at:
             return _rest_until(walk, timezone.now() + timedelta(seconds=_AWAY))
     elif settings.SYNC != "all" or not _read_one(walk.credential):
+        _learn_people(walk.credential)
         return _rest_until(walk, _next_look(walk))
-    Walk.objects.filter(pk=walk.pk).update(succeeded_at=timezone.now(), failure="", failures=0)
+    Walk.objects.filter(pk=walk.pk).update(succeeded_at=timezone.now(), failures=0)
     return True
 
 
@@ -90,6 +93,15 @@ def _walked_by_another(walk: Walk) -> Walk | None:
     others = Walk.objects.by_token(token, walk.credential.instance).of_everything().exclude(pk=walk.pk)
     others = others.filter(paused_at=None, turn_at__gte=timezone.now() - _LATELY)
     return next((other for other in others if other.began_at or not other.walk_is_due), None)
+
+
+def _learn_people(credential: Credential) -> None:
+    """Behind the first page of a walk, and at its end: nothing waits for it where Omni does not tell."""
+    try:
+        if people.are_due(credential):
+            people.learn(credential, Urgency.AHEAD)
+    except OmniError as error:
+        connection.note(credential, error)
 
 
 def _next_look(walk: Walk) -> datetime:
@@ -193,6 +205,12 @@ class Progress:
         return walk.has_seen_all and walk.began_at is None and bool(walk.counted_at) and self.read >= walk.listed
 
     @property
+    def has_read_all(self) -> bool:
+        """Every message of what is listed, whatever `OMNIVIEWER_SYNC` asks for."""
+        walk = self.walk
+        return walk.has_seen_all and bool(walk.counted_at) and walk.read >= walk.listed
+
+    @property
     def goes_on(self) -> bool:
         return not self.is_off and not self.is_done and self.walk.paused_at is None
 
@@ -201,7 +219,7 @@ class Progress:
         """Not where all is read, and nothing is wrong."""
         walk = self.walk
         return (
-            self.goes_on or bool(walk.failure or walk.ended_early) or (walk.paused_at is not None and not self.is_off)
+            self.goes_on or bool(walk.failures or walk.ended_early) or (walk.paused_at is not None and not self.is_off)
         )
 
     @property
@@ -222,6 +240,12 @@ def progress(user: User) -> list[Progress]:
     mine = Walk.objects.of_everything().filter(credential__owner=user, credential__rejected_at=None)
     order = list(Credential.objects.of(user).values_list("pk", flat=True))
     rows = sorted(mine.select_related("credential"), key=lambda walk: order.index(walk.credential_id))
+    if settings.SYNC == "off":  # Then nobody else counts what readers opened.
+        before = timezone.now() - _COUNT_EVERY
+        for walk in rows:
+            if walk.counted_at is None or walk.counted_at < before:
+                count(walk.credential)
+                walk.refresh_from_db(fields=["listed", "read", "counted_at"])
     return [Progress(walk.credential, walk) for walk in rows]
 
 

@@ -91,6 +91,7 @@ def ask_with(
         token,
         timeout=settings.OMNI_TIMEOUT,
         max_body=settings.MAX_BODY,
+        networks=settings.OMNI_NETWORKS,
         # A retry is a request like any other. Somebody who has something to read does without.
         may_retry=lambda: urgency is Urgency.WAITING and budget.take(digest, urgency) is None,
     )

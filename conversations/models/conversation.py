@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Characters of a title: a prompt that stands in for one can be a whole document.
 LONGEST_TITLE = 300
+# Characters of a question that an outline is made of.
+_OUTLINED = 200
 # How far ahead of this process's clock a time may lie that another one wrote. Further, and a clock was set back since:
 # such a time counts for nothing, or a reading would outlive its time by as much as the clock was wrong.
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -152,6 +154,12 @@ class Conversation(models.Model):
         """The messages in turn, each rendered by the renderer of today."""
         self.messages.render_outdated()
         return list(self.messages.in_turn())
+
+    @property
+    def questions(self) -> "models.QuerySet[Message]":
+        """What was asked, in turn, each by its beginning: for an outline."""
+        asked = self.messages.filter(role="user").order_by("position").only("position", "conversation")
+        return asked.annotate(beginning=models.functions.Left("text", _OUTLINED))
 
     def was_asked_for_before(self, moment: datetime) -> bool:
         """Whether what is kept was asked for before that, as far as clocks that were set back since can tell."""

@@ -59,6 +59,9 @@ class Written(models.Model):
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
+    def questions(self) -> Self:
+        return self.filter(role=Message.Role.USER)
+
     def in_turn(self) -> Self:
         """In order, each knowing when and by whom the one before it was written."""
         return self.annotate(
@@ -95,6 +98,9 @@ class Message(Written):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint("conversation", "position", name="one_message_a_position")]
+        indexes = [
+            models.Index("created_at", "conversation", name="questions_by_time", condition=models.Q(role="user")),
+        ]
 
     def __str__(self) -> str:
         return f"message {self.position} of {self.conversation_id}"

@@ -101,7 +101,7 @@ class Walk(models.Model):
     leased_until = models.DateTimeField(default=timezone.now)
     turn_at = models.DateTimeField(default=timezone.now)
     succeeded_at = models.DateTimeField(null=True)
-    # In a sentence for the reader; and how often in a row.
+    # The last one, in a sentence for the reader; and how often in a row: 0 once it works again.
     failure = models.CharField(max_length=300, blank=True)
     failed_at = models.DateTimeField(null=True)
     failures = models.PositiveSmallIntegerField(default=0)

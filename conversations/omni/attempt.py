@@ -23,10 +23,19 @@ from urllib3.util.retry import Retry
 _current: ContextVar["Attempt | None"] = ContextVar("attempt", default=None)
 
 
-class Attempt:
-    """`seconds` bound it as a whole; `may_retry` is asked before anything is sent a second time."""
+class ElsewhereError(Exception):
+    """A name led to an address at which no Omni may be. No `OSError`: urllib3 would try again."""
 
-    def __init__(self, seconds: float, may_retry: Callable[[], bool]) -> None:
+
+class Attempt:
+    """`seconds` bound it as a whole; `may_retry` is asked before anything is sent a second time, `may_reach` before
+    anything is sent to an address. Raises `ElsewhereError` where that says no.
+    """
+
+    def __init__(
+        self, seconds: float, may_retry: Callable[[], bool], may_reach: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        self._may_reach = may_reach
         self._ends = time.monotonic() + seconds
         self._seconds = seconds
         self._may_retry = may_retry
@@ -62,6 +71,13 @@ class Attempt:
     def may_retry(self) -> bool:
         return not self.is_over and self._may_retry()
 
+    def check(self, connected: socket.socket) -> None:
+        """Where it really leads: a name may have meant something else when it was looked at."""
+        address = connected.getpeername()[0]
+        if not self._may_reach(address):
+            connected.close()
+            raise ElsewhereError
+
     def watch(self, connected: socket.socket | None) -> None:
         if connected is not None:
             self._sockets.append(connected)
@@ -80,6 +96,15 @@ class _Watched:
     """A connection whose socket ends with the attempt that uses it."""
 
     sock: Any
+    proxy: Any
+
+    def _new_conn(self) -> socket.socket:
+        connected: socket.socket = super()._new_conn()  # type: ignore[misc]
+        attempt = _current.get()
+        # A proxy of the company's, which looks names up by itself, may be anywhere.
+        if attempt and self.proxy is None:
+            attempt.check(connected)
+        return connected
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]

@@ -4,12 +4,12 @@ Omni's reference: https://docs.omni.co/api. A client speaks for one token on one
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import requests
@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
 from conversations.omni import images, replies, results
-from conversations.omni.attempt import Adapter, Attempt
+from conversations.omni.attempt import Adapter, Attempt, ElsewhereError
 from conversations.omni.errors import (
     BadRequest,
     CannotAsk,
@@ -26,7 +26,7 @@ from conversations.omni.errors import (
     TokenRejected,
     Unreadable,
 )
-from conversations.omni.instances import base_url
+from conversations.omni.instances import Network, base_url, is_loopback_instance, is_public
 
 CONVERSATIONS_A_PAGE = 100
 PEOPLE_A_PAGE = 100
@@ -50,13 +50,17 @@ class Token:
     def __repr__(self) -> str:
         return "Token(…)"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A token goes into no cache, task or session.")
+
 
 class Client:
     """`instance` is the host; `timeout` seconds bound any silence and the whole of a request, retries included;
     `max_body` bytes bound a reply after decompression. `may_retry` is asked before a request is sent a second time.
+    `networks` are those outside the public internet to which a name may lead.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each by its name)
         self,
         instance: str,
         token: Token,
@@ -64,7 +68,10 @@ class Client:
         timeout: float,
         max_body: int,
         may_retry: Callable[[], bool] = lambda: False,
+        networks: Iterable[Network] = (),
     ) -> None:
+        self._instance = instance
+        self._networks = tuple(networks)
         self._base = base_url(instance)
         self._token = token
         self._timeout = timeout
@@ -134,9 +141,15 @@ class Client:
             ) from None
 
     def _ask(self, path: str, query: dict[str, str | int] | None) -> bytes:
-        with Attempt(self._timeout, self._may_retry) as attempt:
+        with Attempt(self._timeout, self._may_retry, self._may_reach) as attempt:
             try:
                 body = self._send(path, query, attempt)
+            except ElsewhereError:
+                raise CannotAsk(
+                    "The name of this instance leads into a network in which no Omni may be. Whoever runs this site "
+                    "can allow that network.",
+                    outcome="private-address",
+                ) from None
             except (requests.RequestException, HTTPError) as error:
                 raise _broken(error, attempt) from None
             if attempt.is_over:
@@ -155,6 +168,9 @@ class Client:
             attempt.is_answered = True
             _raise_for_status(response)
             return self._read(response)
+
+    def _may_reach(self, address: str) -> bool:
+        return is_loopback_instance(self._instance) or is_public(address, self._networks)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # As `auth`, not as a header: requests would let a ~/.netrc entry take a header's place.

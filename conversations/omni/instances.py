@@ -7,6 +7,9 @@ from urllib.parse import SplitResult, urlsplit
 
 # Omni's own domains. Deep links live under omni.co, the API of the same instance under omniapp.co.
 OMNI_DOMAINS = ("omni.co", "omniapp.co", "exploreomni.dev")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -54,8 +57,13 @@ def _split(url: str) -> SplitResult:
 
 def base_url(instance: str) -> str:
     """Where an instance's API is, without a trailing slash. Only loopback (the demo) goes over http."""
-    scheme = "http" if is_loopback(instance.rsplit(":", 1)[0].strip("[]")) else "https"
+    scheme = "http" if is_loopback_instance(instance) else "https"
     return f"{scheme}://{instance}/api"
+
+
+def is_loopback_instance(instance: str) -> bool:
+    """The demo's."""
+    return is_loopback(instance.rsplit(":", 1)[0].strip("[]"))
 
 
 def is_loopback(host: str) -> bool:
@@ -65,6 +73,26 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_public(address: str, besides: Iterable[Network] = ()) -> bool:
+    """Whether an IP address is one of the public internet, or in one of these networks.
+
+    Of addresses that carry another one (IPv4 in IPv6, NAT64, 6to4, Teredo), that one counts.
+    https://www.iana.org/assignments/iana-ipv4-special-registry
+    """
+    found = _carried(ipaddress.ip_address(address.split("%", maxsplit=1)[0]))
+    if any(found.version == network.version and found in network for network in besides):
+        return True
+    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_link_local or found.is_private)
+
+
+def _carried(address: Address) -> Address:
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1] or address
 
 
 def is_omni_link(url: str, instance: str) -> bool:

@@ -13,7 +13,17 @@ from django.utils.safestring import SafeString, mark_safe
 from conversations.rendering import allowlist, characters, layout, page, parser
 from conversations.rendering.clock import Clock, TooCostly
 
-__all__ = ["RENDERER", "Allowance", "Rendered", "render_answer", "render_question", "spelled", "trusted", "visible"]
+__all__ = [
+    "RENDERER",
+    "Allowance",
+    "Rendered",
+    "drawn",
+    "render_answer",
+    "render_question",
+    "spelled",
+    "trusted",
+    "visible",
+]
 
 # Stored beside the HTML. Raise it with every change that shows: what was rendered before is rendered again when read.
 RENDERER = 2
@@ -83,6 +93,11 @@ def spelled(text: str) -> str:
 def trusted(html: str) -> SafeString:
     """HTML that this module made earlier and the database kept."""
     return mark_safe(html)
+
+
+def drawn(svg: str) -> SafeString:
+    """A chart that `drawing.draw_within` wrote: elements of its own, in which all text is escaped."""
+    return mark_safe(svg)
 
 
 def _formatted(text: str) -> str:

@@ -41,8 +41,15 @@ class Fact:
 
     @classmethod
     def of_topic(cls, topic: str) -> "list[Fact]":
-        """A topic is found by any of its words."""
-        return [cls("topic", word) for word in dict.fromkeys(word.text for word in words(topic))]
+        """A topic is found by any of its words, and by all of it with a = in front."""
+        said = [word.text for word in words(topic)]
+        return [cls("topic", f"={' '.join(said)}"), *(cls("topic", word) for word in dict.fromkeys(said))]
+
+    @classmethod
+    def asked_of_topic(cls, typed: str) -> "list[Fact]":
+        """What has to be true where that was typed: none, where it holds no word."""
+        whole, *parts = cls.of_topic(typed.removeprefix("="))
+        return [whole] if typed.startswith("=") and parts else parts
 
 
 @dataclass(frozen=True)
@@ -116,12 +123,18 @@ def matching(
         if bound is not None:
             conditions.append(f"rowid {sign} %s")
             values.append(bound)
+    source = "conversations_words"
     if within is not None:
         if not within:
             return []
-        conditions.append(f"rowid IN ({', '.join(['%s'] * len(within))})")
-        values += within
-    statement = f"SELECT rowid FROM conversations_words WHERE {' AND '.join(conditions)}"  # noqa: S608  (ours alone)
+        rows = f"rowid IN ({', '.join(['%s'] * len(within))})"
+        if _is_sqlite():
+            conditions.insert(0, rows)
+        else:
+            # Or it might begin with all that hold the words, whoever may read them.
+            source = f"(SELECT * FROM conversations_words WHERE {rows} OFFSET 0) AS own"  # noqa: S608  (ours alone)
+        values = [*within, *values]
+    statement = f"SELECT rowid FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608  (ours alone)
     statement += f" ORDER BY rowid {'DESC' if is_newest_first else 'ASC'}"
     if most is not None:
         statement += f" LIMIT {most:d}"

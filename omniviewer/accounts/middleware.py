@@ -12,6 +12,8 @@ from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRefresh
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+# A page that shows text needs none of them; the clipboard is written to on a click alone.
+_NO_DEVICES = ", ".join(f"{name}=()" for name in ("camera", "geolocation", "microphone", "payment", "usb"))
 _ZONES = frozenset(available_timezones())
 
 
@@ -42,12 +44,14 @@ def refresh_when_signed_out(get_response: GetResponse) -> GetResponse:
 
 
 def private_pages(get_response: GetResponse) -> GetResponse:
-    """No proxy, browser cache or search robot keeps a page that somebody had to sign in for."""
+    """No proxy, cache or search robot keeps a page that somebody had to sign in for; no other site embeds it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         add_never_cache_headers(response)
         response.headers["X-Robots-Tag"] = "noindex, nofollow"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        response.headers["Permissions-Policy"] = _NO_DEVICES
         return response
 
     return middleware

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from conversations import connection
+from conversations import archive, connection
 from conversations.omni import OmniError, TokenRejected
 from omniviewer.accounts.context import CHOICES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
@@ -22,8 +22,9 @@ from omniviewer.audit.models import OK, Kind
 @require_GET
 def credentials(request: Request) -> HttpResponse:
     mine = Credential.objects.of(request.user)
-    with_what_is_left = [(credential, connection.what_is_left(credential)) for credential in mine]
-    return render(request, "accounts/credentials.html", {"credentials": with_what_is_left})
+    read = {row.credential: row for row in archive.progress(request.user)}
+    told = [(credential, connection.what_is_left(credential), read.get(credential)) for credential in mine]
+    return render(request, "accounts/credentials.html", {"credentials": told})
 
 
 @require_http_methods(["GET", "POST"])

@@ -2,15 +2,17 @@
 
 import { say } from "./say.js";
 
-// A spreadsheet would take such a cell for a formula; as in the CSV, an apostrophe in front makes it text.
-const FORMULA = /^[=+\-@＝＋－＠]/;
-const NUMBER = /^[+-]?[$€£¥₹₩]?[\d.,'\s]*\d[\d.,]*\s*[%kKMBT$€£¥₹₩]?$|^[-–—]$/;
-const defused = (cell) => (FORMULA.test(cell) && !NUMBER.test(cell) ? `'${cell}` : cell);
+// As in the CSV: a spreadsheet would take it for a formula.
+const FORMULA = /^(?![-+]?[\s$€£¥₹₩]*[\d.,]+(e[-+]?\d+)?[\s%kKMBT$€£¥₹₩]*$|-$)[-=+@＝＋－＠\t\r\n]/;
+const defused = (text) => (FORMULA.test(text) ? `'${text}` : text);
+
+// The name of a column without the mark that says how it is sorted.
+const said = (cell) => (cell.querySelector("a")?.firstChild ?? cell).textContent;
 
 // Two forms at once: a spreadsheet takes cells from either, an editor the table.
 function cells(table) {
-  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => defused(cell.innerText.replace(/[▲▼]$/, "").trim())));
-  const plain = rows.map((row) => row.map((cell) => (/[\t\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join("\t")).join("\n");
+  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => defused(said(cell))));
+  const plain = rows.map((row) => row.map((cell) => (/[\t\r\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join("\t")).join("\n");
   const copy = document.createElement("table");
   for (const [number, row] of rows.entries()) {
     const line = copy.insertRow();

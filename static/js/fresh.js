@@ -48,8 +48,8 @@ document.addEventListener("htmx:afterSettle", () => {
 const news = document.getElementById("news");
 let fading;
 news?.addEventListener("click", () => news.replaceChildren());
-const saidSo = new MutationObserver(() => {
+const fade = new MutationObserver(() => {
   clearTimeout(fading);
   if (news.textContent) fading = setTimeout(() => news.replaceChildren(), 15_000);
 });
-if (news) saidSo.observe(news, { childList: true });
+if (news) fade.observe(news, { childList: true });

@@ -20,6 +20,14 @@ document.addEventListener("change", ({ target }) => {
   }
   if (target.matches("[data-select-all], .row-select")) tell();
 });
+// What was ticked stays ticked while the list is renewed.
+let kept = [];
+document.addEventListener("htmx:beforeSwap", () => {
+  kept = [...document.querySelectorAll(".row-select:checked")].map((box) => box.value);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  for (const box of document.querySelectorAll(".row-select")) box.checked ||= kept.includes(box.value);
+});
 // The list was renewed, or shown again by the browser's Back button with what was ticked.
 document.addEventListener("htmx:afterSettle", tell);
 addEventListener("pageshow", tell);

@@ -1,11 +1,76 @@
-// Keeps a linked message in view.
+// Keeps in view what is being read: a linked message, one chosen from the outline, or where one was before a reload.
 
-// Messages above the linked one get their real height only when they are drawn, which moves it: look again.
-const focused = document.querySelector(".message.is-focused");
-if (focused) {
-  focused.focus({ preventScroll: true });
-  const look = () => focused.scrollIntoView({ block: "start", behavior: "instant" });
-  look();
-  requestAnimationFrame(() => requestAnimationFrame(look));
-  addEventListener("load", look, { once: true });
+import { hold } from "./holding.js";
+
+const now = { block: "start", behavior: "instant" };
+
+// Where one was: the first message in view, and how far down the window it stood. Until somebody moves, there is none.
+const key = `place ${location.pathname}${location.search}`;
+const [{ type }] = performance.getEntriesByType("navigation");
+if (type === "navigate") sessionStorage.removeItem(key);
+let hasMoved = false;
+for (const moving of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+  addEventListener(moving, () => { hasMoved = true; }, { passive: true, once: true, capture: true });
 }
+addEventListener("pagehide", () => {
+  if (!hasMoved) return;
+  const message = [...document.querySelectorAll(".message")].find((one) => one.getBoundingClientRect().bottom > 0);
+  const top = message?.getBoundingClientRect().top;
+  if (message && scrollY > 0) sessionStorage.setItem(key, JSON.stringify({ id: message.id, top }));
+  else sessionStorage.removeItem(key);
+});
+
+const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
+const before = kept && document.getElementById(kept.id);
+const focused = document.querySelector(".message.is-focused");
+if (focused) focused.focus({ preventScroll: true });
+if (before || focused) {
+  const look = () => {
+    if (hasMoved) return;
+    if (before) scrollBy({ top: before.getBoundingClientRect().top - kept.top, behavior: "instant" });
+    else focused.scrollIntoView(now);
+  };
+  if (before) history.scrollRestoration = "manual";
+  hold(look);
+  addEventListener("load", () => hold(look), { once: true });
+}
+
+// The outline, and the ways to both ends. Without this the links lead there, less exactly.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest(".outline a, .jump a");
+  const target = link && document.getElementById(link.hash.slice(1));
+  if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  target.focus({ preventScroll: true });
+  const isTop = target.id === "main";
+  hold(() => (isTop ? scrollTo({ top: 0, behavior: "instant" }) : target.scrollIntoView(now)));
+});
+
+const isWide = matchMedia("(min-width: 72rem)");
+let isOpen;
+function outline(part) {
+  const found = part.querySelector("[data-outline]");
+  if (!found) return;
+  found.open = isOpen ?? isWide.matches;
+  found.addEventListener("toggle", () => { isOpen = found.open; });
+  const seen = new IntersectionObserver(tellCurrent, { rootMargin: "-20% 0px -70%" });
+  for (const question of document.querySelectorAll(".message.question")) seen.observe(question);
+}
+
+// Which question is being read, or the answer to it.
+function tellCurrent(entries) {
+  const met = entries.filter((entry) => entry.isIntersecting).at(-1);
+  if (!met) return;
+  for (const link of document.querySelectorAll(".outline a")) {
+    if (link.hash === `#${met.target.id}`) link.ariaCurrent = "true";
+    else link.removeAttribute("aria-current");
+  }
+  // Not by scrollIntoView, which would take the page along.
+  const current = document.querySelector(".outline a[aria-current]");
+  const list = current?.closest("ol");
+  if (list) list.scrollTop = current.offsetTop - list.clientHeight / 2;
+}
+outline(document);
+document.addEventListener("htmx:load", ({ detail }) => {
+  if (detail.elt.id === "outline") outline(detail.elt);
+});

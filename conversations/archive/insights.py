@@ -1,0 +1,230 @@
+"""Counts over what the reader may read: who asked when and about what, and how long the answers took.
+
+All of it is by the time of a question, so that each number is that of a list which `asked:` opens.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from statistics import median
+
+from django.db.models import Count, DateTimeField, Exists, Min, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from conversations import searching, terms
+from conversations.archive.finding import FEW, Finder
+from conversations.archive.outcomes import Notice
+from conversations.archive.tops import look
+from conversations.models import Conversation, Job, Message
+from conversations.searching import Fact, Question
+from conversations.words import words
+from omniviewer.accounts.models import Credential, User
+
+# States of a conversation that are counted, as `state:` names them.
+STATES = ("unanswered", "failed", "cancelled", "running")
+# Days up to which a period is told day by day, by weeks, by months.
+_BY_DAY, _BY_WEEK, _BY_MONTH = 62, 400, 3700
+_AT_A_TIME = 5_000
+_PERCENTILE = 0.95
+
+
+@dataclass
+class Span:
+    """What was asked from the day `first` on, until the day `end`; `took`: seconds of each answer to that."""
+
+    first: date
+    end: date
+    questions: int = 0
+    conversations: set[int] = field(default_factory=set)
+    took: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float | None:
+        return median(self.took) if self.took else None
+
+    @property
+    def percentile(self) -> float | None:
+        """The time in which 95 of 100 answers came, by the nearest rank."""
+        return sorted(self.took)[math.ceil(_PERCENTILE * len(self.took)) - 1] if self.took else None
+
+    def within(self, some: Collection[int]) -> int:
+        """How many of its conversations are among these."""
+        return len(self.conversations & set(some))
+
+
+@dataclass
+class Share:
+    """Of one person, topic or hour."""
+
+    questions: int = 0
+    conversations: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Insights:
+    """`first` to before `end`: the period. Owners by membership id; topics by what `topic:` takes; hours by weekday
+    (0: Monday) and hour. `answers`: those of the period's conversations that a job made; `known`: of so many of them is
+    known here what became of it.
+    """
+
+    first: date
+    end: date
+    spans: list[Span]
+    owners: dict[str, Share]
+    topics: dict[str, tuple[str, int]]
+    hours: dict[tuple[int, int], Share]
+    states: dict[str, frozenset[int]]
+    answers: int
+    known: int
+    notice: Notice | None
+    odd: list[str]
+
+    @property
+    def questions(self) -> int:
+        return sum(span.questions for span in self.spans)
+
+    @property
+    def conversations(self) -> int:
+        return len(set[int]().union(*(span.conversations for span in self.spans)))
+
+
+def insights(user: User, credentials: Sequence[Credential], period: tuple[date, date] | None, owner: str) -> Insights:
+    """Of the days from the first of the period to before its last; None: of all time. Raises `CannotShow`.
+
+    `owner`: what `owner:` takes, or "" for everybody.
+    """
+    asked = terms.read("").replaced("owner", owner)
+    tops = look(user, credentials, asked)
+    finder = Finder(tops.scope)
+    tops.check_readable(finder)
+    readable = finder.all_readable()
+    if owner:
+        readable = readable.filter(owner_id__in=tops.scope.owners.get(asked.value("owner"), []))
+    first, end = _bounded(period, readable)
+    begin, over = terms.midnight(first), terms.midnight(end)
+    questions = Message.objects.questions().filter(created_at__gte=begin, created_at__lt=over)
+    of_period = readable.filter(pk__in=questions.values("conversation"))
+    counted = _Counted(first, end)
+    keys: dict[int, int] = {}
+    for pk, key, at, whose, answered_at in _rows(questions.filter(conversation__in=readable)):
+        counted.take(pk, at, whose, answered_at)
+        if key is not None:
+            keys[key] = pk
+    answers, known = _captured(of_period)
+    return Insights(
+        first=first,
+        end=end,
+        spans=counted.spans,
+        owners=dict(counted.owners),
+        topics=_topics(of_period),
+        hours=dict(counted.hours),
+        states={state: _in_state(state, keys) for state in STATES},
+        answers=answers,
+        known=known,
+        notice=tops.notice,
+        odd=tops.odd,
+    )
+
+
+def _bounded(period: tuple[date, date] | None, readable: QuerySet[Conversation]) -> tuple[date, date]:
+    """Not before the first question, nor after today, where that is years away."""
+    today = timezone.localdate()
+    first, end = period or (date(1970, 1, 1), today + timedelta(days=1))
+    if (end - first).days <= _BY_WEEK:
+        return first, end
+    asked = Message.objects.questions().filter(conversation__in=readable, created_at__gte=terms.midnight(first))
+    earliest = asked.aggregate(at=Min("created_at"))["at"]
+    if earliest:
+        first = max(first, timezone.localdate(earliest))
+    return min(first, today), max(min(end, today + timedelta(days=1)), min(first, today) + timedelta(days=1))
+
+
+_Row = tuple[int, int | None, datetime, str, datetime | None]
+
+
+def _rows(questions: QuerySet[Message]) -> Iterable[_Row]:
+    """Each with its conversation, the number of that in the search, when, whose, and when the answer was there."""
+    following = Message.objects.filter(
+        conversation=OuterRef("conversation"), position=OuterRef("position") + 1, role=Message.Role.ASSISTANT
+    )
+    found = questions.annotate(answered_at=Subquery(following.values("created_at")[:1], output_field=DateTimeField()))
+    values = ("conversation_id", "conversation__indexed_as", "created_at", "conversation__owner_id", "answered_at")
+    return found.order_by().values_list(*values).iterator(chunk_size=_AT_A_TIME)
+
+
+class _Counted:
+    def __init__(self, first: date, end: date) -> None:
+        self.spans = list(_spans(first, end))
+        self._by_day = {
+            span.first + timedelta(days=number): span
+            for span in self.spans
+            for number in range((span.end - span.first).days)
+        }
+        self.owners: dict[str, Share] = defaultdict(Share)
+        self.hours: dict[tuple[int, int], Share] = defaultdict(Share)
+
+    def take(self, pk: int, at: datetime, whose: str, answered_at: datetime | None) -> None:
+        here = timezone.localtime(at)
+        span = self._by_day[here.date()]
+        for counted in (span, self.owners[whose], self.hours[here.weekday(), here.hour]):
+            counted.questions += 1
+            counted.conversations.add(pk)
+        if answered_at is not None and answered_at >= at:
+            span.took.append((answered_at - at).total_seconds())
+
+
+def _spans(first: date, end: date) -> Iterable[Span]:
+    """Days, weeks (from Monday), months or years: the first and the last of them may be parts."""
+    length = (end - first).days
+    while first < end:
+        if length <= _BY_DAY:
+            following = first + timedelta(days=1)
+        elif length <= _BY_WEEK:
+            following = first + timedelta(days=7 - first.weekday())
+        elif length <= _BY_MONTH:
+            following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+        else:
+            following = date(first.year + 1, 1, 1)
+        yield Span(first, min(following, end))
+        first = following
+
+
+def _in_state(state: str, keys: dict[int, int]) -> frozenset[int]:
+    """Those of the conversations, by their number in the search, that `state:` finds."""
+    question = Question(facts=((Fact("state", state),),))
+    # Of few, as a list of them is found: so that the time it takes tells of no others.
+    found = searching.matching(question, within=list(keys)) if len(keys) <= FEW else searching.matching(question)
+    return frozenset(keys[key] for key in found if key in keys)
+
+
+def _answers(of_period: QuerySet[Conversation]) -> QuerySet[Message]:
+    return Message.objects.filter(role=Message.Role.ASSISTANT, conversation__in=of_period).exclude(job_id=None)
+
+
+def _jobs() -> QuerySet[Job]:
+    """That of an answer, unless it belongs to another conversation, to which this one is no key."""
+    same = Job.objects.filter(instance=OuterRef("conversation__instance"), omni_id=OuterRef("job_id"))
+    return same.filter(Q(conversation_id=None) | Q(conversation_id=OuterRef("conversation__omni_id")))
+
+
+def _topics(of_period: QuerySet[Conversation]) -> dict[str, tuple[str, int]]:
+    """By what `topic:` takes, how Omni writes it, and in how many conversations it came up."""
+    topics = _answers(of_period).annotate(topic=Subquery(_jobs().values("topic")[:1])).exclude(topic=None)
+    pairs = topics.exclude(topic="").order_by().values_list("topic", "conversation_id").distinct()
+    written: dict[str, Counter[str]] = defaultdict(Counter)
+    conversations: dict[str, set[int]] = defaultdict(set)
+    for topic, pk in pairs.iterator(chunk_size=_AT_A_TIME):
+        key = " ".join(word.text for word in words(topic))
+        if key:
+            written[key][topic] += 1
+            conversations[key].add(pk)
+    return {key: (written[key].most_common(1)[0][0], len(rows)) for key, rows in conversations.items()}
+
+
+def _captured(of_period: QuerySet[Conversation]) -> tuple[int, int]:
+    """How many answers a job made, and of how many of them it is known what became of it."""
+    told = _answers(of_period).annotate(is_known=Exists(_jobs().exclude(state="", kept_at=None)))
+    counts = told.aggregate(answers=Count("pk"), known=Count("pk", filter=Q(is_known=True)))
+    return counts["answers"], counts["known"]

@@ -1,0 +1,113 @@
+"""The tops of the lists through which somebody reads, as new as Omni's, before what is kept is looked through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from conversations import connection, searching
+from conversations.archive import people, walks
+from conversations.archive.finding import Finder, Scope
+from conversations.archive.outcomes import Ask, CannotShow, Notice
+from conversations.asking import Urgency
+from conversations.models import Walk
+from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected
+from conversations.terms import Asked
+from omniviewer.accounts.models import Credential, User
+
+# Seconds for what the search has yet to take in, before a reader is answered.
+_CATCH_UP = 0.25
+
+
+@dataclass(frozen=True)
+class Tops:
+    """`scope`: what may be read then. `walks`: of each credential; `failures`: of those with which it went wrong."""
+
+    scope: Scope
+    walks: list[Walk]
+    failures: dict[Credential, OmniError]
+    was_asked: bool
+
+    @property
+    def state(self) -> str:
+        """For the metrics, where nothing was asked."""
+        return "stretched" if self.failures else "fresh" if all(walk.is_fresh for walk in self.walks) else "stale"
+
+    @property
+    def notice(self) -> Notice | None:
+        for walk in self.walks:
+            failure = self.failures.get(walk.credential)
+            if failure:
+                return Notice.of(failure, walk.checked_at)
+        return None
+
+    @property
+    def odd(self) -> list[str]:
+        """What of the question meant nobody."""
+        return [
+            f"Nobody whom Omni told you of is called “{name}”." for name, ids in self.scope.owners.items() if not ids
+        ]
+
+    def check_readable(self, finder: Finder) -> None:
+        """Raises `CannotShow` where nothing may be shown and Omni did not say that there is nothing."""
+        if len(self.failures) < len(self.walks):
+            return
+        errors = list(self.failures.values())
+        if all(isinstance(error, TokenRejected) for error in errors):
+            raise CannotShow(CannotShow.REJECTED)
+        if all(isinstance(error, NotVisible) for error in errors):
+            for walk in self.walks:
+                walk.delete()
+            raise CannotShow(CannotShow.NOT_SHOWN)
+        was_empty = all(walk.checked_at and not walk.total for walk in self.walks)
+        stretched = all(isinstance(error, CannotAsk) for error in errors) and was_empty
+        if not finder.holds_anything() and not stretched:
+            raise CannotShow.because(errors[0])
+
+
+def look(user: User, credentials: Sequence[Credential], asked: Asked, ask: Ask = Ask.IF_NEEDED) -> Tops:
+    """Raises `CannotShow` where Omni accepts none of the credentials; what else goes wrong is told in `failures`."""
+    working = accepted(credentials)
+    meant = owners(user, asked)
+    failures: dict[Credential, OmniError] = {}
+    found, was_asked = [], False
+    for credential in working:
+        walk = walks.walk_of(credential, _member(credential, asked, meant))
+        try:
+            renewed = _renew_top(walk, ask)
+            was_asked |= renewed is not walk
+            walk = renewed
+        except OmniError as error:
+            failures[credential] = connection.note(credential, error)
+        found.append(walk)
+    searching.refresh(seconds=_CATCH_UP)
+    unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
+    return Tops(Scope(user, asked, meant, working, unasked), found, failures, was_asked)
+
+
+def accepted(credentials: Sequence[Credential]) -> list[Credential]:
+    """Raises `CannotShow` where Omni accepts none of them."""
+    accepted = [credential for credential in credentials if not credential.rejected_at]
+    if not accepted:
+        raise CannotShow(CannotShow.REJECTED)
+    return accepted
+
+
+def owners(user: User, asked: Asked) -> dict[str, list[str]]:
+    """By what was typed, the ids that `owner:` may mean."""
+    typed = dict.fromkeys(row.value for row in asked.filters if row.name == "owner")
+    return {name: people.called(user, name) for name in typed}
+
+
+def _member(credential: Credential, asked: Asked, owners: dict[str, list[str]]) -> str:
+    """The one person whose list an organization key may ask for: whose a conversation is stands nowhere else there."""
+    ids = [id_ for name in asked.values("owner") for id_ in owners[name]]
+    return ids[0] if len(ids) == 1 and credential.sees_organization else ""
+
+
+def _renew_top(walk: Walk, ask: Ask) -> Walk:
+    """The walk itself where nothing was asked. Raises `OmniError`."""
+    if walk.is_known and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and walk.is_fresh)):
+        return walk
+    urgency = Urgency.REFRESHING if walk.is_known else Urgency.WAITING
+    return walks.check(walk, urgency, looked_at=timezone.now(), ask=ask)

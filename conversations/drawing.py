@@ -1,0 +1,205 @@
+"""Plots as SVG: as a picture by itself, and within a page, where each mark leads to what it stands for."""
+
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pygal
+from django.contrib.staticfiles import finders
+from pygal.style import Style
+
+from conversations.lettering import LETTERS, cut, extent, shortened
+from conversations.plots import ASIDE, Plot, short
+
+# pygal brings a finder for plugins of its own, by an interface that Python has given up: each import would warn of it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+
+_SVG = "{http://www.w3.org/2000/svg}"
+
+# Of points on a line, so that each is worth a dot.
+_FEW = 60
+# Things that are counted one by one on an axis.
+_COUNTED = 6
+_XLINK = "{http://www.w3.org/1999/xlink}"
+# By day and by night, as in variables.css, which a picture cannot read. Told apart by those who do not see all colours,
+# and by 3 to 1 from either background.
+COLOURS = {
+    "--ink": ("#1f2429", "#e5e3de"),
+    "--ink-soft": ("#565d66", "#a3abb5"),
+    "--line": ("#e2dfd8", "#2d333b"),
+    "--surface": ("#ffffff", "#1b1f25"),
+    "--series-0": ("#0b7a75", "#4fc2b8"),
+    "--series-1": ("#b3541e", "#f0955b"),
+    "--series-2": ("#5b53b5", "#a9a2f2"),
+    "--series-3": ("#8f6a00", "#d9b13b"),
+    "--series-4": ("#a3346f", "#ec8dbd"),
+}
+
+
+def draw(plot: Plot) -> bytes:
+    """As SVG: without script, link or request. In a page it has the page's `color-scheme`, alone the system's."""
+    root = _drawn(plot)
+    root.set("role", "img")
+    described = ElementTree.Element(f"{_SVG}desc")
+    described.text = plot.alt
+    style = ElementTree.Element(f"{_SVG}style")
+    style.text = _styles()
+    root.insert(1, described)
+    root.insert(2, style)
+    drawn: bytes = ElementTree.tostring(root, encoding="utf-8")
+    return drawn
+
+
+def draw_within(plot: Plot) -> str:
+    """As SVG for a page with plots.css, where each mark leads to its address. For the eye and the mouse alone."""
+    root = _drawn(plot)
+    # The page has the same numbers, and the same addresses, as a table.
+    root.set("aria-hidden", "true")
+    for title in root.findall(f"{_SVG}title"):
+        root.remove(title)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _settings(plot: Plot) -> dict[str, Any]:
+    several = len(plot.measures) > 1
+    more = f" (the first {len(plot.labels)} of {plot.names_in_all})" if plot.names_in_all else ""
+    more = " (not all rows)" if plot.is_cut else more
+    return {
+        "js": [],
+        "width": plot.width,
+        "height": plot.height,
+        "explicit_size": True,
+        "title": (cut(plot.title, (30 if plot.is_narrow else 60) - len(more)) + more).strip(),
+        "show_legend": several,
+        "legend_at_bottom": True,
+        "legend_at_bottom_columns": min(len(plot.measures), 1 if plot.is_narrow else 3),
+        "legend_box_size": 12,
+        "truncate_legend": 28,
+        "truncate_label": 40,
+        "margin": 16,
+        "margin_right": 40,
+        # How many steps the axis of the numbers has at most.
+        "max_scale": 4 if plot.is_narrow and plot.is_beside and not plot.times else 10,
+        "min_scale": 3,
+        "spacing": 10,
+        "value_formatter": lambda value: short(value, plot.unit),
+        "style": Style(
+            label_font_size=12, major_label_font_size=12, legend_font_size=12, title_font_size=15, font_family="sans"
+        ),
+    }
+
+
+def _steps(plot: Plot) -> list[int] | None:
+    """On the axis of few things that are counted: no halves of them. None: pygal knows better."""
+    values = [value for _, row in plot.measures for value in row if value is not None]
+    most = max(values)
+    if not plot.links or most > _COUNTED or any(value % 1 for value in values):
+        return None
+    return list(range(max(int(most), 1) + 1))
+
+
+def _bars(plot: Plot) -> Any:
+    beside = plot.is_beside
+    chart = (pygal.HorizontalBar if beside else pygal.Bar)(**_settings(plot))
+    chart.y_labels = _steps(plot)
+    # Beside each other they go from left to right, above each other they would go from the bottom to the top.
+    turn = -1 if beside else 1
+    chart.x_labels = labels = [shortened(label, 18 if plot.is_narrow else 34) for label in plot.labels[::turn]]
+    if beside:
+        # pygal reckons with letters of one width.
+        chart.margin_left = 16 + max(0, *(extent(label) - 0.6 * LETTERS * len(label) for label in labels))
+    name = cut(", ".join(column.name for column, _ in plot.measures), 40)
+    chart.x_title, chart.y_title = (cut(plot.key.name, 40), name) if not beside else (name, "")
+    for number, (column, values) in enumerate(plot.measures):
+        marks = [
+            None if value is None else _mark(plot, number, place, float(value)) for place, value in enumerate(values)
+        ]
+        chart.add(cut(column.name, 28), marks[::turn])
+    return chart
+
+
+def _lines(plot: Plot) -> Any:
+    assert plot.times  # noqa: S101  (for the type checker)
+    known = [value for _, values in plot.measures for value in values if value is not None]
+    low, high = min(known), max(known)
+    has_gaps = any(value is None for _, values in plot.measures for value in values)
+    few = bool(plot.links) or has_gaps or len(plot.times) <= _FEW
+    chart = pygal.DateTimeLine(**_settings(plot), show_dots=few, dots_size=3, allow_interruptions=True)
+    if plot.links or 0 < low < high * Decimal("0.7"):
+        chart.range = (0, float(high) or 1)
+        chart.y_labels = _steps(plot)
+    chart.x_title = cut(plot.key.name, 40)
+    chart.y_title = cut(", ".join(column.name for column, _ in plot.measures), 40)
+    places = [place for place, label in enumerate(plot.labels) if label]
+    step = max(1, -(-len(places) // ((plot.width - ASIDE) // 70)))
+    ticks = {_naive(plot.times[place]): cut(plot.labels[place], 16) for place in places[::step]}
+    chart.x_labels = list(ticks)
+    chart.x_value_formatter = lambda moment: ticks.get(_naive(moment), "")
+    for number, (column, values) in enumerate(plot.measures):
+        points = [
+            (_naive(time), None) if value is None else _mark(plot, number, place, (_naive(time), float(value)))
+            for place, (time, value) in enumerate(zip(plot.times, values, strict=True))
+        ]
+        chart.add(cut(column.name, 28), points)
+    return chart
+
+
+def _mark(plot: Plot, number: int, place: int, where: Any) -> Any:
+    """What pygal takes for a value of that measure: where it stands, and where it leads, if it does."""
+    if not plot.links:
+        return where
+    column, values = plot.measures[number]
+    said = f"{plot.labels[place]}: {short(values[place] or 0, plot.unit)} {column.name}"
+    return {"value": where, "label": said, "xlink": {"href": plot.links[number][place]}}
+
+
+def _naive(moment: datetime) -> datetime:
+    """In UTC, and without saying so: as pygal counts."""
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
+
+
+def _drawn(plot: Plot) -> ElementTree.Element:
+    """pygal's drawing without what it brings along for pages of its own: scripts, styles, tooltips, comments."""
+    chart = _lines(plot) if plot.times else _bars(plot)
+    root: ElementTree.Element = ElementTree.fromstring(chart.render(disable_xml_declaration=True))  # noqa: S314  (ours)
+    for title in list(root.iter(f"{_SVG}title")):
+        if title is not root.find(f"{_SVG}title"):
+            title.text = ""
+    for link in root.iter(f"{_SVG}a"):
+        _tidy(link)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            # Comments are gone with parsing.
+            if child.tag in {f"{_SVG}script", f"{_SVG}desc", f"{_SVG}style", f"{_SVG}defs"} or _is_tooltip(child):
+                parent.remove(child)
+    for element in root.iter():
+        element.attrib.pop("id", None)
+    ElementTree.register_namespace("", _SVG[1:-1])
+    return root
+
+
+def _tidy(link: ElementTree.Element) -> None:
+    """An address, and what it stands for where the mouse rests. Not met with the tabulator: see `draw_within`."""
+    address, said = link.get(f"{_XLINK}href", ""), link.find(f"{_SVG}desc[@class='label']")
+    link.attrib.clear()
+    link.attrib |= {"href": address, "tabindex": "-1"}
+    title = ElementTree.Element(f"{_SVG}title")
+    title.text = said.text if said is not None else ""
+    link.insert(0, title)
+
+
+def _is_tooltip(element: ElementTree.Element) -> bool:
+    return any(word in element.get("class", "").split() for word in ("tooltip", "text-overlay", "tooltip-overlay"))
+
+
+@cache
+def _styles() -> str:
+    light, dark = (
+        f"svg {{ {' '.join(f'{name}: {pair[place]};' for name, pair in COLOURS.items())} }}" for place in (0, 1)
+    )
+    rules = Path(str(finders.find("css/plots.css"))).read_text()
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n{rules}"

@@ -1,0 +1,288 @@
+"""What the insights show: each figure a chart and the same numbers as a table, every number leading to its list."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from django.utils.formats import date_format
+from django.utils.safestring import SafeString
+
+from conversations import drawing, rendering
+from conversations.archive import Insights, Share, Span
+from conversations.lettering import cut
+from conversations.plots import Plot
+from conversations.tables import Column
+from conversations.templatetags.moments import duration
+from conversations.terms import WEEKDAYS, Filter
+
+# Bars of one chart; and rows of its table.
+_MOST_BARS, _MOST_ROWS = 20, 500
+_LONGEST_LABEL = 60
+_NOBODY = "Not told by Omni"
+# Shades of the busiest hours.
+_SHADES = 5
+
+# By their names, the values of each.
+_Measures = Mapping[str, Sequence[Decimal | None]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`address`: the list that it counts; "" where it counts nothing. `said`: of what it is the number, for whoever
+    hears it alone. `shade`: 0 to 5, how much it is of the most.
+    """
+
+    text: str
+    address: str = ""
+    said: str = ""
+    shade: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    label: Cell
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`key` names the first column of the table. `rest`: how many rows were left out of it."""
+
+    name: str
+    title: str
+    note: str
+    key: str
+    columns: list[str]
+    rows: list[Row]
+    plots: list[Plot] = field(default_factory=list)
+    rest: int = 0
+    is_heat: bool = False
+
+    @property
+    def drawings(self) -> list[tuple[SafeString, SafeString]]:
+        """For a desk, and for a telephone."""
+        pairs = [(drawing.draw_within(plot), drawing.draw_within(plot.narrow())) for plot in self.plots]
+        return [(rendering.drawn(wide), rendering.drawn(narrow)) for wide, narrow in pairs]
+
+
+class Figures:
+    """Of these insights; `owner` and `credential` as the page was asked for, and each list is opened with."""
+
+    def __init__(self, found: Insights, owner: str, credential: str, names: dict[str, str]) -> None:
+        self._found = found
+        self._names = names
+        self._owner = [Filter("owner", owner)] if owner else []
+        self._credential = {"credential": credential} if credential else {}
+
+    @property
+    def last(self) -> date:
+        """The last day of the period."""
+        return self._found.end - timedelta(days=1)
+
+    def all(self) -> list[Figure]:
+        figures = [self._activity(), self._people(), self._topics(), self._time_to_answer(), self._trouble()]
+        return [figure for figure in [*figures, self._hours()] if figure.rows]
+
+    def _address(self, *filters: Filter, span: Span | None = None) -> str:
+        """Of the list of conversations in which something was asked then, of which all of these are true."""
+        first, end = (span.first, span.end) if span else (self._found.first, self._found.end)
+        last = end - timedelta(days=1)
+        days = f"{first}" if first == last else f"{first}..{last}"
+        own = self._owner if not any(row.name == "owner" for row in filters) else []
+        text = " ".join(map(str, [Filter("asked", days), *own, *filters]))
+        return f"/conversations/?{urlencode({**self._credential, 'q': text})}"
+
+    def _activity(self) -> Figure:
+        spans = self._found.spans
+        measures = {
+            "conversations": [Decimal(len(span.conversations)) for span in spans],
+            "questions": [Decimal(span.questions) for span in spans],
+        }
+        rows = [
+            self._span_row(span, [str(len(span.conversations)), str(span.questions)], is_any=bool(span.questions))
+            for span in spans
+        ]
+        return Figure(
+            "activity",
+            "Conversations and questions",
+            "A conversation counts wherever something was asked in it.",
+            self._unit_of_time,
+            ["Conversations", "Questions"],
+            rows[::-1],
+            self._by_time(measures),
+        )
+
+    def _people(self) -> Figure:
+        def named(owner: str) -> str:
+            return self._names.get(owner) or owner or _NOBODY
+
+        found = {owner: (named(owner), share) for owner, share in self._found.owners.items()}
+        order = sorted(found, key=lambda owner: (-found[owner][1].questions, found[owner][0].casefold()))
+        addresses = {owner: self._address(Filter("owner", owner)) for owner in order if owner}
+        rows = []
+        for owner in order[:_MOST_ROWS]:
+            name, share = found[owner]
+            numbers = [str(len(share.conversations)), str(share.questions)]
+            rows.append(Row(Cell(name), [Cell(text, addresses.get(owner, ""), name) for text in numbers]))
+        bars = [owner for owner in order if owner][:_MOST_BARS]
+        plots = self._bars(
+            "Asked by",
+            {"questions": [Decimal(found[owner][1].questions) for owner in bars]},
+            [found[owner][0] for owner in bars],
+            [addresses[owner] for owner in bars],
+            len(addresses),
+        )
+        rest = max(len(order) - _MOST_ROWS, 0)
+        return Figure("people", "People", "", "Asked by", ["Conversations", "Questions"], rows, plots, rest)
+
+    def _topics(self) -> Figure:
+        found = self._found.topics
+        order = sorted(found, key=lambda key: (-found[key][1], found[key][0].casefold()))
+        addresses = {key: self._address(Filter("topic", f"={key}")) for key in order}
+        rows = [
+            Row(Cell(found[key][0]), [Cell(str(found[key][1]), addresses[key], found[key][0])])
+            for key in order[:_MOST_ROWS]
+        ]
+        bars = order[:_MOST_BARS]
+        measures = {"conversations": [Decimal(found[key][1]) for key in bars]}
+        labels = [found[key][0] for key in bars]
+        plots = self._bars("Topic", measures, labels, [addresses[key] for key in bars], len(order))
+        rest = max(len(order) - _MOST_ROWS, 0)
+        note = "Of conversations in which something was asked in this time."
+        return Figure("topics", "Topics", f"{note} {self._share}", "Topic", ["Conversations"], rows, plots, rest)
+
+    def _time_to_answer(self) -> Figure:
+        spans = self._found.spans
+        measures = {
+            "median": [_seconds(span.median) for span in spans],
+            "95 of 100": [_seconds(span.percentile) for span in spans],
+        }
+        rows = [
+            self._span_row(span, [_length(span.median), _length(span.percentile), str(len(span.took))])
+            for span in spans
+            if span.took
+        ]
+        return Figure(
+            "time",
+            "Time to answer",
+            "From a question to the answer that follows it: half of the answers were there by the median, 95 of 100 by "
+            "the other.",
+            self._unit_of_time,
+            ["Median", "95 of 100", "Answers"],
+            rows[::-1],
+            self._by_time(measures, unit="sec") if rows else [],
+        )
+
+    def _trouble(self) -> Figure:
+        found = self._found
+        shown = [state for state in found.states if found.states[state] or state in ("unanswered", "failed")]
+        rows = []
+        for span in found.spans:
+            counts = {state: span.within(found.states[state]) for state in shown}
+            if any(counts.values()):
+                cells = [self._state_cell(span, state, count) for state, count in counts.items()]
+                rows.append(Row(Cell(self._named(span)), cells))
+        measures = {state: [Decimal(span.within(found.states[state])) for span in found.spans] for state in shown}
+        links = [[self._address(Filter("state", state), span=span) for span in found.spans] for state in shown]
+        return Figure(
+            "trouble",
+            "Failed and unanswered",
+            f"Conversations of which that is so now. {self._share}",
+            self._unit_of_time,
+            [state.capitalize() for state in shown],
+            rows[::-1],
+            self._by_time(measures, links) if rows else [],
+        )
+
+    def _state_cell(self, span: Span, state: str, count: int) -> Cell:
+        address = self._address(Filter("state", state), span=span) if count else ""
+        return Cell(str(count), address, f"{state}, {self._named(span)}")
+
+    def _hours(self) -> Figure:
+        found = self._found.hours
+        most = max((share.questions for share in found.values()), default=1)
+        rows = []
+        for place, weekday in enumerate(_WEEKDAYS):
+            cells = []
+            for hour in range(24):
+                share = found.get((place, hour), Share())
+                filters = Filter("weekday", WEEKDAYS[place]), Filter("hour", str(hour))
+                address = self._address(*filters) if share.questions else ""
+                shade = -(-_SHADES * share.questions // most)
+                cells.append(Cell(str(share.questions), address, f"{weekday}, {hour} h", shade))
+            rows.append(Row(Cell(weekday), cells))
+        by_hour = [sum(found.get((day, hour), Share()).questions for day in range(7)) for hour in range(24)]
+        plots = self._bars(
+            "Hour",
+            {"questions": [Decimal(count) for count in by_hour]},
+            [str(hour) for hour in range(24)],
+            [self._address(Filter("hour", str(hour))) for hour in range(24)],
+            24,
+        )
+        note = "Questions by hour and weekday, in your time zone."
+        columns = [str(hour) for hour in range(24)]
+        return Figure("hours", "Busiest hours", note, "Weekday", columns, rows, plots, is_heat=True)
+
+    @property
+    def _share(self) -> str:
+        """Of how many answers it is known what became of them."""
+        found = self._found
+        if not found.answers:
+            return "No answer in it tells of the job that made it."
+        return f"Known for {found.known:,} of {found.answers:,} answers: those whose evidence was captured."
+
+    @property
+    def _unit_of_time(self) -> str:
+        lengths = {(span.end - span.first).days for span in self._found.spans[1:-1]}
+        longest = max(lengths, default=1)
+        return next(name for most, name in ((1, "Day"), (7, "Week"), (31, "Month"), (366, "Year")) if longest <= most)
+
+    def _named(self, span: Span) -> str:
+        last = span.end - timedelta(days=1)
+        this_year = self._found.end.year == self._found.first.year
+        pattern = "j M" if this_year else "j M Y"
+        if span.first == last:
+            return date_format(span.first, pattern)
+        return f"{date_format(span.first, pattern)} – {date_format(last, pattern)}"
+
+    def _span_row(self, span: Span, texts: Sequence[str], *, is_any: bool = True) -> Row:
+        address = self._address(span=span) if is_any else ""
+        return Row(Cell(self._named(span)), [Cell(text, address, self._named(span)) for text in texts])
+
+    def _by_time(self, measures: _Measures, links: Iterable[Iterable[str]] = (), unit: str = "") -> list[Plot]:
+        spans = self._found.spans
+        if len(spans) < 2:  # noqa: PLR2004  (one is no comparison)
+            return []
+        times = [datetime.combine(span.first, time.min) for span in spans]
+        same = [self._address(span=span) for span in spans]
+        addresses = tuple(map(tuple, links or [same] * len(measures)))
+        labels = [self._named(span).split(" – ")[0] for span in spans]
+        columns = _columns(measures)
+        return [Plot("", Column(1, "", is_number=False), labels, times, columns, unit, links=addresses)]
+
+    def _bars(self, key: str, measures: _Measures, labels: list[str], links: list[str], in_all: int) -> list[Plot]:
+        if len(labels) < 2:  # noqa: PLR2004
+            return []
+        named = [cut(label, _LONGEST_LABEL) for label in labels]
+        column = Column(1, key, is_number=False)
+        more = in_all if in_all > len(labels) else 0
+        return [Plot("", column, named, None, _columns(measures), "", more, links=(tuple(links),))]
+
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _columns(measures: _Measures) -> list[tuple[Column, list[Decimal | None]]]:
+    return [
+        (Column(place, name, is_number=True), list(row)) for place, (name, row) in enumerate(measures.items(), start=2)
+    ]
+
+
+def _seconds(length: float | None) -> Decimal | None:
+    return None if length is None else Decimal(str(round(length, 1)))
+
+
+def _length(length: float | None) -> str:
+    return "–" if length is None else duration(timedelta(seconds=length))

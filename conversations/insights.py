@@ -1,0 +1,42 @@
+"""The insights: counts over what the reader may read, each leading to the list that it counts."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from conversations import archive, list_page, tasks
+from conversations.archive import CannotShow
+from conversations.explaining import explain
+from conversations.figures import Figures
+from conversations.forms import PERIODS, InsightsForm
+from omniviewer.accounts.models import Credential
+from omniviewer.accounts.requests import Request
+
+
+@require_safe
+def insights(request: Request) -> HttpResponse:
+    credentials = Credential.objects.of(request.user)
+    form = InsightsForm(credentials, request.GET)
+    try:
+        query = form.query()
+        found = archive.insights(request.user, query.credentials, query.period, query.owner)
+    except CannotShow as error:
+        return explain(request, error)
+    tasks.nudge_sync()
+    names = archive.names(request.user, found.owners)
+    figures = Figures(found, query.owner, str(query.credential.pk) if query.credential else "", names)
+    context = {
+        "query": query,
+        "credentials": credentials,
+        "periods": PERIODS,
+        "found": found,
+        "notice": found.notice,
+        "odd": [*query.odd, *found.odd],
+        "figures": figures.all(),
+        "last": figures.last,
+        "zone": timezone.get_current_timezone_name(),
+        **list_page.owners(query.credentials, query.owner),
+        **list_page.coverage(request.user, query.credentials),
+    }
+    return render(request, "conversations/insights.html", context)

@@ -1,0 +1,216 @@
+"""A long thread: its outline, finding something in it, its ends, and the place that is kept."""
+
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from conversations.models import Conversation
+from omniviewer.demo.stand_in import Organization
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import thread
+from tests.conftest import assert_accessible, sign_in, text_of
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("dialect", ["reference"])]
+
+QUESTIONS = 40
+
+
+@pytest.fixture
+def long(small: Organization, analyst: Member) -> InOmni:
+    """Answers of different lengths; of two things each, far from each other, there is only one."""
+    said = [(f"What of week {n}?", f"Week {n}. " + "So it went on, and on. " * (n * 7 % 60)) for n in range(QUESTIONS)]
+    said[30] = ("<b>Café</b> or platypus?", "The café, at the very bottom.")
+    said[35] = ("And the café?", "It is closed.")
+    return small.add_conversation(owner=analyst, name="Long", turns=said)
+
+
+@pytest.fixture
+def short(small: Organization, analyst: Member) -> InOmni:
+    return small.add_conversation(owner=analyst, name="Short", turns=[("Walrus?", "Seal.")] * 3)
+
+
+@pytest.fixture
+def at_the_thread(page: Page, site: str, reads: Client, long: InOmni) -> Page:
+    page.context.add_cookies([{"name": "time_zone", "value": "Europe%2FBerlin", "url": site}])
+    page.set_viewport_size({"width": 1280, "height": 800})
+    sign_in(page, site, at=thread(long))
+    expect(page.locator("#message-1")).to_be_visible()
+    page.wait_for_load_state()
+    return page
+
+
+def heading(page: Page, position: int) -> float:
+    """How far down the window a message stands."""
+    return float(page.locator(f"#message-{position}").evaluate("message => message.getBoundingClientRect().top"))
+
+
+def test_it_works(at_the_thread: Page) -> None:
+    page = at_the_thread
+    outline = page.get_by_role("navigation", name="Questions")
+    expect(outline.get_by_role("link")).to_have_count(QUESTIONS)
+    beside, messages = outline.bounding_box(), page.locator("#messages").bounding_box()
+    assert beside
+    assert messages
+    assert beside["x"] >= messages["x"] + messages["width"]
+    outline.get_by_role("link", name="<b>Café</b> or platypus?").click()
+    expect(page.locator("#message-61")).to_be_focused()
+    page.wait_for_timeout(300)
+    assert 0 < heading(page, 61) < 200
+    # It stays beside, and tells where one is.
+    expect(outline).to_be_in_viewport()
+    expect(outline.locator("[aria-current]")).to_have_text("<b>Café</b> or platypus?")
+    assert_accessible(page, "a long thread")
+
+
+def test_on_a_narrow_window_the_outline_is_folded_up(at_the_thread: Page) -> None:
+    page = at_the_thread
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.reload()
+    outline = page.get_by_role("navigation", name="Questions")
+    expect(outline).to_be_hidden()
+    page.get_by_text(f"{QUESTIONS} questions").click()
+    assert_accessible(page, "a long thread on a telephone")
+    outline.get_by_role("link", name="What of week 20?").click()
+    page.wait_for_timeout(300)
+    expect(page.locator("#message-41 h2")).to_be_in_viewport()
+    # Nothing leads back by itself to where the outline stands.
+    page.mouse.wheel(0, 900)
+    page.wait_for_timeout(500)
+    expect(outline).not_to_be_in_viewport()
+
+
+def test_both_ends_are_one_click_away(at_the_thread: Page) -> None:
+    page = at_the_thread
+    page.get_by_role("link", name="End").click()
+    page.wait_for_timeout(300)
+    expect(page.get_by_text("Week 39.")).to_be_in_viewport()
+    assert page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 60")
+    page.get_by_role("link", name="Top").click()
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") == 0
+
+
+def test_the_place_is_kept_on_reload(at_the_thread: Page, site: str, long: InOmni) -> None:
+    page = at_the_thread
+    for address, begins in ((thread(long), "#message-1"), (f"{thread(long)}messages/9/", "#message-9")):
+        page.goto(site + address)
+        page.get_by_role("navigation", name="Questions").get_by_role("link", name="What of week 26?").click()
+        page.wait_for_timeout(300)
+        page.mouse.move(500, 400)
+        page.mouse.wheel(0, -130)
+        page.wait_for_timeout(500)
+        before = heading(page, 53)
+        page.reload()
+        page.wait_for_timeout(500)
+        assert abs(heading(page, 53) - before) <= 3, address
+        # Not where one comes to it anew.
+        page.goto(f"{site}/conversations/")
+        page.goto(site + address)
+        page.wait_for_timeout(300)
+        expect(page.locator(begins)).to_be_in_viewport()
+
+
+def test_the_browsers_own_search_finds_everything(at_the_thread: Page) -> None:
+    """Messages out of view are not drawn, and found all the same."""
+    page = at_the_thread
+    hidden = page.locator("#message-62")
+    assert hidden.evaluate("message => getComputedStyle(message).contentVisibility") == "auto"
+    expect(hidden).not_to_be_in_viewport()
+    assert page.evaluate("find('at the very bottom')")
+    page.wait_for_timeout(300)
+    expect(hidden).to_be_in_viewport()
+
+
+def test_something_is_found_in_the_thread(at_the_thread: Page, site: str, long: InOmni) -> None:
+    page = at_the_thread
+    page.keyboard.press("f")
+    page.keyboard.type("cafe")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site}{thread(long)}?find=cafe")
+    expect(page.get_by_text("3 marked here")).to_be_attached()
+    marks = page.locator("#messages mark")
+    assert marks.all_text_contents() == ["Café", "café", "café"]
+    # Led there at once; then by key, and back.
+    for key, place in (("", 0), ("]", 1), ("]", 2), ("[", 1)):
+        if key:
+            page.keyboard.press(key)
+        page.wait_for_timeout(800)
+        expect(marks.nth(place)).to_be_in_viewport()
+        expect(page.locator("mark.is-current")).to_have_count(1)
+        assert marks.nth(place).evaluate("mark => mark.classList.contains('is-current')")
+    page.go_back()
+    expect(page).to_have_url(site + thread(long))
+    expect(marks).to_have_count(0)
+
+
+def test_behind_the_last_mark_comes_the_next_conversation_that_was_found(
+    at_the_thread: Page, site: str, small: Organization, analyst: Member, reads: Client, long: InOmni
+) -> None:
+    page = at_the_thread
+    other = small.add_conversation(owner=analyst, name="Other", turns=[("A platypus!", "Yes.")])
+    reads.get("/conversations/?refresh=1")
+    reads.get(thread(other))
+    page.goto(f"{site}/conversations/?q=platypus")
+    page.get_by_role("link", name="Question #1").click()
+    expect(page).to_have_url(f"{site}{thread(other)}messages/1/?q=platypus")
+    page.wait_for_load_state()
+    page.keyboard.press("[")
+    expect(page).to_have_url(f"{site}{thread(long)}?q=platypus")
+    page.wait_for_load_state()
+    page.keyboard.press("]")
+    expect(page.locator("mark.is-current")).to_be_in_viewport()
+    page.keyboard.press("]")
+    expect(page).to_have_url(f"{site}{thread(other)}?q=platypus")
+    page.go_back()
+    page.go_back()
+    page.go_back()
+    expect(page).to_have_url(f"{site}/conversations/?q=platypus")
+    expect(page.locator("#search")).to_have_value("platypus")
+
+
+def test_finding_in_a_thread_leaves_the_list_one_came_from(reads: Client, long: InOmni, short: InOmni) -> None:
+    page = text_of(reads.get(f"{thread(long)}?q=week&find=closed"))
+    assert "It is <mark>closed</mark>." in page
+    assert "<mark>Week</mark>" not in page
+    assert 'class="back" href="/conversations/?q=week"' in page
+    assert '<input type="hidden" name="q" value="week">' in page
+
+
+NOWHERE = ("nowhere", '"', "<script>alert(1)</script>", "*", "\0", "x" * 3000, "'; --", "-café")
+
+
+@pytest.mark.parametrize("typed", NOWHERE)
+def test_what_does_not_stand_there_is_said(reads: Client, long: InOmni, typed: str) -> None:
+    answer = reads.get(f"{thread(long)}?find={quote(typed)}")
+    assert answer.status_code == 200
+    page = text_of(answer)
+    assert "does not stand in this conversation" in page or not typed.strip("\0")
+    assert "<mark>" not in page
+    assert "<script>alert" not in page
+
+
+def test_the_outline_tells_text_as_text(reads: Client, long: InOmni) -> None:
+    page = text_of(reads.get(thread(long)))
+    assert '<a href="#message-61" dir="auto">&lt;b&gt;Café&lt;/b&gt; or platypus?</a>' in page
+
+
+def test_a_short_thread_needs_none_of_it(reads: Client, short: InOmni) -> None:
+    page = text_of(reads.get(thread(short)))
+    assert "data-outline" not in page
+    assert 'name="find"' not in page
+    assert 'class="jump"' not in page
+
+
+def test_a_new_question_joins_the_outline(reads: Client, long: InOmni, small: Organization) -> None:
+    reads.get(thread(long))
+    revision = Conversation.objects.get(omni_id=long.id).revision
+    small.ask(long, "And tomorrow?", "Nobody knows.", at=long.updated_at)
+    reads.get(f"{thread(long)}?refresh=1")
+    address = f"{thread(long)}fresh/?revision={revision}&count={2 * QUESTIONS}&looks=1"
+    part = text_of(reads.get(address, headers={"HX-Request": "true"}))
+    assert '<div id="outline" hx-swap-oob="true">' in part
+    assert "And tomorrow?</a>" in part
+    assert f"{QUESTIONS + 1} questions" in part

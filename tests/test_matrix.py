@@ -1,0 +1,350 @@
+"""Nobody reads what Omni would not show them: every address, by every way of asking, for everybody who might try."""
+
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from conversations import tasks
+from conversations.models import Access, Capture, Star, TicketReference, Visit
+from omniviewer.accounts.models import Credential, User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Action as Step
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import work
+from tests.conftest import EXAMPLE, credential_for, person, signed_in
+from tests.test_sign_in import addresses
+
+pytestmark = pytest.mark.parametrize("dialect", ["reference"])
+HTMX = {"HX-Request": "true"}
+# Stands in every text of the conversation that all this is about, and nowhere else; and what it is searched by.
+MARK, WORD = "zebra", "okapi"
+THREAD = f"/conversations/{EXAMPLE}/"
+MESSAGE = f"{THREAD}messages/1/"
+# What an address shows, to those who may read: something of the conversation, or nothing of any.
+MATRIX: dict[str, str] = {
+    "/": "nothing",
+    "/conversations/": "it",
+    "/conversations/fresh/": "it",
+    "/conversations/selected/": "nothing",
+    "/conversations/all-read/": "nothing",
+    THREAD: "it",
+    f"{THREAD}fresh/": "it",
+    f"{THREAD}tickets/": "nothing",
+    f"{THREAD}tickets/remove/": "nothing",
+    f"{THREAD}print/": "it",
+    f"{THREAD}bundle/": "it",
+    f"{THREAD}star/": "nothing",
+    f"{THREAD}standings/": "it",
+    f"{THREAD}for-ticket.json": "it",
+    MESSAGE: "it",
+    f"{MESSAGE}evidence/": "it",
+    f"{MESSAGE}evidence/keep/": "nothing",
+    f"{MESSAGE}chart.png": "picture",
+    f"{MESSAGE}charts/": "it",
+    f"{MESSAGE}queries/1/": "it",
+    f"{MESSAGE}queries/1.csv": "it",
+    f"{MESSAGE}queries/1.svg": "it",
+    f"{MESSAGE}queries/1-1.svg": "it",
+    f"{MESSAGE}for-ticket.json": "it",
+    f"/conversations/{EXAMPLE}.md": "it",
+    f"/conversations/{EXAMPLE}.json": "it",
+    f"/conversations/{EXAMPLE}.csv": "it",
+    f"/conversations/{EXAMPLE}.html": "it",
+    f"/conversations/{EXAMPLE}.zip": "picture",
+    f"/jobs/{EXAMPLE}/": "nothing",
+    f"/chat/{EXAMPLE}": "nothing",
+    f"/chat/{EXAMPLE}/": "nothing",
+    "/open": "nothing",
+    "/open/": "nothing",
+    "/insights/": "it",
+    "/stored/": "nothing",
+    "/credentials/": "nothing",
+    "/credentials/connect/": "nothing",
+    "/credentials/1/": "nothing",
+    "/credentials/1/token/": "nothing",
+    "/credentials/1/default/": "nothing",
+    "/credentials/1/remove/": "nothing",
+    "/credentials/1/sync/": "nothing",
+    "/activity/": "nothing",
+    "/activity/all/": "nothing",
+    "/activity/all/csv/": "nothing",
+    "/sign-in/": "nothing",
+    "/sign-out/": "nothing",
+    "/signed-out/": "nothing",
+    "/appearance/": "nothing",
+    "/admin/login/": "nothing",
+    "/admin/logout/": "nothing",
+    "/demo/continue/": "nothing",
+}
+# Words of a question that would find it; and questions that find nothing, to be told apart by nobody else.
+FINDS = [
+    WORD,
+    f'"{WORD} name"',
+    f"{WORD[:3]}*",
+    "in:query savanna",
+    "-nosuchword",
+    "owner:quagga",
+    "topic:savanna",
+    "has:chart",
+    "has:rows",
+    "has:ticket",
+    "ticket:ABC-1",
+    "asked:30d",
+    "from:30d",
+    "hour:12",
+]
+
+
+@pytest.fixture
+def planted(small: Organization, small_omni: StandIn, analyst: Member) -> InOmni:
+    """A conversation with an answer that has everything: a query, rows, a chart, a topic."""
+    found = small.add_conversation(owner=analyst, name=f"{MARK} {WORD} name", turns=[])
+    at = timezone.now().replace(hour=12) - timedelta(days=2)
+    job = small.ask(found, f"{MARK} {WORD} question", f"{MARK} {WORD} answer", at=at)
+    rows = [["Month", f"{MARK} orders"], ["2026-01", "10"], ["2026-02", "20"]]
+    query = {"table": f"{MARK}_savanna", "fields": [f"{MARK}.savanna"]}
+    job.actions = (Step("generate_query", f"{MARK} action", f"{MARK} savanna query", query, rows),)
+    job.topic, job.chart = f"{MARK} savanna", True
+    return found
+
+
+def _credential(user: User, omni: StandIn, token: str) -> Client:
+    credential_for(user, omni, token, label=f"Of {user.username}")
+    return signed_in(user)
+
+
+Cast = dict[str, Client]
+
+
+@pytest.fixture
+def cast(planted: InOmni, small: Organization, small_omni: StandIn, analyst: Member, owner: User) -> Cast:
+    """Everybody, the readers first; whoever ever could read it has read it."""
+    other = small.add_member(f"{MARK} Quagga", "q@small.example")
+    found = {
+        "owner": _credential(owner, small_omni, small.personal_token(analyst)),
+        "organization key": _credential(person("lead"), small_omni, small.organization_key()),
+    }
+    rejected, removed, late, leaver = (person(name) for name in ("rejected", "removed", "late", "leaver"))
+    for user in (rejected, removed, late, leaver):
+        found[user.username] = _credential(user, small_omni, small.personal_token(analyst))
+    for client in found.values():
+        client.get("/conversations/")
+        client.get(f"/conversations/{planted.id}/?ticket=ABC-1")
+        client.get(f"/conversations/{planted.id}/messages/2/evidence/")
+    tasks.nudge_sync()
+    work()
+    Credential.objects.filter(owner=rejected).update(rejected_at=timezone.now())
+    mine = Credential.objects.get(owner=removed)
+    assert found["removed"].post(f"/credentials/{mine.pk}/remove/").status_code == 302
+    assert not Credential.objects.filter(owner=removed).exists()
+    # What was done is said once.
+    found["removed"].get("/credentials/")
+    Access.objects.filter(credential__owner=late).update(confirmed_at=timezone.now() - timedelta(days=8))
+    User.objects.filter(pk=leaver.pk).update(is_active=False)
+    found["colleague"] = _credential(person("colleague"), small_omni, small.personal_token(other))
+    found["no credential"] = signed_in(person("nobody"))
+    User.objects.create_user("staff", password="x", is_staff=True, is_superuser=True)
+    found["staff"] = signed_in(User.objects.get(username="staff"))
+    found["signed out"] = Client()
+    return found
+
+
+@pytest.fixture
+def elsewhere(cast: Cast, dialect: str) -> Iterator[StandIn]:
+    """An organization key of another organization, on an instance of its own."""
+    organization = Organization("other-org")
+    with StandIn(organization, dialect=dialect, rate_per_minute=10_000) as omni:
+        cast["another organization"] = _credential(person("elsewhere"), omni, organization.organization_key())
+        yield omni
+
+
+READERS = ("owner", "organization key")
+
+
+def _real(address: str, conversation: UUID, job: UUID, credential: int, position: int = 2) -> str:
+    address = address.replace("messages/1/", f"messages/{position}/")
+    address = address.replace("/credentials/1/", f"/credentials/{credential}/")
+    return address.replace(EXAMPLE, str(job if address.startswith("/jobs/") else conversation))
+
+
+def _bytes(answer: Any) -> bytes:
+    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    return bytes(body) + repr(sorted(answer.headers.items())).encode()
+
+
+def _plain(answer: Any, *ids: object) -> str:
+    """A page without what differs by its own address, by the moment, and from one request to the next."""
+    text = _bytes(answer).decode(errors="replace")
+    for found in ids:
+        text = text.replace(str(found), "ID")
+    text = re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"|X-Request-ID\', \'[^\']+', "", text)
+    return re.sub(r"\b\d\d:\d\d(:\d\d(\.\d+)?)?\b|\b\d+(\.\d+)? seconds?|data-again-in=\"[^\"]*\"", "", text)
+
+
+def test_every_address_stands_in_the_matrix(db: None, dialect: str) -> None:
+    assert set(MATRIX) == set(addresses())
+
+
+def test_who_may_read_it_reads_it_everywhere(cast: Cast, planted: InOmni, owner: User) -> None:
+    """Else the rest of this would prove nothing."""
+    credential = Credential.objects.get(owner=owner).pk
+    for who in READERS:
+        for address, kind in MATRIX.items():
+            if kind == "nothing":
+                continue
+            path = _real(address, planted.id, planted.jobs[0].id, credential)
+            query = {"looks": "1"} if "fresh" in path or "standings" in path else {}
+            got = _bytes(cast[who].get(path, query)) + _bytes(cast[who].get(path, query, headers=HTMX))
+            if kind == "picture":
+                assert b"image/png" in got or b"application/zip" in got, (who, path)
+            else:
+                assert MARK.encode() in got, (who, path)
+
+
+def test_nobody_else_reads_anything_of_it(
+    cast: Cast, elsewhere: StandIn, planted: InOmni, owner: User, small_omni: StandIn
+) -> None:
+    credential, job = Credential.objects.get(owner=owner).pk, planted.jobs[0].id
+    before = _marks()
+    others = [who for who in cast if who not in READERS]
+    assert len(others) == 9
+    tried = 0
+    for who in others:
+        if who == "late":
+            small_omni.fail(Fault.status(503), path="")
+        for address in MATRIX:
+            path = _real(address, planted.id, job, credential)
+            for ask in _ways(cast[who], address):
+                answer = ask(path)
+                got = _bytes(answer)
+                assert MARK.encode() not in got, (who, path)
+                assert "ETag" not in answer.headers, (who, path)
+                # Staff are told in the audit log who read what, and everybody what they did themselves.
+                if EXAMPLE not in address and who != "staff" and address != "/activity/":
+                    assert str(planted.id).encode() not in got, (who, path)
+                tried += 1
+        if who == "late":
+            small_omni.recover()
+    print(f"{tried} answers to {len(others)} people at {len(MATRIX)} addresses: none of them with anything of it")  # noqa: T201
+    assert tried > 1500
+    assert _marks() == before
+    assert Credential.objects.get(owner=owner).pk == credential
+
+
+def _ways(client: Client, address: str) -> list[Callable[[str], Any]]:
+    """By page, by fragment, by form. Signing out would end what is tried; the demo's door lets anybody be somebody."""
+    sent = {"starred": "1", "ticket": "ABC-2", "do": "export", "next": "/", "label": "Mine", "looks": "1"}
+    ways: list[Callable[[str], Any]] = [
+        client.get,
+        lambda path: client.get(path, {"looks": "1", "refresh": "1"}, headers=HTMX),
+        client.head,
+    ]
+    if address not in ("/sign-out/", "/admin/logout/", "/demo/continue/", "/admin/login/", "/sign-in/"):
+        ways.append(lambda path: client.post(path, {**sent, "conversation": [str(EXAMPLE), "1", "2", "3"]}))
+        ways.append(lambda path: client.post(path, sent, headers=HTMX))
+    return ways
+
+
+def _marks() -> list[int]:
+    """What forms leave behind on a conversation."""
+    return [model.objects.count() for model in (Star, TicketReference, Capture, Visit)]
+
+
+def test_what_is_not_shown_and_what_is_not_there_are_the_same(
+    cast: Cast, elsewhere: StandIn, planted: InOmni, owner: User
+) -> None:
+    credential, job = Credential.objects.get(owner=owner).pk, planted.jobs[0].id
+    compared = 0
+    for who in ("colleague", "another organization", "rejected", "removed", "no credential", "staff", "signed out"):
+        for address in MATRIX:
+            if EXAMPLE not in address:
+                continue
+            nowhere, no_job = uuid4(), uuid4()
+            for headers in ({}, HTMX):
+                mine = cast[who].get(_real(address, planted.id, job, credential), headers=headers)
+                theirs = cast[who].get(_real(address, nowhere, no_job, credential), headers=headers)
+                assert mine.status_code == theirs.status_code, (who, address)
+                assert _plain(mine, planted.id, job) == _plain(theirs, nowhere, no_job), (who, address)
+                compared += 1
+    assert compared > 300
+
+
+def test_no_question_tells_of_it(cast: Cast, elsewhere: StandIn) -> None:
+    """No count, no row, no coverage, no owner among the controls: as if it were not kept here."""
+    for who in ("colleague", "another organization"):
+        for typed in FINDS:
+            for path in ("/conversations/", "/insights/"):
+                query = {"q": typed} if path == "/conversations/" else {"period": "all", "owner": typed}
+                page = _bytes(cast[who].get(path, query)).decode()
+                assert MARK not in page, (who, typed)
+                assert not re.search(r"\b[1-9][0-9,]* (conversation|question)", page), (who, typed)
+                assert not re.search(r"of [1-9][0-9,]* (read|conversations)", page), (who, typed)
+                assert 'class="row-title"' not in page
+
+
+def test_who_is_deactivated_in_the_middle_is_out_at_once(cast: Cast, planted: InOmni, owner: User) -> None:
+    assert cast["owner"].get(f"/conversations/{planted.id}/").status_code == 200
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    for path in (f"/conversations/{planted.id}/", "/conversations/", f"/conversations/{planted.id}.json"):
+        answer = cast["owner"].get(path)
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/sign-in/")
+    assert Session.objects.exists()
+
+
+def test_past_its_time_omni_is_asked_again_and_its_no_counts(
+    cast: Cast, planted: InOmni, small: Organization, small_omni: StandIn
+) -> None:
+    small.revoke(Credential.objects.get(owner__username="late").token.reveal())
+    small_omni.requests.clear()
+    answer = cast["late"].get(f"/conversations/{planted.id}/")
+    assert answer.status_code == 403
+    assert MARK.encode() not in _bytes(answer)
+    assert small_omni.requests
+
+
+# By the time it takes ---------------------------------------------------------------------------------------
+
+TRIES = 2000
+
+
+def test_not_yours_and_not_there_take_the_same_time(cast: Cast, planted: InOmni) -> None:
+    """2,000 tries: whoever guesses by the time alone which of the two it was is right no more often than by chance.
+
+    The area under the ROC curve, which is the share of pairs that are ordered rightly: 0.5 is chance, and four standard
+    deviations of the Mann-Whitney statistic are what is let through.
+    """
+    client, draw = cast["colleague"], random.Random(11)  # noqa: S311
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    there = [True, False] * (TRIES // 2)
+    draw.shuffle(there)
+    for number, is_there in enumerate([True, False] * 20 + there):
+        path = f"/conversations/{planted.id if is_there else uuid4()}/"
+        began = time.perf_counter()
+        answer = client.get(path)
+        took = time.perf_counter() - began
+        assert answer.status_code == 404
+        if number >= 40:
+            taken[is_there].append(took)
+    share = _ordered(taken[True], taken[False])
+    most = 4 * ((TRIES + 1) / (12 * (TRIES / 2) ** 2)) ** 0.5
+    medians = [1000 * statistics.median(rows) for rows in taken.values()]
+    print(f"{TRIES} tries: {share:.3f} ordered rightly; medians {medians[0]:.2f} and {medians[1]:.2f} ms")  # noqa: T201
+    assert abs(share - 0.5) < most
+
+
+def _ordered(first: list[float], second: list[float]) -> float:
+    ranked = sorted([(took, True) for took in first] + [(took, False) for took in second])
+    ranks = sum(rank for rank, (_, is_first) in enumerate(ranked, start=1) if is_first)
+    return (ranks - len(first) * (len(first) + 1) / 2) / (len(first) * len(second))
