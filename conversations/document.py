@@ -23,6 +23,8 @@ Thing = TypeVar("Thing")
 # Rows of one query, and cells of the whole document: paper is read, the CSV is calculated with.
 ROWS = 200
 MOST_CELLS = 100_000
+# Bytes of pictures that stand in a file.
+MOST_INSIDE = 64 * 1024 * 1024
 # Columns that fit beside each other on paper: a wider table goes on below, its first column again in front.
 COLUMNS_BESIDE = 8
 # Messages whose evidence is in memory at a time.
@@ -38,6 +40,8 @@ class Part:
     line: Line | None = None
     steps: "list[Step]" = field(default_factory=list)
     pictures: "list[Picture]" = field(default_factory=list)
+    # Left out, as there are too many in the file already.
+    is_without_pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def in_batches(things: "Iterable[Thing]", size: int) -> "Iterator[list[Thing]]":
 def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
     conversation = opened.conversation
     lines = archive.standings(opened)
-    cells_left = MOST_CELLS
+    cells_left, inside = MOST_CELLS, 0
     for messages in in_batches(conversation.thread, _AT_A_TIME):
         kept = kept_by_message(conversation, messages)
         for message in messages:
@@ -127,8 +131,10 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
                 step = _step(action, cells_left)
                 cells_left -= sum(len(table["rows"]) * len(table["columns"]) for table in step.tables)
                 steps.append(step)
-            pictures = list(_pictures(message, actions, chart, is_file=is_file))
-            yield Part(message, lines.get(message.position), steps, pictures)
+            pictures = list(_pictures(message, actions, chart, is_file=is_file)) if inside < MOST_INSIDE else []
+            inside += sum(len(picture.address) for picture in pictures)
+            is_cut = inside >= MOST_INSIDE and not pictures
+            yield Part(message, lines.get(message.position), steps, pictures, is_without_pictures=is_cut)
 
 
 def _step(action: Action, cells_left: int) -> Step:

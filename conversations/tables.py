@@ -20,6 +20,11 @@ MOST_CELLS: Final = 60_000
 _JUDGED_BY: Final = 1_000
 # Cells beyond this are left out of pages, never of downloads: a table of so many columns is read elsewhere.
 MOST_COLUMNS: Final = 200
+# What is wider or larger is not read as a table: its rows are as long as the longest of them, and all are in memory.
+WIDEST: Final = 10_000
+LARGEST: Final = 5_000_000
+# Cells by which all columns together are judged.
+_JUDGED_CELLS: Final = 200_000
 # What people write in front of and behind a number, and around a negative one: "US$5", "5 EUR", "$ (1,200)", "12.5%".
 _MONEY = "[$€£¥₹₩₪₽₺₫₴₱₦฿]"
 _NUMBER = re.compile(
@@ -101,7 +106,7 @@ def read(text: str) -> Table:
     """
     text = text.removeprefix("\ufeff")
     try:
-        rows = [row for row in _rows(text) if row]
+        rows, width = _bounded(text)
     except csv.Error:
         raise NoTable(text) from None
     if not rows:
@@ -109,15 +114,28 @@ def read(text: str) -> Table:
     header, body = rows[0], rows[1:]
     if all(value(cell) is not None for cell in header):
         header, body = [], rows
-    width = max(len(row) for row in [header, *body])
     is_ragged = any(len(row) != width for row in ([header] if header else []) + body)
     padded = [row + [""] * (width - len(row)) for row in body]
     names = [name.strip() for name in header] + [""] * (width - len(header))
+    judges = padded[: min(_JUDGED_BY, _JUDGED_CELLS // width)]
     columns = tuple(
-        Column(number, name or f"Column {number}", _is_number(row[number - 1] for row in padded[:_JUDGED_BY]))
+        Column(number, name or f"Column {number}", _is_number(row[number - 1] for row in judges))
         for number, name in enumerate(names, start=1)
     )
     return Table(columns, padded, is_ragged)
+
+
+def _bounded(text: str) -> tuple[list[list[str]], int]:
+    """The rows that hold anything, and how wide the widest is. Raises `NoTable` once they are too many."""
+    rows: list[list[str]] = []
+    width = 0
+    for row in _rows(text):
+        if row:
+            rows.append(row)
+            width = max(width, len(row))
+            if width > WIDEST or width * len(rows) > LARGEST:
+                raise NoTable(text)
+    return rows, width
 
 
 def _rows(text: str) -> Iterator[list[str]]:

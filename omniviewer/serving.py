@@ -17,6 +17,9 @@ logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
 
+# Bytes of an address: as long as gunicorn takes one, for what is pasted into the search.
+limit_request_line = 8190
+
 _worker = EmbeddedWorker()
 
 

@@ -287,6 +287,7 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 X_FRAME_OPTIONS = "DENY"
+FILE_UPLOAD_HANDLERS = ["omniviewer.uploads.Refuse"]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = _BEHIND_TLS
@@ -316,7 +317,6 @@ STORAGES = {
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
-USE_TZ = True
 # Shown to a reader whose browser has not told its own zone.
 TIME_ZONE = env.str("OMNIVIEWER_TIME_ZONE", default="UTC")
 

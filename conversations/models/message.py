@@ -41,8 +41,8 @@ class Written(models.Model):
     class Meta:
         abstract = True
 
-    def render(self) -> None:
-        made = rendering.render_question(self.text) if self.is_question else rendering.render_answer(self.text)
+    def render(self, allowance: rendering.Allowance) -> None:
+        made = rendering.render_question(self.text) if self.is_question else allowance.render_answer(self.text)
         self.html, self.plain_because, self.renderer = made.html, made.plain_because, rendering.RENDERER
 
     @property
@@ -71,9 +71,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def render_outdated(self) -> None:
         """Render again what an earlier version of the renderer made."""
-        outdated = list(self.exclude(renderer=rendering.RENDERER))
+        outdated = list(self.exclude(renderer=rendering.RENDERER).order_by("position"))
+        allowance = rendering.Allowance()
         for message in outdated:
-            message.render()
+            message.render(allowance)
         self.bulk_update(outdated, ["html", "plain_because", "renderer"], batch_size=200)
 
 
@@ -114,7 +115,7 @@ class Message(Written):
         `now=False`: the others are rendered when somebody reads them.
         """
         kept = {message.position: message for message in known.messages.all()} if known else {}
-        rows = []
+        rows, allowance = [], rendering.Allowance()
         for position, message in enumerate(reply.messages, start=1):
             row = cls(
                 position=position,
@@ -128,7 +129,7 @@ class Message(Written):
             if twin and row.says_the_same_as(twin) and (not now or twin.renderer == rendering.RENDERER):
                 row.html, row.plain_because, row.renderer = twin.html, twin.plain_because, twin.renderer
             elif now:
-                row.render()
+                row.render(allowance)
             rows.append(row)
         return rows
 

@@ -31,6 +31,7 @@ from conversations.omni.instances import Network, base_url, is_loopback_instance
 CONVERSATIONS_A_PAGE = 100
 PEOPLE_A_PAGE = 100
 _CHUNK = 64 * 1024
+_MOST_OBJECTS = 2_000_000
 # Seconds: a host that is there takes a connection at once.
 CONNECT_TIMEOUT = 5.0
 
@@ -129,6 +130,9 @@ class Client:
 
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
         body = self._ask(path, query)
+        # Each becomes an object in memory, some thirty times as large as it is here.
+        if body.count(b"{") + body.count(b"[") > _MOST_OBJECTS:
+            raise Unreadable("Omni's answer has more pieces than are read here.", outcome="too-large")
         try:
             return json.loads(body)
         except (ValueError, RecursionError):

@@ -22,10 +22,15 @@ def as_object(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def as_list(reply: dict[str, Any], *names: str) -> list[Any]:
+def as_list(reply: dict[str, Any], *names: str, most: int) -> list[Any]:
+    """Under the first of the names that holds one; of more than `most` entries it is not read."""
     for name in names:
         if isinstance(reply.get(name), list):
             rows: list[Any] = reply[name]
+            if len(rows) > most:
+                raise Unreadable(
+                    f"Omni's answer has more than the {most:,} entries that are read here.", outcome="too-large"
+                )
             return rows
     raise Unreadable(f"{NOTHING} (no list under {' or '.join(names)}).", outcome="shape")
 

@@ -14,6 +14,9 @@ from conversations.omni.fields import NOTHING, as_count, as_id, as_list, as_obje
 
 # Characters: it stands in addresses and in a unique index.
 LONGEST_CURSOR = 2000
+# Of one reply: a hundred conversations or people are asked for at a time.
+MOST_ROWS = 2_000
+MOST_MESSAGES = 10_000
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def conversation_page(body: Any) -> ConversationPage:
     if cursor and len(cursor) > LONGEST_CURSOR:
         raise Unreadable(f"{NOTHING} (a cursor of {len(cursor)} characters).", outcome="shape")
     return ConversationPage(
-        conversations=tuple(_listed(row) for row in as_list(reply, "data", "records")),
+        conversations=tuple(_listed(row) for row in as_list(reply, "data", "records", most=MOST_ROWS)),
         next_cursor=cursor if cursor and info.get("hasNextPage") is not False else None,
         total=as_count(total),
     )
@@ -148,7 +151,7 @@ def conversation(body: Any) -> Conversation:
         organization_id=as_text(reply, "organizationId"),
         created_at=as_time(reply, "createdAt"),
         updated_at=as_time(reply, "updatedAt"),
-        messages=tuple(_message(row) for row in as_list(reply, "messages")),
+        messages=tuple(_message(row) for row in as_list(reply, "messages", most=MOST_MESSAGES)),
     )
 
 
@@ -180,7 +183,7 @@ def job(body: Any) -> Job:
 def member_page(body: Any) -> MemberPage:
     reply = as_object(body, "a list of people")
     total = reply.get("totalResults")
-    rows = tuple(_member(row) for row in as_list(reply, "Resources"))
+    rows = tuple(_member(row) for row in as_list(reply, "Resources", most=MOST_ROWS))
     return MemberPage(members=rows, total=total if isinstance(total, int) else len(rows))
 
 

@@ -13,15 +13,28 @@ from django.utils.safestring import SafeString, mark_safe
 from conversations.rendering import allowlist, characters, layout, page, parser
 from conversations.rendering.clock import Clock, TooCostly
 
-__all__ = ["RENDERER", "Rendered", "drawn", "render_answer", "render_question", "spelled", "trusted", "visible"]
+__all__ = [
+    "RENDERER",
+    "Allowance",
+    "Rendered",
+    "drawn",
+    "render_answer",
+    "render_question",
+    "spelled",
+    "trusted",
+    "visible",
+]
 
 # Stored beside the HTML. Raise it with every change that shows: what was rendered before is rendered again when read.
 RENDERER = 2
 # Characters. Ten times the longest answer that a model writes in one go.
 LONGEST = 200_000
+# Seconds, for one answer after another. A thousand long ones take as much.
+OF_A_CONVERSATION = 20.0
 
 TOO_LONG = "This answer is too long to format, so it is shown as plain text."
 TOO_COSTLY = "This answer is too intricate to format, so it is shown as plain text."
+TOO_MANY = "This conversation takes too long to format, so from here on its answers are shown as plain text."
 BROKEN = "This answer could not be formatted, so it is shown as plain text."
 
 _logger = logging.getLogger(__name__)
@@ -46,6 +59,20 @@ def render_answer(text: str) -> Rendered:
         # Never the text, nor the exception's own words, which may quote it: both are somebody's data.
         _logger.warning("An answer of %d characters broke the renderer: %s", len(text), type(error).__name__)
         return Rendered(_plain(text), BROKEN)
+
+
+class Allowance:
+    """The processor time that all answers of a conversation share: beyond it they are plain text."""
+
+    def __init__(self) -> None:
+        self._clock = Clock(OF_A_CONVERSATION)
+
+    def render_answer(self, text: str) -> Rendered:
+        try:
+            self._clock.tick()
+        except TooCostly:
+            return Rendered(_plain(text), TOO_MANY)
+        return render_answer(text)
 
 
 def render_question(text: str) -> Rendered:

@@ -1,0 +1,16 @@
+"""No form of this site takes a file: one that is sent all the same is not read, nor written to disk."""
+
+from typing import NoReturn
+
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+
+
+class Refuse(FileUploadHandler):
+    def new_file(self, *_: object, **__: object) -> NoReturn:
+        raise StopUpload(connection_reset=True)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        """None comes."""
+
+    def file_complete(self, file_size: int) -> None:
+        """None does."""
