@@ -37,8 +37,9 @@ from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered, thread
-from tests.conftest import EXAMPLE, need, signed_in, text_of
-from tests.serving import free_port, serve
+from tests.conftest import EXAMPLE, signed_in, text_of
+from tests.programs import free_port, need
+from tests.serving import serve
 
 THREAD = f"/conversations/{EXAMPLE}/"
 MB = 1_000_000
