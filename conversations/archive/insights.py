@@ -13,12 +13,11 @@ from statistics import median
 from django.db.models import Count, DateTimeField, Exists, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from conversations import searching, terms
-from conversations.archive.finding import FEW, Finder
+from conversations import terms
+from conversations.archive.finding import Finder
 from conversations.archive.outcomes import Notice
 from conversations.archive.tops import look
 from conversations.models import Conversation, Job, Message
-from conversations.searching import Fact, Question
 from conversations.words import words
 from omniviewer.accounts.models import Credential, User
 
@@ -107,20 +106,18 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     questions = Message.objects.questions().filter(created_at__gte=begin, created_at__lt=over)
     of_period = readable.filter(pk__in=questions.values("conversation"))
     counted = _Counted(first, end)
-    keys: dict[int, int] = {}
-    for pk, key, at, whose, answered_at in _rows(questions.filter(conversation__in=readable)):
-        counted.take(pk, at, whose, answered_at)
-        if key is not None:
-            keys[key] = pk
+    for row in _rows(questions.filter(conversation__in=readable)):
+        counted.take(*row)
+    topics, states = _told_of_jobs(of_period)
     answers, known = _captured(of_period)
     return Insights(
         first=first,
         end=end,
         spans=counted.spans,
         owners=dict(counted.owners),
-        topics=_topics(of_period),
+        topics=topics,
         hours=dict(counted.hours),
-        states={state: _in_state(state, keys) for state in STATES},
+        states={"unanswered": _unanswered(of_period), **states},
         answers=answers,
         known=known,
         notice=tops.notice,
@@ -141,16 +138,16 @@ def _bounded(period: tuple[date, date] | None, readable: QuerySet[Conversation])
     return min(first, today), max(min(end, today + timedelta(days=1)), min(first, today) + timedelta(days=1))
 
 
-_Row = tuple[int, int | None, datetime, str, datetime | None]
+_Row = tuple[int, datetime, str, datetime | None]
 
 
 def _rows(questions: QuerySet[Message]) -> Iterable[_Row]:
-    """Each with its conversation, the number of that in the search, when, whose, and when the answer was there."""
+    """Each with its conversation, when it was asked, whose it is, and when the answer was there."""
     following = Message.objects.filter(
         conversation=OuterRef("conversation"), position=OuterRef("position") + 1, role=Message.Role.ASSISTANT
     )
     found = questions.annotate(answered_at=Subquery(following.values("created_at")[:1], output_field=DateTimeField()))
-    values = ("conversation_id", "conversation__indexed_as", "created_at", "conversation__owner_id", "answered_at")
+    values = ("conversation_id", "created_at", "conversation__owner_id", "answered_at")
     return found.order_by().values_list(*values).iterator(chunk_size=_AT_A_TIME)
 
 
@@ -191,16 +188,15 @@ def _spans(first: date, end: date) -> Iterable[Span]:
         first = following
 
 
-def _in_state(state: str, keys: dict[int, int]) -> frozenset[int]:
-    """Those of the conversations, by their number in the search, that `state:` finds."""
-    question = Question(facts=((Fact("state", state),),))
-    # Of few, as a list of them is found: so that the time it takes tells of no others.
-    found = searching.matching(question, within=list(keys)) if len(keys) <= FEW else searching.matching(question)
-    return frozenset(keys[key] for key in found if key in keys)
+def _unanswered(of_period: QuerySet[Conversation]) -> frozenset[int]:
+    """Those that end with a question, as `state:unanswered` finds them."""
+    last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-position").values("role")[:1]
+    ending = of_period.annotate(last_role=Subquery(last)).filter(last_role=Message.Role.USER)
+    return frozenset(ending.order_by().values_list("pk", flat=True))
 
 
 def _answers(of_period: QuerySet[Conversation]) -> QuerySet[Message]:
-    return Message.objects.filter(role=Message.Role.ASSISTANT, conversation__in=of_period).exclude(job_id=None)
+    return Message.objects.filter(conversation__in=of_period).exclude(job_id=None)
 
 
 def _jobs() -> QuerySet[Job]:
@@ -209,18 +205,27 @@ def _jobs() -> QuerySet[Job]:
     return same.filter(Q(conversation_id=None) | Q(conversation_id=OuterRef("conversation__omni_id")))
 
 
-def _topics(of_period: QuerySet[Conversation]) -> dict[str, tuple[str, int]]:
-    """By what `topic:` takes, how Omni writes it, and in how many conversations it came up."""
-    topics = _answers(of_period).annotate(topic=Subquery(_jobs().values("topic")[:1])).exclude(topic=None)
-    pairs = topics.exclude(topic="").order_by().values_list("topic", "conversation_id").distinct()
+def _told_of_jobs(
+    of_period: QuerySet[Conversation],
+) -> tuple[dict[str, tuple[str, int]], dict[str, frozenset[int]]]:
+    """By what `topic:` takes, how Omni writes it and in how many conversations it came up; and by state, which."""
+    told = _answers(of_period).annotate(
+        topic=Subquery(_jobs().values("topic")[:1]), state=Subquery(_jobs().values("state")[:1])
+    )
+    rows = told.exclude(topic=None).order_by().values_list("topic", "state", "conversation_id").distinct()
     written: dict[str, Counter[str]] = defaultdict(Counter)
     conversations: dict[str, set[int]] = defaultdict(set)
-    for topic, pk in pairs.iterator(chunk_size=_AT_A_TIME):
+    states: dict[str, set[int]] = {state: set() for state in STATES[1:]}
+    for topic, state, pk in rows.iterator(chunk_size=_AT_A_TIME):
+        named = "running" if state in Job.State.RUNNING else state.lower()
+        if named in states:
+            states[named].add(pk)
         key = " ".join(word.text for word in words(topic))
         if key:
             written[key][topic] += 1
             conversations[key].add(pk)
-    return {key: (written[key].most_common(1)[0][0], len(rows)) for key, rows in conversations.items()}
+    topics = {key: (written[key].most_common(1)[0][0], len(rows)) for key, rows in conversations.items()}
+    return topics, {state: frozenset(rows) for state, rows in states.items()}
 
 
 def _captured(of_period: QuerySet[Conversation]) -> tuple[int, int]:
