@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from conversations import tasks
-from conversations.models import Access, Walk
+from conversations.models import Access, Job, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -218,6 +218,27 @@ def test_topics_and_failures_are_those_that_are_known(
     trouble = tables(lead, MARCH)["Failed and unanswered"]
     assert [text for text, _ in trouble[2]] == ["2 Mar", "0", "1"]
     assert listed(lead, trouble[2][2][1]) == [str(week[1].id)]
+
+
+def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: Organization, analyst: Member) -> None:
+    """Clocks differ: it is left out, and not counted as less than nothing."""
+    ask(small, analyst, MONDAY, took=30)
+    ask(small, analyst, MONDAY, took=-300)
+    reads.get("/conversations/")
+    read_all()
+    assert numbers(reads, MARCH, "Time to answer") == [["2 Mar", "30 s", "30 s", "1"]]
+
+
+def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:
+    """Whatever an answer names: this conversation is no key to it."""
+    small_omni._now = MONDAY + 4 * DAY
+    week[0].jobs[0].topic = "Secret plans"
+    lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
+    assert "Secret plans" in text_of(lead.get(MARCH))
+    Job.objects.filter(topic="Secret plans").update(conversation_id=week[1].id)
+    page = text_of(lead.get(MARCH))
+    assert "Secret plans" not in page
+    assert "Known for 0 of 4 answers" in page
 
 
 @pytest.mark.parametrize(

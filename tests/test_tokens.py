@@ -128,8 +128,9 @@ def test_nor_does_one_while_it_is_being_connected(
 ) -> None:
     settings.DEBUG = True
 
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("a fault of our own")
+    def fail(_host: str, token: Token) -> None:
+        said = [token.reveal()]
+        raise RuntimeError("a fault of our own", len(said))
 
     monkeypatch.setattr("conversations.connection.identify", fail)
     client = signed_in(owner)
