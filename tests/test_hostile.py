@@ -4,12 +4,13 @@ Once as the site is, and once without its Content-Security-Policy, which is to b
 """
 
 import contextlib
+import csv
 import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -396,22 +397,23 @@ def look_at_clipboard(fed: Fed, watched: dict[str, Watched]) -> None:
             page.get_by_role("button", name="Copy for a ticket all messages").click()
             page.get_by_text("paste it into the ticket").wait_for()
             _paste(browser, address)
-        browser.look(f"/conversations/{fed.drawn.id}/messages/2/queries/1/")
-        page.get_by_role("button", name="Copy as cells").click()
-        page.get_by_text("rows copied").wait_for()
-        _paste(browser, "cells")
+        page.locator(".message-foot [data-for-ticket]").click()
+        page.wait_for_timeout(300)
+        _paste(browser, "an answer with its queries")
+        browser.look(f"/conversations/{fed.drawn.id}/messages/2/evidence/")
+        for button in page.get_by_role("button", name="Copy as cells").all():
+            button.click()
+            page.get_by_text("copied", exact=False).last.wait_for()
+            page.wait_for_timeout(50)
+            _paste(browser, "cells")
 
 
 def _paste(browser: Watched, what: str) -> None:
     plain, html, odd = browser.page.evaluate(PASTE)
     unseen = UNSEEN.search(plain) or UNSEEN.search(html)
     browser.wrong += [f"clipboard of {what}: {odd} {unseen}"] if odd or unseen else []
-    formulas = [
-        cell
-        for line in plain.split("\n")
-        for cell in line.split("\t")
-        if what == "cells" and re.match("[=@\uff1d]", cell)
-    ]
+    cells = [cell for row in csv.reader(StringIO(plain, newline=""), delimiter="\t") for cell in row]
+    formulas = [cell for cell in cells if what == "cells" and re.match("[=@\uff1d]", cell)]
     browser.wrong += [f"formula {formulas}"] if formulas else []
 
 
