@@ -4,12 +4,13 @@ Once as the site is, and once without its Content-Security-Policy, which is to b
 """
 
 import contextlib
+import csv
 import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,9 @@ from playwright.sync_api import Error as PlaywrightError
 from pytest_django import Settings
 
 from conversations import archive, searching, tasks
-from omniviewer.accounts.models import User
+from conversations.models import Access
+from conversations.models import Job as OurJob
+from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
 from omniviewer.demo.stand_in.organization import Conversation, Job, Message
@@ -283,15 +286,18 @@ def look_at_lists(watched: dict[str, Watched]) -> None:
     """All their pages: each text is a name, a last prompt, a snippet and a person's name."""
     for browser in watched.values():
         for address in ("/conversations/", f"/conversations/?q={MARKER}"):
-            texts = ""
+            texts = people = ""
             browser.look(address)
             for _ in range(20):
                 texts += browser.page.locator("main").inner_text()
+                people += "".join(browser.page.locator(".row-facts").all_inner_texts())
                 older = browser.page.locator("nav.pages a[rel=next]")
                 if not older.count():
                     break
                 browser.look(browser.page.evaluate("document.querySelector('nav.pages a[rel=next]').href"))
             assert all(word in texts for word in ("<script>", "Sign in again", "U+202E"))
+            missing = [word for word in ("<script>", "Sign in again", "U+202E") if word not in people]
+            assert not missing, (address, len(people), people[:300])
 
 
 def look_at_titles(client: Client, browser: Watched, small: Organization) -> None:
@@ -311,6 +317,23 @@ def look_at_titles(client: Client, browser: Watched, small: Organization) -> Non
         assert not UNSEEN.search(html), title
     assert len({ids for _, _, _, ids, _ in read if "message-N " in ids}) <= 6
     assert len({head for *_, head in read}) == 1
+
+
+def look_at_progress(fed: Fed, client: Client, browser: Watched) -> None:
+    """How far a job is, as the page asks for it while somebody waits."""
+    fed.running.messages[-1].created_at = datetime.now(UTC)
+    client.get(f"/conversations/{fed.running.id}/?refresh=1")
+    last, shown = fed.running.messages[-1].job, []
+    assert last
+    for text in bundled(TEXTS, 300):
+        last.progress = text
+        OurJob.objects.update(asked_at=datetime.now(UTC) - timedelta(minutes=1))
+        address = f"/conversations/{fed.running.id}/fresh/?revision=9&count=9999&looks=1"
+        shown.append(client.get(address, headers={"HX-Request": "true"}).content.decode())
+    read = browser.page.evaluate(READ, shown)
+    assert [(handlers, active) for _, handlers, active, _, _ in read] == [(0, 0)] * len(shown)
+    assert sum(1 for html in shown if "<q dir" in html) == len(shown)
+    assert not UNSEEN.search("".join(shown))
 
 
 def look_at_pictures(fed: Fed, watched: dict[str, Watched]) -> None:
@@ -374,22 +397,23 @@ def look_at_clipboard(fed: Fed, watched: dict[str, Watched]) -> None:
             page.get_by_role("button", name="Copy for a ticket all messages").click()
             page.get_by_text("paste it into the ticket").wait_for()
             _paste(browser, address)
-        browser.look(f"/conversations/{fed.drawn.id}/messages/2/queries/1/")
-        page.get_by_role("button", name="Copy as cells").click()
-        page.get_by_text("rows copied").wait_for()
-        _paste(browser, "cells")
+        page.locator(".message-foot [data-for-ticket]").click()
+        page.wait_for_timeout(300)
+        _paste(browser, "an answer with its queries")
+        browser.look(f"/conversations/{fed.drawn.id}/messages/2/evidence/")
+        for button in page.get_by_role("button", name="Copy as cells").all():
+            button.click()
+            page.get_by_text("copied", exact=False).last.wait_for()
+            page.wait_for_timeout(50)
+            _paste(browser, "cells")
 
 
 def _paste(browser: Watched, what: str) -> None:
     plain, html, odd = browser.page.evaluate(PASTE)
     unseen = UNSEEN.search(plain) or UNSEEN.search(html)
     browser.wrong += [f"clipboard of {what}: {odd} {unseen}"] if odd or unseen else []
-    formulas = [
-        cell
-        for line in plain.split("\n")
-        for cell in line.split("\t")
-        if what == "cells" and re.match("[=@\uff1d]", cell)
-    ]
+    cells = [cell for row in csv.reader(StringIO(plain, newline=""), delimiter="\t") for cell in row]
+    formulas = [cell for cell in cells if what == "cells" and re.match("[=@\uff1d]", cell)]
     browser.wrong += [f"formula {formulas}"] if formulas else []
 
 
@@ -477,13 +501,17 @@ def test_nothing_runs_loads_or_lies(
     for row in small.conversations:
         small.remove(row.id)
     small.members.clear()
+    # Another key: what the first was shown is known, and not asked for again so soon.
+    Credential.objects.all().delete()
+    credential_for(colleague, small_omni, small.organization_key())
     with caplog.at_level("DEBUG"):
         fed = feed(small, TEXTS)
-        client.get("/conversations/?refresh=1")
         read_all(fed, client, colleague, settings)
+        assert Access.objects.count() == len(TEXTS) + len(Fed.__dataclass_fields__)
         look_at_pages(fed, watched, harmless)
         look_at_lists(watched)
         look_at_titles(client, watched["with CSP"], small)
+        look_at_progress(fed, client, watched["with CSP"])
         look_at_pictures(fed, watched)
         look_at_files(fed, client, watched, tmp_path)
         look_at_clipboard(fed, watched)

@@ -7,7 +7,11 @@ const FORMULA = /^(?![-+]?[\s$€£¥₹₩]*[\d.,]+(e[-+]?\d+)?[\s%kKMBT$€£�
 const defused = (text) => (FORMULA.test(text) ? `'${text}` : text);
 
 // The name of a column without the mark that says how it is sorted.
-const said = (cell) => (cell.querySelector("a")?.firstChild ?? cell).textContent;
+function said(cell) {
+  const name = cell.querySelector("a")?.cloneNode(true);
+  name?.querySelector(".sort-mark")?.remove();
+  return (name ?? cell).textContent;
+}
 
 // Two forms at once: a spreadsheet takes cells from either, an editor the table.
 function cells(table) {
