@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 _ROOT = Path(__file__).resolve().parent.parent
 # Seconds until a worker that ended is started anew: longer each time, until one has lived for long enough.
@@ -52,22 +51,21 @@ def end_with_parent() -> None:
 def keep_running() -> None:
     """Have a worker run until this process is told to end."""
     worker: subprocess.Popen[bytes] | None = None
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        if worker:
-            _end(worker, _PATIENCE)
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, end)
+    # An exception, and no more: a handler that waited for the worker would do so inside of a wait that holds its lock.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     end_with_parent()
     pause = _FIRST_PAUSE
-    while True:
-        began = time.monotonic()
-        worker = _start("django", "embedded_worker")
-        worker.wait()
-        lived = time.monotonic() - began
-        pause = _FIRST_PAUSE if lived > _LONG_ENOUGH else min(pause * 2, _LONGEST_PAUSE)
-        time.sleep(pause)
+    try:
+        while True:
+            began = time.monotonic()
+            worker = _start("django", "embedded_worker")
+            worker.wait()
+            lived = time.monotonic() - began
+            pause = _FIRST_PAUSE if lived > _LONG_ENOUGH else min(pause * 2, _LONGEST_PAUSE)
+            time.sleep(pause)
+    finally:
+        if worker:
+            _end(worker, _PATIENCE)
 
 
 def _start(*module: str) -> subprocess.Popen[bytes]:
@@ -88,6 +86,8 @@ def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
 if __name__ == "__main__":

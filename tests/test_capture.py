@@ -693,14 +693,29 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path
     finally:
         parent.kill()
         parent.wait()
-    wait_for(lambda: _embedded_workers() == [])
+    # And whoever would have started it again.
+    wait_for(lambda: _embedded_workers() + _embedded_workers(b"omniviewer.background") == [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_told_to_end_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, and is not waited for until it is killed."""
+    for name, value in database_environment().items():
+        monkeypatch.setenv(name, value)
+    worker = EmbeddedWorker()
+    worker.start()
+    wait_for(lambda: len(_embedded_workers()) == 1)
+    worker.stop()
+    assert worker._keeper
+    assert worker._keeper.returncode == 0
+    assert _embedded_workers() == []
 
 
 def test_stopping_a_worker_that_never_started_is_no_fault() -> None:
     EmbeddedWorker().stop()
 
 
-def _embedded_workers() -> list[int]:
+def _embedded_workers(what: bytes = b"embedded_worker") -> list[int]:
     """Process ids, of those that work on the database of this test."""
     mine = database_environment()["DATABASE_URL"].encode()
     found = []
@@ -709,7 +724,7 @@ def _embedded_workers() -> list[int]:
             command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
         except OSError:
             continue
-        if b"embedded_worker" in command and mine in environment:
+        if what in command and mine in environment:
             found.append(int(process.name))
     return found
 
