@@ -44,6 +44,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["searched"] = dict(watching.searched)
 
 
+# Files that take long and hold few tests: first, so that none of them is left to one process at the end.
+_LONG = ["test_load", "test_hostile", "test_sync", "test_postgresql", "test_siege", "test_capture", "test_matrix"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else len(_LONG))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     watching.searched.update(getattr(node, "workeroutput", {}).get("searched", {}))

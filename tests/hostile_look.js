@@ -6,7 +6,13 @@
   if (measures) for (const message of document.querySelectorAll(".message")) message.style.contentVisibility = "visible";
   if (root.scrollWidth > root.clientWidth) wrong.push(`${root.scrollWidth - root.clientWidth} pixels too wide`);
   const active = "script:not([src^='/static/']), iframe, frame, object, embed, base, svg, math, style, template, video, audio, area";
-  for (const element of document.querySelectorAll(active)) if (!document.doctype || element.ownerSVGElement === null) wrong.push(`element ${element.outerHTML.slice(0, 200)}`);
+  for (const element of document.querySelectorAll(active)) if (element.matches(".drawn > svg[aria-hidden=true]")) {
+    // A drawing of ours: of such elements and no others, and nothing that acts.
+    for (const part of element.querySelectorAll("*")) {
+      const acts = [...part.attributes].some((one) => /^(on|style$|id$|name$)/.test(one.name));
+      if (acts || !/^(g|a|title|text|rect|circle|path)$/.test(part.localName)) wrong.push(`in a drawing: ${part.outerHTML.slice(0, 200)}`);
+    }
+  } else if (!document.doctype || element.ownerSVGElement === null) wrong.push(`element ${element.outerHTML.slice(0, 200)}`);
   const places = (name) => [...document.querySelectorAll(`[${name}]`)].map((element) => element.getAttribute(name).replace(/[0-9a-f-]{36}|[0-9]+/g, "N"));
   const classes = new Set();
   const rect = (element) => element.getBoundingClientRect();
@@ -25,7 +31,7 @@
     }
   }
   for (const link of document.querySelectorAll("main a[href]")) {
-    const url = new URL(link.href);
+    const url = new URL(link.href.baseVal ?? link.href, location);
     if (url.protocol === "mailto:" ? link.textContent.includes(url.pathname) : url.host === location.host || location.protocol === "file:" && !link.closest(".prose")) continue;
     const isOmni = link.textContent.startsWith("Open in Omni") && /\.omni\.co$/.test(url.host);
     if (!isOmni && (!/^https?:$/.test(url.protocol) || !link.textContent.toLowerCase().includes(url.host) || !/noopener/.test(link.rel))) wrong.push(`leads elsewhere: ${link.outerHTML.slice(0, 300)}`);

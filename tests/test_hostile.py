@@ -259,6 +259,7 @@ def pages(fed: Fed) -> dict[str, str]:
         "print": f"{thread['made']}print/",
         "print, said": f"{thread['said']}print/",
         "bundle": f"{thread['failed']}bundle/",
+        "insights": "/insights/?period=all",
     }
 
 
@@ -277,7 +278,16 @@ def look_at_pages(fed: Fed, watched: dict[str, Watched], harmless: dict[str, dic
             browser.wrong += [f"{name}: moved {moved} from {plain['seen']}"] if moved else []
     narrow = watched["without CSP"]
     narrow.page.set_viewport_size({"width": 390, "height": 800})
-    for name in ("the list", "the list, found", "a thread", "a thread of roles", "evidence, drawn", "rows", "print"):
+    for name in (
+        "the list",
+        "the list, found",
+        "a thread",
+        "a thread of roles",
+        "evidence, drawn",
+        "rows",
+        "print",
+        "insights",
+    ):
         narrow.look(pages(fed)[name])
     narrow.page.set_viewport_size(_CONTEXT["viewport"])
 
