@@ -22,7 +22,7 @@ _JUDGED_BY: Final = 1_000
 MOST_COLUMNS: Final = 200
 # What is wider or larger is not read as a table: its rows are as long as the longest of them, and all are in memory.
 WIDEST: Final = 10_000
-LARGEST: Final = 5_000_000
+LARGEST: Final = 6_000_000
 # Cells by which all columns together are judged.
 _JUDGED_CELLS: Final = 200_000
 # What people write in front of and behind a number, and around a negative one: "US$5", "5 EUR", "$ (1,200)", "12.5%".

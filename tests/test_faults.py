@@ -57,7 +57,8 @@ def break_it(omni: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
 
 def visible(answer: object) -> str:
-    return text_of(answer).replace("&#x27;", "’").replace("'", "’")
+    """As a reader sees it: what keeps the direction of Omni's words to themselves is not seen."""
+    return re.sub("</?bdi>", "", text_of(answer)).replace("&#x27;", "’").replace("'", "’")
 
 
 @each_row

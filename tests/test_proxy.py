@@ -394,7 +394,7 @@ def test_behind_nginx(tmp_path: Path, way: str) -> None:
         # What a client adds is written over.
         forged = get(outside, "/credentials/", f"company=sam; {session}", X_Auth_Request_User="boss")
         assert forged.status_code == 200
-        assert "Signed in as <strong>sam</strong>" in forged.text
+        assert 'Signed in as <strong dir="auto">sam</strong>' in forged.text
 
         # Past it: the same header, its other spellings, the cookie, and a guessed secret get nothing.
         for sent in (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.urls import get_resolver
 
 from conversations.omni import BadAddress, CannotAsk, Client, Token, parse_address
 from conversations.omni.instances import is_public
@@ -55,6 +56,8 @@ def test_what_is_typed_is_refused(typed: str) -> None:
 
 @pytest.mark.parametrize("typed", [typed for typed in TYPED if typed.strip()])
 def test_and_so_says_the_page_that_connects(owner: User, typed: str, settings: Any) -> None:
+    # The addresses of the site are read once, and those of the demo are among them in the tests.
+    assert get_resolver().url_patterns
     settings.DEMO = False
     fields = {"instance_address": typed, "token": "omni_pat_" + "x" * 20, "label": "Mine"}
     answer = signed_in(owner).post("/credentials/connect/", fields)

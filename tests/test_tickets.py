@@ -115,7 +115,7 @@ def test_a_setting_that_makes_no_sense_is_told_at_once(name: str, value: str, sa
 def test_a_ticket_that_is_not_named_so_is_told_and_left_out(owner_reads: Client) -> None:
     answer = owner_reads.get(f"{THREAD}?ticket=<b>what</b>")
     assert answer.status_code == 200
-    assert "names a ticket, “&lt;b&gt;what&lt;/b&gt;”, but not as tickets are named here" in text_of(answer)
+    assert "names a ticket, “<bdi>&lt;b&gt;what&lt;/b&gt;</bdi>”, but not as tickets are named here" in text_of(answer)
     assert names() == []
 
 
