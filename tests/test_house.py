@@ -79,6 +79,11 @@ def test_development_needs_no_key() -> None:
     assert manage("check", env={"OMNIVIEWER_DEBUG": "true"}).returncode == 0
 
 
+def test_what_is_installed_fits_together() -> None:
+    done = run(sys.executable, "-m", "pip", "check")
+    assert done.returncode == 0, done.stdout
+
+
 def test_static_files_are_collected_for_production(tmp_path: Path) -> None:
     done = manage("collectstatic", "--noinput", "--dry-run", env=PRODUCTION)
     assert done.returncode == 0, done.stdout + done.stderr
