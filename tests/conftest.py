@@ -169,6 +169,11 @@ def analyst(small: Organization) -> Member:
 
 
 @pytest.fixture
+def ben(small: Organization) -> Member:
+    return small.add_member("Ben Buyer", "ben@small.example")
+
+
+@pytest.fixture
 def reads(owner: User, small: Organization, small_omni: StandIn, analyst: Member) -> Client:
     """The owner's browser, connected with the personal token of the one who asked."""
     credential_for(owner, small_omni, small.personal_token(analyst))

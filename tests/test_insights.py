@@ -107,11 +107,6 @@ def synced(settings: Settings) -> None:
 
 
 @pytest.fixture
-def ben(small: Organization) -> Member:
-    return small.add_member("Ben Buyer", "ben@small.example")
-
-
-@pytest.fixture
 def week(small: Organization, small_omni: StandIn, analyst: Member, ben: Member) -> list[InOmni]:
     """A Monday with three questions in two conversations, a Tuesday with one, a Thursday without an answer."""
     first = ask(small, analyst, MONDAY, MONDAY + HOUR, MONDAY + DAY, name="First", took=10)

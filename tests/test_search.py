@@ -29,11 +29,6 @@ pytestmark = pytest.mark.parametrize("dialect", ["reference"])
 
 
 @pytest.fixture
-def ben(small: Organization) -> Member:
-    return small.add_member("Ben Buyer", "ben@small.example")
-
-
-@pytest.fixture
 def corpus(
     small: Organization, small_omni: StandIn, analyst: Member, ben: Member, colleague: User, settings: Settings
 ) -> dict[str, InOmni]:
