@@ -101,6 +101,9 @@ def read_all() -> None:
     work()
 
 
+one_dialect = pytest.mark.parametrize("dialect", ["reference"])
+
+
 @pytest.fixture(autouse=True)
 def synced(settings: Settings) -> None:
     settings.SYNC = "all"
@@ -164,6 +167,7 @@ def test_every_number_of_conversations_is_that_of_its_list(lead: Client) -> None
     assert checked >= 15
 
 
+@one_dialect
 def test_every_mark_opens_what_stands_in_the_table(lead: Client) -> None:
     page = lead.get(MARCH).content.decode()
     marks = re.findall(r'<a href="([^"]+)" tabindex="-1"><title>([^<]*)</title>', page)
@@ -176,6 +180,7 @@ def test_every_mark_opens_what_stands_in_the_table(lead: Client) -> None:
     assert any(said == "5 Mar: 1 unanswered" for _, said in marks)
 
 
+@one_dialect
 def test_the_busiest_hours_are_the_readers_own(lead: Client) -> None:
     head, *rows = tables(lead, MARCH)["Busiest hours"]
     monday = dict(zip([text for text, _ in head], rows[0], strict=True))
@@ -215,6 +220,7 @@ def test_topics_and_failures_are_those_that_are_known(
     assert listed(lead, trouble[2][2][1]) == [str(week[1].id)]
 
 
+@one_dialect
 def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: Organization, analyst: Member) -> None:
     """Clocks differ: it is left out, and not counted as less than nothing."""
     ask(small, analyst, MONDAY, took=30)
@@ -224,6 +230,7 @@ def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: O
     assert numbers(reads, MARCH, "Time to answer") == [["2 Mar", "30 s", "30 s", "1"]]
 
 
+@one_dialect
 def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:
     """Whatever an answer names: this conversation is no key to it."""
     small_omni._now = MONDAY + 4 * DAY
@@ -236,6 +243,7 @@ def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[In
     assert "Known for 0 of 4 answers" in page
 
 
+@one_dialect
 @pytest.mark.parametrize(
     ("address", "sum_"),
     [
@@ -258,6 +266,7 @@ def test_an_owner_goes_along_into_the_lists(lead: Client, week: list[InOmni], be
     assert opened == [[str(week[2].id)], [str(week[1].id)]]
 
 
+@one_dialect
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -273,10 +282,12 @@ def test_what_is_not_understood_is_said(lead: Client, address: str, said: str) -
     assert said in text_of(answer)
 
 
+@one_dialect
 def test_a_credential_that_one_does_not_have_is_a_bad_address(lead: Client) -> None:
     assert lead.get("/insights/?credential=999").status_code == 400
 
 
+@one_dialect
 @hypothesis_settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.fixed_dictionaries(
@@ -312,6 +323,7 @@ def test_long_times_are_told_by_longer_steps(
     assert sum(len(listed(reads, row[1][1])) for row in found if row[1][1]) == 2
 
 
+@one_dialect
 def test_nothing_asked_is_said(lead: Client) -> None:
     page = text_of(lead.get("/insights/?since=2025-01-01&until=2025-01-31"))
     assert "Nothing was asked in this time" in page
@@ -321,6 +333,7 @@ def test_nothing_asked_is_said(lead: Client) -> None:
 # Who reads --------------------------------------------------------------------------------------------------
 
 
+@one_dialect
 def test_only_what_one_may_read_is_counted(
     lead: Client, week: list[InOmni], small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -340,6 +353,7 @@ def test_only_what_one_may_read_is_counted(
         assert said not in nothing
 
 
+@one_dialect
 def test_what_ran_out_is_not_counted(lead: Client, small_omni: StandIn) -> None:
     small_omni.requests.clear()
     Access.objects.filter(conversation__name__in=("First", "Some")).update(confirmed_at=timezone.now() - 2 * DAY)
@@ -347,6 +361,7 @@ def test_what_ran_out_is_not_counted(lead: Client, small_omni: StandIn) -> None:
     assert "2 questions in 2 conversations" in page
 
 
+@one_dialect
 def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
     Credential.objects.update(rejected_at=timezone.now())
     answer = lead.get(MARCH)
@@ -354,6 +369,7 @@ def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
     assert "questions in" not in text_of(answer)
 
 
+@one_dialect
 def test_it_is_there_while_omni_is_away(lead: Client, small_omni: StandIn) -> None:
     """Stretched, with a notice, as the list is."""
     small_omni.fail(Fault.status(503), path="")
@@ -364,6 +380,7 @@ def test_it_is_there_while_omni_is_away(lead: Client, small_omni: StandIn) -> No
     assert "Not up to date." in page
 
 
+@one_dialect
 def test_what_is_not_read_yet_is_said(
     week: list[InOmni], small: Organization, small_omni: StandIn, owner: User
 ) -> None:
@@ -397,6 +414,7 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
 # Questions by their time, in the search ---------------------------------------------------------------------
 
 
+@one_dialect
 @pytest.mark.parametrize(
     ("typed", "names"),
     [
@@ -419,12 +437,14 @@ def test_questions_are_found_by_their_time(lead: Client, typed: str, names: list
     assert re.findall(r'class="row-title"[^>]*>([^<]+)<', page) == names
 
 
+@one_dialect
 @pytest.mark.parametrize("typed", ["asked:2026-03-05..2026-03-01", "asked:2026-03-01..", "asked:..", "asked:a..b..c"])
 def test_no_time_is_said(lead: Client, typed: str) -> None:
     page = text_of(lead.get("/conversations/", {"q": typed}))
     assert "“asked:” takes a day (2026-10-03)" in page
 
 
+@one_dialect
 @pytest.mark.parametrize("typed", ["asked:0001", "asked:9999", "-asked:0001-01-01", "asked:0001..9999"])
 def test_far_away_times_are_no_error(lead: Client, typed: str) -> None:
     lead.cookies["time_zone"] = "Pacific%2FKiritimati"

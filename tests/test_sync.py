@@ -31,6 +31,10 @@ HTMX = {"HX-Request": "true"}
 LISTS, THREADS = "/api/v1/ai/conversations", re.compile(r"/api/v1/ai/conversations/([0-9a-f-]{36})")
 
 
+# Nothing here depends on it: how replies are read is tested elsewhere, and once more below.
+one_dialect = pytest.mark.parametrize("dialect", ["reference"])
+
+
 @pytest.fixture(autouse=True)
 def synced(settings: Settings) -> None:
     settings.SYNC = "all"
@@ -129,6 +133,7 @@ def test_then_only_what_changed_is_read(
     assert_same(small, credential.token.reveal(), credential)
 
 
+@one_dialect
 def test_a_check_goes_down_to_what_is_known(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -145,6 +150,7 @@ def test_a_check_goes_down_to_what_is_known(
     assert_same(small, credential.token.reveal(), credential)
 
 
+@one_dialect
 def test_what_is_no_longer_listed_is_dropped(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -163,6 +169,7 @@ def test_what_is_no_longer_listed_is_dropped(
     assert reads.get(f"/conversations/{ids[1]}/").status_code == 200
 
 
+@one_dialect
 def test_a_list_that_ends_too_early_drops_nothing(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -182,6 +189,7 @@ def test_a_list_that_ends_too_early_drops_nothing(
     assert "Omni counts 250 conversations and listed 100 of them." in page
 
 
+@one_dialect
 def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -199,6 +207,7 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     assert Walk.objects.get().failures == 0
 
 
+@one_dialect
 def test_a_list_that_goes_in_a_circle_is_left_and_said(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -224,6 +233,7 @@ def test_a_list_that_goes_in_a_circle_is_left_and_said(
     assert "in a circle" not in text_of(reads.get("/conversations/"))
 
 
+@one_dialect
 def test_a_list_that_never_ends_is_left_and_said(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -244,6 +254,7 @@ def test_a_list_that_never_ends_is_left_and_said(
     assert Access.objects.exclude(confirmed_at=None).count() == 100
 
 
+@one_dialect
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_do_nothing_twice(
     owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
@@ -260,6 +271,7 @@ def test_two_workers_do_nothing_twice(
     assert asked[LISTS] <= 6
 
 
+@one_dialect
 def test_a_token_that_is_revoked_in_the_middle_ends_it(
     reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -282,6 +294,7 @@ def test_a_token_that_is_revoked_in_the_middle_ends_it(
     assert small_omni.requests == []
 
 
+@one_dialect
 def test_it_stays_within_its_share_of_the_budget(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
 ) -> None:
@@ -299,6 +312,7 @@ def test_it_stays_within_its_share_of_the_budget(
     assert re.search(r"18 of 60 read, about 2 minutes left at your rate", page)
 
 
+@one_dialect
 def test_it_is_paused_and_goes_on(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     many(small, analyst, 5)
     reads.get("/conversations/")
@@ -324,6 +338,7 @@ def test_nobody_pauses_anothers(reads: Client, colleague: User, small: Organizat
     assert not Walk.objects.exclude(paused_at=None).exists()
 
 
+@one_dialect
 def test_a_failure_is_told_and_gone_once_it_works_again(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -340,6 +355,7 @@ def test_a_failure_is_told_and_gone_once_it_works_again(
     assert Walk.objects.get().read == 5
 
 
+@one_dialect
 def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -389,6 +405,7 @@ def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
     assert asked_for(small_omni)["/api/scim/v2/users"] == asked["/api/scim/v2/users"]
 
 
+@one_dialect
 def test_the_names_of_people_come_right_behind_the_newest(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -400,6 +417,7 @@ def test_the_names_of_people_come_right_behind_the_newest(
     assert paths.count("/api/scim/v2/users") == 1
 
 
+@one_dialect
 def test_one_conversation_that_makes_no_sense_stops_no_other(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -417,6 +435,7 @@ def test_one_conversation_that_makes_no_sense_stops_no_other(
     assert not Reading.objects.exists()
 
 
+@one_dialect
 @pytest.mark.parametrize(("mode", "threads"), [("off", 0), ("list", 0), ("all", 5)])
 def test_the_operator_says_how_much(
     reads: Client,
@@ -467,6 +486,7 @@ def test_times_that_the_two_routes_tell_differently_are_no_change(
     assert all(count == 1 for path, count in asked.items() if THREADS.fullmatch(path))
 
 
+@one_dialect
 def test_what_was_read_ahead_is_rendered_when_it_is_opened(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
