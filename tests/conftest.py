@@ -235,6 +235,8 @@ def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversa
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
+    # With its scripts: a link that copies would be followed without them.
+    page.wait_for_load_state()
 
 
 def clipboard(page: Page) -> tuple[str, str]:

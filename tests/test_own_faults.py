@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.contrib.sessions.models import Session
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from conversations.models import Conversation, Flight, Message
+from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, StandIn
 from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
 from tests.programs import free_port
@@ -112,3 +115,29 @@ def test_pages_work_without_redis_and_say_nothing_of_it(omni: StandIn, dialect: 
 
 def _articles(answer: requests.Response) -> list[str]:
     return answer.text.split("<article")[1:-1]
+
+
+@pytest.mark.parametrize("error", [OperationalError("terminating connection"), InterfaceError("connection is closed")])
+def test_a_database_that_goes_away_while_a_session_is_saved_is_away_and_the_session_is_not_gone(
+    owner: User, monkeypatch: pytest.MonkeyPatch, dialect: str, error: Exception
+) -> None:
+    client = signed_in(owner)
+    client.raise_request_exception = False
+    session = client.session
+    session["seen_at"] = 0  # so that the next page saves it
+    session["began_at"] = int(time.time())
+    session.save()
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Session, "save", fail)
+        broken.setattr("omniviewer.accounts.sessions.settings.SESSION_IDLE", 10**10)
+        answer = client.get("/credentials/")
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "10"
+    broken_off = client.session
+    broken_off["seen_at"] = int(time.time())
+    broken_off.save()
+    assert client.get("/credentials/").status_code == 200
