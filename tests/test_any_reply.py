@@ -76,6 +76,7 @@ def look(client: Client, address: str) -> None:
     assert before <= texts()
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("address", [THREAD, "/conversations/"])
 def test_any_json(owner_reads: Client, omni: StandIn, address: str) -> None:
     owner_reads.get(address)
@@ -104,6 +105,7 @@ def test_any_change_to_a_real_reply(owner_reads: Client, omni: StandIn, address:
     check()
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 def test_any_bytes(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
 
