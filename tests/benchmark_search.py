@@ -6,6 +6,7 @@ of it; nothing is asked of Omni. Seconds differ from machine to machine, so grow
 `OMNIVIEWER_TEST_DATABASE` (an empty one) measures PostgreSQL.
 """
 
+import gc
 import os
 import random
 import statistics
@@ -148,6 +149,9 @@ def measure(client: Client, count: int) -> dict[str, list[float]]:
     else:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
+    # As in each process of the deployed site.
+    gc.collect()
+    gc.freeze()
     taken: dict[str, list[float]] = {name: [] for name in PAGES}
     for turn in range(ROUNDS + 1):
         for name, address in PAGES.items():
