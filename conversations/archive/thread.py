@@ -1,10 +1,12 @@
 """One conversation: kept, or asked for."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Max, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from conversations import asking, connection
@@ -14,6 +16,9 @@ from conversations.models import Access, Conversation, Message
 from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 from omniviewer import metrics
 from omniviewer.accounts.models import Credential, User
+
+# Before all that Omni could tell.
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def open_conversation(
@@ -27,7 +32,9 @@ def open_conversation(
     looked_at = timezone.now()
     credentials, shown = _credentials(user, omni_id)
     several = len(credentials) > 1
-    kept = _preferred(Conversation.objects.readable_by(user).with_thread().filter(omni_id=omni_id), credentials)
+    # Who was never shown it makes no question of it: the time that takes would tell whether it is kept.
+    readable = Conversation.objects.readable_by(user) if shown else Conversation.objects.none()
+    kept = _preferred(readable.with_thread().filter(omni_id=omni_id), credentials)
     if kept and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and kept.is_fresh)):
         metrics.page_from("fresh" if kept.is_fresh else "stale")
         return Opened(kept, _reading(kept, credentials, shown), is_one_of_several=several)
@@ -57,7 +64,7 @@ def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, 
 
     def work() -> None:
         asked_at = timezone.now()
-        known = same.values_list("updated_at", flat=True).first()
+        known = _last_activity(same)
         reply = asking.ask(credential, "conversation", lambda omni: omni.conversation(omni_id), urgency)
         store(credential, reply, asked_at, known, render=urgency is not Urgency.AHEAD)
 
@@ -76,24 +83,33 @@ def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, 
     return conversation
 
 
+def _last_activity(same: QuerySet[Conversation]) -> datetime:
+    """As it is kept here; `_NEVER` if nothing is.
+
+    A row either way: one that is read takes longer than none, and whether it is kept is no business of who asks.
+    """
+    at: datetime = same.aggregate(at=Coalesce(Max("updated_at"), Value(_NEVER)))["at"]
+    return at
+
+
 def _kept_or_nothing(user: User, omni_id: UUID, failures: dict[Credential, OmniError]) -> Opened:
     """Omni gave nothing: what may still be read, with a notice why it is not fresh, or the reason why nothing may."""
     credentials, errors = list(failures), list(failures.values())
+    failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
+    if failure is None and all(isinstance(error, TokenRejected) for error in errors):
+        raise CannotShow(CannotShow.REJECTED)
+    if failure is None:
+        raise CannotShow(CannotShow.NOT_SHOWN)
     unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
     kept = Conversation.objects.readable_by(user, unasked=unasked).with_thread().filter(omni_id=omni_id)
-    failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
     conversation = _preferred(kept, credentials)
-    if failure and conversation and conversation.fetched_at:
-        metrics.page_from("stretched")
-        shown = set(conversation.accesses.exclude(confirmed_at=None).values_list("credential_id", flat=True))
-        credential, several = _reading(conversation, credentials, shown), len(credentials) > 1
-        notice = Notice.of(failure, conversation.fetched_at)
-        return Opened(conversation, credential, is_one_of_several=several, notice=notice)
-    if failure:
+    if conversation is None or conversation.fetched_at is None:
         raise CannotShow.because(failure)
-    if all(isinstance(error, TokenRejected) for error in errors):
-        raise CannotShow(CannotShow.REJECTED)
-    raise CannotShow(CannotShow.NOT_SHOWN)
+    metrics.page_from("stretched")
+    shown = set(conversation.accesses.exclude(confirmed_at=None).values_list("credential_id", flat=True))
+    credential, several = _reading(conversation, credentials, shown), len(credentials) > 1
+    notice = Notice.of(failure, conversation.fetched_at)
+    return Opened(conversation, credential, is_one_of_several=several, notice=notice)
 
 
 def _reading(conversation: Conversation, credentials: list[Credential], shown: set[int]) -> Credential:
@@ -112,7 +128,7 @@ def store(
     credential: Credential,
     reply: replies.Conversation,
     asked_at: datetime,
-    known_activity: datetime | None = None,
+    known_activity: datetime = _NEVER,
     *,
     render: bool = True,
 ) -> Conversation:
@@ -130,7 +146,7 @@ def store(
             instance=credential.instance, omni_id=reply.id
         )
         if conversation.was_asked_for_before(asked_at):
-            conversation.learn(reply, known=known_activity)
+            conversation.learn(reply, known=known_activity if known_activity > _NEVER else None)
             conversation.fetched_at = asked_at
             Message.replace_all(conversation, fresh)
             conversation.save()
