@@ -80,7 +80,7 @@ def bundle(request: Request, omni_id: UUID) -> HttpResponse:
 
 @require_safe
 def standings(request: Request, omni_id: UUID) -> HttpResponse:
-    """The line under each answer, while some are being captured."""
+    """The line under each answer of a page that shows `count` messages, while some are being captured."""
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
@@ -90,5 +90,12 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
         return HttpResponseClientRefresh()  # the page itself says why
     # Should the worker that was at it have been killed before it said so.
     tasks.nudge(tasks.capture)
-    context = shaping.standings(opened, form.cleaned_data["looks"]) | {"conversation": opened.conversation}
+    count = form.cleaned_data["count"]
+    context = shaping.standings(opened, form.cleaned_data["looks"])
+    context |= {
+        "conversation": opened.conversation,
+        "count": count,
+        # The page cannot replace the line of what it does not show yet.
+        "lines": {position: line for position, line in context["lines"].items() if position <= count},
+    }
     return render(request, "conversations/_standings.html", context)

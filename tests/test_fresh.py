@@ -408,6 +408,26 @@ def test_a_running_answer_comes_by_itself_unless_nobody_looks(
     expect(page.get_by_text("Omni is working on this answer")).to_be_hidden()
 
 
+def test_only_lines_that_the_page_has_are_replaced(
+    small: Organization, owner: User, small_omni: StandIn, quick: None
+) -> None:
+    """And once it has an answer more, that answer's line is followed too."""
+    thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=3))
+    thread.go_on("Second?", None)
+    client = thread.read_by(owner, small_omni)
+    page = text_of(client.get(thread.path))
+    polled = re.search(r'hx-get="([^"]+/standings/[^"]+)"', page)
+    assert polled
+    thread.organization.finish(thread.row, "Two.", at=datetime.now(UTC))
+    grown = text_of(renew(client, page))
+    lines = text_of(client.get(unescape(polled[1]), headers={"HX-Request": "true"}))
+    assert re.findall(r'id="standing-(\d+)"', lines) == ["2"]
+    followed = re.search(r'id="capturing" hx-swap-oob="true" hx-get="([^"]+)"', grown)
+    assert followed
+    lines = text_of(client.get(unescape(followed[1]), headers={"HX-Request": "true"}))
+    assert re.findall(r'id="standing-(\d+)"', lines) == ["2", "4"]
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("dialect", ["reference"])
 def test_a_token_that_is_revoked_meanwhile_closes_the_open_page(
