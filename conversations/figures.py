@@ -87,8 +87,7 @@ class Figures:
 
     def _address(self, *filters: Filter, span: Span | None = None) -> str:
         """Of the list of conversations in which something was asked then, of which all of these are true."""
-        first, end = (span.first, span.end) if span else (self._found.first, self._found.end)
-        last = end - timedelta(days=1)
+        first, last = (span.first, span.last) if span else (self._found.first, self.last)
         days = f"{first}" if first == last else f"{first}..{last}"
         own = self._owner if not any(row.name == "owner" for row in filters) else []
         text = " ".join(map(str, [Filter("asked", days), *own, *filters]))
@@ -240,12 +239,11 @@ class Figures:
         return next(name for most, name in ((1, "Day"), (7, "Week"), (31, "Month"), (366, "Year")) if longest <= most)
 
     def _named(self, span: Span) -> str:
-        last = span.end - timedelta(days=1)
         this_year = self._found.end.year == self._found.first.year
         pattern = "j M" if this_year else "j M Y"
-        if span.first == last:
+        if span.first == span.last:
             return date_format(span.first, pattern)
-        return f"{date_format(span.first, pattern)} – {date_format(last, pattern)}"
+        return f"{date_format(span.first, pattern)} – {date_format(span.last, pattern)}"
 
     def _span_row(self, span: Span, texts: Sequence[str], *, is_any: bool = True) -> Row:
         address = self._address(span=span) if is_any else ""

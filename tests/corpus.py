@@ -28,6 +28,7 @@ class Told:
     state: str = "COMPLETE"
     ticket: str = ""
     is_bens: bool = False
+    has_chart: bool = False
 
 
 TOLD = (
@@ -39,7 +40,13 @@ TOLD = (
     ),
     Told("order-items", "Line totals", (("Sum it up", "See `order_items.total` and order_items.sale_price."),)),
     Told(
-        "fields", "Shipping", (("Which are late?", "Five."),), "Order Items", ("order_items.delivered_at",), "Late ones"
+        "fields",
+        "Shipping",
+        (("Which are late?", "Five."),),
+        "Order Items",
+        ("order_items.delivered_at",),
+        "Late ones",
+        has_chart=True,
     ),
     Told("failed", "Churn", (("Who churned?", "No."),), "Customers", (), "", "FAILED"),
     Told("cancelled", "Attrition", (("Who left?", "No."),), "Customers", (), "", "CANCELLED"),
@@ -112,6 +119,7 @@ QUERIES: dict[str, set[str]] = {
     "state:unanswered": {"unanswered"},
     "customers -state:failed": {"cancelled"},
     "werewolf": {"unanswered"},
+    "has:chart": {"fields"},
     "has:rows": {"fields"},
     "has:ticket": {"ticket"},
     "ticket:abc-123": {"ticket"},
@@ -201,7 +209,7 @@ def fill(organization: Organization, ann: Member, ben: Member, *, filling: int =
             if told.fields or told.query_name:
                 query = {"table": told.fields[0].split(".", maxsplit=1)[0], "fields": list(told.fields)}
                 job.actions = (Step("generate_query", "Looking", told.query_name, query, [["n"], ["5"]]),)
-                job.chart = False
+                job.chart = told.has_chart
             job.topic = told.topic or None
             if told.turns[-1][1] is not None:
                 job.state = told.state

@@ -455,6 +455,33 @@ def test_far_away_times_are_no_error(lead: Client, typed: str) -> None:
 
 # In the browser ---------------------------------------------------------------------------------------------
 
+# What of the charts stands out from its background by less than WCAG asks for: 4.5 to 1 of text, 3 to 1 of marks.
+_FAINT = """() => {
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const luminance = colour => {
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map(value => {
+            const share = value / 255;
+            return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const contrast = (one, other) => {
+        const [less, more] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+        return (more + 0.05) / (less + 0.05);
+    };
+    const charts = [...document.querySelectorAll("svg.pygal-chart")].filter(chart => chart.checkVisibility());
+    if (!charts.length) return ["no chart"];
+    return charts.flatMap(chart => {
+        const paper = getComputedStyle(chart.querySelector(".background")).fill;
+        const texts = [...chart.querySelectorAll("text")].filter(text => text.textContent.trim());
+        const marks = [...chart.querySelectorAll(".series .dot, .series rect")];
+        const faint = (found, least) => found.filter(one => contrast(getComputedStyle(one).fill, paper) < least);
+        return [...faint(texts, 4.5), ...faint(marks, 3)].map(one => one.outerHTML);
+    });
+}"""
+
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("dialect", ["reference"])
@@ -466,6 +493,7 @@ def test_a_mark_is_clicked(lead: Client, page: Page, site: str, width: int, sche
     page.goto(site + MARCH)
     expect(page.get_by_role("heading", name="Insights")).to_be_visible()
     assert_accessible(page, f"insights {width} {scheme}")
+    assert page.evaluate(_FAINT) == []
     page.get_by_text("The numbers of Conversations and questions").click()
     expect(page.get_by_role("region", name="Conversations and questions, as a table")).to_be_visible()
     mark = page.locator("svg:visible a", has_text="2 Mar: 3 questions").first

@@ -46,6 +46,8 @@ def corpus(
         if told.topic or told.ticket:
             client.get(f"{thread(made[told.key])}?ticket={told.ticket}")
             client.get(f"{thread(made[told.key])}messages/2/evidence/")
+        if told.has_chart:
+            client.get(f"{thread(made[told.key])}messages/2/chart.png")
     searching.refresh(seconds=10)
     return made
 

@@ -40,6 +40,10 @@ class Span:
     took: list[float] = field(default_factory=list)
 
     @property
+    def last(self) -> date:
+        return self.end - timedelta(days=1)
+
+    @property
     def median(self) -> float | None:
         return median(self.took) if self.took else None
 
