@@ -208,7 +208,7 @@ def fill(organization: Organization, ann: Member, ben: Member, *, filling: int =
         for job in found.jobs:
             if told.fields or told.query_name:
                 query = {"table": told.fields[0].split(".", maxsplit=1)[0], "fields": list(told.fields)}
-                job.actions = (Step("generate_query", "Looking", told.query_name, query, [["n"], ["5"]]),)
+                job.actions = (Step("generate_query", "Looking", told.query_name, query, [["n"], ["5"], ["6"]]),)
                 job.chart = told.has_chart
             job.topic = told.topic or None
             if told.turns[-1][1] is not None:
