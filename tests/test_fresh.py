@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django import Settings
 
 from conversations import shaping
@@ -416,16 +416,47 @@ def test_only_lines_that_the_page_has_are_replaced(
     thread.go_on("Second?", None)
     client = thread.read_by(owner, small_omni)
     page = text_of(client.get(thread.path))
-    polled = re.search(r'hx-get="([^"]+/standings/[^"]+)"', page)
-    assert polled
     thread.organization.finish(thread.row, "Two.", at=datetime.now(UTC))
     grown = text_of(renew(client, page))
-    lines = text_of(client.get(unescape(polled[1]), headers={"HX-Request": "true"}))
-    assert re.findall(r'id="standing-(\d+)"', lines) == ["2"]
-    followed = re.search(r'id="capturing" hx-swap-oob="true" hx-get="([^"]+)"', grown)
-    assert followed
-    lines = text_of(client.get(unescape(followed[1]), headers={"HX-Request": "true"}))
-    assert re.findall(r'id="standing-(\d+)"', lines) == ["2", "4"]
+    assert 'id="capturing" hx-swap-oob="true" hx-get=' in grown
+    for shows, positions in ((page, ["2"]), (grown, ["2", "4"])):
+        polled = re.search(r'hx-get="([^"]+/standings/[^"]+)"[^>]* hx-include="#count"', shows)
+        count = re.search(r'id="count" name="count" value="(\d+)"', shows)
+        assert polled
+        assert count
+        lines = text_of(client.get(f"{unescape(polled[1])}&count={count[1]}", headers={"HX-Request": "true"}))
+        assert re.findall(r'id="standing-(\d+)"', lines) == positions
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_lines_are_followed_while_the_page_grows(
+    page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, quick: None
+) -> None:
+    """The answer to what was asked before it grew comes after that: no error in the console, and it is asked again."""
+    thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=3))
+    thread.go_on("Second?", None)
+    thread.read_by(person("owner"), small_omni)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "count=3" in route.request.url:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/standings/**", hold)
+    sign_in(page, site, at=thread.path)
+    expect(page.get_by_text("Omni is working on this answer")).to_be_visible()
+    for _ in range(100):
+        if held:
+            break
+        page.wait_for_timeout(50)
+    assert held
+    thread.organization.finish(thread.row, "Two.", at=datetime.now(UTC))
+    expect(page.get_by_text("Two.")).to_be_visible()
+    with page.expect_request(re.compile("/standings/.*count=4")):
+        held[0].continue_()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -28,6 +28,12 @@ for (const failed of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   });
 }
 
+// What asks for the lines under the answers goes on as it is: were it replaced while it asks, its answer would find
+// nothing of the page any more.
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  if (detail.target.id === "capturing" && detail.target.hasAttribute("hx-get")) detail.shouldSwap = false;
+});
+
 // What is being read: the first thing below the header, and how far down the window it stands.
 let anchor;
 document.addEventListener("htmx:beforeSwap", () => {
