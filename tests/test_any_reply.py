@@ -36,7 +36,7 @@ anything = st.recursive(
 # Where in a reply, and what stands there instead; `...` for nothing at all.
 changes = st.lists(st.tuples(st.integers(0, 10**6), anything | st.just(...)), min_size=1, max_size=4)
 many = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

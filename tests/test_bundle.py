@@ -198,6 +198,7 @@ def test_what_is_no_table_is_taken_along_as_it_is(reads: Client, small: Organiza
     assert "file" not in manifest(zipped)["answers"][0]["queries"][0]
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 def test_large_results_are_streamed(reads: Client, small: Organization, analyst: Member) -> None:
     found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 5)])
     for message in found.messages[1::2]:
@@ -223,6 +224,7 @@ def test_large_results_are_streamed(reads: Client, small: Organization, analyst:
     assert peak < 12 * whole, "not all of the tables at a time"
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_long_thread_costs_few_queries(
     reads: Client,
     small: Organization,

@@ -365,6 +365,7 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
     assert b"standing" not in other.get(f"{thread(found)}standings/?looks=1", headers=HTMX).content
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 def test_no_address_gives_any_of_it_to_a_stranger(
     reads: Client, stranger: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -788,6 +789,7 @@ def test_where_there_is_no_answer_there_is_nothing_to_keep(
     assert reads.get(f"{thread(found)}messages/{place}/evidence/keep/", headers=HTMX).status_code == 404
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 def test_the_lines_of_a_long_thread_cost_no_more_queries(
     reads: Client,
     small: Organization,

@@ -303,6 +303,7 @@ def test_the_first_rows_come_first_and_then_more(owner_reads: Client, omni: Stan
     assert "Show more rows" not in page
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("columns", "most"), [(1, 2000), (100, 600), (1000, 300)])
 def test_a_page_has_only_so_many_cells(owner_reads: Client, omni: StandIn, columns: int, most: int) -> None:
     row = ",".join("1" for _ in range(columns))

@@ -383,6 +383,7 @@ def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
     assert 'value="resume"' in page
 
 
+@one_dialect
 def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -454,6 +455,7 @@ def test_the_operator_says_how_much(
     assert (asked[LISTS] > 0) is (mode != "off")
 
 
+@one_dialect
 def test_the_same_token_walks_once(
     owner: User, colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:

@@ -131,6 +131,7 @@ def test_without_an_address_it_is_a_name_alone(owner_reads: Client, settings: Se
     assert "<span>ABC-123</span>" in page
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 def test_there_are_not_ever_more_of_them(owner_reads: Client) -> None:
     for number in range(MOST_REFERENCES + 2):
         owner_reads.get(f"{THREAD}?ticket=ABC-{number}")
@@ -273,6 +274,7 @@ def test_what_somebody_else_linked_costs_no_request_and_shows_nothing(
     assert omni.requests == []
 
 
+@pytest.mark.parametrize("dialect", ["reference"])
 def test_many_cost_no_more_queries(
     colleague_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
