@@ -28,6 +28,8 @@ class Piece(NamedTuple):
 
 def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
     """In turn; none overlap."""
+    if text.isascii() and not _may_stand(text, wanted):
+        return []
     stream = list(words(text))
     by_first: dict[str, list[tuple[int, Text]]] = {}
     begins: list[tuple[int, Text]] = []
@@ -41,6 +43,8 @@ def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
     for place, word in enumerate(stream):
         if word.start < end:
             continue
+        if not begins and word.text not in by_first:
+            continue
         candidates = [*by_first.get(word.text, ()), *(row for row in begins if word.text.startswith(row[1].words[0]))]
         standing = [(number, one) for number, one in candidates if _stands(one, stream, place)]
         if standing:
@@ -50,6 +54,12 @@ def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
             if len(found) >= _MOST:
                 break
     return found
+
+
+def _may_stand(text: str, wanted: Sequence[Text]) -> bool:
+    """Of a text in ASCII, whose words are parts of it in lower case: most hold nothing of what is wanted."""
+    lower = text.lower()
+    return any(one.words[0] in lower for one in wanted)
 
 
 def _stands(wanted: Text, stream: Sequence[Word], place: int) -> bool:

@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from conversations import tasks
+from conversations.archive import finding
 from conversations.models import Access, Job, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -432,9 +433,14 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
         ("asked:2026-03-02 state:unanswered", []),
     ],
 )
-def test_questions_are_found_by_their_time(lead: Client, typed: str, names: list[str]) -> None:
-    page = text_of(lead.get("/conversations/", {"q": typed}))
-    assert re.findall(r'class="row-title"[^>]*>([^<]+)<', page) == names
+def test_questions_are_found_by_their_time(
+    lead: Client, typed: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few of them or many, which are asked for otherwise."""
+    for most in (finding._MOST_ASKED, 0):
+        monkeypatch.setattr(finding, "_MOST_ASKED", most)
+        page = text_of(lead.get("/conversations/", {"q": typed}))
+        assert re.findall(r'class="row-title"[^>]*>([^<]+)<', page) == names
 
 
 @one_dialect

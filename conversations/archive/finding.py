@@ -23,7 +23,7 @@ from omniviewer.accounts.models import Credential, User
 
 A_PAGE: Final = 50
 # What is counted one by one: beyond that there are "more than".
-MOST_COUNTED: Final = 1000
+MOST_COUNTED: Final = 500
 # Up to so many conversations, a reader's own are looked at and not the index of all; up to so many where others have
 # more than a tenth of what is here.
 FEW = 2000
@@ -33,6 +33,8 @@ _NEARLY_ALL = 0.9
 _SHORT = MOST_COUNTED + 1
 # Answers of the index that are held against a reader's accesses at a time: more each time.
 _FIRST, _LARGEST = 200, 20_000
+# Questions of a time that are fetched to learn whether that is all of them: then the list is made of theirs alone.
+_MOST_ASKED = 4000
 # No database is asked for times that some zone puts out of its range.
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 # Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
@@ -276,7 +278,16 @@ def _by_questions(rows: QuerySet[Conversation], asked: Asked) -> QuerySet[Conver
             rows = rows.exclude(pk__in=questions.filter(moment).values("conversation"))
         else:
             wanted[row.name] = wanted.get(row.name, Q()) | moment
-    return rows.filter(pk__in=questions.filter(*wanted.values()).values("conversation")) if wanted else rows
+    if not wanted:
+        return rows
+    found = questions.filter(*wanted.values())
+    if "asked" in wanted:
+        # By the index of times. Of what the reader may read: how much others asked then shows not even in the time.
+        own = found.filter(conversation__in=rows.order_by()).order_by()
+        ids = list(own.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
+        if len(ids) <= _MOST_ASKED:
+            return rows.filter(pk__in=set(ids))
+    return rows.filter(pk__in=found.values("conversation"))
 
 
 def _moment(name: str, value: str) -> Q | None:
