@@ -601,7 +601,7 @@ class worker:  # noqa: N801  (read as a verb)
         self._process.wait()
 
 
-def settled(seconds: float = 300) -> None:
+def settled(seconds: float = 600) -> None:
     """Until the worker has found nothing more to do."""
     until = time.monotonic() + seconds
     while True:
