@@ -34,7 +34,7 @@ _SHORT = MOST_COUNTED + 1
 # Answers of the index that are held against a reader's accesses at a time: more each time.
 _FIRST, _LARGEST = 200, 20_000
 # Questions of a time that are fetched to learn whether that is all of them: then the list is made of theirs alone.
-_MOST_ASKED = 4000
+_MOST_ASKED = 1000
 # No database is asked for times that some zone puts out of its range.
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 # Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
@@ -283,7 +283,7 @@ def _by_questions(rows: QuerySet[Conversation], asked: Asked) -> QuerySet[Conver
     found = questions.filter(*wanted.values())
     if "asked" in wanted:
         # By the index of times. Of what the reader may read: how much others asked then shows not even in the time.
-        own = found.filter(conversation__in=rows.order_by()).order_by()
+        own = found.filter(Exists(rows.order_by().filter(pk=OuterRef("conversation")))).order_by()
         ids = list(own.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
         if len(ids) <= _MOST_ASKED:
             return rows.filter(pk__in=set(ids))
