@@ -94,7 +94,6 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
     context = shaping.standings(opened, form.cleaned_data["looks"])
     context |= {
         "conversation": opened.conversation,
-        "count": count,
         # The page cannot replace the line of what it does not show yet.
         "lines": {position: line for position, line in context["lines"].items() if position <= count},
     }

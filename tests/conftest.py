@@ -69,6 +69,10 @@ def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+# For what does not depend on it: how replies are read is tested in both, elsewhere.
+one_dialect = pytest.mark.parametrize("dialect", ["reference"])
+
+
 @pytest.fixture(scope="session")
 def sample() -> Organization:
     """The demo's data. Shared: a test that changes an organization makes its own."""

@@ -25,7 +25,7 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import work
-from tests.conftest import assert_accessible, credential_for, person, sign_in, signed_in, text_of
+from tests.conftest import assert_accessible, credential_for, one_dialect, person, sign_in, signed_in, text_of
 from tests.test_search import found_by
 
 # A Monday; in the middle of a UTC day, so that it is one in Berlin too.
@@ -100,9 +100,6 @@ def ask(organization: Organization, owner: Member, *times: datetime, name: str =
 def read_all() -> None:
     tasks.nudge_sync()
     work()
-
-
-one_dialect = pytest.mark.parametrize("dialect", ["reference"])
 
 
 @pytest.fixture(autouse=True)

@@ -24,15 +24,11 @@ from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
 from tests.captured import thread, work
-from tests.conftest import credential_for, signed_in, text_of
+from tests.conftest import credential_for, one_dialect, signed_in, text_of
 from tests.serving import ROOT, database_environment
 
 HTMX = {"HX-Request": "true"}
 LISTS, THREADS = "/api/v1/ai/conversations", re.compile(r"/api/v1/ai/conversations/([0-9a-f-]{36})")
-
-
-# Nothing here depends on it: how replies are read is tested elsewhere, and once more below.
-one_dialect = pytest.mark.parametrize("dialect", ["reference"])
 
 
 @pytest.fixture(autouse=True)

@@ -83,23 +83,22 @@ def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, 
     return conversation
 
 
-def _last_activity(same: QuerySet[Conversation]) -> datetime:
-    """As it is kept here; `_NEVER` if nothing is.
+def _last_activity(same: QuerySet[Conversation]) -> datetime | None:
+    """As it is kept here.
 
     A row either way: one that is read takes longer than none, and whether it is kept is no business of who asks.
     """
     at: datetime = same.aggregate(at=Coalesce(Max("updated_at"), Value(_NEVER)))["at"]
-    return at
+    return at if at > _NEVER else None
 
 
 def _kept_or_nothing(user: User, omni_id: UUID, failures: dict[Credential, OmniError]) -> Opened:
     """Omni gave nothing: what may still be read, with a notice why it is not fresh, or the reason why nothing may."""
     credentials, errors = list(failures), list(failures.values())
     failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
-    if failure is None and all(isinstance(error, TokenRejected) for error in errors):
-        raise CannotShow(CannotShow.REJECTED)
     if failure is None:
-        raise CannotShow(CannotShow.NOT_SHOWN)
+        is_rejected = all(isinstance(error, TokenRejected) for error in errors)
+        raise CannotShow(CannotShow.REJECTED if is_rejected else CannotShow.NOT_SHOWN)
     unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
     kept = Conversation.objects.readable_by(user, unasked=unasked).with_thread().filter(omni_id=omni_id)
     conversation = _preferred(kept, credentials)
@@ -128,7 +127,7 @@ def store(
     credential: Credential,
     reply: replies.Conversation,
     asked_at: datetime,
-    known_activity: datetime = _NEVER,
+    known_activity: datetime | None = None,
     *,
     render: bool = True,
 ) -> Conversation:
@@ -146,7 +145,7 @@ def store(
             instance=credential.instance, omni_id=reply.id
         )
         if conversation.was_asked_for_before(asked_at):
-            conversation.learn(reply, known=known_activity if known_activity > _NEVER else None)
+            conversation.learn(reply, known=known_activity)
             conversation.fetched_at = asked_at
             Message.replace_all(conversation, fresh)
             conversation.save()
