@@ -24,6 +24,7 @@ import requests
 
 from omniviewer.demo.stand_in import Fault, Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Action, Conversation, Job, Member
+from omniviewer.demo.stand_in.permissions import Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
@@ -1044,3 +1045,36 @@ def test_a_running_answer_of_the_sample_comes_in_the_end() -> None:
     organization.advance(NOW + timedelta(seconds=120))
     assert (job.state, job.progress) == ("COMPLETE", "")
     assert row.messages[-1].text.startswith("Revenue of the next quarter")
+
+
+def test_permissions_differ_by_route_and_token(small: Organization, ana: Asking, key: Asking) -> None:
+    row = next(row for row in small.conversations if row.name == "Ana 0")
+    job, paths = row.jobs[0], {"thread": f"{LIST}/{row.id}", "job": f"/v1/ai/jobs/{row.jobs[0].id}"}
+    paths |= {"result": f"{paths['job']}/result", "chart": f"{paths['job']}/vis"}
+    before = {route: key(path).status_code for route, path in paths.items()}
+    small.permissions.deny("thread", token=key.token, id=row.id, status=403)
+    small.permissions.deny("job", "result", "chart", token=key.token, id=job.id)
+    refused = {route: key(path).status_code for route, path in paths.items()}
+    assert refused == {"thread": 403, "job": 404, "result": 404, "chart": 404}
+    assert {route: ana(path).status_code for route, path in paths.items()} == before
+    assert str(row.id) in key.walk()
+    small.permissions.deny("list", token=key.token, id=row.id)
+    assert str(row.id) not in key.walk()
+    small.permissions.allow("thread", "list", token=key.token, id=row.id)
+    assert key(paths["thread"]).status_code == 200
+    assert str(row.id) in key.walk()
+
+
+def test_permissions_may_end_at_a_time(small: Organization, small_omni: StandIn, ana: Asking) -> None:
+    row = next(row for row in small.conversations if row.name == "Ana 0")
+    small.permissions.add(Rule("thread", until=NOW))
+    assert ana(f"{LIST}/{row.id}").status_code == 200
+    small.permissions.add(Rule("thread", since=NOW))
+    assert ana(f"{LIST}/{row.id}").status_code == 404
+
+
+def test_one_token_may_be_shown_other_words(small: Organization, ana: Asking, key: Asking) -> None:
+    row = next(row for row in small.conversations if row.name == "Ana 0")
+    small.permissions.reword(key.token, lambda text: text.replace("a", "[redacted]"))
+    assert '"[redacted]"' in key(f"{LIST}/{row.id}").text
+    assert "[redacted]" not in ana(f"{LIST}/{row.id}").text

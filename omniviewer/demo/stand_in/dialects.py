@@ -1,5 +1,6 @@
 """The two ways in which Omni's own sources write the same replies: its reference, and its Python SDK."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -7,6 +8,8 @@ from uuid import UUID
 from omniviewer.demo.stand_in.organization import Conversation, Message
 
 Dialect = Literal["reference", "sdk"]
+# Return a text as the asking token is shown it.
+Wording = Callable[[str], str]
 DEFAULT_PAGE_SIZE: dict[Dialect, int] = {"reference": 50, "sdk": 20}
 
 
@@ -18,11 +21,12 @@ def moment(at: datetime, dialect: Dialect) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def listed(row: Conversation, dialect: Dialect) -> dict[str, Any]:
-    prompt = {"lastUserPrompt": row.last_prompt} if dialect == "reference" else {"lastPrompt": row.last_prompt or None}
+def listed(row: Conversation, dialect: Dialect, word: Wording = str) -> dict[str, Any]:
+    last = word(row.last_prompt)
+    prompt = {"lastUserPrompt": last} if dialect == "reference" else {"lastPrompt": last or None}
     return {
         "id": str(row.id),
-        "name": row.name,
+        "name": row.name and word(row.name),
         **prompt,
         "updatedAt": moment(row.updated_at, dialect),
         "createdAt": moment(row.created_at, dialect),
@@ -30,10 +34,16 @@ def listed(row: Conversation, dialect: Dialect) -> dict[str, Any]:
 
 
 def page(
-    rows: list[Conversation], dialect: Dialect, *, next_cursor: str | None, page_size: int, total: int
+    rows: list[Conversation],
+    dialect: Dialect,
+    *,
+    next_cursor: str | None,
+    page_size: int,
+    total: int,
+    word: Wording = str,
 ) -> dict[str, Any]:
     return {
-        ("data" if dialect == "reference" else "records"): [listed(row, dialect) for row in rows],
+        ("data" if dialect == "reference" else "records"): [listed(row, dialect, word) for row in rows],
         "pageInfo": {
             "hasNextPage": next_cursor is not None,
             "nextCursor": next_cursor,
@@ -43,26 +53,26 @@ def page(
     }
 
 
-def thread(row: Conversation, organization_id: UUID, dialect: Dialect) -> dict[str, Any]:
+def thread(row: Conversation, organization_id: UUID, dialect: Dialect, word: Wording = str) -> dict[str, Any]:
     times = {"createdAt": moment(row.created_at, dialect), "updatedAt": moment(row.updated_at, dialect)}
-    messages = [message(entry, dialect) for entry in row.messages]
+    messages = [message(entry, dialect, word) for entry in row.messages]
     if dialect == "sdk":
-        return {"id": str(row.id), "name": row.name, **times, "messages": messages}
+        return {"id": str(row.id), "name": row.name and word(row.name), **times, "messages": messages}
     ids = {"id": str(row.id), "userId": str(row.owner.id), "organizationId": str(organization_id)}
     return {**ids, **times, "messages": messages}
 
 
-def message(entry: Message, dialect: Dialect) -> dict[str, Any]:
+def message(entry: Message, dialect: Dialect, word: Wording = str) -> dict[str, Any]:
     job_id = str(entry.job.id) if entry.job else None
     if dialect == "sdk":
         return {
             "role": entry.role,
-            "text": entry.text,
+            "text": word(entry.text),
             "createdAt": moment(entry.created_at, dialect),
             "jobId": job_id,
             "omniChatUrl": entry.chat_url,
         }
-    reply = {"role": entry.role, "content": entry.text, "timestamp": moment(entry.created_at, dialect)}
+    reply = {"role": entry.role, "content": word(entry.text), "timestamp": moment(entry.created_at, dialect)}
     if job_id:
         reply["jobId"] = job_id
     if entry.chat_url:

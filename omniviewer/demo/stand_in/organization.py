@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from omniviewer.demo.stand_in.permissions import Permissions
+
 NAMESPACE = UUID("6f6d6e69-0000-4000-8000-000000000000")
 # A typical answer of Omni's takes 15 to 60 seconds.
 ANSWER_TIME = timedelta(seconds=40)
@@ -98,6 +100,8 @@ class Organization:
         self.lock = threading.RLock()
         self.members: list[Member] = []
         self.demo_tokens: dict[str, str] = {}
+        # Refusals and wordings by route, token and time; without any, ownership alone decides.
+        self.permissions = Permissions()
         self._conversations: dict[UUID, Conversation] = {}
         # None: an organization key.
         self._tokens: dict[str, Member | None] = {}

@@ -15,6 +15,7 @@ from uuid import UUID
 from omniviewer.demo.stand_in import dialects, jobs
 from omniviewer.demo.stand_in.dialects import Dialect
 from omniviewer.demo.stand_in.organization import Conversation, Member, Organization
+from omniviewer.demo.stand_in.permissions import Route
 
 _SECRET = b"opaque to clients"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -62,6 +63,14 @@ class Question:
     def refuse(self, status: int, words: str) -> Answer:
         return refusal(self.path, status, words)
 
+    def refused(self, route: Route, wanted: UUID) -> Answer | None:
+        """Return the refusal that the organization's permissions ask for here, if any."""
+        status = self.organization.permissions.refusal(route, self.token, wanted, self.now)
+        return None if status is None else self.refuse(status, HTTPStatus(status).phrase)
+
+    def wording(self, text: str) -> str:
+        return self.organization.permissions.wording(self.token, text)
+
 
 def whoami(ask: Question) -> Answer:
     member = ask.member
@@ -89,7 +98,7 @@ def conversations(ask: Question) -> Answer:
     size = ask.query.get("pageSize", str(dialects.DEFAULT_PAGE_SIZE[ask.dialect]))
     if not re.fullmatch(r"[0-9]{1,4}", size) or not 1 <= int(size) <= _MOST_A_PAGE:
         return ask.refuse(400, "pageSize must be an integer from 1 to 100")
-    rows = ask.organization.visible_to(ask.token)
+    rows = [row for row in ask.organization.visible_to(ask.token) if not ask.refused("list", row.id)]
     if "userId" in ask.query:
         if ask.member:
             return ask.refuse(403, "userId requires an organization API key")
@@ -104,34 +113,39 @@ def conversations(ask: Question) -> Answer:
         rows = [row for row in rows if _place(row) < after]
     shown, more = rows[: int(size)], len(rows) > int(size)
     cursor = _cursor(shown[-1]) if more else None
-    return Answer(200, dialects.page(shown, ask.dialect, next_cursor=cursor, page_size=int(size), total=total))
+    page = dialects.page(shown, ask.dialect, next_cursor=cursor, page_size=int(size), total=total, word=ask.wording)
+    return Answer(200, page)
 
 
 def conversation(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.conversation(ask.token, wanted)
     if found is None:
         return ask.refuse(404, "Conversation not found")
-    return Answer(200, dialects.thread(found, ask.organization.id, ask.dialect))
+    thread = dialects.thread(found, ask.organization.id, ask.dialect, word=ask.wording)
+    return ask.refused("thread", wanted) or Answer(200, thread)
 
 
 def job(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
     if found is None:
         return ask.refuse(404, "Job not found")
-    return Answer(200, jobs.state(*found, ask.organization, ask.dialect))
+    return ask.refused("job", wanted) or Answer(200, jobs.state(*found, ask.organization, ask.dialect))
 
 
 def job_result(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
     if found is None or not jobs.is_kept(found[1], ask.now):
         return ask.refuse(404, "Job result not found")
-    return Answer(200, jobs.result(*found, ask.organization, ask.dialect))
+    return ask.refused("result", wanted) or Answer(200, jobs.result(*found, ask.organization, ask.dialect))
 
 
 def job_chart(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
     if found is None or not jobs.is_kept(found[1], ask.now):
         return ask.refuse(404, "No visualization for this job")
+    refused = ask.refused("chart", wanted)
+    if refused:
+        return refused
     drawn = jobs.chart(found[1])
     if drawn is None:
         return Answer(422, {"error": "Visualization type is not renderable as an image"})
