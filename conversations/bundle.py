@@ -13,7 +13,7 @@ from typing import Any
 from django.utils import timezone
 
 from conversations import archive, document, export, shaping, tables
-from conversations.archive import Line, Opened, Standing
+from conversations.archive import Jobs, Line, Opened, Standing
 from conversations.drawing import draw
 from conversations.models import Action, Chart, Job, Message
 from omniviewer.accounts.models import User
@@ -96,9 +96,10 @@ def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Itera
     yield from bundle.add("thread.json", [export.as_json(conversation, address).encode()], at, what="the conversation")
     page = document.as_html(opened, user, address).encode()
     yield from bundle.add("thread.html", [page], at, what="the conversation with its evidence")
-    lines = archive.standings(opened)
+    jobs = Jobs.of(opened)
+    lines = archive.standings(opened, jobs=jobs)
     for messages in document.in_batches(conversation.thread, _AT_A_TIME):
-        kept = document.kept_by_message(conversation, messages)
+        kept = document.kept_by_message(jobs, messages)
         for message in messages:
             if message.position in kept:
                 yield from _answer(bundle, message, *kept[message.position])

@@ -1,13 +1,12 @@
-"""A credential's connection to Omni: what a token is, and what Omni's answers mean for the credential."""
+"""An API token's connection to Omni: what a token is, and what Omni's answers mean for it."""
 
 from django.db import transaction
-from django.utils import timezone
 
 from conversations import asking, searching
 from conversations.asking import Left
 from conversations.models import Access, Conversation, Job
 from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.models import ApiToken, Credential
 
 
 def identify(instance: str, token: Token) -> replies.Identity:
@@ -28,72 +27,61 @@ def identify(instance: str, token: Token) -> replies.Identity:
 def replace_token(credential: Credential, token: Token) -> None:
     """Take a new token for a credential, if Omni accepts it. Raises `OmniError`, and then nothing has changed.
 
-    What the old token was shown, the new one has to be shown again: it may speak for somebody else.
+    What the old token was shown, the new one has to be shown again: it may speak for somebody else. What is stored is
+    not lost: where nobody else holds the old token, its accesses go over to the new one, without any right.
     """
     identity = identify(credential.instance, token)
-    credential.set_token(token, identity)
+    old = credential.api_token
     with transaction.atomic():
-        credential.save()
-        _end_readings(credential)
+        credential.hold(token, identity)
+        if old != credential.api_token and not old.credentials.exists():
+            known = Access.objects.filter(api_token=credential.api_token).values("conversation")
+            taken_over = Access.objects.filter(api_token=old).exclude(conversation__in=known)
+            taken_over.hand_over(credential.api_token)
+            old.delete()
 
 
-def note(credential: Credential, error: OmniError) -> OmniError:
-    """Take what a failure says of the credential itself: a `401` ends everything that was read with its token."""
+def note(token: ApiToken, error: OmniError) -> OmniError:
+    """Take what a failure says of the token itself: a `401` ends all that was read with it, for all who hold it."""
     if isinstance(error, TokenRejected):
-        credential.rejected_at = timezone.now()
         with transaction.atomic():
-            # Not if the token was replaced while Omni was asked with the old one.
-            same_token = Credential.objects.filter(pk=credential.pk, ciphertext=credential.ciphertext)
-            if same_token.update(rejected_at=credential.rejected_at):
-                for other in _others_with_the_token(credential):
-                    Credential.objects.filter(pk=other.pk).update(rejected_at=credential.rejected_at)
-                    _end_readings(other)
-                _end_readings(credential)
+            token.reject()
+            token.walks.all().delete()
+            token.members.all().delete()
     return error
 
 
-def _others_with_the_token(credential: Credential) -> list[Credential]:
-    """As far as Omni showed them anything with it: a replaced token's readings have ended."""
-    token = asking.digest_of(credential)
-    shown = Access.objects.filter(token=token, confirmed_at__isnull=False).values("credential")
-    others = Credential.objects.accepted().filter(pk__in=shown, instance=credential.instance)
-    return list(others.exclude(pk=credential.pk))
+def is_accepted(token: ApiToken) -> bool:
+    """Whether the token is still held and accepted. In a transaction, it stays so until the end."""
+    return ApiToken.objects.select_for_update().accepted().filter(pk=token.pk).exists()
 
 
-def is_unchanged(credential: Credential) -> bool:
-    """Whether it still is what Omni was asked with. In a transaction, it stays so until the end."""
-    same = Credential.objects.select_for_update().filter(pk=credential.pk, ciphertext=credential.ciphertext)
-    return same.filter(rejected_at=None).exists()
-
-
-def what_is_left(credential: Credential) -> Left | None:
-    """Of its token's budget; None where its token cannot be decrypted."""
-    try:
-        return asking.left(asking.digest_of(credential))
-    except OmniError:
-        return None
+def what_is_left(token: ApiToken) -> Left:
+    """Of its budget."""
+    return asking.left(token.digest)
 
 
 def count_only_through(credential: Credential) -> int:
-    """How many kept conversations go when this credential is removed."""
-    return Conversation.objects.only_through(credential).count()
+    """How many stored conversations go when this credential is removed: none while others hold its token."""
+    if credential.api_token.credentials.exclude(pk=credential.pk).exists():
+        return 0
+    return Conversation.objects.only_through(credential.api_token).count()
 
 
 @transaction.atomic
 def remove(credential: Credential) -> None:
-    """Remove a credential and what it alone had access to; the owner's next one becomes the default."""
-    owner = credential.owner
-    gone = Conversation.objects.only_through(credential)
-    Job.objects.of(gone).delete()
-    searching.forget(gone)
-    gone.delete()
+    """Remove a credential; with the last one of its token, that token and what it alone had access to.
+
+    The owner's next credential becomes the default.
+    """
+    owner, token = credential.owner, credential.api_token
     credential.delete()
+    if not token.credentials.exists():
+        gone = Conversation.objects.only_through(token)
+        Job.objects.of(gone).delete()
+        searching.forget(gone)
+        gone.delete()
+        token.delete()
     following = Credential.objects.of(owner).first()
-    if following and not following.is_default:
+    if following:
         following.make_default()
-
-
-def _end_readings(credential: Credential) -> None:
-    credential.accesses.all().end()
-    credential.walks.all().delete()
-    credential.members.all().delete()

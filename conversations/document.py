@@ -13,10 +13,10 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from conversations import archive, shaping, tables
-from conversations.archive import Line, Opened
+from conversations.archive import Jobs, Line, Opened
 from conversations.drawing import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import User
 
 Thing = TypeVar("Thing")
 
@@ -66,7 +66,7 @@ def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> di
     return {
         "conversation": conversation,
         "address": address,
-        "owner": owner_name(conversation, opened.credential, user),
+        "owner": owner_name(conversation, user),
         "exported_by": user.display_name,
         "exported_at": timezone.now(),
         "count": conversation.last_message.position if conversation.last_message else 0,
@@ -81,25 +81,15 @@ def as_html(opened: Opened, user: User, address: str) -> str:
     return page.replace("<!-- styles -->", f"<style>\n{_styles()}\n</style>", 1)
 
 
-def owner_name(conversation: Conversation, credential: Credential, user: User) -> str:
-    """Of the person whose conversation it is, as far as Omni told it to this credential; "" if it did not."""
-    if not conversation.owner_id:
-        return ""
-    if conversation.owner_id == credential.membership_id:
-        return user.display_name
-    member = credential.members.filter(omni_id=conversation.owner_id).first()
-    return member.name if member else ""
+def owner_name(conversation: Conversation, user: User) -> str:
+    """Of the person whose conversation it is, as far as Omni told it to a token of the reader's; "" if it did not."""
+    return archive.names(user, [conversation.owner_id]).get(conversation.owner_id, "") if conversation.owner_id else ""
 
 
-def kept_by_message(
-    conversation: Conversation, messages: Iterable[Message]
-) -> dict[int, tuple[Job, list[Action], Chart | None]]:
-    """By position, what is kept of the jobs of these: their actions with all rows, and the picture."""
+def kept_by_message(jobs: Jobs, messages: Iterable[Message]) -> dict[int, tuple[Job, list[Action], Chart | None]]:
+    """By position, what is stored of their jobs and the reader may see: actions with all rows, and the picture."""
     ids = [message.job_id for message in messages if message.job_id]
-    jobs = Job.objects.filter(
-        instance=conversation.instance, omni_id__in=ids, conversation_id=conversation.omni_id, kept_at__isnull=False
-    )
-    found = {job.omni_id: job for job in jobs}
+    found = {job_id: job for job_id in ids if (job := jobs.get(job_id)) and job.kept_at}
     actions: dict[int, list[Action]] = {}
     for action in Action.objects.filter(job__in=found.values()).in_turn(with_rows=True):
         actions.setdefault(action.job_id, []).append(action)
@@ -120,10 +110,11 @@ def in_batches(things: "Iterable[Thing]", size: int) -> "Iterator[list[Thing]]":
 
 def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
     conversation = opened.conversation
-    lines = archive.standings(opened)
+    jobs = Jobs.of(opened)
+    lines = archive.standings(opened, jobs=jobs)
     cells_left, inside = MOST_CELLS, 0
     for messages in in_batches(conversation.thread, _AT_A_TIME):
-        kept = kept_by_message(conversation, messages)
+        kept = kept_by_message(jobs, messages)
         for message in messages:
             _, actions, chart = kept.get(message.position, (None, [], None))
             steps = []

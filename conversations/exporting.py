@@ -66,7 +66,7 @@ def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> 
     elif position in thread:
         before = thread.get(position - 1)
         question = before if before and before.is_question and not thread[position].is_question else None
-        said = ticket.of_message(thread[position], question, address)
+        said = ticket.of_message(opened, thread[position], question, address)
     else:
         raise Http404
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, position=position, instance=conversation.instance)

@@ -4,17 +4,18 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
-from conversations import export, rendering, shaping
-from conversations.models import Action, Conversation, Job, Message
+from conversations import archive, export, rendering, shaping
+from conversations.archive import Opened
+from conversations.models import Action, Conversation, Message
 
 # Rows of each query, and queries: a ticket is read, not calculated with.
 ROWS = 10
 _QUERIES = 3
 
 
-def of_message(message: Message, question: Message | None, address: str) -> dict[str, str]:
+def of_message(opened: Opened, message: Message, question: Message | None, address: str) -> dict[str, str]:
     """`text` and `html` of an answer with what was asked, its queries as far as they are kept, and the way back."""
-    queries = [shaping.rows(action, most=ROWS) for action in _kept_queries(message)[:_QUERIES]]
+    queries = [shaping.rows(action, most=ROWS) for action in _kept_queries(opened, message)[:_QUERIES]]
     for shown in queries:
         shown["not_all"] = _not_all(shown)
     conversation = message.conversation
@@ -45,13 +46,10 @@ def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
     return {"text": rendering.spelled(text), "html": render_to_string("conversations/_for_ticket.html", context)}
 
 
-def _kept_queries(message: Message) -> list[Action]:
-    conversation = message.conversation
+def _kept_queries(opened: Opened, message: Message) -> list[Action]:
     if message.job_id is None:
         return []
-    job = Job.objects.filter(
-        instance=conversation.instance, omni_id=message.job_id, conversation_id=conversation.omni_id
-    ).first()
+    job = archive.Jobs(opened, {message.job_id: message.created_at}).get(message.job_id)
     return [action for action in job.actions.in_turn() if action.is_query] if job and job.kept_at else []
 
 

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from conversations import archive, shaping, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
-from conversations.models import Conversation, Star, TicketReference, Visit
+from conversations.models import Access, Conversation, Star, TicketReference, Visit
 from conversations.terms import Asked
 from omniviewer.accounts.models import Credential, User
 
@@ -55,7 +55,8 @@ def rows(
     hits = archive.hits(shown, asked)
     names = archive.names(user, {row.owner_id for row in shown if row.owner_id})
     starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
-    unread = set(Conversation.objects.filter(archive.unread(user), pk__in=ids).values_list("pk", flat=True))
+    accesses = Access.objects.filter(archive.unread(user), pk__in=[row.access.pk for row in shown if row.access])
+    unread = set(accesses.values_list("conversation_id", flat=True))
     tickets: dict[int, list[str]] = {}
     for pk, ticket in TicketReference.objects.filter(conversation__in=ids).values_list("conversation_id", "ticket"):
         tickets.setdefault(pk, []).append(ticket)
@@ -126,7 +127,8 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
 
 def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
     """For _owner_control.html: who may be chosen, and who is."""
-    people = {member.omni_id: member for credential in credentials for member in archive.members(credential, ask=False)}
+    tokens = dict.fromkeys(credential.api_token for credential in credentials)
+    people = {member.omni_id: member for token in tokens for member in archive.members(token, ask=False)}
     return {
         "people": sorted(people.values(), key=lambda member: member.name.lower()),
         "owner": chosen,

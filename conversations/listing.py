@@ -70,8 +70,8 @@ def fresh(request: Request) -> HttpResponse:
 
 def _listed(request: Request, query: ListQuery, when: Ask) -> Listed:
     found = archive.listed(request.user, query.credentials, query.asked, query.stretch, ask=when)
-    for credential in query.credentials:
-        archive.members(credential, ask=found.was_asked)
+    for walk in found.walks:
+        archive.members(walk.api_token, ask=found.was_asked)
     return found
 
 
@@ -101,7 +101,7 @@ def selected(request: Request) -> HttpResponseBase:
         messages.error(request, "Nothing was selected. Tick the conversations first.")
         return redirect(back)
     if request.POST.get("do") in ("export", "star"):
-        tasks.want_chosen(chosen)
+        tasks.want_chosen(request.user, chosen)
     if request.POST.get("do") == "export":
         trail.record(request, Kind.EXPORTED)
         pieces = many.stream(request.user, chosen, canonical(request, ""))
@@ -136,7 +136,7 @@ def sync(request: Request, pk: int) -> HttpResponse:
     if credential is None:
         return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
     if request.method == "POST":
-        archive.pause(credential, is_paused=request.POST.get("do") == "pause")
+        archive.pause(credential.api_token, is_paused=request.POST.get("do") == "pause")
         tasks.nudge_sync()
     if not request.htmx:
         return redirect(back)

@@ -8,7 +8,7 @@ from uuid import UUID
 from conversations import archive, export
 from conversations.archive import CannotShow
 from conversations.bundle import Pipe
-from conversations.models import Conversation
+from conversations.models import Access, Conversation, Reader
 from omniviewer.accounts.models import User
 
 # At a time: a page of the list, and some.
@@ -23,8 +23,9 @@ def chosen(user: User, ids: Iterable[str]) -> list[Conversation]:
             wanted.append(UUID(text))
         except ValueError:
             continue
-    readable = Conversation.objects.readable_by(user).filter(omni_id__in=wanted)
-    return list(readable.order_by("-recency"))
+    reader = Reader.of(user)
+    rows = Access.objects.rows_of(reader).each_once(reader).filter(conversation__omni_id__in=wanted)
+    return archive.shown_rows(reader, rows.newest_first())
 
 
 def stream(user: User, conversations: Sequence[Conversation], site: str) -> Iterator[bytes]:

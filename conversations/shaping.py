@@ -35,15 +35,15 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     conversation = opened.conversation
     last = conversation.last_message
     # The first revision is the first fetch: it replaced nothing.
-    earlier = list(EarlierMessage.objects.shown_to(user, conversation)) if conversation.revision > 1 else []
-    running = archive.running(conversation)
+    earlier = _earlier(opened) if conversation.latest_revision > 1 else []
+    running = archive.running(opened)
     count = last.position if last else 0
     found = standings(opened)
     for message in conversation.thread if earlier else ():
         message.earlier = [row for row in earlier if row.position == message.position]
     return {
         "conversation": conversation,
-        "credential": opened.credential,
+        "credential": opened.credential if opened.is_one_of_several else None,
         "has_several_credentials": opened.is_one_of_several,
         "notice": opened.notice,
         "count": count,
@@ -64,6 +64,16 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         + urlencode({"revision": conversation.revision, "count": count, "looks": looks + 1}),
         "fresh_in": fresh_in(opened.notice, running, looks, is_stale=not conversation.is_fresh),
     }
+
+
+def _earlier(opened: Opened) -> list[EarlierMessage]:
+    """Return the earlier wordings that the reader was shown, but for those that say what stands there now."""
+    found = list(EarlierMessage.objects.shown_to(opened.reader, opened.conversation))
+    if not found:
+        return []
+    now = {(row.position, row.role, row.text) for row in opened.conversation.thread}
+    once = {(row.position, row.role, row.text): row for row in reversed(found)}
+    return [row for key, row in once.items() if key not in now][::-1]
 
 
 def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:

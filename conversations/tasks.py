@@ -21,6 +21,7 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 from conversations import archive, searching
 from conversations.archive import Opened
 from conversations.models import Capture, Conversation, Walk
+from omniviewer.accounts.models import User
 
 log = logging.getLogger("omniviewer.tasks")
 
@@ -90,9 +91,9 @@ def want(opened: Opened) -> int:
     return _wanted(archive.want(opened))
 
 
-def want_chosen(conversations: Collection[Conversation]) -> int:
+def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
     """Likewise for several."""
-    return _wanted(archive.want_chosen(conversations))
+    return _wanted(archive.want_chosen(user, conversations))
 
 
 def _wanted(count: int) -> int:

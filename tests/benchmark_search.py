@@ -94,15 +94,30 @@ def grow(credential: Credential, begin: int, end: int) -> None:
         for number in numbers:
             at = _NEWEST - timedelta(minutes=17 * number % (60 * 24 * 1000), seconds=number % 60)
             row = Conversation(instance=credential.instance, omni_id=UUID(int=10**6 + number), name=text(draw, 4))
-            row.created_at, row.updated_at, row.fetched_at, row.read_of = at - timedelta(hours=3), at, now, at
+            row.created_at, row.updated_at, row.fetched_at = at - timedelta(hours=3), at, now
             row.owner_id = OWNERS[7 if number % 10 == 0 else number % len(OWNERS)]
-            row.is_behind, row.revision = False, 1
+            row.revision = 1
             row.recency, row.started = recency(at, number), recency(row.created_at, number)
             rows.append(row)
         Conversation.objects.bulk_create(rows)
         Access.objects.bulk_create(
             [
-                Access(credential=credential, conversation=row, confirmed_at=now, since=now, listed_at=now, token="t")
+                Access(
+                    api_token=credential.api_token,
+                    conversation=row,
+                    name=row.name,
+                    owner_id=row.owner_id,
+                    updated_at=row.updated_at,
+                    recency=row.recency,
+                    read_of=row.updated_at,
+                    listed_at=now,
+                    opened_at=now,
+                    confirmed_at=now,
+                    fetched_at=now,
+                    revision=1,
+                    revision_since=now,
+                    is_behind=False,
+                )
                 for row in rows
             ]
         )
@@ -122,19 +137,18 @@ def _messages(draw: random.Random, rows: list[Conversation]) -> Iterator[Message
                 said += " needle"
             at = (row.created_at or _NEWEST) + timedelta(minutes=position)
             role = "user" if is_question else "assistant"
-            yield Message(conversation=row, position=position, role=role, text=said, created_at=at)
+            yield Message(conversation=row, position=position, role=role, text=said, created_at=at, revision=1)
 
 
 def reader() -> tuple[Client, Credential]:
     user = User.objects.create_user("benchmark")
-    credential = Credential(owner=user, label="Omni", instance="omni.example")
     identity = replies.Identity("organization", "ORG_ADMIN", "u", OWNERS[0])
-    credential.set_token(Token("omni_org_benchmark"), identity)
-    credential.members_asked_at = timezone.now()
-    credential.add()
+    credential = Credential.objects.connect(user, "Omni", "omni.example", Token("omni_org_benchmark"), identity)
+    token = credential.api_token
+    token.note_members_asked()
     now = timezone.now()
-    Walk.objects.create(credential=credential, checked_at=now, walked_at=now, newest=now, counted_at=now, paused_at=now)
-    Walk.objects.create(credential=credential, member=OWNERS[7], checked_at=now, walked_at=now)
+    Walk.objects.create(api_token=token, checked_at=now, walked_at=now, newest=now, counted_at=now, paused_at=now)
+    Walk.objects.create(api_token=token, member=OWNERS[7], checked_at=now, walked_at=now)
     return signed_in(user), credential
 
 

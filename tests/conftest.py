@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from conversations import connection
+from conversations.models import Access
 from conversations.omni import Token
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
@@ -105,11 +106,17 @@ def person(username: str) -> User:
 
 def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") -> Credential:
     """What the connecting page makes, without the page."""
-    credential = Credential(owner=owner, label=label, instance=omni.host)
-    credential.set_token(Token(token), connection.identify(omni.host, Token(token)))
-    credential.add()
+    identity = connection.identify(omni.host, Token(token))
+    credential = Credential.objects.connect(owner, label, omni.host, Token(token), identity)
     omni.requests.clear()
     return credential
+
+
+def shown_ago(age: timedelta) -> None:
+    """Whatever Omni showed to anybody, by list or thread, was that long ago."""
+    moment = timezone.now() - age
+    Access.objects.exclude(confirmed_at=None).update(confirmed_at=moment)
+    Access.objects.exclude(listed_at=None).update(listed_at=moment)
 
 
 def text_of(answer: Any) -> str:

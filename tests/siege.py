@@ -201,11 +201,11 @@ class Field:
             self.organization.add_conversation(owner=member, name=f"Of {name}", turns=turns)
             for _ in range(CONVERSATIONS)
         ]
-        credential = Credential(owner=User.objects.create(username=name), label="Omni", instance=self.omni.host)
+        reader = User.objects.create(username=name)
         token = Token(self.organization.personal_token(member))
-        credential.set_token(token, replies.Identity("user", "MEMBER", "", str(member.id)))
-        credential.add()
-        return name, self.site.reader(credential.owner), [str(row.id) for row in made]
+        identity = replies.Identity("user", "MEMBER", "", str(member.id))
+        Credential.objects.connect(reader, "Omni", self.omni.host, token, identity)
+        return name, self.site.reader(reader), [str(row.id) for row in made]
 
     def attack(self, siege: Siege) -> None:
         with siege.fault("a process of gunicorn's killed", 0.15):

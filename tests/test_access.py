@@ -12,19 +12,21 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conversations import archive, rendering
-from conversations.models import Access, Conversation, Message
+from conversations.models import Access, Conversation, Message, Reader
 from conversations.omni import replies
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
-from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, member_behind, shown_ago, signed_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 UNKNOWN = f"/conversations/{NOBODYS}/"
 
 
-def age_accesses(age: timedelta) -> None:
-    Access.objects.update(confirmed_at=timezone.now() - age)
+def stretched(user: User) -> Reader:
+    """The reader, while Omni cannot be asked with any of their tokens."""
+    reader = Reader.of(user)
+    return reader.stretched(reader.tokens)
 
 
 def test_it_works(owner_reads: Client, colleague_reads: Client, stranger_reads: Client) -> None:
@@ -43,14 +45,14 @@ def test_a_second_look_costs_omni_nothing(owner_reads: Client, omni: StandIn) ->
 
 def test_it_says_when_it_was_fetched_and_refreshes(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
-    Conversation.objects.update(fetched_at=timezone.now() - timedelta(hours=3))
+    Access.objects.update(fetched_at=timezone.now() - timedelta(hours=3))
     page = text_of(owner_reads.get(THREAD))
     assert re.search(r"As of <time [^>]*>(\d+ \w+ \d+, )?\d\d:\d\d</time>", page)
     assert 'href="?refresh=1">Refresh</a>' in page
     omni.requests.clear()
     assert owner_reads.get(THREAD + "?refresh=1")["Location"] == THREAD
     assert len(omni.requests) == 1
-    fetched_at = Conversation.objects.get(omni_id=EXAMPLE).fetched_at
+    fetched_at = Access.objects.get(conversation__omni_id=EXAMPLE).fetched_at
     assert fetched_at
     assert timezone.now() - fetched_at < timedelta(minutes=1)
     assert f'As of <time datetime="{fetched_at:%Y-%m-%dT%H:%M}' in text_of(owner_reads.get(THREAD))
@@ -74,7 +76,7 @@ def test_what_one_fetched_does_not_open_it_for_another(owner_reads: Client, stra
 
 def test_an_access_past_its_time_is_asked_for_again(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
     owner_reads.get(THREAD)
-    age_accesses(settings.ACCESS_TTL + timedelta(minutes=1))
+    shown_ago(settings.ACCESS_TTL + timedelta(minutes=1))
     omni.requests.clear()
     assert owner_reads.get(THREAD).status_code == 200
     assert len(omni.requests) == 1
@@ -93,14 +95,16 @@ def test_a_refusal_ends_the_access_at_once(owner_reads: Client, omni: StandIn, s
 def test_a_401_ends_every_reading_with_that_credential(owner_reads: Client, owner: User, omni: StandIn) -> None:
     owner_reads.get("/conversations/")
     owner_reads.get(THREAD)
-    assert Conversation.objects.readable_by(owner).count() > 40
+    assert Conversation.objects.readable_by(owner).count() == 1
+    assert Access.objects.rows_of(Reader.of(owner)).count() > 40
     omni.fail(Fault.status(401), path="")
     answer = owner_reads.get(THREAD + "?refresh=1")
     assert answer.status_code == 403
     assert "Omni no longer accepts your token" in text_of(answer)
     assert Credential.objects.get().rejected_at is not None
+    assert not Access.objects.rows_of(Reader.of(owner)).exists()
     assert not Conversation.objects.readable_by(owner).exists()
-    assert not Conversation.objects.readable_by(owner, unasked=Credential.objects.all()).exists()
+    assert not Conversation.objects.readable_by(stretched(owner)).exists()
     omni.recover()
     omni.requests.clear()
     assert owner_reads.get(THREAD).status_code == 403
@@ -112,12 +116,12 @@ def test_while_omni_cannot_be_asked_an_access_is_stretched(
     owner_reads: Client, omni: StandIn, settings: Settings, fault: Fault
 ) -> None:
     owner_reads.get(THREAD)
-    age_accesses(settings.ACCESS_GRACE - timedelta(hours=1))
+    shown_ago(settings.ACCESS_GRACE - timedelta(hours=1))
     omni.fail(fault, path="")
     page = text_of(owner_reads.get(THREAD))
     assert "Top 5 Products by Revenue" in page
     assert "Not up to date." in page
-    age_accesses(settings.ACCESS_GRACE + timedelta(hours=1))
+    shown_ago(settings.ACCESS_GRACE + timedelta(hours=1))
     assert owner_reads.get(THREAD).status_code == (429 if fault.code == 429 else 503)
 
 
@@ -127,7 +131,7 @@ def test_nonsense_in_place_of_an_answer_stretches_nothing(
     owner_reads.get(THREAD)
     omni.fail(Fault.html(200), path="")
     assert "Not up to date." in text_of(owner_reads.get(THREAD + "?refresh=1"))
-    age_accesses(settings.ACCESS_TTL + timedelta(hours=1))
+    shown_ago(settings.ACCESS_TTL + timedelta(hours=1))
     assert owner_reads.get(THREAD).status_code == 503
 
 
@@ -137,10 +141,10 @@ def test_only_what_could_not_be_asked_for_is_stretched(owner: User, omni: StandI
         credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Nonsense")
         credential_for(owner, down, omni.organization.demo_tokens["analyst"], "Down")
         signed_in(owner).get(THREAD)
-        age_accesses(settings.ACCESS_TTL + timedelta(hours=1))
+        shown_ago(settings.ACCESS_TTL + timedelta(hours=1))
         omni.fail(Fault.html(200), path="")
     assert signed_in(owner).get(THREAD).status_code == 503
-    Access.objects.update(credential=Credential.objects.get(label="Down"))
+    Access.objects.update(api_token=Credential.objects.get(label="Down").api_token)
     assert signed_in(owner).get(THREAD).status_code == 200
 
 
@@ -184,17 +188,17 @@ def test_changed_messages_take_the_place_of_the_old_ones(owner_reads: Client, om
 
 
 def test_what_was_asked_for_earlier_does_not_replace_what_was_asked_for_later(owner: User, omni: StandIn) -> None:
-    credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
+    token = credential_for(owner, omni, omni.organization.demo_tokens["analyst"]).api_token
     now = timezone.now()
 
     def reply(text: str) -> replies.Conversation:
         said = (replies.Message("user", text, None, None, None),)
         return replies.Conversation(UUID(EXAMPLE), None, None, None, None, None, said)
 
-    archive.store(credential, reply("later"), now)
-    archive.store(credential, reply("earlier"), now - timedelta(seconds=3))
+    archive.store(token, reply("later"), now)
+    archive.store(token, reply("earlier"), now - timedelta(seconds=3))
     assert Message.objects.get().text == "later"
-    archive.store(credential, reply("after a clock was set back"), now - timedelta(days=1))
+    archive.store(token, reply("after a clock was set back"), now - timedelta(days=1))
     assert Message.objects.get().text == "after a clock was set back"
 
 
@@ -204,7 +208,7 @@ def test_an_interrupted_write_keeps_the_old_copy_whole(
     owner_reads.get(THREAD)
     before = list(Message.objects.values_list("position", "text"))
     omni.fail(Fault.edit(lambda reply: {**reply, "messages": reply["messages"][:1]}), path="/v1/ai/conversations/")
-    monkeypatch.setattr(type(Access.objects), "confirm", lambda *_: 1 / 0)
+    monkeypatch.setattr(Access, "shown", lambda *_: 1 / 0)
     owner_reads.raise_request_exception = False
     assert owner_reads.get(THREAD + "?refresh=1").status_code == 500
     assert list(Message.objects.values_list("position", "text")) == before
@@ -225,16 +229,16 @@ def test_a_new_renderer_renders_again_on_the_next_read(owner_reads: Client, omni
 def test_so_does_asking_again(owner_reads: Client, settings: Settings) -> None:
     owner_reads.get(THREAD)
     Message.objects.update(renderer=0, html="<p>made by an older renderer</p>")
-    age_accesses(settings.ACCESS_TTL + timedelta(minutes=1))
+    shown_ago(settings.ACCESS_TTL + timedelta(minutes=1))
     assert "older renderer" not in text_of(owner_reads.get(THREAD))
 
 
 def test_a_rejected_credential_reads_nothing_whatever_it_was_shown(owner_reads: Client, owner: User) -> None:
     owner_reads.get(THREAD)
-    Credential.objects.update(rejected_at=timezone.now())
+    ApiToken.objects.update(rejected_at=timezone.now())
     assert Access.objects.exclude(confirmed_at=None).exists()
     assert not Conversation.objects.readable_by(owner).exists()
-    assert not Conversation.objects.readable_by(owner, unasked=Credential.objects.all()).exists()
+    assert not Conversation.objects.readable_by(stretched(owner)).exists()
 
 
 def test_the_same_id_on_two_instances_are_two_conversations(owner: User, omni: StandIn, dialect: str) -> None:

@@ -274,7 +274,13 @@ def test_no_title_no_text_no_token_and_no_name_of_a_credential(owner: User, omni
     dump = everything()
     assert "SUP-17" in dump
     said = [conversation.name, *(message.text for message in conversation.messages), *tokens.values()]
-    for secret in (*said, Credential.objects.get().ciphertext, "My label", "salaries", omni.organization.name):
+    for secret in (
+        *said,
+        Credential.objects.get().api_token.ciphertext,
+        "My label",
+        "salaries",
+        omni.organization.name,
+    ):
         assert secret
         assert secret not in dump
 

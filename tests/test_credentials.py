@@ -25,7 +25,7 @@ def test_it_works(owner: User, omni: StandIn) -> None:
     assert answer["Location"] == "/conversations/"
     credential = Credential.objects.get()
     assert (credential.owner, credential.label, credential.instance) == (owner, "Mine", omni.host)
-    assert credential.scope == "user"
+    assert credential.api_token.scope == "user"
     assert credential.is_default
 
 
@@ -55,7 +55,7 @@ def test_it_takes_the_address_in_any_form(owner: User, omni: StandIn, form: str)
 @pytest.mark.parametrize("form", ["Bearer {}", "Authorization: Bearer {}", "  {}\n"])
 def test_it_takes_the_token_as_people_paste_it(owner: User, omni: StandIn, form: str) -> None:
     connect(signed_in(owner), omni, form.format(omni.organization.demo_tokens["analyst"]))
-    assert Credential.objects.get().token.reveal() == omni.organization.demo_tokens["analyst"]
+    assert Credential.objects.get().api_token.token.reveal() == omni.organization.demo_tokens["analyst"]
 
 
 def test_it_goes_back_to_the_page_that_needed_it(owner: User, omni: StandIn) -> None:
@@ -73,7 +73,7 @@ def test_an_older_instance_without_whoami_is_asked_for_its_list(
 ) -> None:
     with StandIn(sample, dialect=dialect, whoami=False) as omni:
         assert connect(signed_in(owner), omni, sample.demo_tokens["analyst"]).status_code == 302
-        assert Credential.objects.get().scope == ""
+        assert Credential.objects.get().api_token.scope == ""
         assert connect(signed_in(owner), omni, sample.demo_tokens["revoked"]).status_code == 422
 
 
@@ -189,11 +189,11 @@ def test_a_token_is_replaced_only_by_one_that_omni_accepts(owner: User, omni: St
     assert "Omni does not accept this token" in text_of(page)
     assert tokens["revoked"] not in text_of(page)
     credential.refresh_from_db()
-    assert credential.token.reveal() == tokens["analyst"]
+    assert credential.api_token.token.reveal() == tokens["analyst"]
     answer = client.post(f"/credentials/{credential.pk}/token/?next=/chat/{EXAMPLE}", {"token": tokens["support"]})
     assert answer["Location"] == f"/chat/{EXAMPLE}"
     credential.refresh_from_db()
-    assert credential.token.reveal() == tokens["support"]
+    assert credential.api_token.token.reveal() == tokens["support"]
 
 
 def test_a_replaced_token_has_to_be_shown_everything_again(owner: User, omni: StandIn) -> None:
@@ -257,8 +257,8 @@ def test_tokens_are_stored_encrypted_and_shown_nowhere(owner: User, omni: StandI
         shown = text_of(client.get(f"/credentials/{page}"))
         own = shown.split("Demo tokens to try")[0]
         assert token not in own, page
-        assert credential.ciphertext not in shown, page
-    assert token not in repr(credential.token) + str(credential.token) + repr(credential)
+        assert credential.api_token.ciphertext not in shown, page
+    assert token not in repr(credential.api_token.token) + str(credential.api_token.token) + repr(credential)
 
 
 def test_keys_rotate(owner: User, omni: StandIn, settings: Settings) -> None:
@@ -268,7 +268,7 @@ def test_keys_rotate(owner: User, omni: StandIn, settings: Settings) -> None:
     call_command("rotate_keys")
     settings.ENCRYPTION_KEYS = [new]
     credential.refresh_from_db()
-    assert credential.token.reveal() == omni.organization.demo_tokens["analyst"]
+    assert credential.api_token.token.reveal() == omni.organization.demo_tokens["analyst"]
 
 
 def test_a_missing_key_loses_nothing_and_says_so(owner: User, omni: StandIn, settings: Settings) -> None:
@@ -282,5 +282,5 @@ def test_a_missing_key_loses_nothing_and_says_so(owner: User, omni: StandIn, set
     assert "The stored token cannot be decrypted" in text_of(answer)
     settings.ENCRYPTION_KEYS = old
     credential.refresh_from_db()
-    assert credential.token.reveal() == omni.organization.demo_tokens["analyst"]
+    assert credential.api_token.token.reveal() == omni.organization.demo_tokens["analyst"]
     assert credential.rejected_at is None

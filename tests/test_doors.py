@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
 from tests.conftest import EXAMPLE, PASSWORD, credential_for, person, sign_in, signed_in, text_of
 from tests.test_sign_in import addresses
@@ -110,7 +110,8 @@ def test_every_address_stands_in_the_table(db: None) -> None:
 @pytest.mark.parametrize("address", WALK)
 def test_who_gets_what(owner: User, colleague: User, omni: StandIn, dialect: str, address: str) -> None:
     rejected = credential_for(colleague, omni, omni.organization.demo_tokens["analyst"])
-    Credential.objects.filter(pk=rejected.pk).update(rejected_at=timezone.now(), id=1)
+    ApiToken.objects.filter(credentials=rejected).update(rejected_at=timezone.now())
+    Credential.objects.filter(pk=rejected.pk).update(id=1)
     found = tuple(what(client, address) for client in (Client(), signed_in(owner), signed_in(colleague)))
     assert found == WALK[address]
 
@@ -249,7 +250,7 @@ def test_not_found_with_both(owner: User, omni: StandIn) -> None:
 
 def test_not_found_and_another_credential_was_rejected(owner: User, omni: StandIn) -> None:
     rejected = credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Old")
-    Credential.objects.filter(pk=rejected.pk).update(rejected_at=timezone.now())
+    ApiToken.objects.filter(credentials=rejected).update(rejected_at=timezone.now())
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "Mine")
     page = said_of(signed_in(owner))
     assert "Old</strong> on" in page
@@ -273,8 +274,11 @@ def test_another_instance_than_theirs(stranger_reads: Client) -> None:
 def test_an_instance_of_theirs_is_not_another(stranger_reads: Client) -> None:
     assert "The link leads to" in said_of(stranger_reads, f"{THREAD}?instance=other-org.omniapp.co")
     theirs = Credential.objects.get()
-    theirs.pk, theirs.label, theirs.is_default = None, "There", False
-    theirs.instance, theirs.rejected_at = "other-org.omniapp.co", timezone.now()
+    theirs.pk, theirs.label, theirs.order = None, "There", 1
+    theirs.api_token.pk, theirs.api_token.instance = None, "other-org.omniapp.co"
+    theirs.api_token.rejected_at = timezone.now()
+    theirs.api_token.save()
+    theirs.api_token = theirs.api_token
     theirs.save()
     assert "The link leads to" not in said_of(stranger_reads, f"{THREAD}?instance=other-org.omniapp.co")
 

@@ -22,7 +22,7 @@ from conversations.archive import lists
 from conversations.models import Access, Conversation, EarlierMessage, Instance, Message, TokenBudget, Walk
 from conversations.omni import Client as Omni
 from conversations.omni import Token, client
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 from tests.faults import CLOCK_ROWS, KEPT, LIST_ROWS, NEW, NOTHING, PAGE, ROWS, Row, table
@@ -50,7 +50,7 @@ def break_it(omni: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch)
                 # Loopback is reached over http otherwise.
                 monkeypatch.setattr(client, "base_url", lambda instance: f"https://{instance}/api")
             host = stack.enter_context(listening(row.elsewhere, omni))
-            Credential.objects.update(instance=host)
+            ApiToken.objects.update(instance=host)
             Conversation.objects.update(instance=host)
 
         yield happen

@@ -22,7 +22,7 @@ THREAD = f"/conversations/{EXAMPLE}/"
 
 
 def make_old(age: timedelta = timedelta(hours=3)) -> None:
-    Conversation.objects.exclude(fetched_at=None).update(fetched_at=timezone.now() - age)
+    Access.objects.exclude(fetched_at=None).update(fetched_at=timezone.now() - age)
     Walk.objects.update(checked_at=timezone.now() - age)
 
 
@@ -106,7 +106,7 @@ def test_where_nothing_has_changed_only_the_time_does(owner_reads: Client, omni:
 
 def test_it_says_as_of_when(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
-    Conversation.objects.update(fetched_at=datetime(2026, 1, 5, 9, 14, tzinfo=UTC))
+    Access.objects.update(fetched_at=datetime(2026, 1, 5, 9, 14, tzinfo=UTC))
     assert re.search(r"As of <time [^>]*>5 Jan 2026, 09:14</time>", text_of(owner_reads.get(THREAD)))
 
 
@@ -469,7 +469,7 @@ def test_a_token_that_is_revoked_meanwhile_closes_the_open_page(
     expect(page.get_by_role("link", name="Replace the token")).to_have_attribute(
         "href", re.compile(re.escape(f"next={thread.path.replace('/', '%2F')}"))
     )
-    assert not Access.objects.exclude(confirmed_at=None).exists()
+    assert not Conversation.objects.readable_by(User.objects.get()).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -20,12 +20,21 @@ from pytest_django import Settings
 from conversations import tasks
 from conversations.archive import finding
 from conversations.models import Access, Job, Walk
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import work
-from tests.conftest import assert_accessible, credential_for, one_dialect, person, sign_in, signed_in, text_of
+from tests.conftest import (
+    assert_accessible,
+    credential_for,
+    one_dialect,
+    person,
+    shown_ago,
+    sign_in,
+    signed_in,
+    text_of,
+)
 from tests.test_search import found_by
 
 # A Monday; in the middle of a UTC day, so that it is one in Berlin too.
@@ -361,7 +370,7 @@ def test_what_ran_out_is_not_counted(lead: Client, small_omni: StandIn) -> None:
 
 @one_dialect
 def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
-    Credential.objects.update(rejected_at=timezone.now())
+    ApiToken.objects.update(rejected_at=timezone.now())
     answer = lead.get(MARCH)
     assert answer.status_code == 403
     assert "questions in" not in text_of(answer)
@@ -371,7 +380,7 @@ def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
 def test_it_is_there_while_omni_is_away(lead: Client, small_omni: StandIn) -> None:
     """Stretched, with a notice, as the list is."""
     small_omni.fail(Fault.status(503), path="")
-    Access.objects.update(confirmed_at=timezone.now() - 2 * DAY)
+    shown_ago(2 * DAY)
     Walk.objects.update(checked_at=timezone.now() - 2 * DAY)
     page = text_of(lead.get(MARCH))
     assert "5 questions in 3 conversations" in page

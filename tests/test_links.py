@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from conversations import pasted
 from conversations.models import Access, Message
 from conversations.pasted import Kind
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, credential_for, member_behind, person, sign_in, signed_in, text_of
 
@@ -91,11 +91,11 @@ def test_what_omni_says_of_a_job_is_told(owner_reads: Client, omni: StandIn, sta
 
 def test_the_credential_that_can_see_the_job_is_found(owner: User, omni: StandIn) -> None:
     rejected = credential_for(owner, omni, omni.organization.personal_token(member_behind(omni, "support")), "Rejected")
-    Credential.objects.filter(pk=rejected.pk).update(rejected_at=rejected.checked_at)
+    ApiToken.objects.filter(credentials=rejected).update(rejected_at=rejected.api_token.checked_at)
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "Support")
     credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Lead")
     assert leads_to(signed_in(owner), f"/jobs/{JOB}/") == f"{THREAD}messages/4/"
-    assert rejected.token.reveal() not in {request.token for request in omni.requests}
+    assert rejected.api_token.token.reveal() not in {request.token for request in omni.requests}
 
 
 def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
@@ -164,7 +164,7 @@ def test_a_link_goes_there_without_asking_omni(owner_reads: Client, omni: StandI
     assert leads_to(owner_reads, f"/open?q=https://bi.example.com/chat/{EXAMPLE}") == THREAD
     elsewhere = leads_to(owner_reads, f"/open?q=https://my-org.omni.co/chat/{EXAMPLE}")
     assert elsewhere == f"{THREAD}?instance=my-org.omniapp.co"
-    Credential.objects.update(instance="my-org.omniapp.co")
+    ApiToken.objects.update(instance="my-org.omniapp.co")
     assert leads_to(owner_reads, f"/open?q=https://my-org.omni.co/chat/{EXAMPLE}") == THREAD
     assert leads_to(owner_reads, f"/open?q=/conversations/{EXAMPLE}/messages/3/") == f"{THREAD}messages/3/"
     assert leads_to(owner_reads, f"/open?q=/jobs/{JOB}/") == f"/jobs/{JOB}/"

@@ -12,7 +12,7 @@ from conversations import searching
 from conversations.models import Access, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, member_behind, shown_ago, signed_in, text_of
 
 
 def ids_on(page: str) -> list[str]:
@@ -224,7 +224,7 @@ def test_nothing_kept_and_omni_down_is_a_page_with_a_way_on(owner_reads: Client,
 
 def test_nonsense_in_place_of_a_list_stretches_nothing(owner_reads: Client, omni: StandIn, settings: Settings) -> None:
     owner_reads.get("/conversations/")
-    Access.objects.update(confirmed_at=Walk.objects.get().checked_at - settings.ACCESS_TTL * 2)
+    shown_ago(settings.ACCESS_TTL * 2)
     omni.fail(Fault.html(200), path="")
     assert owner_reads.get("/conversations/?refresh=1").status_code == 503
     omni.fail(Fault.status(503), path="")
@@ -235,7 +235,7 @@ def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, 
     from datetime import timedelta
 
     owner_reads.get("/conversations/")
-    Access.objects.update(confirmed_at=Walk.objects.get().checked_at - settings.ACCESS_GRACE - timedelta(hours=1))
+    shown_ago(settings.ACCESS_GRACE + timedelta(hours=1))
     omni.stop()
     assert owner_reads.get("/conversations/?refresh=1").status_code == 503
 

@@ -96,10 +96,10 @@ def test_fifty_readers_on_one_token(sample: Organization, tmp_path: Path) -> Non
     with StandIn(sample, rate_per_minute=LIMIT) as omni, serve(tmp_path, OMNIVIEWER_RATE_PER_MINUTE=str(LIMIT)) as site:
         sessions = []
         for number in range(READERS):
-            credential = Credential(owner=person(f"reader-{number}"), label="Omni", instance=omni.host)
-            credential.set_token(Token(token), replies.Identity("organization", "ORG_ADMIN", "", ""))
-            credential.add()
-            sessions.append(site.reader(credential.owner))
+            somebody = person(f"reader-{number}")
+            identity = replies.Identity("organization", "ORG_ADMIN", "", "")
+            Credential.objects.connect(somebody, "Omni", omni.host, Token(token), identity)
+            sessions.append(site.reader(somebody))
         ids = [str(row.id) for row in sample.conversations[:65]]
         until = time.monotonic() + SECONDS
         readers = [Reader(site, session, ids, number, until) for number, session in enumerate(sessions)]

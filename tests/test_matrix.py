@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from conversations import tasks
 from conversations.models import Access, Capture, Conversation, Message, Star, TicketReference, Visit
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -144,13 +144,15 @@ def cast(planted: InOmni, small: Organization, small_omni: StandIn, analyst: Mem
         client.get(f"/conversations/{planted.id}/messages/2/evidence/")
     tasks.nudge_sync()
     work()
-    Credential.objects.filter(owner=rejected).update(rejected_at=timezone.now())
+    ApiToken.objects.filter(credentials__owner=rejected).update(rejected_at=timezone.now())
     mine = Credential.objects.get(owner=removed)
     assert found["removed"].post(f"/credentials/{mine.pk}/remove/").status_code == 302
     assert not Credential.objects.filter(owner=removed).exists()
     # What was done is said once.
     found["removed"].get("/credentials/")
-    Access.objects.filter(credential__owner=late).update(confirmed_at=timezone.now() - timedelta(days=8))
+    long_ago = timezone.now() - timedelta(days=8)
+    of_late = Access.objects.filter(api_token__credentials__owner=late)
+    of_late.update(confirmed_at=long_ago, listed_at=long_ago)
     User.objects.filter(pk=leaver.pk).update(is_active=False)
     found["colleague"] = _credential(person("colleague"), small_omni, small.personal_token(other))
     found["no credential"] = signed_in(person("nobody"))
@@ -306,7 +308,7 @@ def test_who_is_deactivated_in_the_middle_is_out_at_once(cast: Cast, planted: In
 def test_past_its_time_omni_is_asked_again_and_its_no_counts(
     cast: Cast, planted: InOmni, small: Organization, small_omni: StandIn
 ) -> None:
-    small.revoke(Credential.objects.get(owner__username="late").token.reveal())
+    small.revoke(Credential.objects.get(owner__username="late").api_token.token.reveal())
     small_omni.requests.clear()
     answer = cast["late"].get(f"/conversations/{planted.id}/")
     assert answer.status_code == 403

@@ -125,7 +125,7 @@ def test_a_get_stays_a_get(owner: User, omni: StandIn, dialect: str, way: dict[s
 
 EXTRA = {
     "owner": "2", "owner_id": "2", "user": "2", "is_staff": "1", "is_superuser": "1", "is_active": "0", "scope": "organization",
-    "role": "ORG_ADMIN", "membership_id": "x", "is_default": "1", "ciphertext": "x", "rejected_at": "", "instance": "evil.example",
+    "role": "ORG_ADMIN", "membership_id": "x", "order": "7", "api_token": "2", "ciphertext": "x", "rejected_at": "", "instance": "evil.example",
     "checked_at": "2020-01-01", "id": "77", "pk": "77", "username": "root", "password": "x", "groups": "1",
 }  # fmt: skip
 
@@ -135,9 +135,12 @@ def test_fields_that_nobody_offered_are_not_taken(owner: User, colleague: User, 
     token = omni.organization.demo_tokens["analyst"]
     client.post("/credentials/connect/", {**EXTRA, "instance_address": omni.url, "token": token, "label": "Mine"})
     mine = Credential.objects.get()
-    kept = {
-        name: getattr(mine, name) for name in ("owner_id", "scope", "role", "instance", "membership_id", "ciphertext")
-    }
+
+    def stored() -> dict[str, object]:
+        said = {name: getattr(mine.api_token, name) for name in ("scope", "role", "instance", "membership_id")}
+        return {"owner_id": mine.owner_id, "order": mine.order, **said}
+
+    kept = stored()
     assert kept["owner_id"] == owner.pk
     assert kept["scope"] == "user"
     assert kept["instance"] == omni.host
@@ -145,10 +148,8 @@ def test_fields_that_nobody_offered_are_not_taken(owner: User, colleague: User, 
     client.post(f"/credentials/{mine.pk}/token/", {**EXTRA, "token": token})
     mine.refresh_from_db()
     assert mine.label == "Renamed"
-    assert {name: getattr(mine, name) for name in kept if name != "ciphertext"} == {
-        name: value for name, value in kept.items() if name != "ciphertext"
-    }
-    assert mine.ciphertext != "x"
+    assert stored() == kept
+    assert mine.api_token.ciphertext != "x"
     client.post("/appearance/", {**EXTRA, "theme": "dark", "next": "/"})
     client.post("/conversations/all-read/", EXTRA)
     owner.refresh_from_db()

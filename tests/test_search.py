@@ -218,7 +218,7 @@ def test_what_others_may_read_is_not_even_looked_at(
     credential_for(stranger, small_omni, small.personal_token(ben))
     client = signed_in(stranger)
     client.get("/conversations/")
-    own = Conversation.objects.filter(accesses__credential__owner=stranger)
+    own = Conversation.objects.filter(accesses__api_token__credentials__owner=stranger)
     assert own.count() == 31
     keys = set(own.values_list("indexed_as", flat=True))
     looked_at: list[set[int]] = []
@@ -248,7 +248,7 @@ def test_what_ends_is_not_found_any_more(
 ) -> None:
     client = signed_in(colleague)
     assert found_by(client, "returns")
-    Credential.objects.get().accesses.all().end()
+    Credential.objects.get().api_token.accesses.all().end_rows()
     assert found_by(client, "returns") == []
 
 

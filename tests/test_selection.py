@@ -11,7 +11,7 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from conversations.models import Capture, Conversation, ReadUntil, Star, recency
+from conversations.models import Access, Capture, ReadUntil, Star, recency
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -111,8 +111,8 @@ def test_everything_counts_as_read_and_that_can_be_undone(
 ) -> None:
     reads.get("/conversations/")
     long_ago = datetime.now(UTC) - timedelta(hours=1)
-    Conversation.objects.filter(omni_id=made[1].id).update(recency=recency(long_ago), updated_at=long_ago)
-    Conversation.objects.exclude(omni_id=made[1].id).update(recency=0)
+    Access.objects.filter(conversation__omni_id=made[1].id).update(recency=recency(long_ago), updated_at=long_ago)
+    Access.objects.exclude(conversation__omni_id=made[1].id).update(recency=0)
     ReadUntil.objects.update(at=long_ago - timedelta(hours=1))
     assert ids_on(text_of(reads.get("/conversations/?q=is:unread"))) == [str(made[1].id)]
     page = text_of(reads.post("/conversations/all-read/"))

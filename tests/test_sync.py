@@ -19,8 +19,8 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from conversations import archive, asking, tasks
-from conversations.models import Access, Conversation, Message, Reading, SentRequest, Walk
-from omniviewer.accounts.models import Credential, User
+from conversations.models import Access, Conversation, Message, Reader, SentRequest, Walk
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
 from tests.captured import thread, work
@@ -72,7 +72,7 @@ def asked_for(omni: StandIn) -> Counter[str]:
 def assert_same(organization: Organization, token: str, credential: Credential) -> None:
     """The archive holds what Omni shows to this token: every conversation, every message, and no access more."""
     shown = {row.id: row for row in organization.visible_to(token)}
-    accesses = Access.objects.filter(credential=credential).exclude(confirmed_at=None)
+    accesses = Access.objects.filter(api_token=credential.api_token).exclude(listed_at=None)
     assert set(accesses.values_list("conversation__omni_id", flat=True)) == set(shown)
     assert accesses.count() == len(shown)
     said: dict[UUID, list[tuple[str, str]]] = {omni_id: [] for omni_id in shown}
@@ -93,7 +93,7 @@ def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analy
     many(small, analyst, 320)
     sync()
     credential = Credential.objects.get()
-    assert_same(small, credential.token.reveal(), credential)
+    assert_same(small, credential.api_token.token.reveal(), credential)
     asked = asked_for(small_omni)
     # And one look at the top, for what may have moved meanwhile.
     assert asked[LISTS] == 5
@@ -120,13 +120,14 @@ def test_then_only_what_changed_is_read(
     small_omni.requests.clear()
     changed = small.conversation(next(iter(small._tokens)), ids[3])
     assert changed
-    small.ask(changed, "And now?", "Different.", at=datetime.now(UTC))
+    job = small.ask(changed, "And now?", "Different.", at=datetime.now(UTC))
     new = small.add_conversation(owner=analyst, name="New", turns=[("New?", "Yes.")], started_at=datetime.now(UTC))
     look_again()
     sync()
-    assert asked_for(small_omni) == {LISTS: 1, f"{LISTS}/{ids[3]}": 1, f"{LISTS}/{new.id}": 1}
+    jobs = {f"/api/v1/ai/jobs/{row.id}": 1 for row in (job, new.jobs[0])}
+    assert asked_for(small_omni) == {LISTS: 1, f"{LISTS}/{ids[3]}": 1, f"{LISTS}/{new.id}": 1, **jobs}
     credential = Credential.objects.get()
-    assert_same(small, credential.token.reveal(), credential)
+    assert_same(small, credential.api_token.token.reveal(), credential)
 
 
 @one_dialect
@@ -143,7 +144,7 @@ def test_a_check_goes_down_to_what_is_known(
     sync()
     assert asked_for(small_omni)[LISTS] == 3
     credential = Credential.objects.get()
-    assert_same(small, credential.token.reveal(), credential)
+    assert_same(small, credential.api_token.token.reveal(), credential)
 
 
 @one_dialect
@@ -157,10 +158,10 @@ def test_what_is_no_longer_listed_is_dropped(
     look_again()
     sync()
     assert reads.get(f"/conversations/{ids[149]}/").status_code == 404
-    assert Access.objects.get(conversation__omni_id=ids[0]).confirmed_at
+    assert Access.objects.get(conversation__omni_id=ids[0]).listed_at
     walk_again()
     sync()
-    assert Access.objects.get(conversation__omni_id=ids[0]).confirmed_at is None
+    assert Access.objects.get(conversation__omni_id=ids[0]).listed_at is None
     assert reads.get(f"/conversations/{ids[0]}/").status_code == 404
     assert reads.get(f"/conversations/{ids[1]}/").status_code == 200
 
@@ -199,7 +200,7 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     Walk.objects.update(not_before=datetime.now(UTC))
     sync()
     credential = Credential.objects.get()
-    assert_same(small, credential.token.reveal(), credential)
+    assert_same(small, credential.api_token.token.reveal(), credential)
     assert Walk.objects.get().failures == 0
 
 
@@ -282,7 +283,7 @@ def test_a_token_that_is_revoked_in_the_middle_ends_it(
     small_omni.fail(Fault.edit(revoke), path="/v1/ai/conversations/")
     sync()
     assert Credential.objects.get().rejected_at
-    assert not Access.objects.exclude(confirmed_at=None).exists()
+    assert not Access.objects.rows_of(Reader.through(ApiToken.objects.get())).exists()
     assert 60 < len(small_omni.requests) < 70
     small_omni.requests.clear()
     small_omni.recover()
@@ -422,14 +423,14 @@ def test_one_conversation_that_makes_no_sense_stops_no_other(
     small_omni.fail(Fault.html(200), path=f"/v1/ai/conversations/{ids[3]}")
     sync()
     assert Walk.objects.get().read == 5
-    assert Reading.objects.get().conversation.omni_id == ids[3]
+    assert Access.objects.exclude(failure="").get().conversation.omni_id == ids[3]
     assert asked_for(small_omni)[f"{LISTS}/{ids[3]}"] == 1
     small_omni.recover()
-    Reading.objects.update(not_before=datetime.now(UTC))
+    Access.objects.update(not_before=datetime.now(UTC))
     Walk.objects.update(not_before=datetime.now(UTC))
     sync()
     assert Walk.objects.get().read == 6
-    assert not Reading.objects.exists()
+    assert not Access.objects.exclude(failure="").exists()
 
 
 @one_dialect
@@ -603,8 +604,8 @@ def settled(seconds: float = 600) -> None:
     while True:
         walk = Walk.objects.first()
         rests = walk and walk.not_before > datetime.now(UTC) + timedelta(seconds=60) and not walk.drop_before
-        shown = Access.objects.exclude(confirmed_at=None)
-        if rests and walk and not walk.began_at and not Conversation.objects.behind(shown).exists():
+        is_behind = Access.objects.filter(is_behind=True, listed_at__isnull=False).exists()
+        if rests and walk and not walk.began_at and not is_behind:
             return
         assert time.monotonic() < until, "it did not come to an end"
         time.sleep(0.2)

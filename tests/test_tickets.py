@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from conversations import tickets
 from conversations.models import Access, Conversation, TicketReference
 from conversations.models.ticket import MOST_REFERENCES
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, StandIn
 from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in, text_of
 from tests.test_house import PRODUCTION, manage
@@ -235,7 +235,7 @@ def test_of_many_that_ran_out_some_are_asked_for_and_the_rest_is_told(colleague_
 
 def test_with_a_rejected_one_too(owner_reads: Client) -> None:
     owner_reads.get(f"{THREAD}?ticket=ABC-123")
-    Credential.objects.update(rejected_at=timezone.now())
+    ApiToken.objects.update(rejected_at=timezone.now())
     answer = owner_reads.get("/conversations/?ticket=ABC-123")
     assert answer.status_code == 403
     assert "Omni no longer accepts your token" in text_of(answer)

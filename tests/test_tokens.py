@@ -18,7 +18,6 @@ from django.test import Client
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from conversations import asking
 from conversations.omni import Token
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -70,8 +69,8 @@ def test_it_works(
     call_command("dumpdata", stdout=dump)
     assert '"model": "accounts.credential"' in dump.getvalue()
     assert SECRET not in dump.getvalue()
-    assert planted.token.reveal() == SECRET
-    assert SECRET not in repr([planted, planted.token, vars(planted)])
+    assert planted.api_token.token.reveal() == SECRET
+    assert SECRET not in repr([planted, planted.api_token.token, vars(planted)])
     assert all(SECRET not in repr(row) for row in DBTaskResult.objects.values())
     assert DBTaskResult.objects.exists()
 
@@ -173,7 +172,7 @@ def test_a_cache_holds_no_token(planted: Credential, owner: User, small: Organiz
 
 def test_what_names_a_token_elsewhere_cannot_be_turned_back(planted: Credential) -> None:
     """The budget and shared answers know it by a digest under the site's own key: not one that anybody could make."""
-    digest = asking.digest_of(planted)
+    digest = planted.api_token.digest
     assert SECRET not in digest
     assert digest not in {
         hashlib.new(name, SECRET.encode()).hexdigest() for name in ("md5", "sha1", "sha256", "sha512")
@@ -183,17 +182,17 @@ def test_what_names_a_token_elsewhere_cannot_be_turned_back(planted: Credential)
 def test_keys_rotate_without_an_hour_in_which_tokens_cannot_be_read(planted: Credential, settings: Settings) -> None:
     old, new = settings.ENCRYPTION_KEYS[0], Fernet.generate_key().decode()
     settings.ENCRYPTION_KEYS = [new, old]
-    assert Credential.objects.get().token.reveal() == SECRET
+    assert Credential.objects.get().api_token.token.reveal() == SECRET
     call_command("rotate_keys", verbosity=0)
-    assert Credential.objects.get().token.reveal() == SECRET
+    assert Credential.objects.get().api_token.token.reveal() == SECRET
     settings.ENCRYPTION_KEYS = [new]
-    assert Credential.objects.get().token.reveal() == SECRET
+    assert Credential.objects.get().api_token.token.reveal() == SECRET
 
 
 def test_a_wrong_key_is_said_and_loses_nothing(planted: Credential, owner: User, settings: Settings) -> None:
     right = settings.ENCRYPTION_KEYS
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
-    before = Credential.objects.get().ciphertext
+    before = Credential.objects.get().api_token.ciphertext
     client = signed_in(owner)
     page = text_of(client.get("/conversations/?refresh=1"))
     assert "The stored token cannot be decrypted" in page
@@ -201,8 +200,8 @@ def test_a_wrong_key_is_said_and_loses_nothing(planted: Credential, owner: User,
     with pytest.raises(CommandError, match="key"):
         call_command("rotate_keys", verbosity=0)
     settings.ENCRYPTION_KEYS = right
-    assert Credential.objects.get().ciphertext == before
-    assert Credential.objects.get().token.reveal() == SECRET
+    assert Credential.objects.get().api_token.ciphertext == before
+    assert Credential.objects.get().api_token.token.reveal() == SECRET
 
 
 def test_referrers_stay_on_this_site(planted: Credential, owner: User) -> None:

@@ -1,11 +1,11 @@
 """The only place that decides between what is kept and asking Omni.
 
-Whatever it returns, Omni has shown to one of the reader's own credentials; whatever it raises says what to do next.
+Whatever it returns, Omni has shown to one of the reader's own tokens; whatever it raises says what to do next.
 """
 
 from conversations.archive.capture import capture_next, minutes_for, want, want_chosen, want_expiring
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
-from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch, unread
+from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch, shown_rows, unread
 from conversations.archive.hits import Hits, hits
 from conversations.archive.insights import STATES, Insights, Share, Span, insights
 from conversations.archive.jobs import Place, find, find_job
@@ -14,9 +14,9 @@ from conversations.archive.lists import Listed, finder, listed
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.archive.people import members, names
 from conversations.archive.running import Running, renew, running
-from conversations.archive.standings import Line, Standing, standings, unkept
+from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
-from conversations.archive.thread import open_conversation, store
+from conversations.archive.thread import fetch, open_conversation, store
 
 __all__ = [
     "MOST_COUNTED",
@@ -28,6 +28,7 @@ __all__ = [
     "Finder",
     "Hits",
     "Insights",
+    "Jobs",
     "Line",
     "Linked",
     "Listed",
@@ -47,6 +48,7 @@ __all__ = [
     "chart",
     "count",
     "evidence",
+    "fetch",
     "find",
     "find_job",
     "finder",
@@ -63,6 +65,7 @@ __all__ = [
     "progress",
     "renew",
     "running",
+    "shown_rows",
     "standings",
     "store",
     "sync_next",

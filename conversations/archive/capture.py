@@ -5,16 +5,18 @@ import math
 from collections.abc import Collection
 from datetime import timedelta
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from conversations import asking, connection
-from conversations.archive.keeping import keep_chart, keep_result, kept_job
+from conversations.archive.keeping import Inquiry, ask_about_job, keep_chart, keep_result, kept_job
 from conversations.archive.outcomes import Opened
-from conversations.archive.standings import token_of
 from conversations.asking import Urgency
-from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, Message, marked
+from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
+from conversations.models.access import AccessQuerySet
+from conversations.models.message import MessageQuerySet
 from conversations.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.models import ApiToken, User
 
 log = logging.getLogger("omniviewer.capture")
 
@@ -29,20 +31,34 @@ _REQUESTS = 2
 
 
 def want(opened: Opened) -> int:
-    """Queue what the AI did in a conversation that a reader opened, as far as it is not kept; how many jobs."""
-    messages = Message.objects.filter(conversation=opened.conversation)
-    return Capture.objects.want(messages, opened.credential, token_of(opened))
+    """Queue what the AI did in a conversation that a reader opened, as far as it is not stored; how many jobs."""
+    return Capture.objects.want(opened.token, opened.conversation.shown_messages)
 
 
-def want_chosen(conversations: Collection[Conversation]) -> int:
-    """Likewise of several, as far as their messages are here, with the token of whoever may read them."""
-    return Capture.objects.want(Message.objects.filter(conversation__in=conversations))
+def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
+    """Likewise of several, as far as the reader may read their messages, each with a token of theirs."""
+    reader = Reader.of(user)
+    accesses = Access.objects.messages_of(reader).each_once(reader).filter(conversation__in=conversations)
+    messages = Message.objects.all()
+    return sum(_want(token, accesses.filter(api_token=token), messages) for token in reader.tokens)
 
 
 def want_expiring(*, everything: bool) -> int:
-    """Queue what Omni will drop within three days, of the marked conversations or of all; how many jobs."""
+    """Queue what Omni will drop within three days, of the marked conversations or of all; how many jobs.
+
+    Each is asked for with every token that was shown the messages: whoever finds it stored learns its right alone.
+    """
     due = Message.objects.filter(created_at__lte=timezone.now() - OMNI_KEEPS + SOON)
-    return Capture.objects.want(due if everything else due.filter(conversation__in=marked()))
+    count = 0
+    for token in ApiToken.objects.accepted():
+        accesses = Access.objects.opened_with(token)
+        count += _want(token, accesses if everything else accesses.filter(conversation__in=marked()), due)
+    return count
+
+
+def _want(token: ApiToken, accesses: AccessQuerySet, messages: MessageQuerySet) -> int:
+    same = accesses.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+    return Capture.objects.want(token, messages.filter(Exists(same)))
 
 
 def minutes_for(answers: int) -> int:
@@ -56,37 +72,33 @@ def capture_next() -> bool:
     row = Capture.objects.claim()
     if row is None:
         return False
-    failures: list[OmniError] = []
-    for credential in _credentials(row):
+    failure: OmniError = NotVisible("Omni no longer shows this conversation to the token.", outcome="not readable")
+    readable = Access.objects.opened_with(row.api_token).filter(conversation=row.conversation)
+    if row.api_token.credentials.filter(owner__is_active=True).exists() and readable.exists():
         try:
-            keep_all(row.conversation, row, credential)
+            keep_all(row.conversation, row, row.api_token)
         except OmniError as error:
-            failures.append(connection.note(credential, error))
+            failure = connection.note(row.api_token, error)
             if isinstance(error, RateLimited):
-                _rest(credential, error)
-            continue
-        _settle(row)
-        return True
-    _postpone(row, failures)
+                _rest(row.api_token, error)
+        else:
+            _settle(row)
+            return True
+    _postpone(row, failure)
     return True
 
 
-def keep_all(conversation: Conversation, row: Capture, credential: Credential) -> None:
-    """Of its result and its chart, what is not kept yet. Raises `OmniError`."""
+def keep_all(conversation: Conversation, row: Capture, token: ApiToken) -> None:
+    """Of its result and its chart, what is not stored yet. Raises `OmniError`."""
+    inquiry = Inquiry(token, conversation, row.job_id, row.expires_at - OMNI_KEEPS)
     job = kept_job(conversation, row.job_id)
     if job is None or not job.kept_at:
-        keep_result(credential, conversation, row.job_id, Urgency.BACKGROUND)
+        keep_result(inquiry, Urgency.BACKGROUND)
         job = kept_job(conversation, row.job_id)
+    elif not JobAccess.objects.filter(api_token=token, job_id=row.job_id, shown_at__isnull=False).exists():
+        ask_about_job(inquiry, Urgency.BACKGROUND)
     if job and job.kept_at and job.has_chart is None:
-        keep_chart(credential, job, Urgency.BACKGROUND)
-
-
-def _credentials(row: Capture) -> list[Credential]:
-    """Those to which Omni shows the conversation, the one that it was read with first."""
-    shown = Access.objects.filter(conversation=row.conversation, credential__rejected_at=None)
-    shown = shown.exclude(confirmed_at=None).filter(credential__owner__is_active=True)
-    accesses = shown.select_related("credential").order_by("-confirmed_at")[:5]
-    return sorted((access.credential for access in accesses), key=lambda found: found.pk != row.credential_id)
+        keep_chart(token, job, Urgency.BACKGROUND)
 
 
 def _settle(row: Capture) -> None:
@@ -98,20 +110,18 @@ def _settle(row: Capture) -> None:
         row.delete()
 
 
-def _rest(credential: Credential, error: RateLimited) -> None:
+def _rest(token: ApiToken, error: RateLimited) -> None:
     """Nothing else with this token before its budget has room again."""
     until = timezone.now() + timedelta(seconds=error.retry_after or 60)
-    Capture.objects.filter(credential=credential, not_before__lt=until).update(not_before=until)
+    Capture.objects.filter(api_token=token, not_before__lt=until).update(not_before=until)
 
 
-def _postpone(row: Capture, failures: list[OmniError]) -> None:
-    waits = [failure for failure in failures if isinstance(failure, CannotAsk | RateLimited)]
-    if waits:
-        row.again_in(max(wait.retry_after or _AWAY for wait in waits), waits[0].sentence)
-    elif any(not isinstance(failure, NotVisible | TokenRejected) for failure in failures) and row.tries < _MOST_TRIES:
-        row.again_in(_LONGEST, failures[-1].sentence)
+def _postpone(row: Capture, failure: OmniError) -> None:
+    if isinstance(failure, CannotAsk | RateLimited):
+        row.again_in(failure.retry_after or _AWAY, failure.sentence)
+    elif not isinstance(failure, NotVisible | TokenRejected) and row.tries < _MOST_TRIES:
+        row.again_in(_LONGEST, failure.sentence)
     else:
-        # Nobody is left to whom Omni shows it: who opens the conversation again queues it again.
-        reasons = sorted({failure.outcome for failure in failures}) or ["nobody reads it"]
-        log.info("not captured", extra={"job": str(row.job_id), "because": ", ".join(reasons)})
+        # Omni shows it to this token no longer: who opens the conversation again queues it again.
+        log.info("not captured", extra={"job": str(row.job_id), "because": failure.outcome})
         row.delete()

@@ -5,9 +5,9 @@ from typing import cast
 from uuid import UUID
 
 from conversations import connection
-from conversations.archive.keeping import keep_chart, keep_result
+from conversations.archive.keeping import Inquiry, ask_about_job, keep_chart, keep_result
 from conversations.archive.outcomes import Opened
-from conversations.archive.standings import Standing, standing_of, token_of
+from conversations.archive.standings import Jobs, Standing
 from conversations.archive.thread import open_conversation
 from conversations.asking import Urgency
 from conversations.models import Action, Chart, Job, Message
@@ -43,24 +43,18 @@ def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = Fals
     Raises `CannotShow` or `NoMessage`.
     """
     opened = open_conversation(user, omni_id)
-    message = _message(opened, position)
+    message = opened.conversation.message_at(position)
+    if message is None:
+        raise NoMessage
     if message.job_id is None:
         return Evidence(opened, message, Standing.NO_JOB)
-    token = token_of(opened)
-    job = _job(opened, message)
-    if job and job.conversation_id not in (None, omni_id):
-        # It is of another conversation, to which this one is no key.
-        return Evidence(opened, message, Standing.NOT_SHOWN)
-    failure, was_kept = None, bool(job and job.kept_at)
-    if not (job and _is_final(job, standing_of(job, message.created_at, token))):
-        try:
-            keep_result(opened.credential, opened.conversation, message.job_id, Urgency.WAITING)
-        except NotVisible:
-            pass  # Omni's one word for several things: which one, the clock tells
-        except OmniError as error:
-            failure = connection.note(opened.credential, error)
-        job = _job(opened, message)
-    standing = standing_of(job, message.created_at, token)
+    jobs = _jobs(opened, message)
+    job, standing = jobs.told(message.job_id), jobs.standing(message.job_id)
+    failure, was_kept = None, standing is Standing.KEPT
+    if not (jobs.is_foreign(message.job_id) or _is_final(job, standing)):
+        failure = _ask(opened, message, jobs)
+        jobs = _jobs(opened, message)
+        job, standing = jobs.told(message.job_id), jobs.standing(message.job_id)
     if failure and standing is not Standing.KEPT:
         standing = Standing.NOT_REACHED
     elif standing is Standing.AT_OMNI:
@@ -70,22 +64,36 @@ def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = Fals
     return Evidence(opened, message, standing, job, actions, failure=failure, is_new=is_new)
 
 
-def _message(opened: Opened, position: int) -> Message:
-    near = opened.conversation.messages.filter(position__in=[position - 1, position])
-    found = {message.position: message for message in near}
-    if position not in found:
-        raise NoMessage
-    message, before = found[position], found.get(position - 1)
-    message.conversation = opened.conversation
-    message.previous_at, message.previous_role = (before.created_at, before.role) if before else (None, None)
-    return message
+def _jobs(opened: Opened, message: Message) -> Jobs:
+    return Jobs(opened, {cast("UUID", message.job_id): message.created_at})
 
 
-def _is_final(job: Job, standing: Standing) -> bool:
+def _ask(opened: Opened, message: Message, jobs: Jobs) -> OmniError | None:
+    """Ask Omni with each token through which the messages may be read, until one is shown the job.
+
+    Returns why Omni could not be asked, if so.
+    """
+    job_id = cast("UUID", message.job_id)
+    failure = None
+    for access in opened.accesses:
+        # Stored already: the small request tells whether this token may see it.
+        ask = ask_about_job if jobs.is_stored(job_id) else keep_result
+        try:
+            ask(Inquiry(access.api_token, opened.conversation, job_id, message.created_at), Urgency.WAITING)
+        except NotVisible:
+            continue  # Omni's one word for several things: which one, the clock tells
+        except OmniError as error:
+            failure = connection.note(access.api_token, error)
+            continue
+        return None
+    return failure
+
+
+def _is_final(job: Job | None, standing: Standing) -> bool:
     """Whether Omni would say the same again, however often it is asked."""
     if standing in (Standing.KEPT, Standing.DROPPED, Standing.FAILED, Standing.CANCELLED):
         return True
-    return standing is Standing.EXPIRED and bool(job.no_result_at)
+    return standing is Standing.EXPIRED and bool(job and job.no_result_at)
 
 
 def must_ask_for_chart(found: Evidence) -> bool:
@@ -101,13 +109,8 @@ def chart(found: Evidence) -> bytes | None:
     kept = Chart.objects.filter(job=job).first()
     if kept is None:
         try:
-            keep_chart(found.opened.credential, job, Urgency.WAITING)
+            keep_chart(found.opened.token, job, Urgency.WAITING)
         except OmniError as error:
-            raise connection.note(found.opened.credential, error) from None
+            raise connection.note(found.opened.token, error) from None
         kept = Chart.objects.filter(job=job).first()
     return bytes(kept.png) if kept and kept.png else None
-
-
-def _job(opened: Opened, message: Message) -> Job | None:
-    job_id = cast("UUID", message.job_id)
-    return Job.objects.filter(instance=opened.conversation.instance, omni_id=job_id).first()

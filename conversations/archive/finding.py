@@ -1,25 +1,27 @@
-"""Which of the conversations that a reader may read are asked for, in order, a page at a time.
+"""Which of the conversations that a reader may see are asked for, in order, a page at a time.
 
-What the reader may not read is left out by the database, in the question itself: nothing is found first and taken away
-afterwards. Whoever may read few of the conversations here, or a part of many, is answered from those alone, so that not
-even the time it takes tells of others.
+Everything starts at the reader's own accesses: each is a row of the list, in the order and the words that Omni told the
+reader's token. What may be looked at in a conversation depends on the access: the name by the row, questions and
+answers by the right to the messages, queries by the right to all evidence that the search knows. Whoever may see few of
+the conversations here, or a part of many, is answered from those alone, so that not even the time it takes tells of
+others.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 from django.utils.functional import cached_property
 
 from conversations import searching
-from conversations.models import Access, Conversation, Message, Star, Visit, recency
-from conversations.searching import Bounds, Fact, Question
+from conversations.models import Access, Conversation, Message, Reader, Star, Visit, recency
+from conversations.searching import PLACES, Bounds, Fact, Question
 from conversations.terms import WEEKDAYS, Asked, moments
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import User
 
 A_PAGE: Final = 50
 # What is counted one by one: beyond that there are "more than".
@@ -40,7 +42,7 @@ _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=
 # Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
 _LOOKED_UP = 1600
 # By what the list may be ordered: the column, and whether the newest come first.
-ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("started", True)}
+ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("conversation__started", True)}
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,29 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked for, by whom and through which credentials. `owners`: ids behind `owner:`, by what was typed."""
+    """What is asked for, by whom and through which tokens. `owners`: ids behind `owner:`, by what was typed."""
 
-    user: User
+    reader: Reader
     asked: Asked
     owners: dict[str, list[str]]
-    through: Collection[Credential]
-    unasked: Collection[Credential] = ()
+
+
+# Places of a document in the search that a row alone, and the right to the messages, lets a reader look at.
+_OF_ROWS: Final = frozenset({"name"})
+_OF_MESSAGES: Final = frozenset({"name", "question", "answer"})
+_EVERYWHERE: Final = frozenset(PLACES)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An access as far as it matters to the search. `is_renamed`: the search knows other words than it was told."""
+
+    access: int
+    indexed_as: int | None
+    places: frozenset[str]
+    is_renamed: bool
+    name: str
+    last_prompt: str
 
 
 @dataclass(frozen=True)
@@ -108,10 +126,10 @@ class Finder:
         if not self._question:
             return rows[:most].count()
         if self._is_few:
-            return rows.filter(indexed_as__in=self._foremost)[:most].count()
+            return rows.filter(pk__in=self._own_answers)[:most].count()
         count = 0
         for chunk in self._chunks(None, is_down=True):
-            count += rows.filter(indexed_as__in=chunk).count()
+            count += len(self._answering(rows, chunk))
             if count >= most:
                 break
         return min(count, most)
@@ -124,31 +142,37 @@ class Finder:
         return previous, following
 
     def holds_anything(self) -> bool:
-        """Whether the reader may read anything at all."""
-        return self.all_readable().exists()
+        """Whether the reader may see anything at all."""
+        return self.all_rows().exists()
 
     def _key(self, conversation: Conversation) -> int:
-        return int(getattr(conversation, self._column))
+        return int(getattr(conversation, self._column.removeprefix("conversation__")))
 
-    def all_readable(self) -> QuerySet[Conversation]:
-        """Whatever is asked for."""
-        scope = self._scope
-        return Conversation.objects.readable_by(scope.user, unasked=scope.unasked, through=scope.through)
+    def all_rows(self) -> QuerySet[Access]:
+        """Whatever is asked for: an access for each conversation whose row the reader may see."""
+        return Access.objects.rows_of(self._scope.reader).each_once(self._scope.reader)
 
-    def _narrowed(self) -> QuerySet[Conversation]:
-        rows = self.all_readable()
+    def all_readable(self) -> QuerySet[Access]:
+        """Likewise for each whose messages the reader may read; few of them are named one by one."""
+        rows = Access.objects.messages_of(self._scope.reader).each_once(self._scope.reader)
+        few = self._few(rows)
+        return rows if few is None else Access.objects.filter(pk__in=few)
+
+    def _narrowed(self) -> QuerySet[Access]:
+        rows = self.all_rows()
         self._is_few = False
-        few = self._few()
+        few = self._few(rows)
         if few is not None:
-            self._is_few, rows = True, rows.filter(pk__in=few)
+            self._is_few, rows = True, Access.objects.filter(pk__in=few)
         elif self._question:
             self._is_few = self._is_among_many()
-        asked, user = self._scope.asked, self._scope.user
+        asked, user = self._scope.asked, self._scope.reader.user
         if asked.since:
             rows = rows.filter(recency__gte=recency(asked.since))
         if asked.until:
             rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
-        rows = _by_questions(rows, asked)
+        rows = self._by_owners(rows)
+        rows = _by_questions(rows, self._scope, is_few=few is not None)
         for row in asked.filters:
             condition = _own_condition(row.name, row.value, user)
             if condition is not None:
@@ -157,28 +181,82 @@ class Finder:
         self._is_few |= any((row.name, row.value, row.is_negated) == ("is", "starred", False) for row in asked.filters)
         return rows
 
-    def _few(self) -> list[int] | None:
-        scope = self._scope
-        valid = Access.objects.valid_for(scope.user, unasked=scope.unasked, through=scope.through)
-        ids = list(valid.order_by().values_list("conversation_id", flat=True)[: FEW + 1])
+    def _by_owners(self, rows: QuerySet[Access]) -> QuerySet[Access]:
+        """By whose they are, as far as Omni told that to the reader's token."""
+        wanted: list[str] = []
+        is_asked = False
+        for row in self._scope.asked.filters:
+            if row.name != "owner":
+                continue
+            ids = self._scope.owners.get(row.value, [])
+            if row.is_negated:
+                rows = rows.exclude(owner_id__in=ids) if ids else rows
+            else:
+                is_asked, wanted = True, [*wanted, *ids]
+        return rows.filter(owner_id__in=wanted) if is_asked else rows
+
+    @staticmethod
+    def _few(rows: QuerySet[Access]) -> list[int] | None:
+        ids = list(rows.order_by().values_list("pk", flat=True)[: FEW + 1])
         return ids if len(ids) <= FEW else None
 
     def _is_among_many(self) -> bool:
-        """Whether the reader may read few enough, and others more than a tenth of what is here besides."""
-        scope = self._scope
-        own = Access.objects.valid_for(scope.user, unasked=scope.unasked, through=scope.through).order_by()
-        ids = own.values("conversation_id")
-        # One credential is shown each once.
-        count = (ids.distinct() if len(scope.through) > 1 else ids)[: _FEW_OF_MANY + 1].count()
+        """Whether the reader may see few enough, and others more than a tenth of what is here besides."""
+        count = self.all_rows().order_by()[: _FEW_OF_MANY + 1].count()
         return count <= _FEW_OF_MANY and count < _NEARLY_ALL * Conversation.objects.count()
 
     @cached_property
     def _foremost(self) -> list[int]:
-        """What answers the question: all of it for whoever may read few; else no more than tells that it is much."""
-        if not self._is_few:
-            return searching.matching(self._question, self._bounds, most=_SHORT)
-        own = self._readable.order_by().values_list("indexed_as", flat=True)
-        return searching.matching(self._question, within=[key for key in own if key is not None])
+        """What may answer the question, no more of it than tells that it is much."""
+        return searching.matching(self._question.broadest, self._bounds, most=_SHORT)
+
+    @cached_property
+    def _own_answers(self) -> list[int]:
+        """The accesses that answer the question, for a reader who may see few."""
+        return self._answering(self._readable)
+
+    def _answering(self, rows: QuerySet[Access], keys: Sequence[int] | None = None) -> list[int]:
+        """Return which of these accesses answer the question: of all, or of those with these keys in the search.
+
+        The keys answer it as far as somebody may look everywhere; whoever may not is asked about again.
+        """
+        if keys is not None:
+            rows = rows.filter(conversation__indexed_as__in=keys)
+        answering: list[int] = []
+        by_places: dict[frozenset[str], dict[int, int]] = {}
+        for row in self._candidates(rows):
+            if row.indexed_as is None and self._question.facts:
+                continue
+            if row.places == _OF_ROWS and not searching.says(
+                {"name": row.name, "question": row.last_prompt}, self._question
+            ):
+                continue
+            places = row.places - _OF_ROWS if row.is_renamed or row.places == _OF_ROWS else row.places
+            if row.indexed_as is None:
+                # Nothing of it stands in the search: the row alone has answered.
+                answering += [row.access] * (row.places == _OF_ROWS)
+            elif keys is not None and places == _EVERYWHERE and not _has_unwanted(self._question):
+                answering.append(row.access)
+            else:
+                by_places.setdefault(places, {})[row.indexed_as] = row.access
+        for places, own in by_places.items():
+            question = self._question.within(places)
+            if not places:
+                # What is asked of texts, the row has answered.
+                question = replace(self._question, texts=()).within(places)
+            answering += [own[key] for key in searching.matching(question, within=list(own))]
+        return answering
+
+    def _candidates(self, rows: QuerySet[Access]) -> Iterator[_Candidate]:
+        readable = Access.objects.messages_of(self._scope.reader).filter(pk=OuterRef("pk"))
+        told = rows.order_by().annotate(
+            may_read=Exists(readable.filter(revision__gte=OuterRef("conversation__indexed_revision"))),
+            is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
+        )
+        columns = ("pk", "conversation__indexed_as", "may_read", "has_evidence", "is_same", "name", "last_prompt")
+        for pk, key, may_read, has_evidence, is_same, name, prompt in told.values_list(*columns):
+            places = (_EVERYWHERE if has_evidence else _OF_MESSAGES) if may_read else _OF_ROWS
+            yield _Candidate(pk, key, places, not is_same, name, prompt)
 
     def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> list[Conversation]:
         """So many from the bound on, in the order of the list, or away from its end where `is_backwards`."""
@@ -189,43 +267,48 @@ class Finder:
         if bound is not None:
             rows = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": bound})
         if not self._question:
-            return list(rows[:most])
-        if not self._is_few and self._column == "recency":
+            return self._shown(rows[:most])
+        if self._is_few:
+            return self._shown(rows.filter(pk__in=self._own_answers)[:most])
+        if self._column == "recency":
             return self._along_the_index(rows, bound, most, is_down=is_down)
-        if self._is_few or len(self._foremost) < _SHORT:
-            return list(rows.filter(indexed_as__in=self._foremost)[:most])
+        if len(self._foremost) < _SHORT:
+            return self._shown(rows.filter(pk__in=self._answering(rows, self._foremost))[:most])
         return self._along_the_list(rows, most, is_down=is_down)
 
+    def _shown(self, rows: QuerySet[Access]) -> list[Conversation]:
+        return shown_rows(self._scope.reader, rows)
+
     def _along_the_index(
-        self, rows: QuerySet[Conversation], bound: int | None, most: int, *, is_down: bool
+        self, rows: QuerySet[Access], bound: int | None, most: int, *, is_down: bool
     ) -> list[Conversation]:
         """Many answer the question: those foremost in the list are held against the reader's accesses first."""
         picked: list[Conversation] = []
         for chunk in self._chunks(bound, is_down=is_down):
-            picked += rows.filter(indexed_as__in=chunk)[: most - len(picked)]
+            picked += self._shown(rows.filter(pk__in=self._answering(rows, chunk))[: most - len(picked)])
             if len(picked) >= most:
                 break
         return picked
 
-    def _along_the_list(self, rows: QuerySet[Conversation], most: int, *, is_down: bool) -> list[Conversation]:
+    def _along_the_list(self, rows: QuerySet[Access], most: int, *, is_down: bool) -> list[Conversation]:
         """Likewise in an order that the index does not know: those foremost in the list are looked up in it."""
         picked: list[int] = []
         everything: set[int] | None = None
         size, further = _FIRST, rows
         while len(picked) < most:
-            chunk = list(further.values_list(self._column, "indexed_as")[:size])
+            chunk = list(further.values_list(self._column, "conversation__indexed_as")[:size])
             keys = [key for _, key in chunk if key is not None]
             if size > _LOOKED_UP and everything is None:
-                everything = set(searching.matching(self._question, self._bounds))
+                everything = set(searching.matching(self._question.broadest, self._bounds))
             found = everything
             if found is None:
-                found = set(searching.matching(self._question, self._bounds, within=keys))
-            picked += [key for key in keys if key in found]
+                found = set(searching.matching(self._question.broadest, self._bounds, within=keys))
+            picked += self._answering(rows, [key for key in keys if key in found])
             if len(chunk) < size:
                 break
             further = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": chunk[-1][0]})
             size = min(size * 2, _LARGEST)
-        return list(rows.filter(indexed_as__in=picked[:most]))
+        return self._shown(rows.filter(pk__in=picked)[:most])
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
         if len(self._foremost) < _SHORT:  # That is all of it.
@@ -245,7 +328,9 @@ class Finder:
             yield self._foremost[size:]
             below = self._foremost[-1]
         while True:
-            chunk = searching.matching(self._question, Bounds(above, below), is_newest_first=is_down, most=size)
+            chunk = searching.matching(
+                self._question.broadest, Bounds(above, below), is_newest_first=is_down, most=size
+            )
             yield chunk
             if len(chunk) < size:
                 return
@@ -253,41 +338,62 @@ class Finder:
             size = min(size * 4, _LARGEST)
 
 
+def shown_rows(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
+    """Return the conversations of these accesses, each as its token was shown it, in their order."""
+    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
+    tokens = {token.pk: token for token in reader.tokens}
+    shown = []
+    for row in rows.select_related("conversation").annotate(may_read=Exists(readable)):
+        row.api_token = tokens[row.api_token_id]
+        shown.append(row.conversation.shown_through(row, with_messages=row.may_read))
+    return shown
+
+
+def _has_unwanted(question: Question) -> bool:
+    return bool(question.no_facts) or any(text.is_negated for text in question.texts)
+
+
 def _own_condition(name: str, value: str, user: User) -> Q | None:
     """What the index does not know: what is the reader's alone."""
     match name, value:
         case "is", "starred":
-            return Q(pk__in=Star.objects.filter(user=user).values("conversation"))
+            return Q(conversation__in=Star.objects.filter(user=user).values("conversation"))
         case "is", "unread":
             return unread(user)
     return None
 
 
-def _by_questions(rows: QuerySet[Conversation], asked: Asked) -> QuerySet[Conversation]:
+def _by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> QuerySet[Access]:
     """With a question of that time: one that fits all of `asked:`, `hour:` and `weekday:`, in the reader's zone."""
     zone = timezone.get_current_timezone()
+    asked = scope.asked
+    readable = Access.objects.messages_of(scope.reader)
     questions = Message.objects.questions().alias(
         of_day=ExtractHour("created_at", tzinfo=zone), of_week=ExtractIsoWeekDay("created_at", tzinfo=zone)
     )
+    # Of each conversation, those that the token of its access was shown.
+    own = questions.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
     wanted: dict[str, Q] = {}
     for row in asked.filters:
         moment = _moment(row.name, row.value)
         if moment is None:
             continue
         if row.is_negated:
-            rows = rows.exclude(pk__in=questions.filter(moment).values("conversation"))
+            rows = rows.exclude(Exists(own.filter(moment)))
         else:
             wanted[row.name] = wanted.get(row.name, Q()) | moment
     if not wanted:
         return rows
-    found = questions.filter(*wanted.values())
-    if "asked" in wanted:
+    if "asked" in wanted and not is_few:
         # By the index of times. Of what the reader may read: how much others asked then shows not even in the time.
-        own = found.filter(Exists(rows.order_by().filter(pk=OuterRef("conversation")))).order_by()
-        ids = list(own.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
+        shown = readable.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+        found = questions.filter(Exists(shown), *wanted.values()).order_by()
+        ids = list(found.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
         if len(ids) <= _MOST_ASKED:
-            return rows.filter(pk__in=set(ids))
-    return rows.filter(pk__in=found.values("conversation"))
+            rows = rows.filter(conversation__in=set(ids))
+    # The access itself has to let the reader read messages.
+    may_read = readable.filter(pk=OuterRef("pk"))
+    return rows.filter(Exists(may_read), Exists(own.filter(*wanted.values())))
 
 
 def _moment(name: str, value: str) -> Q | None:
@@ -303,8 +409,8 @@ def _moment(name: str, value: str) -> Q | None:
 
 
 def unread(user: User) -> Q:
-    """With activity since the reader last opened it, or else since everything counted as read."""
-    seen = Visit.objects.filter(user=user, conversation=OuterRef("pk"), seen__gte=OuterRef("updated_at"))
+    """Accesses with activity since the reader last opened the conversation, or since everything counted as read."""
+    seen = Visit.objects.filter(user=user, conversation=OuterRef("conversation"), seen__gte=OuterRef("updated_at"))
     return Q(~Exists(seen), recency__gt=recency(Visit.objects.read_until(user)))
 
 
@@ -323,11 +429,12 @@ def _question(scope: Scope) -> Question:
             else:
                 topics += [(fact,) for fact in facts]
             continue
-        if row.name not in ("owner", "state", "has", "ticket"):
+        if row.name == "owner":
+            never |= not scope.owners.get(row.value) and not row.is_negated
             continue
-        values = scope.owners.get(row.value, []) if row.name == "owner" else [_as_kept(row.name, row.value)]
-        facts = [Fact(row.name, value) for value in values]
-        never |= not facts and not row.is_negated
+        if row.name not in ("state", "has", "ticket"):
+            continue
+        facts = [Fact(row.name, _as_kept(row.name, row.value))]
         if row.is_negated:
             unwanted += facts
         elif row.name == "has":  # all of them; of the others, either

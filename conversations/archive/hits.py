@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
+from uuid import UUID
 
 from conversations import marking
 from conversations.marking import Piece
-from conversations.models import Action, Conversation, Job, Message
+from conversations.models import Action, Conversation, EvidenceRight, EvidenceRights, Job, Message
 from conversations.terms import Asked, Text
 
 # Messages that are shown of one conversation; and of how many of its messages the words are looked for at all.
@@ -41,10 +43,14 @@ def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]
     if not wanted:
         return found
     of_these = Message.objects.filter(conversation__in=conversations, position__lte=_MOST_READ)
-    rows = of_these.order_by("conversation", "position").values_list("conversation_id", "position", "role", "text")
+    revisions = {row.pk: row.revision for row in conversations}
+    rows = of_these.order_by("conversation", "position").values_list(
+        "conversation_id", "position", "role", "text", "revision"
+    )
     left: dict[int, list[tuple[int, Hit]]] = defaultdict(list)
-    for pk, position, role, text in rows.iterator(chunk_size=500):
-        if not _in(asked, _ROLES.get(role, "answer")):
+    for pk, position, role, text, revision in rows.iterator(chunk_size=500):
+        # What took its form later, the reader's token has not been shown.
+        if revision > revisions[pk] or not _in(asked, _ROLES.get(role, "answer")):
             continue
         matched = marking.matches(text, wanted)
         if matched:
@@ -66,12 +72,21 @@ def _in(asked: Asked, place: str) -> bool:
 
 def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], wanted: list[Text]) -> None:
     """Of conversations in whose messages nothing was found: there it is all that can be shown."""
-    bare = {(row.instance, row.omni_id): row for row in conversations if not found[row.pk].shown}
-    jobs = {job.pk: job for job in Job.objects.filter(conversation_id__in=[omni_id for _, omni_id in bare])}
-    for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
-        job = jobs[action.job_id]
-        conversation = bare.get((job.instance, job.conversation_id)) if job.conversation_id else None
-        if conversation is None or len(found[conversation.pk].queries) >= MOST_HITS:
+    bare = [row for row in conversations if not found[row.pk].shown and row.access and row.revision]
+    by_id = {(row.instance, row.omni_id): row for row in bare}
+    jobs = Job.objects.filter(conversation_id__in=[row.omni_id for row in bare])
+    own = {job.pk: job for job in jobs if (job.instance, job.conversation_id) in by_id}
+    rights = EvidenceRights([row.access for row in bare if row.access], [job.omni_id for job in own.values()])
+    seen = []
+    for pk, job in own.items():
+        access = by_id[job.instance, cast("UUID", job.conversation_id)].access
+        through = access.api_token_id if access else 0
+        if rights.of(job.omni_id, job.finished_at, through) is EvidenceRight.SHOWN:
+            seen.append(pk)
+    for action in Action.objects.filter(job__in=seen, is_query=True).in_turn():
+        job = own[action.job_id]
+        conversation = by_id[job.instance, cast("UUID", job.conversation_id)]
+        if len(found[conversation.pk].queries) >= MOST_HITS:
             continue
         for text in (f"{action.title} · {job.topic}" if job.topic else action.title, action.query_json):
             matched = marking.matches(text, wanted)

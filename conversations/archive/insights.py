@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from statistics import median
 
-from django.db.models import Count, DateTimeField, Exists, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import DateTimeField, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from conversations import terms
 from conversations.archive.finding import Finder
 from conversations.archive.outcomes import Notice
 from conversations.archive.tops import look
-from conversations.models import Conversation, Job, Message
+from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Reader
 from conversations.words import words
 from omniviewer.accounts.models import Credential, User
 
@@ -107,13 +107,13 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
         readable = readable.filter(owner_id__in=tops.scope.owners.get(asked.value("owner"), []))
     first, end = _bounded(period, readable)
     begin, over = terms.midnight(first), terms.midnight(end)
-    questions = Message.objects.questions().filter(created_at__gte=begin, created_at__lt=over)
-    of_period = readable.filter(pk__in=questions.values("conversation"))
+    asked_then = _questions(readable, begin, over)
     counted = _Counted(first, end)
-    for row in _rows(questions.filter(conversation__in=readable)):
+    for row in _rows(asked_then):
         counted.take(*row)
-    topics, states = _told_of_jobs(of_period)
-    answers, known = _captured(of_period)
+    of_period = readable.filter(pk__in=asked_then.order_by().values("pk"))
+    topics, states = _told_of_jobs(of_period, tops.scope.reader)
+    answers, known = _captured(of_period, tops.scope.reader)
     return Insights(
         first=first,
         end=end,
@@ -129,14 +129,13 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     )
 
 
-def _bounded(period: tuple[date, date] | None, readable: QuerySet[Conversation]) -> tuple[date, date]:
+def _bounded(period: tuple[date, date] | None, readable: QuerySet[Access]) -> tuple[date, date]:
     """Not before the first question, nor after today, where that is years away."""
     today = timezone.localdate()
     first, end = period or (date(1970, 1, 1), today + timedelta(days=1))
     if (end - first).days <= _BY_WEEK:
         return first, end
-    asked = Message.objects.questions().filter(conversation__in=readable, created_at__gte=terms.midnight(first))
-    earliest = asked.aggregate(at=Min("created_at"))["at"]
+    earliest = _questions(readable, terms.midnight(first)).aggregate(at=Min("conversation__messages__created_at"))["at"]
     if earliest:
         first = max(first, timezone.localdate(earliest))
     return min(first, today), max(min(end, today + timedelta(days=1)), min(first, today) + timedelta(days=1))
@@ -145,13 +144,26 @@ def _bounded(period: tuple[date, date] | None, readable: QuerySet[Conversation])
 _Row = tuple[int, datetime, str, datetime | None]
 
 
-def _rows(questions: QuerySet[Message]) -> Iterable[_Row]:
+def _questions(readable: QuerySet[Access], begin: datetime, over: datetime | None = None) -> QuerySet[Access]:
+    """Return an access for each question of that time that its token was shown: a row of a join with the messages."""
+    conditions = {"gte": begin} | ({"lt": over} if over else {})
+    return readable.filter(
+        conversation__messages__role=Message.Role.USER,
+        conversation__messages__revision__lte=F("revision"),
+        **{f"conversation__messages__created_at__{name}": moment for name, moment in conditions.items()},
+    )
+
+
+def _rows(questions: QuerySet[Access]) -> Iterable[_Row]:
     """Each with its conversation, when it was asked, whose it is, and when the answer was there."""
     following = Message.objects.filter(
-        conversation=OuterRef("conversation"), position=OuterRef("position") + 1, role=Message.Role.ASSISTANT
+        conversation=OuterRef("conversation"),
+        position=OuterRef("conversation__messages__position") + 1,
+        role=Message.Role.ASSISTANT,
+        revision__lte=OuterRef("revision"),
     )
     found = questions.annotate(answered_at=Subquery(following.values("created_at")[:1], output_field=DateTimeField()))
-    values = ("conversation_id", "created_at", "conversation__owner_id", "answered_at")
+    values = ("conversation_id", "conversation__messages__created_at", "owner_id", "answered_at")
     return found.order_by().values_list(*values).iterator(chunk_size=_AT_A_TIME)
 
 
@@ -192,15 +204,16 @@ def _spans(first: date, end: date) -> Iterable[Span]:
         first = following
 
 
-def _unanswered(of_period: QuerySet[Conversation]) -> frozenset[int]:
+def _unanswered(of_period: QuerySet[Access]) -> frozenset[int]:
     """Those that end with a question, as `state:unanswered` finds them."""
-    last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-position").values("role")[:1]
-    ending = of_period.annotate(last_role=Subquery(last)).filter(last_role=Message.Role.USER)
-    return frozenset(ending.order_by().values_list("pk", flat=True))
+    shown = Message.objects.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
+    ending = of_period.annotate(last_role=Subquery(shown.order_by("-position").values("role")[:1]))
+    return frozenset(ending.filter(last_role=Message.Role.USER).order_by().values_list("conversation_id", flat=True))
 
 
-def _answers(of_period: QuerySet[Conversation]) -> QuerySet[Message]:
-    return Message.objects.filter(conversation__in=of_period).exclude(job_id=None)
+def _answers(of_period: QuerySet[Access]) -> QuerySet[Message]:
+    shown = of_period.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+    return Message.objects.filter(Exists(shown)).exclude(job_id=None)
 
 
 def _jobs() -> QuerySet[Job]:
@@ -209,11 +222,21 @@ def _jobs() -> QuerySet[Job]:
     return same.filter(Q(conversation_id=None) | Q(conversation_id=OuterRef("conversation__omni_id")))
 
 
+def _seen(answers: QuerySet[Message], reader: Reader) -> QuerySet[Message]:
+    """Return the answers whose jobs the reader may see."""
+    told = JobAccess.objects.filter(
+        api_token__in=reader.token_keys, conversation=OuterRef("conversation"), job_id=OuterRef("job_id")
+    )
+    is_shown = Exists(told.visible_to(reader))
+    is_over = Q(created_at__lte=timezone.now() - OMNI_KEEPS) & ~Exists(told.refused())
+    return answers.filter(is_shown | is_over)
+
+
 def _told_of_jobs(
-    of_period: QuerySet[Conversation],
+    of_period: QuerySet[Access], reader: Reader
 ) -> tuple[dict[str, tuple[str, int]], dict[str, frozenset[int]]]:
     """By what `topic:` takes, how Omni writes it and in how many conversations it came up; and by state, which."""
-    told = _answers(of_period).annotate(
+    told = _seen(_answers(of_period), reader).annotate(
         topic=Subquery(_jobs().values("topic")[:1]), state=Subquery(_jobs().values("state")[:1])
     )
     rows = told.exclude(topic=None).order_by().values_list("topic", "state", "conversation_id").distinct()
@@ -232,8 +255,8 @@ def _told_of_jobs(
     return topics, {state: frozenset(rows) for state, rows in states.items()}
 
 
-def _captured(of_period: QuerySet[Conversation]) -> tuple[int, int]:
+def _captured(of_period: QuerySet[Access], reader: Reader) -> tuple[int, int]:
     """How many answers a job made, and of how many of them it is known what became of it."""
-    told = _answers(of_period).annotate(is_known=Exists(_jobs().exclude(state="", kept_at=None)))
-    counts = told.aggregate(answers=Count("pk"), known=Count("pk", filter=Q(is_known=True)))
-    return counts["answers"], counts["known"]
+    answers = _answers(of_period)
+    known = _seen(answers, reader).filter(Exists(_jobs().exclude(state="", kept_at=None)))
+    return answers.count(), known.count()

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
 from conversations import asking, connection
 from conversations.archive.outcomes import CannotShow
-from conversations.archive.thread import open_conversation
+from conversations.archive.thread import open_conversation, reader_of
 from conversations.asking import Urgency
-from conversations.models import Conversation, Job, Message
+from conversations.models import Access, Job, Message, Reader
 from conversations.omni import NotVisible, OmniError, TokenRejected, Unreadable
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, User
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Place:
 
 def find(user: User, omni_id: UUID) -> Place:
     """What an id alone is of: a conversation, else a job. Raises `CannotShow`, the same where it is neither."""
-    if not Message.objects.filter(job_id=omni_id, conversation__in=Conversation.objects.readable_by(user)).exists():
+    if _stored_answer(Reader.of(user), omni_id) is None:
         try:
             open_conversation(user, omni_id)
         except CannotShow as error:
@@ -42,26 +43,29 @@ def find(user: User, omni_id: UUID) -> Place:
     return find_job(user, omni_id)
 
 
+def _stored_answer(reader: Reader, job_id: UUID) -> Message | None:
+    """Return the stored answer of this job, in a conversation that the reader may read."""
+    accesses = Access.objects.messages_of(reader)
+    shown = accesses.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+    found = Message.objects.filter(Exists(shown), job_id=job_id).select_related("conversation")
+    return found.order_by("pk").first()
+
+
 def find_job(user: User, job_id: UUID) -> Place:
     """Where the answer of this job stands, as far as Omni shows it to one of the reader's credentials.
 
     Raises `CannotShow`.
     """
-    credentials = list(Credential.objects.of(user))
-    if not credentials:
-        raise CannotShow(CannotShow.NO_CREDENTIAL)
-    readable = Conversation.objects.readable_by(user)
-    kept = Message.objects.filter(job_id=job_id, conversation__in=readable).select_related("conversation").first()
-    if kept:
-        return Place(kept.conversation.omni_id, kept.position)
-    failures: list[OmniError] = [TokenRejected() for credential in credentials if credential.rejected_at]
-    for credential in credentials:
-        if credential.rejected_at:
-            continue
+    reader = reader_of(user)
+    stored = _stored_answer(reader, job_id)
+    if stored:
+        return Place(stored.conversation.omni_id, stored.position)
+    failures: list[OmniError] = []
+    for token in reader.tokens:
         try:
-            conversation_id = _ask_for(credential, job_id)
+            conversation_id = _ask_for(token, job_id)
         except OmniError as error:
-            failures.append(connection.note(credential, error))
+            failures.append(connection.note(token, error))
         else:
             return _place(user, conversation_id, job_id)
     failure = next((error for error in failures if not isinstance(error, NotVisible | TokenRejected)), None)
@@ -72,16 +76,15 @@ def find_job(user: User, job_id: UUID) -> Place:
     raise CannotShow(CannotShow.NOT_SHOWN)
 
 
-def _ask_for(credential: Credential, job_id: UUID) -> UUID:
+def _ask_for(token: ApiToken, job_id: UUID) -> UUID:
     """The conversation that it belongs to, by Omni's word. Raises `OmniError`."""
 
     def work() -> None:
-        reply = asking.ask(credential, "job", lambda omni: omni.job(job_id), Urgency.WAITING)
-        Job.learn(credential.instance, reply)
+        reply = asking.ask(token, "job", lambda omni: omni.job(job_id), Urgency.WAITING)
+        Job.learn(token.instance, reply)
 
-    question = asking.digest_of(credential), credential.instance, "job", job_id
-    asking.once(*question, since=timezone.now(), work=work)
-    job = Job.objects.filter(instance=credential.instance, omni_id=job_id).first()
+    asking.once(token.digest, token.instance, "job", job_id, since=timezone.now(), work=work)
+    job = Job.objects.filter(instance=token.instance, omni_id=job_id).first()
     if job is None or job.conversation_id is None:
         raise Unreadable("Omni knows this job, but does not say which conversation it belongs to.", outcome="shape")
     return job.conversation_id
@@ -90,5 +93,5 @@ def _ask_for(credential: Credential, job_id: UUID) -> UUID:
 def _place(user: User, conversation_id: UUID, job_id: UUID) -> Place:
     """A job that Omni shows is no word on its conversation: that is opened like any other. Raises `CannotShow`."""
     opened = open_conversation(user, conversation_id)
-    answer = opened.conversation.messages.filter(job_id=job_id).first()
+    answer = opened.conversation.shown_messages.filter(job_id=job_id).first()
     return Place(conversation_id, answer.position if answer else None)

@@ -1,49 +1,104 @@
-"""Asking for what a job did and keeping it: for a reader who looks, and ahead of Omni's forgetting it."""
+"""Asking for what a job did and storing it: for a reader who looks, and ahead of Omni's forgetting it.
 
+Each token is asked itself whether it may see a job. What the job did is stored once: where that is done, the job route,
+a small request, is all that another token costs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.utils import timezone
 
 from conversations import asking
 from conversations.asking import Urgency
-from conversations.models import Action, Chart, Conversation, Job
+from conversations.models import Action, Chart, Conversation, Job, JobAccess, is_over
 from conversations.omni import NotVisible
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.models import ApiToken
 
 
-def keep_result(credential: Credential, conversation: Conversation, job_id: UUID, urgency: Urgency) -> None:
-    """Keep what the job did, or else what became of it. Raises `OmniError`; `NotVisible` where Omni shows neither."""
-    instance = conversation.instance
+@dataclass(frozen=True)
+class Inquiry:
+    """A job that is asked about, the token that asks, and the conversation whose answer it made at `written_at`."""
+
+    token: ApiToken
+    conversation: Conversation
+    job_id: UUID
+    written_at: datetime | None
+
+    def once(self, route: str, work: Callable[[], None]) -> None:
+        """Do `work`, unless somebody is at the same with this token. Raises `OmniError`."""
+        asking.once(self.token.digest, self.token.instance, route, self.job_id, since=timezone.now(), work=work)
+
+    def shown(self, route: str) -> None:
+        JobAccess.objects.show(self.token, self.conversation, self.job_id, route)
+
+    def refused(self, route: str, refusal: NotVisible) -> None:
+        """Remember a refusal, but for the `404` of a job that Omni has dropped: that says nothing of rights."""
+        job = Job.objects.filter(instance=self.token.instance, omni_id=self.job_id).first()
+        done_at = (job.finished_at if job else None) or self.written_at
+        if refusal.outcome != "404" or not is_over(done_at):
+            JobAccess.objects.refuse(self.token, self.conversation, self.job_id, route)
+        elif job is None or job.kept_at is None:
+            (job or Job.of(self.token.instance, self.job_id, self.conversation.omni_id)).has_no_result()
+
+
+def ask_about_job(inquiry: Inquiry, urgency: Urgency) -> None:
+    """Ask the job route, and store what it says of the job and of the token's right to it.
+
+    Raises `OmniError`; `NotVisible` where Omni refuses.
+    """
 
     def work() -> None:
         try:
-            result = asking.ask(credential, "result", lambda omni: omni.job_result(job_id), urgency)
-        except NotVisible:
-            try:
-                reply = asking.ask(credential, "job", lambda omni: omni.job(job_id), urgency)
-            except NotVisible:
-                Job.not_told(instance, job_id, asking.digest_of(credential))
-                raise
-            Job.learn(instance, reply).has_no_result()
+            reply = asking.ask(inquiry.token, "job", lambda omni: omni.job(inquiry.job_id), urgency)
+        except NotVisible as refusal:
+            inquiry.refused("job", refusal)
+            raise
+        Job.learn(inquiry.token.instance, reply)
+        inquiry.shown("job")
+
+    inquiry.once("job", work)
+
+
+def keep_result(inquiry: Inquiry, urgency: Urgency) -> None:
+    """Store what the job did, or else what became of it. Raises `OmniError`; `NotVisible` where Omni shows neither."""
+
+    def work() -> None:
+        try:
+            result = asking.ask(inquiry.token, "result", lambda omni: omni.job_result(inquiry.job_id), urgency)
+        except NotVisible as refusal:
+            _learn_why_not(inquiry, refusal, urgency)
         else:
-            Action.keep(Job.of(instance, job_id, conversation.omni_id), result)
+            Action.keep(Job.of(inquiry.token.instance, inquiry.job_id, inquiry.conversation.omni_id), result)
+            inquiry.shown("result")
 
-    question = asking.digest_of(credential), credential.instance, "result", job_id
-    asking.once(*question, since=timezone.now(), work=work)
+    inquiry.once("result", work)
 
 
-def keep_chart(credential: Credential, job: Job, urgency: Urgency) -> None:
-    """Keep Omni's picture of a job, or that there is none. Raises `OmniError`."""
+def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> None:
+    """Learn from the job route why there is no result. Raises `OmniError`."""
+    ask_about_job(inquiry, urgency)
+    job = Job.objects.get(instance=inquiry.token.instance, omni_id=inquiry.job_id)
+    if job.state == Job.State.COMPLETE:
+        # Omni has one of a complete job: it is refused, or there is none for anybody.
+        inquiry.refused("result", refusal)
+    if job.kept_at is None:
+        job.has_no_result()
+
+
+def keep_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
+    """Store Omni's picture of a job, or that there is none. Raises `OmniError`."""
 
     def work() -> None:
         try:
-            png = asking.ask(credential, "chart", lambda omni: omni.chart(job.omni_id), urgency)
+            png = asking.ask(token, "chart", lambda omni: omni.chart(job.omni_id), urgency)
         except NotVisible:
             png = None
         Chart.keep(job, png)
 
-    question = asking.digest_of(credential), credential.instance, "chart", job.omni_id
-    asking.once(*question, since=timezone.now(), work=work)
+    asking.once(token.digest, token.instance, "chart", job.omni_id, since=timezone.now(), work=work)
 
 
 def kept_job(conversation: Conversation, job_id: UUID) -> Job | None:

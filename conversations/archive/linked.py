@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from conversations.archive.finding import shown_rows
 from conversations.archive.outcomes import CannotShow
-from conversations.archive.thread import open_conversation
+from conversations.archive.thread import open_conversation, reader_of
 from conversations.models import Access, Conversation
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import User
 
 # Of those whose access has run out, how many Omni is asked about for one page.
 _MOST_ASKED = 5
@@ -26,20 +27,17 @@ def linked_from(user: User, ticket: str) -> Linked:
     What Omni showed to the reader longer ago than `OMNIVIEWER_ACCESS_TTL` it is asked about again; of what it never
     showed to them, nobody learns here that it is linked.
     """
-    mine = Credential.objects.of(user)
-    if not mine:
-        raise CannotShow(CannotShow.NO_CREDENTIAL)
-    if not mine.accepted():
-        raise CannotShow(CannotShow.REJECTED)
+    reader = reader_of(user)
     failure = None
     of_ticket = Conversation.objects.filter(ticket_references__ticket=ticket)
-    run_out = Access.objects.run_out(user).filter(conversation__in=of_ticket).conversation_ids()
-    for omni_id in run_out[:_MOST_ASKED]:
+    run_out = Access.objects.run_out(reader).filter(conversation__in=of_ticket)
+    ids = list(run_out.order_by().values_list("conversation__omni_id", flat=True).distinct())
+    for omni_id in ids[:_MOST_ASKED]:
         try:
             open_conversation(user, omni_id)
         except CannotShow as error:
             if error.why in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
                 failure = error
                 break
-    readable = list(of_ticket.readable_by(user).order_by("-updated_at", "pk"))
-    return Linked(readable, failure, is_partial=len(run_out) > _MOST_ASKED)
+    accesses = Access.objects.rows_of(reader).each_once(reader).filter(conversation__in=of_ticket)
+    return Linked(shown_rows(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MOST_ASKED)

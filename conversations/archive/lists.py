@@ -21,7 +21,7 @@ _MOST_PAGES = 2
 
 @dataclass(frozen=True)
 class Listed:
-    """`walks`: of the credentials through which it is read. `odd`: what of the question was not understood."""
+    """`walks`: of the tokens through which it is read. `odd`: what of the question was not understood."""
 
     page: Page
     walks: list[Walk]
@@ -59,7 +59,7 @@ def listed(
 
 def finder(user: User, credentials: Sequence[Credential], asked: Asked, order: str) -> Finder:
     """What is kept of the same list, without asking Omni. Raises `CannotShow` where no credential is accepted."""
-    return Finder(Scope(user, asked, owners(user, asked), accepted(credentials)), order)
+    return Finder(Scope(accepted(user, credentials), asked, owners(user, asked)), order)
 
 
 def _go_further_back(found: list[Walk], asked: Asked) -> bool:
@@ -72,7 +72,7 @@ def _go_further_back(found: list[Walk], asked: Asked) -> bool:
             try:
                 found[place] = walks.go_on(walk, Urgency.WAITING)
             except OmniError as error:
-                connection.note(walk.credential, error)
+                connection.note(walk.api_token, error)
                 return False
             return True
     return False

@@ -1,12 +1,14 @@
 """What asking the archive comes to."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from uuid import UUID
 
-from conversations.models import Conversation
+from conversations.models import Access, Conversation, EvidenceRights, Reader
 from conversations.omni import OmniError, RateLimited
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.models import ApiToken, Credential
 
 
 class Ask(Enum):
@@ -37,14 +39,35 @@ class Notice:
 
 @dataclass(frozen=True)
 class Opened:
-    """`credential` is what it is read with, `is_one_of_several` of the reader's that are accepted."""
+    """A conversation as Omni showed it to the token of `accesses[0]`.
+
+    `accesses`: all through which the reader may read its messages now, the one that is shown first.
+    """
 
     conversation: Conversation
-    credential: Credential
-    is_one_of_several: bool = False
+    reader: Reader
+    accesses: list[Access]
     notice: Notice | None = None
     # Whether Omni was asked just now.
     was_asked: bool = False
+
+    @property
+    def token(self) -> ApiToken:
+        """The token that it is read with."""
+        return self.accesses[0].api_token
+
+    @property
+    def credential(self) -> Credential:
+        """The reader's first credential for that token."""
+        held = Credential.objects.of(self.reader.user).filter(api_token=self.token)
+        return held[0]
+
+    @property
+    def is_one_of_several(self) -> bool:
+        return len(self.reader.tokens) > 1
+
+    def evidence_rights(self, job_ids: Collection[UUID]) -> EvidenceRights:
+        return EvidenceRights(self.accesses, job_ids)
 
 
 class CannotShow(Exception):

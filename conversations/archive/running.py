@@ -7,13 +7,15 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations import asking, connection
+from conversations import connection
+from conversations.archive.keeping import Inquiry, ask_about_job
 from conversations.archive.outcomes import Ask, Opened
+from conversations.archive.standings import Jobs
 from conversations.archive.thread import open_conversation
 from conversations.asking import Urgency
-from conversations.models import Conversation, Job, Message
+from conversations.models import EvidenceRight, Job, Message
 from conversations.omni import NotVisible, OmniError
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import User
 
 # A typical answer takes up to a minute. After this long nobody is waiting for it any more.
 _RECENT = timedelta(minutes=15)
@@ -28,16 +30,18 @@ class Running:
     is_certain: bool = True
 
 
-def running(conversation: Conversation) -> Running | None:
+def running(opened: Opened) -> Running | None:
     """What is known, without asking, of an answer that is still being written; None if none is."""
-    last = conversation.last_message
+    last = opened.conversation.last_message
     if last is None or not _is_within(last, _LONGEST_JOB):
         return None
     if last.job_id is None:
         return Running() if last.is_question and _is_within(last, _RECENT) else None
-    job = _job(conversation, last)
+    job = _job(opened, last)
     if job is None:
-        return Running(is_certain=not last.text.strip()) if _is_within(last, _RECENT) else None
+        is_refused = opened.evidence_rights([last.job_id]).of(last.job_id, last.created_at) is EvidenceRight.REFUSED
+        is_new = _is_within(last, _RECENT) and not is_refused
+        return Running(is_certain=not last.text.strip()) if is_new else None
     return Running(job.progress) if job.is_running else None
 
 
@@ -51,38 +55,35 @@ def renew(user: User, omni_id: UUID) -> Opened:
     last = conversation.last_message
     if opened.was_asked or opened.notice:
         return opened
-    if last is None or running(conversation) is None:
+    if last is None or running(opened) is None:
         return open_conversation(user, omni_id, ask=Ask.IF_STALE)
-    if last.job_id and _ask_for_job(opened.credential, conversation, last).is_running:
+    if last.job_id and _is_still_running(opened, last):
         return opened
     if not last.job_id and conversation.age is not None and conversation.age < Job.POLL_EVERY * 0.8:
         return opened
     return open_conversation(user, omni_id, ask=Ask.ALWAYS, urgency=Urgency.BACKGROUND)
 
 
-def _ask_for_job(credential: Credential, conversation: Conversation, last: Message) -> Job:
-    job_id = cast("UUID", last.job_id)
-    known = _job(conversation, last)
-    if known and (known.was_asked_just_now or not known.is_running):
-        return known
-
-    def work() -> None:
-        reply = asking.ask(credential, "job", lambda omni: omni.job(job_id), Urgency.BACKGROUND)
-        Job.learn(conversation.instance, reply)
-
+def _is_still_running(opened: Opened, last: Message) -> bool:
+    """Whether the job of the last answer runs on, by what was just told or by what Omni says now."""
+    job = _job(opened, last)
+    if job and (job.was_asked_just_now or not job.is_running):
+        return job.is_running
+    inquiry = Inquiry(opened.token, opened.conversation, cast("UUID", last.job_id), last.created_at)
     try:
-        question = asking.digest_of(credential), credential.instance, "job", job_id
-        asking.once(*question, since=timezone.now(), work=work)
+        ask_about_job(inquiry, Urgency.BACKGROUND)
     except NotVisible:
-        return Job.not_told(conversation.instance, job_id, asking.digest_of(credential))
+        return False
     except OmniError as error:
-        connection.note(credential, error)
-        return known or Job(instance=conversation.instance, omni_id=job_id, state=Job.State.RUNNING[0])
-    return _job(conversation, last) or Job(instance=conversation.instance, omni_id=job_id)
+        connection.note(opened.token, error)
+        return True
+    job = _job(opened, last)
+    return job is not None and job.is_running
 
 
-def _job(conversation: Conversation, message: Message) -> Job | None:
-    return Job.objects.filter(instance=conversation.instance, omni_id=cast("UUID", message.job_id)).first()
+def _job(opened: Opened, last: Message) -> Job | None:
+    job_id = cast("UUID", last.job_id)
+    return Jobs(opened, {job_id: last.created_at}).told(job_id)
 
 
 def _is_within(message: Message, span: timedelta) -> bool:

@@ -1,16 +1,15 @@
 """Where the evidence of each answer stands, without asking: told apart here, since Omni has one `404` for all."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from uuid import UUID
 
 from django.utils import timezone
 
-from conversations import asking
 from conversations.archive.outcomes import Opened
-from conversations.models import OMNI_KEEPS, Capture, Job
-from conversations.omni import OmniError
+from conversations.models import OMNI_KEEPS, Capture, EvidenceRight, Job, is_over
 
 # No job takes as long: one that was running before that has ended since, one way or the other.
 _LONGEST_JOB = timedelta(hours=1)
@@ -54,61 +53,107 @@ class Line:
         return self.standing is Standing.AT_OMNI
 
 
-def standing_of(job: Job | None, written_at: datetime | None, token: str) -> Standing:
-    """Of an answer that was written then, as far as is known; `token` is the digest of the reader's."""
+def standing_of(job: Job | None, written_at: datetime | None, right: EvidenceRight) -> Standing:
+    """Of an answer that was written then, as far as the reader may know; `job` only where the right says so."""
     now = timezone.now()
     done_at = (job.finished_at if job else None) or written_at
-    is_old = done_at is not None and now - done_at >= OMNI_KEEPS
     if job is None:
-        return Standing.EXPIRED if is_old else Standing.AT_OMNI
+        if right is EvidenceRight.REFUSED:
+            return Standing.NOT_SHOWN
+        return Standing.EXPIRED if is_over(done_at) else Standing.AT_OMNI
     is_running = job.is_running and now - job.asked_at < _LONGEST_JOB
+    has_result = right is EvidenceRight.SHOWN
     told = {
-        Standing.KEPT: job.kept_at,
-        Standing.DROPPED: job.dropped_at,
+        Standing.KEPT: has_result and job.kept_at,
+        Standing.DROPPED: has_result and job.dropped_at,
         Standing.FAILED: job.state == "FAILED",
         Standing.CANCELLED: job.state == "CANCELLED",
         Standing.RUNNING: is_running,
-        Standing.EXPIRED: is_old,
-        Standing.NOTHING: job.no_result_at,
-        Standing.NOT_SHOWN: token and job.refused_to == token,
+        Standing.EXPIRED: is_over(done_at),
+        Standing.NOTHING: job.no_result_at or not has_result,
     }
     return next((standing for standing, is_so in told.items() if is_so), Standing.AT_OMNI)
 
 
-def standings(opened: Opened, positions: Iterable[int] | None = None) -> dict[int, Line]:
-    """By position, for every answer that names its job; or for these alone."""
-    conversation = opened.conversation
-    answers = conversation.messages.exclude(job_id=None)
-    if positions is not None:
-        answers = answers.filter(position__in=list(positions))
-    rows = list(answers.order_by("position").values_list("position", "job_id", "created_at"))
-    if not rows:
+class Jobs:
+    """The jobs of a conversation's answers, as far as the reader may see them."""
+
+    def __init__(self, opened: Opened, answers: Mapping[UUID, datetime | None]) -> None:
+        """`answers`: by the id of its job, when each was written."""
+        self.positions: dict[int, UUID] = {}
+        conversation = opened.conversation
+        rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
+        # One of another conversation says nothing here: this conversation is no key to it.
+        known = {job.omni_id: job for job in rows}
+        self._own = {key: job for key, job in known.items() if job.conversation_id in (None, conversation.omni_id)}
+        self._foreign = known.keys() - self._own.keys()
+        self._answers = answers
+        self._rights = opened.evidence_rights(answers.keys())
+
+    @classmethod
+    def of(cls, opened: Opened, positions: Collection[int] | None = None) -> "Jobs":
+        """Return those of every answer that names its job; or of the answers at these positions."""
+        answers = opened.conversation.shown_messages.exclude(job_id=None)
+        if positions is not None:
+            answers = answers.filter(position__in=positions)
+        rows = list(answers.order_by("position").values_list("position", "job_id", "created_at"))
+        jobs = cls(opened, {job_id: at for _, job_id, at in rows if job_id})
+        jobs.positions = {position: job_id for position, job_id, _ in rows if job_id}
+        return jobs
+
+    def right(self, job_id: UUID) -> EvidenceRight:
+        if job_id in self._foreign:
+            return EvidenceRight.REFUSED
+        job = self._own.get(job_id)
+        return self._rights.of(job_id, (job.finished_at if job else None) or self._answers.get(job_id))
+
+    def get(self, job_id: UUID) -> Job | None:
+        """Return a job with all that is stored of it; None where that is nothing, or not the reader's to see."""
+        return self._own.get(job_id) if self.right(job_id) is EvidenceRight.SHOWN else None
+
+    def told(self, job_id: UUID) -> Job | None:
+        """Return a job of which the reader may see what the job route says: its state, its topic, its error."""
+        is_told = self.right(job_id) in (EvidenceRight.SHOWN, EvidenceRight.WITHOUT_RESULT)
+        return self._own.get(job_id) if is_told else None
+
+    def is_foreign(self, job_id: UUID) -> bool:
+        """Return whether it belongs to another conversation."""
+        return job_id in self._foreign
+
+    def is_stored(self, job_id: UUID) -> bool:
+        """Return whether what it did is stored, whoever may see it."""
+        job = self._own.get(job_id)
+        return job is not None and job.kept_at is not None
+
+    def written_at(self, job_id: UUID) -> datetime | None:
+        return self._answers.get(job_id)
+
+    def standing(self, job_id: UUID) -> Standing:
+        return standing_of(self.told(job_id), self._answers.get(job_id), self.right(job_id))
+
+
+def standings(opened: Opened, positions: Collection[int] | None = None, jobs: Jobs | None = None) -> dict[int, Line]:
+    """By position, for every answer that names its job; or for these alone. `jobs`: where the caller has them."""
+    jobs = jobs or Jobs.of(opened, positions)
+    if not jobs.positions:
         return {}
-    known = Job.objects.filter(instance=conversation.instance, omni_id__in=answers.values("job_id"))
-    jobs = {job.omni_id: job for job in known if job.conversation_id in (None, conversation.omni_id)}
-    queued = set(Capture.objects.filter(conversation=conversation).values_list("job_id", flat=True))
-    token = token_of(opened) if any(job.refused_to for job in jobs.values()) else ""
-    return {position: _line(position, jobs.get(job), at, token, job in queued) for position, job, at in rows if job}
+    tokens = [access.api_token_id for access in opened.accesses]
+    own = Capture.objects.filter(conversation=opened.conversation, api_token__in=tokens)
+    queued = set(own.values_list("job_id", flat=True))
+    return {position: _line(position, jobs, job_id, job_id in queued) for position, job_id in jobs.positions.items()}
 
 
-def token_of(opened: Opened) -> str:
-    """The digest of the token that it is read with; "" where it cannot be used."""
-    try:
-        return asking.digest_of(opened.credential)
-    except OmniError:
-        return ""
-
-
-def _line(position: int, job: Job | None, at: datetime | None, token: str, is_queued: bool) -> Line:  # noqa: FBT001
-    standing = standing_of(job, at, token)
-    done_at = (job.finished_at if job else None) or at
+def _line(position: int, jobs: Jobs, job_id: UUID, is_queued: bool) -> Line:  # noqa: FBT001
+    job, standing = jobs.told(job_id), jobs.standing(job_id)
+    stored = jobs.get(job_id)
+    done_at = (job.finished_at if job else None) or jobs.written_at(job_id)
     return Line(
         position=position,
         standing=standing,
         topic=job.topic if job else "",
-        queries=job.query_count if job else 0,
-        rows=job.row_count if job else 0,
-        kept_at=job.kept_at if job else None,
+        queries=stored.query_count if stored else 0,
+        rows=stored.row_count if stored else 0,
+        kept_at=stored.kept_at if stored else None,
         until=done_at + OMNI_KEEPS if done_at else None,
         said=_said(job, standing),
         is_queued=is_queued and standing is Standing.AT_OMNI,

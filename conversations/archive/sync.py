@@ -1,7 +1,8 @@
-"""Reading everything in the background: the list of each credential, then the messages, the newest first.
+"""Sync: reading everything in the background with each API token: its list, then the messages, then the jobs.
 
-What is to be done stands in `Walk` and `Conversation.is_behind`; each step is one request. Within the share of a
-token's budget that nobody waits for, so people's clicks come first.
+Each token is asked itself, since what Omni shows to another is no word on its rights. What is to be done stands in
+`Walk`, `Access.is_behind` and `JobAccess`; each step is one request, the newest first, within the share of a token's
+budget that nobody waits for: people's clicks come first.
 """
 
 import logging
@@ -11,26 +12,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from conversations import asking, connection
-from conversations.archive import people, thread, walks
+from conversations.archive import keeping, people, thread, walks
+from conversations.archive.keeping import Inquiry
+from conversations.archive.outcomes import Ask
 from conversations.asking import Urgency
-from conversations.models import CHECK_EVERY, Access, Conversation, Reading, Walk
+from conversations.models import CHECK_EVERY, Access, JobAccess, Walk
 from conversations.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 
 log = logging.getLogger("omniviewer.sync")
 
-# Seconds of one credential's turn; and until the next try where Omni is away or makes no sense, longer each time.
+# Seconds of one token's turn; and until the next try where Omni is away or makes no sense, longer each time.
 _TURN = 3.0
 _AWAY = 60.0
 _LONGEST = 3600.0
 # Of the budget, so that a turn is worth a task.
 _SHORTEST_REST = 5.0
-# Another credential's walk with the same token is waited for while it had a turn within this time.
-_LATELY = timedelta(minutes=10)
 _COUNT_EVERY = timedelta(seconds=30)
 
 
@@ -40,29 +41,29 @@ def _step_lasts() -> timedelta:
 
 
 def begin_walks() -> None:
-    """Of credentials that were connected since."""
-    accepted = Credential.objects.accepted().filter(owner__is_active=True)
-    new = accepted.exclude(walks__member="")
-    Walk.objects.bulk_create([Walk(credential=credential) for credential in new], ignore_conflicts=True)
+    """Of tokens that were connected since."""
+    accepted = ApiToken.objects.accepted().filter(credentials__owner__is_active=True)
+    new = accepted.exclude(walks__member="").distinct()
+    Walk.objects.bulk_create([Walk(api_token=token) for token in new], ignore_conflicts=True)
 
 
 def sync_next() -> bool:
-    """Take one credential's turn; False where nothing is due."""
+    """Take one token's turn; False where nothing is due."""
     walk = Walk.objects.claim(_step_lasts())
     if walk is None:
         return False
     until = time.monotonic() + _TURN
     try:
         while _step(walk) and time.monotonic() < until:
-            renewed = Walk.objects.select_related("credential").filter(pk=walk.pk, paused_at=None)
+            renewed = Walk.objects.select_related("api_token").filter(pk=walk.pk, paused_at=None)
             found = renewed.first()
             if found is None:
                 break
             walk = found
             Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now() + _step_lasts())
     except OmniError as error:
-        _failed(walk, connection.note(walk.credential, error))
-    count(walk.credential)
+        _failed(walk, connection.note(walk.api_token, error))
+    count(walk.api_token)
     Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now())
     return True
 
@@ -70,38 +71,25 @@ def sync_next() -> bool:
 def _step(walk: Walk) -> bool:
     """One request; False where there is nothing to ask for until `not_before`. Raises `OmniError`."""
     if (walk.check_is_due and walk.has_seen_all) or walk.drop_before:
-        if not walks.adopt(walk, CHECK_EVERY):
-            walks.check(walk, Urgency.AHEAD, looked_at=timezone.now())
+        walks.check(walk, Urgency.AHEAD, looked_at=timezone.now())
     elif walk.walk_is_due:
-        other = None if walk.began_at else _walked_by_another(walk)
-        if other is None or not (walks.adopt(walk, _LATELY) or other.began_at):
-            walks.go_on(walk, Urgency.AHEAD)
-            if walk.began_at is None:
-                _learn_people(walk.credential)
-        elif other.began_at:
-            return _rest_until(walk, timezone.now() + timedelta(seconds=_AWAY))
-    elif settings.SYNC != "all" or not _read_one(walk.credential):
-        _learn_people(walk.credential)
+        walks.go_on(walk, Urgency.AHEAD)
+        if walk.began_at is None:
+            _learn_people(walk.api_token)
+    elif settings.SYNC != "all" or not (_read_one(walk.api_token) or _ask_about_one_job(walk.api_token)):
+        _learn_people(walk.api_token)
         return _rest_until(walk, _next_look(walk))
     Walk.objects.filter(pk=walk.pk).update(succeeded_at=timezone.now(), failures=0)
     return True
 
 
-def _walked_by_another(walk: Walk) -> Walk | None:
-    """The same walk, under way or done for another credential with the very same token."""
-    token = asking.digest_of(walk.credential)
-    others = Walk.objects.by_token(token, walk.credential.instance).of_everything().exclude(pk=walk.pk)
-    others = others.filter(paused_at=None, turn_at__gte=timezone.now() - _LATELY)
-    return next((other for other in others if other.began_at or not other.walk_is_due), None)
-
-
-def _learn_people(credential: Credential) -> None:
+def _learn_people(token: ApiToken) -> None:
     """Behind the first page of a walk, and at its end: nothing waits for it where Omni does not tell."""
     try:
-        if people.are_due(credential):
-            people.learn(credential, Urgency.AHEAD)
+        if people.are_due(token):
+            people.learn(token, Urgency.AHEAD)
     except OmniError as error:
-        connection.note(credential, error)
+        connection.note(token, error)
 
 
 def _next_look(walk: Walk) -> datetime:
@@ -114,45 +102,52 @@ def _rest_until(walk: Walk, moment: datetime) -> bool:
     return False
 
 
-def _read_one(credential: Credential) -> bool:
+def _read_one(token: ApiToken) -> bool:
     """Fetch the messages of the newest conversation that is behind; False where there is none."""
-    while (conversation := _behind(credential).order_by("-recency").first()) is not None:
-        reading = _claim(conversation)
-        if reading is None:
+    while (access := Access.objects.behind(token).select_related("conversation").first()) is not None:
+        if not _claim(access):
             continue
         try:
-            thread.read(credential, conversation.omni_id)
+            now = timezone.now()
+            thread.fetch(token, access.conversation.omni_id, now, Ask.ALWAYS, Urgency.AHEAD)
         except NotVisible:
-            Access.objects.filter(credential=credential, conversation=conversation).end()
+            pass  # remembered: its messages are asked for again when the list tells of something new
         except (CannotAsk, RateLimited, TokenRejected):
-            reading.delete()
+            Access.objects.filter(pk=access.pk).update(not_before=now)
             raise
         except OmniError as error:
-            connection.note(credential, error)
-            reading.tries += 1
-            wait = min(_AWAY * 2**reading.tries, 24 * _LONGEST)
-            reading.not_before = timezone.now() + timedelta(seconds=wait)
-            reading.failure = error.sentence[:300]
-            reading.save()
-            return True
-        reading.delete()
+            connection.note(token, error)
+            access.again_in(min(_AWAY * 2 ** (access.tries + 1), 24 * _LONGEST), error.sentence)
         return True
     return False
 
 
-def _behind(credential: Credential) -> QuerySet[Conversation]:
-    shown = Access.objects.filter(credential=credential).exclude(confirmed_at=None)
-    resting = Reading.objects.filter(not_before__gt=timezone.now()).values("conversation")
-    return Conversation.objects.behind(shown).exclude(pk__in=resting)
+def _claim(access: Access) -> bool:
+    """Whether it is ours to fetch: False where another worker is at it."""
+    now = timezone.now()
+    mine = Access.objects.filter(pk=access.pk, not_before__lte=now)
+    return bool(mine.update(not_before=now + _step_lasts()))
 
 
-def _claim(conversation: Conversation) -> Reading | None:
-    """None where another worker is at it."""
-    now, until = timezone.now(), timezone.now() + _step_lasts()
-    reading, is_mine = Reading.objects.get_or_create(conversation=conversation, defaults={"not_before": until})
-    if not is_mine:
-        is_mine = bool(Reading.objects.filter(pk=reading.pk, not_before__lte=now).update(not_before=until))
-    return reading if is_mine else None
+def _ask_about_one_job(token: ApiToken) -> bool:
+    """Ask about the newest job that this token has not been asked about; False where there is none."""
+    while (row := JobAccess.objects.due(token).select_related("conversation").first()) is not None:
+        now = timezone.now()
+        if not JobAccess.objects.filter(pk=row.pk, not_before__lte=now).update(not_before=now + _step_lasts()):
+            continue
+        try:
+            keeping.ask_about_job(Inquiry(token, row.conversation, row.job_id, row.at), Urgency.AHEAD)
+        except NotVisible:
+            # Unless it was refused in time: there is nothing to learn for now.
+            JobAccess.objects.filter(pk=row.pk).update(not_before=now + timedelta(days=1))
+        except (CannotAsk, RateLimited, TokenRejected):
+            JobAccess.objects.filter(pk=row.pk).update(not_before=now)
+            raise
+        except OmniError as error:
+            connection.note(token, error)
+            JobAccess.objects.filter(pk=row.pk).update(not_before=now + timedelta(seconds=_LONGEST))
+        return True
+    return False
 
 
 def _failed(walk: Walk, error: OmniError) -> None:
@@ -170,45 +165,53 @@ def _failed(walk: Walk, error: OmniError) -> None:
     )
 
 
-def count(credential: Credential) -> None:
+def count(token: ApiToken) -> None:
     """How much has been read: counted anew every half minute, and at the end."""
-    walk = Walk.objects.of_everything().filter(credential=credential).first()
+    walk = Walk.objects.of_everything().filter(api_token=token).first()
     if walk is None:
         return
-    shown = Access.objects.filter(credential=credential).exclude(confirmed_at=None)
-    is_done = not Conversation.objects.behind(shown).exists()
+    listed = Access.objects.filter(api_token=token, listed_at__isnull=False)
+    is_done = not listed.filter(is_behind=True).exists()
     if walk.counted_at and walk.counted_at > timezone.now() - _COUNT_EVERY and not is_done:
         return
-    numbers = shown.aggregate(listed=Count("pk"), read=Count("pk", filter=Q(conversation__is_behind=False)))
+    is_read = Q(is_behind=False, opened_at__isnull=False)
+    numbers = listed.aggregate(listed=Count("pk"), read=Count("pk", filter=is_read), refused=Count("refused_at"))
     Walk.objects.filter(pk=walk.pk).update(**numbers, counted_at=timezone.now())
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the reading of a credential's conversations is. `total` by Omni's count, where it gives one."""
+    """How far the reading of a credential's conversations is.
+
+    `total` by Omni's count, where it gives one; without those whose messages Omni refused to the token.
+    """
 
     credential: Credential
     walk: Walk
 
     @property
     def total(self) -> int:
-        return max(self.walk.total or 0, self.walk.listed)
+        return max(self.walk.total or 0, self.walk.listed) - self.walk.refused
 
     @property
     def read(self) -> int:
         """Listed, or read as well: what `OMNIVIEWER_SYNC` asks for."""
-        return self.walk.read if settings.SYNC == "all" else min(self.walk.listed, self.total)
+        return self.walk.read if settings.SYNC == "all" else min(self._readable, self.total)
+
+    @property
+    def _readable(self) -> int:
+        return self.walk.listed - self.walk.refused
 
     @property
     def is_done(self) -> bool:
         walk = self.walk
-        return walk.has_seen_all and walk.began_at is None and bool(walk.counted_at) and self.read >= walk.listed
+        return walk.has_seen_all and walk.began_at is None and bool(walk.counted_at) and self.read >= self._readable
 
     @property
     def has_read_all(self) -> bool:
         """Every message of what is listed, whatever `OMNIVIEWER_SYNC` asks for."""
         walk = self.walk
-        return walk.has_seen_all and bool(walk.counted_at) and walk.read >= walk.listed
+        return walk.has_seen_all and bool(walk.counted_at) and walk.read >= self._readable
 
     @property
     def goes_on(self) -> bool:
@@ -237,20 +240,20 @@ class Progress:
 
 def progress(user: User) -> list[Progress]:
     """Of each of the reader's credentials that Omni accepts and whose list was asked for."""
-    mine = Walk.objects.of_everything().filter(credential__owner=user, credential__rejected_at=None)
-    order = list(Credential.objects.of(user).values_list("pk", flat=True))
-    rows = sorted(mine.select_related("credential"), key=lambda walk: order.index(walk.credential_id))
+    mine = list(Credential.objects.of(user).accepted())
+    walks_of = Walk.objects.of_everything().filter(api_token__in=[credential.api_token_id for credential in mine])
+    found = {walk.api_token_id: walk for walk in walks_of.select_related("api_token")}
     if settings.SYNC == "off":  # Then nobody else counts what readers opened.
         before = timezone.now() - _COUNT_EVERY
-        for walk in rows:
+        for walk in found.values():
             if walk.counted_at is None or walk.counted_at < before:
-                count(walk.credential)
+                count(walk.api_token)
                 walk.refresh_from_db(fields=["listed", "read", "counted_at"])
-    return [Progress(walk.credential, walk) for walk in rows]
+    return [Progress(row, found[row.api_token_id]) for row in mine if row.api_token_id in found]
 
 
-def pause(credential: Credential, *, is_paused: bool) -> None:
+def pause(token: ApiToken, *, is_paused: bool) -> None:
     """Stop reading in the background, or go on where it stopped."""
-    walk = walks.walk_of(credential)
+    walk = walks.walk_of(token)
     now = timezone.now()
     Walk.objects.filter(pk=walk.pk).update(paused_at=now if is_paused else None, not_before=now)

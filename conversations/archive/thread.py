@@ -1,6 +1,5 @@
-"""One conversation: kept, or asked for."""
+"""One conversation: stored, or asked for."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -9,13 +8,13 @@ from django.db.models import Max, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from conversations import asking, connection
+from conversations import asking, connection, searching
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.asking import Urgency
-from conversations.models import Access, Conversation, Message
+from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
 from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 from omniviewer import metrics
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 
 # Before all that Omni could tell.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,153 +23,162 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 def open_conversation(
     user: User, omni_id: UUID, *, ask: Ask = Ask.IF_NEEDED, urgency: Urgency = Urgency.REFRESHING
 ) -> Opened:
-    """The kept thread, or what Omni returns for it. Raises `CannotShow`.
+    """Return the stored thread as one of the reader's tokens was shown it, or what Omni returns. Raises `CannotShow`.
 
-    A kept thread costs Omni nothing while its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `ask` says.
-    `urgency` is that of having it newer; who would have nothing to read is most urgent.
+    A token that the thread route has not answered yet asks Omni first. Then a stored thread costs Omni nothing while
+    its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `ask` says. `urgency` is that of having it newer; who
+    would have nothing to read is most urgent.
     """
     looked_at = timezone.now()
-    credentials, shown = _credentials(user, omni_id)
-    several = len(credentials) > 1
-    # Who was never shown it makes no question of it: the time that takes would tell whether it is kept.
-    readable = Conversation.objects.readable_by(user) if shown else Conversation.objects.none()
-    kept = _preferred(readable.with_thread().filter(omni_id=omni_id), credentials)
-    if kept and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and kept.is_fresh)):
-        metrics.page_from("fresh" if kept.is_fresh else "stale")
-        return Opened(kept, _reading(kept, credentials, shown), is_one_of_several=several)
-    failures: dict[Credential, OmniError] = {}
-    for credential in credentials:
+    reader = reader_of(user)
+    stored = _readable(reader, omni_id)
+    if stored and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and stored[0].is_fresh)):
+        metrics.page_from("fresh" if stored[0].is_fresh else "stale")
+        return _opened(reader, stored)
+    failures: dict[ApiToken, OmniError] = {}
+    for token in _in_turn(reader, stored):
         try:
-            conversation = _ask_for(credential, omni_id, ask, urgency if kept else Urgency.WAITING, looked_at)
+            fetch(token, omni_id, looked_at, ask, urgency if stored else Urgency.WAITING)
         except NotVisible as error:
-            Access.objects.filter(credential=credential, conversation__omni_id=omni_id).end()
-            failures[credential] = error
+            failures[token] = error
         except OmniError as error:
-            failures[credential] = connection.note(credential, error)
+            failures[token] = connection.note(token, error)
         else:
             metrics.page_from("asked")
-            return Opened(conversation, credential, is_one_of_several=several, was_asked=True)
-    return _kept_or_nothing(user, omni_id, failures)
+            fetched = _readable(reader, omni_id)
+            # The one that was asked first, whatever another instance knows by the same id.
+            fetched.sort(key=lambda access: access.api_token_id != token.pk)
+            if fetched and fetched[0].api_token_id == token.pk:
+                return _opened(reader, fetched, was_asked=True)
+            failures[token] = CannotAsk("The token was replaced while Omni was asked. Try again.", retry_after=1)
+    return _stored_or_nothing(reader, omni_id, failures)
 
 
-def read(credential: Credential, omni_id: UUID) -> None:
-    """Fetch a thread in the background. Raises `OmniError`."""
-    _ask_for(credential, omni_id, Ask.ALWAYS, Urgency.AHEAD, timezone.now())
+def reader_of(user: User) -> Reader:
+    """Return the reader with all their accepted tokens. Raises `CannotShow` where there is none."""
+    reader = Reader.of(user)
+    if not reader.tokens:
+        has_one = Credential.objects.of(user).exists()
+        raise CannotShow(CannotShow.REJECTED if has_one else CannotShow.NO_CREDENTIAL)
+    return reader
 
 
-def _ask_for(credential: Credential, omni_id: UUID, ask: Ask, urgency: Urgency, looked_at: datetime) -> Conversation:
-    """The conversation as Omni shows it now: what somebody else with the same token is just told is shared."""
-    token = asking.digest_of(credential)
+def _readable(reader: Reader, omni_id: UUID) -> list[Access]:
+    """Return the accesses through which the reader may read the messages, on one instance, in the reader's order."""
+    order = reader.token_keys
+    found = Access.objects.messages_of(reader).filter(conversation__omni_id=omni_id)
+    rows = sorted(found.select_related("conversation"), key=lambda access: order.index(access.api_token_id))
+    tokens = {token.pk: token for token in reader.tokens}
+    for row in rows:
+        row.api_token = tokens[row.api_token_id]
+    return [row for row in rows if row.conversation_id == rows[0].conversation_id]
+
+
+def _in_turn(reader: Reader, stored: list[Access]) -> list[ApiToken]:
+    """Return the tokens to ask: those that were shown it first, then the others in the reader's order."""
+    known = {access.api_token_id for access in stored}
+    return sorted(reader.tokens, key=lambda token: token.pk not in known)
+
+
+def _opened(reader: Reader, accesses: list[Access], *, notice: Notice | None = None, was_asked: bool = False) -> Opened:
+    shown = accesses[0].conversation.shown_through(accesses[0])
+    return Opened(shown, reader, accesses, notice, was_asked)
+
+
+def fetch(token: ApiToken, omni_id: UUID, looked_at: datetime, ask: Ask, urgency: Urgency) -> None:
+    """Ask the thread route with this token and store its answer, unless the same was just asked. Raises `OmniError`.
+
+    A refusal ends the token's right to the messages.
+    """
+    if ask is not Ask.ALWAYS:
+        shown = Access.objects.messages_of(Reader.through(token)).filter(conversation__omni_id=omni_id).first()
+        if shown and shown.is_fresh:
+            return
 
     def work() -> None:
         asked_at = timezone.now()
-        known = _last_activity(same)
-        reply = asking.ask(credential, "conversation", lambda omni: omni.conversation(omni_id), urgency)
-        store(credential, reply, asked_at, known, render=urgency is not Urgency.AHEAD)
+        known = _last_activity(Access.objects.filter(api_token=token, conversation__omni_id=omni_id))
+        try:
+            reply = asking.ask(token, "conversation", lambda omni: omni.conversation(omni_id), urgency)
+        except NotVisible:
+            Access.objects.filter(api_token=token, conversation__omni_id=omni_id).refuse()
+            raise
+        store(token, reply, asked_at, known, render=urgency is not Urgency.AHEAD)
 
-    same = Conversation.objects.filter(instance=credential.instance, omni_id=omni_id)
-    shown = Access.objects.by_token(token).filter(conversation__in=same.with_thread())
-    if ask is not Ask.ALWAYS and (twin := shown.first()) and twin.conversation.is_fresh:
-        _confirm(credential, twin.conversation, twin.confirmed_at or timezone.now())
-        return twin.conversation
-    question = token, credential.instance, "conversation", omni_id
-    asked_here = asking.once(*question, since=looked_at, work=work)
-    conversation = same.with_thread().first()
-    if conversation is None:
-        raise CannotAsk("The conversation was removed here while Omni was asked. Try again.", retry_after=1)
-    if not asked_here:
-        _confirm(credential, conversation, conversation.fetched_at or timezone.now())
-    return conversation
+    asking.once(token.digest, token.instance, "conversation", omni_id, since=looked_at, work=work)
 
 
-def _last_activity(same: QuerySet[Conversation]) -> datetime | None:
-    """As it is kept here.
+def _last_activity(same: QuerySet[Access]) -> datetime | None:
+    """Return it as this token was told it.
 
-    A row either way: one that is read takes longer than none, and whether it is kept is no business of who asks.
+    Always run the aggregate: query time must not reveal whether there is a row.
     """
     at: datetime = same.aggregate(at=Coalesce(Max("updated_at"), Value(_NEVER)))["at"]
     return at if at > _NEVER else None
 
 
-def _kept_or_nothing(user: User, omni_id: UUID, failures: dict[Credential, OmniError]) -> Opened:
+def _stored_or_nothing(reader: Reader, omni_id: UUID, failures: dict[ApiToken, OmniError]) -> Opened:
     """Omni gave nothing: what may still be read, with a notice why it is not fresh, or the reason why nothing may."""
-    credentials, errors = list(failures), list(failures.values())
+    errors = list(failures.values())
     failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
     if failure is None:
         is_rejected = all(isinstance(error, TokenRejected) for error in errors)
         raise CannotShow(CannotShow.REJECTED if is_rejected else CannotShow.NOT_SHOWN)
-    unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
-    kept = Conversation.objects.readable_by(user, unasked=unasked).with_thread().filter(omni_id=omni_id)
-    conversation = _preferred(kept, credentials)
-    if conversation is None or conversation.fetched_at is None:
+    unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
+    # Without those that were rejected just now.
+    stretched = Reader.of(reader.user).stretched(unasked)
+    stored = _readable(stretched, omni_id)
+    if not stored:
         raise CannotShow.because(failure)
     metrics.page_from("stretched")
-    shown = set(conversation.accesses.exclude(confirmed_at=None).values_list("credential_id", flat=True))
-    credential, several = _reading(conversation, credentials, shown), len(credentials) > 1
-    notice = Notice.of(failure, conversation.fetched_at)
-    return Opened(conversation, credential, is_one_of_several=several, notice=notice)
-
-
-def _reading(conversation: Conversation, credentials: list[Credential], shown: set[int]) -> Credential:
-    """The foremost that was shown it; or, where it was shown this very moment, may have been."""
-    there = [credential for credential in credentials if credential.instance == conversation.instance] or credentials
-    return next((credential for credential in there if credential.pk in shown), there[0])
-
-
-def _preferred(kept: Iterable[Conversation], credentials: list[Credential]) -> Conversation | None:
-    """Of the same id on several instances, the one on the instance of the reader's foremost credential."""
-    order = {credential.instance: place for place, credential in reversed(list(enumerate(credentials)))}
-    return min(kept, key=lambda conversation: order.get(conversation.instance, len(order)), default=None)
+    return _opened(stretched, stored, notice=Notice.of(failure, stored[0].fetched_at))
 
 
 def store(
-    credential: Credential,
+    token: ApiToken,
     reply: replies.Conversation,
     asked_at: datetime,
     known_activity: datetime | None = None,
     *,
     render: bool = True,
-) -> Conversation:
-    """Keep a thread as Omni showed it to `credential` when asked then: all of it or, if interrupted, nothing.
+) -> None:
+    """Store a thread as Omni showed it to `token` when asked then: all of it or, if interrupted, nothing.
 
-    What was asked for later stays: it is newer. `known_activity`: the last one, as the list had told it by then.
-    `render=False`: its messages are rendered when somebody reads them. Raises `CannotAsk` if the credential has
-    changed meanwhile.
+    `known_activity`: the last one, as the list had told this token by then. `render=False`: its messages are rendered
+    when somebody reads them. Raises `CannotAsk` if the token was given up or rejected meanwhile.
     """
-    known = Conversation.objects.filter(instance=credential.instance, omni_id=reply.id).first()
+    known = Conversation.objects.filter(instance=token.instance, omni_id=reply.id).first()
     # Rendered before the transaction: no other writer waits for Markdown.
     fresh = Message.rendered_from(reply, known, now=render)
     with transaction.atomic():
         conversation, _ = Conversation.objects.select_for_update().get_or_create(
-            instance=credential.instance, omni_id=reply.id
+            instance=token.instance, omni_id=reply.id
         )
-        if conversation.was_asked_for_before(asked_at):
-            conversation.learn(reply, known=known_activity)
-            conversation.fetched_at = asked_at
-            Message.replace_all(conversation, fresh)
-            conversation.save()
-        _confirm(credential, conversation, asked_at)
-    return conversation
+        if not connection.is_accepted(token):
+            raise CannotAsk(
+                "The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1
+            )
+        access, _ = Access.objects.get_or_create(api_token=token, conversation=conversation)
+        access.api_token, access.conversation = token, conversation
+        if access.was_answered_later(asked_at):
+            return
+        revision = _revision(conversation, access, fresh)
+        conversation.learn(reply)
+        conversation.fetched_at = max(asked_at, conversation.fetched_at or asked_at)
+        conversation.save()
+        access.shown(reply, asked_at, known_activity, revision)
+        JobAccess.objects.ask_about(access, {row.job_id: row.created_at for row in fresh if row.job_id})
+        settle_evidence([conversation.pk], token)
 
 
-@transaction.atomic
-def _confirm(credential: Credential, conversation: Conversation, at: datetime) -> None:
-    if not connection.is_unchanged(credential):
-        raise CannotAsk("The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1)
-    Access.objects.confirm(credential, [conversation], asking.digest_of(credential), at)
-
-
-def _credentials(user: User, omni_id: UUID) -> tuple[list[Credential], set[int]]:
-    """Those to ask, foremost first: known access, then the default, then the others; and the ids of the first of these.
-
-    Raises `CannotShow`.
-    """
-    mine = list(Credential.objects.of(user))
-    if not mine:
-        raise CannotShow(CannotShow.NO_CREDENTIAL)
-    accepted = [credential for credential in mine if not credential.rejected_at]
-    if not accepted:
-        raise CannotShow(CannotShow.REJECTED)
-    known = Access.objects.valid_for(user, unasked=accepted).filter(conversation__omni_id=omni_id)
-    shown = set(known.values_list("credential_id", flat=True))
-    return sorted(accepted, key=lambda credential: credential.pk not in shown), shown
+def _revision(conversation: Conversation, access: Access, fresh: list[Message]) -> int:
+    """Return the revision that says what the token is shown now, made where neither its own nor the latest does."""
+    if access.revision and access.revision < conversation.revision:
+        own = conversation.shown_through(access).thread
+        if len(own) == len(fresh) and all(map(Message.is_told_as, own, fresh)):
+            return access.revision
+    if Message.replace_all(conversation, fresh, access):
+        # The search must not find by words what was taken out of the thread, or put there otherwise.
+        searching.forget([conversation])
+        conversation.indexed_as = None
+    return conversation.revision

@@ -10,10 +10,10 @@ from conversations.archive import people, walks
 from conversations.archive.finding import Finder, Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.asking import Urgency
-from conversations.models import Walk
+from conversations.models import Reader, Walk
 from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 from conversations.terms import Asked
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 
 # Seconds for what the search has yet to take in, before a reader is answered.
 _CATCH_UP = 0.25
@@ -21,11 +21,11 @@ _CATCH_UP = 0.25
 
 @dataclass(frozen=True)
 class Tops:
-    """`scope`: what may be read then. `walks`: of each credential; `failures`: of those with which it went wrong."""
+    """`scope`: what may be read then. `walks`: of each token; `failures`: of those with which it went wrong."""
 
     scope: Scope
     walks: list[Walk]
-    failures: dict[Credential, OmniError]
+    failures: dict[ApiToken, OmniError]
     was_asked: bool
 
     @property
@@ -36,7 +36,7 @@ class Tops:
     @property
     def notice(self) -> Notice | None:
         for walk in self.walks:
-            failure = self.failures.get(walk.credential)
+            failure = self.failures.get(walk.api_token)
             if failure:
                 return Notice.of(failure, walk.checked_at)
         return None
@@ -67,30 +67,32 @@ class Tops:
 
 def look(user: User, credentials: Sequence[Credential], asked: Asked, ask: Ask = Ask.IF_NEEDED) -> Tops:
     """Raises `CannotShow` where Omni accepts none of the credentials; what else goes wrong is told in `failures`."""
-    working = accepted(credentials)
+    reader = accepted(user, credentials)
     meant = owners(user, asked)
-    failures: dict[Credential, OmniError] = {}
+    failures: dict[ApiToken, OmniError] = {}
     found, was_asked = [], False
-    for credential in working:
-        walk = walks.walk_of(credential, _member(credential, asked, meant))
+    for token in reader.tokens:
+        walk = walks.walk_of(token, _member(token, asked, meant))
+        walk.api_token = token
         try:
             renewed = _renew_top(walk, ask)
             was_asked |= renewed is not walk
             walk = renewed
         except OmniError as error:
-            failures[credential] = connection.note(credential, error)
+            failures[token] = connection.note(token, error)
         found.append(walk)
     searching.refresh(seconds=_CATCH_UP)
-    unasked = [credential for credential, error in failures.items() if isinstance(error, CannotAsk)]
-    return Tops(Scope(user, asked, meant, working, unasked), found, failures, was_asked)
+    unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
+    # Without those that were rejected just now.
+    return Tops(Scope(Reader.of(user, credentials).stretched(unasked), asked, meant), found, failures, was_asked)
 
 
-def accepted(credentials: Sequence[Credential]) -> list[Credential]:
-    """Raises `CannotShow` where Omni accepts none of them."""
-    accepted = [credential for credential in credentials if not credential.rejected_at]
-    if not accepted:
+def accepted(user: User, credentials: Sequence[Credential]) -> Reader:
+    """Return the reader through these credentials. Raises `CannotShow` where Omni accepts none of them."""
+    reader = Reader.of(user, credentials)
+    if not reader.tokens:
         raise CannotShow(CannotShow.REJECTED)
-    return accepted
+    return reader
 
 
 def owners(user: User, asked: Asked) -> dict[str, list[str]]:
@@ -99,10 +101,10 @@ def owners(user: User, asked: Asked) -> dict[str, list[str]]:
     return {name: people.called(user, name) for name in typed}
 
 
-def _member(credential: Credential, asked: Asked, owners: dict[str, list[str]]) -> str:
+def _member(token: ApiToken, asked: Asked, owners: dict[str, list[str]]) -> str:
     """The one person whose list an organization key may ask for: whose a conversation is stands nowhere else there."""
     ids = [id_ for name in asked.values("owner") for id_ in owners[name]]
-    return ids[0] if len(ids) == 1 and credential.sees_organization else ""
+    return ids[0] if len(ids) == 1 and token.sees_organization else ""
 
 
 def _renew_top(walk: Walk, ask: Ask) -> Walk:
@@ -110,4 +112,4 @@ def _renew_top(walk: Walk, ask: Ask) -> Walk:
     if walk.is_known and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and walk.is_fresh)):
         return walk
     urgency = Urgency.REFRESHING if walk.is_known else Urgency.WAITING
-    return walks.check(walk, urgency, looked_at=timezone.now(), ask=ask)
+    return walks.check(walk, urgency, looked_at=timezone.now())

@@ -2,6 +2,6 @@
 
 from conversations.asking.budget import Left, Urgency, allowance, left, left_by_token
 from conversations.asking.flight import once
-from conversations.asking.question import ask, ask_with, digest_of
+from conversations.asking.question import ask, ask_with
 
-__all__ = ["Left", "Urgency", "allowance", "ask", "ask_with", "digest_of", "left", "left_by_token", "once"]
+__all__ = ["Left", "Urgency", "allowance", "ask", "ask_with", "left", "left_by_token", "once"]

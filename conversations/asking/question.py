@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
-from django.utils.crypto import salted_hmac
 
 from conversations.asking import breaker, budget
 from conversations.asking.budget import Urgency
 from conversations.omni import BadAddress, CannotAsk, Client, OmniError, RateLimited, Resting, Token, parse_address
 from omniviewer import metrics
-from omniviewer.accounts.encryption import Undecryptable
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.encryption import Undecryptable, digest
+from omniviewer.accounts.models import ApiToken
 
 Reply = TypeVar("Reply")
 log = logging.getLogger("omniviewer.upstream")
@@ -23,22 +22,10 @@ log = logging.getLogger("omniviewer.upstream")
 PATIENCE = 2.0
 
 
-def digest_of(credential: Credential) -> str:
-    """What a token is known by where it must not stand: the same for everybody who has it, useless to others.
-
-    Raises `OmniError` where the stored token cannot be used.
-    """
-    return _digest(token_of(credential))
-
-
-def _digest(token: Token) -> str:
-    return salted_hmac("omniviewer.token", token.reveal(), algorithm="sha256").hexdigest()
-
-
-def token_of(credential: Credential) -> Token:
+def token_of(api_token: ApiToken) -> Token:
     """Raises `OmniError` where the stored token cannot be used."""
     try:
-        return credential.token
+        return api_token.token
     except Undecryptable:
         raise OmniError(
             "The stored token cannot be decrypted with the keys in use. Replace the token, or ask the people who run "
@@ -47,13 +34,13 @@ def token_of(credential: Credential) -> Token:
         ) from None
 
 
-def ask(credential: Credential, route: str, call: Callable[[Client], Reply], urgency: Urgency) -> Reply:
-    """What `call` returns, with a client that speaks for the credential. Raises `OmniError`.
+def ask(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgency: Urgency) -> Reply:
+    """What `call` returns, with a client that speaks for the token. Raises `OmniError`.
 
     `route` is the name under which it stands in logs and metrics.
     """
-    host = credential.instance
-    token = token_of(credential)
+    host = api_token.instance
+    token = token_of(api_token)
     rest = breaker.may_ask(host)
     if rest:
         raise Resting(outcome="resting", retry_after=rest)
@@ -84,8 +71,8 @@ def ask_with(
         parse_address(host, allowed=settings.OMNI_HOSTS, loopback=settings.DEMO)
     except BadAddress as error:
         raise OmniError(str(error), outcome="bad-address") from None
-    digest = _digest(token)
-    _take(digest, urgency)
+    known_as = digest(token)
+    _take(known_as, urgency)
     client = Client(
         host,
         token,
@@ -93,7 +80,7 @@ def ask_with(
         max_body=settings.MAX_BODY,
         networks=settings.OMNI_NETWORKS,
         # A retry is a request like any other. Somebody who has something to read does without.
-        may_retry=lambda: urgency is Urgency.WAITING and budget.take(digest, urgency) is None,
+        may_retry=lambda: urgency is Urgency.WAITING and budget.take(known_as, urgency) is None,
     )
     began = time.monotonic()
     outcome = "200"
@@ -101,28 +88,28 @@ def ask_with(
         reply = call(client)
     except RateLimited as error:
         outcome = error.outcome
-        error.retry_after = budget.refused(digest, error.retry_after)
+        error.retry_after = budget.refused(known_as, error.retry_after)
         raise
     except OmniError as error:
         outcome = error.outcome
         raise
     else:
-        budget.accepted(digest)
+        budget.accepted(known_as)
     finally:
         _tell(host, route, outcome, time.monotonic() - began)
     return reply
 
 
-def _take(digest: str, urgency: Urgency) -> None:
+def _take(known_as: str, urgency: Urgency) -> None:
     """One request from the budget, after a short wait if need be. Raises `RateLimited`."""
     patience = PATIENCE if urgency is Urgency.WAITING else 0.0
-    wait = budget.take(digest, urgency)
+    wait = budget.take(known_as, urgency)
     until = time.monotonic() + patience
     while wait is not None:
         if time.monotonic() + wait > until:
             raise RateLimited.ours(wait)
         time.sleep(wait * random.uniform(1.0, 1.1))  # noqa: S311
-        wait = budget.take(digest, urgency)
+        wait = budget.take(known_as, urgency)
 
 
 def _tell(host: str, route: str, outcome: str, seconds: float) -> None:

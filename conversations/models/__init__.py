@@ -1,16 +1,18 @@
-"""The archive's rows: what Omni returned, which credential was shown it when, and how Omni is doing."""
+"""The archive's rows: what Omni returned, which token was shown it when, and how Omni is doing."""
 
+from conversations.models.access import Access, Reader, SeenRevision
 from conversations.models.capture import SOON, Capture, Star, marked
-from conversations.models.conversation import Access, Conversation, recency
+from conversations.models.conversation import Conversation, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before
 from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAccess, is_over, settle_evidence
 from conversations.models.lists import Member
 from conversations.models.message import EarlierMessage, Message
 from conversations.models.stored import Stored, stored
 from conversations.models.ticket import TicketReference
 from conversations.models.upstream import Flight, Instance, SentRequest, TokenBudget
 from conversations.models.visit import ReadUntil, Visit
-from conversations.models.walk import CHECK_EVERY, Reading, Walk
+from conversations.models.walk import CHECK_EVERY, Walk
 
 __all__ = [
     "CHECK_EVERY",
@@ -22,13 +24,17 @@ __all__ = [
     "Chart",
     "Conversation",
     "EarlierMessage",
+    "EvidenceRight",
+    "EvidenceRights",
     "Flight",
     "Instance",
     "Job",
+    "JobAccess",
     "Member",
     "Message",
     "ReadUntil",
-    "Reading",
+    "Reader",
+    "SeenRevision",
     "SentRequest",
     "Star",
     "Stored",
@@ -37,7 +43,9 @@ __all__ = [
     "Visit",
     "Walk",
     "drop_kept_before",
+    "is_over",
     "marked",
     "recency",
+    "settle_evidence",
     "stored",
 ]

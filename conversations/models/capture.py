@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from conversations.models.conversation import Conversation
 from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.job_access import JobAccess
 from conversations.models.message import Message
 from conversations.models.ticket import TicketReference
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, User
 
 # What Omni will drop within this time comes before everything else.
 SOON = timedelta(days=3)
@@ -20,24 +21,25 @@ LEASE = timedelta(minutes=3)
 
 
 class CaptureQuerySet(models.QuerySet["Capture"]):
-    def want(self, messages: models.QuerySet[Message], credential: Credential | None = None, token: str = "") -> int:
-        """Queue the jobs of these messages, but for those that are queued, kept or known to hold nothing.
+    def want(self, token: ApiToken, messages: models.QuerySet[Message]) -> int:
+        """Queue the jobs of these messages, to be captured with this token; return how many there were to queue.
 
-        `token` is the digest of the credential's: what Omni refused to it is left alone. How many there were to queue.
+        Left alone are those that are queued, known to hold nothing, refused to the token, or stored and shown to it.
         """
         now = timezone.now()
-        same = Job.objects.filter(instance=models.OuterRef("conversation__instance"), omni_id=models.OuterRef("job_id"))
-        refused = same.filter(refused_to=token) if token else same.exclude(refused_to="")
+        same = Job.objects.filter(instance=token.instance, omni_id=models.OuterRef("job_id"))
+        told = JobAccess.objects.filter(api_token=token, job_id=models.OuterRef("job_id"))
         foreign = same.exclude(conversation_id=None).exclude(conversation_id=models.OuterRef("conversation__omni_id"))
-        settled = same.settled() | refused | foreign
+        shown = models.Exists(told.exclude(shown_at=None)) & models.Exists(same.settled())
         queued = Capture.objects.filter(conversation=models.OuterRef("conversation"), job_id=models.OuterRef("job_id"))
         wanted = messages.exclude(job_id=None).exclude(created_at__lt=now - OMNI_KEEPS)
-        wanted = wanted.exclude(models.Exists(settled)).exclude(models.Exists(queued))
+        wanted = wanted.exclude(models.Exists(foreign)).exclude(models.Exists(told.refused())).exclude(shown)
+        wanted = wanted.exclude(models.Exists(queued.filter(api_token=token)))
         rows = [
             Capture(
                 conversation_id=conversation,
                 job_id=job,
-                credential=credential,
+                api_token=token,
                 expires_at=(at or now) + OMNI_KEEPS,
                 not_before=now,
                 leased_until=now,
@@ -56,7 +58,7 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
     def claim(self) -> "Capture | None":
         """The foremost of them, ours until its lease ends: what Omni will soon drop, soonest first; then the newest."""
         while True:
-            due = self.due().select_related("conversation", "credential")
+            due = self.due().select_related("conversation", "api_token")
             soon = due.filter(expires_at__lte=timezone.now() + SOON).order_by("expires_at", "pk")
             row = soon.first() or due.order_by("-expires_at", "pk").first()
             if row is None:
@@ -80,8 +82,8 @@ class Capture(models.Model):
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="captures")
     job_id = models.UUIDField()
-    # With which it was read; else any to which Omni shows the conversation.
-    credential = models.ForeignKey(Credential, models.SET_NULL, null=True, related_name="+")
+    # With which it is asked for: that of whoever wants it.
+    api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="captures")
     # When Omni will drop it, as far as the answer's time tells.
     expires_at = models.DateTimeField(db_index=True)
     not_before = models.DateTimeField(db_index=True)
@@ -93,7 +95,7 @@ class Capture(models.Model):
     objects = CaptureQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint("conversation", "job_id", name="one_capture_a_job")]
+        constraints = [models.UniqueConstraint("api_token", "job_id", name="one_capture_a_token_and_job")]
 
     def __str__(self) -> str:
         return f"capture of {self.job_id}"

@@ -1,6 +1,5 @@
 """What answers a question: only as much of it as tells whether an answer is still being written."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -40,6 +39,7 @@ class Job(models.Model):
     class State:
         RUNNING = ("QUEUED", "EXECUTING", "DELIVERING")
         IN_VAIN = ("FAILED", "CANCELLED")
+        COMPLETE = "COMPLETE"
 
     # Omni's reference: poll a job every 2 to 5 seconds, never faster.
     POLL_EVERY = timedelta(seconds=5)
@@ -66,8 +66,6 @@ class Job(models.Model):
     has_chart = models.BooleanField(null=True)
     # When what was kept was removed again (`OMNIVIEWER_KEEP_DAYS`).
     dropped_at = models.DateTimeField(null=True)
-    # The keyed digest of the token to which Omni last refused to show it.
-    refused_to = models.CharField(max_length=64, blank=True)
     asked_at = models.DateTimeField()
 
     objects = JobQuerySet.as_manager()
@@ -94,9 +92,12 @@ class Job(models.Model):
             "topic": reply.topic[:300],
             "error": reply.error[:2000],
             "finished_at": reply.finished_at,
-            "refused_to": "",
+            "state": reply.state[:20],
+            "asked_at": timezone.now(),
         }
-        return cls._keep(instance, reply.id, reply.state, told)
+        job, _ = cls.objects.update_or_create(instance=instance, omni_id=reply.id, defaults=told)
+        job.touch()
+        return job
 
     def has_no_result(self) -> None:
         """Omni was asked for its result and gave none: unless it is still at it, there will be none."""
@@ -109,18 +110,6 @@ class Job(models.Model):
         """The row of a job, whatever is known of it."""
         defaults = {"conversation_id": conversation_id, "asked_at": timezone.now()}
         return cls.objects.get_or_create(instance=instance, omni_id=omni_id, defaults=defaults)[0]
-
-    @classmethod
-    def not_told(cls, instance: str, omni_id: UUID, token: str) -> "Job":
-        """Omni does not show this job to that token: nothing is written by it, as far as anybody can tell."""
-        return cls._keep(instance, omni_id, "", {"progress": "", "refused_to": token})
-
-    @classmethod
-    def _keep(cls, instance: str, omni_id: UUID, state: str, told: Mapping[str, object]) -> "Job":
-        defaults = {"state": state[:20], "asked_at": timezone.now(), **told}
-        job, _ = cls.objects.update_or_create(instance=instance, omni_id=omni_id, defaults=defaults)
-        job.touch()
-        return job
 
     def touch(self) -> None:
         """What it did is searched for too."""

@@ -1,10 +1,10 @@
 """The messages of a conversation: as Omni returns them now, and as it returned them before it changed its mind."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import Self
+from typing import Any, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lag
 from django.urls import reverse
@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.models.conversation import Access, Conversation
+from conversations.models.access import Access, Reader, SeenRevision
+from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.omni import is_omni_link, replies
-from omniviewer.accounts.models import User
 
 # A pause between two messages that is worth a line of its own.
 LONG_PAUSE = timedelta(hours=4)
@@ -37,9 +37,18 @@ class Written(models.Model):
     # Why the answer is shown as plain text, in a sentence for the reader; empty where it is formatted.
     plain_because = models.CharField(max_length=200, blank=True)
     renderer = models.PositiveSmallIntegerField(default=0)
+    omni_chat_url = models.TextField(blank=True)
+    # The revision of the conversation in which it took this form.
+    revision = models.PositiveIntegerField(default=0)
 
     class Meta:
         abstract = True
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return all that another row needs to say the same in the same place."""
+        fields = ("position", "role", "text", "created_at", "html", "plain_because", "renderer")
+        return {name: getattr(self, name) for name in (*fields, "job_id", "omni_chat_url", "revision")}
 
     def render(self, allowance: rendering.Allowance) -> None:
         made = rendering.render_question(self.text) if self.is_question else allowance.render_answer(self.text)
@@ -83,9 +92,6 @@ class Message(Written):
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     job_id = models.UUIDField(null=True, db_index=True)
-    omni_chat_url = models.TextField(blank=True)
-    # The revision of the conversation in which it took this form.
-    revision = models.PositiveIntegerField(default=0)
 
     # Annotated by in_turn().
     previous_at: datetime | None
@@ -134,39 +140,50 @@ class Message(Written):
         return rows
 
     @classmethod
-    def replace_all(cls, conversation: Conversation, fresh: list[Self]) -> None:
-        """Keep these as the conversation's messages, in a transaction of the caller's, who saves the conversation.
+    def replace_all(cls, conversation: Conversation, fresh: list[Self], reader: Access | None = None) -> bool:
+        """Store these as the conversation's messages, in a transaction of the caller's, who saves the conversation.
 
-        Rows that are the same stay. What was said otherwise before, or is no longer there, is kept apart.
+        Rows that are the same stay. What was said otherwise before, or is no longer there, is kept apart. `reader` is
+        the access whose token is shown them now. Returns whether anything but an addition at the end was needed.
         """
         kept = {message.position: message for message in conversation.messages.all()}
         changed = [row for row in fresh if row.position not in kept or not row.is_same_as(kept[row.position])]
         gone = [row for place, row in kept.items() if place > len(fresh)]
         if not changed and not gone:
-            return
+            return False
+        rewritten = [kept[row.position] for row in changed if row.position in kept]
+        # The others are only rendered anew: what other tokens were shown is the same.
+        told_otherwise = [row for row in rewritten if not row.is_told_as(fresh[row.position - 1])]
         conversation.revision += 1
         conversation.version = token_hex(16)
         conversation.is_indexed = False
-        rewritten = [kept[row.position] for row in changed if row.position in kept]
-        said_otherwise = [row for row in rewritten if not row.says_the_same_as(fresh[row.position - 1])]
-        EarlierMessage.keep([row for row in said_otherwise if row.was_final] + gone)
+        EarlierMessage.keep(conversation, [*told_otherwise, *gone], fresh, reader)
         conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
+        same = {row.position: row.revision for row in rewritten if row not in told_otherwise}
         for message in changed:
-            message.conversation, message.revision = conversation, conversation.revision
+            message.conversation = conversation
+            message.revision = same.get(message.position, conversation.revision)
         cls.objects.bulk_create(changed, batch_size=200)
+        return bool(told_otherwise or gone)
 
     @property
     def was_final(self) -> bool:
         """Not an answer that its job was still writing: that one is replaced as it grows."""
-        unfinished = self.job_id and Job.objects.running().filter(omni_id=self.job_id).exists()
-        return bool(self.text.strip()) and not unfinished
+        if self.job_id is None:
+            return bool(self.text.strip())
+        running = Job.objects.running().filter(instance=self.conversation.instance, omni_id=self.job_id)
+        return bool(self.text.strip()) and not running.exists()
 
     def says_the_same_as(self, other: "Message") -> bool:
         return (self.role, self.text) == (other.role, other.text)
 
-    def is_same_as(self, other: "Message") -> bool:
-        fields = ("role", "text", "created_at", "job_id", "omni_chat_url", "renderer")
+    def is_told_as(self, other: "Message") -> bool:
+        """Return whether Omni said the same of both."""
+        fields = ("role", "text", "created_at", "job_id", "omni_chat_url")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
+
+    def is_same_as(self, other: "Message") -> bool:
+        return self.is_told_as(other) and self.renderer == other.renderer
 
     @property
     def omni_link(self) -> str:
@@ -195,24 +212,33 @@ class Message(Written):
 
 
 class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
-    def shown_to(self, user: User, conversation: Conversation) -> Self:
-        """Those that stood in the conversation while Omni showed it to one of the reader's own credentials."""
-        grace = timezone.now() - settings.ACCESS_GRACE
-        accesses = Access.objects.filter(
-            conversation=conversation,
-            credential__owner=user,
-            credential__rejected_at=None,
-            confirmed_at__gte=grace,
-            since__lt=models.OuterRef("replaced_at"),
+    def of_revision(self, revision: int) -> Self:
+        """Return those that stood in the thread at this revision."""
+        return self.filter(revision__lte=revision, until_revision__gt=revision)
+
+    def shown_to(self, reader: Reader, conversation: Conversation) -> Self:
+        """Return those that Omni showed to a token through which the reader may read the conversation now."""
+        accesses = Access.objects.messages_of(reader).filter(conversation=conversation)
+        seen = SeenRevision.objects.filter(
+            access__in=accesses,
+            revision__gte=models.OuterRef("revision"),
+            revision__lt=models.OuterRef("until_revision"),
         )
-        return self.filter(models.Exists(accesses), conversation=conversation)
+        return self.filter(models.Exists(seen), conversation=conversation, is_change=True)
 
 
 class EarlierMessage(Written):
     """A message as it stood until Omni returned another in its place, or none."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="earlier_messages")
+    job_id = models.UUIDField(null=True)
     replaced_at = models.DateTimeField()
+    # The revision in which it was replaced: it stood in those from `revision` to before that. Zero where it was
+    # replaced before that was stored: nobody is known to have been shown it.
+    until_revision = models.PositiveIntegerField(default=0)
+    # Whether readers are told of it. Not of an answer that its job was still writing, nor of the same words under
+    # another job: these are stored for tokens alone that have been shown nothing newer.
+    is_change = models.BooleanField(default=True)
 
     objects = EarlierMessageQuerySet.as_manager()
 
@@ -223,14 +249,37 @@ class EarlierMessage(Written):
         return f"message {self.position} of {self.conversation_id} until {self.replaced_at:%Y-%m-%d}"
 
     @classmethod
-    def keep(cls, replaced: list[Message]) -> None:
-        """A wording that comes back and goes again is kept once, until when it last went."""
-        now = timezone.now()
-        said = {(row.position, row.role, row.text) for row in replaced}
-        places = {row.position for row in replaced}
-        of_the_same = cls.objects.filter(conversation__in={row.conversation_id for row in replaced})
-        known = of_the_same.filter(position__in=places).values_list("pk", "position", "role", "text")
-        cls.objects.filter(pk__in=[pk for pk, *wording in known if tuple(wording) in said]).delete()
-        fields = ("conversation", "position", "role", "text", "created_at", "html", "plain_because", "renderer")
-        rows = [cls(replaced_at=now, **{name: getattr(row, name) for name in fields}) for row in replaced]
+    def keep(
+        cls, conversation: Conversation, replaced: list[Message], fresh: Sequence[Message], reader: Access | None
+    ) -> None:
+        """Keep what a revision replaces by `fresh`, for the tokens that were shown it.
+
+        `reader` is the access whose token is shown the new revision. What is no change for readers is kept only while
+        another token is at a revision that holds it.
+        """
+        others = Access.objects.filter(conversation=conversation, opened_at__isnull=False, revision__gt=0)
+        if reader is not None:
+            others = others.exclude(pk=reader.pk)
+        revisions = list(others.values_list("revision", flat=True))
+        lowest = min(revisions, default=conversation.revision)
+        cls.objects.filter(conversation=conversation, is_change=False, until_revision__lte=lowest).delete()
+        rows = []
+        for row in replaced:
+            successor = fresh[row.position - 1] if row.position <= len(fresh) else None
+            says_the_same = successor is not None and row.says_the_same_as(successor)
+            is_change = row.was_final and not says_the_same
+            if is_change or any(revision >= row.revision for revision in revisions):
+                rows.append(
+                    cls(
+                        conversation=conversation,
+                        replaced_at=timezone.now(),
+                        until_revision=conversation.revision,
+                        is_change=is_change,
+                        **row.told,
+                    )
+                )
         cls.objects.bulk_create(rows, batch_size=200)
+
+    def as_message(self) -> Message:
+        """Return it as it stood in the thread: an unsaved message."""
+        return Message(conversation=self.conversation, **self.told)

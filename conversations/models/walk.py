@@ -1,4 +1,4 @@
-"""How far Omni's list has been walked for a credential, and which conversations are being read."""
+"""How far Omni's list has been walked with an API token."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from conversations.models.conversation import Conversation, is_fresh
-from omniviewer.accounts.models import Credential
+from conversations.models.conversation import is_fresh
+from omniviewer.accounts.models import ApiToken, Credential
 
 # The newest are looked for this often, by nobody's wish.
 CHECK_EVERY = timedelta(minutes=5)
@@ -24,8 +24,9 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         return self.filter(member="")
 
     def to_do(self) -> Self:
-        """Those of credentials that work, of people who still come here, that nobody paused."""
-        working = self.of_everything().filter(credential__rejected_at=None, credential__owner__is_active=True)
+        """Those of tokens that work, of people who still come here, that nobody paused."""
+        holders = Credential.objects.filter(api_token=models.OuterRef("api_token"), owner__is_active=True)
+        working = self.of_everything().filter(models.Exists(holders), api_token__rejected_at=None)
         return working.filter(paused_at=None)
 
     def due(self) -> Self:
@@ -36,7 +37,7 @@ class WalkQuerySet(models.QuerySet["Walk"]):
     def claim(self, length: timedelta) -> "Walk | None":
         """The one that has waited longest, ours for so long; None where nothing is due."""
         while True:
-            walk = self.due().select_related("credential").order_by("turn_at", "pk").first()
+            walk = self.due().select_related("api_token").order_by("turn_at", "pk").first()
             if walk is None:
                 return None
             now = timezone.now()
@@ -51,23 +52,16 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         moments: dict[str, datetime | None] = self.to_do().aggregate(at=models.Min(moment))
         return moments["at"]
 
-    def by_token(self, token: str, instance: str) -> Self:
-        """Those of this very token, whoever has it: the newest first."""
-        accepted = self.filter(token=token, credential__instance=instance, credential__rejected_at=None)
-        return accepted.exclude(checked_at=None).order_by("-checked_at")
-
 
 class Walk(models.Model):
-    """Omni's list as a credential was shown it, newest activity first.
+    """Omni's list as a token was shown it, newest activity first.
 
     A *check* goes down from the top until nothing is new; a *full walk* goes through all pages, and what none of them
     lists any longer is dropped. `member`: a membership id by which the list was filtered, or "".
     """
 
-    credential = models.ForeignKey(Credential, models.CASCADE, related_name="walks")
+    api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="walks")
     member = models.CharField(max_length=64, blank=True)
-    # The keyed digest of the token that Omni showed it to.
-    token = models.CharField(max_length=64, blank=True)
 
     # When Omni was last asked for the top of the list; the newest activity (Omni's time) up to which all is known.
     checked_at = models.DateTimeField(null=True)
@@ -90,10 +84,11 @@ class Walk(models.Model):
     # Why the last one did not see all, in a sentence.
     ended_early = models.CharField(max_length=200, blank=True)
 
-    # By Omni's count; those that the credential may read, and of these those whose messages are here.
+    # By Omni's count; those that the token was shown, of these those whose messages it was shown, and refused.
     total = models.PositiveIntegerField(null=True)
     listed = models.PositiveIntegerField(default=0)
     read = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
     counted_at = models.DateTimeField(null=True)
 
     paused_at = models.DateTimeField(null=True)
@@ -109,10 +104,10 @@ class Walk(models.Model):
     objects = WalkQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint("credential", "member", name="one_walk_a_list")]
+        constraints = [models.UniqueConstraint("api_token", "member", name="one_walk_a_list")]
 
     def __str__(self) -> str:
-        return f"walk for {self.credential_id}"
+        return f"walk for token {self.api_token_id}"
 
     @property
     def is_fresh(self) -> bool:
@@ -134,15 +129,3 @@ class Walk(models.Model):
     @property
     def walk_is_due(self) -> bool:
         return self.walked_at is None or self.walked_at <= timezone.now() - walk_every()
-
-
-class Reading(models.Model):
-    """The messages of a conversation are being fetched in the background, or could not be: not again before then."""
-
-    conversation = models.OneToOneField(Conversation, models.CASCADE, related_name="reading")
-    not_before = models.DateTimeField()
-    tries = models.PositiveSmallIntegerField(default=0)
-    failure = models.CharField(max_length=300, blank=True)
-
-    def __str__(self) -> str:
-        return f"reading of {self.conversation_id}"

@@ -3,7 +3,7 @@
 The words are made here (`conversations.words`), so SQLite's FTS5 and PostgreSQL find the same for the same question.
 """
 
-from conversations.searching.documents import forget, refresh
-from conversations.searching.index import Bounds, Fact, Question, matching
+from conversations.searching.documents import forget, refresh, says
+from conversations.searching.index import PLACES, Bounds, Fact, Question, matching
 
-__all__ = ["Bounds", "Fact", "Question", "forget", "matching", "refresh"]
+__all__ = ["PLACES", "Bounds", "Fact", "Question", "forget", "matching", "refresh", "says"]

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from conversations.models import Action, Conversation, Job, Message, TicketReference
+from conversations.models import Action, Conversation, Job, Message, TicketReference, settle_evidence
 from conversations.searching import index
-from conversations.searching.index import BREAK, Document, Fact
+from conversations.searching.index import BREAK, Document, Fact, Question
 from conversations.words import words
 
 # Conversations of one transaction: as long as that takes, nobody else writes where the database is a file.
@@ -44,10 +44,11 @@ def _refresh_some() -> bool:
         return False
     old = [row.indexed_as for row in rows if row.indexed_as is not None]
     for row in rows:
-        row.indexed_as, row.is_indexed = row.recency, True
+        row.indexed_as, row.is_indexed, row.indexed_revision = row.recency, True, row.revision
     index.put(list(_documents(rows)), old)
     Conversation.objects.filter(pk__in=[row.pk for row in rows]).update(indexed_as=None)
-    Conversation.objects.bulk_update(rows, ["indexed_as", "is_indexed"])
+    Conversation.objects.bulk_update(rows, ["indexed_as", "is_indexed", "indexed_revision"])
+    settle_evidence([row.pk for row in rows])
     return True
 
 
@@ -135,3 +136,17 @@ def _facts(
         if queries and job.row_count:
             facts.add(Fact("has", "rows"))
     return frozenset(facts)
+
+
+def says(texts: dict[str, str], question: Question) -> bool:
+    """Return whether these texts, by place, hold what the question asks of texts: as the index would say."""
+    places = {
+        place: f" {_folded([text])} "
+        for place, text in texts.items()
+        if not question.places or place in question.places
+    }
+    for text in question.texts:
+        wanted = f" {' '.join(text.words)}{'' if text.is_prefix else ' '}"
+        if any(wanted in said for said in places.values()) is text.is_negated:
+            return False
+    return True

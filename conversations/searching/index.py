@@ -16,6 +16,7 @@ from django.db import connection
 from conversations.terms import Text
 from conversations.words import words
 
+# Of a document: the name from the list; questions and answers from the messages; queries from the evidence.
 PLACES = ("name", "question", "answer", "query")
 _WEIGHTS = dict(zip(PLACES, "ABCD", strict=True))
 # Between two messages: no phrase reaches from one into the other. A letter of nobody's script.
@@ -33,6 +34,18 @@ class Fact:
 
     kind: str
     value: str
+
+    def is_known_from(self, places: frozenset[str]) -> bool:
+        """Return whether it may be told to somebody who may look at these places of the document."""
+        match self.kind, self.value:
+            case "ticket" | "owner", _:
+                return True
+            case "has", "ticket":
+                return True
+            case "state", "answered" | "unanswered":
+                return "answer" in places
+            case _:
+                return "query" in places
 
     @property
     def mark(self) -> str:
@@ -77,6 +90,29 @@ class Question:
     def __bool__(self) -> bool:
         return bool(self.texts or self.facts or self.no_facts)
 
+    def within(self, places: frozenset[str]) -> "Question":
+        """Return the question as it is asked of a document of which these places alone may be looked at.
+
+        Text that may stand nowhere there is not found, and is not there where it is unwanted. Facts likewise: each is
+        known from a place.
+        """
+        allowed = (self.places or frozenset(PLACES)) & places
+        facts = tuple(tuple(fact for fact in group if fact.is_known_from(places)) for group in self.facts)
+        is_impossible = any(not group for group in facts)
+        texts = self.texts
+        if not allowed:
+            is_impossible |= any(not text.is_negated for text in texts)
+            texts = ()
+        unwanted = tuple(fact for fact in self.no_facts if fact.is_known_from(places))
+        return Question(texts, allowed, facts, unwanted, never=self.never or is_impossible)
+
+    @property
+    def broadest(self) -> "Question":
+        """Return a question whose answers hold those of `within` any places: without what is unwanted."""
+        return Question(
+            tuple(text for text in self.texts if not text.is_negated), self.places, self.facts, (), self.never
+        )
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -117,13 +153,15 @@ def matching(
     With `within` only these are looked at: how much else fits does not even show in the time it takes.
     """
     ask = _tsquery if not _is_sqlite() else _fts5 if within is None else _fts5_scan
-    condition, values = ask(question)
+    condition, values = ask(question) if question else ("1 = 1", [])
     conditions = [condition]
     for sign, bound in ((">", bounds.above), ("<", bounds.below)):
         if bound is not None:
             conditions.append(f"rowid {sign} %s")
             values.append(bound)
     source = "conversations_words"
+    if question.never:
+        return []
     if within is not None:
         if not within:
             return []

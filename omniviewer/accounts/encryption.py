@@ -2,6 +2,7 @@
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 
 from conversations.omni import Token
 
@@ -32,3 +33,8 @@ def rotate(ciphertext: str) -> str:
         return _keys().rotate(ciphertext.encode()).decode()
     except InvalidToken:
         raise Undecryptable("None of the keys in OMNIVIEWER_ENCRYPTION_KEYS decrypts this token.") from None
+
+
+def digest(token: Token) -> str:
+    """Return the keyed digest by which a token is known where it must not stand: the same for all who hold it."""
+    return salted_hmac("omniviewer.token", token.reveal(), algorithm="sha256").hexdigest()

@@ -1,6 +1,7 @@
 """People, and the credentials with which they read from Omni."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Self
 from uuid import uuid4
 
@@ -76,87 +77,85 @@ class FailedSignIn(models.Model):
         return f"at {self.at}"
 
 
-class CredentialQuerySet(models.QuerySet["Credential"]):
-    def of(self, user: User) -> Self:
-        return self.filter(owner=user).order_by("-is_default", "created_at")
-
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def accepted(self) -> Self:
-        """Those that Omni has not rejected since their token was last set."""
+        """Return those that Omni has not rejected since they were last accepted."""
         return self.filter(rejected_at=None)
 
+    def held_by(self, user: User) -> Self:
+        """Return the accepted tokens behind a person's credentials, in the order of these, each once."""
+        order = models.Min("credentials__order", filter=models.Q(credentials__owner=user))
+        return self.accepted().filter(credentials__owner=user).annotate(place=order).order_by("place", "pk")
 
-class Credential(models.Model):
-    """A person's token for one Omni instance, and what Omni said of it."""
+    def held_by_nobody(self) -> Self:
+        return self.filter(credentials=None)
+
+
+class ApiToken(models.Model):
+    """One secret for one Omni instance, whoever holds it: what Omni shows, it shows to a token.
+
+    Accesses, walks, budgets and rejections belong to the token. A person reads through a credential of their own, and
+    only while they hold it.
+    """
 
     class Scope(models.TextChoices):
         ORGANIZATION = "organization", "Organization key"
         USER = "user", "Personal token"
         UNKNOWN = "", "Token"
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="credentials")
-    label = models.CharField(max_length=60)
     # The host, as omni.parse_address gives it.
     instance = models.CharField(max_length=260)
+    # `encryption.digest` of the token.
+    digest = models.CharField(max_length=64)
     ciphertext = models.TextField()
     scope = models.CharField(max_length=12, choices=Scope, blank=True, default=Scope.UNKNOWN)
     role = models.CharField(max_length=40, blank=True)
+    # Whom it speaks for, by both of Omni's ids: no source settles which of them a thread's `userId` is.
     membership_id = models.CharField(max_length=64, blank=True)
-    is_default = models.BooleanField(default=False)
+    omni_user_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     # When Omni last said what this token is.
     checked_at = models.DateTimeField(null=True)
     rejected_at = models.DateTimeField(null=True, blank=True)
+    # Rights proven before this moment count for nothing: Omni has rejected the token since.
+    rights_since = models.DateTimeField(null=True)
     # When an organization key last asked for the people of the organization, whatever the answer.
     members_asked_at = models.DateTimeField(null=True, blank=True)
 
-    objects = CredentialQuerySet.as_manager()
+    objects = ApiTokenQuerySet.as_manager()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                "owner", condition=models.Q(is_default=True), name="one_default_credential_a_person"
-            ),
-            models.UniqueConstraint("owner", "label", name="credential_labels_differ"),
-        ]
+        verbose_name = "API token"
+        constraints = [models.UniqueConstraint("instance", "digest", name="one_row_a_token")]
 
     def __str__(self) -> str:
-        return self.label
+        return f"{self.digest[:8]} for {self.instance}"
+
+    @classmethod
+    def accept(cls, instance: str, token: Token, identity: replies.Identity) -> "ApiToken":
+        """Store a token that Omni has just accepted, with what Omni said of it: one row, whoever holds it."""
+        said = {
+            "ciphertext": encryption.encrypt(token),
+            "scope": identity.scope,
+            "role": identity.role[:40],
+            "membership_id": identity.membership_id[:64],
+            "omni_user_id": identity.user_id[:64],
+            "checked_at": timezone.now(),
+            "rejected_at": None,
+            "members_asked_at": None,
+        }
+        found, _ = cls.objects.update_or_create(instance=instance, digest=encryption.digest(token), defaults=said)
+        return found
 
     @property
     def token(self) -> Token:
         """Raises `encryption.Undecryptable` where no key in use fits."""
         return encryption.decrypt(self.ciphertext)
 
-    def set_token(self, token: Token, identity: replies.Identity) -> None:
-        """Take a token that Omni has just accepted, with what Omni said of it. Does not save."""
-        self.ciphertext = encryption.encrypt(token)
-        self.scope = identity.scope
-        self.role = identity.role[:40]
-        self.membership_id = identity.membership_id[:64]
-        self.checked_at = timezone.now()
-        self.rejected_at = self.members_asked_at = None
-
-    @transaction.atomic
-    def add(self) -> None:
-        """Save a new one; a person's first is the default. Raises `IntegrityError` if the label was taken meanwhile."""
-        self._wait_for_other_changes()
-        self.is_default = not Credential.objects.of(self.owner).exists()
-        self.save()
-
-    def _wait_for_other_changes(self) -> None:
-        """One change at a time to which of a person's credentials is the default."""
-        User.objects.select_for_update().get(pk=self.owner_id)
-
-    @transaction.atomic
-    def make_default(self) -> None:
-        self._wait_for_other_changes()
-        Credential.objects.filter(owner=self.owner_id, is_default=True).exclude(pk=self.pk).update(is_default=False)
-        self.is_default = True
-        self.save(update_fields=["is_default"])
-
-    def note_members_asked(self) -> None:
-        self.members_asked_at = timezone.now()
-        self.save(update_fields=["members_asked_at"])
+    @property
+    def owner_ids(self) -> set[str]:
+        """Omni's ids of the person for whom it speaks."""
+        return {self.membership_id, self.omni_user_id} - {""}
 
     @property
     def sees_organization(self) -> bool:
@@ -168,7 +167,7 @@ class Credential(models.Model):
 
     @property
     def what_it_sees(self) -> str:
-        """In words for its owner, what Omni shows to such a token."""
+        """In words for a holder, what Omni shows to such a token."""
         match self.scope:
             case self.Scope.ORGANIZATION:
                 return "It sees every conversation of the organization."
@@ -176,3 +175,83 @@ class Credential(models.Model):
                 return "It sees its owner's conversations alone."
             case _:
                 return "This instance does not say what the token may see; the list shows what it does."
+
+    def reject(self) -> None:
+        """Store that Omni no longer accepts it: every right that was proven with it ends at once."""
+        now = timezone.now()
+        self.rejected_at = self.rights_since = now
+        self.save(update_fields=["rejected_at", "rights_since"])
+
+    def note_members_asked(self) -> None:
+        self.members_asked_at = timezone.now()
+        self.save(update_fields=["members_asked_at"])
+
+
+class CredentialQuerySet(models.QuerySet["Credential"]):
+    def of(self, user: User) -> Self:
+        return self.filter(owner=user).select_related("api_token").order_by("order", "pk")
+
+    def accepted(self) -> Self:
+        """Those that Omni has not rejected since their token was last set."""
+        return self.filter(api_token__rejected_at=None)
+
+    @transaction.atomic
+    def connect(self, owner: User, label: str, instance: str, token: Token, identity: replies.Identity) -> "Credential":
+        """Store a person's new credential; their first one is the default.
+
+        Raises `IntegrityError` if the label was taken meanwhile.
+        """
+        # One change at a time to the order of a person's credentials.
+        User.objects.select_for_update().get(pk=owner.pk)
+        api_token = ApiToken.accept(instance, token, identity)
+        return self.create(owner=owner, label=label, api_token=api_token, order=self.filter(owner=owner).count())
+
+
+class Credential(models.Model):
+    """A person's use of an API token, under a name of theirs."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="credentials")
+    api_token = models.ForeignKey(ApiToken, models.PROTECT, related_name="credentials")
+    label = models.CharField(max_length=60)
+    # Its place among its owner's, from 0: the first is the default.
+    order = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CredentialQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("owner", "label", name="credential_labels_differ")]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def instance(self) -> str:
+        return self.api_token.instance
+
+    @property
+    def rejected_at(self) -> datetime | None:
+        return self.api_token.rejected_at
+
+    @property
+    def sees_organization(self) -> bool:
+        return self.api_token.sees_organization
+
+    @property
+    def is_default(self) -> bool:
+        return self.order == 0
+
+    @transaction.atomic
+    def hold(self, token: Token, identity: replies.Identity) -> None:
+        """Hold this token, which Omni has just accepted, in place of the one before."""
+        self.api_token = ApiToken.accept(self.instance, token, identity)
+        self.save(update_fields=["api_token"])
+
+    @transaction.atomic
+    def make_default(self) -> None:
+        """Put it first among its owner's."""
+        User.objects.select_for_update().get(pk=self.owner_id)
+        others = Credential.objects.of(self.owner).exclude(pk=self.pk)
+        for place, row in enumerate([self, *others]):
+            row.order = place
+            row.save(update_fields=["order"])

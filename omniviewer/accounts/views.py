@@ -23,7 +23,7 @@ from omniviewer.audit.models import OK, Kind
 def credentials(request: Request) -> HttpResponse:
     mine = Credential.objects.of(request.user)
     read = {row.credential: row for row in archive.progress(request.user)}
-    told = [(credential, connection.what_is_left(credential), read.get(credential)) for credential in mine]
+    told = [(credential, connection.what_is_left(credential.api_token), read.get(credential)) for credential in mine]
     return render(request, "accounts/credentials.html", {"credentials": told})
 
 
@@ -34,21 +34,19 @@ def connect(request: Request) -> HttpResponse:
     form = ConnectForm(request.user, request.POST or None, initial=given)
     if form.is_valid():
         instance, token, label = (form.cleaned_data[name] for name in ("instance_address", "token", "label"))
-        credential = Credential(owner=request.user, instance=instance, label=label)
         try:
             identity = connection.identify(instance, token)
         except OmniError as error:
             form.add_error("token" if isinstance(error, TokenRejected) else "instance_address", error.sentence)
-            _note(request, Kind.CREDENTIAL_ADDED, credential, error)
+            _record(request, Kind.CREDENTIAL_ADDED, instance, None, error)
         else:
-            credential.set_token(token, identity)
             try:
-                credential.add()
+                credential = Credential.objects.connect(request.user, label, instance, token, identity)
             except IntegrityError:  # connected in two windows at once
                 form.add_error("label", "You already have a credential with this name.")
                 return _connect_page(request, form)
             _note(request, Kind.CREDENTIAL_ADDED, credential)
-            messages.success(request, f"Connected to {credential.instance}. {credential.what_it_sees}")
+            messages.success(request, f"Connected to {credential.instance}. {credential.api_token.what_it_sees}")
             return redirect(next_path(request) or "/conversations/")
     return _connect_page(request, form)
 
@@ -86,7 +84,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
             _note(request, Kind.CREDENTIAL_CHANGED, found, error)
         else:
             _note(request, Kind.CREDENTIAL_CHANGED, found)
-            messages.success(request, f"The token of {found.label} was replaced. {found.what_it_sees}")
+            messages.success(request, f"The token of {found.label} was replaced. {found.api_token.what_it_sees}")
             return redirect(next_path(request) or "/credentials/")
     context = {"credential": found, "form": form, "next": next_path(request)}
     return render(request, "accounts/replace_token.html", context, status=_status(form))
@@ -132,8 +130,12 @@ def appearance(request: HttpRequest) -> HttpResponse:
 
 
 def _note(request: Request, kind: Kind, credential: Credential, error: OmniError | None = None) -> None:
+    _record(request, kind, credential.instance, credential.pk, error)
+
+
+def _record(request: Request, kind: Kind, instance: str, pk: int | None, error: OmniError | None) -> None:
     result = OK if error is None else "rejected" if isinstance(error, TokenRejected) else "not-reached"
-    trail.record(request, kind, result=result, instance=credential.instance, credential_id=credential.pk)
+    trail.record(request, kind, result=result, instance=instance, credential_id=pk)
 
 
 def _status(form: LabelForm | TokenForm) -> HTTPStatus:

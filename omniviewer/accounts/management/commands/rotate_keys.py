@@ -6,7 +6,7 @@ from django.core.management import BaseCommand, CommandError
 from django.db import transaction
 
 from omniviewer.accounts import encryption
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.models import ApiToken
 
 
 class Command(BaseCommand):
@@ -16,23 +16,23 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         rotated, unreadable = 0, []
-        for pk in Credential.objects.values_list("pk", flat=True):
+        for pk in ApiToken.objects.values_list("pk", flat=True):
             # Row by row and locked: a token that its owner replaces meanwhile is not overwritten.
             with transaction.atomic():
-                credential = Credential.objects.select_for_update().filter(pk=pk).first()
-                if credential is None:
+                api_token = ApiToken.objects.select_for_update().filter(pk=pk).first()
+                if api_token is None:
                     continue
                 try:
-                    credential.ciphertext = encryption.rotate(credential.ciphertext)
+                    api_token.ciphertext = encryption.rotate(api_token.ciphertext)
                 except encryption.Undecryptable:
                     unreadable.append(pk)
                     continue
-                credential.save(update_fields=["ciphertext"])
+                api_token.save(update_fields=["ciphertext"])
                 rotated += 1
         self.stdout.write(f"{rotated} token{'' if rotated == 1 else 's'} encrypted under the first key.")
         if unreadable:
             raise CommandError(
                 f"{len(unreadable)} could not be decrypted with any key in OMNIVIEWER_ENCRYPTION_KEYS and stay as they "
-                f"are (credentials {', '.join(map(str, unreadable))}). Add the key they were stored under and run this "
+                f"are (API tokens {', '.join(map(str, unreadable))}). Add the key they were stored under and run this "
                 f"again, or have their owners replace the tokens."
             )

@@ -20,7 +20,7 @@ from django.db import connections
 from conversations import connection
 from conversations.models import Conversation, Job
 from conversations.omni import OmniError, Token
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.background import EmbeddedWorker
 from omniviewer.demo.people import PEOPLE
 from omniviewer.demo.stand_in import DEMO_TOKENS
@@ -101,15 +101,13 @@ class Command(BaseCommand):
             )
             if person.token and not Credential.objects.of(user).exists():
                 token = Token(DEMO_TOKENS[person.token])
-                credential = Credential(owner=user, label="Demo Omni", instance=instance)
                 try:
-                    credential.set_token(token, connection.identify(instance, token))
+                    identity = connection.identify(instance, token)
                 except OmniError as error:
                     raise CommandError(f"The stand-in Omni did not accept its own demo token: {error}") from None
-                credential.add()
-        moved = set(Credential.objects.exclude(instance=instance).values_list("instance", flat=True))
-        Credential.objects.filter(instance__in=moved).update(instance=instance)
-        for of_it in (Conversation, Job):
+                Credential.objects.connect(user, "Demo Omni", instance, token, identity)
+        moved = set(ApiToken.objects.exclude(instance=instance).values_list("instance", flat=True))
+        for of_it in (ApiToken, Conversation, Job):
             of_it.objects.filter(instance__in=moved).update(instance=instance)
 
     def _serve(self, port: int, omni_port: int, *, browser: bool) -> None:

@@ -1,0 +1,358 @@
+"""Rights: what Omni showed to which API token, by which route, and when.
+
+Each right is established by its own route for the token that asked, and by no other. *Row*: a list reply named the
+conversation. *Messages*: the thread route answered `200`; later list and thread replies renew it. *Evidence* of a job:
+its job or result route answered `200`, and the messages may be read. A refusal on a route ends its right and is
+remembered: only a `200` of the same route undoes it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Self
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from conversations.models.conversation import CLOCKS_DIFFER, Conversation, is_fresh, recency
+from conversations.omni import replies
+from omniviewer.accounts.models import ApiToken, Credential, User
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A person and the accepted API tokens that they read through, in their own order.
+
+    `unasked` are keys of tokens with which Omni could not be asked at all just now: what these were shown may be as old
+    as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`.
+    """
+
+    user: User
+    tokens: tuple[ApiToken, ...]
+    unasked: frozenset[int] = field(default=frozenset())
+
+    @classmethod
+    def of(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
+        """Return the reader, through these credentials of theirs alone where they are given."""
+        if through is None:
+            return cls(user, tuple(ApiToken.objects.held_by(user)))
+        held = dict.fromkeys(credential.api_token for credential in through)
+        return cls(user, tuple(token for token in held if token.rejected_at is None))
+
+    @classmethod
+    def through(cls, token: ApiToken) -> "Reader":
+        """Return a reader of what this one token is shown, for work that nobody looks at."""
+        return cls(User(), (token,))
+
+    def stretched(self, unasked: Iterable[ApiToken]) -> "Reader":
+        return replace(self, unasked=frozenset(token.pk for token in unasked))
+
+    @property
+    def token_keys(self) -> list[int]:
+        return [token.pk for token in self.tokens]
+
+    @property
+    def may_see_twice(self) -> bool:
+        """Whether two of the tokens are for one instance, so that both may have been shown the same conversation."""
+        return len({token.instance for token in self.tokens}) < len(self.tokens)
+
+    def within(self, column: str) -> Q:
+        """Return the condition that what `column` says was proven recently enough for the row's token."""
+        now = timezone.now()
+        condition = Q(pk__in=[])
+        for token in self.tokens:
+            length, ahead = settings.ACCESS_TTL, CLOCKS_DIFFER
+            if token.pk in self.unasked:
+                length = ahead = settings.ACCESS_GRACE
+            since = max(now - length, token.rights_since) if token.rights_since else now - length
+            condition |= Q(api_token=token.pk, **{f"{column}__range": (since, now + ahead)})
+        return condition
+
+    def since_accepted(self, column: str) -> Q:
+        """Return the condition that what `column` says was proven since Omni last accepted the row's token."""
+        rejected = {token.pk: token.rights_since for token in self.tokens if token.rights_since}
+        condition = Q(api_token__in=[key for key in self.token_keys if key not in rejected])
+        for key, moment in rejected.items():
+            condition |= Q(api_token=key, **{f"{column}__gt": moment})
+        return condition
+
+
+class AccessQuerySet(models.QuerySet["Access"]):
+    def rows_of(self, reader: Reader) -> Self:
+        """Return those whose row in the list the reader may see: a list reply named it, or its messages may be read."""
+        return self.filter(reader.within("listed_at") | self._messages(reader), api_token__in=reader.token_keys)
+
+    def messages_of(self, reader: Reader) -> Self:
+        """Return those whose messages the reader may read."""
+        return self.filter(self._messages(reader), api_token__in=reader.token_keys)
+
+    @staticmethod
+    def _messages(reader: Reader) -> Q:
+        opened = Q(opened_at__isnull=False) & reader.since_accepted("opened_at")
+        return opened & reader.within("confirmed_at")
+
+    def each_once(self, reader: Reader) -> Self:
+        """Of the same conversation shown to several of the reader's tokens, keep the row of the best one.
+
+        Best is one whose messages may be read, then the first in the reader's own order.
+        """
+        if not reader.may_see_twice:
+            return self
+        order = models.Case(
+            *(models.When(api_token=token.pk, then=place) for place, token in enumerate(reader.tokens)),
+            default=len(reader.tokens),
+            output_field=models.IntegerField(),
+        )
+        count = len(reader.tokens)
+        ranked = models.Case(models.When(self._messages(reader), then=order), default=order + count)
+        better = Access.objects.rows_of(reader).annotate(rank=ranked).filter(conversation=OuterRef("conversation"))
+        return self.annotate(rank=ranked).exclude(Exists(better.filter(rank__lt=OuterRef("rank"))))
+
+    def opened_with(self, token: ApiToken) -> Self:
+        """Return those that the thread route has opened to this token, and not refused since, however long ago.
+
+        For background work, which asks Omni with the token itself.
+        """
+        return self.filter(Reader.through(token).since_accepted("opened_at"), api_token=token, opened_at__isnull=False)
+
+    def run_out(self, reader: Reader) -> Self:
+        """Return those whose messages a token was once shown, so long ago that Omni has to be asked again."""
+        shown = self.filter(reader.since_accepted("opened_at"), opened_at__isnull=False)
+        return shown.filter(confirmed_at__lt=timezone.now() - settings.ACCESS_TTL)
+
+    def to_outer_conversation(self) -> Self:
+        return self.filter(conversation=OuterRef("pk"))
+
+    def newest_first(self) -> Self:
+        return self.order_by("-recency", "pk")
+
+    def behind(self, token: ApiToken) -> Self:
+        """Return those whose messages are to be fetched with this token, the newest first."""
+        now = timezone.now()
+        return self.filter(api_token=token, is_behind=True, not_before__lte=now, listed_at__isnull=False).order_by(
+            "-recency"
+        )
+
+    def end_rows(self) -> None:
+        """End the right to the rows, and have the thread route decide on the messages: no list names these any more."""
+        self.update(listed_at=None, confirmed_at=None, is_behind=False)
+
+    def hand_over(self, token: ApiToken) -> None:
+        """Put these under another token, to which Omni has shown nothing yet: with no right and no word of Omni's."""
+        SeenRevision.objects.filter(access__in=self).delete()
+        self.update(
+            api_token=token,
+            listed_at=None,
+            name="",
+            last_prompt="",
+            owner_id="",
+            opened_at=None,
+            confirmed_at=None,
+            refused_at=None,
+            fetched_at=None,
+            revision=0,
+            revision_since=None,
+            read_of=None,
+            is_behind=False,
+            has_evidence=False,
+        )
+
+    def refuse(self) -> None:
+        """End the right to the messages: the thread route refused them. No list reply undoes that."""
+        SeenRevision.objects.filter(access__in=self).delete()
+        self.update(
+            opened_at=None,
+            refused_at=timezone.now(),
+            fetched_at=None,
+            revision=0,
+            revision_since=None,
+            is_behind=False,
+            not_before=timezone.now(),
+            read_of=F("updated_at"),
+            has_evidence=False,
+        )
+
+    def store_listed(
+        self,
+        token: ApiToken,
+        rows: Mapping[UUID, replies.ListedConversation],
+        conversations: Sequence[Conversation],
+        asked_at: datetime,
+        *,
+        owner_id: str,
+    ) -> None:
+        """Store what a list reply to this token said of these conversations, and that it named them.
+
+        That renews the right to the messages, but for one that has run out: only the thread route opens it again.
+        """
+        now = timezone.now()
+        same = self.filter(api_token=token, conversation__in=conversations)
+        run_out = Q(confirmed_at=None) | Q(confirmed_at__lt=now - settings.ACCESS_TTL)
+        same.filter(run_out).exclude(opened_at=None).update(opened_at=None)
+        known = {row.conversation_id: row for row in same}
+        fresh = []
+        for conversation in conversations:
+            access = known.get(conversation.pk) or Access(api_token=token, conversation=conversation)
+            access.learn(rows[conversation.omni_id], conversation.pk, owner_id)
+            access.listed_at = access.confirmed_at = asked_at
+            fresh.append(access)
+        self.bulk_create(
+            fresh,
+            update_conflicts=True,
+            unique_fields=["api_token", "conversation"],
+            update_fields=[*TOLD, "listed_at", "confirmed_at", "is_behind"],
+        )
+
+
+# Columns of an access that hold what Omni told its token of the conversation itself.
+TOLD = ("name", "last_prompt", "owner_id", "updated_at", "recency")
+_PROVEN = ("opened_at", "confirmed_at", "refused_at")
+_FETCHED = ("fetched_at", "revision", "revision_since", "read_of", "is_behind", "not_before", "tries", "failure")
+
+
+class Access(models.Model):
+    """What Omni showed one API token of one conversation, and when: the row decides what its holders may see."""
+
+    api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="accesses")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="accesses")
+
+    # Row: when a list reply last named it (None: the last list did not), and the row as this token was told it.
+    listed_at = models.DateTimeField(null=True)
+    name = models.TextField(blank=True)
+    last_prompt = models.TextField(blank=True)
+    owner_id = models.CharField(max_length=64, blank=True)
+    updated_at = models.DateTimeField(null=True)
+    # The last activity as a number, see `recency`: the order of this token's list.
+    recency = models.BigIntegerField(default=-1)
+
+    # Messages: since when the thread route has answered `200` without a refusal since (None: no right); when a list or
+    # thread reply last renewed that; when the route last refused.
+    opened_at = models.DateTimeField(null=True)
+    confirmed_at = models.DateTimeField(null=True)
+    refused_at = models.DateTimeField(null=True)
+    # When the thread was last fetched with this token, and the revision that it was shown then, and since when.
+    fetched_at = models.DateTimeField(null=True)
+    revision = models.PositiveIntegerField(default=0)
+    revision_since = models.DateTimeField(null=True)
+
+    # Background: the last activity that the fetched thread holds, whether the list has told of a later one, and why it
+    # could not be fetched.
+    read_of = models.DateTimeField(null=True)
+    is_behind = models.BooleanField(default=True)
+    not_before = models.DateTimeField(default=timezone.now)
+    tries = models.PositiveSmallIntegerField(default=0)
+    failure = models.CharField(max_length=300, blank=True)
+    # Search: whether this token may see the evidence of every job that the search knows of this conversation.
+    has_evidence = models.BooleanField(default=False)
+
+    objects = AccessQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "accesses"
+        constraints = [models.UniqueConstraint("api_token", "conversation", name="one_access_a_token")]
+        indexes = [
+            models.Index("api_token", "recency", name="accesses_by_recency"),
+            models.Index("api_token", "owner_id", "recency", name="accesses_by_owner"),
+            models.Index("api_token", "recency", name="accesses_behind", condition=Q(is_behind=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation_id} for token {self.api_token_id}"
+
+    @property
+    def is_fresh(self) -> bool:
+        return is_fresh(self.fetched_at)
+
+    def learn(
+        self,
+        reply: replies.ListedConversation | replies.Conversation,
+        key: int,
+        owner_id: str = "",
+        known: datetime | None = None,
+    ) -> None:
+        """Take what a reply to this token says of the conversation with this key. Does not save.
+
+        A dialect that leaves something out does not undo what the other told. `owner_id`: whose it is, where the list
+        says so; a thread's own word never overwrites that. `known`: the last activity as this token was told it when
+        the thread was asked for; the list may tell it more exactly.
+        """
+        self.name = reply.name or self.name
+        self.updated_at = reply.updated_at or self.updated_at
+        self.recency = recency(self.updated_at, key)
+        if isinstance(reply, replies.ListedConversation):
+            self.last_prompt = reply.last_prompt or self.last_prompt
+            self.owner_id = owner_id[:64] or self.owner_id
+            self.is_behind = self._needs_fetching
+            return
+        self.owner_id = self.owner_id or (reply.owner_id or "")[:64]
+        prompts = [message.text for message in reply.messages if message.role == "user"]
+        self.last_prompt = prompts[-1] if prompts else self.last_prompt
+        self.read_of = max((at for at in (self.updated_at, known) if at), default=None)
+        self.is_behind = False
+
+    @property
+    def _needs_fetching(self) -> bool:
+        if self.opened_at is None and self.refused_at is None:
+            return True
+        is_later = self.updated_at is not None and (self.read_of is None or self.updated_at > self.read_of)
+        return is_later or self._was_read_too_soon
+
+    @property
+    def _was_read_too_soon(self) -> bool:
+        """Within the second of its last activity, of which Omni told no fraction: there may have been more in it."""
+        at, fetched_at = self.updated_at, self.fetched_at
+        if at is None or fetched_at is None or at.microsecond or at != self.read_of:
+            return False
+        return abs(fetched_at - at) < timedelta(seconds=2)
+
+    def shown(self, reply: replies.Conversation, asked_at: datetime, known: datetime | None, revision: int) -> None:
+        """Store that the thread route answered `200` with the messages of this revision. Saves."""
+        rejected_at = self.api_token.rights_since
+        if rejected_at and self.opened_at and self.opened_at <= rejected_at:
+            # A right that ended with the token's rejection, and what it let its holders see of earlier wordings.
+            self.seen.all().delete()
+            self.opened_at, self.revision = None, 0
+        if self.revision and self.revision != revision and self.fetched_at:
+            self.seen.update_or_create(
+                revision=self.revision,
+                defaults={"first_at": self.revision_since or self.fetched_at, "last_at": self.fetched_at},
+            )
+        if self.revision != revision:
+            self.revision, self.revision_since = revision, asked_at
+        self.learn(reply, self.conversation_id, known=known)
+        self.opened_at = self.opened_at or asked_at
+        self.fetched_at = asked_at
+        self.confirmed_at = asked_at
+        self.refused_at, self.not_before, self.tries, self.failure = None, timezone.now(), 0, ""
+        # Not `listed_at`: a list reply may have just left it out.
+        self.save(update_fields=[*TOLD, *_PROVEN, *_FETCHED])
+
+    def was_answered_later(self, asked_at: datetime) -> bool:
+        """Return whether the thread route has answered this token since, as far as clocks set back can tell."""
+        answers = [at for at in (self.fetched_at if self.opened_at else None, self.refused_at) if at]
+        return any(asked_at < at <= asked_at + CLOCKS_DIFFER for at in answers)
+
+    def again_in(self, seconds: float, failure: str) -> None:
+        """Put off fetching its messages: they could not be had."""
+        self.tries += 1
+        self.not_before = timezone.now() + timedelta(seconds=seconds)
+        self.failure = failure[:300]
+        self.save(update_fields=["tries", "not_before", "failure"])
+
+
+class SeenRevision(models.Model):
+    """An earlier revision of a thread that Omni showed this token: when it was first and last fetched so."""
+
+    access = models.ForeignKey(Access, models.CASCADE, related_name="seen")
+    revision = models.PositiveIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("access", "revision", name="one_seen_revision_an_access")]
+
+    def __str__(self) -> str:
+        return f"revision {self.revision} for access {self.access_id}"

@@ -1,0 +1,196 @@
+"""Rights to evidence: what Omni's job and result routes answered which API token about which job."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Self
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from conversations.models.access import Access, Reader
+from conversations.models.conversation import Conversation
+from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.message import Message
+from omniviewer.accounts.models import ApiToken
+
+
+class EvidenceRight(Enum):
+    """What is known of a reader's right to a job's evidence."""
+
+    SHOWN = "shown"
+    # The job route has answered, and the result route refused.
+    WITHOUT_RESULT = "without-result"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class JobAccessQuerySet(models.QuerySet["JobAccess"]):
+    def due(self, token: ApiToken) -> Self:
+        """Return the jobs that this token is yet to be asked about, of messages that it may read, newest first.
+
+        Once Omni has dropped a job, its answer says nothing of rights: such a job is not due.
+        """
+        now = timezone.now()
+        readable = Access.objects.opened_with(token).filter(conversation=OuterRef("conversation"))
+        unknown = self.filter(api_token=token, shown_at=None, job_refused_at=None, result_refused_at=None)
+        return unknown.filter(Exists(readable), at__gt=now - OMNI_KEEPS, not_before__lte=now).order_by("-at", "pk")
+
+    def visible_to(self, reader: Reader) -> Self:
+        """Return those whose evidence the reader may see by a `200` to a token that may read the messages."""
+        messages = Access.objects.messages_of(reader).filter(
+            api_token=OuterRef("api_token"), conversation=OuterRef("conversation")
+        )
+        shown = self.filter(reader.since_accepted("shown_at"), shown_at__isnull=False)
+        return shown.filter(Exists(messages), api_token__in=reader.token_keys, **_NOT_REFUSED)
+
+    def refused(self) -> Self:
+        return self.filter(Q(job_refused_at__isnull=False) | Q(result_refused_at__isnull=False))
+
+    def ask_about(self, access: Access, jobs: Mapping[UUID, datetime | None]) -> None:
+        """Have the background ask with this token about the jobs of a thread, by id with the time of their answers."""
+        now = timezone.now()
+        rows = [
+            JobAccess(
+                api_token_id=access.api_token_id, conversation_id=access.conversation_id, job_id=key, at=at or now
+            )
+            for key, at in jobs.items()
+            if at is None or at > now - OMNI_KEEPS
+        ]
+        self.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+
+    def show(self, token: ApiToken, conversation: Conversation, job_id: UUID, route: str) -> None:
+        """Store that the `job` or `result` route answered `200` to this token."""
+        now = timezone.now()
+        self.update_or_create(
+            api_token=token,
+            job_id=job_id,
+            defaults={"conversation": conversation, "shown_at": now, f"{route}_refused_at": None},
+            create_defaults={"conversation": conversation, "shown_at": now, "at": now},
+        )
+        settle_evidence([conversation.pk], token)
+
+    def refuse(self, token: ApiToken, conversation: Conversation, job_id: UUID, route: str) -> None:
+        """Store that the `job` or `result` route refused this token while Omni still had the job."""
+        now = timezone.now()
+        self.update_or_create(
+            api_token=token,
+            job_id=job_id,
+            defaults={"conversation": conversation, f"{route}_refused_at": now},
+            create_defaults={"conversation": conversation, f"{route}_refused_at": now, "at": now},
+        )
+        settle_evidence([conversation.pk], token)
+
+
+_NOT_REFUSED: dict[str, Any] = {"job_refused_at": None, "result_refused_at": None}
+
+
+class JobAccess(models.Model):
+    """What Omni's job and result routes answered one API token about one job; or that it is yet to be asked."""
+
+    api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="job_accesses")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="job_accesses")
+    job_id = models.UUIDField()
+    # The time of the answer that the job made.
+    at = models.DateTimeField()
+    # When the job or result route last answered `200`; when each last refused. A `200` of the same route undoes that.
+    shown_at = models.DateTimeField(null=True)
+    job_refused_at = models.DateTimeField(null=True)
+    result_refused_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(default=timezone.now)
+
+    objects = JobAccessQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "job accesses"
+        constraints = [models.UniqueConstraint("api_token", "job_id", name="one_job_access_a_token")]
+        indexes = [
+            models.Index(
+                "api_token",
+                "at",
+                name="jobs_to_ask_about",
+                condition=Q(shown_at=None, job_refused_at=None, result_refused_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} for token {self.api_token_id}"
+
+    @property
+    def is_refused(self) -> bool:
+        return self.job_refused_at is not None or self.result_refused_at is not None
+
+
+def is_over(done_at: datetime | None) -> bool:
+    """Return whether Omni has dropped a job that was done then: its `404` says nothing of rights any more."""
+    return done_at is not None and timezone.now() - done_at >= OMNI_KEEPS
+
+
+class EvidenceRights:
+    """What a reader may see of the evidence of some jobs, through the accesses by which the messages may be read."""
+
+    def __init__(self, accesses: Sequence[Access], job_ids: Collection[UUID]) -> None:
+        tokens = {access.api_token_id: access.api_token for access in accesses}
+        self._tokens = set(tokens)
+        self._rows: dict[UUID, dict[int, JobAccess]] = {}
+        for row in JobAccess.objects.filter(api_token__in=tokens, job_id__in=job_ids):
+            rejected_at = tokens[row.api_token_id].rights_since
+            if rejected_at and row.shown_at and row.shown_at <= rejected_at:
+                row.shown_at = None
+            self._rows.setdefault(row.job_id, {})[row.api_token_id] = row
+
+    def of(self, job_id: UUID, done_at: datetime | None, through: int | None = None) -> EvidenceRight:
+        """Return the right to the evidence of a job that was done then; `through` the token with this key alone.
+
+        Once Omni's 14 days are over the right to the messages decides, unless the token was refused in time.
+        """
+        tokens = self._tokens if through is None else self._tokens & {through}
+        rows = {key: row for key, row in self._rows.get(job_id, {}).items() if key in tokens}
+        refused = {key for key, row in rows.items() if row.is_refused}
+        shown = {key for key, row in rows.items() if row.shown_at} - refused
+        if shown or (is_over(done_at) and tokens - refused):
+            return EvidenceRight.SHOWN
+        if any(row.shown_at and row.job_refused_at is None for row in rows.values()):
+            return EvidenceRight.WITHOUT_RESULT
+        return EvidenceRight.REFUSED if tokens and tokens <= refused else EvidenceRight.UNKNOWN
+
+
+def settle_evidence(conversation_keys: Collection[int], token: ApiToken | None = None) -> None:
+    """Store for each access (of one token, or of all) whether it may see the evidence of all jobs that are known.
+
+    The search shows evidence through such accesses alone. Called whenever a right changes, and whenever what the search
+    knows of a conversation is made anew.
+    """
+    known = Job.objects.filter(instance=OuterRef("conversation__instance"), omni_id=OuterRef("job_id"))
+    answers = Message.objects.filter(conversation__in=conversation_keys).exclude(job_id=None)
+    done = known.values("finished_at")[:1]
+    rows = answers.filter(Exists(known)).annotate(finished_at=models.Subquery(done))
+    jobs: dict[int, dict[UUID, datetime | None]] = {}
+    for key, job_id, at, finished_at in rows.order_by().values_list(
+        "conversation_id", "job_id", "created_at", "finished_at"
+    ):
+        if job_id:
+            jobs.setdefault(key, {})[job_id] = finished_at or at
+    accesses = Access.objects.filter(conversation__in=conversation_keys, opened_at__isnull=False)
+    told = JobAccess.objects.filter(conversation__in=conversation_keys)
+    if token is not None:
+        accesses, told = accesses.filter(api_token=token), told.filter(api_token=token)
+    answered = {(row.api_token_id, row.job_id): row for row in told} if jobs else {}
+    changed = []
+    for access in accesses.select_related("api_token"):
+        rejected_at = access.api_token.rights_since
+
+        def sees(job_id: UUID, done_at: datetime | None, access: Access = access) -> bool:
+            row = answered.get((access.api_token_id, job_id))
+            if row is None or row.is_refused:
+                return row is None and is_over(done_at)
+            was_shown = row.shown_at is not None and not (rejected_at and row.shown_at <= rejected_at)  # noqa: B023
+            return was_shown or is_over(done_at)
+
+        all_seen = all(sees(*job) for job in jobs.get(access.conversation_id, {}).items())
+        if access.has_evidence != all_seen:
+            access.has_evidence = all_seen
+            changed.append(access)
+    Access.objects.bulk_update(changed, ["has_evidence"], batch_size=500)
