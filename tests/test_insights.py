@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from conversations import tasks
-from conversations.archive import finding
+from conversations.archive import finding, narrowing
 from conversations.models import Access, Job, Walk
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -442,9 +442,10 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
 def test_questions_are_found_by_their_time(
     lead: Client, typed: str, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Few of them or many, which are asked for otherwise."""
-    for most in (finding._MOST_ASKED, 0):
-        monkeypatch.setattr(finding, "_MOST_ASKED", most)
+    """Of few conversations or many, and few questions or many: each is asked for otherwise."""
+    for few, most in ((finding.FEW, narrowing._MOST_ASKED), (0, narrowing._MOST_ASKED), (0, 0)):
+        monkeypatch.setattr(finding, "FEW", few)
+        monkeypatch.setattr(narrowing, "_MOST_ASKED", most)
         page = text_of(lead.get("/conversations/", {"q": typed}))
         assert re.findall(r'class="row-title"[^>]*>([^<]+)<', page) == names
 

@@ -3,14 +3,16 @@
 Whatever it returns, Omni has shown to one of the reader's own tokens; whatever it raises says what to do next.
 """
 
+from conversations.archive.answering import shown_rows
 from conversations.archive.capture import capture_next, minutes_for, want, want_chosen, want_expiring
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
-from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch, shown_rows, unread
+from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch
 from conversations.archive.hits import Hits, hits
 from conversations.archive.insights import STATES, Insights, Share, Span, insights
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
+from conversations.archive.narrowing import unread
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.archive.people import members, names
 from conversations.archive.running import Running, renew, running

@@ -8,20 +8,17 @@ others.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
-from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
-from django.utils import timezone
+from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 from conversations import searching
-from conversations.models import Access, Conversation, Message, Reader, Star, Visit, recency
-from conversations.searching import PLACES, Bounds, Fact, Question
-from conversations.terms import WEEKDAYS, Asked, moments
-from omniviewer.accounts.models import User
+from conversations.archive.answering import answering, shown_rows
+from conversations.archive.narrowing import Scope, by_owners, by_questions, own_condition, question_of
+from conversations.models import Access, Conversation, recency
+from conversations.searching import Bounds
 
 A_PAGE: Final = 50
 # What is counted one by one: beyond that there are "more than".
@@ -35,10 +32,6 @@ _NEARLY_ALL = 0.9
 _SHORT = MOST_COUNTED + 1
 # Answers of the index that are held against a reader's accesses at a time: more each time.
 _FIRST, _LARGEST = 200, 20_000
-# Questions of a time that are fetched to learn whether that is all of them: then the list is made of theirs alone.
-_MOST_ASKED = 1000
-# No database is asked for times that some zone puts out of its range.
-_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 # Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
 _LOOKED_UP = 1600
 # By what the list may be ordered: the column, and whether the newest come first.
@@ -59,33 +52,6 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What is asked for, by whom and through which tokens. `owners`: ids behind `owner:`, by what was typed."""
-
-    reader: Reader
-    asked: Asked
-    owners: dict[str, list[str]]
-
-
-# Places of a document in the search that a row alone, and the right to the messages, lets a reader look at.
-_OF_ROWS: Final = frozenset({"name"})
-_OF_MESSAGES: Final = frozenset({"name", "question", "answer"})
-_EVERYWHERE: Final = frozenset(PLACES)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """An access as far as it matters to the search. `is_renamed`: the search knows other words than it was told."""
-
-    access: int
-    indexed_as: int | None
-    places: frozenset[str]
-    is_renamed: bool
-    name: str
-    last_prompt: str
-
-
-@dataclass(frozen=True)
 class Page:
     """`older` and `newer` are keys for a `Stretch`, None at the ends of the list."""
 
@@ -98,7 +64,7 @@ class Finder:
     def __init__(self, scope: Scope, order: str = "activity") -> None:
         self._scope = scope
         self._column, self._is_newest_first = ORDERS[order]
-        self._question = _question(scope)
+        self._question = question_of(scope)
         since, until = scope.asked.since, scope.asked.until
         self._bounds = Bounds(recency(since) - 1 if since else None, recency(until) if until else None)
         self._readable = self._narrowed()
@@ -171,29 +137,15 @@ class Finder:
             rows = rows.filter(recency__gte=recency(asked.since))
         if asked.until:
             rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
-        rows = self._by_owners(rows)
-        rows = _by_questions(rows, self._scope, is_few=few is not None)
+        rows = by_owners(rows, self._scope)
+        rows = by_questions(rows, self._scope, is_few=few is not None)
         for row in asked.filters:
-            condition = _own_condition(row.name, row.value, user)
+            condition = own_condition(row.name, row.value, user)
             if condition is not None:
                 rows = rows.filter(~condition if row.is_negated else condition)
         # Those that one person has starred are few.
         self._is_few |= any((row.name, row.value, row.is_negated) == ("is", "starred", False) for row in asked.filters)
         return rows
-
-    def _by_owners(self, rows: QuerySet[Access]) -> QuerySet[Access]:
-        """By whose they are, as far as Omni told that to the reader's token."""
-        wanted: list[str] = []
-        is_asked = False
-        for row in self._scope.asked.filters:
-            if row.name != "owner":
-                continue
-            ids = self._scope.owners.get(row.value, [])
-            if row.is_negated:
-                rows = rows.exclude(owner_id__in=ids) if ids else rows
-            else:
-                is_asked, wanted = True, [*wanted, *ids]
-        return rows.filter(owner_id__in=wanted) if is_asked else rows
 
     @staticmethod
     def _few(rows: QuerySet[Access]) -> list[int] | None:
@@ -216,47 +168,7 @@ class Finder:
         return self._answering(self._readable)
 
     def _answering(self, rows: QuerySet[Access], keys: Sequence[int] | None = None) -> list[int]:
-        """Return which of these accesses answer the question: of all, or of those with these keys in the search.
-
-        The keys answer it as far as somebody may look everywhere; whoever may not is asked about again.
-        """
-        if keys is not None:
-            rows = rows.filter(conversation__indexed_as__in=keys)
-        answering: list[int] = []
-        by_places: dict[frozenset[str], dict[int, int]] = {}
-        for row in self._candidates(rows):
-            if row.indexed_as is None and self._question.facts:
-                continue
-            if row.places == _OF_ROWS and not searching.says(
-                {"name": row.name, "question": row.last_prompt}, self._question
-            ):
-                continue
-            places = row.places - _OF_ROWS if row.is_renamed or row.places == _OF_ROWS else row.places
-            if row.indexed_as is None:
-                # Nothing of it stands in the search: the row alone has answered.
-                answering += [row.access] * (row.places == _OF_ROWS)
-            elif keys is not None and places == _EVERYWHERE and not _has_unwanted(self._question):
-                answering.append(row.access)
-            else:
-                by_places.setdefault(places, {})[row.indexed_as] = row.access
-        for places, own in by_places.items():
-            question = self._question.within(places)
-            if not places:
-                # What is asked of texts, the row has answered.
-                question = replace(self._question, texts=()).within(places)
-            answering += [own[key] for key in searching.matching(question, within=list(own))]
-        return answering
-
-    def _candidates(self, rows: QuerySet[Access]) -> Iterator[_Candidate]:
-        readable = Access.objects.messages_of(self._scope.reader).filter(pk=OuterRef("pk"))
-        told = rows.order_by().annotate(
-            may_read=Exists(readable.filter(revision__gte=OuterRef("conversation__indexed_revision"))),
-            is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
-        )
-        columns = ("pk", "conversation__indexed_as", "may_read", "has_evidence", "is_same", "name", "last_prompt")
-        for pk, key, may_read, has_evidence, is_same, name, prompt in told.values_list(*columns):
-            places = (_EVERYWHERE if has_evidence else _OF_MESSAGES) if may_read else _OF_ROWS
-            yield _Candidate(pk, key, places, not is_same, name, prompt)
+        return answering(self._scope.reader, self._question, rows, keys)
 
     def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> list[Conversation]:
         """So many from the bound on, in the order of the list, or away from its end where `is_backwards`."""
@@ -336,114 +248,3 @@ class Finder:
                 return
             above, below = (above, chunk[-1]) if is_down else (chunk[-1], below)
             size = min(size * 4, _LARGEST)
-
-
-def shown_rows(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
-    """Return the conversations of these accesses, each as its token was shown it, in their order."""
-    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
-    tokens = {token.pk: token for token in reader.tokens}
-    shown = []
-    for row in rows.select_related("conversation").annotate(may_read=Exists(readable)):
-        row.api_token = tokens[row.api_token_id]
-        shown.append(row.conversation.shown_through(row, with_messages=row.may_read))
-    return shown
-
-
-def _has_unwanted(question: Question) -> bool:
-    return bool(question.no_facts) or any(text.is_negated for text in question.texts)
-
-
-def _own_condition(name: str, value: str, user: User) -> Q | None:
-    """What the index does not know: what is the reader's alone."""
-    match name, value:
-        case "is", "starred":
-            return Q(conversation__in=Star.objects.filter(user=user).values("conversation"))
-        case "is", "unread":
-            return unread(user)
-    return None
-
-
-def _by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> QuerySet[Access]:
-    """With a question of that time: one that fits all of `asked:`, `hour:` and `weekday:`, in the reader's zone."""
-    zone = timezone.get_current_timezone()
-    asked = scope.asked
-    readable = Access.objects.messages_of(scope.reader)
-    questions = Message.objects.questions().alias(
-        of_day=ExtractHour("created_at", tzinfo=zone), of_week=ExtractIsoWeekDay("created_at", tzinfo=zone)
-    )
-    # Of each conversation, those that the token of its access was shown.
-    own = questions.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
-    wanted: dict[str, Q] = {}
-    for row in asked.filters:
-        moment = _moment(row.name, row.value)
-        if moment is None:
-            continue
-        if row.is_negated:
-            rows = rows.exclude(Exists(own.filter(moment)))
-        else:
-            wanted[row.name] = wanted.get(row.name, Q()) | moment
-    if not wanted:
-        return rows
-    if "asked" in wanted and not is_few:
-        # By the index of times. Of what the reader may read: how much others asked then shows not even in the time.
-        shown = readable.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
-        found = questions.filter(Exists(shown), *wanted.values()).order_by()
-        ids = list(found.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
-        if len(ids) <= _MOST_ASKED:
-            rows = rows.filter(conversation__in=set(ids))
-    # The access itself has to let the reader read messages.
-    may_read = readable.filter(pk=OuterRef("pk"))
-    return rows.filter(Exists(may_read), Exists(own.filter(*wanted.values())))
-
-
-def _moment(name: str, value: str) -> Q | None:
-    match name:
-        case "asked" if found := moments(value):
-            first, end = (min(max(moment, _EARLIEST), _LATEST) for moment in found)
-            return Q(created_at__gte=first, created_at__lt=end)
-        case "hour":
-            return Q(of_day=int(value))
-        case "weekday":
-            return Q(of_week=WEEKDAYS.index(value) + 1)
-    return None
-
-
-def unread(user: User) -> Q:
-    """Accesses with activity since the reader last opened the conversation, or since everything counted as read."""
-    seen = Visit.objects.filter(user=user, conversation=OuterRef("conversation"), seen__gte=OuterRef("updated_at"))
-    return Q(~Exists(seen), recency__gt=recency(Visit.objects.read_until(user)))
-
-
-def _question(scope: Scope) -> Question:
-    asked = scope.asked
-    wanted: dict[str, list[Fact]] = {}
-    topics: list[tuple[Fact, ...]] = []
-    unwanted: list[Fact] = []
-    never = asked.is_nonsense
-    for row in asked.filters:
-        if row.name == "topic":
-            facts = Fact.asked_of_topic(row.value)
-            never |= not facts and not row.is_negated
-            if row.is_negated:
-                unwanted += facts
-            else:
-                topics += [(fact,) for fact in facts]
-            continue
-        if row.name == "owner":
-            never |= not scope.owners.get(row.value) and not row.is_negated
-            continue
-        if row.name not in ("state", "has", "ticket"):
-            continue
-        facts = [Fact(row.name, _as_kept(row.name, row.value))]
-        if row.is_negated:
-            unwanted += facts
-        elif row.name == "has":  # all of them; of the others, either
-            topics += [(fact,) for fact in facts]
-        else:
-            wanted.setdefault(row.name, []).extend(facts)
-    groups = (*(tuple(facts) for facts in wanted.values()), *topics)
-    return Question(asked.texts, asked.places, tuple(groups), tuple(unwanted), never)
-
-
-def _as_kept(name: str, value: str) -> str:
-    return value.upper() if name == "ticket" else value

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from conversations.archive.finding import shown_rows
+from conversations.archive.answering import shown_rows
 from conversations.archive.outcomes import CannotShow
 from conversations.archive.thread import open_conversation, reader_of
 from conversations.models import Access, Conversation

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from conversations import connection
 from conversations.archive import walks
-from conversations.archive.finding import Finder, Page, Scope, Stretch
+from conversations.archive.finding import Finder, Page, Stretch
+from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, Notice
 from conversations.archive.tops import accepted, look, owners
 from conversations.asking import Urgency

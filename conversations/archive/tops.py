@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from conversations import connection, searching
 from conversations.archive import people, walks
-from conversations.archive.finding import Finder, Scope
+from conversations.archive.finding import Finder
+from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.asking import Urgency
 from conversations.models import Reader, Walk

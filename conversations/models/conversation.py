@@ -15,8 +15,9 @@ from conversations.omni import replies
 from omniviewer.accounts.models import ApiToken, User
 
 if TYPE_CHECKING:
-    from conversations.models.access import Access, Reader
+    from conversations.models.access import Access
     from conversations.models.message import Message, MessageQuerySet
+    from conversations.models.reader import Reader
 
 # Characters of a title: a prompt that stands in for one can be a whole document.
 LONGEST_TITLE = 300
@@ -60,7 +61,8 @@ class Question(NamedTuple):
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def readable_by(self, reader: "User | Reader") -> Self:
         """Return those whose messages the reader may read: the only way in, with the list's rows beside it."""
-        from conversations.models.access import Access, Reader  # noqa: PLC0415  (accesses know their conversations)
+        from conversations.models.access import Access  # noqa: PLC0415  (accesses know their conversations)
+        from conversations.models.reader import Reader  # noqa: PLC0415
 
         reader = reader if isinstance(reader, Reader) else Reader.of(reader)
         return self.filter(models.Exists(Access.objects.messages_of(reader).to_outer_conversation()))

@@ -10,10 +10,11 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from conversations.models.access import Access, Reader
+from conversations.models.access import Access
 from conversations.models.conversation import Conversation
 from conversations.models.job import OMNI_KEEPS, Job
 from conversations.models.message import Message
+from conversations.models.reader import Reader
 from omniviewer.accounts.models import ApiToken
 
 

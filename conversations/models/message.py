@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.models.access import Access, Reader, SeenRevision
+from conversations.models.access import Access, SeenRevision
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
+from conversations.models.reader import Reader
 from conversations.omni import is_omni_link, replies
 
 # A pause between two messages that is worth a line of its own.

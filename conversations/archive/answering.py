@@ -1,0 +1,86 @@
+"""Which of a reader's accesses answer a question to the search, by what each lets the reader look at."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+
+from conversations import searching
+from conversations.models import Access, Conversation, Reader
+from conversations.searching import PLACES, Question
+
+# Places of a document in the search that a row alone, and the right to the messages, lets a reader look at.
+_OF_ROWS: Final = frozenset({"name"})
+_OF_MESSAGES: Final = frozenset({"name", "question", "answer"})
+_EVERYWHERE: Final = frozenset(PLACES)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An access as far as it matters to the search. `is_renamed`: the search knows other words than it was told."""
+
+    access: int
+    indexed_as: int | None
+    places: frozenset[str]
+    is_renamed: bool
+    name: str
+    last_prompt: str
+
+
+def answering(
+    reader: Reader, question: Question, rows: QuerySet[Access], keys: Sequence[int] | None = None
+) -> list[int]:
+    """Return which of these accesses answer the question: of all, or of those with these keys in the search.
+
+    The keys answer it as far as somebody may look everywhere; whoever may not is asked about again.
+    """
+    if keys is not None:
+        rows = rows.filter(conversation__indexed_as__in=keys)
+    found: list[int] = []
+    by_places: dict[frozenset[str], dict[int, int]] = {}
+    for row in _candidates(reader, rows):
+        if row.indexed_as is None and question.facts:
+            continue
+        if row.places == _OF_ROWS and not searching.says({"name": row.name, "question": row.last_prompt}, question):
+            continue
+        places = row.places - _OF_ROWS if row.is_renamed or row.places == _OF_ROWS else row.places
+        if row.indexed_as is None:
+            # Nothing of it stands in the search: the row alone has answered.
+            found += [row.access] * (row.places == _OF_ROWS)
+        elif keys is not None and places == _EVERYWHERE and not _has_unwanted(question):
+            found.append(row.access)
+        else:
+            by_places.setdefault(places, {})[row.indexed_as] = row.access
+    for places, own in by_places.items():
+        # Without a place to look at: what is asked of texts, the row has answered.
+        asked = question.within(places) if places else replace(question, texts=()).within(places)
+        found += [own[key] for key in searching.matching(asked, within=list(own))]
+    return found
+
+
+def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:
+    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
+    told = rows.order_by().annotate(
+        may_read=Exists(readable.filter(revision__gte=OuterRef("conversation__indexed_revision"))),
+        is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
+    )
+    columns = ("pk", "conversation__indexed_as", "may_read", "has_evidence", "is_same", "name", "last_prompt")
+    for pk, key, may_read, has_evidence, is_same, name, prompt in told.values_list(*columns):
+        places = (_EVERYWHERE if has_evidence else _OF_MESSAGES) if may_read else _OF_ROWS
+        yield _Candidate(pk, key, places, not is_same, name, prompt)
+
+
+def _has_unwanted(question: Question) -> bool:
+    return bool(question.no_facts) or any(text.is_negated for text in question.texts)
+
+
+def shown_rows(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
+    """Return the conversations of these accesses, each as its token was shown it, in their order."""
+    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
+    tokens = {token.pk: token for token in reader.tokens}
+    shown = []
+    for row in rows.select_related("conversation").annotate(may_read=Exists(readable)):
+        row.api_token = tokens[row.api_token_id]
+        shown.append(row.conversation.shown_through(row, with_messages=row.may_read))
+    return shown

@@ -1,0 +1,138 @@
+"""The filters of a search that the database answers from a reader's own accesses, and the question to the index."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
+from django.utils import timezone
+
+from conversations.models import Access, Message, Reader, Star, Visit, recency
+from conversations.searching import Fact, Question
+from conversations.terms import WEEKDAYS, Asked, moments
+from omniviewer.accounts.models import User
+
+# Questions of a time that are fetched to learn whether that is all of them: then the list is made of theirs alone.
+_MOST_ASKED = 1000
+# No database is asked for times that some zone puts out of its range.
+_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is asked for, by whom and through which tokens. `owners`: ids behind `owner:`, by what was typed."""
+
+    reader: Reader
+    asked: Asked
+    owners: dict[str, list[str]]
+
+
+def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
+    """By whose they are, as far as Omni told that to the reader's token."""
+    wanted: list[str] = []
+    is_asked = False
+    for row in scope.asked.filters:
+        if row.name != "owner":
+            continue
+        ids = scope.owners.get(row.value, [])
+        if row.is_negated:
+            rows = rows.exclude(owner_id__in=ids) if ids else rows
+        else:
+            is_asked, wanted = True, [*wanted, *ids]
+    return rows.filter(owner_id__in=wanted) if is_asked else rows
+
+
+def own_condition(name: str, value: str, user: User) -> Q | None:
+    """What the index does not know: what is the reader's alone."""
+    match name, value:
+        case "is", "starred":
+            return Q(conversation__in=Star.objects.filter(user=user).values("conversation"))
+        case "is", "unread":
+            return unread(user)
+    return None
+
+
+def by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> QuerySet[Access]:
+    """With a question of that time: one that fits all of `asked:`, `hour:` and `weekday:`, in the reader's zone."""
+    zone = timezone.get_current_timezone()
+    asked = scope.asked
+    readable = Access.objects.messages_of(scope.reader)
+    questions = Message.objects.questions().alias(
+        of_day=ExtractHour("created_at", tzinfo=zone), of_week=ExtractIsoWeekDay("created_at", tzinfo=zone)
+    )
+    # Of each conversation, those that the token of its access was shown.
+    own = questions.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
+    wanted: dict[str, Q] = {}
+    for row in asked.filters:
+        moment = _moment(row.name, row.value)
+        if moment is None:
+            continue
+        if row.is_negated:
+            rows = rows.exclude(Exists(own.filter(moment)))
+        else:
+            wanted[row.name] = wanted.get(row.name, Q()) | moment
+    if not wanted:
+        return rows
+    if "asked" in wanted and not is_few:
+        # By the index of times. Of what the reader may read: how much others asked then shows not even in the time.
+        shown = readable.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+        found = questions.filter(Exists(shown), *wanted.values()).order_by()
+        ids = list(found.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
+        if len(ids) <= _MOST_ASKED:
+            rows = rows.filter(conversation__in=set(ids))
+    # The access itself has to let the reader read messages.
+    may_read = readable.filter(pk=OuterRef("pk"))
+    return rows.filter(Exists(may_read), Exists(own.filter(*wanted.values())))
+
+
+def _moment(name: str, value: str) -> Q | None:
+    match name:
+        case "asked" if found := moments(value):
+            first, end = (min(max(moment, _EARLIEST), _LATEST) for moment in found)
+            return Q(created_at__gte=first, created_at__lt=end)
+        case "hour":
+            return Q(of_day=int(value))
+        case "weekday":
+            return Q(of_week=WEEKDAYS.index(value) + 1)
+    return None
+
+
+def unread(user: User) -> Q:
+    """Accesses with activity since the reader last opened the conversation, or since everything counted as read."""
+    seen = Visit.objects.filter(user=user, conversation=OuterRef("conversation"), seen__gte=OuterRef("updated_at"))
+    return Q(~Exists(seen), recency__gt=recency(Visit.objects.read_until(user)))
+
+
+def question_of(scope: Scope) -> Question:
+    asked = scope.asked
+    wanted: dict[str, list[Fact]] = {}
+    topics: list[tuple[Fact, ...]] = []
+    unwanted: list[Fact] = []
+    never = asked.is_nonsense
+    for row in asked.filters:
+        if row.name == "topic":
+            facts = Fact.asked_of_topic(row.value)
+            never |= not facts and not row.is_negated
+            if row.is_negated:
+                unwanted += facts
+            else:
+                topics += [(fact,) for fact in facts]
+            continue
+        if row.name == "owner":
+            never |= not scope.owners.get(row.value) and not row.is_negated
+            continue
+        if row.name not in ("state", "has", "ticket"):
+            continue
+        facts = [Fact(row.name, _as_kept(row.name, row.value))]
+        if row.is_negated:
+            unwanted += facts
+        elif row.name == "has":  # all of them; of the others, either
+            topics += [(fact,) for fact in facts]
+        else:
+            wanted.setdefault(row.name, []).extend(facts)
+    groups = (*(tuple(facts) for facts in wanted.values()), *topics)
+    return Question(asked.texts, asked.places, tuple(groups), tuple(unwanted), never)
+
+
+def _as_kept(name: str, value: str) -> str:
+    return value.upper() if name == "ticket" else value

@@ -1,0 +1,69 @@
+"""A reader: a person and the API tokens that they read through."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from conversations.models.conversation import CLOCKS_DIFFER
+from omniviewer.accounts.models import ApiToken, Credential, User
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A person and the accepted API tokens that they read through, in their own order.
+
+    `unasked` are keys of tokens with which Omni could not be asked at all just now: what these were shown may be as old
+    as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`.
+    """
+
+    user: User
+    tokens: tuple[ApiToken, ...]
+    unasked: frozenset[int] = field(default=frozenset())
+
+    @classmethod
+    def of(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
+        """Return the reader, through these credentials of theirs alone where they are given."""
+        if through is None:
+            return cls(user, tuple(ApiToken.objects.held_by(user)))
+        held = dict.fromkeys(credential.api_token for credential in through)
+        return cls(user, tuple(token for token in held if token.rejected_at is None))
+
+    @classmethod
+    def through(cls, token: ApiToken) -> "Reader":
+        """Return a reader of what this one token is shown, for work that nobody looks at."""
+        return cls(User(), (token,))
+
+    def stretched(self, unasked: Iterable[ApiToken]) -> "Reader":
+        return replace(self, unasked=frozenset(token.pk for token in unasked))
+
+    @property
+    def token_keys(self) -> list[int]:
+        return [token.pk for token in self.tokens]
+
+    @property
+    def may_see_twice(self) -> bool:
+        """Whether two of the tokens are for one instance, so that both may have been shown the same conversation."""
+        return len({token.instance for token in self.tokens}) < len(self.tokens)
+
+    def within(self, column: str) -> Q:
+        """Return the condition that what `column` says was proven recently enough for the row's token."""
+        now = timezone.now()
+        condition = Q(pk__in=[])
+        for token in self.tokens:
+            length, ahead = settings.ACCESS_TTL, CLOCKS_DIFFER
+            if token.pk in self.unasked:
+                length = ahead = settings.ACCESS_GRACE
+            since = max(now - length, token.rights_since) if token.rights_since else now - length
+            condition |= Q(api_token=token.pk, **{f"{column}__range": (since, now + ahead)})
+        return condition
+
+    def since_accepted(self, column: str) -> Q:
+        """Return the condition that what `column` says was proven since Omni last accepted the row's token."""
+        rejected = {token.pk: token.rights_since for token in self.tokens if token.rights_since}
+        condition = Q(api_token__in=[key for key in self.token_keys if key not in rejected])
+        for key, moment in rejected.items():
+            condition |= Q(api_token=key, **{f"{column}__gt": moment})
+        return condition
