@@ -3,6 +3,7 @@
 from conversations.models.capture import SOON, Capture, Star, marked
 from conversations.models.conversation import Access, Conversation, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before
+from conversations.models.index_failure import IndexFailure
 from conversations.models.job import OMNI_KEEPS, Job
 from conversations.models.lists import Member
 from conversations.models.message import EarlierMessage, Message
@@ -23,6 +24,7 @@ __all__ = [
     "Conversation",
     "EarlierMessage",
     "Flight",
+    "IndexFailure",
     "Instance",
     "Job",
     "Member",
