@@ -1,17 +1,23 @@
 """Where in a conversation the words stand that were searched for."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from conversations import marking
-from conversations.marking import Piece
+from conversations.marking import Match, Piece
 from conversations.models import Action, Conversation, Job, Message
+from conversations.rendering import is_in_code, plain
 from conversations.terms import Asked, Text
 
 # Messages that are shown of one conversation; and of how many of its messages the words are looked for at all.
 MOST_HITS = 3
 _MOST_READ = 400
+# Characters on either side of a hit that a snippet is cut from.
+_NEAR = 1500
+# How many different texts stand in a message, its position, role and text, and where they stand.
+_Found = tuple[int, int, str, str, list[Match]]
 _ROLES = {"user": "question", "assistant": "answer"}
 
 
@@ -24,37 +30,48 @@ class Hit:
     pieces: list[Piece]
 
 
+@dataclass(frozen=True)
+class QueryHit:
+    """A query whose name or fields hold words: its message, and its number there."""
+
+    position: int
+    number: int
+    pieces: list[Piece]
+
+
 @dataclass
 class Hits:
-    """`title`: the conversation's, in pieces. `queries`: names and fields of queries in which words stand."""
+    """`title`: the conversation's, in pieces. `queries`: those in which words stand."""
 
     title: list[Piece]
     shown: list[Hit] = field(default_factory=list)
     more: int = 0
-    queries: list[list[Piece]] = field(default_factory=list)
+    queries: list[QueryHit] = field(default_factory=list)
 
 
 def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]:
     """By the conversation's key: of those on a page, which the reader may read."""
-    wanted = [text for text in asked.texts if not text.is_negated]
+    wanted = asked.wanted
     found = {row.pk: Hits(marking.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
     if not wanted:
         return found
     of_these = Message.objects.filter(conversation__in=conversations, position__lte=_MOST_READ)
     rows = of_these.order_by("conversation", "position").values_list("conversation_id", "position", "role", "text")
-    left: dict[int, list[tuple[int, Hit]]] = defaultdict(list)
+    left: dict[int, list[_Found]] = defaultdict(list)
     for pk, position, role, text in rows.iterator(chunk_size=500):
         if not _in(asked, _ROLES.get(role, "answer")):
             continue
         matched = marking.matches(text, wanted)
         if matched:
             different = len({match.number for match in matched})
-            left[pk].append((different, Hit(position, role, marking.snippet(text, matched))))
+            left[pk] = _best([*left[pk], (different, position, role, text, matched)])
+            found[pk].more += 1
     for pk, told in left.items():
-        # Those first that hold most of what was searched for; shown in turn.
-        best = sorted(told, key=lambda row: (-row[0], row[1].position))[:MOST_HITS]
-        found[pk].shown = sorted((hit for _, hit in best), key=lambda hit: hit.position)
-        found[pk].more = len(told) - len(best)
+        shown = sorted(told, key=lambda row: row[1])
+        found[pk].shown = [
+            Hit(place, role, _snippet(role, text, matched, wanted)) for _, place, role, text, matched in shown
+        ]
+        found[pk].more -= len(shown)
     if _in(asked, "query"):
         _add_queries(conversations, found, wanted)
     return found
@@ -64,17 +81,51 @@ def _in(asked: Asked, place: str) -> bool:
     return not asked.places or place in asked.places
 
 
+def _best(told: list[_Found]) -> list[_Found]:
+    """Those first that hold most of what was searched for, then those that come first."""
+    return sorted(told, key=lambda row: (-row[0], row[1]))[:MOST_HITS]
+
+
+def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Text]) -> list[Piece]:
+    """A question as it was typed, an answer without its Markdown; unless the words stand in what that leaves out."""
+    if role == Message.Role.USER:
+        return marking.snippet(text, matched)
+    hit = matched[marking.densest(matched)]
+    start = text.rfind("\n", 0, max(hit.start - _NEAR, 0)) + 1
+    end = text.find("\n", hit.end + _NEAR)
+    near = plain(text[start : end if end >= 0 else len(text)], begins_in_code=is_in_code(text[:start]))
+    again = marking.matches(near, wanted)
+    if not again:
+        return marking.snippet(text, matched)
+    shown = marking.snippet(near, again)
+    return [Piece("… "), *shown] if start and shown[0].text != "… " else shown
+
+
 def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], wanted: list[Text]) -> None:
     """Of conversations in whose messages nothing was found: there it is all that can be shown."""
-    bare = {(row.instance, row.omni_id): row for row in conversations if not found[row.pk].shown}
-    jobs = {job.pk: job for job in Job.objects.filter(conversation_id__in=[omni_id for _, omni_id in bare])}
+    bare = {row.pk: row for row in conversations if not found[row.pk].shown}
+    answers = Message.objects.filter(conversation__in=bare).exclude(job_id=None).order_by("position")
+    places: dict[UUID, list[tuple[Conversation, int]]] = defaultdict(list)
+    for pk, job_id, position in answers.values_list("conversation_id", "job_id", "position"):
+        if job_id is not None:
+            places[job_id].append((bare[pk], position))
+    jobs = {job.pk: job for job in Job.objects.filter(omni_id__in=places)}
     for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
         job = jobs[action.job_id]
-        conversation = bare.get((job.instance, job.conversation_id)) if job.conversation_id else None
-        if conversation is None or len(found[conversation.pk].queries) >= MOST_HITS:
-            continue
-        for text in (f"{action.title} · {job.topic}" if job.topic else action.title, action.query_json):
-            matched = marking.matches(text, wanted)
-            if matched:
-                found[conversation.pk].queries.append(marking.snippet(text, matched))
-                break
+        for conversation, position in places[job.omni_id]:
+            is_its_own = conversation.instance == job.instance and job.conversation_id in (None, conversation.omni_id)
+            if not is_its_own or len(found[conversation.pk].queries) >= MOST_HITS:
+                continue
+            pieces = next(_of_query(action, job, wanted), None)
+            if pieces:
+                found[conversation.pk].queries.append(QueryHit(position, action.number, pieces))
+
+
+def _of_query(action: Action, job: Job, wanted: Sequence[Text]) -> Iterator[list[Piece]]:
+    """Its name, or its fields as a person reads them, or all of it."""
+    fields = action.query_fields
+    name = f"{action.title} · {job.topic}" if job.topic else action.title
+    for text in (name, f"{action.title}: {fields.table}. {fields.on_a_line}", action.query_json):
+        matched = marking.matches(text, wanted)
+        if matched:
+            yield marking.snippet(text, matched)
