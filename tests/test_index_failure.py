@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from conversations import searching
 from conversations.models import Action, Conversation, IndexFailure
-from conversations.searching import documents, index
+from conversations.searching import index
 from conversations.words import LONGEST, words
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -201,7 +201,7 @@ def test_a_database_that_is_away_marks_no_conversation(
         def away(*_: object, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr(documents.index, "put", away)
+        monkeypatch.setattr(index, "put", away)
         assert not searching.refresh(seconds=1)
         assert not IndexFailure.objects.exists()
         assert [line["because"] for line in lines() if line["event"] == "indexing stopped"][-1] == type(error).__name__

@@ -214,10 +214,10 @@ def test_what_a_database_says_is_left_out(db: None, form: str) -> None:
     assert "zebraquagga" in str(own)
     quoting = raised(ValueError(f"could not keep it: {own}"), own)
     grouped = raised(ExceptionGroup("of several", [ValueError("well"), quoting]))
+    assert own.__cause__
     for error in (own, quoting, grouped, own.__cause__):
-        record = logging.LogRecord(
-            "x", logging.ERROR, "x.py", 1, "It says %s", (error,), (type(error), error, error.__traceback__)
-        )  # type: ignore[arg-type]
+        shown = (type(error), error, error.__traceback__)
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "It says %s", (error,), shown)
         # Another handler wrote it in full before.
         record.exc_text = str(error)
         line = formatter.format(record)

@@ -68,7 +68,7 @@ def _index_some() -> bool:
                 raise
             reason = named(error)
             _log.warning("conversation not indexed", extra={"conversation": pk, "because": reason})
-            metrics.index_failed()
+            metrics.index_failed(reason)
             IndexFailure.objects.note(pk, reason)
     return True
 
