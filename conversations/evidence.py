@@ -8,14 +8,17 @@ from uuid import UUID
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, shaping, tables
+from conversations import archive, marking, shaping, tables, terms
 from conversations.archive import CannotShow, Evidence, NoMessage, Standing
 from conversations.explaining import explain, not_opened
 from conversations.forms import RowsForm
 from conversations.models import Action
+from conversations.rendering import trusted
+from conversations.terms import Asked
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -63,8 +66,21 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
         trail.record(request, Kind.OPENED, conversation_id=omni_id, position=position)
     context = _context(found) | {"shown": shaping.rows(action, **RowsForm(request.GET).wanted())}
     context["drawn"] = shaping.drawings(action)
-    template = "conversations/_rows.html" if request.htmx else "conversations/query.html"
-    return render(request, template, context)
+    if request.htmx:
+        return render(request, "conversations/_rows.html", context)
+    return render(request, "conversations/query.html", context | _marked(action, terms.read(request.GET.get("q", ""))))
+
+
+def _marked(action: Action, sought: Asked) -> dict[str, Any]:
+    """For query.html: its name and its fields, opened and marked where the words of a search stand."""
+    fields = action.query_fields
+    said = marking.matches(f"{action.title} {fields.table} {fields.on_a_line}", sought.wanted)
+    context = {"query": fields, "action": action, "is_open": True, "is_json_open": bool(sought.wanted) and not said}
+    html = render_to_string("conversations/_query_fields.html", context)
+    return {
+        "title": marking.pieces(action.title, sought.wanted),
+        "fields": trusted(marking.marked(html, sought.wanted).html if sought.wanted else html),
+    }
 
 
 @require_safe

@@ -6,13 +6,15 @@ from typing import Any
 
 from django.http import QueryDict
 
-from conversations import archive, shaping, terms
+from conversations import archive, date_words, shaping, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
 from conversations.models import Access, Conversation, Star, TicketReference, Visit
-from conversations.terms import Asked
+from conversations.terms import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
+# People whom a chip names.
+_MOST_NAMES = 3
 # Of an address, what says where in the list one is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "before", "after", "cursor", "member")
 
@@ -31,7 +33,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
     return {
         "query": query,
         "asked": asked,
-        "chips": [(str(row), asked.without(row).typed) for row in asked.filters],
+        "chips": [(str(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
         "odd": found.odd,
         "page": page,
         "notice": found.notice,
@@ -39,12 +41,35 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "is_first": query.stretch.is_top,
         "sum": _sum(found, query),
         "sees_organization": any(credential.sees_organization for credential in query.credentials),
-        **rows(user, page.conversations, asked, parameters, query.stretch.order),
+        **rows(user, page.conversations, found.asked, _within(parameters, asked, found.asked), query.stretch.order),
         **coverage(user, query.credentials),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
         "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
     }
+
+
+def _meaning(user: User, row: Filter, found: Listed) -> str:
+    """Who or which days a filter was taken to mean, where it does not say so itself."""
+    if row.name in terms.SPANS:
+        return date_words.written(row.value, row.name)
+    if row.name != "owner":
+        return ""
+    ids = found.owners.get(row.value, [])
+    names = sorted(set(archive.names(user, ids).values()), key=str.casefold)
+    if len(names) == 1 and names[0].casefold() == row.value.casefold():
+        return ""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more if ids else "nobody"
+
+
+def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
+    """Threads are opened with what was looked for in the end: there it is marked."""
+    if sought is asked:
+        return parameters
+    within = parameters.copy()
+    within["q"] = sought.typed
+    return within
 
 
 def rows(

@@ -1,6 +1,8 @@
 """The words that were searched for, in a text: where they stand, and what is shown around them."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape, unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
@@ -11,6 +13,7 @@ from conversations.words import Word, words
 # Characters that are shown around the first hit of a text, and hits that are marked in one.
 _AROUND = 110
 _MOST = 500
+_Tags = list[tuple[str, str | None]]
 
 
 class Match(NamedTuple):
@@ -26,18 +29,27 @@ class Piece(NamedTuple):
     is_marked: bool = False
 
 
+@dataclass(frozen=True)
+class Marked:
+    """`html` with its marks, and how many hits these are."""
+
+    html: str
+    count: int
+
+
 def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
     """In turn; none overlap."""
     if text.isascii() and not _may_stand(text, wanted):
         return []
     stream = list(words(text))
-    by_first: dict[str, list[tuple[int, Text]]] = {}
-    begins: list[tuple[int, Text]] = []
+    by_first: dict[str, list[tuple[int, Text, tuple[str, ...]]]] = {}
+    begins: list[tuple[int, Text, tuple[str, ...]]] = []
     for number, one in enumerate(wanted):
-        if one.is_prefix and len(one.words) == 1:
-            begins.append((number, one))
-        else:
-            by_first.setdefault(one.words[0], []).append((number, one))
+        for form in one.forms:
+            if one.is_prefix and len(form) == 1:
+                begins.append((number, one, form))
+            else:
+                by_first.setdefault(form[0], []).append((number, one, form))
     found: list[Match] = []
     end = -1
     for place, word in enumerate(stream):
@@ -45,32 +57,33 @@ def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
             continue
         if not begins and word.text not in by_first:
             continue
-        candidates = [*by_first.get(word.text, ()), *(row for row in begins if word.text.startswith(row[1].words[0]))]
-        standing = [(number, one) for number, one in candidates if _stands(one, stream, place)]
+        candidates = [*by_first.get(word.text, ()), *(row for row in begins if word.text.startswith(row[2][0]))]
+        standing = [row for row in candidates if _stands(row[2], stream, place, is_prefix=row[1].is_prefix)]
         if standing:
-            number, one = max(standing, key=lambda row: len(row[1].words))
-            end = max(row.end for row in stream[place : place + len(one.words)])
+            number, _, form = max(standing, key=lambda row: len(row[2]))
+            end = max(row.end for row in stream[place : place + len(form)])
             found.append(Match(number, word.start, end))
             if len(found) >= _MOST:
                 break
     return found
 
 
+def has_all(text: str, wanted: Sequence[Text]) -> bool:
+    """Return whether each of these stands in the text."""
+    return all(matches(text, [one]) for one in wanted)
+
+
 def _may_stand(text: str, wanted: Sequence[Text]) -> bool:
     """Of a text in ASCII, whose words are parts of it in lower case: most hold nothing of what is wanted."""
     lower = text.lower()
-    return any(one.words[0] in lower for one in wanted)
+    return any(form[0] in lower for one in wanted for form in one.forms)
 
 
-def _stands(wanted: Text, stream: Sequence[Word], place: int) -> bool:
-    said = [word.text for word in stream[place : place + len(wanted.words)]]
-    if not wanted.is_prefix:
-        return said == list(wanted.words)
-    return (
-        len(said) == len(wanted.words)
-        and said[:-1] == list(wanted.words[:-1])
-        and said[-1].startswith(wanted.words[-1])
-    )
+def _stands(form: tuple[str, ...], stream: Sequence[Word], place: int, *, is_prefix: bool) -> bool:
+    said = tuple(word.text for word in stream[place : place + len(form)])
+    if not is_prefix:
+        return said == form
+    return len(said) == len(form) and said[:-1] == form[:-1] and said[-1].startswith(form[-1])
 
 
 def pieces(text: str, wanted: Sequence[Text]) -> list[Piece]:
@@ -80,7 +93,8 @@ def pieces(text: str, wanted: Sequence[Text]) -> list[Piece]:
 
 def snippet(text: str, found: Sequence[Match]) -> list[Piece]:
     """What stands around the place where most different words stand together, on one line."""
-    best = max(range(len(found)), key=lambda place: (_different(found, place), -place))
+    text = re.sub(r"\s", " ", text)
+    best = densest(found)
     start = max(found[best].start - _AROUND // 2, 0)
     end = min(found[best].start + 2 * _AROUND, len(text))
     # From one word to another.
@@ -99,6 +113,11 @@ def snippet(text: str, found: Sequence[Match]) -> list[Piece]:
     ]
 
 
+def densest(found: Sequence[Match]) -> int:
+    """Return the number of the hit from which on most different words stand together, the first of several."""
+    return max(range(len(found)), key=lambda place: (_different(found, place), -place))
+
+
 def _different(found: Sequence[Match], place: int) -> int:
     near = found[place].start + 2 * _AROUND
     return len({match.number for match in found[place:] if match.end <= near})
@@ -114,44 +133,92 @@ def _cut_up(text: str, found: Iterable[Match], start: int, end: int) -> list[Pie
     return [*cut, Piece(text[start:end])] if start < end else cut
 
 
-def marked(html: str, wanted: Sequence[Text]) -> str:
-    """HTML that `rendering` made, with the words marked; nothing but `<mark>` is added to it."""
+def marked(html: str, wanted: Sequence[Text]) -> Marked:
+    """HTML that `rendering` or a template made, with the words marked; nothing but `<mark>` is added to it."""
     parser = _Marker(wanted)
     parser.feed(html)
     parser.close()
     return parser.whole()
 
 
+class _Part(NamedTuple):
+    """Of a block: a tag, or text, as it is written; `said`: what stands in the block's text in its place."""
+
+    written: str
+    said: str
+    is_text: bool = False
+
+
+# Elements in the middle of a line: words stand beside each other across their tags.
+_INLINE = frozenset({"a", "bdi", "code", "del", "em", "mark", "q", "span", "strong", "sub", "sup"})
+# Ours, and no text of anybody's.
+_LABELS = frozenset({"dt", "summary"})
+_HIDDEN = "hidden-character"
+_CODE_POINT = re.compile("U[+]([0-9A-F]{4,6})")
+
+
 class _Marker(HTMLParser):
-    """Passes tags on as they came; text is marked between two tags."""
+    """Passes tags on as they came, and marks the text of a block as a whole: a hit may go on behind a tag."""
 
     def __init__(self, wanted: Sequence[Text]) -> None:
         super().__init__(convert_charrefs=False)
         self._wanted = wanted
-        self._parts: list[str] = []
+        self._written: list[str] = []
+        self._block: list[_Part] = []
         self._text: list[str] = []
+        self._is_hidden = self._is_label = False
+        self._count = 0
 
-    def whole(self) -> str:
-        self._end_text()
-        return "".join(self._parts)
+    def whole(self) -> Marked:
+        self._end_block()
+        return Marked("".join(self._written), self._count)
 
     def _end_text(self) -> None:
-        text = "".join(self._text)
-        self._text = []
-        for piece in pieces(text, self._wanted) if text else ():
-            safe = escape(piece.text, quote=False)
-            self._parts.append(f"<mark>{safe}</mark>" if piece.is_marked else safe)
+        text, self._text = "".join(self._text), []
+        if not text:
+            return
+        if self._is_hidden:
+            # It is shown by its code point, and is part of the word around it.
+            found = _CODE_POINT.match(text)
+            self._block.append(_Part(escape(text, quote=False), chr(int(found[1], 16)) if found else ""))
+        else:
+            self._block.append(_Part(text, text, is_text=True))
 
-    def handle_starttag(self, _tag: str, _attrs: list[tuple[str, str | None]]) -> None:
+    def _end_block(self) -> None:
         self._end_text()
-        self._parts.append(self.get_starttag_text() or "")
+        block, self._block = self._block, []
+        text = "".join(part.said for part in block)
+        found = matches(text, self._wanted) if text.strip() and not self._is_label else []
+        self._count += len(found)
+        place = at = 0
+        for part in block:
+            end = place + len(part.said)
+            while at < len(found) and found[at].end <= place:
+                at += 1
+            self._written.append("".join(_marks(text, found[at:], place, end)) if part.is_text else part.written)
+            place = end
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def _tag(self, tag: str, written: str, *, stands_for: str) -> None:
+        if tag not in _INLINE:
+            self._end_block()
+            self._is_label = tag in _LABELS and not written.startswith("</")
+            self._written.append(written)
+            return
+        self._end_text()
+        self._block.append(_Part(written, stands_for))
+
+    def handle_starttag(self, tag: str, attrs: _Tags) -> None:
+        is_hidden = ("class", _HIDDEN) in attrs
+        self._tag(tag, self.get_starttag_text() or "", stands_for="" if tag == "span" else " ")
+        self._is_hidden = is_hidden
+
+    def handle_startendtag(self, tag: str, attrs: _Tags) -> None:
         self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        self._end_text()
-        self._parts.append(f"</{tag}>")
+        # In Markdown something stands there, which parts two words; not where code has its colours.
+        self._tag(tag, f"</{tag}>", stands_for="" if tag == "span" else " ")
+        self._is_hidden = False
 
     def handle_data(self, data: str) -> None:
         self._text.append(data)
@@ -164,3 +231,17 @@ class _Marker(HTMLParser):
 
     def handle_comment(self, data: str) -> None:
         """The renderer makes none."""
+
+
+def _marks(text: str, found: Sequence[Match], start: int, end: int) -> Iterator[str]:
+    """The text from `start` to `end`, with those parts of the hits that stand there; each hit begins once."""
+    place = start
+    for match in found:
+        begin, stop = max(match.start, start), min(match.end, end)
+        if begin >= stop:
+            break
+        yield escape(text[place:begin], quote=False)
+        tag = "<mark>" if match.start >= start else '<mark class="goes-on">'
+        yield f"{tag}{escape(text[begin:stop], quote=False)}</mark>"
+        place = stop
+    yield escape(text[place:end], quote=False)

@@ -7,8 +7,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from conversations import tasks
-from conversations.models import Capture, stored
+from conversations.models import Capture, IndexFailure, stored
 from omniviewer.accounts.requests import Request
+
+# Conversations that the search could not take in, which are listed.
+_MOST_FAILURES = 20
 
 
 @require_safe
@@ -22,5 +25,6 @@ def page(request: Request) -> HttpResponse:
         "capture": settings.CAPTURE,
         "workers": tasks.workers(),
         "last_failure": failing.first(),
+        "index_failures": IndexFailure.objects.latest_first()[:_MOST_FAILURES],
     }
     return render(request, "conversations/stored.html", context)

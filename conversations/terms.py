@@ -4,13 +4,30 @@ Every text means something: what is not understood is told in `Asked.odd`, and n
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
 
-from django.utils import timezone
-
+from conversations import date_words
+from conversations.date_words import SEVERAL_WORDS, TIMES, WEEKDAYS, days, midnight, moments
+from conversations.number_words import groups_of_one, other_forms
 from conversations.words import is_together, words
+
+__all__ = [
+    "FILTERS",
+    "PLACES",
+    "SPANS",
+    "STATES",
+    "TIMES",
+    "WEEKDAYS",
+    "Asked",
+    "Filter",
+    "Text",
+    "days",
+    "midnight",
+    "moments",
+]
 
 # Characters that are read, and words and filters; what is more is left out, and said.
 LONGEST = 1000
@@ -19,19 +36,16 @@ PLACES = ("question", "answer", "query", "name")
 STATES = ("failed", "cancelled", "running", "unanswered", "answered")
 HAS = ("chart", "rows", "ticket")
 IS = ("starred", "unread")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # Of the last activity; and of a question.
 _DATES = ("from", "to", "on")
-_SPANS = (*_DATES, "asked")
+SPANS = (*_DATES, "asked")
 _CHOICES = {"in": PLACES, "state": STATES, "has": HAS, "is": IS, "weekday": WEEKDAYS}
 _FREE = ("owner", "topic", "ticket", "hour")
-FILTERS = (*_SPANS, *_CHOICES, *_FREE)
+FILTERS = (*SPANS, *_CHOICES, *_FREE)
 # Those of which one conversation has several, or none: they can be turned around.
 _ONE_ONLY = ("in", *_DATES)
-TIMES = (
-    "a day (2026-10-03), a month, a quarter (2026-Q3), a year, today, yesterday, how long ago (7d, 2w, 3m, 1y), or two "
-    "of them (2026-10-03..2026-10-09)"
-)
+# Letters of a word that is looked for as the beginning of others.
+_SHORTEST_BEGINNING = 2
 _ITEM = re.compile(
     r"""(?P<no>-)?(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)(?P<end>"\*?|$)|(?P<word>[^\s"]+)|(?P<rest>))"""
 )
@@ -40,11 +54,19 @@ _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"
 
 @dataclass(frozen=True)
 class Text:
-    """Words that stand beside each other; the last one only begins so, where `is_prefix`."""
+    """Words that stand beside each other; the last one only begins so, where `is_prefix`.
+
+    `others`: the same with its numbers grouped otherwise, any of which will do.
+    """
 
     words: tuple[str, ...]
     is_prefix: bool = False
     is_negated: bool = False
+    others: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def forms(self) -> tuple[tuple[str, ...], ...]:
+        return (self.words, *self.others)
 
 
 @dataclass(frozen=True)
@@ -78,12 +100,17 @@ class Asked:
 
     @property
     def is_nonsense(self) -> bool:
-        """Something was typed, and nothing of it can be looked for."""
-        return bool(self.typed.strip()) and not (self.texts or self.filters)
+        """Words were typed, and nothing of them can be looked for. A filter that was left out hides nothing."""
+        return bool(self.plain.strip()) and not (self.texts or self.filters)
+
+    @property
+    def wanted(self) -> list[Text]:
+        """The texts that have to stand there."""
+        return [text for text in self.texts if not text.is_negated]
 
     @property
     def has_words(self) -> bool:
-        return any(not text.is_negated for text in self.texts)
+        return bool(self.wanted)
 
     def values(self, name: str) -> list[str]:
         """Of the filters of that name which are not turned around."""
@@ -98,6 +125,15 @@ class Asked:
         rows = [*others, Filter(name, value)] if value else others
         return read(" ".join([self.plain, *map(str, rows)]).strip())
 
+    @property
+    def beginnings(self) -> "Asked | None":
+        """The same with words that only begin so; None where each may already, or is too short for that."""
+        items = list(_items(self.typed))
+        begun = [item.begun for item in items]
+        if begun == [item.whole for item in items]:
+            return None
+        return replace(read(" ".join(begun)), odd=self.odd)
+
     def without(self, gone: Filter) -> "Asked":
         rows = [row for row in self.filters if row != gone]
         return read(" ".join([self.plain, *map(str, rows)]).strip())
@@ -110,16 +146,70 @@ def read(typed: str) -> Asked:
     if len(text) > LONGEST:
         text = text[:LONGEST]
         reading.odd.append(f"Only the first {LONGEST:,} characters are searched for.")
-    for count, found in enumerate(_items(text)):
-        if count >= MOST_TERMS:
-            reading.odd.append(f"Only the first {MOST_TERMS} words and filters are searched for.")
-            break
-        reading.take(found)
+    items = list(_items(text))
+    if len(items) > MOST_TERMS:
+        reading.odd.append(f"Only the first {MOST_TERMS} words and filters are searched for.")
+    reading.take_all(items[:MOST_TERMS])
     return reading.asked(typed)
 
 
-def _items(text: str) -> list[re.Match[str]]:
-    return [found for found in _ITEM.finditer(text) if found[0].strip()]
+class _Item(NamedTuple):
+    """A word, a phrase or a filter as it was typed. `ends_with`: the quotation mark of a phrase, and its star."""
+
+    whole: str
+    key: str
+    value: str
+    is_phrase: bool
+    ends_with: str
+    is_negated: bool
+
+    @property
+    def is_filter(self) -> bool:
+        return self.key.lower() in FILTERS
+
+    @property
+    def is_bare(self) -> bool:
+        return not (self.key or self.is_phrase or self.is_negated)
+
+    @property
+    def is_begun(self) -> bool:
+        return self.ends_with == '"*' if self.is_phrase else self.value.endswith("*")
+
+    @property
+    def begun(self) -> str:
+        """With a star at its end, where that widens the search."""
+        said = [word.text for word in words(self.value, is_asked=True)]
+        if self.is_filter or self.is_negated or self.is_begun or not said or len(said[-1]) < _SHORTEST_BEGINNING:
+            return self.whole
+        return f"{self.whole}*" if self.ends_with or not self.is_phrase else f'{self.whole}"*'
+
+
+def _items(text: str) -> Iterator[_Item]:
+    text = text.translate(_QUOTES)
+    place = 0
+    while place < len(text):
+        found = _ITEM.match(text, place)
+        if found is None or not found[0].strip():
+            place = max(found.end() if found else 0, place + 1)
+            continue
+        value, end = found["phrase"] if found["phrase"] is not None else found["word"] or "", found.end()
+        key = found["key"] or ""
+        if key.lower() in SPANS and found["phrase"] is None:
+            value, end = _time(text, end - len(value), end)
+        yield _Item(text[place:end], key, value, found["phrase"] is not None, found["end"] or "", bool(found["no"]))
+        place = end
+
+
+def _time(text: str, start: int, end: int) -> tuple[str, int]:
+    """A time of several words, or behind a blank; else what stands there: the value and where it ends."""
+    blank = re.compile(r"\s*").match(text, start)
+    begin = blank.end() if blank else start
+    several = SEVERAL_WORDS.match(text, begin)
+    if several:
+        return several[0], several.end()
+    if start == end and (one := re.compile(r"\S+").match(text, begin)) and days(one[0]):
+        return one[0], one.end()
+    return text[start:end], end
 
 
 class _Reading:
@@ -129,24 +219,34 @@ class _Reading:
         self.plain: list[str] = []
         self.odd: list[str] = []
 
-    def take(self, found: re.Match[str]) -> None:
-        key, is_negated = (found["key"] or "").lower(), bool(found["no"])
-        value = found["phrase"] if found["phrase"] is not None else found["word"] or ""
-        if found["phrase"] is not None and not found["end"]:
-            self.odd.append("A quotation mark is not closed: all that follows it was taken as one phrase.")
-        if key in FILTERS:
-            self._filter(key, value.strip(), is_negated=is_negated)
-            return
-        if key and not value.startswith("//"):
-            self.odd.append(f"“{found['key']}:” is no filter here: it was searched for as a word.")
-        self.plain.append(found[0])
-        self._text(found["key"] + ":" + value if key else value, found, is_negated=is_negated)
+    def take_all(self, items: Sequence[_Item]) -> None:
+        left = list(items)
+        while left:
+            values = [item.value for item in left[: next((n for n, item in enumerate(left) if not item.is_bare), None)]]
+            count = groups_of_one(values)
+            # Each group by itself, or else the whole number in any form.
+            number = " ".join(values[:count])
+            said = tuple(word.text for word in words(number, is_asked=True))
+            others = (said, *other_forms(number, said, is_prefix=False)) if count else ()
+            for item in left[: count or 1]:
+                self._take(item, others)
+            del left[: count or 1]
 
-    def _text(self, value: str, found: re.Match[str], *, is_negated: bool) -> None:
-        starred = value.endswith("*") if found["phrase"] is None else found["end"] == '"*'
+    def _take(self, item: _Item, others: tuple[tuple[str, ...], ...]) -> None:
+        if item.is_phrase and not item.ends_with:
+            self.odd.append("A quotation mark is not closed: all that follows it was taken as one phrase.")
+        if item.is_filter:
+            self._filter(item.key.lower(), item.value.strip(), is_negated=item.is_negated)
+            return
+        if item.key and not item.value.startswith("//"):
+            self.odd.append(f"“{item.key}:” is no filter here: it was searched for as a word.")
+        self.plain.append(item.whole)
+        self._text(f"{item.key}:{item.value}" if item.key else item.value, item, others)
+
+    def _text(self, value: str, item: _Item, others: tuple[tuple[str, ...], ...]) -> None:
         said = tuple(word.text for word in words(value, is_asked=True))
         if not said:
-            self.odd.append(f"“{_cut(found[0])}” holds nothing that can be searched for.")
+            self.odd.append(f"“{_cut(item.whole)}” holds nothing that can be searched for.")
             return
         if "*" in value.rstrip("*"):
             self.odd.append("A * stands for the rest of a word, at its end: elsewhere it was left out.")
@@ -154,7 +254,8 @@ class _Reading:
             self.odd.append(f"{value} was searched for as a word: all words are looked for, - leaves one out.")
         # A single letter of a script without blanks stands for whatever begins with it.
         alone = len(said) == 1 and len(said[0]) == 1 and is_together(said[0])
-        self.texts.append(Text(said, starred or alone, is_negated))
+        others = others or other_forms(value, said, is_prefix=item.is_begun)
+        self.texts.append(Text(said, item.is_begun or alone, item.is_negated, others))
 
     def _filter(self, name: str, value: str, *, is_negated: bool) -> None:
         choices = _CHOICES.get(name)
@@ -164,12 +265,17 @@ class _Reading:
             self.odd.append(f"“{name}:” takes {_either(choices)}; “{_cut(value)}” was left out.")
         elif name == "hour" and not re.fullmatch("[01]?[0-9]|2[0-3]", value, re.ASCII):
             self.odd.append(f"“hour:” takes 0 to 23; “{_cut(value)}” was left out.")
-        elif name in _SPANS and days(value) is None:
+        elif name == "topic" and not any(words(value)):
+            self.odd.append(f"“topic:” takes words; “{_cut(value)}” was left out.")
+        elif name in SPANS and days(value) is None:
             self.odd.append(f"“{name}:” takes {TIMES}; “{_cut(value)}” was left out.")
         elif is_negated and name in _ONE_ONLY:
             self.odd.append(f"“-{name}:” cannot be turned around: it was left out.")
         else:
-            plain = value.lower() if choices or name in _SPANS else value
+            plain = value.lower() if choices or name in SPANS else value
+            doubt = date_words.doubt(plain) if name in SPANS else ""
+            if doubt:
+                self.odd.append(doubt)
             self.filters.append(Filter(name, plain, is_negated))
 
     def asked(self, typed: str) -> Asked:
@@ -193,63 +299,6 @@ class _Reading:
             odd=tuple(dict.fromkeys(self.odd)),
             plain=" ".join(self.plain),
         )
-
-
-_AGO: dict[str, Callable[[date, int], date]] = {
-    "d": lambda today, count: today - timedelta(days=count - 1),
-    "w": lambda today, count: today - timedelta(days=7 * count - 1),
-    "m": lambda today, count: _months_before(today, count) + timedelta(days=1),
-    "y": lambda today, count: _months_before(today, 12 * count) + timedelta(days=1),
-}
-
-
-def days(value: str) -> tuple[date, date] | None:
-    """The first day, and the one after the last, of what a date filter says; None if that is no time.
-
-    `7d` are the seven days that end with today; `2026-10..2026-12` all from the first to the last of the two.
-    """
-    if ".." in value:
-        ends = [days(part) if ".." not in part else None for part in value.split("..", 1)]
-        return (ends[0][0], ends[1][1]) if ends[0] and ends[1] and ends[0][0] < ends[1][1] else None
-    today = timezone.localdate()
-    text = value.strip().lower()
-    try:
-        if text in ("today", "yesterday"):
-            first = today - timedelta(days=text == "yesterday")
-            return first, first + timedelta(days=1)
-        if found := re.fullmatch(r"([0-9]{1,4})([dwmy])", text, re.ASCII):
-            return _AGO[found[2]](today, max(int(found[1]), 1)), today + timedelta(days=1)
-        if found := re.fullmatch(r"([0-9]{4})(?:-q([1-4])|-([0-9]{1,2})(?:-([0-9]{1,2}))?)?", text, re.ASCII):
-            return _calendar(*(int(part) if part else None for part in found.groups()))
-    except (ValueError, OverflowError):
-        pass
-    return None
-
-
-def _calendar(year: int | None, quarter: int | None, month: int | None, day: int | None) -> tuple[date, date]:
-    first = date(year or 0, month or 3 * (quarter or 1) - 2, day or 1)
-    if day:
-        return first, first + timedelta(days=1)
-    length = 1 if month else 3 if quarter else 12
-    months = first.month - 1 + length
-    return first, date(first.year + months // 12, months % 12 + 1, 1)
-
-
-def _months_before(day: date, count: int) -> date:
-    months = day.year * 12 + day.month - 1 - count
-    first = date(months // 12, months % 12 + 1, 1)
-    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    return first.replace(day=min(day.day, (following - first).days))
-
-
-def moments(value: str) -> tuple[datetime, datetime] | None:
-    """The same as moments in the time zone that is active: the first, and the one at which it is over."""
-    found = days(value)
-    return (midnight(found[0]), midnight(found[1])) if found else None
-
-
-def midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def _either(choices: tuple[str, ...]) -> str:

@@ -1,12 +1,14 @@
 """A thread within the list that a reader came from: what was searched for in it, and what stands next to it there."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from conversations import archive, marking, terms
 from conversations.archive import CannotShow
 from conversations.forms import ListForm
-from conversations.models import Conversation
+from conversations.models import Conversation, Message
 from conversations.rendering import trusted
+from conversations.terms import Text
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 
@@ -25,13 +27,11 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
         finder = archive.finder(request.user, query.credentials, query.asked, query.stretch.order)
     except CannotShow:
         return {"find": find}
-    sought = terms.read(find) if find else query.asked
-    wanted = [text for text in sought.texts if not text.is_negated]
-    marks = 0
-    for message in conversation.thread if wanted else ():
-        html = marking.marked(message.html, wanted)
-        marks += html.count("<mark>")
-        message.html = trusted(html)
+    marks, is_widened = 0, False
+    if find:
+        marks, is_widened = _find(conversation, find)
+    elif query.asked.wanted:
+        marks = _mark(conversation.thread, query.asked.wanted)
     previous, following = finder.neighbours(conversation)
     within = request.GET.copy()
     for name in set(within) - set(_OF_THE_LIST):
@@ -39,9 +39,36 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
     return {
         "asked": query.asked,
         "find": find,
+        "find_is_widened": is_widened,
         "kept": list(given.items()),
         "marks": marks,
         "within": within.urlencode(),
         "previous": previous,
         "following": following,
     }
+
+
+def _find(conversation: Conversation, find: str) -> tuple[int, bool]:
+    """Mark the words in messages that hold all of them; where none does, words that begin so.
+
+    Return how many marks there are, and whether they are of words that begin so.
+    """
+    asked = terms.read(find)
+    for sought in (asked, asked.beginnings):
+        if sought is None or not sought.wanted:
+            continue
+        marks = _mark([row for row in conversation.thread if marking.has_all(row.text, sought.wanted)], sought.wanted)
+        if marks:
+            return marks, sought is not asked
+    return 0, False
+
+
+def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
+    """Return how many marks there are."""
+    marks = 0
+    for message in messages:
+        found = marking.marked(message.html, wanted)
+        if found.count:
+            marks += found.count
+            message.html = trusted(found.html)
+    return marks

@@ -10,7 +10,7 @@ def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {"of_request": {"()": "omniviewer.logs.OfRequest"}},
         "formatters": {
-            "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+            "plain": {"()": "omniviewer.logs.Scrubbed", "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
             "json": {"()": "omniviewer.logs.Line"},
         },
         "handlers": {

@@ -1,6 +1,7 @@
 """What the site says of its work on standard error: a line a request, and outside development each line in JSON.
 
 Addresses stand in it as their patterns alone: what was looked at, and what was searched for, is the reader's business.
+So is what was to be stored: of a database's errors only the names are written.
 """
 
 import logging
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
+from types import TracebackType
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +21,9 @@ from django.utils.functional import LazyObject
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from omniviewer import metrics
+from omniviewer import database_errors, metrics
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _FROM_PROXY = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _UNKNOWN = "unknown"
@@ -95,7 +99,34 @@ class OfRequest(logging.Filter):
         return True
 
 
-class Line(JsonFormatter):
+class Scrubbed(logging.Formatter):
+    """A formatter that leaves out what a database says: its errors quote the statement, and so somebody's text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(record.args, tuple) and any(isinstance(said, BaseException) for said in record.args):
+            record = copy(record)
+            record.args = tuple(_scrubbed(said) for said in record.args or ())
+        if database_errors.is_in(error):
+            record = copy(record)
+            # Another handler may have written it in full.
+            record.exc_text = None
+        return super().format(record)
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802  (logging's name)
+        _, error, trace = ei
+        if error is not None and database_errors.is_in(error):
+            return database_errors.told(error, trace)
+        return super().formatException(ei)
+
+
+def _scrubbed(said: object) -> object:
+    if isinstance(said, BaseException) and database_errors.is_in(said):
+        return database_errors.named(said)
+    return said
+
+
+class Line(Scrubbed, JsonFormatter):
     """time, level, logger, event, whatever else the record was given, and the traceback as `exc_info`."""
 
     # ISO 8601, UTC

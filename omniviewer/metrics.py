@@ -35,6 +35,12 @@ _kept_pages = Counter(
 _page_seconds = Histogram(
     "omniviewer_page_seconds", "How long pages took.", ["route", "status"], buckets=_SECONDS, registry=_here
 )
+_index_failures = Counter(
+    "omniviewer_index_failures",
+    "Conversations that the search could not take in, at each try.",
+    ["because"],
+    registry=_here,
+)
 # A full or vanished disk costs the counts, not the pages.
 _if_possible = suppress(OSError)
 
@@ -56,6 +62,12 @@ def page_took(route: str, status: int, seconds: float) -> None:
     """One page answered, whatever it is."""
     with _if_possible:
         _page_seconds.labels(route, str(status)).observe(seconds)
+
+
+def index_failed(because: str) -> None:
+    """One conversation could not be indexed; the page "What is kept" names it."""
+    with _if_possible:
+        _index_failures.labels(because).inc()
 
 
 class _BudgetLeft:

@@ -1,9 +1,12 @@
 """A long thread: its outline, finding something in it, its ends, and the place that is kept."""
 
+import re
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import Page, expect
 
 from conversations.models import Conversation
@@ -130,7 +133,7 @@ def test_something_is_found_in_the_thread(at_the_thread: Page, site: str, long: 
     page.keyboard.type("cafe")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{site}{thread(long)}?find=cafe")
-    expect(page.get_by_text("3 marked here")).to_be_attached()
+    expect(page.get_by_text("1 of 3", exact=True)).to_be_visible()
     marks = page.locator("#messages mark")
     assert marks.all_text_contents() == ["Café", "café", "café"]
     # Led there at once; then by key, and back.
@@ -141,6 +144,7 @@ def test_something_is_found_in_the_thread(at_the_thread: Page, site: str, long: 
         expect(marks.nth(place)).to_be_in_viewport()
         expect(page.locator("mark.is-current")).to_have_count(1)
         assert marks.nth(place).evaluate("mark => mark.classList.contains('is-current')")
+        expect(page.get_by_text(f"{place + 1} of 3", exact=True)).to_be_visible()
     page.go_back()
     expect(page).to_have_url(site + thread(long))
     expect(marks).to_have_count(0)
@@ -177,6 +181,53 @@ def test_finding_in_a_thread_leaves_the_list_one_came_from(reads: Client, long: 
     assert "<mark>Week</mark>" not in page
     assert 'class="back" href="/conversations/?q=week"' in page
     assert '<input type="hidden" name="q" value="week">' in page
+
+
+def test_messages_with_all_the_words_are_found(reads: Client, long: InOmni) -> None:
+    page = text_of(reads.get(f"{thread(long)}?find=cafe+bottom"))
+    assert "The <mark>café</mark>, at the very <mark>bottom</mark>." in page
+    assert page.count("<mark>") == 2
+    assert "2 marked here" in page
+    # Each stands somewhere, and nowhere both.
+    page = text_of(reads.get(f"{thread(long)}?find=closed+bottom"))
+    assert "does not stand in this conversation" in page
+    assert "<mark>" not in page
+
+
+def test_beginnings_of_words_are_tried_and_it_is_said(reads: Client, long: InOmni) -> None:
+    page = text_of(reads.get(f"{thread(long)}?find=platyp"))
+    assert "<mark>platypus</mark>" in page
+    assert "No exact matches. Showing words that begin with “<bdi>platyp</bdi>”." in page
+    assert "No exact matches" not in text_of(reads.get(f"{thread(long)}?find=platypus"))
+
+
+def test_a_hit_goes_on_behind_a_mark_of_markdown_and_a_hidden_character(
+    reads: Client, small: Organization, analyst: Member
+) -> None:
+    made = small.add_conversation(owner=analyst, name="x", turns=[("y", "The order **items**, pass\u00adword.")] * 4)
+    page = text_of(reads.get(f'{thread(made)}?find="order+items"'))
+    assert 'The <mark>order </mark><strong><mark class="goes-on">items</mark></strong>,' in page
+    assert "4 marked here" in page
+    page = text_of(reads.get(f"{thread(made)}?find=password"))
+    assert re.search(
+        r'<mark>pass</mark><span class="hidden-character"[^>]*>U\+00AD</span><mark class="goes-on">word', page
+    )
+    assert "4 marked here" in page
+
+
+def test_a_link_into_a_thread_takes_it_from_the_cache(reads: Client, long: InOmni) -> None:
+    whole = text_of(reads.get(thread(long)))
+    with CaptureQueriesContext(connection) as made:
+        page = text_of(reads.get(f"{thread(long)}messages/61/"))
+    # The messages are not even fetched.
+    assert not [query for query in made.captured_queries if "LAG(" in query["sql"]]
+    focused = '<article class="message question is-focused" id="message-61" tabindex="-1" autofocus aria-current="true"'
+    assert focused in page
+    assert page.count("is-focused") == page.count("autofocus aria-current") == 1
+    assert focused not in whole
+    # And the other way round: what is cached has no focus.
+    assert "is-focused" not in text_of(reads.get(thread(long)))
+    assert "is-focused" not in text_of(reads.get(f"{thread(long)}messages/999/"))
 
 
 NOWHERE = ("nowhere", '"', "<script>alert(1)</script>", "*", "\0", "x" * 3000, "'; --", "-café")

@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import requests
-from django.db import DataError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
@@ -27,7 +28,8 @@ from conversations.models import SentRequest, TokenBudget
 from omniviewer import logs, metrics
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import StandIn
-from omniviewer.logs import Line
+from omniviewer.log_configuration import configuration
+from omniviewer.logs import Line, Scrubbed
 from tests.conftest import EXAMPLE, signed_in
 from tests.programs import free_port
 from tests.serving import ROOT, Site, serve
@@ -184,6 +186,60 @@ def test_a_line_does_not_ask_who_reads(lines: Lines) -> None:
 
     logs.requests(answer)(RequestFactory().get("/sign-in/"))
     assert "user_id" not in lines()[0]
+
+
+def refused() -> DatabaseError:
+    """What a database says of a statement, which it quotes."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT " + "".join(("zebra", "quagga")))  # source lines stand in a traceback
+    except DatabaseError as error:
+        return error
+    pytest.fail("it was not refused")
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+@pytest.mark.parametrize("form", ["json", "plain"])
+def test_what_a_database_says_is_left_out(db: None, form: str) -> None:
+    formatters = configuration("INFO", is_development=False)["formatters"]
+    formatter = Line() if form == "json" else Scrubbed(formatters["plain"]["fmt"])
+    assert formatters["plain"]["()"] == "omniviewer.logs.Scrubbed"
+    own = refused()
+    assert "zebraquagga" in str(own)
+    quoting = raised(ValueError(f"could not keep it: {own}"), own)
+    grouped = raised(ExceptionGroup("of several", [ValueError("well"), quoting]))
+    assert own.__cause__
+    for error in (own, quoting, grouped, own.__cause__):
+        shown = (type(error), error, error.__traceback__)
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "It says %s", (error,), shown)
+        # Another handler wrote it in full before.
+        record.exc_text = str(error)
+        line = formatter.format(record)
+        assert "zebraquagga" not in line
+        assert "what the database said is left out" in line
+        assert "OperationalError (SQLITE_ERROR)" in line or "UndefinedColumn (42703)" in line
+        # Where it happened is told.
+        assert "in refused" in line or error is own.__cause__
+        assert "zebraquagga" in str(error) or error is grouped
+
+
+def test_other_errors_keep_their_words_and_so_does_a_missing_connection(lines: Lines) -> None:
+    log = logging.getLogger("omniviewer.test")
+    away = raised(OperationalError("connection refused at 10.0.0.7"), psycopg.OperationalError("connection refused"))
+    for error, said in (
+        (raised(KeyError("name"), ValueError("own words")), "own words"),
+        (away, "refused at 10.0.0.7"),
+    ):
+        log.error("It says %s", error.args[0], exc_info=error)
+        line = lines()[-1]
+        assert said in line["exc_info"]
+        assert "The above exception was the direct cause of the following exception:" in line["exc_info"]
 
 
 # Probes ---------------------------------------------------------------------------------------------------

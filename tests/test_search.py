@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from html import unescape
+from html import escape, unescape
 from typing import Any
 from urllib.parse import quote
 
@@ -131,7 +131,161 @@ def test_markup_is_text_in_what_is_found(corpus: dict[str, InOmni], colleague: U
 def test_queries_are_shown_where_no_message_holds_the_words(corpus: dict[str, InOmni], colleague: User) -> None:
     page = text_of(signed_in(colleague).get("/conversations/?q=delivered_at"))
     assert 'row-role">Query</span>' in page
-    assert "<mark>delivered_at</mark>" in page
+    assert "Late ones: order_items. Fields: order_items.<mark>delivered_at</mark>." in page
+
+
+def test_a_query_that_was_found_is_opened_and_marked(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    for typed, marked in (
+        ("delivered_at", "<code>order_items.<mark>delivered_at</mark></code>"),
+        ("ones", "Late <mark>ones</mark>"),
+    ):
+        page = text_of(client.get(f"/conversations/?q={typed}"))
+        address = re.search(r'<li><a href="([^"]+)"><span class="row-role">Query</span>', page)
+        assert address
+        assert address[1] == f"{thread(corpus['fields'])}messages/2/queries/1/?q={typed}"
+        query = text_of(client.get(unescape(address[1])))
+        assert marked in query
+        assert '<details class="query-fields" open>' in query
+    # What stands in its JSON alone is opened there; what is ours is not marked.
+    query = text_of(client.get(f"{thread(corpus['fields'])}messages/2/queries/1/?q=table"))
+    assert '<details class="query-json" open>' in query
+    assert "<dt>Table</dt>" in query
+    query = text_of(client.get(f"{thread(corpus['fields'])}messages/2/queries/1/"))
+    assert "<mark>" not in query
+    assert '<details class="query-json">' in query
+
+
+MARKDOWN = """# The **Okapi** report
+
+| Region | Animals | [Source](https://example.com/a_(b)) |
+|---|---:|---|
+| North | 12 okapis | `zoo_count` |
+| South | | *wild* |
+
+1. See `okapi.total` and snake_case_name, 2 * 3 \\*so\\*.
+"""
+
+
+def test_a_snippet_of_an_answer_is_plain_text(reads: Client, small: Organization, analyst: Member) -> None:
+    long = small.add_conversation(
+        owner=analyst, name="Zoo", turns=[("Any *okapi*?", MARKDOWN + "line\n" * 9000 + "the **addax**, `x`")]
+    )
+    reads.get("/conversations/")
+    reads.get(thread(long))
+
+    def snippets(typed: str) -> list[str]:
+        page = text_of(reads.get("/conversations/", {"q": typed}))
+        found = re.findall(r'<span class="row-role">\w+ #\d</span> <span dir="auto">(.*?)</span></a>', page)
+        return [unescape(re.sub("</?mark>", "", one)) for one in found]
+
+    # A question is shown as it was typed.
+    asked, told = snippets("okapi")
+    assert asked == "Any *okapi*?"
+    assert told.startswith("The Okapi report Region · Animals · Source; North · 12 okapis · zoo_count; South · wild;")
+    assert "South · wild; 1. See okapi.total and snake_case_name, 2 * 3 *so*. line" in snippets("snake_case_name")[0]
+    assert re.fullmatch("… (line )+the addax, x", snippets("addax")[0])
+    # What stands in an address alone is shown where it stands.
+    assert "(https://example.com/a_(b))" in snippets("example.com")[0]
+
+
+def test_beginnings_are_tried_where_nothing_is_found_and_it_is_said(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    page = text_of(client.get("/conversations/?q=bavar+lead+-draft"))
+    assert "No exact matches. Showing words that begin with “bavar” and “lead”." in page
+    assert "<mark>Bavaria</mark> <mark>leads</mark>" in page
+    assert "1 conversation<" in page
+    # Threads are opened with what was looked for, and lead back to it.
+    address = re.search(r'class="row-title" href="([^"]+)"', page)
+    assert address
+    shown = text_of(client.get(unescape(address[1])))
+    assert "<mark>Bavaria</mark> <mark>leads</mark>" in shown
+    for typed in ("bavaria", "bavar*", "bavar owner:ann", "b", "nosuchwordanywhere"):
+        assert "No exact matches" not in text_of(client.get("/conversations/", {"q": typed})), typed
+
+
+def test_what_begins_so_goes_over_pages(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    assert len(found_by(client, "percen")) == len(found_by(client, "percent")) == 60
+
+
+def test_a_filter_that_was_left_out_hides_nothing(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    everything = found_by(client, "")
+    for typed in ("from:soon", "state:broken", "-on:today", "topic:***", "hour:99 weekday:xyz"):
+        assert found_by(client, typed) == everything, typed
+        assert "was left out" in text_of(client.get("/conversations/", {"q": typed})), typed
+    assert found_by(client, "returns from:soon") == [str(corpus["returns"].id)]
+    assert found_by(client, "***") == []
+
+
+def test_how_a_date_was_read_is_said(corpus: dict[str, InOmni], colleague: User) -> None:
+    client = signed_in(colleague)
+    returns = str(corpus["returns"].id)
+    for typed in (
+        "on:02.03.2026",
+        "on:03/02/2026",
+        "on:2 March 2026",
+        'on:"Mar 2, 2026"',
+        "on: 2026/03/02",
+        "on:20260302",
+    ):
+        assert found_by(client, f"returns {typed}") == [returns], typed
+    page = text_of(client.get("/conversations/?q=returns+on:03/02/2026"))
+    assert "“03/02/2026” was read as 2 March 2026. Between slashes the month comes first" in page
+    assert '<bdi class="chip-meaning">2 March 2026</bdi>' in page
+    page = text_of(client.get("/conversations/?q=returns+on:02.03.2026"))
+    assert "was read as" not in page
+    assert '<bdi class="chip-meaning">2 March 2026</bdi>' in page
+    assert "chip-meaning" not in text_of(client.get("/conversations/?q=returns+on:2026-03-02"))
+
+
+def test_an_owner_is_meant_by_the_beginning_of_a_name(
+    small: Organization, small_omni: StandIn, colleague: User
+) -> None:
+    people = {
+        "Ana Silva": "ana.silva@small.example",
+        "Sathya Venkatanarasimha": "sv@small.example",
+        "Mariana Costa": "mc@small.example",
+        "Jo Banana": "anabel@small.example",
+        "José Łukasiński": "jl@small.example",
+        "王小明": "wang@small.example",
+        "Ana-Maria O'Neil": "amo@small.example",
+    }
+    for name, email in people.items():
+        small.add_conversation(owner=small.add_member(name, email), name=f"Of {name}", turns=[("How many?", "Ten.")])
+    credential_for(colleague, small_omni, small.organization_key())
+    client = signed_in(colleague)
+    client.get("/conversations/")
+    for made in small.conversations:
+        client.get(thread(made))
+    meant = {
+        "ana": {"Ana Silva", "Jo Banana", "Ana-Maria O'Neil"},
+        "ANA SILVA": {"Ana Silva"},
+        "silva ana": {"Ana Silva"},
+        "sil": {"Ana Silva"},
+        "ana.silva@small.example": {"Ana Silva"},
+        "venkata": {"Sathya Venkatanarasimha"},
+        "lukas": {"José Łukasiński"},
+        "jose": {"José Łukasiński"},
+        "小明": {"王小明"},
+        "王": {"王小明"},
+        "o'neil": {"Ana-Maria O'Neil"},
+        "maria": {"Ana-Maria O'Neil", "Mariana Costa"},
+        "small.example": set(),
+        "@": set(),
+        "narasimha": set(),
+    }
+    for typed, names in meant.items():
+        page = text_of(client.get("/conversations/", {"q": f'owner:"{typed}"'}))
+        assert {name for name in people if f">Of {escape(name, quote=False)}</a>" in page} == names, typed
+        assert ("is called" in page) is not bool(names), typed
+    chip = r'<bdi class="chip-meaning">([^<]*)</bdi>'
+    said = {
+        typed: re.findall(chip, text_of(client.get("/conversations/", {"q": f"owner:{typed}"})))
+        for typed in ("ana", "sil", "zoe")
+    }
+    assert said == {"ana": ["Ana Silva, Ana-Maria O'Neil, Jo Banana"], "sil": ["Ana Silva"], "zoe": ["nobody"]}
 
 
 def test_a_filter_is_a_control_too(corpus: dict[str, InOmni], colleague: User) -> None:

@@ -64,7 +64,125 @@ def test_a_date_is_a_span_of_days(value: str, first: date, end: date) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["soon", "2026-13", "2026-02-30", "2026-Q5", "0", "d", "-7d", "7 d", "٧d", "99999d", "1.5m"]
+    ("value", "first", "end"),
+    [
+        ("last week", date(2026, 3, 23), date(2026, 3, 30)),
+        ("lastweek", date(2026, 3, 23), date(2026, 3, 30)),
+        ("last-week", date(2026, 3, 23), date(2026, 3, 30)),
+        ("This Week", date(2026, 3, 30), date(2026, 4, 6)),
+        ("last month", date(2026, 2, 1), date(2026, 3, 1)),
+        ("last quarter", date(2025, 10, 1), date(2026, 1, 1)),
+        ("thisyear", date(2026, 1, 1), date(2027, 1, 1)),
+        ("last 7 days", date(2026, 3, 25), date(2026, 4, 1)),
+        ("past 2 weeks", date(2026, 3, 18), date(2026, 4, 1)),
+        ("past month", date(2026, 3, 1), date(2026, 4, 1)),
+        ("3 days ago", date(2026, 3, 28), date(2026, 3, 29)),
+        ("2 months ago", date(2026, 1, 1), date(2026, 2, 1)),
+        ("tuesday", date(2026, 3, 31), date(2026, 4, 1)),
+        ("last tuesday", date(2026, 3, 24), date(2026, 3, 25)),
+        ("fri", date(2026, 3, 27), date(2026, 3, 28)),
+        ("1.9.2025", date(2025, 9, 1), date(2025, 9, 2)),
+        ("31.12.25", date(2025, 12, 31), date(2026, 1, 1)),
+        ("09/01/2025", date(2025, 9, 1), date(2025, 9, 2)),
+        ("25/01/2025", date(2025, 1, 25), date(2025, 1, 26)),
+        ("02-03-2026", date(2026, 3, 2), date(2026, 3, 3)),
+        ("2025/9/1", date(2025, 9, 1), date(2025, 9, 2)),
+        ("20250901", date(2025, 9, 1), date(2025, 9, 2)),
+        ("09/2025", date(2025, 9, 1), date(2025, 10, 1)),
+        ("1 Sep 2025", date(2025, 9, 1), date(2025, 9, 2)),
+        ("1st September", date(2025, 9, 1), date(2025, 9, 2)),
+        ("Sept. 1, 2025", date(2025, 9, 1), date(2025, 9, 2)),
+        ("September", date(2025, 9, 1), date(2025, 10, 1)),
+        ("March", date(2026, 3, 1), date(2026, 4, 1)),
+        ("Dec 2025", date(2025, 12, 1), date(2026, 1, 1)),
+        ("Q3 2025", date(2025, 7, 1), date(2025, 10, 1)),
+        ("2025Q3", date(2025, 7, 1), date(2025, 10, 1)),
+        ("1.9.2025..last week", date(2025, 9, 1), date(2026, 3, 30)),
+    ],
+)
+def test_a_date_is_understood_as_people_write_it(value: str, first: date, end: date) -> None:
+    assert terms.days(value) == (first, end)
+    midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (first, end)]
+    for typed in (f'on:"{value}" x', f"x on:{value}", f"on:{value} x"):
+        if ".." in value and '"' not in typed:
+            continue
+        asked = terms.read(typed)
+        assert [asked.since, asked.until] == midnights, typed
+        # None of its words is searched for.
+        assert [text.words for text in asked.texts] == [("x",)], typed
+        assert asked.plain == "x"
+        # The address of the page says the same.
+        assert terms.read(" ".join([asked.plain, *map(str, asked.filters)])).since == asked.since
+
+
+def test_a_doubtful_date_is_told_as_it_was_read() -> None:
+    assert terms.read("from:09/01/2025").odd == (
+        "“09/01/2025” was read as 1 September 2025. Between slashes the month comes first; 2025-09-01 leaves no doubt.",
+    )
+    assert terms.read("to:4-3-2026").odd == (
+        "“4-3-2026” was read as 4 March 2026. Between dashes the day comes first; 2026-03-04 leaves no doubt.",
+    )
+    for value in ("1.9.2025", "5/5/2025", "25/01/2025", "01/25/2025", "2025-09-01", "lastweek"):
+        assert terms.read(f"from:{value}").odd == ()
+
+
+def test_what_follows_a_time_is_a_word_again() -> None:
+    for typed in ("from:last week revenue", "revenue from:last week", "from: 7d revenue", "from:May 2025 revenue"):
+        asked = terms.read(typed)
+        assert [text.words for text in asked.texts] == [("revenue",)], typed
+        assert asked.since, typed
+    assert [text.words for text in terms.read("last week").texts] == [("last",), ("week",)]
+    assert [text.words for text in terms.read("state:failed last week").texts] == [("last",), ("week",)]
+
+
+@pytest.mark.parametrize("typed", ["from:soon", "state:broken", "hour:99", "-to:2026", "in:", "topic:***"])
+def test_a_filter_that_was_left_out_is_not_applied(typed: str) -> None:
+    asked = terms.read(typed)
+    assert not asked.filters
+    assert not asked.is_nonsense
+    assert "was left out" in asked.odd[0]
+    assert terms.read("***").is_nonsense
+
+
+@pytest.mark.parametrize(
+    ("typed", "begun"),
+    [
+        ("reven", "reven*"),
+        ("reven -draft state:failed", "reven* -draft state:failed"),
+        ('"order it" x', '"order it"* x'),
+        ('"order it', '"order it"*'),
+        ("rev* reg", "rev* reg*"),
+    ],
+)
+def test_beginnings_widen_what_may_be_widened(typed: str, begun: str) -> None:
+    found = terms.read(typed).beginnings
+    assert found
+    assert found.typed == begun
+
+
+@pytest.mark.parametrize("typed", ["", "x", "rev*", "-draft", "state:failed", "***", "from:soon"])
+def test_where_nothing_may_be_widened_there_are_none(typed: str) -> None:
+    assert terms.read(typed).beginnings is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "soon",
+        "2026-13",
+        "2026-02-30",
+        "2026-Q5",
+        "0",
+        "d",
+        "-7d",
+        "7 d",
+        "٧d",
+        "99999d",
+        "1.5m",
+        "31/02/2026",
+        "2026-00",
+        "1.13.2026x",
+    ],
 )
 def test_no_date_is_said(value: str) -> None:
     assert terms.days(value) is None

@@ -1,19 +1,23 @@
 """Where in a conversation the words stand that were searched for."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 from uuid import UUID
 
 from conversations import marking
-from conversations.marking import Piece
+from conversations.marking import Match, Piece
 from conversations.models import Action, Conversation, EvidenceRight, EvidenceRights, Job, Message
+from conversations.rendering import is_in_code, plain
 from conversations.terms import Asked, Text
 
 # Messages that are shown of one conversation; and of how many of its messages the words are looked for at all.
 MOST_HITS = 3
 _MOST_READ = 400
+# Characters on either side of a hit that a snippet is cut from.
+_NEAR = 1500
+# How many different texts stand in a message, its position, role and text, and where they stand.
+_Found = tuple[int, int, str, str, list[Match]]
 _ROLES = {"user": "question", "assistant": "answer"}
 
 
@@ -26,19 +30,28 @@ class Hit:
     pieces: list[Piece]
 
 
+@dataclass(frozen=True)
+class QueryHit:
+    """A query whose name or fields hold words: its message, and its number there."""
+
+    position: int
+    number: int
+    pieces: list[Piece]
+
+
 @dataclass
 class Hits:
-    """`title`: the conversation's, in pieces. `queries`: names and fields of queries in which words stand."""
+    """`title`: the conversation's, in pieces. `queries`: those in which words stand."""
 
     title: list[Piece]
     shown: list[Hit] = field(default_factory=list)
     more: int = 0
-    queries: list[list[Piece]] = field(default_factory=list)
+    queries: list[QueryHit] = field(default_factory=list)
 
 
 def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]:
     """By the conversation's key: of those on a page, which the reader may read."""
-    wanted = [text for text in asked.texts if not text.is_negated]
+    wanted = asked.wanted
     found = {row.pk: Hits(marking.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
     if not wanted:
         return found
@@ -47,7 +60,7 @@ def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]
     rows = of_these.order_by("conversation", "position").values_list(
         "conversation_id", "position", "role", "text", "revision"
     )
-    left: dict[int, list[tuple[int, Hit]]] = defaultdict(list)
+    left: dict[int, list[_Found]] = defaultdict(list)
     for pk, position, role, text, revision in rows.iterator(chunk_size=500):
         # What took its form later, the reader's token has not been shown.
         if revision > revisions[pk] or not _in(asked, _ROLES.get(role, "answer")):
@@ -55,12 +68,14 @@ def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]
         matched = marking.matches(text, wanted)
         if matched:
             different = len({match.number for match in matched})
-            left[pk].append((different, Hit(position, role, marking.snippet(text, matched))))
+            left[pk] = _best([*left[pk], (different, position, role, text, matched)])
+            found[pk].more += 1
     for pk, told in left.items():
-        # Those first that hold most of what was searched for; shown in turn.
-        best = sorted(told, key=lambda row: (-row[0], row[1].position))[:MOST_HITS]
-        found[pk].shown = sorted((hit for _, hit in best), key=lambda hit: hit.position)
-        found[pk].more = len(told) - len(best)
+        shown = sorted(told, key=lambda row: row[1])
+        found[pk].shown = [
+            Hit(place, role, _snippet(role, text, matched, wanted)) for _, place, role, text, matched in shown
+        ]
+        found[pk].more -= len(shown)
     if _in(asked, "query"):
         _add_queries(conversations, found, wanted)
     return found
@@ -70,26 +85,55 @@ def _in(asked: Asked, place: str) -> bool:
     return not asked.places or place in asked.places
 
 
+def _best(told: list[_Found]) -> list[_Found]:
+    """Those first that hold most of what was searched for, then those that come first."""
+    return sorted(told, key=lambda row: (-row[0], row[1]))[:MOST_HITS]
+
+
+def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Text]) -> list[Piece]:
+    """A question as it was typed, an answer without its Markdown; unless the words stand in what that leaves out."""
+    if role == Message.Role.USER:
+        return marking.snippet(text, matched)
+    hit = matched[marking.densest(matched)]
+    start = text.rfind("\n", 0, max(hit.start - _NEAR, 0)) + 1
+    end = text.find("\n", hit.end + _NEAR)
+    near = plain(text[start : end if end >= 0 else len(text)], begins_in_code=is_in_code(text[:start]))
+    again = marking.matches(near, wanted)
+    if not again:
+        return marking.snippet(text, matched)
+    shown = marking.snippet(near, again)
+    return [Piece("… "), *shown] if start and shown[0].text != "… " else shown
+
+
 def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], wanted: list[Text]) -> None:
     """Of conversations in whose messages nothing was found: there it is all that can be shown."""
-    bare = [row for row in conversations if not found[row.pk].shown and row.access and row.revision]
-    by_id = {(row.instance, row.omni_id): row for row in bare}
-    jobs = Job.objects.filter(conversation_id__in=[row.omni_id for row in bare])
-    own = {job.pk: job for job in jobs if (job.instance, job.conversation_id) in by_id}
-    rights = EvidenceRights([row.access for row in bare if row.access], [job.omni_id for job in own.values()])
-    seen = []
-    for pk, job in own.items():
-        access = by_id[job.instance, cast("UUID", job.conversation_id)].access
-        through = access.api_token_id if access else 0
-        if rights.of(job.omni_id, job.finished_at, through) is EvidenceRight.SHOWN:
-            seen.append(pk)
-    for action in Action.objects.filter(job__in=seen, is_query=True).in_turn():
-        job = own[action.job_id]
-        conversation = by_id[job.instance, cast("UUID", job.conversation_id)]
-        if len(found[conversation.pk].queries) >= MOST_HITS:
-            continue
-        for text in (f"{action.title} · {job.topic}" if job.topic else action.title, action.query_json):
-            matched = marking.matches(text, wanted)
-            if matched:
-                found[conversation.pk].queries.append(marking.snippet(text, matched))
-                break
+    bare = {row.pk: row for row in conversations if not found[row.pk].shown and row.access and row.revision}
+    answers = Message.objects.filter(conversation__in=bare).exclude(job_id=None).order_by("position")
+    places: dict[UUID, list[tuple[Conversation, int]]] = defaultdict(list)
+    for pk, job_id, position, revision in answers.values_list("conversation_id", "job_id", "position", "revision"):
+        if job_id is not None and revision <= bare[pk].revision:
+            places[job_id].append((bare[pk], position))
+    jobs = {job.pk: job for job in Job.objects.filter(omni_id__in=places)}
+    rights = EvidenceRights([row.access for row in bare.values() if row.access], list(places))
+    for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
+        job = jobs[action.job_id]
+        for conversation, position in places[job.omni_id]:
+            is_its_own = conversation.instance == job.instance and job.conversation_id in (None, conversation.omni_id)
+            if not is_its_own or len(found[conversation.pk].queries) >= MOST_HITS:
+                continue
+            through = conversation.access.api_token_id if conversation.access else 0
+            if rights.of(job.omni_id, job.finished_at, through) is not EvidenceRight.SHOWN:
+                continue
+            pieces = next(_of_query(action, job, wanted), None)
+            if pieces:
+                found[conversation.pk].queries.append(QueryHit(position, action.number, pieces))
+
+
+def _of_query(action: Action, job: Job, wanted: Sequence[Text]) -> Iterator[list[Piece]]:
+    """Its name, or its fields as a person reads them, or all of it."""
+    fields = action.query_fields
+    name = f"{action.title} · {job.topic}" if job.topic else action.title
+    for text in (name, f"{action.title}: {fields.table}. {fields.on_a_line}", action.query_json):
+        matched = marking.matches(text, wanted)
+        if matched:
+            yield marking.snippet(text, matched)

@@ -1,7 +1,7 @@
 """The list of conversations: from the archive, in its own order, with its top as new as Omni's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conversations import connection
 from conversations.archive import walks
@@ -22,12 +22,17 @@ _MOST_PAGES = 2
 
 @dataclass(frozen=True)
 class Listed:
-    """`walks`: of the tokens through which it is read. `odd`: what of the question was not understood."""
+    """`walks`: of the tokens through which it is read. `odd`: what of the question was not understood.
+
+    `asked`: what was looked for in the end. `owners`: ids behind `owner:`, by what was typed.
+    """
 
     page: Page
     walks: list[Walk]
     odd: list[str]
     finder: Finder
+    asked: Asked
+    owners: dict[str, list[str]]
     notice: Notice | None = None
     # Whether Omni was asked just now.
     was_asked: bool = False
@@ -55,7 +60,20 @@ def listed(
         asks_for, was_asked = Finder(tops.scope, stretch.order), True
         page = asks_for.page(stretch)
     metrics.page_from("asked" if was_asked else tops.state)
-    return Listed(page, found, [*asked.odd, *tops.odd], asks_for, tops.notice, was_asked)
+    odd = [*asked.odd, *tops.odd]
+    begun = None if page.conversations else asked.beginnings
+    if begun and (stretch.is_top or not asks_for.count()):
+        wider = Finder(replace(tops.scope, asked=begun), stretch.order)
+        wider_page = wider.page(stretch)
+        if wider_page.conversations:
+            asks_for, page, asked = wider, wider_page, begun
+            odd.insert(0, f"No exact matches. Showing words that begin with {_named(asked)}.")
+    return Listed(page, found, odd, asks_for, asked, tops.scope.owners, tops.notice, was_asked)
+
+
+def _named(asked: Asked) -> str:
+    begun = [f"“{' '.join(text.words)}”" for text in asked.wanted if text.is_prefix]
+    return f"{', '.join(begun[:-1])} and {begun[-1]}" if len(begun) > 1 else "".join(begun)
 
 
 def finder(user: User, credentials: Sequence[Credential], asked: Asked, order: str) -> Finder:

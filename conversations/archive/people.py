@@ -11,7 +11,7 @@ from conversations import asking, connection
 from conversations.asking import Urgency
 from conversations.models import Member
 from conversations.omni import PEOPLE_A_PAGE, CannotAsk, Client, OmniError, replies
-from conversations.words import fold
+from conversations.words import fold, words
 from omniviewer.accounts.models import ApiToken, User
 
 # People of an organization that are offered as a filter: more than this many, and the rest is told by their id.
@@ -32,18 +32,30 @@ def names(user: User, ids: Collection[str]) -> dict[str, str]:
 
 
 def called(user: User, typed: str) -> list[str]:
-    """The ids that `owner:` may mean: "me", an id, or (a part of) a name or an address that Omni told."""
+    """The ids that `owner:` may mean: "me", an id, or the beginning of names or of an address that Omni told."""
     tokens = list(ApiToken.objects.held_by(user))
     own = sorted(set().union(*(token.owner_ids for token in tokens)))
     if typed.lower() == "me":
         return own
-    wanted = fold(typed)
     people = Member.objects.filter(api_token__in=tokens)
-    ids = {row.omni_id for row in people if wanted in fold(row.name) or wanted in fold(row.email)}
-    if wanted in fold(user.display_name):
+    ids = {row.omni_id for row in people if _begins(row.name, typed) or _begins_address(row.email, typed)}
+    if _begins(user.display_name, typed):
         ids.update(own)
     known = {row.omni_id.lower(): row.omni_id for row in people}
     return sorted(ids) or [known.get(typed.lower(), typed.lower())] * _is_id(typed)
+
+
+def _begins(name: str, typed: str) -> bool:
+    """Whether each word of `typed` begins a word of the name."""
+    wanted = [word.text for word in words(typed, is_asked=True)]
+    said = [word.text for word in words(name)]
+    return bool(wanted) and all(any(word.startswith(one) for word in said) for one in wanted)
+
+
+def _begins_address(email: str, typed: str) -> bool:
+    """Whether it begins with it: in front of the @, or with what follows that as well."""
+    wanted = fold(typed).strip()
+    return wanted[:1].isalnum() and fold(email).startswith(wanted)
 
 
 def _is_id(typed: str) -> bool:

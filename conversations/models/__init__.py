@@ -4,6 +4,7 @@ from conversations.models.access import Access, SeenRevision
 from conversations.models.capture import SOON, Capture, Star, marked
 from conversations.models.conversation import Conversation, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before
+from conversations.models.index_failure import IndexFailure
 from conversations.models.job import OMNI_KEEPS, Job
 from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAccess, is_over, settle_evidence
 from conversations.models.lists import Member
@@ -28,6 +29,7 @@ __all__ = [
     "EvidenceRight",
     "EvidenceRights",
     "Flight",
+    "IndexFailure",
     "Instance",
     "Job",
     "JobAccess",

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from conversations.models.capture import SOON, Capture
 from conversations.models.conversation import Conversation
+from conversations.models.index_failure import IndexFailure
 from conversations.models.job import OMNI_KEEPS, Job
 from conversations.models.message import Message
 
@@ -30,6 +31,8 @@ class Stored:
     last_at: datetime | None = None
     queued: int = 0
     failing: int = 0
+    # Conversations that the search could not take in as they are.
+    not_indexed: int = 0
     # Answers that Omni drops within three days, and that are not captured.
     expiring: int = 0
 
@@ -71,6 +74,10 @@ def stored() -> list[Stored]:
         Capture.objects.values("conversation__instance").annotate(
             queued=Count("pk"), failing=Count("pk", filter=~Q(failure=""))
         ),
+        "conversation__instance",
+    )
+    take(
+        IndexFailure.objects.values("conversation__instance").annotate(not_indexed=Count("pk")),
         "conversation__instance",
     )
     return [Stored(instance=instance, **figures) for instance, figures in sorted(by_instance.items())]

@@ -12,12 +12,15 @@ from django.utils.safestring import SafeString, mark_safe
 
 from conversations.rendering import allowlist, characters, layout, page, parser
 from conversations.rendering.clock import Clock, TooCostly
+from conversations.rendering.plain import is_in_code, plain
 
 __all__ = [
     "RENDERER",
     "Allowance",
     "Rendered",
     "drawn",
+    "is_in_code",
+    "plain",
     "render_answer",
     "render_question",
     "spelled",

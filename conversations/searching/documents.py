@@ -1,19 +1,35 @@
-"""What is searched of a conversation: its name, what was asked and answered, its queries, and facts about it."""
+"""What is searched of a conversation: its name, what was asked and answered, its queries, and facts about it.
+
+Whatever goes wrong with one conversation stays with it: it is marked (`IndexFailure`), and tried again later.
+"""
 
 import json
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 
-from conversations.models import Action, Conversation, Job, Message, TicketReference, settle_evidence
+from conversations.models import (
+    Action,
+    Conversation,
+    IndexFailure,
+    Job,
+    Message,
+    TicketReference,
+    settle_evidence,
+)
 from conversations.searching import index
 from conversations.searching.index import BREAK, Document, Fact, Question
 from conversations.words import words
+from omniviewer import metrics
+from omniviewer.database_errors import named
 
+_log = logging.getLogger("omniviewer.search")
 # Conversations of one transaction: as long as that takes, nobody else writes where the database is a file.
 _AT_A_TIME = 20
 # Characters of one conversation that are searched: more than any person reads.
@@ -21,11 +37,15 @@ _LONGEST = 4_000_000
 
 
 def refresh(*, seconds: float) -> bool:
-    """Bring the search up to date for so long, the newest first. Whether that was enough."""
+    """Index what has changed for so long, the newest first. Return whether that was enough. Raises nothing."""
     until = time.monotonic() + seconds
-    while Conversation.objects.filter(is_indexed=False).exists() and _refresh_some():
-        if time.monotonic() > until:
-            return False
+    try:
+        while _waiting().exists() and _index_some():
+            if time.monotonic() > until:
+                return False
+    except Exception as error:  # noqa: BLE001  (the page goes on with what was indexed before)
+        _log.warning("indexing stopped", extra={"because": named(error)})
+        return False
     return True
 
 
@@ -34,12 +54,49 @@ def forget(conversations: Iterable[Conversation]) -> None:
     index.remove(row.indexed_as for row in conversations if row.indexed_as is not None)
 
 
+def _waiting() -> QuerySet[Conversation]:
+    resting = IndexFailure.objects.resting().values("conversation")
+    return Conversation.objects.filter(is_indexed=False).exclude(pk__in=resting)
+
+
+def _index_some() -> bool:
+    """Index the newest of those that wait. Return False where there are none that nobody else is at."""
+    some = list(_waiting().order_by("-recency").values_list("pk", flat=True)[:_AT_A_TIME])
+    try:
+        return _index(some)
+    except Exception as error:
+        if _is_the_databases(error):
+            raise
+    # One of them, or more: the others go on.
+    for pk in some:
+        try:
+            _index([pk])
+        except Exception as error:
+            if _is_the_databases(error):
+                raise
+            reason = named(error)
+            _log.warning("conversation not indexed", extra={"conversation": pk, "because": reason})
+            metrics.index_failed(reason)
+            IndexFailure.objects.note(pk, reason)
+    return True
+
+
+def _is_the_databases(error: Exception) -> bool:
+    """Return whether the database is away, busy or full, and this no matter of what was to be stored.
+
+    PostgreSQL: a limit of the program (class 54) is one on what may be stored.
+    """
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    return not (getattr(error.__cause__, "sqlstate", None) or "").startswith("54")
+
+
 @transaction.atomic
-def _refresh_some() -> bool:
-    waiting = Conversation.objects.filter(is_indexed=False).order_by("-recency")
+def _index(keys: Sequence[int]) -> bool:
+    waiting = Conversation.objects.filter(pk__in=keys, is_indexed=False).order_by("-recency")
     if connection.features.has_select_for_update_skip_locked:
         waiting = waiting.select_for_update(skip_locked=True)
-    rows = list(waiting[:_AT_A_TIME])
+    rows = list(waiting)
     if not rows:
         return False
     old = [row.indexed_as for row in rows if row.indexed_as is not None]
@@ -49,6 +106,7 @@ def _refresh_some() -> bool:
     Conversation.objects.filter(pk__in=[row.pk for row in rows]).update(indexed_as=None)
     Conversation.objects.bulk_update(rows, ["indexed_as", "is_indexed", "indexed_revision"])
     settle_evidence([row.pk for row in rows])
+    IndexFailure.objects.filter(conversation__in=rows).delete()
     return True
 
 

@@ -24,8 +24,9 @@ BREAK = "\ue000"
 _HAS_FACT = "instr(' ' || facts || ' ', %s)"
 _LAST_POSITION = 16_382
 _MOST_POSITIONS = 255
-# Different words of one document, in PostgreSQL: some 1 MB is what a row's vector may hold.
-_MOST_WORDS = 30_000
+# Bytes of a row's vector: PostgreSQL refuses 1,048,576. A word takes its own, its alignment and count, 2 a position.
+_MOST_BYTES = 1_000_000
+_BYTES_A_WORD, _BYTES_A_POSITION = 3, 2
 
 
 @dataclass(frozen=True)
@@ -213,9 +214,10 @@ def _fts5_scan(question: Question) -> tuple[str, list[Any]]:
     conditions: list[str] = []
     values: list[Any] = []
     for text in question.texts:
-        inside = " OR ".join(f"instr(' ' || {place} || ' ', %s)" for place in places)
+        inside = " OR ".join([f"instr(' ' || {place} || ' ', %s)" for place in places] * len(text.forms))
         conditions.append(f"{'NOT ' if text.is_negated else ''}({inside})")
-        values += [f" {' '.join(text.words)}{'' if text.is_prefix else ' '}"] * len(places)
+        for form in text.forms:
+            values += [f" {' '.join(form)}{'' if text.is_prefix else ' '}"] * len(places)
     for group in question.facts:
         conditions.append(f"({' OR '.join([_HAS_FACT] * len(group))})")
         values += [f" {fact.mark} " for fact in group]
@@ -227,7 +229,8 @@ def _fts5_scan(question: Question) -> tuple[str, list[Any]]:
 
 def _fts5_text(text: Text) -> str:
     """Words hold no quotation marks."""
-    return f'"{" ".join(text.words)}"{" *" if text.is_prefix else ""}'
+    forms = [f'"{" ".join(form)}"{" *" if text.is_prefix else ""}' for form in text.forms]
+    return f"({' OR '.join(forms)})" if len(forms) > 1 else forms[0]
 
 
 def _fts5_fact(fact: Fact) -> str:
@@ -256,15 +259,28 @@ def _vector(document: Document) -> tuple[str, bool]:
             if word != BREAK:
                 found.setdefault(word, []).append((position, _WEIGHTS[place]))
         position += 1
+    marks = sorted(fact.mark for fact in document.facts)
     is_long = position > _LAST_POSITION or any(len(places) > _MOST_POSITIONS for places in found.values())
-    if is_long:
+    if is_long or sum(_size(word, places) for word, places in found.items()) + sum(map(_size, marks)) > _MOST_BYTES:
+        is_long = True
         # Apart from each other, so that no phrase is found where it does not stand.
         found = {
             word: [(2 * number + 2, weight) for number, weight in enumerate(sorted({weight for _, weight in places}))]
-            for word, places in list(found.items())[:_MOST_WORDS]
+            for word, places in found.items()
         }
-    lexemes = [f"'{word}':{','.join(f'{at}{weight}' for at, weight in places)}" for word, places in found.items()]
-    return " ".join([*lexemes, *(f"'{fact.mark}'" for fact in document.facts)]), is_long
+    # What there is no room for is left out: facts first, then words as they come.
+    left = _MOST_BYTES
+    lexemes = []
+    for word, places in [*((mark, ()) for mark in marks), *found.items()]:
+        left -= _size(word, places)
+        if left < 0:
+            break
+        lexemes.append(f"'{word}'" + (f":{','.join(f'{at}{weight}' for at, weight in places)}" if places else ""))
+    return " ".join(lexemes), is_long
+
+
+def _size(word: str, places: Sequence[tuple[int, str]] = ()) -> int:
+    return len(word.encode()) + _BYTES_A_WORD + _BYTES_A_POSITION * len(places)
 
 
 def _tsquery(question: Question) -> tuple[str, list[Any]]:
@@ -274,12 +290,15 @@ def _tsquery(question: Question) -> tuple[str, list[Any]]:
     # In one expression: of what stands in several, each row would be unpacked for each of them.
     simple: list[str] = []
     for text in question.texts:
-        if len(text.words) == 1:
-            simple.append(f"{'!' if text.is_negated else ''}{_ts_lexemes(text, weights)[0]}")
+        if all(len(form) == 1 for form in text.forms):
+            lexemes = " | ".join(_ts_lexemes(form, text, weights)[0] for form in text.forms)
+            simple.append(f"{'!' if text.is_negated else ''}({lexemes})")
             continue
-        condition, its_values = _ts_phrase(text, weights, question.places)
-        conditions.append(f"NOT ({condition})" if text.is_negated else condition)
-        values += its_values
+        forms = [_ts_form(form, text, weights, question.places) for form in text.forms]
+        condition = " OR ".join(condition for condition, _ in forms)
+        conditions.append(f"NOT ({condition})" if text.is_negated else f"({condition})")
+        for _, its_values in forms:
+            values += its_values
     simple += [f"({' | '.join(_ts_fact(fact) for fact in group)})" for group in question.facts]
     simple += [f"!{_ts_fact(fact)}" for fact in question.no_facts]
     if simple:
@@ -292,17 +311,20 @@ def _ts_fact(fact: Fact) -> str:
     return f"'{fact.mark}'"
 
 
-def _ts_lexemes(text: Text, weights: str) -> list[str]:
-    ends = [""] * (len(text.words) - 1) + ["*" if text.is_prefix else ""]
+def _ts_lexemes(form: tuple[str, ...], text: Text, weights: str) -> list[str]:
+    ends = [""] * (len(form) - 1) + ["*" if text.is_prefix else ""]
     suffixes = [f":{end}{weights}" if end or weights else "" for end in ends]
-    return [f"'{word}'{suffix}" for word, suffix in zip(text.words, suffixes, strict=True)]
+    return [f"'{word}'{suffix}" for word, suffix in zip(form, suffixes, strict=True)]
 
 
-def _ts_phrase(text: Text, weights: str, places: frozenset[str]) -> tuple[str, list[Any]]:
-    lexemes = _ts_lexemes(text, weights)
+def _ts_form(form: tuple[str, ...], text: Text, weights: str, places: frozenset[str]) -> tuple[str, list[Any]]:
+    """A word, or several beside each other."""
+    lexemes = _ts_lexemes(form, text, weights)
+    if len(form) == 1:
+        return "words @@ %s::tsquery", lexemes
     columns = [place for place in PLACES if not places or place in places]
     like = " OR ".join(f"{column} LIKE %s" for column in columns)
-    phrase = " ".join(text.words)
+    phrase = " ".join(form)
     pattern = f"% {phrase}%" if text.is_prefix else f"% {phrase} %"
     return (
         f"(words @@ %s::tsquery AND (NOT is_long AND words @@ %s::tsquery OR is_long AND ({like})))",

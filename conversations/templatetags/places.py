@@ -12,3 +12,10 @@ Found = TypeVar("Found")
 @register.filter
 def at(found: Mapping[int, Found], position: int) -> Found | None:
     return found.get(position)
+
+
+@register.filter(is_safe=True)
+def focused(html: str, position: int | None) -> str:
+    """Return a thread's HTML with the focus on one of its messages: the same is cached for every link into it."""
+    whole = f'" id="message-{position}" tabindex="-1"'
+    return html.replace(whole, f' is-focused{whole} autofocus aria-current="true"', 1) if position else html

@@ -2,7 +2,7 @@
 
 import { hold } from "./holding.js";
 
-const marks = () => [...document.querySelectorAll(".message mark")].filter((mark) => mark.getClientRects().length);
+const marks = () => [...document.querySelectorAll(".message mark:not(.goes-on)")].filter((mark) => mark.getClientRects().length);
 const focused = document.querySelector(".message.is-focused");
 let current;
 
@@ -23,6 +23,8 @@ function show(mark) {
   current?.classList.remove("is-current");
   current = mark;
   current.classList.add("is-current");
+  const all = marks();
+  document.querySelector("[data-mark-place]").textContent = `${all.indexOf(mark) + 1} of ${all.length}`;
   hold(() => current.scrollIntoView({ block: "center", behavior: "instant" }));
 }
 
