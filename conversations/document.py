@@ -42,6 +42,8 @@ class Part:
     pictures: "list[Picture]" = field(default_factory=list)
     # Left out, as there are too many in the file already.
     is_without_pictures: bool = False
+    # In a sentence, what of its steps could not be read or is left out.
+    shortfall: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,7 @@ def owner_name(conversation: Conversation, credential: Credential, user: User) -
     """Of the person whose conversation it is, as far as Omni told it to this credential; "" if it did not."""
     if not conversation.owner_id:
         return ""
-    if conversation.owner_id == credential.membership_id:
-        return user.display_name
-    member = credential.members.filter(omni_id=conversation.owner_id).first()
-    return member.name if member else ""
+    return archive.names(user, [conversation.owner_id], through=credential).get(conversation.owner_id, "")
 
 
 def kept_by_message(
@@ -125,7 +124,7 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
     for messages in in_batches(conversation.thread, _AT_A_TIME):
         kept = kept_by_message(conversation, messages)
         for message in messages:
-            _, actions, chart = kept.get(message.position, (None, [], None))
+            job, actions, chart = kept.get(message.position, (None, [], None))
             steps = []
             for action in actions:
                 step = _step(action, cells_left)
@@ -134,7 +133,8 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
             pictures = list(_pictures(message, actions, chart, is_file=is_file)) if inside < MOST_INSIDE else []
             inside += sum(len(picture.address) for picture in pictures)
             is_cut = inside >= MOST_INSIDE and not pictures
-            yield Part(message, lines.get(message.position), steps, pictures, is_without_pictures=is_cut)
+            line, shortfall = lines.get(message.position), job.shortfall if job else ""
+            yield Part(message, line, steps, pictures, is_without_pictures=is_cut, shortfall=shortfall)
 
 
 def _step(action: Action, cells_left: int) -> Step:

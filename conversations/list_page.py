@@ -9,7 +9,7 @@ from django.http import QueryDict
 from conversations import archive, shaping, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
-from conversations.models import Conversation, Star, TicketReference, Visit
+from conversations.models import Conversation, Star, TicketReference, Visit, Walk
 from conversations.terms import Asked
 from omniviewer.accounts.models import Credential, User
 
@@ -41,10 +41,19 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "sees_organization": any(credential.sees_organization for credential in query.credentials),
         **rows(user, page.conversations, asked, parameters, query.stretch.order),
         **coverage(user, query.credentials),
+        "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
         "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
     }
+
+
+def _shortfall(walks: list[Walk]) -> str:
+    unreadable = sum(walk.unreadable for walk in walks)
+    if not unreadable:
+        return ""
+    entries = "1 entry" if unreadable == 1 else f"{unreadable:,} entries"
+    return f"{entries} of Omni’s list could not be read, as Omni gives no usable id: the others are shown."
 
 
 def rows(

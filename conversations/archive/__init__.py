@@ -12,7 +12,7 @@ from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
-from conversations.archive.people import members, names
+from conversations.archive.people import members, names, owner_name
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Line, Standing, standings, unkept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
@@ -59,6 +59,7 @@ __all__ = [
     "must_ask_for_chart",
     "names",
     "open_conversation",
+    "owner_name",
     "pause",
     "progress",
     "renew",

@@ -1,16 +1,30 @@
 """The people behind ids, as far as Omni told them to the reader's own credentials."""
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
 from conversations import asking, connection
 from conversations.asking import Urgency
-from conversations.models import Member, Walk
-from conversations.omni import PEOPLE_A_PAGE, CannotAsk, Client, OmniError, replies
+from conversations.models import Conversation, Member, Walk
+from conversations.omni import (
+    PEOPLE_A_PAGE,
+    PEOPLE_PATHS,
+    BadRequest,
+    CannotAsk,
+    Client,
+    NotVisible,
+    OmniError,
+    TokenRejected,
+    Unreadable,
+    replies,
+)
 from conversations.words import fold
 from omniviewer.accounts.models import Credential, User
 
@@ -18,21 +32,39 @@ from omniviewer.accounts.models import Credential, User
 MOST_MEMBERS = 500
 # Requests for them, however few Omni gives at a time.
 _MOST_PAGES = 2 * MOST_MEMBERS // PEOPLE_A_PAGE
+# How long an instance's spelling of a path is tried first.
+_SPELLING_IS_KNOWN = timedelta(days=30)
 
 
-def names(user: User, ids: Collection[str]) -> dict[str, str]:
-    """By membership id, the names of these people; the reader's own is that under which they are signed in."""
-    told = Member.objects.filter(credential__owner=user, credential__rejected_at=None, omni_id__in=set(ids))
+def names(user: User, ids: Collection[str], *, through: Credential | None = None) -> dict[str, str]:
+    """Return the names of these people by id; the reader's own is that under which they are signed in.
+
+    Omni told them to the reader's own credentials, or to `through`, which is one of these.
+    """
+    credentials = [through] if through else list(Credential.objects.of(user).accepted())
+    told = Member.objects.filter(credential__in=credentials, omni_id__in=set(ids))
     found = {row.omni_id: row.name for row in told}
-    for credential in Credential.objects.of(user).accepted():
-        if credential.membership_id and credential.membership_id in ids:
-            found.setdefault(credential.membership_id, user.display_name)
+    for credential in credentials:
+        for own in credential.own_ids & set(ids) - found.keys():
+            found[own] = user.display_name
     return found
+
+
+def owner_name(user: User, conversation: Conversation, credential: Credential) -> str:
+    """Return the name of the person whose conversation it is; "" where Omni does not tell.
+
+    Omni is asked for the people of the organization where that is due. `credential` is what it is read with.
+    """
+    if not conversation.owner_id:
+        return ""
+    if conversation.owner_id not in credential.own_ids:
+        members(credential)
+    return names(user, [conversation.owner_id]).get(conversation.owner_id, "")
 
 
 def called(user: User, typed: str) -> list[str]:
     """The ids that `owner:` may mean: "me", an id, or (a part of) a name or an address that Omni told."""
-    own = [row.membership_id for row in Credential.objects.of(user).accepted() if row.membership_id]
+    own = sorted({own for row in Credential.objects.of(user).accepted() for own in row.own_ids})
     if typed.lower() == "me":
         return own
     wanted = fold(typed)
@@ -107,10 +139,44 @@ def _told_to_the_same_token(credential: Credential) -> list[Member] | None:
 
 
 def _everyone(credential: Credential, urgency: Urgency) -> Iterable[replies.Member]:
+    """Members of the organization, and then embed users. Raises `OmniError` where Omni tells of neither."""
+    failures: list[OmniError] = []
+    for paths in PEOPLE_PATHS:
+        try:
+            yield from _all_under(credential, paths, urgency)
+        except (CannotAsk, TokenRejected):
+            raise
+        except OmniError as error:
+            failures.append(error)
+    if len(failures) == len(PEOPLE_PATHS):
+        raise failures[0]
+
+
+def _all_under(credential: Credential, paths: tuple[str, ...], urgency: Urgency) -> Iterable[replies.Member]:
+    path, page = _first_page(credential, paths, urgency)
     start = 1
-    for _ in range(_MOST_PAGES):
-        page = asking.ask(credential, "members", partial(Client.members, start=start), urgency)
+    for number in range(_MOST_PAGES):
+        if number:
+            page = asking.ask(credential, "members", partial(Client.members, path=path, start=start), urgency)
         yield from page.members
-        start += len(page.members)
-        if not page.members or start > min(page.total, MOST_MEMBERS):
+        start += page.count
+        if not page.count or start > min(page.total, MOST_MEMBERS):
             return
+
+
+def _first_page(credential: Credential, paths: tuple[str, ...], urgency: Urgency) -> tuple[str, replies.MemberPage]:
+    """Ask under the spelling that this instance knew last time, else under each. Raises `OmniError`."""
+    key = f"people:{credential.instance}:{paths[0]}"
+    known = cache.get(key)
+    spellings = sorted(paths, key=lambda path: path != known)
+    for path in spellings:
+        try:
+            page = asking.ask(credential, "members", partial(Client.members, path=path), urgency)
+        except (NotVisible, BadRequest, Unreadable) as error:
+            # A refusal is no matter of spelling.
+            if error.outcome == str(HTTPStatus.FORBIDDEN.value) or path == spellings[-1]:
+                raise
+        else:
+            cache.set(key, path, _SPELLING_IS_KNOWN.total_seconds())
+            return path, page
+    raise NotVisible

@@ -147,7 +147,8 @@ def store(
         if conversation.was_asked_for_before(asked_at):
             conversation.learn(reply, known=known_activity)
             conversation.fetched_at = asked_at
-            Message.replace_all(conversation, fresh)
+            if reply.has_messages:
+                Message.replace_all(conversation, fresh)
             conversation.save()
         _confirm(credential, conversation, asked_at)
     return conversation

@@ -29,6 +29,8 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 # Of a recency, the lower bits: they tell conversations apart that were active in the same millisecond.
 _PLACE_BITS = 20
+# Milliseconds since 1970 that still fit above them in 63 bits.
+_LATEST = (1 << 63 - _PLACE_BITS) - 1
 
 
 def recency(moment: datetime | None, place: int = 0) -> int:
@@ -38,7 +40,7 @@ def recency(moment: datetime | None, place: int = 0) -> int:
     """
     if moment is None:
         return -1 - place
-    milliseconds = max(int(moment.timestamp() * 1000), 0)
+    milliseconds = min(max(int(moment.timestamp() * 1000), 0), _LATEST)
     return milliseconds << _PLACE_BITS | place & (1 << _PLACE_BITS) - 1
 
 
@@ -103,6 +105,8 @@ class Conversation(models.Model):
     # Its last activity when the messages were fetched; and whether Omni's list has told of a later one, or of none.
     read_of = models.DateTimeField(null=True)
     is_behind = models.BooleanField(default=True)
+    # In a sentence, what of Omni's last reply could not be read or is left out.
+    shortfall = models.CharField(max_length=300, blank=True)
     # Its number in the search, and whether what stands there is what is kept here.
     indexed_as = models.BigIntegerField(null=True, unique=True)
     is_indexed = models.BooleanField(default=False)
@@ -217,9 +221,11 @@ class Conversation(models.Model):
         if isinstance(reply, replies.ListedConversation):
             self.last_prompt = reply.last_prompt or self.last_prompt
             return
-        self.owner_id = (reply.owner_id or self.owner_id)[:64]
+        # A list of one person's conversations says whose they are in the id that lists take; a thread may use another.
+        self.owner_id = self.owner_id or (reply.owner_id or "")[:64]
         self.organization_id = (reply.organization_id or self.organization_id)[:64]
-        prompts = [message.text for message in reply.messages if message.role == "user"]
+        self.shortfall = reply.shortfall[:300]
+        prompts = [message.text for message in reply.messages if message.role == "user" and message.text.strip()]
         self.last_prompt = prompts[-1] if prompts else self.last_prompt
 
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from conversations import rendering
 from conversations.models.conversation import Access, Conversation
 from conversations.models.job import Job
-from conversations.omni import is_omni_link, replies
+from conversations.omni import omni_link, replies
 from omniviewer.accounts.models import User
 
 # A pause between two messages that is worth a line of its own.
@@ -83,7 +83,11 @@ class Message(Written):
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     job_id = models.UUIDField(null=True, db_index=True)
+    # A job's id that is no UUID: shown, and never asked for.
+    other_job_id = models.CharField(max_length=200, blank=True)
     omni_chat_url = models.TextField(blank=True)
+    # Names of the files that came with it.
+    attachments = models.JSONField(default=list)
     # The revision of the conversation in which it took this form.
     revision = models.PositiveIntegerField(default=0)
 
@@ -123,7 +127,9 @@ class Message(Written):
                 text=message.text,
                 created_at=message.created_at,
                 job_id=message.job_id,
+                other_job_id=message.other_job_id,
                 omni_chat_url=message.omni_chat_url or "",
+                attachments=list(message.attachments),
             )
             twin = kept.get(position)
             if twin and row.says_the_same_as(twin) and (not now or twin.renderer == rendering.RENDERER):
@@ -165,14 +171,19 @@ class Message(Written):
         return (self.role, self.text) == (other.role, other.text)
 
     def is_same_as(self, other: "Message") -> bool:
-        fields = ("role", "text", "created_at", "job_id", "omni_chat_url", "renderer")
+        fields = ("role", "text", "created_at", "job_id", "other_job_id", "omni_chat_url", "attachments", "renderer")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
 
     @property
     def omni_link(self) -> str:
         """The deep link into Omni, or "" where it leads anywhere else."""
-        url = self.omni_chat_url
-        return url if url and is_omni_link(url, self.conversation.instance) else ""
+        return omni_link(self.omni_chat_url, self.conversation.instance)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it only keeps the place of something that could not be read."""
+        told = self.role, self.text.strip(), self.job_id, self.other_job_id, self.attachments, self.created_at
+        return not any(told)
 
     @property
     def _since_previous(self) -> timedelta | None:

@@ -101,6 +101,8 @@ class Credential(models.Model):
     scope = models.CharField(max_length=12, choices=Scope, blank=True, default=Scope.UNKNOWN)
     role = models.CharField(max_length=40, blank=True)
     membership_id = models.CharField(max_length=64, blank=True)
+    # Whoami tells two ids of the same person, and a conversation's owner may be given by either.
+    user_id = models.CharField(max_length=64, blank=True)
     is_default = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     # When Omni last said what this token is.
@@ -133,6 +135,7 @@ class Credential(models.Model):
         self.scope = identity.scope
         self.role = identity.role[:40]
         self.membership_id = identity.membership_id[:64]
+        self.user_id = identity.user_id[:64]
         self.checked_at = timezone.now()
         self.rejected_at = self.members_asked_at = None
 
@@ -161,6 +164,11 @@ class Credential(models.Model):
     @property
     def sees_organization(self) -> bool:
         return self.scope == self.Scope.ORGANIZATION
+
+    @property
+    def own_ids(self) -> frozenset[str]:
+        """Ids by which Omni may name the person whom the token speaks for."""
+        return frozenset({self.membership_id, self.user_id} - {""})
 
     @property
     def role_name(self) -> str:
