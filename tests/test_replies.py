@@ -1,6 +1,7 @@
 """Replies in forms that no reference of Omni's has: read as far as they make sense, and the reader told of the rest."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -19,6 +20,7 @@ from conversations.models.conversation import recency
 from conversations.omni import Token, omni_link, replies, results
 from conversations.omni.fields import as_reason
 from conversations.omni.times import as_time
+from conversations.rendering import render_answer
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member as InOmni
@@ -314,6 +316,17 @@ def test_a_job_id_that_is_no_uuid_is_shown_and_never_asked_for(
 )
 def test_a_chat_url_may_be_a_path(told: str, link: str) -> None:
     assert omni_link(told, "acme.omniapp.co") == link
+
+
+@one_dialect
+def test_a_path_in_an_answer_leads_to_omni(replies_with: Callable[..., Client], small_omni: StandIn) -> None:
+    text = "[Board](/dashboards/9?a=1) [Evil](//evil.example/x) [Odd](/\\\\evil.example) [Plain](dashboards/9)"
+    page = text_of(replies_with({ROUTE: thread(asked("[Mine](/typed)"), answered(text))}).get(THREAD))
+    assert f'<a href="http://{small_omni.host}/dashboards/9?a=1" rel="noopener noreferrer nofollow">Board' in page
+    assert not any("evil" in address or "typed" in address for address in re.findall(r'href="([^"]*)"', page))
+    html = render_answer("[Board](/dashboards/9)", "https://acme.omniapp.co/").html
+    assert 'href="https://acme.omniapp.co/dashboards/9"' in html
+    assert "href" not in render_answer("[Board](/dashboards/9)").html
 
 
 @pytest.mark.parametrize("told", [None, 7, [], {}, ""])

@@ -139,7 +139,7 @@ def store(
     """
     known = Conversation.objects.filter(instance=credential.instance, omni_id=reply.id).first()
     # Rendered before the transaction: no other writer waits for Markdown.
-    fresh = Message.rendered_from(reply, known, now=render)
+    fresh = Message.rendered_from(reply, known, credential.instance, now=render)
     with transaction.atomic():
         conversation, _ = Conversation.objects.select_for_update().get_or_create(
             instance=credential.instance, omni_id=reply.id

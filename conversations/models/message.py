@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from conversations import rendering
 from conversations.models.conversation import Access, Conversation
 from conversations.models.job import Job
-from conversations.omni import omni_link, replies
+from conversations.omni import omni_link, replies, site_url
 from omniviewer.accounts.models import User
 
 # A pause between two messages that is worth a line of its own.
@@ -41,8 +41,12 @@ class Written(models.Model):
     class Meta:
         abstract = True
 
-    def render(self, allowance: rendering.Allowance) -> None:
-        made = rendering.render_question(self.text) if self.is_question else allowance.render_answer(self.text)
+    def render(self, allowance: rendering.Allowance, instance: str) -> None:
+        """Make the HTML; paths in an answer's links lead to the instance."""
+        if self.is_question:
+            made = rendering.render_question(self.text)
+        else:
+            made = allowance.render_answer(self.text, site_url(instance))
         self.html, self.plain_because, self.renderer = made.html, made.plain_because, rendering.RENDERER
 
     @property
@@ -71,10 +75,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def render_outdated(self) -> None:
         """Render again what an earlier version of the renderer made."""
-        outdated = list(self.exclude(renderer=rendering.RENDERER).order_by("position"))
+        outdated = list(self.exclude(renderer=rendering.RENDERER).select_related("conversation").order_by("position"))
         allowance = rendering.Allowance()
         for message in outdated:
-            message.render(allowance)
+            message.render(allowance, message.conversation.instance)
         self.bulk_update(outdated, ["html", "plain_because", "renderer"], batch_size=200)
 
 
@@ -113,8 +117,10 @@ class Message(Written):
         return reverse("conversations:message", args=[self.conversation.omni_id, self.position])
 
     @classmethod
-    def rendered_from(cls, reply: replies.Conversation, known: Conversation | None, *, now: bool) -> list[Self]:
-        """Rows for the messages that Omni returned, unsaved; rendered, but for those that `known` has rendered.
+    def rendered_from(
+        cls, reply: replies.Conversation, known: Conversation | None, instance: str, *, now: bool
+    ) -> list[Self]:
+        """Rows for the messages that the instance returned, unsaved; rendered, but for those that `known` has rendered.
 
         `now=False`: the others are rendered when somebody reads them.
         """
@@ -135,7 +141,7 @@ class Message(Written):
             if twin and row.says_the_same_as(twin) and (not now or twin.renderer == rendering.RENDERER):
                 row.html, row.plain_because, row.renderer = twin.html, twin.plain_because, twin.renderer
             elif now:
-                row.render(allowance)
+                row.render(allowance, instance)
             rows.append(row)
         return rows
 
