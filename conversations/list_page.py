@@ -53,7 +53,7 @@ def _shortfall(walks: list[Walk]) -> str:
     if not unreadable:
         return ""
     entries = "1 entry" if unreadable == 1 else f"{unreadable:,} entries"
-    return f"{entries} of Omni’s list could not be read, as Omni gives no usable id: the others are shown."
+    return f"{entries} of Omni’s list could not be read: the others are shown."
 
 
 def rows(
