@@ -34,6 +34,7 @@ def as_markdown(conversation: Conversation, address: str) -> str:
                 f"- Started: {moment(conversation.created_at)}",
                 f"- Last activity: {moment(conversation.updated_at)}",
                 f"- As of: {moment(conversation.fetched_at)}",
+                *([f"- Not whole: {conversation.shortfall}"] if conversation.shortfall else []),
             ]
         ),
     ]
@@ -58,6 +59,7 @@ def as_json(conversation: Conversation, address: str) -> str:
             "instance": conversation.instance,
             "address": address,
             "asOf": iso(conversation.fetched_at),
+            **({"shortfall": conversation.shortfall} if conversation.shortfall else {}),
             "exportedAt": iso(timezone.now()),
         },
     }

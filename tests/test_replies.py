@@ -232,6 +232,15 @@ def test_an_odd_message_hides_no_other_and_moves_none(replies_with: Callable[...
 
 
 @one_dialect
+@pytest.mark.parametrize("form", ["md", "json", "html"])
+def test_a_file_says_that_it_is_not_whole(replies_with: Callable[..., Client], form: str) -> None:
+    client = replies_with({ROUTE: thread(asked(), None, answered())})
+    client.get(THREAD)
+    answer = client.get(f"/conversations/{WANTED}.{form}")
+    assert b"1 of the 3 messages could not be read" in answer.getvalue()
+
+
+@one_dialect
 def test_a_text_in_a_messages_place_is_shown(replies_with: Callable[..., Client]) -> None:
     page = text_of(replies_with({ROUTE: thread(asked(), "a loose text")}).get(THREAD))
     assert "a loose text" in page
