@@ -12,11 +12,12 @@ from omniviewer.accounts.models import ApiToken, Credential
 def identify(instance: str, token: Token) -> replies.Identity:
     """What a token is, before it is saved. Raises `OmniError`.
 
-    Older instances have no `whoami`: there the list tells whether the token works, and its scope stays unknown.
+    Where `whoami` is missing or makes no sense, as on older instances, the list tells whether the token works; its
+    scope stays unknown.
     """
     try:
         return asking.ask_with(instance, token, "whoami", lambda omni: omni.whoami())
-    except NotVisible:
+    except (NotVisible, Unreadable):
         try:
             asking.ask_with(instance, token, "conversations", lambda omni: omni.conversations())
         except NotVisible:

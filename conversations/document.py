@@ -42,6 +42,8 @@ class Part:
     pictures: "list[Picture]" = field(default_factory=list)
     # Left out, as there are too many in the file already.
     is_without_pictures: bool = False
+    # In a sentence, what of its steps could not be read or is left out.
+    shortfall: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
     for messages in in_batches(conversation.thread, _AT_A_TIME):
         kept = kept_by_message(jobs, messages)
         for message in messages:
-            _, actions, chart = kept.get(message.position, (None, [], None))
+            job, actions, chart = kept.get(message.position, (None, [], None))
             steps = []
             for action in actions:
                 step = _step(action, cells_left)
@@ -125,7 +127,8 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
             pictures = list(_pictures(message, actions, chart, is_file=is_file)) if inside < MOST_INSIDE else []
             inside += sum(len(picture.address) for picture in pictures)
             is_cut = inside >= MOST_INSIDE and not pictures
-            yield Part(message, lines.get(message.position), steps, pictures, is_without_pictures=is_cut)
+            line, shortfall = lines.get(message.position), job.shortfall if job else ""
+            yield Part(message, line, steps, pictures, is_without_pictures=is_cut, shortfall=shortfall)
 
 
 def _step(action: Action, cells_left: int) -> Step:

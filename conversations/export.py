@@ -34,6 +34,7 @@ def as_markdown(conversation: Conversation, address: str) -> str:
                 f"- Started: {moment(conversation.created_at)}",
                 f"- Last activity: {moment(conversation.updated_at)}",
                 f"- As of: {moment(conversation.fetched_at)}",
+                *([f"- Not whole: {conversation.shortfall}"] if conversation.shortfall else []),
             ]
         ),
     ]
@@ -58,6 +59,7 @@ def as_json(conversation: Conversation, address: str) -> str:
             "instance": conversation.instance,
             "address": address,
             "asOf": iso(conversation.fetched_at),
+            **({"shortfall": conversation.shortfall} if conversation.shortfall else {}),
             "exportedAt": iso(timezone.now()),
         },
     }
@@ -77,7 +79,7 @@ def _csv_rows(thread: Iterable[Message], address: str) -> Iterator[list[str]]:
             message.role,
             iso(message.created_at) or "",
             message.text,
-            str(message.job_id or ""),
+            str(message.job_id or message.other_job_id),
             message.omni_link,
             f"{address}messages/{message.position}/",
         ]
@@ -90,7 +92,10 @@ def _message(message: Message) -> dict[str, Any]:
         "timestamp": iso(message.created_at),
     }
     if message.is_answer:
-        said |= {"jobId": str(message.job_id) if message.job_id else None, "omniChatUrl": message.omni_chat_url or None}
+        job = str(message.job_id or message.other_job_id) or None
+        said |= {"jobId": job, "omniChatUrl": message.omni_chat_url or None}
+    if message.attachments:
+        said["attachments"] = [{"name": name} for name in message.attachments]
     return said
 
 
@@ -102,6 +107,10 @@ def _sources(message: Message, address: str) -> str:
     links = [f"[Link]({address}messages/{message.position}/)"]
     if message.job_id:
         links.append(f"Job `{message.job_id}`")
+    elif message.other_job_id:
+        links.append(f"Job {line(message.other_job_id)}")
+    if message.attachments:
+        links.append("Attached: " + ", ".join(line(name) for name in message.attachments))
     if message.omni_link:
         links.append(f"[In Omni]({message.omni_link})")
     return " · ".join(links)

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from conversations import archive, date_words, shaping, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
-from conversations.models import Access, Conversation, Star, TicketReference, Visit
+from conversations.models import Access, Conversation, Star, TicketReference, Visit, Walk
 from conversations.terms import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
@@ -43,6 +43,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "sees_organization": any(credential.sees_organization for credential in query.credentials),
         **rows(user, page.conversations, found.asked, _within(parameters, asked, found.asked), query.stretch.order),
         **coverage(user, query.credentials),
+        "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
         "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
@@ -70,6 +71,14 @@ def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
     within = parameters.copy()
     within["q"] = sought.typed
     return within
+
+
+def _shortfall(walks: list[Walk]) -> str:
+    unreadable = sum(walk.unreadable for walk in walks)
+    if not unreadable:
+        return ""
+    entries = "1 entry" if unreadable == 1 else f"{unreadable:,} entries"
+    return f"{entries} of Omni’s list could not be read: the others are shown."
 
 
 def rows(

@@ -46,6 +46,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "credential": opened.credential if opened.is_one_of_several else None,
         "has_several_credentials": opened.is_one_of_several,
         "notice": opened.notice,
+        "shortfall": conversation.shortfall,
         "count": count,
         "is_long": count >= _LONG,
         **found,

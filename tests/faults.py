@@ -26,6 +26,7 @@ PAGE = Path(__file__).resolve().parent.parent / ".readme" / "faults.md"
 
 KEPT = "The kept conversation, with a notice"
 NOTHING = "Nothing of it"
+STORED = "The messages as they were stored"
 NEW = "The conversation as Omni returns it now"
 
 REFUSED = "The connection is refused"
@@ -122,8 +123,9 @@ ROWS = [
     Row("JSON of another shape", NOT_DOCUMENTED, 503, KEPT, "shape", Fault.body({"hello": "world"})),
     Row("A list in place of an object", NOT_DOCUMENTED, 503, KEPT, "shape", Fault.body([])),
     Row("Another conversation than the one asked for", "Omni answered with another conversation than the one that was asked for.", 503, KEPT, "shape", Fault.body({"id": "00000000-0000-4000-8000-000000000000", "messages": []})),
-    Row("No list of messages", NOT_DOCUMENTED, 503, KEPT, "shape", _edit(lambda reply: reply.pop("messages"))),
-    Row("A message that is no object", NOT_DOCUMENTED, 503, KEPT, "shape", _edit(lambda reply: reply["messages"].append(7))),
+    Row("No list of messages", "Omni sent this conversation without its messages.", 200, STORED, "200", _edit(lambda reply: reply.pop("messages"))),
+    Row("A message that is no object", "1 of the 5 messages could not be read", 200, NEW, "200", _edit(lambda reply: reply["messages"].append(7))),
+    Row("Nothing in a message's place", "2 of the 6 messages could not be read", 200, NEW, "200", _edit(lambda reply: reply["messages"].__setitem__(slice(1, 1), [None, {}]))),
     Row("More than `OMNIVIEWER_MAX_BODY`", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.huge(3_000_000)),
     Row("A gzip bomb", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.gzip_bomb(50_000_000)),
     # What is said of a message
@@ -133,6 +135,7 @@ ROWS = [
     Row("Unknown extra fields", "Sunglasses", 200, NEW, "200", _edit_message(thinking={"deep": [1, 2]})),
     Row("Wrong types", "No job", 200, NEW, "200", _edit_message(jobId=7, omniChatUrl=["x"], at=5)),
     Row("Bad dates", "No time given", 200, NEW, "200", _edit_message(at="the day before yesterday")),
+    Row("A date that no database here orders", "No time given", 200, NEW, "200", _edit_message(at="2600-01-01T00:00:00Z")),
     Row("A date that no calendar here has", "No time given", 200, NEW, "200", _edit_message(at="0001-01-01T00:00:00Z")),
     Row("Half a character", "half \N{REPLACEMENT CHARACTER} of one", 200, NEW, "200", _edit_message(text="half \ud83d of one")),
     Row("Duplicate messages", "5 messages", 200, NEW, "200", _edit(_twice)),

@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from conversations.models import EarlierMessage, Instance, Message
-from omniviewer.demo.stand_in import Fault, StandIn
-from tests.conftest import EXAMPLE
+from conversations import archive
+from conversations.models import Conversation, EarlierMessage, Instance, Job, Message
+from omniviewer.accounts.models import User
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Action, Member
+from tests.conftest import EXAMPLE, credential_for, one_dialect
 
 THREAD = f"/conversations/{EXAMPLE}/"
 NAMES = [
@@ -40,6 +43,7 @@ many = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+some = settings(many, max_examples=40)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -115,5 +119,144 @@ def test_any_bytes(owner_reads: Client, omni: StandIn) -> None:
         omni.recover()
         omni.fail(Fault.body(body), path="/v1/ai")
         look(owner_reads, THREAD)
+
+    check()
+
+
+# One place holds anything, and the rest is well-formed: the rest is shown ----------------------------------
+
+WORDS = [f"Well-formed {number}" for number in range(6)]
+
+
+def spoiled(rows: list[Any], place: int, inner: int, instead: Any) -> None:
+    """Put anything in the place of one entry, or of one place within it."""
+    within = [(container, key) for container, key in places(rows[place])]
+    container, key = [(rows, place), *within][inner % (len(within) + 1)]
+    if instead is not ...:
+        container[key] = instead
+    elif container is not rows:
+        del container[key]
+
+
+spoils = st.tuples(st.integers(0, len(WORDS) - 1), st.just(0) | st.integers(0, 10**3), anything | st.just(...))
+
+
+def shown_but_one(page: str, place: int) -> bool:
+    return all(words in page for number, words in enumerate(WORDS) if number != place)
+
+
+def test_anything_in_one_message_hides_no_other(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    turns = list(zip(WORDS[::2], WORDS[1::2], strict=True))
+    found = small.add_conversation(owner=analyst, name="Named", turns=turns)
+
+    @some
+    @given(spoils)
+    def check(spoil: tuple[int, int, Any]) -> None:
+        def change(reply: Any) -> Any:
+            spoiled(reply["messages"], *spoil)
+            return reply
+
+        small_omni.recover()
+        small_omni.fail(Fault.edit(change), path="/v1/ai/conversations/")
+        answer = reads.get(f"/conversations/{found.id}/?refresh=1", follow=True)
+        assert answer.status_code == 200
+        assert shown_but_one(answer.content.decode(), spoil[0])
+
+    check()
+
+
+@one_dialect
+def test_anything_beside_the_messages_hides_none(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    turns = list(zip(WORDS[::2], WORDS[1::2], strict=True))
+    found = small.add_conversation(owner=analyst, name="Named", turns=turns)
+
+    @some
+    @given(st.sampled_from(["id", "name", "createdAt", "updatedAt", "userId", "organizationId", "surprise"]), anything)
+    def check(name: str, instead: Any) -> None:
+        # Another id is refused: it is another conversation's.
+        assume(name != "messages" and not (name == "id" and isinstance(instead, str) and instead.strip()))
+        small_omni.recover()
+        small_omni.fail(Fault.edit(lambda reply: {**reply, name: instead}), path="/v1/ai/conversations/")
+        answer = reads.get(f"/conversations/{found.id}/?refresh=1", follow=True)
+        assert answer.status_code == 200
+        assert all(words in answer.content.decode() for words in WORDS)
+
+    check()
+
+
+def test_anything_in_one_row_hides_no_other(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    for words in reversed(WORDS):
+        small.add_conversation(owner=analyst, name=words, turns=[("How many?", "Ten.")])
+
+    @some
+    @given(spoils)
+    def check(spoil: tuple[int, int, Any]) -> None:
+        def change(reply: Any) -> Any:
+            spoiled(reply.get("data") or reply["records"], *spoil)
+            return reply
+
+        Conversation.objects.all().delete()
+        small_omni.recover()
+        small_omni.fail(Fault.edit(change), path="/v1/ai/conversations")
+        answer = reads.get("/conversations/?refresh=1", follow=True)
+        assert answer.status_code == 200
+        assert shown_but_one(answer.content.decode(), spoil[0])
+
+    check()
+
+
+@one_dialect
+def test_anything_in_one_action_hides_no_other(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    found = small.add_conversation(owner=analyst, name="Named", turns=[("How many?", "Ten.")])
+    rows = [("Region", "Sum"), ("North", "1"), ("South", "2")]
+    found.jobs[0].actions = tuple(
+        Action("generate_query", words, "Query", {"table": "t"}, rows, error={"message": "m"}, status=status)
+        for words, status in zip(WORDS, ["success", "error"] * 3, strict=True)
+    )
+    reads.get(f"/conversations/{found.id}/")
+
+    @some
+    @given(spoils)
+    def check(spoil: tuple[int, int, Any]) -> None:
+        def change(reply: Any) -> Any:
+            spoiled(reply["actions"], *spoil)
+            return reply
+
+        Job.objects.all().delete()
+        small_omni.recover()
+        small_omni.fail(Fault.edit(change), path=f"/v1/ai/jobs/{found.jobs[0].id}/result")
+        answer = reads.get(f"/conversations/{found.id}/messages/2/evidence/")
+        assert answer.status_code == 200
+        assert shown_but_one(answer.content.decode(), spoil[0])
+
+    check()
+
+
+@one_dialect
+def test_anything_in_one_person_hides_no_other(colleague: User, small: Organization, small_omni: StandIn) -> None:
+    for words in WORDS:
+        small.add_member(words, f"{words[-1]}@small.example")
+    token = credential_for(colleague, small_omni, small.organization_key()).api_token
+
+    @some
+    @given(spoils)
+    def check(spoil: tuple[int, int, Any]) -> None:
+        def change(reply: Any) -> Any:
+            if reply["Resources"]:
+                spoiled(reply["Resources"], *spoil)
+            return reply
+
+        small_omni.recover()
+        small_omni.fail(Fault.edit(change), path="/scim")
+        token.members_asked_at = None
+        assert shown_but_one(" ".join(row.name for row in archive.members(token)), spoil[0])
 
     check()

@@ -102,7 +102,7 @@ def test_what_is_not_in_it_is_named_with_the_reason(
     work()
     answers = manifest(bundle(reads, thread(failed)))["answers"]
     assert [(row["state"], row["why"], row["said"]) for row in answers] == [
-        ("failed", "the job failed", "No such column")
+        ("failed", "the job failed", "No such column: The query was stopped. (QUERY_FAILED)")
     ]
 
 

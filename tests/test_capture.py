@@ -197,7 +197,11 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
 @pytest.mark.parametrize(
     ("state", "error", "line"),
     [
-        ("FAILED", "Column not found: <b>x</b>", "Topic orders Failed: Column not found: &lt;b&gt;x&lt;/b&gt;"),
+        (
+            "FAILED",
+            "Column not found: <b>x</b>",
+            "Topic orders Failed: Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED)",
+        ),
         ("CANCELLED", "", "Topic orders Cancelled"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -39,7 +40,7 @@ def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: Sta
     """A script for Omni's reference reads it; so does our own client, in place of a reply."""
     text = owner_reads.get(f"{BASE}.json").content.decode()
     whole = json.loads(text)
-    read = replies.conversation(whole)
+    read = replies.conversation(whole, UUID(EXAMPLE))
     assert str(read.id) == EXAMPLE
     row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
     assert [(message.role, message.text) for message in read.messages] == [

@@ -22,7 +22,8 @@ from uuid import UUID
 import pytest
 import requests
 
-from omniviewer.demo.stand_in import Fault, Organization, StandIn, sample_organization
+from omniviewer.demo.stand_in import Fault, Organization, StandIn, lettering, sample_organization
+from omniviewer.demo.stand_in.charts import HEIGHT, WIDTH, Bar, bar_chart
 from omniviewer.demo.stand_in.organization import Action, Conversation, Job, Member
 from omniviewer.demo.stand_in.permissions import Rule
 
@@ -559,7 +560,7 @@ def test_a_chart_is_a_real_png(omni: StandIn, analyst: Asking) -> None:
     assert answer.headers["Content-Type"] == "image/png"
     width, height, colours = pixels(answer.content)
     assert (width, height) == (640, 360)
-    assert len(colours) == 4, "paper, axis and two colours of bars"
+    assert len(colours) == 5, "paper, axis, letters and two colours of bars"
     assert analyst(address).content == answer.content
 
 
@@ -581,6 +582,95 @@ def pixels(png: bytes) -> tuple[int, int, set[bytes]]:
     return width, height, {row[at : at + 3] for row in rows for at in range(0, len(row), 3)}
 
 
+def test_a_chart_is_labelled_with_its_title_and_its_rows() -> None:
+    bars = [Bar("Nordics", 30.0, "30"), Bar("Iberia", -12.5, "(12.5)"), Bar("Zürich", 7.0, "7")]
+    png = bar_chart("Fares by region", bars)
+    for text, scale in (("Fares by region", 2), ("Nordics", 1), ("IBERIA", 1), ("Zurich", 1), ("30", 1), ("(12.5)", 1)):
+        assert stands_in(png, text, scale), text
+    assert not stands_in(png, "Benelux")
+    assert png != bar_chart("Fares by region", [*bars[:2], Bar("Zürich", 8.0, "7")])
+
+
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("label", ["", "x", "A very long label of a region that nobody can read", "東京"])
+def test_any_rows_make_a_chart(count: int, label: str) -> None:
+    assert pixels(bar_chart(label, [Bar(label, 10.0**place, label) for place in range(count)]))[:2] == (640, 360)
+
+
+def stands_in(png: bytes, text: str, scale: int = 1) -> bool:
+    """Whether these letters are written somewhere in a picture of ours."""
+    at = png.index(b"IDAT")
+    raw = zlib.decompress(png[at + 4 : at + 4 + int.from_bytes(png[at - 4 : at], "big")])
+    wide = 1 + 3 * WIDTH
+    ink = {
+        (x, y)
+        for y in range(HEIGHT)
+        for x in range(WIDTH)
+        if raw[y * wide + 1 + 3 * x : y * wide + 4 + 3 * x] == bytes((32, 38, 44))
+    }
+    dots = [(across * scale, down * scale) for across, down in lettering.dots(text)]
+    (left, top), *_ = dots
+    return any(all((x - left + across, y - top + down) in ink for across, down in dots) for x, y in ink)
+
+
+@pytest.mark.parametrize(("no_chart", "body"), [(204, b""), (200, None), (422, None)])
+def test_there_are_several_ways_to_have_no_chart(
+    small: Organization, dialect: str, no_chart: Any, body: bytes | None
+) -> None:
+    job = small.conversations[-1].jobs[0]
+    job.no_chart = no_chart
+    with StandIn(small, dialect, now=job.completed_at) as omni:
+        answer = Asking(omni, small.organization_key())(f"/v1/ai/jobs/{job.id}/vis")
+        assert answer.status_code == no_chart
+        assert answer.content == body if body is not None else "error" in answer.json()
+        without = Asking(omni, small.organization_key())(f"/v1/ai/jobs/{job.id}/vis", auto_vis="false")
+        assert without.status_code == 204
+
+
+def result_of(small: Organization, dialect: str, *actions: Action) -> requests.Response:
+    job = small.conversations[-1].jobs[0]
+    job.actions = actions
+    with StandIn(small, dialect, now=job.completed_at) as omni:
+        return Asking(omni, small.organization_key())(f"/v1/ai/jobs/{job.id}/result")
+
+
+def test_a_result_is_sent_as_live_tenants_send_it(small: Organization, dialect: str) -> None:
+    answer = result_of(small, dialect)
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.json()["actions"] == []
+
+
+def test_a_cut_result_has_section_marks(small: Organization, dialect: str) -> None:
+    rows = [("Week", "Sailings"), ("1", "10"), ("2", "20"), ("250", "33"), ("500", "55")]
+    action = Action("generate_query", "", "", {}, rows, 500, was_truncated=True, sections=(2, 1, 1))
+    told = result_of(small, dialect, action).json()["actions"][0]["result"]
+    assert told["csvResult"].splitlines() == [
+        "Week,Sailings",
+        "# FIRST 2 ROWS:",
+        "1,10",
+        "2,20",
+        "# SAMPLED 1 ROWS FROM MIDDLE (rows 250-250):",
+        "250,33",
+        "# LAST 1 ROWS:",
+        "500,55",
+    ]
+    assert (told["totalRowCount"], told["csvResultWasTruncated"]) == (500, True)
+
+
+def test_what_failed_says_why_and_has_no_rows(small: Organization, dialect: str) -> None:
+    why = {"message": "Unknown field", "code": "X"}
+    query = Action("generate_query", "", "Sailings", {}, status="error", error=why, is_error=True)
+    tool = Action("failure", "It broke", tool="search_model", error="No index", is_error=True, milliseconds=7)
+    made = Action("create_app", "", outcome="partial", document_id="d1")
+    first, second, third = result_of(small, dialect, query, tool, made).json()["actions"]
+    assert first["isError"] is True
+    assert first["result"]["error"] == why
+    assert "csvResult" not in first["result"]
+    assert (second["toolName"], second["error"], second["durationMs"]) == ("search_model", "No index", 7)
+    assert "result" not in second
+    assert (third["status"], third["documentId"]) == ("partial", "d1")
+
+
 def test_where_there_is_nothing_to_draw_it_is_422(omni: StandIn, analyst: Asking) -> None:
     answer = analyst(f"/v1/ai/jobs/{job_of(omni.organization, 'Return rate three ways')}/vis")
     assert answer.status_code == 422
@@ -588,6 +678,46 @@ def test_where_there_is_nothing_to_draw_it_is_422(omni: StandIn, analyst: Asking
 
 
 # People
+
+
+@pytest.mark.parametrize(("scim", "known"), [("", "users Users"), ("users", "users"), ("Users", "Users")])
+def test_people_stand_under_one_spelling_or_both(small: Organization, dialect: str, scim: Any, known: str) -> None:
+    with StandIn(small, dialect, scim=scim) as omni:
+        key = Asking(omni, small.organization_key())
+        for spelling in ("users", "Users"):
+            for path in (f"/scim/v2/{spelling}", f"/scim/v2/embed/{spelling}"):
+                assert key(path).status_code == (200 if spelling in known.split() else 404)
+            one = key(f"/scim/v2/{spelling}/{small.members[0].id}")
+            assert one.status_code == (200 if spelling in known.split() else 404)
+
+
+def test_people_are_filtered_by_what_names_them(small: Organization, dialect: str) -> None:
+    guest = small.add_member("Guest", "g@made.up", embed_external_id="harbour-7", embed_email="g@harbour.example")
+    member = next(row for row in small.members if not row.embed_external_id)
+    with StandIn(small, dialect) as omni:
+        key = Asking(omni, small.organization_key())
+        (found,) = key("/scim/v2/Users", filter=f'userName eq "{member.email}"').json()["Resources"]
+        assert found["id"] == str(member.id)
+        (found,) = key("/scim/v2/embed/Users", filter='embedExternalId eq "harbour-7"').json()["Resources"]
+        assert (found["id"], found["embedEmail"]) == (str(guest.id), "g@harbour.example")
+        assert key("/scim/v2/users", filter='userName eq "nobody"').json()["totalResults"] == 0
+        assert is_refused(key("/scim/v2/users", filter="active eq true"), 400, older=True)
+
+
+@pytest.mark.parametrize("which", ["membership", "user"])
+def test_a_thread_names_its_owner_by_either_id(small: Organization, which: Any) -> None:
+    small.owner_ids = which
+    row = small.conversations[-1]
+    told = str(row.owner.id if which == "membership" else row.owner.user_id)
+    with StandIn(small) as omni:
+        key = Asking(omni, small.organization_key())
+        assert key(f"{LIST}/{row.id}").json()["userId"] == told
+        assert key(f"/v1/ai/jobs/{row.jobs[0].id}").json()["userId"] == told
+
+
+def test_an_older_instance_may_refuse_whoami_by_any_status(small: Organization, dialect: str) -> None:
+    with StandIn(small, dialect, whoami=405) as omni:
+        assert Asking(omni, small.organization_key())("/v1/whoami").status_code == 405
 
 
 def test_people_have_names(omni: StandIn, lead: Asking) -> None:

@@ -14,7 +14,7 @@ from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
 from conversations.archive.narrowing import unread
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
-from conversations.archive.people import members, names
+from conversations.archive.people import members, names, owner_name
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
@@ -63,6 +63,7 @@ __all__ = [
     "must_ask_for_chart",
     "names",
     "open_conversation",
+    "owner_name",
     "pause",
     "progress",
     "renew",

@@ -1,16 +1,30 @@
 """The people behind ids, as far as Omni told them to the reader's own credentials."""
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
 from conversations import asking, connection
 from conversations.asking import Urgency
-from conversations.models import Member
-from conversations.omni import PEOPLE_A_PAGE, CannotAsk, Client, OmniError, replies
+from conversations.models import Conversation, Member
+from conversations.omni import (
+    PEOPLE_A_PAGE,
+    PEOPLE_PATHS,
+    BadRequest,
+    CannotAsk,
+    Client,
+    NotVisible,
+    OmniError,
+    TokenRejected,
+    Unreadable,
+    replies,
+)
 from conversations.words import fold, words
 from omniviewer.accounts.models import ApiToken, User
 
@@ -18,17 +32,31 @@ from omniviewer.accounts.models import ApiToken, User
 MOST_MEMBERS = 500
 # Requests for them, however few Omni gives at a time.
 _MOST_PAGES = 2 * MOST_MEMBERS // PEOPLE_A_PAGE
+# How long an instance's spelling of a path is tried first.
+_SPELLING_IS_KNOWN = timedelta(days=30)
 
 
 def names(user: User, ids: Collection[str]) -> dict[str, str]:
-    """By membership id, the names of these people; the reader's own is that under which they are signed in."""
+    """Return the names of these people by id; the reader's own is that under which they are signed in."""
     tokens = list(ApiToken.objects.held_by(user))
     told = Member.objects.filter(api_token__in=tokens, omni_id__in=set(ids))
     found = {row.omni_id: row.name for row in told}
     for token in tokens:
-        for own in token.owner_ids.intersection(ids):
-            found.setdefault(own, user.display_name)
+        for own in token.owner_ids & set(ids) - found.keys():
+            found[own] = user.display_name
     return found
+
+
+def owner_name(user: User, conversation: Conversation, token: ApiToken) -> str:
+    """Return the name of the person whose conversation it is; "" where Omni does not tell.
+
+    Omni is asked for the people of the organization where that is due. `token` is what it is read with.
+    """
+    if not conversation.owner_id:
+        return ""
+    if conversation.owner_id not in token.owner_ids:
+        members(token)
+    return names(user, [conversation.owner_id]).get(conversation.owner_id, "")
 
 
 def called(user: User, typed: str) -> list[str]:
@@ -112,10 +140,44 @@ def _kept(person: replies.Member) -> Member:
 
 
 def _everyone(token: ApiToken, urgency: Urgency) -> Iterable[replies.Member]:
+    """Members of the organization, and then embed users. Raises `OmniError` where Omni tells of neither."""
+    failures: list[OmniError] = []
+    for paths in PEOPLE_PATHS:
+        try:
+            yield from _all_under(token, paths, urgency)
+        except (CannotAsk, TokenRejected):
+            raise
+        except OmniError as error:
+            failures.append(error)
+    if len(failures) == len(PEOPLE_PATHS):
+        raise failures[0]
+
+
+def _all_under(token: ApiToken, paths: tuple[str, ...], urgency: Urgency) -> Iterable[replies.Member]:
+    path, page = _first_page(token, paths, urgency)
     start = 1
-    for _ in range(_MOST_PAGES):
-        page = asking.ask(token, "members", partial(Client.members, start=start), urgency)
+    for number in range(_MOST_PAGES):
+        if number:
+            page = asking.ask(token, "members", partial(Client.members, path=path, start=start), urgency)
         yield from page.members
-        start += len(page.members)
-        if not page.members or start > min(page.total, MOST_MEMBERS):
+        start += page.count
+        if not page.count or start > min(page.total, MOST_MEMBERS):
             return
+
+
+def _first_page(token: ApiToken, paths: tuple[str, ...], urgency: Urgency) -> tuple[str, replies.MemberPage]:
+    """Ask under the spelling that this instance knew last time, else under each. Raises `OmniError`."""
+    key = f"people:{token.instance}:{paths[0]}"
+    known = cache.get(key)
+    spellings = sorted(paths, key=lambda path: path != known)
+    for path in spellings:
+        try:
+            page = asking.ask(token, "members", partial(Client.members, path=path), urgency)
+        except (NotVisible, BadRequest, Unreadable) as error:
+            # A refusal is no matter of spelling.
+            if error.outcome == str(HTTPStatus.FORBIDDEN.value) or path == spellings[-1]:
+                raise
+        else:
+            cache.set(key, path, _SPELLING_IS_KNOWN.total_seconds())
+            return path, page
+    raise NotVisible

@@ -149,7 +149,7 @@ def store(
     """
     known = Conversation.objects.filter(instance=token.instance, omni_id=reply.id).first()
     # Rendered before the transaction: no other writer waits for Markdown.
-    fresh = Message.rendered_from(reply, known, now=render)
+    fresh = Message.rendered_from(reply, known, token.instance, now=render)
     with transaction.atomic():
         conversation, _ = Conversation.objects.select_for_update().get_or_create(
             instance=token.instance, omni_id=reply.id
@@ -162,7 +162,8 @@ def store(
         access.api_token, access.conversation = token, conversation
         if access.was_answered_later(asked_at):
             return
-        revision = _revision(conversation, access, fresh)
+        # A reply that holds no list of messages says nothing of those that the token was shown before.
+        revision = _revision(conversation, access, fresh) if reply.has_messages else access.revision
         conversation.learn(reply)
         conversation.fetched_at = max(asked_at, conversation.fetched_at or asked_at)
         conversation.save()

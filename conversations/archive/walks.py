@@ -21,6 +21,7 @@ from omniviewer.accounts.models import ApiToken
 # Pages in a row that hold nothing new, after which a list is taken for endless. Some do: rows move on between pages.
 _MOST_IDLE = 5
 _CIRCLES = "Omni’s list goes in a circle: what stands behind it was not seen."
+_CUT_OFF = "Omni’s list has more pages, but does not say how to ask for them."
 _ENDLESS = "Omni’s list goes on and on without anything new: it was left there."
 _LIST_FIELDS = ["name", "last_prompt", "owner_id", "created_at", "updated_at", "recency", "started", "is_indexed"]
 
@@ -119,7 +120,7 @@ def _checked(walk: Walk, cursor: str, reply: replies.ConversationPage, asked_at:
     times = [row.updated_at for row in reply.conversations if row.updated_at]
     following = reply.next_cursor if reply.conversations else None
     if not cursor:
-        walk.checked_at, walk.total = asked_at, reply.total
+        walk.checked_at, walk.total, walk.unreadable_at_top = asked_at, reply.total, reply.unreadable
         walk.check_newest = max(times, default=walk.newest)
         _end_unlisted_above(walk, reply, asked_at)
         if walk.began_at is None and walk.walked_at is None:
@@ -142,6 +143,9 @@ def _walked(walk: Walk, cursor: str, reply: replies.ConversationPage, asked_at: 
         times = [row.updated_at for row in reply.conversations if row.updated_at]
         walk.newest = walk.newest or max(times, default=None)
         walk.checked_at = walk.checked_at or asked_at
+        walk.unreadable_at_top, walk.unreadable_below = reply.unreadable, 0
+    else:
+        walk.unreadable_below += reply.unreadable
     walk.rows += len(reply.conversations)
     passed = [*walk.passed, _short(cursor)]
     following = reply.next_cursor or ""
@@ -150,7 +154,7 @@ def _walked(walk: Walk, cursor: str, reply: replies.ConversationPage, asked_at: 
     if following and not circles and not is_endless:
         walk.cursor, walk.passed = following, passed
         return
-    walk.ended_early = _CIRCLES if circles else _ENDLESS if is_endless else ""
+    walk.ended_early = _CIRCLES if circles else _ENDLESS if is_endless else _CUT_OFF if reply.is_cut_off else ""
     walk.walked_at, walk.began_at = walk.began_at, None
     walk.cursor, walk.passed = "", []
     if not walk.ended_early and not walk.member:
@@ -168,7 +172,8 @@ def _short(cursor: str) -> str:
 def _end_unlisted_above(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> None:
     """Between the rows of the top page there is nothing else: what was listed there before has gone."""
     times = [row.updated_at for row in reply.conversations]
-    if walk.member or None in times:
+    # An entry that could not be read may be one of them.
+    if walk.member or None in times or reply.unreadable:
         return
     gone = Access.objects.filter(api_token=walk.api_token, listed_at__lt=asked_at)
     is_all = not reply.next_cursor and (reply.total is None or reply.total <= len(times))
@@ -181,7 +186,10 @@ def _drop(walk: Walk) -> None:
     """What the last full walk did not meet, nor any check since, Omni lists no longer."""
     listed = Access.objects.filter(api_token=walk.api_token)
     met = listed.filter(listed_at__gte=walk.drop_before).count()
-    if walk.total is not None and met < walk.total:
+    if walk.unreadable:
+        # Any of these may be one that was not met: what Omni no longer lists runs out by itself.
+        walk.ended_early = ""
+    elif walk.total is not None and met < walk.total:
         walk.ended_early = f"Omni counts {walk.total:,} conversations and listed {met:,} of them."
     else:
         listed.filter(listed_at__lt=walk.drop_before).end_rows()

@@ -152,7 +152,8 @@ class AccessQuerySet(models.QuerySet["Access"]):
 # Columns of an access that hold what Omni told its token of the conversation itself.
 TOLD = ("name", "last_prompt", "owner_id", "updated_at", "recency")
 _PROVEN = ("opened_at", "confirmed_at", "refused_at")
-_FETCHED = ("fetched_at", "revision", "revision_since", "read_of", "is_behind", "not_before", "tries", "failure")
+_READ = ("read_of", "is_behind", "not_before", "tries", "failure")
+_FETCHED = ("fetched_at", "revision", "revision_since", "shortfall", *_READ)
 
 
 class Access(models.Model):
@@ -179,6 +180,8 @@ class Access(models.Model):
     fetched_at = models.DateTimeField(null=True)
     revision = models.PositiveIntegerField(default=0)
     revision_since = models.DateTimeField(null=True)
+    # In a sentence, what of the last reply of that route could not be read or is left out.
+    shortfall = models.CharField(max_length=300, blank=True)
 
     # Background: the last activity that the fetched thread holds, whether the list has told of a later one, and why it
     # could not be fetched.
@@ -230,8 +233,8 @@ class Access(models.Model):
             self.is_behind = self._needs_fetching
             return
         self.owner_id = self.owner_id or (reply.owner_id or "")[:64]
-        prompts = [message.text for message in reply.messages if message.role == "user"]
-        self.last_prompt = prompts[-1] if prompts else self.last_prompt
+        self.last_prompt = reply.last_prompt or self.last_prompt
+        self.shortfall = reply.shortfall[:300]
         self.read_of = max((at for at in (self.updated_at, known) if at), default=None)
         self.is_behind = False
 

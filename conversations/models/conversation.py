@@ -30,6 +30,8 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 # Of a recency, the lower bits: they tell conversations apart that were active in the same millisecond.
 _PLACE_BITS = 20
+# Milliseconds since 1970 that still fit above them in 63 bits.
+_LATEST = (1 << 63 - _PLACE_BITS) - 1
 
 
 def recency(moment: datetime | None, place: int = 0) -> int:
@@ -39,7 +41,7 @@ def recency(moment: datetime | None, place: int = 0) -> int:
     """
     if moment is None:
         return -1 - place
-    milliseconds = max(int(moment.timestamp() * 1000), 0)
+    milliseconds = min(max(int(moment.timestamp() * 1000), 0), _LATEST)
     return milliseconds << _PLACE_BITS | place & (1 << _PLACE_BITS) - 1
 
 
@@ -117,6 +119,8 @@ class Conversation(models.Model):
             models.Index("recency", name="conversations_not_indexed", condition=models.Q(is_indexed=False)),
         ]
 
+    # In a sentence, what of Omni's last reply to the token could not be read or is left out.
+    shortfall: str = ""
     # The access through which it is shown; None for the row itself. The row's own revision.
     access: "Access | None" = None
     latest_revision: int = 0
@@ -162,6 +166,7 @@ class Conversation(models.Model):
         shown.name, shown.last_prompt, shown.owner_id = access.name, access.last_prompt, access.owner_id
         shown.updated_at, shown.recency = access.updated_at, access.recency
         shown.revision, shown.fetched_at = (access.revision, access.fetched_at) if with_messages else (0, None)
+        shown.shortfall = access.shortfall if with_messages else ""
         if shown.is_lagging:
             shown.version = f"{self.version}@{shown.revision}"
         return shown
@@ -239,10 +244,11 @@ class Conversation(models.Model):
             self.last_prompt = reply.last_prompt or self.last_prompt
             self.owner_id = owner_id[:64] or self.owner_id
         else:
+            # A list of one person's conversations says whose they are in the id that lists take; a thread may use
+            # another.
             self.owner_id = self.owner_id or (reply.owner_id or "")[:64]
             self.organization_id = (reply.organization_id or self.organization_id)[:64]
-            prompts = [message.text for message in reply.messages if message.role == "user"]
-            self.last_prompt = prompts[-1] if prompts else self.last_prompt
+            self.last_prompt = reply.last_prompt or self.last_prompt
         self.recency = recency(self.updated_at, self.pk)
         self.started = recency(self.created_at, self.pk)
         has_changed = self._told != before

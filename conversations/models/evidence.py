@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self, cast
 
 from django.db import models, transaction
@@ -14,6 +14,9 @@ from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.omni import results
 from conversations.tables import NoTable, Table
+
+# Names in an action that is no query whose values all stand on the page.
+_SHOWN = frozenset({"type", "message", "timestamp", "toolName", "status", "isError", "durationMs", "documentId"})
 
 
 def _pressed(text: str) -> bytes:
@@ -27,7 +30,7 @@ def _unpressed(pressed: bytes | memoryview) -> str:
 class ActionQuerySet(models.QuerySet["Action"]):
     def in_turn(self, *, with_rows: bool = False) -> Self:
         """The rows may be large: they come along where all are shown, else each when it is asked for."""
-        return self.order_by("number") if with_rows else self.order_by("number").defer("csv")
+        return self.order_by("number") if with_rows else self.order_by("number").defer("csv", "raw")
 
 
 class Action(models.Model):
@@ -46,6 +49,15 @@ class Action(models.Model):
     was_cut = models.BooleanField(default=False)
     # By Omni's count.
     row_count = models.PositiveIntegerField(null=True)
+    # The tool that ran, the step's own status ("partial", "skipped", "failed" and others), why it or its query failed
+    # or was left out, how long it took, and the document that it made.
+    tool = models.CharField(max_length=100, blank=True)
+    outcome = models.CharField(max_length=60, blank=True)
+    reason = models.TextField(blank=True)
+    milliseconds = models.PositiveIntegerField(null=True)
+    document_id = models.CharField(max_length=64, blank=True)
+    # As Omni sent it, as JSON and compressed, without the rows: what is not understood today cannot be asked for later.
+    raw = models.BinaryField(default=bytes)
 
     objects = ActionQuerySet.as_manager()
 
@@ -66,13 +78,26 @@ class Action(models.Model):
         job.topic = job.topic or result.topic[:300]
         job.state, job.kept_at, job.dropped_at = "COMPLETE", timezone.now(), None
         job.query_count, job.row_count = len(found), sum(action.rows_found for action in found)
-        job.size = sum(len(action.body) + len(action.csv) for action in actions)
+        job.size = sum(len(action.body) + len(action.csv) + len(action.raw) for action in actions)
+        job.shortfall = result.shortfall[:300]
         job.save()
         job.touch()
 
     @classmethod
     def _of(cls, job: Job, number: int, row: results.Action) -> "Action":
-        action = cls(job=job, number=number, type=row.type[:60], message=row.message, at=row.at)
+        action = cls(
+            job=job,
+            number=number,
+            type=row.type[:60],
+            message=row.message,
+            at=row.at,
+            tool=row.tool[:100],
+            outcome=row.status[:60],
+            reason=row.reason,
+            milliseconds=row.milliseconds,
+            document_id=row.document_id[:64],
+            raw=_pressed(row.raw),
+        )
         if row.query:
             action.is_query = True
             action.name, action.status = row.query.name, row.query.status[:60]
@@ -94,7 +119,44 @@ class Action(models.Model):
 
     @property
     def is_success(self) -> bool:
-        return self.status.lower() in ("", "success", "succeeded", "complete", "ok")
+        return results.is_success(self.status)
+
+    @property
+    def badge(self) -> str:
+        """Omni's word for how the step, or its query, ended; "" where it was simply done."""
+        return next((status for status in (self.outcome, self.status) if not results.is_success(status)), "")
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it failed, rather than being left out or done in part."""
+        return self.badge.strip().lower() not in ("", "partial", "skipped", "pending")
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it only keeps the place of a step that could not be read."""
+        return not (self.type or self.message or self.is_query or self.reason or self.tool or self.badge)
+
+    @property
+    def took(self) -> timedelta | None:
+        return None if self.milliseconds is None else timedelta(milliseconds=self.milliseconds)
+
+    @property
+    def label(self) -> str:
+        """Name of a step that is no query, by Omni's word for it."""
+        return self.type.strip().capitalize() if self.type.strip() else "Step"
+
+    @property
+    def sent(self) -> str:
+        """JSON of what Omni sent, without the rows."""
+        return (_unpressed(self.raw) if self.raw else "") or "{}"
+
+    @cached_property
+    def as_sent(self) -> str:
+        """Indented JSON of what Omni sent, where it says more than the page shows; else ""."""
+        sent = json.loads(self.sent)
+        if isinstance(sent, str) or (isinstance(sent, dict) and (self.is_query or sent.keys() <= _SHOWN)):
+            return ""
+        return json.dumps(sent, indent=2, ensure_ascii=False)
 
     @cached_property
     def query(self) -> dict[str, Any]:

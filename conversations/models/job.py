@@ -51,6 +51,9 @@ class Job(models.Model):
     state = models.CharField(max_length=20)
     progress = models.TextField(blank=True)
     topic = models.CharField(max_length=300, blank=True)
+    # Omni's ids of the model and of its branch that the question went to.
+    model_id = models.UUIDField(null=True)
+    branch_id = models.UUIDField(null=True)
     # Omni's reason why it failed.
     error = models.TextField(blank=True)
     finished_at = models.DateTimeField(null=True)
@@ -60,6 +63,8 @@ class Job(models.Model):
     query_count = models.PositiveIntegerField(default=0)
     row_count = models.PositiveBigIntegerField(default=0)
     size = models.PositiveBigIntegerField(default=0)
+    # In a sentence, what of its result could not be read or is left out.
+    shortfall = models.CharField(max_length=300, blank=True)
     # When Omni had no result of it, although it was finished.
     no_result_at = models.DateTimeField(null=True)
     # Whether Omni drew a chart; None where that has not been asked.
@@ -90,6 +95,8 @@ class Job(models.Model):
             "progress": reply.progress[:300],
             "conversation_id": reply.conversation_id,
             "topic": reply.topic[:300],
+            "model_id": reply.model_id,
+            "branch_id": reply.branch_id,
             "error": reply.error[:2000],
             "finished_at": reply.finished_at,
             "state": reply.state[:20],

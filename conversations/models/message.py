@@ -16,7 +16,7 @@ from conversations.models.access import Access, SeenRevision
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.models.reader import Reader
-from conversations.omni import is_omni_link, replies
+from conversations.omni import omni_link, replies, site_url
 
 # A pause between two messages that is worth a line of its own.
 LONG_PAUSE = timedelta(hours=4)
@@ -38,7 +38,11 @@ class Written(models.Model):
     # Why the answer is shown as plain text, in a sentence for the reader; empty where it is formatted.
     plain_because = models.CharField(max_length=200, blank=True)
     renderer = models.PositiveSmallIntegerField(default=0)
+    # A job's id that is no UUID: shown, and never asked for.
+    other_job_id = models.CharField(max_length=200, blank=True)
     omni_chat_url = models.TextField(blank=True)
+    # Names of the files that came with it.
+    attachments = models.JSONField(default=list)
     # The revision of the conversation in which it took this form.
     revision = models.PositiveIntegerField(default=0)
 
@@ -48,11 +52,15 @@ class Written(models.Model):
     @property
     def told(self) -> dict[str, Any]:
         """Return all that another row needs to say the same in the same place."""
-        fields = ("position", "role", "text", "created_at", "html", "plain_because", "renderer")
-        return {name: getattr(self, name) for name in (*fields, "job_id", "omni_chat_url", "revision")}
+        fields = ("position", "role", "text", "created_at", "html", "plain_because", "renderer", "revision", "job_id")
+        return {name: getattr(self, name) for name in (*fields, "other_job_id", "omni_chat_url", "attachments")}
 
-    def render(self, allowance: rendering.Allowance) -> None:
-        made = rendering.render_question(self.text) if self.is_question else allowance.render_answer(self.text)
+    def render(self, allowance: rendering.Allowance, instance: str) -> None:
+        """Make the HTML; paths in an answer's links lead to the instance."""
+        if self.is_question:
+            made = rendering.render_question(self.text)
+        else:
+            made = allowance.render_answer(self.text, site_url(instance))
         self.html, self.plain_because, self.renderer = made.html, made.plain_because, rendering.RENDERER
 
     @property
@@ -81,10 +89,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def render_outdated(self) -> None:
         """Render again what an earlier version of the renderer made."""
-        outdated = list(self.exclude(renderer=rendering.RENDERER).order_by("position"))
+        outdated = list(self.exclude(renderer=rendering.RENDERER).select_related("conversation").order_by("position"))
         allowance = rendering.Allowance()
         for message in outdated:
-            message.render(allowance)
+            message.render(allowance, message.conversation.instance)
         self.bulk_update(outdated, ["html", "plain_because", "renderer"], batch_size=200)
 
 
@@ -116,8 +124,10 @@ class Message(Written):
         return reverse("conversations:message", args=[self.conversation.omni_id, self.position])
 
     @classmethod
-    def rendered_from(cls, reply: replies.Conversation, known: Conversation | None, *, now: bool) -> list[Self]:
-        """Rows for the messages that Omni returned, unsaved; rendered, but for those that `known` has rendered.
+    def rendered_from(
+        cls, reply: replies.Conversation, known: Conversation | None, instance: str, *, now: bool
+    ) -> list[Self]:
+        """Rows for the messages that the instance returned, unsaved; rendered, but for those that `known` has rendered.
 
         `now=False`: the others are rendered when somebody reads them.
         """
@@ -130,13 +140,15 @@ class Message(Written):
                 text=message.text,
                 created_at=message.created_at,
                 job_id=message.job_id,
+                other_job_id=message.other_job_id,
                 omni_chat_url=message.omni_chat_url or "",
+                attachments=list(message.attachments),
             )
             twin = kept.get(position)
             if twin and row.says_the_same_as(twin) and (not now or twin.renderer == rendering.RENDERER):
                 row.html, row.plain_because, row.renderer = twin.html, twin.plain_because, twin.renderer
             elif now:
-                row.render(allowance)
+                row.render(allowance, instance)
             rows.append(row)
         return rows
 
@@ -180,7 +192,7 @@ class Message(Written):
 
     def is_told_as(self, other: "Message") -> bool:
         """Return whether Omni said the same of both."""
-        fields = ("role", "text", "created_at", "job_id", "omni_chat_url")
+        fields = ("role", "text", "created_at", "job_id", "other_job_id", "omni_chat_url", "attachments")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
 
     def is_same_as(self, other: "Message") -> bool:
@@ -189,8 +201,13 @@ class Message(Written):
     @property
     def omni_link(self) -> str:
         """The deep link into Omni, or "" where it leads anywhere else."""
-        url = self.omni_chat_url
-        return url if url and is_omni_link(url, self.conversation.instance) else ""
+        return omni_link(self.omni_chat_url, self.conversation.instance)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it only keeps the place of something that could not be read."""
+        told = self.role, self.text.strip(), self.job_id, self.other_job_id, self.attachments, self.created_at
+        return not any(told)
 
     @property
     def _since_previous(self) -> timedelta | None:

@@ -81,6 +81,9 @@ class Walk(models.Model):
     walked_at = models.DateTimeField(null=True)
     drop_before = models.DateTimeField(null=True)
     dropped_before = models.DateTimeField(null=True)
+    # Entries that could not be read: on the list's first page, and on the others.
+    unreadable_at_top = models.PositiveIntegerField(default=0)
+    unreadable_below = models.PositiveIntegerField(default=0)
     # Why the last one did not see all, in a sentence.
     ended_early = models.CharField(max_length=200, blank=True)
 
@@ -121,6 +124,10 @@ class Walk(models.Model):
     @property
     def has_seen_all(self) -> bool:
         return self.walked_at is not None
+
+    @property
+    def unreadable(self) -> int:
+        return self.unreadable_at_top + self.unreadable_below
 
     @property
     def check_is_due(self) -> bool:

@@ -1,6 +1,6 @@
 """The only place that speaks HTTP to Omni. It knows no Django model."""
 
-from conversations.omni.client import CONVERSATIONS_A_PAGE, PEOPLE_A_PAGE, Client, Token
+from conversations.omni.client import CONVERSATIONS_A_PAGE, PEOPLE_A_PAGE, PEOPLE_PATHS, Client, Token
 from conversations.omni.errors import (
     BadRequest,
     CannotAsk,
@@ -11,11 +11,12 @@ from conversations.omni.errors import (
     TokenRejected,
     Unreadable,
 )
-from conversations.omni.instances import BadAddress, is_omni_link, parse_address
+from conversations.omni.instances import BadAddress, is_omni_link, omni_link, parse_address, site_url
 
 __all__ = [
     "CONVERSATIONS_A_PAGE",
     "PEOPLE_A_PAGE",
+    "PEOPLE_PATHS",
     "BadAddress",
     "BadRequest",
     "CannotAsk",
@@ -28,5 +29,7 @@ __all__ = [
     "TokenRejected",
     "Unreadable",
     "is_omni_link",
+    "omni_link",
     "parse_address",
+    "site_url",
 ]

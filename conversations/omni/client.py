@@ -21,6 +21,7 @@ from conversations.omni.attempt import Adapter, Attempt, ElsewhereError
 from conversations.omni.errors import (
     BadRequest,
     CannotAsk,
+    NoContent,
     NotVisible,
     RateLimited,
     TokenRejected,
@@ -30,6 +31,8 @@ from conversations.omni.instances import Network, base_url, is_loopback_instance
 
 CONVERSATIONS_A_PAGE = 100
 PEOPLE_A_PAGE = 100
+# Members and embed users, each as Omni's documentation and as its SDK spell it: instances know one or both.
+PEOPLE_PATHS = (("/scim/v2/users", "/scim/v2/Users"), ("/scim/v2/embed/users", "/scim/v2/embed/Users"))
 _CHUNK = 64 * 1024
 _MOST_OBJECTS = 2_000_000
 # Seconds: a host that is there takes a connection at once.
@@ -79,8 +82,13 @@ class Client:
         self._may_retry = may_retry
 
     def whoami(self) -> replies.Identity:
-        """https://docs.omni.co/api/who-am-i. Older instances do not have it and answer `404`: `NotVisible`."""
-        return replies.identity(self._get("/v1/whoami"))
+        """https://docs.omni.co/api/who-am-i. Older instances do not have it: `404` or `405`, so `NotVisible`."""
+        try:
+            return replies.identity(self._get("/v1/whoami"))
+        except BadRequest as error:
+            if error.outcome == str(HTTPStatus.METHOD_NOT_ALLOWED):
+                raise NotVisible(outcome=error.outcome) from None
+            raise
 
     def conversations(self, *, cursor: str = "", member: str = "") -> replies.ConversationPage:
         """https://docs.omni.co/api/ai/list-ai-conversations. `member` is a membership id, for organization keys."""
@@ -93,40 +101,38 @@ class Client:
 
     def conversation(self, conversation_id: UUID) -> replies.Conversation:
         """https://docs.omni.co/api/ai/get-conversation. Raises `Unreadable` if Omni answers with another one."""
-        reply = replies.conversation(self._get(f"/v1/ai/conversations/{conversation_id}"))
-        if reply.id != conversation_id:
-            raise Unreadable(
-                "Omni answered with another conversation than the one that was asked for.", outcome="shape"
-            )
-        return reply
+        return replies.conversation(self._get(f"/v1/ai/conversations/{conversation_id}"), conversation_id)
 
-    def members(self, *, start: int = 1) -> replies.MemberPage:
-        """https://docs.omni.co/api/users/list-users, from the `start`th person (counted from 1); organization keys."""
-        return replies.member_page(self._get("/scim/v2/users", {"count": PEOPLE_A_PAGE, "startIndex": start}))
+    def members(self, path: str = "/scim/v2/users", *, start: int = 1) -> replies.MemberPage:
+        """https://docs.omni.co/api/users/list-users, from the `start`th person (counted from 1); organization keys.
+
+        `path` is one of `PEOPLE_PATHS`.
+        """
+        return replies.member_page(self._get(path, {"count": PEOPLE_A_PAGE, "startIndex": start}))
 
     def job(self, job_id: UUID) -> replies.Job:
         """https://docs.omni.co/api/ai/get-ai-job. Raises `Unreadable` if Omni answers with another one."""
-        reply = replies.job(self._get(f"/v1/ai/jobs/{job_id}"))
-        if reply.id != job_id:
-            raise Unreadable("Omni answered with another job than the one that was asked for.", outcome="shape")
-        return reply
+        return replies.job(self._get(f"/v1/ai/jobs/{job_id}"), job_id)
 
     def job_result(self, job_id: UUID) -> results.Result:
         """https://docs.omni.co/api/ai/get-ai-job-result: only of complete jobs, for 14 days. Raises `NotVisible`."""
         return results.result(self._get(f"/v1/ai/jobs/{job_id}/result"), job_id)
 
     def chart(self, job_id: UUID) -> bytes | None:
-        """https://docs.omni.co/api/ai/get-ai-job-vis: a PNG; None where there is nothing to draw (`422`).
+        """https://docs.omni.co/api/ai/get-ai-job-vis: a PNG; None where there is nothing to draw.
 
+        Omni says so with `422`, with `204`, or with JSON in place of a picture where the data is no longer available.
         Raises `Unreadable` if it is no PNG, or one that is too large to be shown.
         """
         try:
             body = self._ask(f"/v1/ai/jobs/{job_id}/vis", None)
+        except NoContent:
+            return None
         except BadRequest as error:
             if error.outcome == str(HTTPStatus.UNPROCESSABLE_ENTITY):
                 return None
             raise
-        return images.checked_png(body)
+        return None if _is_json(body) else images.checked_png(body)
 
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
         body = self._ask(path, query)
@@ -201,6 +207,16 @@ def _session() -> requests.Session:
     return session
 
 
+def _is_json(body: bytes) -> bool:
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
     """What to say of a request that got no whole answer."""
     cause = _cause(error)
@@ -237,6 +253,8 @@ def _raise_for_status(response: requests.Response) -> None:
     match status:
         case HTTPStatus.OK:
             return
+        case HTTPStatus.NO_CONTENT:
+            raise NoContent("Omni answered without any content.", outcome=outcome)
         case HTTPStatus.UNAUTHORIZED:
             raise TokenRejected(outcome=outcome)
         case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:

@@ -66,6 +66,10 @@ class Unreadable(OmniError):
     sentence = "What answered does not speak Omni's API."
 
 
+class NoContent(Unreadable):
+    """`204`: an answer that holds nothing, on purpose."""
+
+
 class CannotAsk(OmniError):
     """Omni cannot be asked at all just now: network, `5xx` or `429`. The only case in which a reading is stretched."""
 

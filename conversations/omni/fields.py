@@ -1,18 +1,17 @@
-"""What single fields of Omni's replies say, whatever they hold. What cannot be done without raises `Unreadable`."""
+"""Read single fields of Omni's replies, whatever they hold. A field that nothing works without raises `Unreadable`."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from conversations.omni.errors import Unreadable
 
-# Years in which every time zone can show a time.
-_YEARS = range(1900, 9000)
 # What an integer column of every database holds.
 _MOST = 2**31 - 1
 # Levels of an object that is kept as it is. Queries of Omni's have some five.
 DEEPEST = 50
+# Characters of a reason that is shown.
+LONGEST_REASON = 4_000
 NOTHING = "The reply was not in the form that Omni documents"
 
 
@@ -22,28 +21,25 @@ def as_object(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def as_list(reply: dict[str, Any], *names: str, most: int) -> list[Any]:
-    """Under the first of the names that holds one; of more than `most` entries it is not read."""
+def as_list(reply: dict[str, Any], *names: str) -> list[Any]:
+    """Return the list under the first of the names that holds one. Raises `Unreadable`."""
     for name in names:
         if isinstance(reply.get(name), list):
             rows: list[Any] = reply[name]
-            if len(rows) > most:
-                raise Unreadable(
-                    f"Omni's answer has more than the {most:,} entries that are read here.", outcome="too-large"
-                )
             return rows
     raise Unreadable(f"{NOTHING} (no list under {' or '.join(names)}).", outcome="shape")
 
 
 def as_text(reply: dict[str, Any], *names: str) -> str | None:
-    """The first of the names that holds text; what no database holds, NUL and half characters, is made visible."""
+    """Return the first text under the names, as `storable` makes it."""
     for name in names:
         if isinstance(reply.get(name), str):
-            return _storable(reply[name])
+            return storable(reply[name])
     return None
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return a text that every database takes: NUL and half characters are made visible."""
     text = text.replace("\0", "\N{SYMBOL FOR NULL}")
     try:
         text.encode()
@@ -53,10 +49,10 @@ def _storable(text: str) -> str:
 
 
 def as_plain_object(value: Any) -> dict[str, Any]:
-    """An object that is kept as it is; {} in place of none, and of one too deep for whoever reads it after us."""
+    """Return an object as it is; {} in place of none, and of one too deep for those who read it after us."""
     if not isinstance(value, dict) or _is_deeper(value, DEEPEST):
         return {}
-    kept: dict[str, Any] = json.loads(_storable(json.dumps(value, ensure_ascii=False)))
+    kept: dict[str, Any] = json.loads(storable(json.dumps(value, ensure_ascii=False)))
     return kept
 
 
@@ -73,16 +69,55 @@ def _is_deeper(value: Any, most: int) -> bool:
     return bool(level)
 
 
-def as_time(reply: dict[str, Any], *names: str) -> datetime | None:
-    """ISO 8601, with or without milliseconds; None where it is missing or no time. Without a zone it is UTC."""
-    text = as_text(reply, *names)
+def as_reason(value: Any) -> str:
+    """Return the reason that an error gives: a text, or an object with a message, a detail and a code."""
+    return _reason(value, 4)[:LONGEST_REASON]
+
+
+def _reason(value: Any, levels: int) -> str:
+    if isinstance(value, str):
+        return storable(value).strip()
+    if isinstance(value, list) and levels:
+        return "; ".join(dict.fromkeys(text for row in value[:20] if (text := _reason(row, levels - 1))))
+    if not isinstance(value, dict) or not value:
+        return ""
+    if not levels:
+        return as_json(value, LONGEST_REASON)
+    texts = [_reason(value.get(name), levels - 1) for name in ("message", "error", "reason", "title", "msg")]
+    texts = [text for text in texts if text][:1]
+    for name in ("detail", "details", "description", "hint", "cause", "errors"):
+        more = _reason(value.get(name), levels - 1)
+        if more and not any(more in text for text in texts):
+            texts.append(more)
+    code = value.get("code")
+    code = code.strip() if isinstance(code, str) else str(code) if isinstance(code, int) else ""
+    said = ": ".join(text.rstrip(":") for text in texts)
+    if not said:
+        return storable(code) or as_json(value, LONGEST_REASON)
+    return f"{said} ({storable(code)})" if code and code not in said else said
+
+
+def as_json(value: Any, longest: int) -> str:
+    """Return JSON of so many characters at most; what is longer or deeper is cut, and says so."""
     try:
-        moment = datetime.fromisoformat(text) if text else None
-        if moment is None or moment.year not in _YEARS:
-            return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+        text = json.dumps(value, ensure_ascii=False)
+        if len(text) > longest:
+            text = json.dumps(_shortened(value), ensure_ascii=False)
+    except RecursionError:
+        return json.dumps({"cut": "It is nested too deeply to be kept."})
+    if len(text) > longest:
+        # As a text within JSON: half of an object is none. Quotes and the like take two characters there.
+        text = json.dumps({"cut": text[: longest // 2 - 20]}, ensure_ascii=False)
+    return storable(text)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        longest = 1_000
+        return value if len(value) <= longest else f"{value[:longest]}… (cut, {len(value):,} characters)"
+    if isinstance(value, list):
+        return [_shortened(row) for row in value]
+    return {key: _shortened(row) for key, row in value.items()} if isinstance(value, dict) else value
 
 
 def as_uuid(value: Any) -> UUID | None:
@@ -92,11 +127,12 @@ def as_uuid(value: Any) -> UUID | None:
         return None
 
 
-def as_id(reply: dict[str, Any]) -> UUID:
-    found = as_uuid(reply.get("id"))
-    if found is None:
-        raise Unreadable(f"{NOTHING} (an id is missing or no UUID).", outcome="shape")
-    return found
+def as_id(reply: dict[str, Any], wanted: UUID, what: str) -> UUID:
+    """Return the id that was asked for, unless the reply names another one. Raises `Unreadable`."""
+    told = reply.get("id")
+    if isinstance(told, str) and told.strip() and as_uuid(told) != wanted:
+        raise Unreadable(f"Omni answered with another {what} than the one that was asked for.", outcome="shape")
+    return wanted
 
 
 def as_count(value: Any) -> int | None:

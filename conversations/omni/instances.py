@@ -56,9 +56,14 @@ def _split(url: str) -> SplitResult:
 
 
 def base_url(instance: str) -> str:
-    """Where an instance's API is, without a trailing slash. Only loopback (the demo) goes over http."""
+    """Return where an instance's API is, without a trailing slash."""
+    return f"{site_url(instance)}api"
+
+
+def site_url(instance: str) -> str:
+    """Return where an instance's pages are, with a trailing slash. Only loopback (the demo) goes over http."""
     scheme = "http" if is_loopback_instance(instance) else "https"
-    return f"{scheme}://{instance}/api"
+    return f"{scheme}://{instance}/"
 
 
 def is_loopback_instance(instance: str) -> bool:
@@ -93,6 +98,16 @@ def _carried(address: Address) -> Address:
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1] or address
+
+
+def omni_link(told: str, instance: str) -> str:
+    """Return a link that Omni gave as an address, a path being one of the instance; "" where it leads elsewhere."""
+    told = told.strip()
+    is_path = "/" in told and not told.startswith("//") and ":" not in told.partition("/")[0]
+    url = site_url(instance) + told.removeprefix("/") if is_path else told
+    if is_path and is_loopback_instance(instance):
+        return url if re.fullmatch(r"[!-~]+", url) and "\\" not in url else ""
+    return url if url and is_omni_link(url, instance) else ""
 
 
 def is_omni_link(url: str, instance: str) -> bool:

@@ -1,7 +1,8 @@
 """What Omni's API returns, as dataclasses, read from both dialects that its own sources use.
 
 The reference (docs.omni.co/api) and the official Python SDK name some fields differently; a field is read under either
-name. Fields that nobody documented are ignored. A reply of another shape raises `Unreadable`.
+name. Fields that nobody documented are ignored. An entry that cannot be read is counted, and the others are read; a
+reply that is no object, or names another thing than the one asked for, raises `Unreadable`.
 """
 
 from dataclasses import dataclass
@@ -9,14 +10,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from conversations.omni.contents import as_attachments, as_content
 from conversations.omni.errors import Unreadable
-from conversations.omni.fields import NOTHING, as_count, as_id, as_list, as_object, as_text, as_time, as_uuid
+from conversations.omni.fields import NOTHING, as_count, as_id, as_list, as_object, as_reason, as_text, as_uuid
+from conversations.omni.times import as_time
 
 # Characters: it stands in addresses and in a unique index.
 LONGEST_CURSOR = 2000
-# Of one reply: a hundred conversations or people are asked for at a time.
+LONGEST_JOB_ID = 200
+# Of one reply; of more, the first ones are read. A hundred conversations or people are asked for at a time.
 MOST_ROWS = 2_000
 MOST_MESSAGES = 10_000
+_NO_MESSAGES = "Omni sent this conversation without its messages. What was stored of them before stays."
 
 
 @dataclass(frozen=True)
@@ -42,23 +47,38 @@ class ListedConversation:
 
 @dataclass(frozen=True)
 class ConversationPage:
+    """`unreadable` counts the entries that could not be read. `is_cut_off`: there is more, but no way to ask for it."""
+
     conversations: tuple[ListedConversation, ...]
     next_cursor: str | None
     total: int | None
+    unreadable: int = 0
+    is_cut_off: bool = False
 
 
 @dataclass(frozen=True)
 class Message:
-    role: str
-    text: str
-    created_at: datetime | None
-    job_id: UUID | None
-    omni_chat_url: str | None
+    """A message; without role and text, the place of one that could not be read.
+
+    `other_job_id` is a job's id that is no UUID; `attachments` are names of files.
+    """
+
+    role: str = ""
+    text: str = ""
+    created_at: datetime | None = None
+    job_id: UUID | None = None
+    omni_chat_url: str | None = None
+    other_job_id: str = ""
+    attachments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """`GET /v1/ai/conversations/{id}`. `name` is None in the reference's dialect, the two ids in the SDK's."""
+    """`GET /v1/ai/conversations/{id}`. `name` is None in the reference's dialect, the two ids in the SDK's.
+
+    `has_messages` is false where the reply holds no list of them. `shortfall` tells the reader, in a sentence, what
+    could not be read or is left out.
+    """
 
     id: UUID
     name: str | None
@@ -67,6 +87,14 @@ class Conversation:
     created_at: datetime | None
     updated_at: datetime | None
     messages: tuple[Message, ...]
+    shortfall: str = ""
+    has_messages: bool = True
+
+    @property
+    def last_prompt(self) -> str:
+        """The last question that has text; "" where none has."""
+        asked = [message.text for message in self.messages if message.role == "user" and message.text.strip()]
+        return asked[-1] if asked else ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +111,8 @@ class Job:
     topic: str = ""
     error: str = ""
     finished_at: datetime | None = None
+    model_id: UUID | None = None
+    branch_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +127,11 @@ class Member:
 
 @dataclass(frozen=True)
 class MemberPage:
+    """`count` is how many entries the page had, read or not: the next page begins behind them."""
+
     members: tuple[Member, ...]
     total: int
+    count: int
 
 
 def identity(body: Any) -> Identity:
@@ -106,7 +139,7 @@ def identity(body: Any) -> Identity:
     scope = as_text(reply, "keyScope") or ""
     user = reply.get("user")
     user = user if isinstance(user, dict) else {}
-    if scope not in ("organization", "user") and not user:
+    if scope not in ("organization", "user") and not (as_text(user, "id") or as_text(user, "membershipId")):
         raise Unreadable(f"{NOTHING} (neither a scope nor a user).", outcome="shape")
     return Identity(
         scope=scope if scope in ("organization", "user") else "",
@@ -120,79 +153,140 @@ def conversation_page(body: Any) -> ConversationPage:
     reply = as_object(body, "a list of conversations")
     info = reply.get("pageInfo")
     info = info if isinstance(info, dict) else {}
-    total = info.get("totalRecords")
-    cursor = as_text(info, "nextCursor")
-    if cursor and len(cursor) > LONGEST_CURSOR:
-        raise Unreadable(f"{NOTHING} (a cursor of {len(cursor)} characters).", outcome="shape")
+    rows = as_list(reply, "data", "records")
+    found = [_listed(row) for row in rows[:MOST_ROWS]]
+    listed = tuple(row for row in found if row)
+    cursor = _cursor(info)
+    has_more = info.get("hasNextPage")
     return ConversationPage(
-        conversations=tuple(_listed(row) for row in as_list(reply, "data", "records", most=MOST_ROWS)),
-        next_cursor=cursor if cursor and info.get("hasNextPage") is not False else None,
-        total=as_count(total),
+        conversations=listed,
+        next_cursor=cursor if has_more is not False else None,
+        total=as_count(info.get("totalRecords")),
+        unreadable=len(rows) - len(listed),
+        is_cut_off=has_more is True and cursor is None,
     )
 
 
-def _listed(row: Any) -> ListedConversation:
-    row = as_object(row, "a conversation in the list")
+def _cursor(info: dict[str, Any]) -> str | None:
+    cursor = info.get("nextCursor")
+    if isinstance(cursor, int) and not isinstance(cursor, bool) and cursor.bit_length() < LONGEST_CURSOR:
+        cursor = str(cursor)
+    return cursor if isinstance(cursor, str) and 0 < len(cursor) <= LONGEST_CURSOR and cursor.isprintable() else None
+
+
+def _listed(row: Any) -> ListedConversation | None:
+    """Return None for an entry that names no conversation."""
+    omni_id = as_uuid(row.get("id")) if isinstance(row, dict) else None
+    if omni_id is None:
+        return None
     return ListedConversation(
-        id=as_id(row),
+        id=omni_id,
         name=as_text(row, "name"),
-        last_prompt=as_text(row, "lastUserPrompt", "lastPrompt"),
+        last_prompt=as_content(row, "lastUserPrompt", "lastPrompt") or None,
         created_at=as_time(row, "createdAt"),
         updated_at=as_time(row, "updatedAt"),
     )
 
 
-def conversation(body: Any) -> Conversation:
+def conversation(body: Any, wanted: UUID) -> Conversation:
+    """Raises `Unreadable` if it is no object, names another conversation, or has neither an id nor messages."""
     reply = as_object(body, "a conversation")
+    omni_id = as_id(reply, wanted, "conversation")
+    told = reply.get("messages")
+    has_messages = isinstance(told, list)
+    rows: list[Any] = told if isinstance(told, list) else []
+    if as_uuid(reply.get("id")) is None and not has_messages:
+        raise Unreadable(f"{NOTHING} (neither an id nor messages).", outcome="shape")
+    messages = tuple(_message(row) for row in rows[:MOST_MESSAGES])
     return Conversation(
-        id=as_id(reply),
+        id=omni_id,
         name=as_text(reply, "name"),
         owner_id=as_text(reply, "userId"),
         organization_id=as_text(reply, "organizationId"),
         created_at=as_time(reply, "createdAt"),
         updated_at=as_time(reply, "updatedAt"),
-        messages=tuple(_message(row) for row in as_list(reply, "messages", most=MOST_MESSAGES)),
+        messages=messages,
+        shortfall=_shortfall(messages, len(rows)) if has_messages else _NO_MESSAGES,
+        has_messages=has_messages,
     )
+
+
+def _shortfall(messages: tuple[Message, ...], count: int) -> str:
+    sentences = []
+    unreadable = sum(message == Message() for message in messages)
+    if unreadable:
+        sentences.append(
+            f"{unreadable:,} of the {count:,} messages could not be read: Omni sent nothing in their place."
+        )
+    if count > len(messages):
+        sentences.append(f"This conversation has {count:,} messages: the first {len(messages):,} are shown.")
+    return " ".join(sentences)
 
 
 def _message(row: Any) -> Message:
-    row = as_object(row, "a message")
+    """Every entry keeps its place: the addresses of the messages behind it count them."""
+    if not isinstance(row, dict):
+        return Message(text=as_text({"text": row}, "text") or "")
+    job_id = as_uuid(row.get("jobId"))
+    role = as_text(row, "role") or ""
     return Message(
-        role=as_text(row, "role") or "",
-        text=as_text(row, "content", "text") or "",
+        role=role.strip().lower() if role.strip().lower() in ("user", "assistant") else role,
+        text=as_content(row, "content", "text"),
         created_at=as_time(row, "timestamp", "createdAt"),
-        job_id=as_uuid(row.get("jobId")),
+        job_id=job_id,
         omni_chat_url=as_text(row, "omniChatUrl"),
+        other_job_id="" if job_id else (as_text(row, "jobId") or "").strip()[:LONGEST_JOB_ID],
+        attachments=as_attachments(row, "content", "text"),
     )
 
 
-def job(body: Any) -> Job:
+def job(body: Any, wanted: UUID) -> Job:
+    """Raises `Unreadable` if it is no object, names another job, or says nothing of one."""
     reply = as_object(body, "a job")
-    progress, error = reply.get("progress"), reply.get("error")
+    progress = reply.get("progress")
+    state = (as_text(reply, "state", "status") or "").strip().upper()
+    if as_uuid(reply.get("id")) is None and not state:
+        raise Unreadable(f"{NOTHING} (neither an id nor a state).", outcome="shape")
     return Job(
-        id=as_id(reply),
-        state=(as_text(reply, "state") or "").upper(),
+        id=as_id(reply, wanted, "job"),
+        state=state,
         progress=as_text(progress, "message") or "" if isinstance(progress, dict) else "",
         conversation_id=as_uuid(reply.get("conversationId")),
         topic=as_text(reply, "topicName") or "",
-        error=as_text(error, "message", "detail") or "" if isinstance(error, dict) else "",
+        error=as_reason(reply.get("error")),
         finished_at=as_time(reply, "completedAt", "cancelledAt", "updatedAt"),
+        model_id=as_uuid(reply.get("modelId")),
+        branch_id=as_uuid(reply.get("branchId")),
     )
 
 
 def member_page(body: Any) -> MemberPage:
     reply = as_object(body, "a list of people")
-    total = reply.get("totalResults")
-    rows = tuple(_member(row) for row in as_list(reply, "Resources", most=MOST_ROWS))
-    return MemberPage(members=rows, total=total if isinstance(total, int) else len(rows))
+    rows = as_list(reply, "Resources")[:MOST_ROWS]
+    members = tuple(_member(row) for row in rows if isinstance(row, dict))
+    total = as_count(reply.get("totalResults"))
+    return MemberPage(members, len(rows) if total is None else total, len(rows))
 
 
-def _member(row: Any) -> Member:
-    row = as_object(row, "a person")
-    email = as_text(row, "userName") or ""
+def _member(row: dict[str, Any]) -> Member:
+    """An embed user's own address stands under names of its own; their `userName` is made up by Omni."""
+    apart = row.get("name")
+    name = apart if isinstance(apart, dict) else {"formatted": apart}
+    both = " ".join(part for key in ("givenName", "familyName") if (part := as_text(name, key)))
+    user_name, external = as_text(row, "userName") or "", as_text(row, "embedExternalId") or ""
+    email = as_text(row, "embedEmail") or (external if "@" in external else "") or user_name or _first_email(row)
+    names = as_text(row, "displayName"), as_text(name, "formatted"), both, as_text(row, "nickName"), external
     return Member(
         id=as_text(row, "id") or "",
-        name=as_text(row, "displayName") or email,
+        name=next((text.strip() for text in names if text and text.strip()), email),
         email=email,
         is_active=row.get("active") is not False,
     )
+
+
+def _first_email(row: dict[str, Any]) -> str:
+    emails = row.get("emails")
+    for entry in emails if isinstance(emails, list) else ():
+        if isinstance(entry, dict) and (email := as_text(entry, "value")):
+            return email
+    return ""

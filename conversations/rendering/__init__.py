@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
-from conversations.rendering import allowlist, characters, layout, page, parser
+from conversations.rendering import allowlist, characters, layout, links, page, parser
 from conversations.rendering.clock import Clock, TooCostly
 from conversations.rendering.plain import is_in_code, plain
 
@@ -50,12 +50,16 @@ class Rendered(NamedTuple):
     plain_because: str
 
 
-def render_answer(text: str) -> Rendered:
-    """Markdown from Omni as HTML. Whatever the text, it costs a bounded time and loses none of its letters."""
+def render_answer(text: str, base: str = "") -> Rendered:
+    """Markdown from Omni as HTML. Whatever the text, it costs a bounded time and loses none of its letters.
+
+    Paths in its links are resolved against `base`, the address of Omni's pages.
+    """
     if len(text) > LONGEST:
         return Rendered(_plain(text), TOO_LONG)
     try:
-        return Rendered(mark_safe(_formatted(text)), "")
+        with links.relative_to(base):
+            return Rendered(mark_safe(_formatted(text)), "")
     except TooCostly:
         return Rendered(_plain(text), TOO_COSTLY)
     except Exception as error:  # noqa: BLE001  (whatever a parser stumbles over, the reader gets the text)
@@ -70,12 +74,12 @@ class Allowance:
     def __init__(self) -> None:
         self._clock = Clock(OF_A_CONVERSATION)
 
-    def render_answer(self, text: str) -> Rendered:
+    def render_answer(self, text: str, base: str = "") -> Rendered:
         try:
             self._clock.tick()
         except TooCostly:
             return Rendered(_plain(text), TOO_MANY)
-        return render_answer(text)
+        return render_answer(text, base)
 
 
 def render_question(text: str) -> Rendered:

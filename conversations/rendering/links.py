@@ -5,6 +5,9 @@ forgive in the same way, whatever is not plainly an address is no link.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -30,8 +33,24 @@ class Destination(NamedTuple):
         return text.strip().casefold().rstrip("/") in self.says_itself
 
 
+# Where links within Omni lead: its pages write paths. Set around one answer, as only links are looked at with it.
+_base: ContextVar[str] = ContextVar("base", default="")
+
+
+@contextmanager
+def relative_to(base: str) -> Iterator[None]:
+    """Resolve paths against this address, which ends in a slash; "" leaves them no links."""
+    token = _base.set(base)
+    try:
+        yield
+    finally:
+        _base.reset(token)
+
+
 def destination(href: str) -> Destination | None:
-    """None for all but absolute http, https and mailto."""
+    """Return where a link goes; None for all but http, https, mailto, and paths where these lead anywhere."""
+    if _base.get() and re.match(r"/(?!/)", href):
+        href = _base.get() + href[1:]
     href = href.strip(" \n").replace(" ", "%20")
     if len(href) > LONGEST or not _ENTITY_FREE.fullmatch(href) or characters.has_hidden(href):
         return None

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import UUID
 
-from omniviewer.demo.stand_in.organization import Conversation, Message
+from omniviewer.demo.stand_in.organization import Conversation, Message, Organization
 
 Dialect = Literal["reference", "sdk"]
 # Return a text as the asking token is shown it.
@@ -53,12 +52,12 @@ def page(
     }
 
 
-def thread(row: Conversation, organization_id: UUID, dialect: Dialect, word: Wording = str) -> dict[str, Any]:
+def thread(row: Conversation, organization: Organization, dialect: Dialect, word: Wording = str) -> dict[str, Any]:
     times = {"createdAt": moment(row.created_at, dialect), "updatedAt": moment(row.updated_at, dialect)}
     messages = [message(entry, dialect, word) for entry in row.messages]
     if dialect == "sdk":
         return {"id": str(row.id), "name": row.name and word(row.name), **times, "messages": messages}
-    ids = {"id": str(row.id), "userId": str(row.owner.id), "organizationId": str(organization_id)}
+    ids = {"id": str(row.id), "userId": str(organization.owner_id(row.owner)), "organizationId": str(organization.id)}
     return {**ids, **times, "messages": messages}
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid5
 
 from omniviewer.demo.stand_in.permissions import Permissions
@@ -17,7 +17,7 @@ ANSWER_TIME = timedelta(seconds=40)
 
 @dataclass(frozen=True)
 class Member:
-    """A person. `id` is the membership id: threads, SCIM and the list's `userId` all mean it.
+    """A person. `id` is the membership id: SCIM and the list's `userId` mean it, and threads as the organization says.
 
     Somebody with an `embed_external_id` is an embed user, whom SCIM lists elsewhere.
     """
@@ -29,11 +29,16 @@ class Member:
     role: str = "MEMBER"
     is_active: bool = True
     embed_external_id: str = ""
+    embed_email: str = ""
 
 
 @dataclass(frozen=True)
 class Action:
-    """A step of a job. `rows` are cells as formatted for people, the first row being the header; None: no query."""
+    """A step of a job. `rows` are cells as formatted for people, the first row being the header; None: no query.
+
+    `error` of a query stands in its result, else in the action; a query that failed has no rows at all. `sections` are
+    how many rows stand under each mark of a cut result: the first ones, some from the middle, the last ones.
+    """
 
     type: str
     message: str
@@ -43,11 +48,22 @@ class Action:
     total_row_count: int = 0
     was_truncated: bool = False
     status: str = "success"
+    error: str | dict[str, Any] | None = None
+    sections: tuple[int, int, int] | None = None
+    # An action's own, in contrast to its query's.
+    outcome: str = ""
+    tool: str = ""
+    is_error: bool = False
+    milliseconds: int | None = None
+    document_id: str = ""
 
 
 @dataclass
 class Job:
-    """What answered a question. `chart` says whether there is something to draw."""
+    """What answered a question. `chart` says whether there is something to draw, `no_chart` how Omni says that not.
+
+    With 422 the kind of chart is no picture, with 200 the data is no longer there, with 204 there is no chart at all.
+    """
 
     id: UUID
     prompt: str
@@ -57,6 +73,10 @@ class Job:
     topic: str | None = None
     actions: tuple[Action, ...] = ()
     chart: bool = False
+    no_chart: Literal[200, 204, 422] = 422
+    branch_id: UUID | None = None
+    error_code: str = "QUERY_FAILED"
+    error_detail: str = "The query was stopped."
     progress: str = ""
     error: str = ""
 
@@ -99,6 +119,8 @@ class Organization:
         self.id = id or uuid5(NAMESPACE, name)
         self.lock = threading.RLock()
         self.members: list[Member] = []
+        # Which of a person's two ids threads and jobs name: no source of Omni's says.
+        self.owner_ids: Literal["membership", "user"] = "membership"
         self.demo_tokens: dict[str, str] = {}
         # Refusals and wordings by route, token and time; without any, ownership alone decides.
         self.permissions = Permissions()
@@ -125,13 +147,18 @@ class Organization:
         id: UUID | None = None,  # noqa: A002
         is_active: bool = True,
         embed_external_id: str = "",
+        embed_email: str = "",
     ) -> Member:
         made = id or uuid5(NAMESPACE, f"{self.name} member {email}")
         user_id = uuid5(NAMESPACE, f"{self.name} user {email}")
-        member = Member(made, user_id, name, email, role, is_active, embed_external_id)
+        member = Member(made, user_id, name, email, role, is_active, embed_external_id, embed_email)
         with self.lock:
             self.members.append(member)
         return member
+
+    def owner_id(self, member: Member) -> UUID:
+        """Return the id by which threads and jobs name a person."""
+        return member.id if self.owner_ids == "membership" else member.user_id
 
     def personal_token(self, member: Member, token: str = "") -> str:
         return self._add_token(token or f"omni_pat_{self.name}_{next(self._numbers)}", member)

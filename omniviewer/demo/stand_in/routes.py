@@ -6,7 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +20,9 @@ from omniviewer.demo.stand_in.permissions import Route
 _SECRET = b"opaque to clients"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MOST_A_PAGE = 100
+# Live tenants send results so, although they are JSON.
+OCTETS = "application/octet-stream"
+_FILTER = re.compile(r'(userName|embedExternalId) eq "([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def conversation(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.conversation(ask.token, wanted)
     if found is None:
         return ask.refuse(404, "Conversation not found")
-    thread = dialects.thread(found, ask.organization.id, ask.dialect, word=ask.wording)
+    thread = dialects.thread(found, ask.organization, ask.dialect, word=ask.wording)
     return ask.refused("thread", wanted) or Answer(200, thread)
 
 
@@ -136,7 +139,8 @@ def job_result(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
     if found is None or not jobs.is_kept(found[1], ask.now):
         return ask.refuse(404, "Job result not found")
-    return ask.refused("result", wanted) or Answer(200, jobs.result(*found, ask.organization, ask.dialect))
+    told = jobs.result(*found, ask.organization, ask.dialect)
+    return ask.refused("result", wanted) or Answer(200, told, OCTETS)
 
 
 def job_chart(ask: Question, wanted: UUID) -> Answer:
@@ -147,9 +151,13 @@ def job_chart(ask: Question, wanted: UUID) -> Answer:
     if refused:
         return refused
     drawn = jobs.chart(found[1])
-    if drawn is None:
-        return Answer(422, {"error": "Visualization type is not renderable as an image"})
-    return Answer(200, drawn, "image/png")
+    if drawn is not None:
+        return Answer(200, drawn, "image/png")
+    if ask.query.get("auto_vis") == "false" or found[1].no_chart == 204:  # noqa: PLR2004
+        return Answer(204, b"")
+    if found[1].no_chart == 200:  # noqa: PLR2004
+        return Answer(200, {"error": "The underlying data is no longer available"})
+    return Answer(422, {"error": "Visualization type is not renderable as an image"})
 
 
 def people(ask: Question) -> Answer:
@@ -162,6 +170,11 @@ def people(ask: Question) -> Answer:
         return ask.refuse(400, "startIndex and count must be whole numbers")
     start, count = max(int(numbers[0]), 1), max(int(numbers[1]), 0)
     everyone = _people(ask)
+    if "filter" in ask.query:
+        wanted = _FILTER.fullmatch(ask.query["filter"])
+        if wanted is None:
+            return ask.refuse(400, "Only userName eq and embedExternalId eq are filtered by")
+        everyone = [member for member in everyone if _person(member).get(wanted[1]) == wanted[2]]
     shown = everyone[start - 1 : start - 1 + count]
     return Answer(
         200,
@@ -187,7 +200,8 @@ def _people(ask: Question) -> list[Member]:
 
 
 def _person(member: Member) -> dict[str, Any]:
-    embedded = {"embedExternalId": member.embed_external_id} if member.embed_external_id else {}
+    embedded = {"embedExternalId": member.embed_external_id, "embedEmail": member.embed_email}
+    embedded = {name: value for name, value in embedded.items() if value}
     return {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
         "id": str(member.id),
@@ -221,6 +235,8 @@ def answer(ask: Question) -> Answer:
     """What Omni answers to a `GET`."""
     if ask.path.startswith("/scim/") and ask.member:
         return ask.refuse(403, "SCIM requires an organization API key")
+    if ask.path.startswith("/scim/"):
+        ask = replace(ask, path=re.sub(r"/Users(?=/|$)", "/users", ask.path))
     if ask.path in PLAIN:
         return PLAIN[ask.path](ask)
     for pattern, route in BY_ID.items():

@@ -13,13 +13,13 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import parse_qsl
 
 from omniviewer.demo.stand_in.dialects import Dialect
 from omniviewer.demo.stand_in.faults import Fault
 from omniviewer.demo.stand_in.organization import Organization
-from omniviewer.demo.stand_in.routes import Answer, Question, answer, refusal
+from omniviewer.demo.stand_in.routes import OCTETS, Answer, Question, answer, refusal
 
 _MINUTE = 60.0
 _LARGEST_BODY = 1 << 20
@@ -37,7 +37,10 @@ class Recorded(NamedTuple):
 
 
 class StandIn:
-    """An Omni instance on loopback. `dialect` is "reference" or "sdk"; `whoami=False` is an older instance.
+    """An Omni instance on loopback. `dialect` is "reference" or "sdk".
+
+    `whoami=False` is an older instance, which answers that route with 404; a number is another status. `scim` is the
+    one spelling of people's paths that the instance knows, "users" or "Users"; "" for both.
 
     `retry_after`: seconds to name in a 429, or None as the reference promises none. `now`: a fixed time to live in.
     `clock`: the seconds by which the limit of requests counts its minute.
@@ -49,7 +52,8 @@ class StandIn:
         dialect: str = "reference",
         *,
         rate_per_minute: int = 60,
-        whoami: bool = True,
+        whoami: bool | int = True,
+        scim: Literal["", "users", "Users"] = "",
         port: int = 0,
         retry_after: int | None = None,
         now: datetime | None = None,
@@ -61,7 +65,9 @@ class StandIn:
         self.dialect: Dialect = "sdk" if dialect == "sdk" else "reference"
         self.requests: list[Recorded] = []
         self._rate = rate_per_minute
-        self._whoami = whoami
+        refused = HTTPStatus.NOT_FOUND if whoami is False else int(whoami)
+        self._whoami: int = HTTPStatus.OK if whoami is True else refused
+        self._scim = scim
         self._retry_after = retry_after
         self._now = now
         self._clock = clock
@@ -167,7 +173,9 @@ class StandIn:
                 return refusal(below, 401, "Invalid or missing API token")
             if self._is_over_the_limit(token):
                 return refusal(below, 429, "Rate limit exceeded")
-            if below == path or (below == "/v1/whoami" and not self._whoami):
+            if below == "/v1/whoami" and self._whoami != HTTPStatus.OK:
+                return refusal(below, self._whoami, "No such route")
+            if below == path or (below.startswith("/scim/") and self._scim and self._scim not in below.split("/")):
                 return refusal(below, 404, "No such route")
             return answer(Question(organization, self.dialect, self._now or datetime.now(UTC), token, below, query))
 
@@ -252,8 +260,8 @@ class _Handler(BaseHTTPRequestHandler):
             said = Answer(fault.code, fault.payload, fault.content_type)
         else:
             said = omni.answer(self.command, path, query, token)
-        if fault.change and said.status == HTTPStatus.OK and said.content_type == "application/json":
-            said = Answer(said.status, fault.change(json.loads(said.payload())))
+        if fault.change and said.status == HTTPStatus.OK and said.content_type in ("application/json", OCTETS):
+            said = Answer(said.status, fault.change(json.loads(said.payload())), said.content_type)
         headers = {**omni.headers_for(said.status), **fault.headers}
         omni.record(self.command, path, query, token, said.status)
         omni.pause(fault.wait)
@@ -283,7 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "Date" not in headers:
             self.send_header("Date", self.date_time_string())
         self.send_header("Content-Type", said.content_type)
-        self.send_header("Content-Length", str(announced))
+        if said.status != HTTPStatus.NO_CONTENT:  # which has none, says RFC 9110
+            self.send_header("Content-Length", str(announced))
         for name, value in headers.items():
             self.send_header(name, value)
         if self.close_connection:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -220,9 +221,14 @@ class Everyday:
             )
             return [found, none]
         if kind < 0.18:
-            failed = Action("generate_query", "The first try failed", name, self._semantic("?"), (), status="error")
+            failed = Action("generate_query", "The first try failed", name, self._semantic("?"), status="error")
+            failed = replace(failed, is_error=True, error=self._error())
             return [failed, found]
         return [found]
+
+    def _error(self) -> dict[str, Any]:
+        told = f"Unknown value ? of orders.status in topic {self.subject.topic}"
+        return {"message": told, "code": "INVALID_QUERY", "detail": "Did you mean complete?"}
 
     def _semantic(self, status: str = "complete") -> dict[str, Any]:
         fields = [self.subject.by_field, self.subject.field]
