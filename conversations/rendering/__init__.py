@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
-from conversations.rendering import allowlist, characters, layout, page, parser
+from conversations.rendering import allowlist, characters, page, parser
 from conversations.rendering.clock import Clock, TooCostly
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # Stored beside the HTML. Raise it with every change that shows: what was rendered before is rendered again when read.
-RENDERER = 2
+RENDERER = 3
 # Characters. Ten times the longest answer that a model writes in one go.
 LONGEST = 200_000
 # Seconds, for one answer after another. A thousand long ones take as much.
@@ -82,12 +82,12 @@ def render_question(text: str) -> Rendered:
 
 def visible(text: str) -> SafeString:
     """A name, a cell, a word of Omni's as HTML: escaped, its hidden characters shown."""
-    return mark_safe(characters.shown(layout.with_newlines(text)))
+    return mark_safe(characters.shown(characters.with_newlines(text)))
 
 
 def spelled(text: str) -> str:
     """The same where no element may stand, as in an attribute: not marked safe, the template escapes it."""
-    return characters.spelled(layout.with_newlines(text))
+    return characters.spelled(characters.with_newlines(text))
 
 
 def trusted(html: str) -> SafeString:
@@ -102,11 +102,9 @@ def drawn(svg: str) -> SafeString:
 
 def _formatted(text: str) -> str:
     clock = Clock()
-    laid_out = layout.lay_out(text, clock)
-    html = page.write(parser.parse(laid_out, clock), laid_out.code, clock)
-    return allowlist.clean(html)
+    return allowlist.clean(page.write(parser.parse(text, clock), clock))
 
 
 def _plain(text: str) -> SafeString:
     """Line breaks stay newlines: the stylesheet keeps them (`white-space: pre-wrap`), at no tag a line."""
-    return mark_safe(f'<div class="plain">{characters.shown(layout.with_newlines(text))}</div>')
+    return mark_safe(f'<div class="plain">{characters.shown(characters.with_newlines(text))}</div>')

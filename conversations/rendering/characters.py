@@ -24,16 +24,16 @@ _MOST_MARKS = 8
 
 def _all_hidden() -> set[str]:
     """Control, format and surrogate characters but tab and newline; the blank ones; tags; variation selectors."""
-    return (_of_category("Cc", "Cf", "Cs") | set(_BLANK) | _SELECTORS | _RESERVED) - {"\t", "\n"}
+    return (of_category("Cc", "Cf", "Cs") | set(_BLANK) | _SELECTORS | _RESERVED) - {"\t", "\n"}
 
 
-def _of_category(*categories: str) -> set[str]:
+def of_category(*categories: str) -> set[str]:
     return {
         character for character in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(character) in categories
     }
 
 
-def _ranges(members: set[str]) -> str:
+def ranges(members: set[str]) -> str:
     """A regular expression's class of them; in ranges, as it is searched for in all text."""
     spans: list[list[int]] = []
     for point in sorted(map(ord, members)):
@@ -45,10 +45,14 @@ def _ranges(members: set[str]) -> str:
 
 
 _HIDDEN = _all_hidden()
-_MARKS = _ranges(_of_category("Mn", "Me") - _HIDDEN)
+_MARKS = ranges(of_category("Mn", "Me") - _HIDDEN)
 # A run of one and the same is shown once, with a count; of marks, what is too much of it.
-_RUN = re.compile(rf"({_ranges(_HIDDEN)})\1*|({_MARKS})(?<={_MARKS}{{{_MOST_MARKS + 1}}}){_MARKS}*")
+_RUN = re.compile(rf"({ranges(_HIDDEN)})\1*|({_MARKS})(?<={_MARKS}{{{_MOST_MARKS + 1}}}){_MARKS}*")
 _BRACKETED = {ord(character): f"[U+{ord(character):04X}]" for character in _HIDDEN}
+
+
+def with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def shown(text: str) -> str:
