@@ -382,6 +382,49 @@ def test_hidden_characters_are_shown(text: str, shown: str) -> None:
         assert text_of(render_question(text).html) == shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "המחיר\u200f: 5",
+        "**שלום**\u200e, (עולם)\u200f!",
+        "سعر \u061c5% و \u200eA-1\u200e",
+        "\u2068שלום\u2069 and \u2066\u2067עולם\u2069 b\u2069",
+        "- \u2067**שלום**\u2069\n- plain",
+        "| ש |\n|---|\n| \u200fא |",
+    ],
+)
+def test_direction_marks_of_right_to_left_text_are_no_threat(text: str) -> None:
+    assert "U+" not in html_of(text) + render_question(text).html + rendering.visible(text) + rendering.spelled(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        # No right-to-left text on the line
+        ("a\u200f: 5\nשלום", "U+200F"),
+        ("\u2067admin\u2069", "U+2067"),
+        # Within a word of another script, or several in a row, which say something that nobody sees
+        ("שלום pay\u200epal", "U+200E"),
+        ("שלום \u200e\u200f\u200e", "U+200F"),
+        # Open to the end of the line, or closed before it was opened
+        ("\u2067שלום x", "U+2067"),
+        ("שלום\u2069\u2066 x", "U+2069"),
+        ("\u2067שלום\nעולם\u2069", "U+2067"),
+        # They turn letters around
+        ("שלום \u202ex\u202c", "U+202E"),
+        ("שלום \u202bx\u202c", "U+202B"),
+        # Code is not written with them
+        ("`שלום\u200f;`", "U+200F"),
+        ("```sql\n'שלום\u2066' -- \u2069\n```", "U+2066"),
+    ],
+)
+def test_direction_marks_that_may_deceive_are_shown(text: str, shown: str) -> None:
+    assert shown in text_of(html_of(text))
+    if not text.startswith("`"):
+        assert shown in text_of(render_question(text).html)
+        assert shown in rendering.spelled(text)
+
+
 def test_where_no_element_may_stand_they_are_spelled_out() -> None:
     assert rendering.spelled("a\u202e<b>\u200b\u200b & می\u200cخواهم") == "a[U+202E]<b>[U+200B ×2] & می\u200cخواهم"
     assert rendering.visible("a\u202e<b>\r\n") == (

@@ -12,8 +12,8 @@ from markdown import Markdown, inlinepatterns
 from markdown.util import ETX, STX, AtomicString, Registry
 
 from conversations.rendering import characters, links
-from conversations.rendering.blocks import Blocks, reference_name
 from conversations.rendering.clock import Clock, TooCostly
+from conversations.rendering.open_blocks import OpenBlocks, reference_name
 
 # Characters of one paragraph, list item or cell that has any markup. Bounds the work between two ticks.
 LONGEST_PARAGRAPH = 20_000
@@ -46,7 +46,7 @@ _BARE_MAIL = (
 _TRAILING = "?!.,:;*_~'\"\u00b7\u30fb"
 
 
-def patterns(md: Markdown, blocks: Blocks, clock: Clock) -> "Registry[inlinepatterns.Pattern]":
+def patterns(md: Markdown, blocks: OpenBlocks, clock: Clock) -> "Registry[inlinepatterns.Pattern]":
     """Return the patterns in the order in which they are applied."""
     ordered: list[inlinepatterns.Pattern] = [
         _Code(r"(?<!\\)(?P<slashes>\\*+)(?P<ticks>`++)", md),
@@ -137,7 +137,7 @@ class _Bracket(inlinepatterns.InlineProcessor):
 
     ANCESTOR_EXCLUDES: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, pattern: str, md: Markdown, blocks: Blocks) -> None:
+    def __init__(self, pattern: str, md: Markdown, blocks: OpenBlocks) -> None:
         super().__init__(pattern, md)
         self._blocks = blocks
 

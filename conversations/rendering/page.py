@@ -26,14 +26,16 @@ _HEADINGS = frozenset(f"h{level}" for level in range(1, _LOWEST + 1))
 _REL = "noopener noreferrer nofollow"
 
 
-def write(root: Element, clock: Clock) -> str:
-    return _Writer(root, clock).write()
+def write(root: Element, clock: Clock, harmless: frozenset[str]) -> str:
+    """Return the HTML of a tree. `harmless`: direction marks of its right-to-left text, which code must not have."""
+    return _Writer(root, clock, harmless).write()
 
 
 class _Writer:
     """Walks the tree with a stack of its own: how deep a text nests must not decide how deep Python recurses."""
 
-    def __init__(self, root: Element, clock: Clock) -> None:
+    def __init__(self, root: Element, clock: Clock, harmless: frozenset[str]) -> None:
+        self._harmless = harmless
         self._root, self._clock, self._colours = root, clock, code.Colours()
         self._used_headings = sorted({element.tag for element in root.iter() if element.tag in _HEADINGS})
         self._level = _LOWEST_OF_THE_PAGE
@@ -74,8 +76,10 @@ class _Writer:
             before, after = self._around(element, in_link=in_link)
             waiting.append(after)
             for child in reversed(element):
-                waiting += characters.shown(child.tail or ""), (child, in_link or element.tag == "a")
-            waiting += characters.shown(element.text or ""), before
+                tail = characters.shown(child.tail or "", self._harmless)
+                waiting += tail, (child, in_link or element.tag == "a")
+            harmless = frozenset[str]() if element.tag == "code" else self._harmless
+            waiting += characters.shown(element.text or "", harmless), before
 
     def _around(self, element: Element, *, in_link: bool) -> tuple[str, str]:
         """What stands before and after an element's content: nothing, for an element that is not known."""

@@ -23,11 +23,21 @@ _PICTURES = {ord(STX): "\u2402", ord(ETX): "\u2403"}
 def parse(text: str, clock: Clock) -> Element:
     """The tree of an answer: Markdown's elements, with nothing decided yet about links, images and headings."""
     parser = _Parser(clock)
-    lines = characters.with_newlines(text).translate(_PICTURES).split("\n")
-    root: Element = parser.parser.parseDocument(lines).getroot()  # type: ignore[assignment]
+    root: Element = parser.parser.parseDocument(_lines(text)).getroot()  # type: ignore[assignment]
     for treeprocessor in parser.treeprocessors:
         treeprocessor.run(root)
     return root
+
+
+def outline(text: str, clock: Clock) -> Blocks:
+    """Return the block parser of an answer, which knows where in the text the blocks stand."""
+    blocks = Blocks(_Parser(clock), clock)
+    blocks.parseDocument(_lines(text))
+    return blocks
+
+
+def _lines(text: str) -> list[str]:
+    return characters.with_newlines(text).translate(_PICTURES).split("\n")
 
 
 class _Parser(markdown.Markdown):
