@@ -497,6 +497,27 @@ def test_no_text_costs_more_than_a_bounded_time(name: str) -> None:
         assert text_of(rendered.html) == text
 
 
+BLANKS = " " * 19_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a{BLANKS}b", f"a{BLANKS}\nb", f"[a]({BLANKS}x", f"[a](b{BLANKS}\"c", f"[a]({BLANKS}b{BLANKS[:900]}'c' d)",
+        f"[a]:{BLANKS}b\n[a]", f"[a]: b{BLANKS}c [a]", f"-{BLANKS}x", f"- a{BLANKS}- b", f"1.{BLANKS}x\n{BLANKS}y",
+        f"#{BLANKS}x{BLANKS[:900]}#", f"-{BLANKS}-x", f"```{BLANKS}x", f"|{BLANKS}|\n|-{BLANKS}|x", f"a\n-{BLANKS}x",
+        f">{BLANKS}x", f"[^1]\n\n[^1]:{BLANKS}x", f"<https://a.example{BLANKS}>", f"`{BLANKS}", f"*{BLANKS}*a",
+        f"![a]({BLANKS}b", f"[a]{BLANKS}[b]", f"a{BLANKS}<br{BLANKS[:900]}>", f"https://a.example/{{{BLANKS}}}",
+        "\\" * 19_000, "`a" * 9_000, "``a`" * 4_500, "(" * 19_000, "[a](" + "(a)" * 6_000, "www." * 4_500,
+    ],
+    ids=range(30),
+)  # fmt: skip
+def test_blanks_between_all_parts_cost_next_to_nothing(text: str) -> None:
+    began = time.thread_time()
+    render_answer(text)
+    assert time.thread_time() - began < 0.4
+
+
 def test_what_is_too_long_is_plain_whatever_it_is() -> None:
     text = "**a** \n" * 500_000
     began = time.thread_time()

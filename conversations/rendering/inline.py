@@ -22,9 +22,10 @@ PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _TICKS = re.compile(r"`+")
 _BRACKETS = re.compile(r"[\[\]]")
 _PARENTHESES = re.compile(r"[()]")
+# Possessive, so that no run of blanks is divided in every possible way.
 _TARGET = re.compile(
-    r"\(\s*(?:<(?P<pointed>[^<>\n]*)>|(?P<bare>[^\s()<]*(?:\([^\s()]*\)[^\s()]*)*))"
-    r"(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
+    r"\(\s*+(?:<(?P<pointed>[^<>\n]*+)>|(?P<bare>[^\s()<]*+(?:\([^\s()]*+\)[^\s()]*+)*+))"
+    r"(?:\s++(?:\"[^\"]*+\"|'[^']*+'|\([^()]*+\)))?\s*+\)"
 )
 _LABEL = re.compile(r"\[([^\[\]]{0,200})\]")
 
@@ -57,8 +58,9 @@ def patterns(md: Markdown, blocks: OpenBlocks, clock: Clock) -> "Registry[inline
         _Mail(rf"<({links.MAIL})>", md),
         _Bare(_BARE, md),
         _BareMail(_BARE_MAIL, md),
-        # A line's end is one on the page too, as in the chats that such answers are written for.
-        inlinepatterns.SubstituteTagInlineProcessor(r" *\\?\n *", "br"),
+        # A line's end is one on the page too, as in the chats that such answers are written for. Blanks around it are
+        # gone already.
+        inlinepatterns.SubstituteTagInlineProcessor(r"\\?\n", "br"),
         # The one piece of HTML that models write on purpose: there is no other way to break a line in a cell.
         inlinepatterns.SubstituteTagInlineProcessor(r"(?i)<br\s?/?>", "br"),
         _Entity(_Entity.PATTERN, md),
