@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from django.utils import timezone
 
@@ -112,33 +113,33 @@ def _sources(message: Message, address: str) -> str:
     if message.attachments:
         links.append("Attached: " + ", ".join(line(name) for name in message.attachments))
     if message.omni_link:
-        links.append(f"[In Omni]({message.omni_link})")
+        links.append(f"[In Omni]({_target(message.omni_link)})")
     return " · ".join(links)
 
 
+def _target(url: str) -> str:
+    """An address within `[...](...)`: what would end it, or begin something else, is percent-encoded."""
+    return re.sub(r"[\s()\[\]<>\\\"'`*|]", lambda found: quote(found[0], safe=""), url)
+
+
 def body(message: Message) -> str:
-    """A question is what a person typed, not Markdown: quoted, so that it stays so."""
-    return quoted(message.text) if message.is_question else _headings_lowered(message.text.strip())
+    """A question is what a person typed, not Markdown: quoted, so that it stays so. An answer ends where it ends."""
+    if message.is_question:
+        return quoted(message.text)
+    return rendering.self_contained(message.text.strip(), lowered_by=2)
 
 
 def line(text: str) -> str:
     """One line of plain text, with nothing in it that Markdown would take for more."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~]|&(?=#?\w+;))", r"\\\1", re.sub(r"[ \t\r\n]+", " ", text).strip(" "))
+    return re.sub(r"^(\d{1,9})(?=[.)](?: |$))|^(?=[-+](?: |$)|-+$|=+$)", lambda found: f"{found[1] or ''}\\", escaped)
 
 
 def quoted(text: str) -> str:
-    return "\n".join(f"> {line(row)}  ".rstrip() if row.strip() else ">" for row in text.strip().splitlines())
-
-
-def _headings_lowered(text: str) -> str:
-    """So that an answer's headings stand below its own; not within code."""
-    lines, fence = [], ""
-    for line in text.splitlines():
-        opening = re.match(r"\s{0,3}(```+|~~~+)", line)
-        if opening and (not fence or line.strip().startswith(fence)):
-            fence = "" if fence else opening[1]
-        lines.append(f"##{line}" if not fence and re.match(r"#{1,4} ", line) else line)
-    return "\n".join(lines)
+    """Plain text as a quote whose lines stay lines: two blanks at a line's end say so."""
+    rows = [line(row) for row in rendering.with_newlines(text).strip().split("\n")]
+    ends = ["  " if row and following else "" for row, following in zip(rows, [*rows[1:], ""], strict=True)]
+    return "\n".join(f"> {row}{end}" if row else ">" for row, end in zip(rows, ends, strict=True))
 
 
 def moment(at: datetime | None) -> str:

@@ -8,16 +8,22 @@ import zlib
 from typing import Any
 from uuid import UUID
 
+import cmarkgfm
 import pytest
+from cmarkgfm.cmark import Options
 from django.test import Client
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from conversations.models import Action, Job
+from conversations import rendering
+from conversations.models import Action, Job, Message
 from conversations.omni import replies
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, assert_accessible, clipboard, credential_for, pasted, person, sign_in, signed_in
+from tests.test_rendering import PIECES
 
 BASE = f"/conversations/{EXAMPLE}"
 
@@ -138,6 +144,103 @@ def test_what_a_person_typed_stays_text(hostile: tuple[Client, str]) -> None:
     cells = list(csv.DictReader(io.StringIO(client.get(f"{base}.csv").getvalue().decode("utf-8-sig"), newline="")))
     assert cells[0]["text"] == f"'{HOSTILE}"
     assert json.loads(client.get(f"{base}.json").content)["messages"][0]["content"] == HOSTILE
+
+
+OPEN_ENDS = [
+    "Here:\n~~~python\nprint(1)\n\n",
+    "- a\n\n````sql\nSELECT 1\n```",
+    "a\n<!-- to do",
+    "<details><summary>More</summary>\n\nb",
+    "see <script>\nlet x",
+    "<pre>\nc\n\nd",
+    "> <textarea>",
+    "<![CDATA[ e",
+    "| a |\n|---|\n| <style> |",
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("answer", OPEN_ENDS)
+def test_an_answer_ends_where_it_ends(answer: str, small: Organization, small_omni: StandIn) -> None:
+    """In a file and in a ticket, whatever renders them: with raw HTML, too."""
+    member = small.add_member("Ana", "ana@small.example")
+    made = small.add_conversation(owner=member, name="x", turns=[("One?", answer), ("Two?", "Done.")])
+    owner = person("writer")
+    credential_for(owner, small_omni, small.personal_token(member))
+    client = signed_in(owner)
+    client.get("/conversations/")
+    file: Any = client.get(f"/conversations/{made.id}.md")
+    ticket = client.get(f"/conversations/{made.id}/for-ticket.json").json()["text"]
+    for text in (file.content.decode(), ticket):
+        html = cmarkgfm.github_flavored_markdown_to_html(text, Options.CMARK_OPT_UNSAFE)
+        assert re.search(r"<blockquote>\n<p>Two\?</p>\n</blockquote>", html.split("One?", 1)[1])
+        assert not re.search(r"<(!|details|script|pre>\n|textarea|style)", html)
+
+
+@pytest.mark.parametrize(
+    ("text", "embedded"),
+    [
+        ("# a\n\n  ## b #\n### c\n##### d", "### a\n\n#### b #\n##### c\n###### d"),
+        ("Two\nlines\n===\na\n-", "### Two lines\n#### a"),
+        ("- # a\n> # b\n\n```\n# c\n```", "- # a\n> # b\n\n```\n# c\n```"),
+        ("`<b>` <b> `` <c\nd> `` \\<i>", "`<b>` \\<b> `` <c\nd> `` \\<i>"),
+        ("<https://a.example> <a@b.example> a<br>b [x](<y z>) 1 < 2", None),
+        ("```html\n<b>\n```", None),
+    ],
+)
+def test_an_answer_in_a_document_changes_no_more_than_it_must(text: str, embedded: str | None) -> None:
+    assert rendering.self_contained(text, lowered_by=2) == (embedded or text)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_whatever_the_answer_what_follows_is_no_part_of_it(text: str) -> None:
+    document = f"{rendering.self_contained(text.strip(), lowered_by=2)}\n\nEND `x`\n"
+    html = cmarkgfm.github_flavored_markdown_to_html(document, Options.CMARK_OPT_UNSAFE)
+    assert html.endswith("<p>END <code>x</code></p>\n")
+    assert not re.search(r"<(!|/b>|script)", html)
+
+
+def test_an_answer_that_costs_too_much_is_a_fence() -> None:
+    text = "```\n<b>\n" + "x" * 200_000
+    assert rendering.self_contained(text, lowered_by=2) == f"````\n{text}\n````"
+
+
+@pytest.mark.django_db
+def test_lines_of_a_question_stay_lines(small: Organization, small_omni: StandIn) -> None:
+    member = small.add_member("Ana", "ana@small.example")
+    question = "Why?\n  - first\n1. second\n\n==\n<b>  a & b &lt; ~c~"
+    made = small.add_conversation(owner=member, name="x", turns=[(question, "Ok.")])
+    owner = person("writer")
+    credential_for(owner, small_omni, small.personal_token(member))
+    client = signed_in(owner)
+    client.get("/conversations/")
+    said = client.get(f"/conversations/{made.id}/messages/2/for-ticket.json").json()
+    assert "Why?<br>\n\xa0\xa0- first<br>\n1. second<br>\n<br>\n==<br>\n&lt;b&gt;\xa0\xa0a" in said["html"]
+    html = cmarkgfm.github_flavored_markdown_to_html(said["text"])
+    assert html.startswith(
+        "<blockquote>\n<p>Why?<br />\n- first<br />\n1. second</p>\n<p>==<br />\n&lt;b&gt; a &amp; b &amp;lt; ~c~</p>"
+    )
+
+
+@pytest.mark.django_db
+def test_an_address_of_omnis_stays_in_its_link(small: Organization, small_omni: StandIn) -> None:
+    member = small.add_member("Ana", "ana@small.example")
+    made = small.add_conversation(owner=member, name="x", turns=[("One?", "Ok.")])
+    owner = person("writer")
+    credential_for(owner, small_omni, small.personal_token(member))
+    client = signed_in(owner)
+    client.get(f"/conversations/{made.id}/")
+    chat = f"https://a.omniapp.co/chat/{made.id}?a=)[click](https://evil.example/<b>`c`"
+    Message.objects.filter(position=2).update(omni_chat_url=chat)
+    assert Message.objects.get(position=2).omni_link == chat
+    file: Any = client.get(f"/conversations/{made.id}.md")
+    html = cmarkgfm.github_flavored_markdown_to_html(file.content.decode())
+    assert re.findall(r'href="([^"]*)">In Omni', html) == [
+        f"https://a.omniapp.co/chat/{made.id}?a=%29%5Bclick%5D%28https://evil.example/%3Cb%3E%60c%60"
+    ]
+    assert "evil.example</a>" not in html
+    assert ">click<" not in html
 
 
 @pytest.mark.django_db(transaction=True)

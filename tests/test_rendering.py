@@ -164,15 +164,15 @@ CODE = '<div class="code"><pre tabindex="0"><code>{}</code></pre></div>'
         ("So:\n1. a\n2. b", "<p>So:</p><ol><li>a</li><li>b</li></ol>"),
         ("1) a\n2) b", "<ol><li>a</li><li>b</li></ol>"),
         ("3. c\n4. d", '<ol start="3"><li>c</li><li>d</li></ol>'),
-        ("* a\n+ b", "<ul><li>a</li><li>b</li></ul>"),
+        ("* a\n+ b", "<ul><li>a</li></ul><ul><li>b</li></ul>"),
         ("- a\n  - b\n    - c\n- d", "<ul><li>a<ul><li>b<ul><li>c</li></ul></li></ul></li><li>d</li></ul>"),
         ("- a\n   - b\n- c", "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"),
         ("- a\n    - b\n        - c", "<ul><li>a<ul><li>b<ul><li>c</li></ul></li></ul></li></ul>"),
         ("- a\n\t- b", "<ul><li>a<ul><li>b</li></ul></li></ul>"),
         ("1. a\n   - b\n2. c", "<ol><li>a<ul><li>b</li></ul></li><li>c</li></ol>"),
-        ("1. a\n  - b", "<ol><li>a<ul><li>b</li></ul></li></ol>"),
+        ("1. a\n  - b", "<ol><li>a</li></ol><ul><li>b</li></ul>"),
         ("- a\n1. b", "<ul><li>a</li></ul><ol><li>b</li></ol>"),
-        ("The year was\n2024. It rained", "<p>The year was\n2024. It rained</p>"),
+        ("The year was\n2024. It rained", "<p>The year was<br>2024. It rained</p>"),
         ("- [ ] a\n- [x] b", "<ul><li>☐ a</li><li>☑ b</li></ul>"),
         ("- a\n\nEnd", "<ul><li>a</li></ul><p>End</p>"),
         # Headings
@@ -208,20 +208,20 @@ CODE = '<div class="code"><pre tabindex="0"><code>{}</code></pre></div>'
         ("cut off:\n```\na\n\nb", "<p>cut off:</p>" + CODE.format("a\n\nb")),
         (
             "1. a\n   ```\n   b\n     c\n   ```\n2. d",
-            "<ol><li><p>a</p>" + CODE.format("b\n  c") + "</li><li><p>d</p></li></ol>",
+            "<ol><li>a" + CODE.format("b\n  c") + "</li><li>d</li></ol>",
         ),
         ("> ```\n> a\n> ```", "<blockquote>" + CODE.format("a") + "</blockquote>"),
         ("a `b*c*d` e", "<p>a <code>b*c*d</code> e</p>"),
         ("`` a`b ``", "<p><code>a`b</code></p>"),
         ("    not code", "<p>not code</p>"),
         # Inline
-        ("~~a~~ ~b~ x~y", "<p><del>a</del> ~b~ x~y</p>"),
+        ("~~a~~ ~b~ x~y", "<p><del>a</del> <del>b</del> x~y</p>"),
         ("**a *b* c** snake_case_name 2*3*4", "<p><strong>a <em>b</em> c</strong> snake_case_name 2<em>3</em>4</p>"),
         ("a &amp; b &lt;c&gt; &#39; &copy; &x;", "<p>a &amp; b &lt;c&gt; ' © &amp;x;</p>"),
         ("&amp;lt;b&amp;gt;", "<p>&amp;lt;b&amp;gt;</p>"),
         (r"\*a\* \<b> \$1", "<p>*a* &lt;b&gt; $1</p>"),
         ("a  \nb", "<p>a<br>b</p>"),
-        ("> a\n> b\n\nc", "<blockquote><p>a\nb</p></blockquote><p>c</p>"),
+        ("> a\n> b\n\nc", "<blockquote><p>a<br>b</p></blockquote><p>c</p>"),
         ("a\n\n---\n\nb", "<p>a</p><hr><p>b</p>"),
         ("users.id = orders.name", "<p>users.id = orders.name</p>"),
     ],
@@ -382,6 +382,49 @@ def test_hidden_characters_are_shown(text: str, shown: str) -> None:
         assert text_of(render_question(text).html) == shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "המחיר\u200f: 5",
+        "**שלום**\u200e, (עולם)\u200f!",
+        "سعر \u061c5% و \u200eA-1\u200e",
+        "\u2068שלום\u2069 and \u2066\u2067עולם\u2069 b\u2069",
+        "- \u2067**שלום**\u2069\n- plain",
+        "| ש |\n|---|\n| \u200fא |",
+    ],
+)
+def test_direction_marks_of_right_to_left_text_are_no_threat(text: str) -> None:
+    assert "U+" not in html_of(text) + render_question(text).html + rendering.visible(text) + rendering.spelled(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        # No right-to-left text on the line
+        ("a\u200f: 5\nשלום", "U+200F"),
+        ("\u2067admin\u2069", "U+2067"),
+        # Within a word of another script, or several in a row, which say something that nobody sees
+        ("שלום pay\u200epal", "U+200E"),
+        ("שלום \u200e\u200f\u200e", "U+200F"),
+        # Open to the end of the line, or closed before it was opened
+        ("\u2067שלום x", "U+2067"),
+        ("שלום\u2069\u2066 x", "U+2069"),
+        ("\u2067שלום\nעולם\u2069", "U+2067"),
+        # They turn letters around
+        ("שלום \u202ex\u202c", "U+202E"),
+        ("שלום \u202bx\u202c", "U+202B"),
+        # Code is not written with them
+        ("`שלום\u200f;`", "U+200F"),
+        ("```sql\n'שלום\u2066' -- \u2069\n```", "U+2066"),
+    ],
+)
+def test_direction_marks_that_may_deceive_are_shown(text: str, shown: str) -> None:
+    assert shown in text_of(html_of(text))
+    if not text.startswith("`"):
+        assert shown in text_of(render_question(text).html)
+        assert shown in rendering.spelled(text)
+
+
 def test_where_no_element_may_stand_they_are_spelled_out() -> None:
     assert rendering.spelled("a\u202e<b>\u200b\u200b & می\u200cخواهم") == "a[U+202E]<b>[U+200B ×2] & می\u200cخواهم"
     assert rendering.visible("a\u202e<b>\r\n") == (
@@ -452,6 +495,27 @@ def test_no_text_costs_more_than_a_bounded_time(name: str) -> None:
     assert time.thread_time() - began < 3
     if rendered.plain_because and "\u202e" not in text and "\ud800" not in text:
         assert text_of(rendered.html) == text
+
+
+BLANKS = " " * 19_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a{BLANKS}b", f"a{BLANKS}\nb", f"[a]({BLANKS}x", f"[a](b{BLANKS}\"c", f"[a]({BLANKS}b{BLANKS[:900]}'c' d)",
+        f"[a]:{BLANKS}b\n[a]", f"[a]: b{BLANKS}c [a]", f"-{BLANKS}x", f"- a{BLANKS}- b", f"1.{BLANKS}x\n{BLANKS}y",
+        f"#{BLANKS}x{BLANKS[:900]}#", f"-{BLANKS}-x", f"```{BLANKS}x", f"|{BLANKS}|\n|-{BLANKS}|x", f"a\n-{BLANKS}x",
+        f">{BLANKS}x", f"[^1]\n\n[^1]:{BLANKS}x", f"<https://a.example{BLANKS}>", f"`{BLANKS}", f"*{BLANKS}*a",
+        f"![a]({BLANKS}b", f"[a]{BLANKS}[b]", f"a{BLANKS}<br{BLANKS[:900]}>", f"https://a.example/{{{BLANKS}}}",
+        "\\" * 19_000, "`a" * 9_000, "``a`" * 4_500, "(" * 19_000, "[a](" + "(a)" * 6_000, "www." * 4_500,
+    ],
+    ids=range(30),
+)  # fmt: skip
+def test_blanks_between_all_parts_cost_next_to_nothing(text: str) -> None:
+    began = time.thread_time()
+    render_answer(text)
+    assert time.thread_time() - began < 0.4
 
 
 def test_what_is_too_long_is_plain_whatever_it_is() -> None:

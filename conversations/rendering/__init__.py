@@ -6,12 +6,15 @@ same through. What would cost too much, or breaks the parser, is shown as plain 
 """
 
 import logging
+import re
 from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
-from conversations.rendering import allowlist, characters, layout, links, page, parser
-from conversations.rendering.clock import Clock, TooCostly
+from conversations.rendering import allowlist, characters, links, page, parser
+from conversations.rendering.characters import with_newlines
+from conversations.rendering.clock import LONGEST, Clock, TooCostly
+from conversations.rendering.embedding import self_contained
 from conversations.rendering.plain import is_in_code, plain
 
 __all__ = [
@@ -23,15 +26,16 @@ __all__ = [
     "plain",
     "render_answer",
     "render_question",
+    "self_contained",
     "spelled",
     "trusted",
     "visible",
+    "with_breaks",
+    "with_newlines",
 ]
 
 # Stored beside the HTML. Raise it with every change that shows: what was rendered before is rendered again when read.
-RENDERER = 2
-# Characters. Ten times the longest answer that a model writes in one go.
-LONGEST = 200_000
+RENDERER = 3
 # Seconds, for one answer after another. A thousand long ones take as much.
 OF_A_CONVERSATION = 20.0
 
@@ -39,6 +43,7 @@ TOO_LONG = "This answer is too long to format, so it is shown as plain text."
 TOO_COSTLY = "This answer is too intricate to format, so it is shown as plain text."
 TOO_MANY = "This conversation takes too long to format, so from here on its answers are shown as plain text."
 BROKEN = "This answer could not be formatted, so it is shown as plain text."
+_PLAIN = '<div class="plain">'
 
 _logger = logging.getLogger(__name__)
 
@@ -89,12 +94,12 @@ def render_question(text: str) -> Rendered:
 
 def visible(text: str) -> SafeString:
     """A name, a cell, a word of Omni's as HTML: escaped, its hidden characters shown."""
-    return mark_safe(characters.shown(layout.with_newlines(text)))
+    return mark_safe(_shown(text))
 
 
 def spelled(text: str) -> str:
     """The same where no element may stand, as in an attribute: not marked safe, the template escapes it."""
-    return characters.spelled(layout.with_newlines(text))
+    return characters.spelled(characters.with_newlines(text))
 
 
 def trusted(html: str) -> SafeString:
@@ -107,13 +112,25 @@ def drawn(svg: str) -> SafeString:
     return mark_safe(svg)
 
 
+def with_breaks(html: str) -> SafeString:
+    """HTML that this module made, for where no stylesheet goes along: of plain text, line ends and indents are kept."""
+    if html.startswith(_PLAIN):
+        html = re.sub(r"(?m)^ +|  +", lambda blanks: "\u00a0" * len(blanks[0]), html.replace("\t", " " * 4))
+        html = html.replace("\n", "<br>\n")
+    return mark_safe(html)
+
+
 def _formatted(text: str) -> str:
     clock = Clock()
-    laid_out = layout.lay_out(text, clock)
-    html = page.write(parser.parse(laid_out, clock), laid_out.code, clock)
-    return allowlist.clean(html)
+    harmless = characters.harmless_directions(characters.with_newlines(text))
+    return allowlist.clean(page.write(parser.parse(text, clock), clock, harmless))
 
 
 def _plain(text: str) -> SafeString:
     """Line breaks stay newlines: the stylesheet keeps them (`white-space: pre-wrap`), at no tag a line."""
-    return mark_safe(f'<div class="plain">{characters.shown(layout.with_newlines(text))}</div>')
+    return mark_safe(f"{_PLAIN}{_shown(text)}</div>")
+
+
+def _shown(text: str) -> str:
+    text = characters.with_newlines(text)
+    return characters.shown(text, characters.harmless_directions(text))

@@ -1,12 +1,15 @@
 """Characters that a reader cannot see, or that turn the text's direction: each is shown by its code point.
 
 They hide text from the reader, or show it in another order than it has. They stay where a script or an emoji is written
-with them: joiners, variation selectors. And marks that are heaped on one letter, which paint over the lines around it.
+with them: joiners, variation selectors; and where right-to-left text is: direction marks, and isolates that are closed
+on their line. Embeddings and overrides are shown everywhere. So are marks that are heaped on one letter, which paint
+over the lines around it.
 """
 
 import re
 import sys
 import unicodedata
+from collections.abc import Iterator
 from html import escape
 
 # Invisible, though Unicode files them under letters, marks, symbols and separators.
@@ -16,6 +19,9 @@ _RESERVED = {chr(point) for point in (0x2065, *range(0xFFF0, 0xFFF9), *range(0xE
 _RESERVED |= {chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)}
 _SELECTORS = {chr(point) for point in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 _JOINERS = "\u200c\u200d"
+# They have no width, and only tell which way the punctuation beside them goes.
+_DIRECTION_MARKS = "\u200e\u200f\u061c"
+_ISOLATES, _END_OF_ISOLATE = "\u2066\u2067\u2068", "\u2069"
 # Above this many in one text, spans would cost more than they tell.
 _MOST_SPANS = 500
 # Marks on one letter: no language writes more.
@@ -24,16 +30,16 @@ _MOST_MARKS = 8
 
 def _all_hidden() -> set[str]:
     """Control, format and surrogate characters but tab and newline; the blank ones; tags; variation selectors."""
-    return (_of_category("Cc", "Cf", "Cs") | set(_BLANK) | _SELECTORS | _RESERVED) - {"\t", "\n"}
+    return (of_category("Cc", "Cf", "Cs") | set(_BLANK) | _SELECTORS | _RESERVED) - {"\t", "\n"}
 
 
-def _of_category(*categories: str) -> set[str]:
+def of_category(*categories: str) -> set[str]:
     return {
         character for character in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(character) in categories
     }
 
 
-def _ranges(members: set[str]) -> str:
+def ranges(members: set[str]) -> str:
     """A regular expression's class of them; in ranges, as it is searched for in all text."""
     spans: list[list[int]] = []
     for point in sorted(map(ord, members)):
@@ -45,20 +51,67 @@ def _ranges(members: set[str]) -> str:
 
 
 _HIDDEN = _all_hidden()
-_MARKS = _ranges(_of_category("Mn", "Me") - _HIDDEN)
+_MARKS = ranges(of_category("Mn", "Me") - _HIDDEN)
 # A run of one and the same is shown once, with a count; of marks, what is too much of it.
-_RUN = re.compile(rf"({_ranges(_HIDDEN)})\1*|({_MARKS})(?<={_MARKS}{{{_MOST_MARKS + 1}}}){_MARKS}*")
+_RUN = re.compile(rf"({ranges(_HIDDEN)})\1*|({_MARKS})(?<={_MARKS}{{{_MOST_MARKS + 1}}}){_MARKS}*")
+_DIRECTIONS = re.compile(f"[{_DIRECTION_MARKS}{_ISOLATES}{_END_OF_ISOLATE}]")
+_RIGHT_TO_LEFT = re.compile(
+    ranges({character for character in map(chr, range(sys.maxunicode + 1))
+            if unicodedata.bidirectional(character) in ("R", "AL")} - _HIDDEN)
+)  # fmt: skip
 _BRACKETED = {ord(character): f"[U+{ord(character):04X}]" for character in _HIDDEN}
 
 
-def shown(text: str) -> str:
-    """`text` as HTML: escaped, its hidden characters spelled out."""
+def with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def harmless_directions(text: str) -> frozenset[str]:
+    """Return the direction marks and isolates that every time they stand in this text belong to right-to-left text.
+
+    A mark belongs to it on a line that has some, if it is alone and not within a word of another script. Isolates do on
+    such a line, if each is closed on it: an open one takes along what stands behind it.
+    """
+    if not _DIRECTIONS.search(text):
+        return frozenset()
+    threats: set[str] = set()
+    for line in text.split("\n"):
+        found = set(_DIRECTIONS.findall(line))
+        if found and not _RIGHT_TO_LEFT.search(line):
+            threats |= found
+        elif found:
+            threats |= {line[place] for place in _misplaced_marks(line)}
+            if not _isolates_are_closed(line):
+                threats |= found - set(_DIRECTION_MARKS)
+    return frozenset({*_DIRECTION_MARKS, *_ISOLATES, _END_OF_ISOLATE} - threats)
+
+
+def _misplaced_marks(line: str) -> Iterator[int]:
+    for found in re.finditer(f"[{_DIRECTION_MARKS}]", line):
+        place = found.start()
+        before, after = line[max(place - 1, 0) : place], line[place + 1 : place + 2]
+        is_in_word = all(side.isalnum() and not _RIGHT_TO_LEFT.match(side) for side in (before, after))
+        if is_in_word or (before and before in _DIRECTION_MARKS):
+            yield place
+
+
+def _isolates_are_closed(line: str) -> bool:
+    depth = 0
+    for character in _DIRECTIONS.findall(line):
+        depth += (character in _ISOLATES) - (character == _END_OF_ISOLATE)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def shown(text: str, harmless: frozenset[str] = frozenset()) -> str:
+    """`text` as HTML: escaped, its hidden characters spelled out, but for those that are `harmless` where it stands."""
     if text.isascii() and text.isprintable():  # as most cells of a table are
         return escape(text, quote=False)
     parts: list[str] = []
     place = spans = 0
     for run in _RUN.finditer(text):
-        if _belongs(text, run.start(), run.end()):
+        if _belongs(text, run.start(), run.end()) or (run[0] in harmless):
             continue
         parts += escape(text[place : run.start()], quote=False), _span(run)
         place = run.end()
@@ -70,7 +123,10 @@ def shown(text: str) -> str:
 
 def spelled(text: str) -> str:
     """The same as plain text, not escaped: `[U+202E]`. For attributes, titles and pictures, which take no element."""
-    return _RUN.sub(lambda run: run[0] if _belongs(text, run.start(), run.end()) else _told(run), text)
+    harmless = harmless_directions(text)
+    return _RUN.sub(
+        lambda run: run[0] if run[0] in harmless or _belongs(text, run.start(), run.end()) else _told(run), text
+    )
 
 
 def has_hidden(text: str) -> bool:

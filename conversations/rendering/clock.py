@@ -2,7 +2,7 @@
 
 Python-Markdown and its kin are quadratic, or worse, in shapes too many to list: 20,000 `[` take it 36 s. So what is
 bounded is not a shape but the time. Everything that loops over an answer ticks; a tick past the allowance ends it. Work
-between two ticks is bounded too, by the limits on what is handed over in one piece (`parser.LONGEST_PARAGRAPH`,
+between two ticks is bounded too, by the limits on what is handed over in one piece (`inline.LONGEST_PARAGRAPH`,
 `code.LONGEST`, `allowlist.MOST_PIECES`).
 """
 
@@ -10,6 +10,8 @@ import time
 
 # Seconds. A long answer, 20,000 characters of lists, tables and code, takes a tenth of it.
 ALLOWANCE = 0.8
+# Characters of an answer. Ten times the longest that a model writes in one go.
+LONGEST = 200_000
 
 
 class TooCostly(Exception):

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from conversations.rendering import characters
 
 LONGEST = 2_000
+# Of what may not stand in an address, as browsers send it: filters in addresses are JSON. No host has them.
+_ENCODED = {ord(character): f"%{ord(character):02X}" for character in '"`{|}^'}
 _ENTITY_FREE = re.compile(r"[^\x00-\x20\x7f<>\"\\^`{|}]+")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
 MAIL = r"[A-Za-z0-9.!#$&'*+/=?^_~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"
@@ -30,7 +32,7 @@ class Destination(NamedTuple):
 
     def is_told_by(self, text: str) -> bool:
         """Whether a reader of this text knows where the link goes."""
-        return text.strip().casefold().rstrip("/") in self.says_itself
+        return text.strip().translate(_ENCODED).casefold().rstrip("/") in self.says_itself
 
 
 # Where links within Omni lead: its pages write paths. Set around one answer, as only links are looked at with it.
@@ -52,6 +54,8 @@ def destination(href: str) -> Destination | None:
     if _base.get() and re.match(r"/(?!/)", href):
         href = _base.get() + href[1:]
     href = href.strip(" \n").replace(" ", "%20")
+    if href[:4].lower() == "http":
+        href = href.translate(_ENCODED)
     if len(href) > LONGEST or not _ENTITY_FREE.fullmatch(href) or characters.has_hidden(href):
         return None
     if mail := _MAIL.fullmatch(href):

@@ -22,3 +22,9 @@ def spelled(text: object) -> str:
 
 def _text(said: object) -> str:
     return "" if said is None else str(said)
+
+
+@register.filter
+def with_breaks(html: str) -> SafeString:
+    """HTML of a message as it may be pasted: lines stay lines without our stylesheet."""
+    return rendering.with_breaks(html)

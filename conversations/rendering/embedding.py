@@ -1,0 +1,64 @@
+"""An answer's Markdown as a part of another document: a file, a ticket.
+
+A fence, a comment or an element that the answer leaves open would take along what follows, and its first heading would
+stand above the document's own. So fences are closed, raw HTML is made the text that it is on the page, and headings are
+lowered; all else stays as Omni sent it.
+"""
+
+import re
+
+from conversations.rendering import characters, links, parser
+from conversations.rendering.clock import LONGEST, Clock, TooCostly
+from conversations.rendering.code_spans import code_spans
+
+_LOWEST = 6
+# A tag, comment or declaration; not an address in angle brackets, nor the one element that the page has for it.
+_TAG = re.compile(
+    rf"(?<!\\)(?<!\]\()(?:(?<=(?P<address>[^\s()]))<|<)(?=[A-Za-z/!?])(?!https?://|mailto:|br\s?/?>|{links.MAIL}>)",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(r" {0,3}#+")
+
+
+def self_contained(text: str, *, lowered_by: int) -> str:
+    """Return Markdown that ends where it ends, its headings lowered. What costs too much is plain text, in a fence."""
+    text = characters.with_newlines(text)
+    if len(text) > LONGEST:
+        return _fenced(text)
+    try:
+        outline = parser.outline(text, Clock())
+    except TooCostly:
+        return _fenced(text)
+    lines: list[str | None] = [*text.split("\n")]
+    for numbers in outline.texts:
+        escaped = _without_tags("\n".join(str(lines[number - 1]) for number in numbers)).split("\n")
+        for number, line in zip(numbers, escaped, strict=True):
+            lines[number - 1] = line
+    for numbers, level in outline.headings:
+        lowered = min(level + lowered_by, _LOWEST)
+        # Of a heading that is underlined, the last line is no title.
+        title = " ".join(str(lines[number - 1]).strip(" ") for number in numbers[: max(1, len(numbers) - 1)])
+        lines[numbers[0] - 1] = "#" * lowered + " " + _MARKS.sub("", title, count=1).lstrip(" ")
+        for number in numbers[1:]:
+            lines[number - 1] = None
+    lines.append(outline.open_fence or None)
+    return "\n".join(line for line in lines if line is not None)
+
+
+def _without_tags(text: str) -> str:
+    if "<" not in text:
+        return text
+    parts: list[str] = []
+    place = 0
+    for start, end in [*code_spans(text), (len(text), len(text))]:
+        # Behind an address, which would take a backslash along, as an entity.
+        plain = _TAG.sub(lambda found: "&lt;" if found["address"] else "\\<", text[place:start])
+        parts += plain, text[start:end]
+        place = end
+    return "".join(parts)
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    mark = "`" * max(3, longest + 1)
+    return f"{mark}\n{text}\n{mark}"
