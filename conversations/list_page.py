@@ -120,7 +120,8 @@ def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
     total = sum(row.total for row in told)
     read = sum(row.walk.read for row in told)
     is_all = bool(told) and all(row.has_read_all for row in told)
-    return {"progress": told, "coverage": {"read": min(read, total), "total": total, "is_all": is_all}}
+    jobs = {"known": sum(row.walk.jobs_known for row in told), "due": sum(row.walk.jobs_due for row in told)}
+    return {"progress": told, "coverage": {"read": min(read, total), "total": total, "is_all": is_all, "jobs": jobs}}
 
 
 def digest(shown: Iterable[Conversation], older: int | None) -> str:

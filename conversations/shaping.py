@@ -84,7 +84,7 @@ def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
     return {
         "lines": lines,
         "unkept": unkept,
-        "minutes_left": archive.minutes_for(unkept),
+        "minutes_left": archive.minutes_for(unkept, opened.token) if unkept else 0,
         "looks": looks,
         "most_looks": MOST_LOOKS,
         "look_in": round(min(_FIRST_LOOK * _LATER_BY**looks, _LATEST_LOOK), 1),

@@ -46,9 +46,13 @@ def capture() -> None:
         return _again()
     # Taken up by another worker at once, or after this one, or in its place should it be killed.
     nudge(capture)
+    if settings.SYNC != "off":
+        archive.begin_walks()
     until = time.monotonic() + _SHIFT
     while time.monotonic() < until and archive.capture_next():
-        pass
+        # By turns: reading goes on within the same share of a token's requests.
+        if settings.SYNC != "off":
+            archive.sync_next(seconds=0)
     return _again()
 
 

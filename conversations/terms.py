@@ -112,6 +112,12 @@ class Asked:
     def has_words(self) -> bool:
         return bool(self.wanted)
 
+    @property
+    def depends_on_outcome(self) -> bool:
+        """Whether what became of answers decides: that is known of those alone whose job Omni was asked about."""
+        outcomes = {"state": {"failed", "cancelled", "running"}, "has": {"chart", "rows"}}
+        return any(row.name == "topic" or row.value in outcomes.get(row.name, ()) for row in self.filters)
+
     def values(self, name: str) -> list[str]:
         """Of the filters of that name which are not turned around."""
         return [row.value for row in self.filters if row.name == name and not row.is_negated]

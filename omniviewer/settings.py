@@ -66,9 +66,9 @@ FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
 
 # What is read in the background, for each credential: nothing, the list, or the messages too.
 SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
-# What is captured every night before Omni drops it: of conversations that are "marked" (starred, or linked from a
-# ticket), or of "all". What somebody opens is captured in any case.
-CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["marked", "all"])
+# What is captured before Omni drops it: the evidence of "all" answers, as they are read in the background, or every
+# night that of conversations that are "marked" (starred, or linked from a ticket). What is opened is, in any case.
+CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["all", "marked"])
 # Days for which captured evidence is kept; 0: for ever. Below 15, Omni would still have it and it would come back.
 KEEP_DAYS = env.at_least("OMNIVIEWER_KEEP_DAYS", 15, default=0.0, or_zero=True)
 

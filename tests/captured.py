@@ -11,6 +11,8 @@ from omniviewer.demo.stand_in.organization import Action as Step
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 
+DAY = timedelta(days=1)
+
 
 def answered(
     small: Organization, owner: Member, *, ages: list[timedelta], state: str = "COMPLETE", error: str = ""

@@ -24,6 +24,8 @@ os.environ.update(
         "OMNIVIEWER_OMNI_TIMEOUT": "5",
         # Tests of reading in the background turn it on.
         "OMNIVIEWER_SYNC": "off",
+        # And those of capturing everything.
+        "OMNIVIEWER_CAPTURE": "marked",
         # Tests of the budget set their own.
         "OMNIVIEWER_RATE_PER_MINUTE": "10000",
         # Playwright's synchronous interface runs an event loop in the thread of the tests.

@@ -5,11 +5,12 @@ import math
 from collections.abc import Collection
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from conversations import asking, connection
-from conversations.archive.keeping import Inquiry, ask_about_job, keep_chart, keep_result, kept_job
+from conversations.archive.keeping import Inquiry, keep_all, kept_job
 from conversations.archive.outcomes import Opened
 from conversations.asking import Urgency
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
@@ -26,6 +27,8 @@ _AWAY = 300.0
 _RUNNING = 30.0
 _LONGEST = 3600.0
 _MOST_TRIES = 8
+# The time in which answers are counted, to tell how long others will take.
+_RATE_OF = timedelta(minutes=3)
 # That an answer costs: its result and its chart.
 _REQUESTS = 2
 
@@ -61,10 +64,13 @@ def _want(token: ApiToken, accesses: AccessQuerySet, messages: MessageQuerySet) 
     return Capture.objects.want(token, messages.filter(Exists(same)))
 
 
-def minutes_for(answers: int) -> int:
-    """How long that many may take by one token's budget, where nothing else is to be captured with it."""
-    a_minute = max(1, int(asking.allowance() * Urgency.BACKGROUND.value))
-    return math.ceil(answers * _REQUESTS / a_minute)
+def minutes_for(answers: int, token: ApiToken) -> int:
+    """How long that many may take at the token's rate of the last minutes; before there is one, by its budget."""
+    since = timezone.now() - _RATE_OF
+    done = JobAccess.objects.filter(api_token=token, shown_at__gte=since).count()
+    turns = 2 if settings.SYNC == "all" else 1
+    by_budget = asking.allowance() * Urgency.AHEAD.value / _REQUESTS / turns
+    return math.ceil(answers / (done / (_RATE_OF.total_seconds() / 60) or by_budget))
 
 
 def capture_next() -> bool:
@@ -76,7 +82,9 @@ def capture_next() -> bool:
     readable = Access.objects.opened_with(row.api_token).filter(conversation=row.conversation)
     if row.api_token.credentials.filter(owner__is_active=True).exists() and readable.exists():
         try:
-            keep_all(row.conversation, row, row.api_token)
+            is_urgent = row.expires_at <= timezone.now() + SOON
+            inquiry = Inquiry(row.api_token, row.conversation, row.job_id, row.expires_at - OMNI_KEEPS)
+            keep_all(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
         except OmniError as error:
             failure = connection.note(row.api_token, error)
             if isinstance(error, RateLimited):
@@ -86,19 +94,6 @@ def capture_next() -> bool:
             return True
     _postpone(row, failure)
     return True
-
-
-def keep_all(conversation: Conversation, row: Capture, token: ApiToken) -> None:
-    """Of its result and its chart, what is not stored yet. Raises `OmniError`."""
-    inquiry = Inquiry(token, conversation, row.job_id, row.expires_at - OMNI_KEEPS)
-    job = kept_job(conversation, row.job_id)
-    if job is None or not job.kept_at:
-        keep_result(inquiry, Urgency.BACKGROUND)
-        job = kept_job(conversation, row.job_id)
-    elif not JobAccess.objects.filter(api_token=token, job_id=row.job_id, shown_at__isnull=False).exists():
-        ask_about_job(inquiry, Urgency.BACKGROUND)
-    if job and job.kept_at and job.has_chart is None:
-        keep_chart(token, job, Urgency.BACKGROUND)
 
 
 def _settle(row: Capture) -> None:

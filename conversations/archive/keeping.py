@@ -88,6 +88,21 @@ def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> N
         job.has_no_result()
 
 
+def keep_all(inquiry: Inquiry, urgency: Urgency) -> None:
+    """Store of a job's result and chart what is not stored yet. Raises `OmniError`.
+
+    Where all of it is stored, the job route tells whether the token may see it.
+    """
+    job = kept_job(inquiry.conversation, inquiry.job_id)
+    if job is None or not job.kept_at:
+        keep_result(inquiry, urgency)
+        job = kept_job(inquiry.conversation, inquiry.job_id)
+    elif not JobAccess.objects.filter(api_token=inquiry.token, job_id=inquiry.job_id, shown_at__isnull=False).exists():
+        ask_about_job(inquiry, urgency)
+    if job and job.kept_at and job.has_chart is None:
+        keep_chart(inquiry.token, job, urgency)
+
+
 def keep_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
     """Store Omni's picture of a job, or that there is none. Raises `OmniError`."""
 

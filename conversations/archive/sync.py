@@ -5,9 +5,11 @@ Each token is asked itself, since what Omni shows to another is no word on its r
 budget that nobody waits for: people's clicks come first.
 """
 
+import itertools
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +22,7 @@ from conversations.archive import keeping, people, thread, walks
 from conversations.archive.keeping import Inquiry
 from conversations.archive.outcomes import Ask
 from conversations.asking import Urgency
-from conversations.models import CHECK_EVERY, Access, JobAccess, Walk
+from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, Walk
 from conversations.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 from omniviewer.accounts.models import ApiToken, Credential, User
 
@@ -33,6 +35,10 @@ _LONGEST = 3600.0
 # Of the budget, so that a turn is worth a task.
 _SHORTEST_REST = 5.0
 _COUNT_EVERY = timedelta(seconds=30)
+# A count older than that says nothing of how fast it goes now.
+_RATE_IS_KNOWN = timedelta(minutes=5)
+# Which kind of work begins, in this process.
+_TURNS = itertools.count()
 
 
 def _step_lasts() -> timedelta:
@@ -47,12 +53,12 @@ def begin_walks() -> None:
     Walk.objects.bulk_create([Walk(api_token=token) for token in new], ignore_conflicts=True)
 
 
-def sync_next() -> bool:
-    """Take one token's turn; False where nothing is due."""
+def sync_next(seconds: float = _TURN) -> bool:
+    """Take one token's turn of so many seconds, at least one request; False where nothing is due."""
     walk = Walk.objects.claim(_step_lasts())
     if walk is None:
         return False
-    until = time.monotonic() + _TURN
+    until = time.monotonic() + seconds
     try:
         while _step(walk) and time.monotonic() < until:
             renewed = Walk.objects.select_related("api_token").filter(pk=walk.pk, paused_at=None)
@@ -76,11 +82,24 @@ def _step(walk: Walk) -> bool:
         walks.go_on(walk, Urgency.AHEAD)
         if walk.began_at is None:
             _learn_people(walk.api_token)
-    elif settings.SYNC != "all" or not (_read_one(walk.api_token) or _ask_about_one_job(walk.api_token)):
+    elif settings.SYNC != "all" or not _work_in_turn(walk.api_token):
         _learn_people(walk.api_token)
         return _rest_until(walk, _next_look(walk))
     Walk.objects.filter(pk=walk.pk).update(succeeded_at=timezone.now(), failures=0)
     return True
+
+
+def _work_in_turn(token: ApiToken) -> bool:
+    """One request or two: for a thread, for the state of a job, for evidence; False where there is nothing to do.
+
+    Each kind begins in turn, so that none of them waits until another, which may take days, is done.
+    """
+    kinds = [_read_one, _ask_about_one_job]
+    # While a reader's wishes are captured, between which this is called, evidence has its turns already.
+    if settings.CAPTURE == "all" and not Capture.objects.due().filter(api_token=token).exists():
+        kinds.append(_capture_one)
+    first = next(_TURNS) % len(kinds)
+    return any(work(token) for work in [*kinds[first:], *kinds[:first]])
 
 
 def _learn_people(token: ApiToken) -> None:
@@ -130,24 +149,34 @@ def _claim(access: Access) -> bool:
 
 
 def _ask_about_one_job(token: ApiToken) -> bool:
-    """Ask about the newest job that this token has not been asked about; False where there is none."""
-    while (row := JobAccess.objects.due(token).select_related("conversation").first()) is not None:
-        now = timezone.now()
-        if not JobAccess.objects.filter(pk=row.pk, not_before__lte=now).update(not_before=now + _step_lasts()):
-            continue
-        try:
-            keeping.ask_about_job(Inquiry(token, row.conversation, row.job_id, row.at), Urgency.AHEAD)
-        except NotVisible:
-            # Unless it was refused in time: there is nothing to learn for now.
-            JobAccess.objects.filter(pk=row.pk).update(not_before=now + timedelta(days=1))
-        except (CannotAsk, RateLimited, TokenRejected):
-            JobAccess.objects.filter(pk=row.pk).update(not_before=now)
-            raise
-        except OmniError as error:
-            connection.note(token, error)
-            JobAccess.objects.filter(pk=row.pk).update(not_before=now + timedelta(seconds=_LONGEST))
-        return True
-    return False
+    """Ask about the newest job that this token is yet to be asked about, or that still ran; False if there is none."""
+    lasts = _step_lasts()
+    row = JobAccess.objects.due(token).claim(lasts) or JobAccess.objects.running(token).claim(lasts)
+    return row is not None and _serve(token, row, keeping.ask_about_job)
+
+
+def _capture_one(token: ApiToken) -> bool:
+    """Capture the foremost job whose evidence nobody has stored; False where there is none."""
+    row = JobAccess.objects.to_capture(token).claim(2 * _step_lasts())
+    return row is not None and _serve(token, row, keeping.keep_all)
+
+
+def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], None]) -> bool:
+    """Do the work for a claimed job; always True. Raises `OmniError` where Omni cannot be asked at all."""
+    again_at = timezone.now()
+    try:
+        work(Inquiry(token, row.conversation, row.job_id, row.at), Urgency.AHEAD)
+    except NotVisible:
+        # Where it was refused in time, that is remembered; else there is nothing to learn for now.
+        again_at += timedelta(days=1)
+    except (CannotAsk, RateLimited, TokenRejected):
+        raise
+    except OmniError as error:
+        connection.note(token, error)
+        again_at += timedelta(seconds=_LONGEST)
+    finally:
+        JobAccess.objects.filter(pk=row.pk).update(not_before=again_at)
+    return True
 
 
 def _failed(walk: Walk, error: OmniError) -> None:
@@ -175,8 +204,14 @@ def count(token: ApiToken) -> None:
     if walk.counted_at and walk.counted_at > timezone.now() - _COUNT_EVERY and not is_done:
         return
     is_read = Q(is_behind=False, opened_at__isnull=False)
+    now = timezone.now()
     numbers = listed.aggregate(listed=Count("pk"), read=Count("pk", filter=is_read), refused=Count("refused_at"))
-    Walk.objects.filter(pk=walk.pk).update(**numbers, counted_at=timezone.now())
+    jobs = JobAccess.objects.filter(api_token=token)
+    numbers |= {"jobs_due": jobs.due(token).count(), "jobs_known": jobs.exclude(shown_at=None).count()}
+    if walk.counted_at and now - walk.counted_at < _RATE_IS_KNOWN:
+        minutes = max((now - walk.counted_at).total_seconds() / 60, 0.1)
+        numbers["rate"] = max(numbers["read"] - walk.read, 0) / minutes
+    Walk.objects.filter(pk=walk.pk).update(**numbers, counted_at=now)
 
 
 @dataclass(frozen=True)
@@ -227,8 +262,8 @@ class Progress:
 
     @property
     def minutes_left(self) -> int:
-        """At the rate that the token allows for what nobody waits for."""
-        a_minute = max(1, int(asking.allowance() * Urgency.AHEAD.value))
+        """At the rate of the last half minute; before there is one, at what the token allows for it."""
+        a_minute = self.walk.rate or max(1, int(asking.allowance() * Urgency.AHEAD.value))
         pages = 0 if self.walk.has_seen_all else max(self.total - self.walk.rows, 0) / CONVERSATIONS_A_PAGE
         threads = max(self.total - self.walk.read, 0) if settings.SYNC == "all" else 0
         return math.ceil((pages + threads) / a_minute)

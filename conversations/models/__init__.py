@@ -1,11 +1,11 @@
 """The archive's rows: what Omni returned, which token was shown it when, and how Omni is doing."""
 
 from conversations.models.access import Access, SeenRevision
-from conversations.models.capture import SOON, Capture, Star, marked
+from conversations.models.capture import Capture, Star, marked
 from conversations.models.conversation import Conversation, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before
 from conversations.models.index_failure import IndexFailure
-from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAccess, is_over, settle_evidence
 from conversations.models.lists import Member
 from conversations.models.message import EarlierMessage, Message

@@ -8,14 +8,12 @@ from django.db import models
 from django.utils import timezone
 
 from conversations.models.conversation import Conversation
-from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.job_access import JobAccess
 from conversations.models.message import Message
 from conversations.models.ticket import TicketReference
 from omniviewer.accounts.models import ApiToken, User
 
-# What Omni will drop within this time comes before everything else.
-SOON = timedelta(days=3)
 # Longer than all requests of one capture may take.
 LEASE = timedelta(minutes=3)
 

@@ -12,6 +12,8 @@ from conversations.omni import replies
 
 # Omni keeps a result for 14 days from when the job was complete.
 OMNI_KEEPS = timedelta(days=14)
+# What Omni will drop within this time comes before everything else.
+SOON = timedelta(days=3)
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -25,7 +27,14 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def settled(self) -> Self:
         """Those that need not be asked for again: kept, or without anything to keep."""
-        return self.filter(
+        return self.filter(self._is_settled)
+
+    def unsettled(self) -> Self:
+        return self.exclude(self._is_settled)
+
+    @property
+    def _is_settled(self) -> models.Q:
+        return (
             models.Q(kept_at__isnull=False, has_chart__isnull=False)
             | models.Q(dropped_at__isnull=False)
             | models.Q(no_result_at__isnull=False)

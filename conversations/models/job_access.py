@@ -1,7 +1,7 @@
 """Rights to evidence: what Omni's job and result routes answered which API token about which job."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Self
 from uuid import UUID
@@ -12,10 +12,13 @@ from django.utils import timezone
 
 from conversations.models.access import Access
 from conversations.models.conversation import Conversation
-from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.message import Message
 from conversations.models.reader import Reader
 from omniviewer.accounts.models import ApiToken
+
+# A job that runs is asked about again in the background after this time: readers who watch it ask more often.
+_RUNNING_IS_OLD = timedelta(minutes=2)
 
 
 class EvidenceRight(Enum):
@@ -29,15 +32,44 @@ class EvidenceRight(Enum):
 
 
 class JobAccessQuerySet(models.QuerySet["JobAccess"]):
+    def soonest_first(self) -> Self:
+        """Order by what Omni drops within days, soonest first, then the newest."""
+        drops_soon = models.Q(at__lte=timezone.now() - OMNI_KEEPS + SOON)
+        soon = models.Case(models.When(drops_soon, then=models.F("at")), default=None)
+        return self.order_by(soon.asc(nulls_last=True), "-at", "pk")
+
     def due(self, token: ApiToken) -> Self:
-        """Return the jobs that this token is yet to be asked about, of messages that it may read, newest first.
+        """Return the jobs that this token is yet to be asked about, of messages that it may read.
 
         Once Omni has dropped a job, its answer says nothing of rights: such a job is not due.
         """
         now = timezone.now()
         readable = Access.objects.opened_with(token).filter(conversation=OuterRef("conversation"))
         unknown = self.filter(api_token=token, shown_at=None, job_refused_at=None, result_refused_at=None)
-        return unknown.filter(Exists(readable), at__gt=now - OMNI_KEEPS, not_before__lte=now).order_by("-at", "pk")
+        return unknown.filter(Exists(readable), at__gt=now - OMNI_KEEPS, not_before__lte=now).soonest_first()
+
+    def running(self, token: ApiToken) -> Self:
+        """Return the jobs that this token was shown while they ran, so long ago that asking again may tell more."""
+        now = timezone.now()
+        asked_at = now - _RUNNING_IS_OLD
+        same = Job.objects.running().filter(instance=token.instance, omni_id=OuterRef("job_id"), asked_at__lt=asked_at)
+        shown = self.filter(api_token=token, shown_at__isnull=False, not_before__lte=now, **_NOT_REFUSED)
+        return shown.filter(Exists(same), at__gt=now - OMNI_KEEPS).order_by("-at", "pk")
+
+    def to_capture(self, token: ApiToken) -> Self:
+        """Return the jobs whose evidence Omni still has, shows this token and nobody has stored."""
+        now = timezone.now()
+        complete = Job.objects.filter(instance=token.instance, omni_id=OuterRef("job_id"), state=Job.State.COMPLETE)
+        shown = self.filter(api_token=token, shown_at__isnull=False, not_before__lte=now, **_NOT_REFUSED)
+        return shown.filter(Exists(complete.unsettled()), at__gt=now - OMNI_KEEPS).soonest_first()
+
+    def claim(self, lasts: timedelta) -> "JobAccess | None":
+        """Return the foremost of these, put off for so long: ours until then. None where there is none."""
+        while (row := self.select_related("conversation").first()) is not None:
+            now = timezone.now()
+            if JobAccess.objects.filter(pk=row.pk, not_before__lte=now).update(not_before=now + lasts):
+                return row
+        return None
 
     def visible_to(self, reader: Reader) -> Self:
         """Return those whose evidence the reader may see by a `200` to a token that may read the messages."""
@@ -108,6 +140,7 @@ class JobAccess(models.Model):
         verbose_name_plural = "job accesses"
         constraints = [models.UniqueConstraint("api_token", "job_id", name="one_job_access_a_token")]
         indexes = [
+            models.Index("api_token", "at", name="job_accesses_by_time"),
             models.Index(
                 "api_token",
                 "at",

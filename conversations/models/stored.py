@@ -8,10 +8,10 @@ from typing import Any
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
-from conversations.models.capture import SOON, Capture
+from conversations.models.capture import Capture
 from conversations.models.conversation import Conversation
 from conversations.models.index_failure import IndexFailure
-from conversations.models.job import OMNI_KEEPS, Job
+from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.message import Message
 
 
