@@ -53,7 +53,7 @@ FRAME = [
     ".search",
 ]
 OUR_CLASSES = re.compile(
-    r"|hidden-character|link-host|table-scroll|code|plain|align-(left|center|right)|number|sort-mark|visually-hidden"
+    r"|hidden-character|link-host|table-scroll|code|plain|align-(left|center|right)|number|sort-mark|sort-as|rows-section|visually-hidden"
     r"|[a-z][a-z0-9]{0,2}"
 )
 READ = """pages => pages.map(html => {

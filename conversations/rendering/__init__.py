@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
+from conversations.clock import Clock, TooCostly
 from conversations.rendering import allowlist, characters, layout, page, parser
-from conversations.rendering.clock import Clock, TooCostly
 
 __all__ = [
     "RENDERER",

@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from conversations.clock import Clock
 from conversations.rendering import links
-from conversations.rendering.clock import Clock
 
 # Levels. Deeper ones are shown at this one; the parser recurses into each.
 DEEPEST_LIST = 8

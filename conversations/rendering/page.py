@@ -5,8 +5,8 @@ from xml.etree.ElementTree import Element
 
 from django.utils.html import escape
 
+from conversations.clock import Clock
 from conversations.rendering import characters, code, links, parser
-from conversations.rendering.clock import Clock
 from conversations.rendering.layout import ETX, STX, Code
 
 _WRITTEN = {

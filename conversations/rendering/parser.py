@@ -10,8 +10,8 @@ from markdown import blockparser, blockprocessors, inlinepatterns, treeprocessor
 from markdown.extensions import sane_lists, tables
 from markdown.util import Registry
 
+from conversations.clock import Clock, TooCostly
 from conversations.rendering import links
-from conversations.rendering.clock import Clock, TooCostly
 from conversations.rendering.layout import Laid
 
 # Characters of one paragraph, list item or cell that has any markup. Bounds the work between two ticks.
