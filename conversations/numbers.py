@@ -151,12 +151,16 @@ def _match(cell: str, mark: str) -> re.Match[str] | None:
     return _PATTERNS[mark].fullmatch(text) if text else None
 
 
-def notation(cells: Sequence[str]) -> Notation | None:
-    """Return how these cells, of which each says something, write numbers; None where most of them are none."""
-    if share(cells, Notation(".").value) >= MOST_OF:
-        return _doubted(cells)
-    if share(cells, Notation(",").value) >= MOST_OF and _shows_comma(cells):
-        return Notation(",")
+def notation(cells: Sequence[str]) -> tuple[Notation, bool] | None:
+    """Return how these cells, of which each says something, write numbers, and whether all of them are numbers.
+
+    None where most of them are none.
+    """
+    if (pointed := share(cells, ENGLISH.value)) >= MOST_OF:
+        return _doubted(cells), pointed == 1
+    comma = Notation(",")
+    if (with_comma := share(cells, comma.value)) >= MOST_OF and _shows_comma(cells):
+        return comma, with_comma == 1
     return None
 
 
@@ -184,6 +188,8 @@ def _shows_comma(cells: Sequence[str]) -> bool:
 
 def _doubted(cells: Sequence[str]) -> Notation:
     """Tell thousands that are divided by points, "12.345", from decimals, where all numbers have such a form."""
+    if not any("." in cell for cell in cells):
+        return ENGLISH
     with_point = without_point = 0
     is_money = is_behind = False
     for cell in cells:
@@ -192,14 +198,14 @@ def _doubted(cells: Sequence[str]) -> Notation:
             continue
         whole, fraction = found["whole"] or "", found["fraction"] or ""
         if found["unit"] == "%" or found["power"] or found["scale"] or "," in whole:
-            return Notation()
+            return ENGLISH
         # ".5", "0.125", "1234", "12.5": a group of thousands is none of these.
         if not whole or len(whole) > 3 or (fraction and (len(fraction) != 4 or whole.startswith("0"))):  # noqa: PLR2004
-            return Notation()
+            return ENGLISH
         with_point += bool(fraction)
         without_point += not fraction
         is_money = is_money or bool(found["outer"] or found["currency"] or found["unit"])
         is_behind = is_behind or bool(found["unit"])
     if not with_point or not (without_point or is_money):
-        return Notation()
+        return ENGLISH
     return Notation("," if without_point or is_behind else ".", is_certain=False)

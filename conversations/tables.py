@@ -21,6 +21,8 @@ MOST_ROWS: Final = 2_000
 MOST_CELLS: Final = 60_000
 # Rows by which a column is judged: looking at five million cells would take longer than reading them.
 _JUDGED_BY: Final = 1_000
+# Of these, cells that tell dates and durations, which are nothing but an order.
+_TELLING: Final = 100
 # Cells beyond this are left out of pages, never of downloads: a table of so many columns is read elsewhere.
 MOST_COLUMNS: Final = 200
 # What is wider or larger is not read as a table: its rows are as long as the longest of them, and all are in memory.
@@ -212,14 +214,15 @@ def _judged(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Col
 
 
 def _column(number: int, name: str, said: Sequence[str], clock: Clock) -> Column:
-    if notation := numbers.notation(said):
-        is_number = all(notation.value(cell) is not None for cell in said)
+    if found := numbers.notation(said):
+        notation, is_number = found
         return Column(number, name, is_number, notation, "numbers", notation.value)
     clock.tick()
-    if form := periods.form_of(said):
+    some = said[:_TELLING]
+    if form := periods.form_of(some):
         return Column(number, name, is_number=False, holds=form.name, key=form.moment)
     clock.tick()
-    if key := durations.key_of(said):
+    if key := durations.key_of(some):
         return Column(number, name, is_number=False, holds="durations", key=key)
     return Column(number, name, is_number=False)
 
