@@ -3,7 +3,9 @@
 const observer = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     const frame = target.matches("table") ? target.parentElement : target;
-    frame.classList.toggle("fits", frame.firstElementChild.offsetWidth <= frame.clientWidth + 1);
+    const table = frame.firstElementChild;
+    frame.classList.toggle("fits", table.offsetWidth <= frame.clientWidth + 1);
+    frame.classList.toggle("has-tall-head", (table.tHead?.offsetHeight ?? 0) > window.innerHeight / 3);
   }
 });
 
