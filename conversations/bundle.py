@@ -140,7 +140,7 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
         table = action.table
         if table:
             query["file"] = f"{folder}/query-{action.number:02}{_words(action.name)}.csv"
-            rows = tables.as_csv([column.name for column in table.columns], table.rows)
+            rows = tables.as_csv(*table.for_file())
             what = about | {"what": "rows of a query", "query": action.number}
             yield from bundle.add(query["file"], _encoded(rows), job.kept_at, **what)
         elif action.text.strip():

@@ -1,8 +1,8 @@
 """A thread with all that is kept of how it was made, as one document: to be printed, and as a file of its own."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,8 @@ from conversations import archive, shaping, tables
 from conversations.archive import Jobs, Line, Opened
 from conversations.drawing import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
+from conversations.shaping import TablePage, TableRow
+from conversations.tables import Column
 from omniviewer.accounts.models import User
 
 Thing = TypeVar("Thing")
@@ -58,8 +60,19 @@ class Step:
     """An action; of a query its rows as tables that stand below each other, each as wide as paper is."""
 
     action: Action
-    shown: dict[str, Any] | None = None
-    tables: list[dict[str, Any]] = field(default_factory=list)
+    shown: TablePage | None = None
+    tables: "list[Beside]" = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Columns of a query that fit on paper, with their rows; `first` to `last` of `of`, or 0 where all of them do."""
+
+    columns: Sequence[Column]
+    rows: list[TableRow]
+    first: int = 0
+    last: int = 0
+    of: int = 0
 
 
 def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> dict[str, Any]:
@@ -122,7 +135,7 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
             steps = []
             for action in actions:
                 step = _step(action, cells_left)
-                cells_left -= sum(len(table["rows"]) * len(table["columns"]) for table in step.tables)
+                cells_left -= sum(len(table.rows) * len(table.columns) for table in step.tables)
                 steps.append(step)
             pictures = list(_pictures(message, actions, chart, is_file=is_file)) if inside < MOST_INSIDE else []
             inside += sum(len(picture.address) for picture in pictures)
@@ -140,20 +153,20 @@ def _step(action: Action, cells_left: int) -> Step:
     return Step(action, shown, _beside(shown) if table else [])
 
 
-def _beside(shown: dict[str, Any]) -> list[dict[str, Any]]:
+def _beside(shown: TablePage) -> list[Beside]:
     """Its columns in groups that fit on paper."""
-    columns = shown["columns"]
+    columns = shown.columns
     if len(columns) <= COLUMNS_BESIDE:
-        return [{"columns": columns, "rows": shown["rows"]}]
-    groups = list(in_batches(range(1, len(columns)), COLUMNS_BESIDE - 1))
+        return [Beside(columns, shown.rows)]
+    groups = in_batches(range(1, len(columns)), COLUMNS_BESIDE - 1)
     return [
-        {
-            "columns": [columns[0], *[columns[place] for place in group]],
-            "rows": [[row[0], *[row[place] for place in group]] for row in shown["rows"]],
-            "from": group[0] + 1,
-            "to": group[-1] + 1,
-            "of": len(columns),
-        }
+        Beside(
+            [columns[place] for place in (0, *group)],
+            [replace(row, cells=[row.cells[place] for place in (0, *group)]) for row in shown.rows],
+            group[0] + 1,
+            group[-1] + 1,
+            len(columns),
+        )
         for group in groups
     ]
 

@@ -98,7 +98,7 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
     name = re.sub(r"[^\w-]+", "-", action.title, flags=re.ASCII).strip("-")[:60] or f"query-{number}"
     name = f"{name}-{str(omni_id)[:8]}-{position}-{timezone.localdate(action.job.kept_at):%Y-%m-%d}"
     return StreamingHttpResponse(
-        tables.as_csv([column.name for column in table.columns], table.rows),
+        tables.as_csv(*table.for_file()),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from conversations import periods, tables
+from conversations import measures, numbers, periods
 from conversations.lettering import cut, extent
 from conversations.tables import Column, Table
 
@@ -90,11 +90,11 @@ def of(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:
 
 
 def _of(table: Table, title: str) -> list[Plot]:
-    key, *measures = table.columns
-    # In a ragged table nobody knows which cell belongs to which column.
-    if table.is_ragged or not 1 <= len(measures) <= MOST_MEASURES or len(table.rows) > _MOST_TIMES:
+    key, *rest = table.columns
+    # In a ragged table nobody knows which cell belongs to which column; a picture would hide that rows are left out.
+    if table.is_ragged or table.has_gaps or not 1 <= len(rest) <= MOST_MEASURES or len(table.rows) > _MOST_TIMES:
         return []
-    if not all(tables.measures(column, [row[column.number - 1] for row in table.rows]) for column in measures):
+    if not all(measures.is_measure(column, [row[column.number - 1] for row in table.rows]) for column in rest):
         return []
     labels = [row[0].strip() for row in table.rows]
     if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:  # noqa: PLR2004  (one is no comparison)
@@ -134,11 +134,11 @@ def _groups(table: Table) -> list[tuple[str, list[tuple[Column, list[Decimal | N
     groups: list[tuple[str, Decimal, list[tuple[Column, list[Decimal | None]]]]] = []
     for column in table.columns[1:]:
         cells = [row[column.number - 1] for row in table.rows]
-        values = [tables.value(cell) for cell in cells]
+        values = [column.value(cell) for cell in cells]
         known = [abs(value) for value in values if value is not None]
         if not known or max(known) > _LARGEST or 0 < max(known) < 1 / _LARGEST:
             continue
-        unit, size = _unit(cells), max(known)
+        unit, size = _unit(column, cells), max(known)
         for number, (its_unit, its_size, members) in enumerate(groups):
             apart = max(size, its_size) / (min(size, its_size) or 1)
             if unit == its_unit and apart <= _MOST_APART:
@@ -149,10 +149,10 @@ def _groups(table: Table) -> list[tuple[str, list[tuple[Column, list[Decimal | N
     return [(unit, members) for unit, _, members in groups]
 
 
-def _unit(cells: Sequence[str]) -> str:
-    """The currency or "%" that all numbers carry, or ""."""
-    said = [cell for cell in cells if not tables.says_nothing(cell)]
-    found = {tables.unit(cell) for cell in said}
+def _unit(column: Column, cells: Sequence[str]) -> str:
+    """The currency or "%" that all numbers carry, but for zeros; or ""."""
+    found = {column.unit(cell) for cell in cells if not numbers.says_nothing(cell)}
+    found = found if len(found) == 1 else found - {""}
     return found.pop() if len(found) == 1 else ""
 
 

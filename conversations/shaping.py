@@ -3,17 +3,20 @@
 import hashlib
 import math
 import random
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.utils import timezone
 
 from conversations import archive, plots, rendering, tables
 from conversations.archive import CannotShow, Evidence, Notice, Opened, Running, Standing
+from conversations.clock import TooCostly
 from conversations.models import Action, EarlierMessage, Star
 from conversations.omni import OmniError
 from conversations.plots import Plot
+from conversations.sections import Section
+from conversations.tables import Column, Table
 from omniviewer.accounts.models import User
 
 # Seconds between two looks at an answer that is being written; each look makes the next one later.
@@ -162,23 +165,69 @@ def charts(found: Evidence) -> dict[str, Any]:
     return {"omni": omni, "alt": alt, "drawn": drawn, "failure": failure}
 
 
-def rows(action: Action, sort: int = 0, *, descending: bool = False, most: int = tables.ROWS_A_PAGE) -> dict[str, Any]:
-    """For _rows.html: a query and as many of its rows as a page may hold, by that column (0: as Omni gave them)."""
+@dataclass(frozen=True)
+class TableRow:
+    """A row of a page; `section` names the part of a cut result that it begins, or is ""."""
+
+    cells: list[tuple[Column, str]]
+    section: str = ""
+    is_after_gap: bool = False
+
+
+@dataclass(frozen=True)
+class TablePage:
+    """A query and as many of its rows as a page may hold: for _rows.html. `table` is None where it has no rows."""
+
+    action: Action
+    table: Table | None = None
+    columns: tuple[Column, ...] = ()
+    rows: list[TableRow] = field(default_factory=list)
+    # The number of the column by which they are sorted; 0: as Omni gave them.
+    sort: int = 0
+    descending: bool = False
+    # How many were asked for, and how many there are.
+    most: int = tables.ROWS_A_PAGE
+    count: int = 0
+    # How many the page with more of them shows; None where a page holds no more.
+    more: int | None = None
+    # Whether putting them in order would have taken too long.
+    is_not_sorted: bool = False
+
+    # The name of the column that tells the parts of a cut result in what is taken along.
+    section_column: ClassVar[str] = tables.SECTION_COLUMN
+
+    @property
+    def is_cut_here(self) -> bool:
+        return self.count > self.most
+
+
+def rows(action: Action, sort: int = 0, *, descending: bool = False, most: int = tables.ROWS_A_PAGE) -> TablePage:
+    """Shape a query's rows for a page, by that column (0: as Omni gave them)."""
     table = action.table
     if table is None:
-        return {"action": action, "table": None}
+        return TablePage(action)
     limit = max(min(tables.MOST_ROWS, tables.MOST_CELLS // min(len(table.columns), tables.MOST_COLUMNS)), 1)
     most = min(most, limit)
-    ordered = table.sorted_by(sort, descending=descending) if sort else table
-    return {
-        "action": action,
-        "table": ordered,
-        "columns": ordered.columns[: tables.MOST_COLUMNS],
-        "rows": [list(zip(ordered.columns[: tables.MOST_COLUMNS], row, strict=False)) for row in ordered.rows[:most]],
-        "sort": sort,
-        "descending": descending,
-        "most": most,
-        "count": len(table.rows),
-        "is_cut_here": len(table.rows) > most,
-        "more": min(most + tables.ROWS_A_PAGE, len(table.rows)) if limit > most < len(table.rows) else None,
-    }
+    try:
+        ordered, is_not_sorted = (table.sorted_by(sort, descending=descending) if sort else table), False
+    except TooCostly:
+        ordered, is_not_sorted = table, True
+    columns = ordered.columns[: tables.MOST_COLUMNS]
+    sections = {section.start: section for section in ordered.sections}
+    return TablePage(
+        action,
+        ordered,
+        columns,
+        [_row(columns, row, sections.get(place)) for place, row in enumerate(ordered.rows[:most])],
+        0 if is_not_sorted else sort,
+        descending,
+        most,
+        len(table.rows),
+        min(most + tables.ROWS_A_PAGE, len(table.rows)) if limit > most < len(table.rows) else None,
+        is_not_sorted,
+    )
+
+
+def _row(columns: tuple[Column, ...], row: list[str], section: Section | None) -> TableRow:
+    cells = list(zip(columns, row, strict=False))
+    return TableRow(cells, section.label, section.is_after_gap) if section else TableRow(cells)

@@ -2,14 +2,17 @@
 
 import csv
 import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from itertools import islice
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any, Final
 
-from conversations import periods
+from conversations import durations, numbers, periods, sections
+from conversations.clock import Clock, TooCostly
+from conversations.numbers import Notation, says_nothing
+from conversations.sections import Section
+from omniviewer import spreadsheet
 
 # Rows that a page shows at first, and more at a time.
 ROWS_A_PAGE: Final = 200
@@ -18,6 +21,8 @@ MOST_ROWS: Final = 2_000
 MOST_CELLS: Final = 60_000
 # Rows by which a column is judged: looking at five million cells would take longer than reading them.
 _JUDGED_BY: Final = 1_000
+# Of these, cells that tell dates and durations, which are nothing but an order.
+_TELLING: Final = 100
 # Cells beyond this are left out of pages, never of downloads: a table of so many columns is read elsewhere.
 MOST_COLUMNS: Final = 200
 # What is wider or larger is not read as a table: its rows are as long as the longest of them, and all are in memory.
@@ -25,28 +30,16 @@ WIDEST: Final = 10_000
 LARGEST: Final = 6_000_000
 # Cells by which all columns together are judged.
 _JUDGED_CELLS: Final = 200_000
-# What people write in front of and behind a number, and around a negative one: "US$5", "5 EUR", "$ (1,200)", "12.5%".
-_MONEY = "[$€£¥₹₩₪₽₺₫₴₱₦฿]"
-_NUMBER = re.compile(
-    rf"(?P<outer>[A-Z]{{0,2}}{_MONEY}\s*(?=\())?(?P<open>\()?\s*(?P<sign>[-+\u2212])?\s*"
-    rf"(?P<currency>[A-Z]{{0,2}}{_MONEY}|[A-Z]{{3}}\s)?\s*(?P<inner>[-\u2212])?"
-    r"(?P<digits>\d{1,3}(?:[,\u2009\u00a0\u202f'’]\d{3})+|\d+)?(?P<fraction>\.\d+)?(?P<power>[eE][-+]?\d{1,3})?"
-    rf"\s*(?P<unit>%|{_MONEY}|[kKMBT]|(?<=\s)[A-Z]{{3}})?\s*(?(open)\))"
-)
-# Of these, what a spreadsheet might read as the name of a cell: "-A$5", "-ABC 5".
-_NAMED = re.compile(r"[A-Za-z]\s*[$\d]|[A-Za-z]{2}")
-_NOTHING = frozenset({"", "-", "–", "—", "n/a", "N/A", "null", "NULL", "∅"})
-_UNITS = {
-    sign: Decimal(size) for sign, size in zip("%kKMBT", ("0.01", "1e3", "1e3", "1e6", "1e9", "1e12"), strict=True)
-}
-# What numbers are called that name something and measure nothing; and what they look like then.
-_NAMES = re.compile(
-    r"(?:^|[\W_]|(?<=[a-z])(?=[A-Z]))(?<!per )(?<!by )(?i:id|year|zip([ _]?code)?|post(al)?[ _]?code|phone|sku)$"
-)
-_DIGITS = re.compile(r"\d+")
-_CODE = re.compile(r"0\d+")
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # these wide, in East Asia
+# Processor seconds in which one column is put in order.
+_SORTING_ALLOWANCE: Final = 5.0
+# Columns from which on a first row of numbers that count up is a header.
+_COUNTS_UP: Final = 3
+_YEARS: Final = range(1900, 2101)
+# Lines of a file that are sent at once.
+_LINES_A_PIECE: Final = 500
+SECTION_COLUMN: Final = "Part of the result"
+
+Key = Callable[[str], Any | None]
 
 
 # The module's own limit is 128 KiB a cell; a reply of Omni's is bounded already.
@@ -63,144 +56,186 @@ class NoTable(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """`number` counts from 1. `is_number`: whether every cell that says something, of the first thousand, is one."""
+    """`number` counts from 1. `is_number`: whether every cell that says something, of the first thousand, is one.
+
+    `holds` says by which order its cells are sorted, and `key` gives what is compared: None for a cell of another kind.
+    """
 
     number: int
     name: str
     is_number: bool
+    notation: Notation = numbers.ENGLISH
+    holds: str = "text"
+    key: Key = str.casefold
+
+    def value(self, cell: str) -> Decimal | None:
+        return self.notation.value(cell)
+
+    def unit(self, cell: str) -> str:
+        """Return the currency or "%" with which a number is written; "" without one."""
+        number = numbers.read(cell, self.notation.mark)
+        return number.unit if number else ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` are as long as `columns`: what was missing is "". Ragged: whether anything was."""
+    """`rows` are as long as `columns`: what was missing is "". Ragged: whether anything was.
+
+    `sections` are the pieces in which Omni sent rows that it cut, in their order; none of a whole result, or one that
+    was sorted.
+    """
 
     columns: tuple[Column, ...]
     rows: list[list[str]]
     is_ragged: bool = False
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def has_gaps(self) -> bool:
+        """Tell whether rows between others are left out."""
+        return any(section.is_after_gap for section in self.sections)
 
     def sorted_by(self, number: int, *, descending: bool = False) -> "Table":
-        """By the column of that number: numbers by value, times by time, text without regard to case, nothing last."""
+        """Sort by what the column of that number holds; cells of another kind follow, and those that say nothing."""
         if not 1 <= number <= len(self.columns):
             return self
-        column = self.columns[number - 1]
-        said = [row for row in self.rows if not says_nothing(row[number - 1])]
-        nothing = [row for row in self.rows if says_nothing(row[number - 1])]
-        if column.is_number:
-            known = [(found, row) for row in said if (found := value(row[number - 1])) is not None]
-            known.sort(key=lambda pair: pair[0], reverse=descending)
-            unknown = [row for row in said if value(row[number - 1]) is None]
-            said = [row for _, row in known] + unknown
-        elif times := periods.read([row[number - 1] for row in said], may_be_years=False):
-            order = sorted(range(len(said)), key=times.moments.__getitem__, reverse=descending)
-            said = [said[place] for place in order]
-        else:
-            said.sort(key=lambda row: row[number - 1].casefold(), reverse=descending)
-        return Table(self.columns, said + nothing, self.is_ragged)
+        key = self.columns[number - 1].key
+        clock = Clock(_SORTING_ALLOWANCE)
+        known: list[tuple[Any, list[str]]] = []
+        others: list[list[str]] = []
+        nothing: list[list[str]] = []
+        for row in self.rows:
+            clock.tick()
+            cell = row[number - 1]
+            if says_nothing(cell):
+                nothing.append(row)
+            elif (found := key(cell)) is not None:
+                known.append((found, row))
+            else:
+                others.append(row)
+        known.sort(key=lambda pair: pair[0], reverse=descending)
+        return replace(self, rows=[row for _, row in known] + others + nothing, sections=())
+
+    def for_file(self) -> tuple[list[str], Iterable[list[str]]]:
+        """Return the header and all rows; where Omni cut them, a last column names the part that a row belongs to."""
+        header = [column.name for column in self.columns]
+        if not self.sections:
+            return header, self.rows
+        return [*header, SECTION_COLUMN], self._rows_with_section()
+
+    def _rows_with_section(self) -> Iterator[list[str]]:
+        labels = {section.start: section.label for section in self.sections}
+        label = ""
+        for place, row in enumerate(self.rows):
+            label = labels.get(place, label)
+            yield [*row, label]
 
 
 def read(text: str) -> Table:
     """The table that `csvResult` holds, its first row being the header. Raises `NoTable`.
 
     Python's csv module reads whatever is in it: quotes, line ends within cells, ragged rows. A byte order mark goes; a
-    first row of numbers alone is no header, so the columns are numbered instead.
+    first row of numbers alone is no header unless they are years or count up, so the columns are numbered instead.
     """
     text = text.removeprefix("\ufeff")
     try:
-        rows, width = _bounded(text)
+        rows, parts, width = _bounded(text)
     except csv.Error:
         raise NoTable(text) from None
     if not rows:
         raise NoTable(text)
     header, body = rows[0], rows[1:]
-    if all(value(cell) is not None for cell in header):
+    if not _is_header(header, body):
         header, body = [], rows
+        parts = [replace(part, start=part.start + 1 if part.start else 0) for part in parts]
     is_ragged = any(len(row) != width for row in ([header] if header else []) + body)
     padded = [row + [""] * (width - len(row)) for row in body]
     names = [name.strip() for name in header] + [""] * (width - len(header))
     judges = padded[: min(_JUDGED_BY, _JUDGED_CELLS // width)]
-    columns = tuple(
-        Column(number, name or f"Column {number}", _is_number(row[number - 1] for row in judges))
-        for number, name in enumerate(names, start=1)
-    )
-    return Table(columns, padded, is_ragged)
+    columns = tuple(_judged(names, judges))
+    return Table(columns, padded, is_ragged, tuple(parts))
 
 
-def _bounded(text: str) -> tuple[list[list[str]], int]:
-    """The rows that hold anything, and how wide the widest is. Raises `NoTable` once they are too many."""
+def _bounded(text: str) -> tuple[list[list[str]], list[Section], int]:
+    """The rows that hold anything, the sections among those behind the first, and how wide the widest is.
+
+    Raises `NoTable` once they are too many.
+    """
     rows: list[list[str]] = []
-    width = 0
-    for row in _rows(text):
-        if row:
-            rows.append(row)
-            width = max(width, len(row))
-            if width > WIDEST or width * len(rows) > LARGEST:
-                raise NoTable(text)
-    return rows, width
+    found: list[Section] = []
+    width, follows_mark = 0, False
+    for row in csv.reader(io.StringIO(text, newline="")):
+        if not row:
+            continue
+        place = max(len(rows) - 1, 0)
+        label = sections.label_of(row) if found or place == 0 or len(row) < width else None
+        if label:
+            # Two marks without a row between them: the first of them has nothing to name.
+            found = [section for section in found if section.start != place or not follows_mark]
+            found.append(Section(place, label))
+            follows_mark = True
+            continue
+        if follows_mark and rows and row == rows[0]:  # the header again
+            continue
+        follows_mark = False
+        rows.append(row)
+        width = max(width, len(row))
+        if width > WIDEST or width * len(rows) > LARGEST:
+            raise NoTable(text)
+    return rows, [section for section in found if section.start < max(len(rows) - 1, 1)], width
 
 
-def _rows(text: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text, newline=""))
+def _is_header(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a first row names columns: numbers do where they are years, or count up, and the next are not."""
+    if any(value(cell) is None for cell in header):
+        return True
+    if not body or not all(cell.strip().isdecimal() for cell in header):
+        return False
+    row = [int(cell) for cell in header]
+    first = [cell.strip() for cell in body[0]]
+    if len(set(row)) == len(row) and all(number in _YEARS for number in row):
+        return not all(cell.isdecimal() and int(cell[:9]) in _YEARS for cell in first)
+    return len(row) >= _COUNTS_UP and row == list(range(row[0], row[0] + len(row))) and first != list(map(str, row))
 
 
-def _is_number(cells: Iterable[str]) -> bool:
-    said = [cell for cell in cells if not says_nothing(cell)]
-    return bool(said) and all(value(cell) is not None for cell in said)
+def _judged(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Column]:
+    """Each column with what it holds; text, once judging them takes too long."""
+    clock = Clock()
+    for number, name in enumerate(names, start=1):
+        said = []
+        try:
+            for row in rows:
+                clock.tick()
+                if not says_nothing(row[number - 1]):
+                    said.append(row[number - 1])
+            yield _column(number, name or f"Column {number}", said, clock)
+        except TooCostly:
+            yield Column(number, name or f"Column {number}", is_number=False)
 
 
-def says_nothing(cell: str) -> bool:
-    return cell.strip() in _NOTHING
+def _column(number: int, name: str, said: Sequence[str], clock: Clock) -> Column:
+    if found := numbers.notation(said):
+        notation, is_number = found
+        return Column(number, name, is_number, notation, "numbers", notation.value)
+    clock.tick()
+    some = said[:_TELLING]
+    if form := periods.form_of(some):
+        return Column(number, name, is_number=False, holds=form.name, key=form.moment)
+    clock.tick()
+    if key := durations.key_of(some):
+        return Column(number, name, is_number=False, holds="durations", key=key)
+    return Column(number, name, is_number=False)
 
 
 def value(cell: str) -> Decimal | None:
     """The number that a person reads in it: `678,994.41`, `$1,200`, `(12.5%)`, `-3`; None if it is none."""
-    text = cell.strip()
-    found = _NUMBER.fullmatch(text) if len(text) <= 60 else None  # noqa: PLR2004  (no number is as long)
-    if not found or not (found["digits"] or found["fraction"]):
-        return None
-    if (found["open"] and (found["sign"] or found["inner"])) or (found["sign"] and found["inner"]):
-        return None
-    if found["outer"] and found["currency"]:
-        return None
-    digits = re.sub(r"\D", "", found["digits"] or "0")
-    try:
-        number = Decimal(f"{digits}{found['fraction'] or ''}{found['power'] or ''}")
-    except InvalidOperation:
-        return None
-    negative = found["open"] or (found["sign"] or "+") != "+" or found["inner"]
-    return (-number if negative else number) * _UNITS.get(found["unit"] or "", Decimal(1))
-
-
-def unit(cell: str) -> str:
-    """The currency's sign or name, or "%", with which a number is written; "" without one."""
-    found = _NUMBER.fullmatch(cell.strip())
-    if not found:
-        return ""
-    behind = found["unit"] or ""
-    return (found["outer"] or found["currency"] or "").strip() or ("" if behind in "kKMBT" else behind)
-
-
-def measures(column: Column, cells: Sequence[str]) -> bool:
-    """Whether its numbers are of a size: ids, years and postal codes are not, nor is what begins with a zero."""
-    if not column.is_number or any(_CODE.fullmatch(cell.strip()) for cell in cells):
-        return False
-    return not (_NAMES.search(column.name) and all(_DIGITS.fullmatch(cell.strip()) for cell in cells if cell.strip()))
-
-
-def defused(cell: str) -> str:
-    """As a cell of a file for spreadsheets: what they would take for a formula has an apostrophe before it."""
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _is_harmless(cell) else cell
-
-
-def _is_harmless(cell: str) -> bool:
-    is_number = value(cell) is not None and not _NAMED.search(re.sub(r"(?<=\d)[eE](?=[-+]?\d)", "", cell))
-    return is_number or cell in _NOTHING
+    number = numbers.read(cell)
+    return number.value if number else None
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A file for spreadsheets, in pieces (RFC 4180). Without its byte order mark Excel would not know UTF-8."""
-    yield "\ufeff"
-    whole = iter([columns, *rows])
-    while piece := list(islice(whole, 500)):
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows([defused(cell) for cell in row] for row in piece)
-        yield text.getvalue()
+    """A file for spreadsheets, in pieces."""
+    yield spreadsheet.BYTE_ORDER_MARK
+    lines = spreadsheet.lines(chain([columns], rows))
+    while piece := "".join(islice(lines, _LINES_A_PIECE)):
+        yield piece

@@ -16,6 +16,8 @@
   const places = (name) => [...document.querySelectorAll(`[${name}]`)].map((element) => element.getAttribute(name).replace(/[0-9a-f-]{36}|[0-9]+/g, "N"));
   const classes = new Set();
   const rect = (element) => element.getBoundingClientRect();
+  // The head and the first column of a table stay in view, within its frame.
+  const inView = (element) => getComputedStyle(element).position === "sticky" && element.matches(".table-scroll thead th, .table-scroll tr > :first-child, .rows-section span");
   const out = (inner, outer) => inner.width > 0 && (inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1);
   for (const box of measures ? document.querySelectorAll(boxes) : []) {
     if (!document.querySelector("main")?.contains(box) || box.matches(".sheet > * > tr > td")) continue;
@@ -26,7 +28,7 @@
     for (const element of box.querySelectorAll("*")) {
       for (const attribute of element.attributes) if (/^(on|style|src|srcset|id|name|form|data-(?!language$)|hx-)/.test(attribute.name) && !element.matches("a[hx-get^='/'][id^='sort-'], td [id], button")) wrong.push(`attribute in ${element.outerHTML.slice(0, 200)}`);
       for (const name of element.classList) classes.add(name);
-      if (/fixed|sticky|absolute/.test(getComputedStyle(element).position) && !element.matches(".visually-hidden")) wrong.push(`out of the flow: ${element.outerHTML.slice(0, 200)}`);
+      if (/fixed|sticky|absolute/.test(getComputedStyle(element).position) && !element.matches(".visually-hidden") && !inView(element)) wrong.push(`out of the flow: ${element.outerHTML.slice(0, 200)}`);
       if (holds && !element.closest("pre, .table-scroll, .visually-hidden, .document-table") && out(rect(element), around)) wrong.push(`outside its box: ${element.outerHTML.slice(0, 200)}`);
     }
   }

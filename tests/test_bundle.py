@@ -184,7 +184,7 @@ def test_formulas_in_its_csv_are_defused(reads: Client, small: Organization, ana
     job.actions = (Step("generate_query", "", "Q", {"table": "t"}, [["a", "n"], ["=1+1", "-5"]]),)
     reads.get(thread(found))
     work()
-    assert b"'=1+1,-5" in bundle(reads, thread(found)).read("answer-002/query-01-q.csv")
+    assert b'"\'=1+1","-5"' in bundle(reads, thread(found)).read("answer-002/query-01-q.csv")
 
 
 def test_what_is_no_table_is_taken_along_as_it_is(reads: Client, small: Organization, analyst: Member) -> None:

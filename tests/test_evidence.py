@@ -18,6 +18,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from conversations import tables
 from conversations.models import Action, Chart, Conversation, Job, Message
+from omniviewer import spreadsheet
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -343,6 +344,40 @@ def test_the_download_is_whole_and_safe_in_a_spreadsheet(owner_reads: Client, om
     assert [row[0] for row in back[1:]] == ["'=1+1", "+2", "-3", "'@x", "-", "a\tb", "ü", 'say "hi"', "'-2+3", "'\t=1"]
 
 
+def test_a_cut_result_says_which_parts_it_has(owner_reads: Client, omni: StandIn) -> None:
+    rows = (
+        "# FIRST 2 ROWS:\nOslo,1\nRome,2\n# SAMPLED 1 ROWS FROM MIDDLE (rows 40-40):\nCork,7\n# LAST 1 ROWS:\nBonn,9\n"
+    )
+    with_rows(omni, f"City,N\n{rows}", csvResultWasTruncated=True, totalRowCount=80)
+    page = text_of(owner_reads.get(EVIDENCE))
+    assert "4 rows; Omni cut the result, which has 80." in page
+    assert "# FIRST" not in page
+    assert "not all rows have as many cells" not in page
+    for line in (
+        "<span>First 2 rows</span>",
+        "<span>Rows are left out here. 1 row sampled from the middle (rows 40 to 40)<",
+    ):
+        assert line in page
+    assert "queries/1.svg" not in page
+    sorted_by = text_of(owner_reads.get(f"{ANSWER}queries/1/?sort=2&down=1"))
+    assert "sorted, though rows between them are left out." in sorted_by
+    assert "rows-section" not in sorted_by
+    assert "Rows are left out here. Last row" in text_of(owner_reads.get(f"{THREAD}print/"))
+    lines = owner_reads.get(f"{ANSWER}queries/1.csv").getvalue().decode("utf-8-sig").splitlines()
+    assert lines[:2] == ["City,N,Part of the result", "Oslo,1,First 2 rows"]
+    assert "first 2 rows, 1 row sampled" in owner_reads.get(f"{ANSWER}for-ticket.json").json()["text"]
+
+
+def test_the_head_says_how_a_column_is_sorted(owner_reads: Client, omni: StandIn) -> None:
+    with_rows(omni, "Day,Took,Who\n9/1/2026,1h 5m,Ann\n12/31/2025,40m,Ben\n")
+    page = text_of(owner_reads.get(f"{ANSWER}queries/1/?sort=1"))
+    assert 'title="Sort as dates, month first"' in page
+    assert 'title="Sort as durations"' in page
+    assert 'title="Sort as text"' in page
+    assert '<span class="sort-as">as dates, month first</span>' in page
+    assert page.index("12/31/2025") < page.index("9/1/2026")
+
+
 def test_a_large_result_costs_no_more_queries(
     owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -385,7 +420,7 @@ def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Cli
             return
         back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))
         whole = [[column.name for column in table.columns], *table.rows]
-        assert back == [[tables.defused(cell) for cell in row] for row in whole]
+        assert back == [[spreadsheet.defused(cell) for cell in row] for row in whole]
 
     check()
 
@@ -555,3 +590,59 @@ def test_copied_cells_are_what_stands_there_but_for_formulas(
         ["two lines", "-"],
     ]
     assert list(csv.reader(io.StringIO(text), delimiter="\t"))[6] == ["two\nlines", "-"]
+
+
+def opened_rows(page: Page, site: str, omni: StandIn, text: str) -> None:
+    with_rows(omni, text)
+    credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
+    sign_in(page, site, at=f"{ANSWER}queries/1/?sort=0")
+
+
+def raw_clipboard(page: Page) -> tuple[str, str]:
+    """What another program gets: a page of its own, without this site's policy."""
+    other = page.context.new_page()
+    other.set_content("<textarea></textarea>")
+    other.evaluate(
+        """() => document.addEventListener("paste", (event) => {
+            window.got = ["text/plain", "text/html"].map((type) => event.clipboardData.getData(type));
+            event.preventDefault();
+        })"""
+    )
+    other.locator("textarea").focus()
+    other.keyboard.press("Control+V")
+    plain, html = other.evaluate("window.got")
+    other.close()
+    return plain, html
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_codes_and_dates_are_copied_as_text(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+    rows = 'Zip,Day,Name,Account,N\n01234,9/1/2026,Ann,12345678901234567890,"1,200"\n00012,3-4,Ben <b>,12,5\n'
+    opened_rows(page, site, omni, rows)
+    page.get_by_role("button", name="Copy as cells").first.click()
+    expect(page.get_by_text("2 rows copied")).to_be_visible()
+    plain, html = raw_clipboard(page)
+    assert plain.splitlines()[1] == "01234\t9/1/2026\tAnn\t12345678901234567890\t1,200"
+    for cell in ("01234", "9/1/2026", "12345678901234567890", "00012", "3-4"):
+        before = html.split(f">{cell}</td>")[0].rsplit("<td", 1)[1]
+        assert "mso-number-format:'\\@'" in before, cell
+        assert 'sdnum="1033;0;@"' in before
+        assert "data-sheets-value" in before
+    for cell in ("Ann", "1,200", "12", "Ben &#60;b&#62;"):
+        assert f"<td>{cell}</td>" in html
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_the_parts_of_a_cut_result_are_copied_as_a_column(page: Page, site: str, omni: StandIn, dialect: str) -> None:
+    opened_rows(page, site, omni, "City,N\n# FIRST 1 ROWS:\nOslo,1\n# LAST 2 ROWS:\nRome,2\nBonn,3\n")
+    page.get_by_role("button", name="Copy as cells").first.click()
+    expect(page.get_by_text("3 rows copied")).to_be_visible()
+    plain, _ = raw_clipboard(page)
+    assert plain.splitlines() == [
+        f"City\tN\t{tables.SECTION_COLUMN}",
+        "Oslo\t1\tFirst row",
+        "Rome\t2\tLast 2 rows",
+        "Bonn\t3\tLast 2 rows",
+    ]

@@ -53,7 +53,7 @@ FRAME = [
     ".search",
 ]
 OUR_CLASSES = re.compile(
-    r"|hidden-character|link-host|table-scroll|code|plain|align-(left|center|right)|number|sort-mark|visually-hidden"
+    r"|hidden-character|link-host|table-scroll|code|plain|align-(left|center|right)|fits|has-tall-head|number|sort-mark|sort-as|rows-section|visually-hidden"
     r"|[a-z][a-z0-9]{0,2}"
 )
 READ = """pages => pages.map(html => {
@@ -72,9 +72,10 @@ PASTE = """async () => {
     const [plain, html] = [await read("text/plain"), await read("text/html")];
     const editor = document.createElement("div");
     document.body.append(editor);
-    editor.innerHTML = html;
+    // The one style that is copied, by which a spreadsheet knows text; this page's policy would block it.
+    editor.innerHTML = html.replaceAll(` style="mso-number-format:'\\\\@'"`, "");
     await new Promise(done => setTimeout(done, 200));
-    const active = "script, img, iframe, form, input, style, object, [id], [name]";
+    const active = "script, img, iframe, form, input, style, object, [id], [name], td[style], th[style]";
     const odd = [...editor.querySelectorAll(active)].map(one => one.outerHTML);
     return [plain, html, odd.concat(window.__ran ?? [])];
 }"""

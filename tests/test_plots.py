@@ -105,6 +105,31 @@ SHAPES: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
     "what is paid": ("P,Paid\nHat,42\nCap,10\n", [("bar", ["Paid"], ["Hat", "Cap"])]),
     "a row too short": ("P,A,B\nHat,1,2\nCap,3\n", []),
     "nothing but zero": ("P,A\nx,0\ny,0\n", [("bar", ["A"], ["x", "y"])]),
+    "several currencies": ("P,R\nHat,$5\nCap,£7\nBag,¥900\n", []),
+    "a share among numbers": ("P,R\nHat,5%\nCap,7\n", []),
+    "telephones": ("P,Mobile\nHat,4155550123\nCap,2095257564\n", []),
+    "sessions by telephone": ("P,Mobile\nHat,120\nCap,40\n", [("bar", ["Mobile"], ["Hat", "Cap"])]),
+    "invoice numbers": ('P,Invoice No.,N\nHat,"10,234",1\nCap,"10,237",2\n', []),
+    "tickets": ("P,ticketNumber\nHat,81\nCap,99\n", []),
+    "a total": ("P,Total number\nHat,81\nCap,99\n", [("bar", ["Total number"], ["Hat", "Cap"])]),
+    "how many": ("P,# of orders\nHat,81\nCap,99\n", [("bar", ["# of orders"], ["Hat", "Cap"])]),
+    "ranks": ("P,Rank (by revenue)\nHat,1\nCap,2\n", []),
+    "coordinates": ("P,lat,lng\nHat,59.91,10.75\nCap,41.9,12.49\n", []),
+    "years that people are born in": ("P,Founded\nHat,1987\nCap,2011\n", []),
+    "years with a comma": ('P,Model Year\nHat,"2,021"\nCap,"2,022"\n', []),
+    "euros": ('P,R\nHat,"1.234,50 €"\nCap,"987,00 €"\n', [("bar", ["R"], ["Hat", "Cap"])]),
+    "thousands that may be decimals": ("P,R\nHat,12.345 €\nCap,987 €\n", []),
+    "days of the United States": (
+        "D,N\n2/27/2026,1\n2/28/2026,2\n3/1/2026,3\n",
+        [("line", ["N"], ["2/27/2026", "2/28/2026", "3/1/2026"])],
+    ),
+    "days that may be months": ("D,N\n1/2/2026,1\n2/2/2026,2\n", [("bar", ["N"], ["1/2/2026", "2/2/2026"])]),
+    "months without a year": ("M,N\nMar,1\nApr,2\n", [("bar", ["N"], ["Mar", "Apr"])]),
+    "across a gap": ("P,N\n# FIRST 1 ROWS:\nHat,1\n# LAST 1 ROWS:\nCap,2\n", []),
+    "the beginning of a cut result": (
+        "P,N\n# FIRST 2 ROWS:\nHat,1\nCap,2\n",
+        [("bar", ["N"], ["Hat", "Cap"])],
+    ),
     "far too large": (f"P,A\nx,1{'0' * 40}\ny,2\n", []),
 }
 
@@ -434,3 +459,10 @@ def test_no_text_sticks_out(chromium: Browser) -> None:
             )
             assert out == []
     page.close()
+
+
+def test_european_numbers_are_drawn_at_their_size() -> None:
+    (plot,) = of('P,R\nHat,"2.000,00 €"\nCap,"1.000,00 €"\n')
+    heights = [height for _, _, _, height in bars(svg(plot))]
+    assert heights[0] / heights[1] == pytest.approx(2, rel=0.02)
+    assert "highest €2K (Hat), lowest €1K (Cap)" in plot.alt

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations import queries, tables
+from conversations import numbers, queries, tables
 from conversations.tables import NoTable
+from omniviewer import spreadsheet
 
 Rows = list[list[str]]
 
@@ -96,14 +97,14 @@ def test_times_are_sorted_by_time() -> None:
     "cell", ["=1", "@x", "\tx", "\rx", "+x", "-x", "-2+3", "-A$5", "+A$5", "-ABC 5", "+1 ABC", "-A1"]
 )
 def test_what_a_spreadsheet_would_reckon_is_defused(cell: str) -> None:
-    assert tables.defused(cell) == f"'{cell}"
+    assert spreadsheet.defused(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize(
     "cell", ["-", "-5", "+5", "-$1,200.50", "-12.5%", "-1.5M", "-1e5", "-5 €", "a=1", "($5)", "5 EUR"]
 )
 def test_what_it_would_not_is_left_as_it_is(cell: str) -> None:
-    assert tables.defused(cell) == cell
+    assert spreadsheet.defused(cell) == cell
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))
@@ -125,7 +126,7 @@ def test_any_text_is_a_table_or_none(text: str) -> None:
 def test_a_download_reads_back_but_for_what_was_defused(rows: Rows) -> None:
     text = "".join(tables.as_csv(rows[0], rows[1:])).removeprefix("\ufeff")
     back = list(csv.reader(io.StringIO(text, newline="")))
-    assert back == [[tables.defused(cell) for cell in row] for row in rows]
+    assert back == [[spreadsheet.defused(cell) for cell in row] for row in rows]
     for row in back:
         for cell in row:
             assert not cell.startswith(("=", "@", "\t")), cell
@@ -239,3 +240,119 @@ JSON = st.recursive(
 def test_any_filter_can_be_read(condition: object) -> None:
     (told,) = queries.read({"filters": {"f": condition}}).filters
     assert isinstance(told[1], str)
+
+
+SORTED: dict[str, tuple[str, str, list[str]]] = {
+    "dates of the United States": (
+        "dates, month first",
+        "Day",
+        ["12/30/2025", "1/2/2026 9:05 AM", "1/2/2026 1:00 PM", "10/1/2026"],
+    ),
+    "dates of most others": ("dates, day first", "Day", ["30/12/2025", "2/1/2026", "1/10/2026"]),
+    "dates with points": ("dates", "Day", ["30.12.2025", "2.1.2026", "01.10.2026"]),
+    "short years": ("dates, month first", "Day", ["12/31/99", "2/1/00", "1/13/26"]),
+    "named dates": ("dates", "Day", ["Sunday, March 1, 2026", "April 2nd, 2026", "Aug 1, 2026", "February 3, 2027"]),
+    "named dates, day first": ("dates", "Day", ["30 Dec 2025", "1st March 2026", "2 May 2026"]),
+    "dates without a year": ("dates", "Day", ["Feb 9", "Mar 1", "Mar 12", "Oct 3"]),
+    "ISO with zones": ("dates", "At", ["2026-03-01T12:00+02:00", "2026-03-01 10:30Z", "2026-03-01T08:00:00-0500"]),
+    "months": ("months", "M", ["Jan", "Mar", "Sept.", "Dec"]),
+    "Spanish months": ("months", "M", ["enero", "abril", "agosto", "diciembre"]),
+    "months with years": ("months", "M", ["Dec '25", "Feb '26", "Sep '26"]),
+    "months in figures": ("months", "M", ["11/2025", "2/2026", "10/2026"]),
+    "weekdays": ("days of the week", "D", ["Mon", "Wed", "Fri", "Sunday"]),
+    "times of day": ("times of day", "T", ["12:10 AM", "9:00 am", "12:00 PM", "3:15 PM"]),
+    "rupees": ("numbers", "R", ["₹999", "₹1,00,000", "₹2,50,00,000"]),
+    "euros": ("numbers", "R", ["-3,50 €", "999,99 €", "1.000,00 €", "10.000,5 €"]),
+    "euros without cents": ("numbers", "R", ["987 €", "1.200 €", "12.345 €"]),
+    "pesos": ("numbers", "R", ["$990", "$1.990", "$10.500"]),
+    "French blanks": ("numbers", "R", ["950,5", "1\u202f200,25", "12\u00a0000,00"]),
+    "Swiss apostrophes": ("numbers", "R", ["CHF 900.50", "CHF 1'200.00", "CHF 12’000.00"]),
+    "decimals of three": ("numbers", "R", ["0.125", "2", "10.500"]),
+    "numbers with nothing among them": ("numbers", "N", ["3", "20", "100", "NaN", "(null)", "None", "#N/A"]),
+    "numbers with a word among them": ("numbers", "N", ["1", "2", "10", "11", "100", "unknown"]),
+    "durations": ("durations", "T", ["45s", "10 min", "1h 5m", "2 hours", "1 day, 3:00:00", "2 weeks"]),
+    "clocks": ("durations", "T", ["0:59", "1:30", "00:12:30", "1:00:01"]),
+    "intervals": ("durations", "T", ["PT90S", "PT1H", "P1DT1S", "P2W"]),
+    "text": ("text", "T", ["10 Downing Street", "May Fair", "west 4th"]),
+}
+
+
+@pytest.mark.parametrize("shape", SORTED)
+def test_a_column_is_sorted_by_what_it_holds(shape: str) -> None:
+    holds, name, cells = SORTED[shape]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([[name, "n"], *[[cell, "x"] for cell in sorted(cells, reverse=True)]])
+    table = tables.read(text.getvalue())
+    assert table.columns[0].holds == holds
+    rows = [row[0] for row in table.sorted_by(1).rows]
+    known = [cell for cell in cells if not numbers.says_nothing(cell)]
+    assert rows[: len(known)] == known
+    assert sorted(rows) == sorted(cells)
+    down = [row[0] for row in table.sorted_by(1, descending=True).rows]
+    assert down[0] == (known[-2] if known[-1] == "unknown" else known[-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "count"),
+    [
+        ("2024,2025,2026\n1,2,3\n4,5,6\n", ["2024", "2025", "2026"], 2),
+        ("1,2,3,4\n10,20,30,40\n", ["1", "2", "3", "4"], 1),
+        ("2024\n2025\n2026\n", ["Column 1"], 3),
+        ("10,20,30\n1,2,3\n", ["Column 1", "Column 2", "Column 3"], 2),
+        ("2024,2024\n1,2\n", ["Column 1", "Column 2"], 2),
+    ],
+)
+def test_a_header_of_numbers_is_one_where_it_counts_up(text: str, names: list[str], count: int) -> None:
+    table = tables.read(text)
+    assert [column.name for column in table.columns] == names
+    assert len(table.rows) == count
+
+
+CUT = "City,N\n# FIRST 2 ROWS:\nOslo,1\nRome,2\n{}# LAST 1 ROWS:\nBonn,9\n"
+
+
+@pytest.mark.parametrize(
+    ("middle", "labels", "rows"),
+    [
+        ("", ["First 2 rows", "Last row"], 3),
+        ("# SAMPLED 1 ROWS FROM MIDDLE (rows 500-500):\nCork,5\n",
+         ["First 2 rows", "1 row sampled from the middle (rows 500 to 500)", "Last row"], 4),
+        ('"# SAMPLED 1,200 ROWS FROM MIDDLE (rows 1,001-2,200):"\nCork,5\n',
+         ["First 2 rows", "1,200 rows sampled from the middle (rows 1,001 to 2,200)", "Last row"], 4),
+        ("# SAMPLED 1,200 ROWS FROM MIDDLE (rows 1,001-2,200):\nCity,N\nCork,5\n",
+         ["First 2 rows", "1,200 rows sampled from the middle (rows 1,001 to 2,200)", "Last row"], 4),
+        ("# SAMPLED 0 ROWS FROM MIDDLE (rows 3-3):,\n", ["First 2 rows", "Last row"], 3),
+    ],
+)  # fmt: skip
+def test_the_marks_of_a_cut_result_are_no_rows(middle: str, labels: list[str], rows: int) -> None:
+    table = tables.read(CUT.format(middle))
+    assert [section.label for section in table.sections] == labels
+    assert len(table.rows) == rows
+    assert not table.is_ragged
+    assert table.has_gaps
+    assert table.columns[1].is_number
+    text = "".join(tables.as_csv(*table.for_file()))
+    assert "#" not in text
+    assert text.splitlines()[-1] == "Bonn,9,Last row"
+    assert table.sorted_by(2).sections == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n1\n# LAST 1 ROWS:\n",
+        "a,b\n# FIRST 2 ROWS:,x\n",
+        "a\n# first things first\n",
+        "a\n#1\n",
+        "a,b\n1,# LAST 1 ROWS:\n",
+    ],
+)
+def test_what_is_no_mark_is_a_row(text: str) -> None:
+    table = tables.read(text)
+    assert table.sections == ()
+    assert len(table.rows) == text.count("\n") - 1
+
+
+def test_the_beginning_alone_has_no_gap() -> None:
+    table = tables.read("City,N\n# FIRST 2 ROWS:\nOslo,1\nRome,2\n")
+    assert (len(table.sections), table.has_gaps) == (1, False)

@@ -17,8 +17,8 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement
 
 from markdown import Markdown
 
+from conversations.clock import Clock
 from conversations.rendering import rows
-from conversations.rendering.clock import Clock
 from conversations.rendering.open_blocks import (
     TAB,
     Container,

@@ -7,8 +7,8 @@ lowered; all else stays as Omni sent it.
 
 import re
 
+from conversations.clock import LONGEST, Clock, TooCostly
 from conversations.rendering import characters, links, parser
-from conversations.rendering.clock import LONGEST, Clock, TooCostly
 from conversations.rendering.code_spans import code_spans
 
 _LOWEST = 6

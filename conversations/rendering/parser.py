@@ -11,9 +11,9 @@ import markdown
 from markdown import treeprocessors
 from markdown.util import ETX, STX, Registry
 
+from conversations.clock import Clock
 from conversations.rendering import characters, inline
 from conversations.rendering.blocks import Blocks
-from conversations.rendering.clock import Clock
 from conversations.rendering.emphasis import Emphasis
 
 # Markdown's own marks for what it puts aside. A text that has them gets pictures of them.

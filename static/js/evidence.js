@@ -1,10 +1,7 @@
 // What the AI did: copies rows as cells, and shows a chart once there is one.
 
+import { asHtml, asPlain, defused } from "./cells.js";
 import { say } from "./say.js";
-
-// As in the CSV: a spreadsheet would take it for a formula.
-const FORMULA = /^(?![-+]?[\s$€£¥₹₩]*[\d.,]+(e[-+]?\d+)?[\s%kKMBT$€£¥₹₩]*$|-$)[-=+@＝＋－＠\t\r\n]/;
-const defused = (text) => (FORMULA.test(text) ? `'${text}` : text);
 
 // The name of a column without the mark that says how it is sorted.
 function said(cell) {
@@ -13,27 +10,49 @@ function said(cell) {
   return (name ?? cell).textContent;
 }
 
-// Two forms at once: a spreadsheet takes cells from either, an editor the table.
+// Of a result that Omni cut, a last column names the part of each row, as in the CSV.
 function cells(table) {
-  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => defused(said(cell))));
-  const plain = rows.map((row) => row.map((cell) => (/[\t\r\n"]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join("\t")).join("\n");
-  const copy = document.createElement("table");
-  for (const [number, row] of rows.entries()) {
-    const line = copy.insertRow();
-    for (const cell of row) line.appendChild(document.createElement(number ? "td" : "th")).textContent = cell;
+  const isCut = table.querySelector("[data-section]") !== null;
+  const rows = [];
+  let section = table.dataset.sectionColumn;
+  for (const row of table.rows) {
+    if (row.dataset.section) {
+      section = row.dataset.section;
+      continue;
+    }
+    const found = [...row.cells].map((cell) => ({ text: defused(said(cell)), isNumber: cell.classList.contains("number") }));
+    rows.push(isCut ? [...found, { text: section, isNumber: false }] : found);
   }
-  return { plain, html: copy.outerHTML, count: rows.length - 1 };
+  return rows;
+}
+
+// By the event, which hands over the HTML as it is: the other way takes out what tells a spreadsheet that it is text.
+function copied(plain, html) {
+  let isDone = false;
+  const fill = (event) => {
+    event.preventDefault();
+    event.clipboardData.setData("text/plain", plain);
+    event.clipboardData.setData("text/html", html);
+    isDone = true;
+  };
+  document.addEventListener("copy", fill, { once: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", fill);
+  return isDone;
 }
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy-table]");
   if (!button) return;
-  const { plain, html, count } = cells(button.closest(".rows-of-query").querySelector("table"));
+  const rows = cells(button.closest(".rows-of-query").querySelector("table"));
+  const [plain, html, count] = [asPlain(rows), asHtml(rows), rows.length - 1];
   try {
-    await navigator.clipboard.write([new ClipboardItem({
-      "text/plain": new Blob([plain], { type: "text/plain" }),
-      "text/html": new Blob([html], { type: "text/html" }),
-    })]);
+    if (!copied(plain, html)) {
+      await navigator.clipboard.write([new ClipboardItem({
+        "text/plain": new Blob([plain], { type: "text/plain" }),
+        "text/html": new Blob([html], { type: "text/html" }),
+      })]);
+    }
     say(`${count} row${count === 1 ? "" : "s"} copied`);
   } catch {
     say("This browser does not let pages copy; download the CSV in its place.");

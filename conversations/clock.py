@@ -1,9 +1,9 @@
-"""How long one answer may keep a processor busy.
+"""How long one text of Omni's may keep a processor busy, be it an answer or a table.
 
 Python-Markdown and its kin are quadratic, or worse, in shapes too many to list: 20,000 `[` take it 36 s. So what is
-bounded is not a shape but the time. Everything that loops over an answer ticks; a tick past the allowance ends it. Work
-between two ticks is bounded too, by the limits on what is handed over in one piece (`inline.LONGEST_PARAGRAPH`,
-`code.LONGEST`, `allowlist.MOST_PIECES`).
+bounded is not a shape but the time. Everything that loops over an answer, or over the cells of a table, ticks; a tick
+past the allowance ends it. Work between two ticks is bounded too, by the limits on what is handed over in one piece
+(`inline.LONGEST_PARAGRAPH`, `code.LONGEST`, `allowlist.MOST_PIECES`, `numbers.MOST_CHARS`).
 """
 
 import time
@@ -15,7 +15,7 @@ LONGEST = 200_000
 
 
 class TooCostly(Exception):
-    """Formatting this answer takes too long: show it as plain text."""
+    """Formatting this answer, or judging this table, takes too long: show it as it is."""
 
 
 class Clock:

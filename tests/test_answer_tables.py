@@ -1,0 +1,142 @@
+"""Tables in answers, as a browser lays them out: whole, their head and first column in view, wide ones with room."""
+
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import thread
+from tests.conftest import assert_accessible, credential_for, person, sign_in
+
+HEADER = 52
+
+
+def table(columns: int, rows: int) -> str:
+    lines = [[f"Column {number}" for number in range(1, columns + 1)], ["---"] * columns]
+    lines += [[f"name {row}", *[f"{row * 1000 + number:,}" for number in range(2, columns + 1)]] for row in range(rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def opened(page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, text: str) -> Locator:
+    found = small.add_conversation(owner=analyst, name="Tables", turns=[])
+    small.ask(found, "Which?", f"Before it stand words.\n\n{text}\n\nAnd behind it.", at=datetime.now(UTC))
+    credential_for(person("owner"), small_omni, small.personal_token(analyst))
+    sign_in(page, site, at=thread(found))
+    return page.locator("#message-2 .table-scroll")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_a_long_table_is_whole_and_its_head_stays(
+    page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, width: int, dialect: str
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    frame = opened(page, site, small, small_omni, analyst, table(2, 60))
+    expect(frame.get_by_role("row")).to_have_count(61)
+    expect(frame).to_have_class("table-scroll fits")
+    assert frame.evaluate("frame => frame.scrollHeight - frame.clientHeight") <= 1
+    row = frame.get_by_role("row").nth(50)
+    row.evaluate("row => row.scrollIntoView({ block: 'center' })")
+    expect(row).to_be_in_viewport(ratio=1)
+    head = frame.get_by_role("columnheader", name="Column 1")
+    expect(head).to_be_in_viewport(ratio=0.95)
+    box = head.bounding_box()
+    assert box
+    assert box["y"] == pytest.approx(0 if width == 390 else HEADER, abs=2)
+    assert on_top(head)
+    assert_accessible(page, "a long table")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_a_wide_table_has_room_and_its_first_column_stays(
+    page: Page,
+    site: str,
+    small: Organization,
+    small_omni: StandIn,
+    analyst: Member,
+    width: int,
+    scheme: str,
+    dialect: str,
+) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 800})
+    frame = opened(page, site, small, small_omni, analyst, table(24, 60))
+    box = frame.bounding_box()
+    words = page.locator("#message-2 .prose > p").first.bounding_box()
+    assert box
+    assert words
+    if width > 1000:
+        assert box["width"] > width * 0.8 - 60
+        assert words["width"] < 800
+    # Words stay in the column of the others.
+    question = page.locator("#message-1 .asked").bounding_box()
+    assert question
+    assert words["x"] == pytest.approx(question["x"], abs=2)
+    assert frame.evaluate("frame => frame.scrollWidth > frame.clientWidth")
+    frame.evaluate("frame => { frame.scrollIntoView({ block: 'center' }); frame.scrollTo(600, 700); }")
+    first = frame.get_by_role("cell", name="name 22", exact=True)
+    assert first.evaluate("(cell) => cell.getBoundingClientRect().left") == pytest.approx(box["x"] + 1, abs=2)
+    assert on_top(first)
+    corner = frame.get_by_role("columnheader", name="Column 1", exact=True)
+    assert on_top(corner)
+    assert on_top(frame.get_by_role("columnheader", name="Column 12", exact=True)) or width == 390
+    # What is scrolled away does not shine through.
+    for cell in (first, corner):
+        assert cell.evaluate("cell => getComputedStyle(cell).backgroundColor").startswith("rgb(")
+    assert_accessible(page, "a wide table")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_beside_an_outline_it_does_not_cover_it(
+    page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
+) -> None:
+    page.set_viewport_size({"width": 1920, "height": 800})
+    found = small.add_conversation(owner=analyst, name="Tables", turns=[])
+    for number in range(6):
+        small.ask(
+            found, f"Which of them, {number}?", f"These.\n\n{table(12 if number == 1 else 2, 3)}", at=datetime.now(UTC)
+        )
+    credential_for(person("owner"), small_omni, small.personal_token(analyst))
+    sign_in(page, site, at=thread(found))
+    outline, wide = page.locator(".outline").bounding_box(), page.locator("#message-4").bounding_box()
+    plain = page.locator("#message-6").bounding_box()
+    assert outline
+    assert wide
+    assert plain
+    assert wide["x"] < plain["x"] - 200
+    assert wide["x"] + wide["width"] <= outline["x"]
+    assert_accessible(page, "a wide table beside an outline")
+
+
+def on_top(cell: Locator) -> bool:
+    """Tell whether a cell is what one sees in its place."""
+    return bool(
+        cell.evaluate(
+            """cell => {
+                const box = cell.getBoundingClientRect();
+                const [x, y] = [box.x + Math.min(box.width / 2, 30), box.y + box.height / 2];
+                return cell.contains(document.elementFromPoint(x, y));
+            }"""
+        )
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_a_head_as_high_as_the_window_does_not_stay_over_the_rows(
+    page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 700})
+    text = table(3, 60).replace("Column 1", "A very long name of a column " * 30, 1)
+    frame = opened(page, site, small, small_omni, analyst, text)
+    row = frame.get_by_role("cell", name="name 40", exact=True)
+    row.evaluate("row => row.scrollIntoView({ block: 'center' })")
+    assert on_top(row)
+    expect(frame.get_by_role("columnheader").first).not_to_be_in_viewport()
