@@ -194,11 +194,15 @@ def _could_be_either(found: re.Match[str]) -> bool:
     return found[2] != "." and max(int(found[1]), int(found[3])) <= _MOST_MONTHS
 
 
+_DAY_FIRST = re.compile(
+    rf"(?:(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?\.? ?)?{_MONTH}(?:[ -]?(?P<year>[0-9]{{4}}))?", re.ASCII
+)
+_MONTH_FIRST = re.compile(rf"{_MONTH} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:,? (?P<year>[0-9]{{4}}))?", re.ASCII)
+
+
 def _by_name(text: str) -> Span | None:
     """With the month's English name; without a year, the last one that has begun."""
-    whole = rf"(?:(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?\.? ?)?{_MONTH}(?:[ -]?(?P<year>[0-9]{{4}}))?"
-    american = rf"{_MONTH} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:,? (?P<year>[0-9]{{4}}))?"
-    found = re.fullmatch(whole, text.replace(",", ""), re.ASCII) or re.fullmatch(american, text, re.ASCII)
+    found = _DAY_FIRST.fullmatch(text.replace(",", "")) or _MONTH_FIRST.fullmatch(text)
     if found is None:
         return None
     month, day = _MONTHS.index(found["month"][:3]) + 1, int(found["day"]) if found["day"] else None

@@ -29,10 +29,6 @@ CALLS = ("compile", "match", "fullmatch", "search", "sub", "subn", "split", "fin
 GIVEN: dict[tuple[str, str], list[str]] = {
     ("omniviewer/demo/stand_in/routes.py", "pattern.replace('{id}', '([^/]+)')"): ["/v1/ai/jobs/([^/]+)/result"],
     ("conversations/rendering/allowlist.py", "pattern"): [r"code|table-scroll", r"language-[a-z]+|align-(left|right)"],
-    ("conversations/rendering/layout.py", "f' {{0,{indent + 3}}}{mark[0]}{{{len(mark)},}} *'"): [
-        " {0,3}`{3,} *",
-        " {0,9}~{5,} *",
-    ],
 }
 # Expressions that are put together by a function, and how the project uses them.
 BUILT: dict[tuple[str, str], tuple[str, ...]] = {

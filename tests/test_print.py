@@ -141,7 +141,7 @@ def test_nothing_is_missing_on_paper(
     assert LONG[201][0] not in whole
     assert squeezed("having sum(price) > 1000000 order by 2 desc limit 5000") in whole
     assert squeezed("(https://example.com/report)") in whole
-    assert squeezed("The job failed: “Column not found”") in whole
+    assert squeezed("The job failed: “Column not found: The query was stopped. (QUERY_FAILED)”") in whole
     address = f"{site}{thread(kept)}"
     zone = timezone.localtime().tzname()
     for number, text in enumerate(pages, start=1):
