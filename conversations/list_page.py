@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.http import QueryDict
+from django.urls import reverse
 
 from conversations import archive, shaping, terms
 from conversations.archive import Listed
@@ -42,7 +43,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         **rows(user, page.conversations, asked, parameters, query.stretch.order),
         **coverage(user, query.credentials),
         "page_refresh_address": f"?{page_address.urlencode()}",
-        "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
+        "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
         "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
     }
 

@@ -127,6 +127,25 @@ class Environment(environ.Env):
         words = self.list(name, default=[])
         return ["unix" if word == "unix" else _network(name, word) for word in words]
 
+    def peers(self, name: str, default: "builtins.list[str]") -> "builtins.list[IPNetwork] | builtins.list[str]":
+        """Addresses and networks, separated by commas; or `["*"]` for all."""
+        words = self.list(name, default=default)
+        return ["*"] if words == ["*"] else [_network(name, word) for word in words]
+
+    def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
+        """The origin of the site's public address ("" if that is not set), and the path below which the site is."""
+        address = self.address(name).rstrip("/")
+        path = urlsplit(address).path
+        prefix = f"/{self.str(prefix_name, default=path).strip('/')}".rstrip("/")
+        # As browsers and proxies send it, so that it can be compared with the path of a request.
+        if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", prefix):
+            raise ImproperlyConfigured(
+                f"{prefix_name} is {prefix!r}: it has to be a path such as /omniviewer, of letters, digits and - . _ ~."
+            )
+        if path not in ("", prefix):
+            raise ImproperlyConfigured(f"{name} and {prefix_name} say different paths: {path!r} and {prefix!r}.")
+        return address.removesuffix(path), prefix
+
     def pattern(self, name: str, default: str) -> str:
         """A regular expression."""
         value: str = self.str(name, default=default)

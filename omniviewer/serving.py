@@ -18,6 +18,11 @@ logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
 
+# No header becomes a variable of the server's: with SCRIPT_NAME, a client would choose where links lead.
+forwarder_headers = ""
+forwarded_allow_ips = ",".join(map(str, settings.FORWARDED_ALLOW_IPS)) if settings.BEHIND_PROXY else ""
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"} if settings.BEHIND_PROXY else {}
+
 # Bytes of an address: as long as gunicorn takes one, for what is pasted into the search.
 limit_request_line = 8190
 

@@ -6,10 +6,11 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from omniviewer.accounts import signing_in
+from omniviewer.accounts.requests import site_path
 
 handler500 = "omniviewer.faults.page_of_a_fault"
 urlpatterns = [
-    path("", RedirectView.as_view(url="/conversations/")),
+    path("", RedirectView.as_view(url=site_path("/conversations/"))),
     path("", include("conversations.urls")),
     path("", include("omniviewer.accounts.urls")),
     path("", include("omniviewer.audit.urls")),

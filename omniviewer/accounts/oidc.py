@@ -21,7 +21,7 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
 from omniviewer.accounts.admission import Person
-from omniviewer.accounts.requests import canonical
+from omniviewer.accounts.requests import canonical, site_path
 
 CALLBACK: Final = "/sign-in/oidc/callback/"
 # Where a session keeps the ID token, by which the provider knows whom to sign out.
@@ -50,7 +50,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         return provider(self.request)
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:  # noqa: ARG002
-        return canonical(request, CALLBACK)
+        return canonical(request, site_path(CALLBACK))
 
     @property
     def openid_config(self) -> dict[str, Any]:

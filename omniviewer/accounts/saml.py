@@ -16,6 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from omniviewer.accounts.admission import Person
 from omniviewer.accounts.oidc import groups
+from omniviewer.accounts.requests import site_path
 
 # What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
@@ -117,7 +118,7 @@ class Acs(_Ours, views.ACSView):
         if not is_short:
             request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
         if request.method != "POST" or not is_short or not request.POST.get("SAMLResponse"):
-            return redirect("/sign-in/")
+            return redirect(site_path("/sign-in/"))
         response: HttpResponse = super().dispatch(request, organization_slug)
         kept: SessionBase = request.saml_acs_session  # type: ignore[attr-defined]
         kept.set_expiry(_ON_THE_WAY)
