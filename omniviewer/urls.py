@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from omniviewer.accounts import signing_in
+from omniviewer.accounts.admin import own_password
 from omniviewer.accounts.requests import site_path
 
 handler500 = "omniviewer.faults.page_of_a_fault"
@@ -17,6 +18,7 @@ urlpatterns = [
     # One door: the admin has no sign-in page of its own.
     path("admin/login/", signing_in.administration),
     path("admin/logout/", signing_in.sign_out),
+    path("admin/password_change/", own_password),
     path("admin/", admin.site.urls),
 ]
 if settings.DEMO:

@@ -674,6 +674,8 @@ def test_the_file(owner: User, staff: Client) -> None:
             "instance": "x.omniapp.co",
             "credential": "",
             "address": "203.0.113.7",
+            "whom": "",
+            "fields": "",
         }
     ]
 

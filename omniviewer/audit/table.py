@@ -17,6 +17,8 @@ _NAMES = (
     "instance",
     "credential",
     "address",
+    "whom",
+    "fields",
 )
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -50,6 +52,8 @@ def _values(event: Event) -> tuple[object, ...]:
         event.instance,
         event.credential_id,
         event.address,
+        event.whom,
+        event.fields,
     )
 
 
