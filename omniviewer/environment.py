@@ -5,6 +5,7 @@ Each method raises `ImproperlyConfigured` with a sentence that says what to set.
 
 import builtins
 import ipaddress
+import os
 import re
 from base64 import b64decode
 from pathlib import Path
@@ -94,7 +95,7 @@ class Environment(environ.Env):
                 "transaction_mode": "IMMEDIATE",
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
             }
-            Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+            Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         elif found["ENGINE"] == "django.db.backends.postgresql":
             # Seconds, after which a page says that the database is away; the address may say otherwise.
             found["OPTIONS"] = {"connect_timeout": 5} | found.get("OPTIONS", {})
@@ -109,6 +110,15 @@ class Environment(environ.Env):
             waits = {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5}
             found["OPTIONS"] = {"IGNORE_EXCEPTIONS": True, **waits}
         return found
+
+    def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
+        """Where prometheus_client finds it, in the environment: made if counts are kept, else unset."""
+        if not is_used:
+            os.environ.pop(name, None)
+            return
+        folder = Path(self.str(name, default="") or default)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.environ[name] = str(folder)
 
     def secret(self, name: str, *, shortest: int) -> str:
         """ "" if it is not set."""

@@ -3,7 +3,6 @@
 Every variable read here stands in the README's settings table; a test holds the two against each other.
 """
 
-import os
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from omniviewer import log_configuration
 from omniviewer.environment import Environment
+from omniviewer.private_files import close_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -174,6 +174,7 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "omniviewer.faults.NoTokens"
 # Where things are kept ------------------------------------------------------------------------------------
 
 DATA_DIR = BASE_DIR / ".data"
+close_folder(DATA_DIR)
 DEMO_DIR = BASE_DIR / ".demo"
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
 # Only what can be made again is cached: a page without its cache is slower, and no different.
@@ -315,6 +316,8 @@ SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W0
 
 STATIC_URL = f"{URL_PREFIX}/static/"
 STATIC_ROOT = BASE_DIR / ".static"
+# Whoever serves them, these are no secret.
+FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, 0o755
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or DEMO
 STORAGES = {
@@ -341,9 +344,4 @@ LOGGING = log_configuration.configuration(env.str("OMNIVIEWER_LOG_LEVEL", defaul
 
 # What may read /metrics; without it nothing is written to disk for it.
 METRICS_TOKEN = env.str("OMNIVIEWER_METRICS_TOKEN", default="")
-if METRICS_TOKEN:
-    _metrics_dir = Path(env.str("PROMETHEUS_MULTIPROC_DIR", default="") or DATA_DIR / "metrics")
-    _metrics_dir.mkdir(parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
-else:
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+env.folder_of_counts("PROMETHEUS_MULTIPROC_DIR", default=DATA_DIR / "metrics", is_used=bool(METRICS_TOKEN))
