@@ -125,6 +125,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
 ]
 MIDDLEWARE = [
+    "omniviewer.front.bounded_cookies",
     "omniviewer.front.forwarded_headers",
     "omniviewer.front.below_prefix",
     "omniviewer.health.probes",

@@ -1,7 +1,10 @@
 """What a client or a proxy says of addresses, through gunicorn: where the site is, and who is connected."""
 
+import http.client
 import json
 import re
+import sys
+import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -218,3 +221,40 @@ def test_a_prefix_that_makes_no_sense_stops_the_process(environment: dict[str, s
 def test_without_a_prefix_a_page_is_where_it_was(db: None) -> None:
     assert Client().get("/sign-in/").status_code == 200
     assert Client().get(f"{PREFIX}/sign-in/").status_code == 404
+
+
+# Cookies --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_odd_cookies_cost_no_time(tmp_path: Path) -> None:
+    """Up to 100 fields of 8 KB each arrive as one header."""
+    cookies = [("Cookie", 'a="' + "\\" * 8000 + '"')] * 20
+    with serve(tmp_path, workers=1) as site:
+        connection = http.client.HTTPConnection(urlsplit(site.url).netloc, timeout=30)
+        began = time.monotonic()
+        connection.putrequest("GET", "/sign-in/")
+        for name, value in cookies:
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == 400
+        assert time.monotonic() - began < 2
+        connection.close()
+        kept = 'other="' + "\\054" * 80 + '"'
+        assert requests.get(f"{site.url}/sign-in/", headers={"Cookie": kept}, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("version", "is_mended"),
+    [((3, 11, 9), False), ((3, 11, 10), True), ((3, 12, 5), False), ((3, 12, 6), True), ((3, 13, 0), True)],
+)
+def test_a_python_with_known_faults_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], is_mended: bool
+) -> None:
+    class Version(tuple[int, ...]):
+        major, minor, micro = version
+
+    monkeypatch.setattr(sys, "version_info", Version(version))
+    told = front.check_python(None)
+    monkeypatch.undo()
+    assert (told == []) is is_mended

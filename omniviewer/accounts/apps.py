@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 
+from omniviewer.front import check_python
 from omniviewer.private_files import check_file_modes
 
 
@@ -9,4 +10,5 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        register(check_file_modes, Tags.security, deploy=True)
+        for check in (check_file_modes, check_python):
+            register(check, Tags.security, deploy=True)

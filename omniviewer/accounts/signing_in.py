@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from omniviewer.accounts import sessions, throttle
+from omniviewer.accounts.models import User
 from omniviewer.accounts.requests import client_address, next_path, own_path, site_path
 from omniviewer.audit import trail
 
@@ -31,6 +32,7 @@ class PasswordForm(AuthenticationForm):
 
     def clean(self) -> dict[str, object]:
         name, address = self.cleaned_data.get("username") or "", client_address(self.request)
+        self.cleaned_data["username"] = name = _username(name)
         if left := throttle.wait(name, address):
             minutes = int(left.total_seconds() // 60) + 1
             in_how_long = f"{minutes} minute{'s' if minutes > 1 else ''}"
@@ -99,6 +101,14 @@ def administration(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return render(request, "accounts/not_staff.html", status=HTTPStatus.FORBIDDEN)
     return redirect(_with_next(site_path("/sign-in/"), next_path(request)))
+
+
+def _username(name: str) -> str:
+    """Return the username that somebody means who does not care for capital letters; else what was typed."""
+    if User.objects.filter(username=name).exists():
+        return name
+    alike = list(User.objects.filter(username__iexact=name).values_list("username", flat=True)[:2])
+    return alike[0] if len(alike) == 1 else name
 
 
 def _with_next(path: str, target: str) -> str:
