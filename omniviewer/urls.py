@@ -5,10 +5,12 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from omniviewer import converters
 from omniviewer.accounts import signing_in
 from omniviewer.accounts.admin import own_password
 from omniviewer.accounts.requests import site_path
 
+converters.register()
 handler500 = "omniviewer.faults.page_of_a_fault"
 urlpatterns = [
     path("", RedirectView.as_view(url=site_path("/conversations/"))),

@@ -31,19 +31,19 @@ from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
 
 PUBLIC = {"/sign-in/", "/sign-out/", "/signed-out/", "/appearance/", "/demo/continue/"}
-VALUES = {"uuid": EXAMPLE, "pk": "1", "position": "1", "number": "1", "app_label": "accounts", "content_type_id": "1"}
+VALUES = {"uuid": EXAMPLE, "number": "1", "app_label": "accounts", "content_type_id": "1"}
 
 
-def addresses(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[str]:
+def addresses(resolver: URLResolver | None = None, prefix: str = "/", values: dict[str, str] = VALUES) -> Iterator[str]:
     """Every address of the site, with values filled in."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + "".join(
-            VALUES.get(part.lstrip("<").split(":")[0], "1") if part.endswith(">") else part
+            values.get(part.lstrip("<").split(":")[0], "1") if part.endswith(">") else part
             for part in str(entry.pattern).replace("<", "\0<").replace(">", ">\0").split("\0")
         )
         if isinstance(entry, URLResolver):
             if "admin" not in path:
-                yield from addresses(entry, path)
+                yield from addresses(entry, path, values)
         elif isinstance(entry, URLPattern):
             yield path
 
