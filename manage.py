@@ -6,6 +6,9 @@ import sys
 
 
 def main() -> None:
+    from omniviewer.private_files import keep_private
+
+    keep_private()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
     if sys.argv[1:2] == ["demo"]:
         # The demo brings its own settings, so that it starts where nothing has been set up yet.

@@ -37,7 +37,7 @@ def explain(request: Request, error: CannotShow, credential: Credential | None =
         "has_personal_token": any(not row.sees_organization for row in accepted),
         "other_instance": named if named not in {row.instance for row in mine} else "",
         "link": canonical(request, request.path),
-        "is_list": request.path == "/conversations/",
+        "is_list": request.path_info == "/conversations/",
         "rejected": credential or next((row for row in mine if row.rejected_at), None),
         "path": request.get_full_path(),
         "again_in": again_in,

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
@@ -91,7 +92,7 @@ class Figures:
         days = f"{first}" if first == last else f"{first}..{last}"
         own = self._owner if not any(row.name == "owner" for row in filters) else []
         text = " ".join(map(str, [Filter("asked", days), *own, *filters]))
-        return f"/conversations/?{urlencode({**self._credential, 'q': text})}"
+        return f"{reverse('conversations:conversations')}?{urlencode({**self._credential, 'q': text})}"
 
     def _activity(self) -> Figure:
         spans = self._found.spans

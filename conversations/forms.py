@@ -186,7 +186,7 @@ class FiltersForm(forms.Form):
 class FreshForm(forms.Form):
     """What a page that asks for newer parts of itself shows already. Its own address: nothing is said of errors."""
 
-    revision = forms.IntegerField(min_value=0, required=False)
+    revision = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
     count = forms.IntegerField(min_value=0, max_value=10**6, required=False)
     shown = forms.CharField(max_length=64, required=False)
     looks = forms.IntegerField(min_value=1, max_value=1000)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.http import QueryDict
+from django.urls import reverse
 
 from conversations import archive, date_words, shaping, terms
 from conversations.archive import Listed
@@ -45,7 +46,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         **coverage(user, query.credentials),
         "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
-        "fresh_address": f"/conversations/fresh/?{address.urlencode()}",
+        "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
         "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
     }
 

@@ -1,5 +1,6 @@
 """The list of conversations: searched, filtered, selected from; and how far reading it is."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery
 from conversations.models import Conversation, ReadUntil, Star
 from conversations.refreshing import ask, refreshed
 from omniviewer.accounts.models import Credential
-from omniviewer.accounts.requests import Request, canonical, next_path
+from omniviewer.accounts.requests import Request, canonical, next_path, site_path
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
@@ -56,7 +57,7 @@ def fresh(request: Request) -> HttpResponse:
     said = FreshForm(request.GET)
     if not request.htmx or not said.is_valid():
         kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
-        return redirect(f"/conversations/?{urlencode(kept)}" if kept else "/conversations/")
+        return redirect(_address(kept))
     try:
         query = form.query()
         found = _listed(request, query, Ask.IF_STALE)
@@ -79,7 +80,7 @@ def _elsewhere(request: Request) -> str:
     """Where an address leads that says it otherwise: by the controls, by a link that was pasted, as it once was."""
     typed = request.GET.get("q", "")
     if not terms.read(typed).filters and pasted.read(typed):
-        return f"/open?{urlencode({'q': typed})}"
+        return f"{site_path('/open')}?{urlencode({'q': typed})}"
     filters = FiltersForm(request.GET)
     if not any(name in request.GET for name in (*filters.fields, "member")):
         return ""
@@ -88,12 +89,17 @@ def _elsewhere(request: Request) -> str:
         text = f"{text} owner:{request.GET['member'].strip()}".strip()
     kept = {name: request.GET[name] for name in ("credential", "sort") if request.GET.get(name)}
     query = kept | ({"q": text} if text else {})
-    return f"/conversations/?{urlencode(query)}" if query else "/conversations/"
+    return _address(query)
+
+
+def _address(query: Mapping[str, object]) -> str:
+    """Return the address of the list with this query."""
+    return f"{site_path('/conversations/')}{'?' if query else ''}{urlencode(query)}"
 
 
 def selected(request: Request) -> HttpResponseBase:
     """What is done with the conversations that were selected in the list: starred, or taken along as one zip."""
-    back = next_path(request) or "/conversations/"
+    back = next_path(request) or site_path("/conversations/")
     if request.method != "POST":
         return redirect(back)
     chosen = many.chosen(request.user, request.POST.getlist("conversation"))
@@ -126,12 +132,12 @@ def all_read(request: Request) -> HttpResponse:
         before = ReadUntil.set(request.user, request.POST.get("at", ""))
         context: dict[str, Any] = {"before": before.isoformat(), "is_undone": bool(request.POST.get("at"))}
         return render(request, "conversations/all_read.html", context)
-    return redirect("/conversations/")
+    return redirect(site_path("/conversations/"))
 
 
 def sync(request: Request, pk: int) -> HttpResponse:
     """Pause reading in the background, or go on; the line that says how far it is."""
-    back = next_path(request) or "/conversations/"
+    back = next_path(request) or site_path("/conversations/")
     credential = Credential.objects.of(request.user).filter(pk=pk).first()
     if credential is None:
         return render(request, "404.html", status=HTTPStatus.NOT_FOUND)

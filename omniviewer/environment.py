@@ -5,6 +5,7 @@ Each method raises `ImproperlyConfigured` with a sentence that says what to set.
 
 import builtins
 import ipaddress
+import os
 import re
 from base64 import b64decode
 from pathlib import Path
@@ -94,7 +95,7 @@ class Environment(environ.Env):
                 "transaction_mode": "IMMEDIATE",
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
             }
-            Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+            Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         elif found["ENGINE"] == "django.db.backends.postgresql":
             # Seconds, after which a page says that the database is away; the address may say otherwise.
             found["OPTIONS"] = {"connect_timeout": 5} | found.get("OPTIONS", {})
@@ -109,6 +110,15 @@ class Environment(environ.Env):
             waits = {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5}
             found["OPTIONS"] = {"IGNORE_EXCEPTIONS": True, **waits}
         return found
+
+    def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
+        """Where prometheus_client finds it, in the environment: made if counts are kept, else unset."""
+        if not is_used:
+            os.environ.pop(name, None)
+            return
+        folder = Path(self.str(name, default="") or default)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.environ[name] = str(folder)
 
     def secret(self, name: str, *, shortest: int) -> str:
         """ "" if it is not set."""
@@ -126,6 +136,25 @@ class Environment(environ.Env):
         """The same; "unix" stands for a socket of this machine."""
         words = self.list(name, default=[])
         return ["unix" if word == "unix" else _network(name, word) for word in words]
+
+    def peers(self, name: str, default: "builtins.list[str]") -> "builtins.list[IPNetwork] | builtins.list[str]":
+        """Addresses and networks, separated by commas; or `["*"]` for all."""
+        words = self.list(name, default=default)
+        return ["*"] if words == ["*"] else [_network(name, word) for word in words]
+
+    def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
+        """The origin of the site's public address ("" if that is not set), and the path below which the site is."""
+        address = self.address(name).rstrip("/")
+        path = urlsplit(address).path
+        prefix = f"/{self.str(prefix_name, default=path).strip('/')}".rstrip("/")
+        # As browsers and proxies send it, so that it can be compared with the path of a request.
+        if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", prefix):
+            raise ImproperlyConfigured(
+                f"{prefix_name} is {prefix!r}: it has to be a path such as /omniviewer, of letters, digits and - . _ ~."
+            )
+        if path not in ("", prefix):
+            raise ImproperlyConfigured(f"{name} and {prefix_name} say different paths: {path!r} and {prefix!r}.")
+        return address.removesuffix(path), prefix
 
     def pattern(self, name: str, default: str) -> str:
         """A regular expression."""

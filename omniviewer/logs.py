@@ -81,7 +81,7 @@ def _route_of(request: HttpRequest) -> str:
     """The pattern of its address, such as `conversations/<uuid:omni_id>/`."""
     try:
         # What fails before it was resolved is of a route all the same.
-        match = request.resolver_match or resolve(request.path_info)
+        match = request.resolver_match or resolve(request.path_info, getattr(request, "urlconf", None))
     except Resolver404:
         return _UNKNOWN
     return match.route or "/"

@@ -9,14 +9,22 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from omniviewer.background import EmbeddedWorker
+from omniviewer.private_files import keep_private
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
+# Not by gunicorn's own `umask`: that closes its socket to the proxy as well.
+keep_private()
 
 # gunicorn's own lines look like the site's. Settings are read before prometheus_client is imported: they say where it
 # keeps its counts.
 logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
+
+# No header becomes a variable of the server's: with SCRIPT_NAME, a client would choose where links lead.
+forwarder_headers = ""
+forwarded_allow_ips = ",".join(map(str, settings.FORWARDED_ALLOW_IPS)) if settings.BEHIND_PROXY else ""
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"} if settings.BEHIND_PROXY else {}
 
 # Bytes of an address: as long as gunicorn takes one, for what is pasted into the search.
 limit_request_line = 8190

@@ -3,7 +3,6 @@
 Every variable read here stands in the README's settings table; a test holds the two against each other.
 """
 
-import os
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from omniviewer import log_configuration
 from omniviewer.environment import Environment
+from omniviewer.private_files import close_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -93,8 +93,13 @@ _BEHIND_TLS = not (DEBUG or DEMO)
 BEHIND_PROXY = env.bool("OMNIVIEWER_BEHIND_PROXY", default=False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# The address that copied links and the identity provider are told; "": the one that a request came to.
-PUBLIC_URL = env.address("OMNIVIEWER_PUBLIC_URL").rstrip("/")
+# Peers whose X-Forwarded-* headers are believed behind a proxy: networks, or "*" for all.
+FORWARDED_ALLOW_IPS = env.peers("OMNIVIEWER_FORWARDED_ALLOW_IPS", default=["*"])
+# The origin that copied links and the identity provider are told, "" for the one that a request came to, and the path
+# below which the site is.
+PUBLIC_URL, URL_PREFIX = env.public_url("OMNIVIEWER_PUBLIC_URL", "OMNIVIEWER_URL_PREFIX")
+# Never from the server or a header: links would lead to wherever a client says.
+FORCE_SCRIPT_NAME = URL_PREFIX
 ROOT_URLCONF = "omniviewer.urls"
 WSGI_APPLICATION = "omniviewer.wsgi.application"
 
@@ -120,6 +125,9 @@ INSTALLED_APPS = [
     "django_tasks_db",
 ]
 MIDDLEWARE = [
+    "omniviewer.front.bounded_cookies",
+    "omniviewer.front.forwarded_headers",
+    "omniviewer.front.below_prefix",
     "omniviewer.health.probes",
     "omniviewer.logs.requests",
     "django.middleware.security.SecurityMiddleware",
@@ -145,12 +153,16 @@ _CONTEXT_PROCESSORS = [
     "omniviewer.accounts.context.appearance",
     *(["omniviewer.demo.context.demo"] if DEMO else []),
 ]
+# The site's own templates write addresses out: the loader puts the prefix before them.
+_TEMPLATE_LOADERS = ["omniviewer.front.TemplateLoader", "django.template.loaders.app_directories.Loader"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {"context_processors": _CONTEXT_PROCESSORS},
+        "OPTIONS": {
+            "context_processors": _CONTEXT_PROCESSORS,
+            "loaders": [("django.template.loaders.cached.Loader", _TEMPLATE_LOADERS)],
+        },
     },
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -163,6 +175,7 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "omniviewer.faults.NoTokens"
 # Where things are kept ------------------------------------------------------------------------------------
 
 DATA_DIR = BASE_DIR / ".data"
+close_folder(DATA_DIR)
 DEMO_DIR = BASE_DIR / ".demo"
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
 # Only what can be made again is cached: a page without its cache is slower, and no different.
@@ -179,7 +192,7 @@ WORKER = env.bool("OMNIVIEWER_WORKER", default=DATABASES["default"]["ENGINE"] ==
 # Signing in -----------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-LOGIN_URL = "/sign-in/"
+LOGIN_URL = f"{URL_PREFIX}/sign-in/"
 # An OpenID Connect provider, known by its issuer.
 OIDC_ISSUER = env.address("OMNIVIEWER_OIDC_ISSUER")
 OIDC_CLIENT_ID = env.str("OMNIVIEWER_OIDC_CLIENT_ID", default="")
@@ -255,8 +268,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_ENGINE = "omniviewer.accounts.session_store"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _BEHIND_TLS
-SESSION_COOKIE_NAME = "__Host-session" if _BEHIND_TLS else "session"
-CSRF_COOKIE_NAME = "__Host-csrf" if _BEHIND_TLS else "csrf"
+# Browsers take a __Host- cookie for the whole host alone.
+_COOKIE_PREFIX = ("__Secure-" if URL_PREFIX else "__Host-") if _BEHIND_TLS else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}session", f"{_COOKIE_PREFIX}csrf"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{URL_PREFIX}/"
 CSRF_COOKIE_HTTPONLY = True
 # Seconds: however busy, and without anybody there.
 SESSION_COOKIE_AGE = int(3600 * env.at_least("OMNIVIEWER_SESSION_HOURS", 0.25, default=24.0))
@@ -300,8 +315,10 @@ SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W0
 
 # Static files ---------------------------------------------------------------------------------------------
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{URL_PREFIX}/static/"
 STATIC_ROOT = BASE_DIR / ".static"
+# Whoever serves them, these are no secret.
+FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, 0o755
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or DEMO
 STORAGES = {
@@ -328,9 +345,4 @@ LOGGING = log_configuration.configuration(env.str("OMNIVIEWER_LOG_LEVEL", defaul
 
 # What may read /metrics; without it nothing is written to disk for it.
 METRICS_TOKEN = env.str("OMNIVIEWER_METRICS_TOKEN", default="")
-if METRICS_TOKEN:
-    _metrics_dir = Path(env.str("PROMETHEUS_MULTIPROC_DIR", default="") or DATA_DIR / "metrics")
-    _metrics_dir.mkdir(parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
-else:
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+env.folder_of_counts("PROMETHEUS_MULTIPROC_DIR", default=DATA_DIR / "metrics", is_used=bool(METRICS_TOKEN))

@@ -5,17 +5,22 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from omniviewer import converters
 from omniviewer.accounts import signing_in
+from omniviewer.accounts.admin import own_password
+from omniviewer.accounts.requests import site_path
 
+converters.register()
 handler500 = "omniviewer.faults.page_of_a_fault"
 urlpatterns = [
-    path("", RedirectView.as_view(url="/conversations/")),
+    path("", RedirectView.as_view(url=site_path("/conversations/"))),
     path("", include("conversations.urls")),
     path("", include("omniviewer.accounts.urls")),
     path("", include("omniviewer.audit.urls")),
     # One door: the admin has no sign-in page of its own.
     path("admin/login/", signing_in.administration),
     path("admin/logout/", signing_in.sign_out),
+    path("admin/password_change/", own_password),
     path("admin/", admin.site.urls),
 ]
 if settings.DEMO:

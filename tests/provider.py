@@ -28,7 +28,7 @@ def new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _jwk(key: rsa.RSAPrivateKey) -> dict[str, str]:
+def _jwk(key: rsa.RSAPrivateKey | rsa.RSAPublicKey) -> dict[str, str]:
     whole: dict[str, str] = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key))
     return {name: value for name, value in whole.items() if name != "key_ops"} | {
         "kid": "of-the-provider",

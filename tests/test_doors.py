@@ -83,6 +83,7 @@ WALK: dict[str, tuple[str, str, str]] = {
     "/appearance/": ("405", "405", "405"),
     "/admin/login/": ("to /sign-in/", "403", "403"),
     "/admin/logout/": ("405", "405", "405"),
+    "/admin/password_change/": ("sign in", "to /admin/login/", "to /admin/login/"),
     "/demo/continue/": ("405", "405", "405"),
 }
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from omniviewer.front import check_python
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 SOURCES = [path for folder in ("omniviewer", "conversations") for path in (ROOT / folder).rglob("*.py")]
@@ -56,9 +58,13 @@ def test_migrations_are_complete() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_deployment_passes_djangos_checks() -> None:
-    done = manage("check", "--deploy", "--fail-level", "INFO", env=PRODUCTION)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_a_deployment_passes_djangos_checks(tmp_path: Path) -> None:
+    environment = {**PRODUCTION, "DATABASE_URL": f"sqlite:///{tmp_path / 'site.sqlite3'}"}
+    done = manage("check", "--deploy", "--fail-level", "INFO", env=environment)
+    if check_python(None):  # the machine's to mend
+        assert re.findall(r"^\?: \((\S+)\)", done.stderr, re.M) == ["omniviewer.W001"], done.stderr
+    else:
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["OMNIVIEWER_SECRET_KEY", "OMNIVIEWER_ENCRYPTION_KEYS"])

@@ -85,6 +85,7 @@ MATRIX: dict[str, str] = {
     "/appearance/": "nothing",
     "/admin/login/": "nothing",
     "/admin/logout/": "nothing",
+    "/admin/password_change/": "nothing",
     "/demo/continue/": "nothing",
 }
 # Words of a question that would find it; and questions that find nothing, to be told apart by nobody else.

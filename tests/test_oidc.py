@@ -306,6 +306,42 @@ def test_who_may_not_enter_is_told_why(visitor: Visitor, provider: OpenIDProvide
     assert "Company sign-in" in Visitor(visitor.site).go("/credentials/").text
 
 
+OVERAGE: dict[str, dict[str, Any]] = {
+    "names": {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph.example"}}},
+    "flag": {"hasgroups": True},
+}
+
+
+@pytest.mark.parametrize("how", OVERAGE)
+def test_too_many_groups_to_say_which_are_not_none(
+    visitor: Visitor, provider: OpenIDProvider, how: str, log: Callable[[], str]
+) -> None:
+    """Nobody is let in by them, and nobody put out or demoted: what was true at the last sign-in stays."""
+    visitor.sign_in("boss")
+    provider.lies["/me"] = lambda claims: {**without("groups")(claims), **OVERAGE[how]}
+    page = Visitor(visitor.site).sign_in("boss")
+    assert page.status_code == 403
+    assert "did not say which groups you are in" in page.text
+    assert visitor.go("/admin/").status_code == 200
+    assert User.objects.get().is_superuser
+    assert list(Event.objects.filter(kind="refused").values_list("who", "result")) == [("person2", "groups-unknown")]
+    assert "did not say which groups" in Visitor(visitor.site).sign_in("sam").text
+
+
+def test_groups_that_are_named_count_whatever_else_is_elsewhere(visitor: Visitor, provider: OpenIDProvider) -> None:
+    provider.lies["/me"] = lambda claims: {**claims, **OVERAGE["names"]}
+    assert path(visitor.sign_in("sam")) == MESSAGE
+    provider.lies["/me"] = lambda claims: {**without("groups")(claims), "_claim_names": {"address": "src1"}}
+    assert "none of the groups" in Visitor(visitor.site).sign_in("sam").text
+
+
+def test_a_string_of_groups_is_one_group(visitor: Visitor, provider: OpenIDProvider) -> None:
+    provider.lies["/me"] = lambda claims: {**claims, "groups": "sales, analysts"}
+    assert "none of the groups" in visitor.sign_in("sam").text
+    provider.lies["/me"] = lambda claims: {**claims, "groups": "analysts"}
+    assert path(Visitor(visitor.site).sign_in("sam")) == MESSAGE
+
+
 def test_another_account_can_be_used_then(visitor: Visitor, provider: OpenIDProvider) -> None:
     refused = visitor.sign_in("outsider")
     link = re.search(r'href="(/sign-in/oidc/\?again=1[^"]*)"', refused.text)
@@ -464,12 +500,32 @@ def lie_of_nonces(of: OpenIDProvider) -> None:
     of.lies["/me"] = lambda claims: {**claims, "nonce": of.nonce}
 
 
+def sign_with_another_key(of: OpenIDProvider) -> None:
+    """The provider's own keys have no names."""
+    of.change_id_token(dict, key=OTHER_KEY)
+    of.lies["/jwks"] = lambda said: {"keys": [without("kid")(key) for key in said["keys"]]}
+
+
 OTHER_KEY = providers.new_key()
 LIES: dict[str, Callable[[OpenIDProvider], None]] = {
     "another nonce": lambda of: of.change_id_token(lambda claims: {**claims, "nonce": "another"}),
     "no nonce": lambda of: of.change_id_token(without("nonce")),
     "another issuer": lambda of: of.change_id_token(lambda claims: {**claims, "iss": "https://evil.example"}),
     "another audience": lambda of: of.change_id_token(lambda claims: {**claims, "aud": "another-client"}),
+    "a second audience": lambda of: of.change_id_token(
+        lambda claims: {**without("azp")(claims), "aud": [providers.CLIENT_ID, "another-client"]}
+    ),
+    "a second audience that asked": lambda of: of.change_id_token(
+        lambda claims: {**claims, "aud": ["another-client", providers.CLIENT_ID], "azp": "another-client"}
+    ),
+    "a second audience, and nobody that asked": lambda of: of.change_id_token(
+        lambda claims: {**claims, "aud": [providers.CLIENT_ID, "x"], "azp": None}
+    ),
+    "a list of parties": lambda of: of.change_id_token(lambda claims: {**claims, "azp": [providers.CLIENT_ID]}),
+    "a nameless key of somebody else's": sign_with_another_key,
+    "a key for encryption": lambda of: of.lies.update(
+        {"/jwks": lambda said: {"keys": [{**key, "use": "enc"} for key in said["keys"]]}}
+    ),
     "another party": lambda of: of.change_id_token(lambda claims: {**claims, "azp": "another-client"}),
     "expired": lambda of: of.change_id_token(expire),
     "no expiry": lambda of: of.change_id_token(without("exp")),
@@ -508,6 +564,53 @@ def test_a_reply_that_cannot_be_trusted_signs_nobody_in(
     assert not re.search(r"eyJ|subject-1|person1", told)
     provider.be_honest()
     assert "Company sign-in" in Visitor(visitor.site).go("/credentials/").text
+
+
+AUDIENCES: dict[str, dict[str, Any]] = {
+    "a list of us alone": {"aud": [providers.CLIENT_ID]},
+    "us twice": {"aud": [providers.CLIENT_ID, providers.CLIENT_ID]},
+    "a second one, and we asked": {"aud": [providers.CLIENT_ID, "an-api"], "azp": providers.CLIENT_ID},
+}
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_an_id_token_may_have_other_audiences_if_it_was_made_for_us(
+    visitor: Visitor, provider: OpenIDProvider, audience: str
+) -> None:
+    provider.change_id_token(lambda claims: {**without("azp")(claims), **AUDIENCES[audience]})
+    assert path(visitor.sign_in("sam")) == MESSAGE
+
+
+def public_part(key: Any) -> dict[str, Any]:
+    return providers._jwk(key.public_key())
+
+
+def reader_of_keys(*made: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda said: {"keys": [make(key) for key in said["keys"] for make in made]}
+
+
+KEYS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "without a name": reader_of_keys(without("kid")),
+    "without an algorithm": reader_of_keys(without("alg")),
+    "without a use": reader_of_keys(without("use")),
+    "several without a name": reader_of_keys(
+        lambda _: without("kid")(public_part(OTHER_KEY)), lambda _: {"kty": "EC"}, without("kid")
+    ),
+    "of the same name": reader_of_keys(lambda _: public_part(OTHER_KEY), dict),
+    "with one of an unknown kind": reader_of_keys(lambda _: {"kty": "new", "kid": "of-the-provider"}, dict),
+}
+
+
+@pytest.mark.parametrize("keys", KEYS)
+def test_the_key_that_signed_is_found(visitor: Visitor, provider: OpenIDProvider, keys: str) -> None:
+    provider.lies["/jwks"] = KEYS[keys]
+    assert path(visitor.sign_in("sam")) == MESSAGE
+
+
+def test_a_key_without_an_algorithm_fits_whatever_it_can_sign(visitor: Visitor, provider: OpenIDProvider) -> None:
+    provider.lies["/jwks"] = reader_of_keys(without("alg"))
+    provider.change_id_token(dict, algorithm="PS256")
+    assert path(visitor.sign_in("sam")) == MESSAGE
 
 
 @pytest.mark.parametrize("change", ["another state", "no state", "a state of somebody else's", "used twice"])

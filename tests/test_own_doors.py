@@ -16,7 +16,7 @@ from omniviewer.demo.stand_in.organization import Member
 from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
 from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
-from tests.test_sign_in import addresses
+from tests.test_sign_in import VALUES, addresses
 
 # Where a form may go: what is not here answers a POST with nothing done.
 FORMS = {
@@ -88,6 +88,40 @@ def test_no_page_stands_in_a_frame_or_in_a_cache(owner: User, everywhere: list[s
             assert told["X-Content-Type-Options"] == "nosniff", path
             assert told["Cross-Origin-Resource-Policy"] == "same-origin", path
             assert "Access-Control-Allow-Origin" not in told, path
+
+
+BEYOND = [2**31, 2**63 - 1, 2**63, 10**30, 10**5000]
+
+
+@pytest.mark.parametrize(
+    "number", BEYOND, ids=lambda number: f"{len(str(number))} digits" if number < 10**40 else "5001"
+)
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: int) -> None:
+    """In every address that has a number, and in every parameter, as a page and as a part of one."""
+    owner_reads.get(f"/conversations/{EXAMPLE}/")
+    owner_reads.raise_request_exception = False
+    text = str(number) if number < 10**40 else "1" + "0" * 5000
+    mark = "7531"
+    numbered = [path for path in addresses(values={**VALUES, "number": mark}) if mark in path]
+    assert len(numbered) > 12
+    for headers in ({}, {"HX-Request": "true"}):
+        for path in numbered:
+            for method in ("GET", "POST"):
+                status = owner_reads.generic(method, path.replace(mark, text), headers=headers).status_code
+                assert status in (302, 404, 405), (method, path, status)
+        for path in (
+            "conversations/",
+            "conversations/fresh/",
+            f"conversations/{EXAMPLE}/fresh/",
+            "activity/",
+            "insights/",
+        ):
+            for name in ("before", "after", "credential", "revision", "count", "looks", "shown", "sort", "rows"):
+                query = {"looks": "1", name: text}
+                assert owner_reads.get(f"/{path}", query, headers=headers).status_code < 500, (path, name)
+        rows = f"/conversations/{EXAMPLE}/messages/2/queries/1/"
+        assert owner_reads.get(rows, {"rows": text, "sort": text}, headers=headers).status_code < 500
 
 
 def test_nothing_that_a_cache_leaves_out_of_its_key_shows(owner: User, everywhere: list[str]) -> None:

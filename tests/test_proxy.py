@@ -18,6 +18,7 @@ from django.test import Client
 from django.utils.http import urlencode
 from pytest_django import Settings
 
+from omniviewer.accounts import proxy
 from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.environment import Environment
@@ -420,3 +421,44 @@ def test_the_log_says_so_once_a_request(behind_proxy: Settings, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         ask(Client(), by=STRANGER, x_forwarded_user="a", x_forwarded_email="b", x_forwarded_groups="c")
     assert caplog.text.count("proxy header from elsewhere") == 1
+
+
+# As different proxies write it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "groups"),
+    [
+        ("a, b,c", {"a", "b", "c"}),
+        ('"a","b c" , d', {"a", "b c", "d"}),
+        ("a|b", {"a", "b"}),
+        ("Sales, EMEA|a", {"Sales, EMEA", "a"}),
+        ('"a, b",c', {"a, b", "c"}),
+        ("", set()),
+        (" , , ", set()),
+        ("| |", set()),
+        ('"', set()),
+    ],
+)
+def test_groups_are_separated_as_proxies_do(written: str, groups: set[str]) -> None:
+    assert proxy._groups(written) - {","} == groups
+
+
+@pytest.mark.django_db
+def test_a_name_with_capital_letters_is_the_same_person(behind_proxy: Settings) -> None:
+    """A subject is what a proxy says in a header; people type it as they like."""
+    first = ask(Client(), x_forwarded_user="Sam.Ortega@example.com").wsgi_request.user
+    again = ask(Client(), x_forwarded_user="sam.ortega@EXAMPLE.com").wsgi_request.user
+    assert first == again
+    assert Identity.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_people_whose_names_differed_in_case_alone_stay_two(behind_proxy: Settings) -> None:
+    from tests.conftest import person
+
+    for subject in ("SAM", "Sam"):
+        Identity.objects.create(user=person(subject), issuer="proxy", subject=subject)
+    assert ask(Client(), x_forwarded_user="SAM").wsgi_request.user.username == "SAM"
+    assert ask(Client(), x_forwarded_user="Sam").wsgi_request.user.username == "Sam"
+    assert ask(Client(), x_forwarded_user="sam").wsgi_request.user.username not in ("SAM", "Sam")

@@ -21,7 +21,9 @@ from pytest_django import Settings
 from conversations.models import Conversation
 from omniviewer.accounts import admission, throttle
 from omniviewer.accounts.admission import Person, Refused, admit
+from omniviewer.accounts.claims import groups_in
 from omniviewer.accounts.models import Credential, FailedSignIn, Identity, User
+from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from omniviewer.environment import Environment
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
@@ -29,19 +31,19 @@ from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
 
 PUBLIC = {"/sign-in/", "/sign-out/", "/signed-out/", "/appearance/", "/demo/continue/"}
-VALUES = {"uuid": EXAMPLE, "pk": "1", "position": "1", "number": "1", "app_label": "accounts", "content_type_id": "1"}
+VALUES = {"uuid": EXAMPLE, "number": "1", "app_label": "accounts", "content_type_id": "1"}
 
 
-def addresses(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[str]:
+def addresses(resolver: URLResolver | None = None, prefix: str = "/", values: dict[str, str] = VALUES) -> Iterator[str]:
     """Every address of the site, with values filled in."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + "".join(
-            VALUES.get(part.lstrip("<").split(":")[0], "1") if part.endswith(">") else part
+            values.get(part.lstrip("<").split(":")[0], "1") if part.endswith(">") else part
             for part in str(entry.pattern).replace("<", "\0<").replace(">", ">\0").split("\0")
         )
         if isinstance(entry, URLResolver):
             if "admin" not in path:
-                yield from addresses(entry, path)
+                yield from addresses(entry, path, values)
         elif isinstance(entry, URLPattern):
             yield path
 
@@ -524,3 +526,104 @@ def test_two_windows_at_first_sight_make_one_user(db: None, monkeypatch: pytest.
     user = admit(somebody())
     assert user == User.objects.get()
     assert Identity.objects.get().user == user
+
+
+# What the issuer says of groups and addresses -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "claims", "found"),
+    [
+        ("groups", {"groups": ["a", " b ", 7, ""]}, {"a", "b"}),
+        ("groups", {"groups": "a,b"}, {"a,b"}),
+        ("groups", {}, set()),
+        ("groups", {"groups": {"a": 1}}, set()),
+        ("realm_access.roles", {"realm_access": {"roles": ["a"]}}, {"a"}),
+        ("realm_access.roles", {"realm_access": ["roles"]}, set()),
+        ("resource_access.our.app.roles", {"resource_access": {"our.app": {"roles": ["a"]}}}, {"a"}),
+        ("resource_access.x.roles", {"resource_access": {"x": {}}}, set()),
+        ("https://example.com/groups", {"https://example.com/groups": ["a"]}, {"a"}),
+        ("a.b", {"a.b": ["whole"], "a": {"b": ["within"]}}, {"whole"}),
+        ("groups", {"_claim_names": {"groups": "src1"}}, None),
+        ("groups", {"groups": None, "hasgroups": "true"}, None),
+        ("groups", {"groups": [], "_claim_names": {"groups": "src1"}}, set()),
+        ("realm_access.roles", {"_claim_names": {"realm_access": {"roles": "src1"}}}, None),
+        ("roles", {"_claim_names": {"groups": "src1"}}, set()),
+    ],
+)
+def test_groups_are_where_the_setting_says(name: str, claims: dict[str, Any], found: set[str] | None) -> None:
+    assert groups_in(claims, name) == found
+
+
+def test_groups_that_nobody_knows_change_nothing(db: None, settings: Settings) -> None:
+    settings.STAFF_GROUP = "platform"
+    user = admit(somebody(groups=frozenset({"platform"})))
+    key = user.sessions_key
+    assert admit(somebody(groups=None)).is_staff
+    settings.ALLOWED_GROUPS = ["analysts"]
+    with pytest.raises(Refused, match="groups-unknown"):
+        admit(somebody(groups=None))
+    user.refresh_from_db()
+    assert (user.is_staff, user.sessions_key) == (True, key)
+    with pytest.raises(Refused, match=r"^group$"):
+        admit(somebody(groups=frozenset()))
+    user.refresh_from_db()
+    assert not user.is_staff
+    assert user.sessions_key != key
+
+
+def test_groups_are_compared_letter_by_letter(db: None, settings: Settings) -> None:
+    settings.ALLOWED_GROUPS = ["Analysts"]
+    with pytest.raises(Refused, match=r"^group$"):
+        admit(somebody(groups=frozenset({"analysts"})))
+
+
+@pytest.mark.parametrize(
+    ("email", "may"),
+    [
+        ("sam@example.com", True),
+        ("Sam@EXAMPLE.com", True),
+        ("sam@münchen.example", True),
+        ("sam@xn--mnchen-3ya.example", True),
+        ('"sam@evil.example"@example.com', True),
+        ("sam@sub.example.com", False),
+        ("sam@evil.example, x@example.com", False),
+        ("sam@evil.example <x@example.com", False),
+        ("sam@evil.example@example.com", False),
+        ("sam@evil.example\n@example.com", False),
+        ("@example.com", False),
+        ("sam@example.com@", False),
+        ("sam@exаmple.com", False),
+    ],
+)
+def test_the_domain_is_that_of_a_whole_address(db: None, settings: Settings, email: str, may: bool) -> None:
+    settings.ALLOWED_EMAIL_DOMAINS = ["@Example.com", "München.example"]
+    person = somebody(email=email, email_is_verified=True)
+    if may:
+        assert admit(person).is_active
+    else:
+        with pytest.raises(Refused, match=r"^domain$"):
+            admit(person)
+
+
+# Capital letters ------------------------------------------------------------------------------------------
+
+
+def test_a_username_is_typed_with_capital_letters_or_without(owner: User) -> None:
+    for name in ("Owner", "OWNER", "owner"):
+        answer = Client().post("/sign-in/", {"username": name, "password": PASSWORD})
+        assert answer.status_code == 302, name
+    Client().post("/sign-in/", {"username": "OWNER", "password": "wrong password"})
+    assert Event.objects.filter(kind="refused").values_list("who", "result").get() == ("owner", "wrong-password")
+
+
+def test_two_names_that_differ_in_case_alone_are_two_people(owner: User) -> None:
+    User.objects.create_user("OWNER", password="another long password")
+    for name, password, may in (
+        ("owner", PASSWORD, True),
+        ("OWNER", "another long password", True),
+        ("OWNER", PASSWORD, False),
+        ("Owner", PASSWORD, False),
+    ):
+        answer = Client().post("/sign-in/", {"username": name, "password": password})
+        assert (answer.status_code == 302) is may, name

@@ -4,10 +4,16 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.debug import sensitive_post_parameters
 
-from omniviewer.accounts.models import Identity, User
+from omniviewer.accounts.models import Credential, Identity, User
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
+
+_POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 class Identities(admin.TabularInline):  # type: ignore[type-arg]
@@ -24,11 +30,106 @@ class Identities(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(User)
 class People(UserAdmin):  # type: ignore[type-arg]
+    """Every change of a person here is an event of the audit log."""
+
     inlines = (Identities,)
     actions = ("sign_out_everywhere",)
 
-    @admin.action(description="Sign out everywhere")
+    @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out_everywhere(self, request: HttpRequest, people: QuerySet[User]) -> None:
         for user in people:
             user.end_sessions()
+            trail.record(request, Kind.SESSIONS_ENDED, whom=user.username)
         messages.success(request, f"{len(people)} signed out everywhere.")
+
+    # Who sets somebody's password becomes them, and reads with their tokens.
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        user = self.get_object(request, id)
+        if user and not _may_set_password(request, user):
+            raise PermissionDenied(
+                "A person who signs in elsewhere or has connected Omni sets no password through you."
+            )
+        response: HttpResponse = _hide_passwords(super().user_change_password)(request, id, form_url)
+        return response
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Without the password's hash, and the way to set it, where that is not for staff to do."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or _may_set_password(request, obj):
+            return fieldsets
+        return [
+            (name, {**options, "fields": tuple(field for field in options["fields"] if field != "password")})
+            for name, options in fieldsets
+        ]
+
+    # Who is no superuser makes nobody one, and changes none.
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        return super().get_readonly_fields(request, obj) if _is_superuser(request) else _POWERS
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _outranks(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _outranks(request, obj) and super().has_delete_permission(request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Actions take whole querysets, and ask no permission for each row."""
+        people: QuerySet[User] = super().get_queryset(request)
+        is_action = request.method == "POST" and "action" in request.POST
+        return people.filter(is_superuser=False) if is_action and not _is_superuser(request) else people
+
+    # Django calls these for everything that is done here.
+
+    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        trail.record(request, Kind.PERSON_ADDED, whom=obj.username)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        fields = _fields(message)
+        kind = Kind.PASSWORD_SET if fields == ["password"] else Kind.PERSON_CHANGED
+        trail.record(request, kind, whom=obj.username, fields=", ".join(fields))
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[User]) -> Any:
+        for user in queryset:
+            trail.record(request, Kind.PERSON_REMOVED, whom=user.username)
+        return super().log_deletions(request, queryset)
+
+
+def own_password(request: HttpRequest) -> HttpResponse:
+    """The admin's page for one's own password; a password that it sets is an event too."""
+    response: HttpResponse = admin.site.admin_view(admin.site.password_change, cacheable=True)(request)
+    is_form = request.method == "POST" and admin.site.has_permission(request)
+    if is_form and response.status_code == 302:  # noqa: PLR2004
+        trail.record(request, Kind.PASSWORD_SET, whom=request.user.get_username(), fields="password")
+    return response
+
+
+_hide_passwords = sensitive_post_parameters()
+
+
+def _may_set_password(request: HttpRequest, user: User) -> bool:
+    """Oneself, or an account that nothing but a password leads to and no token is kept for."""
+    return user == request.user or not (user.identities.exists() or Credential.objects.of(user).exists())
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_authenticated and request.user.is_superuser)
+
+
+def _outranks(request: HttpRequest, user: User | None) -> bool:
+    return user is None or not user.is_superuser or _is_superuser(request)
+
+
+def _fields(message: Any) -> list[str]:
+    """Return the names of the fields in what Django says of a change, and of what hangs on the person."""
+    fields: list[str] = []
+    for entry in message if isinstance(message, list) else []:
+        for done, about in entry.items():
+            if "name" in about:
+                fields.append(f"{about['name']} {done}")
+            else:
+                fields += [name.lower() for name in about.get("fields", [])]
+    return fields

@@ -8,11 +8,17 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.encoding import punycode
 
 from omniviewer.accounts.models import Identity, User
 
 _LONGEST_SUBJECT = 255
 _LONGEST_EMAIL = 254
+GROUPS_UNKNOWN = "groups-unknown"
+_GROUPS_UNKNOWN = (
+    "Your company’s sign-in did not say which groups you are in, as it does where somebody is in very many. Ask your "
+    "administrator to have it send only the groups that matter to Omniviewer."
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,10 @@ class Person:
     email_is_verified: bool = False
     first_name: str = ""
     last_name: str = ""
-    groups: frozenset[str] = field(default_factory=frozenset)
+    # None: the issuer did not say which. Compared as they are written in the settings, letter by letter.
+    groups: frozenset[str] | None = field(default_factory=frozenset)
+    # The subject is a name, which people and proxies write with capital letters or without.
+    ignores_case: bool = False
 
 
 class Refused(Exception):
@@ -42,12 +51,13 @@ class Refused(Exception):
 def admit(person: Person) -> User:
     """The user that this person is here, made at first sight and told anew what is said of them.
 
-    Raises `Refused`; then whoever they were here is signed out everywhere, and staff no more.
+    Raises `Refused`; then whoever they were here is signed out everywhere, and staff no more: unless nobody knows
+    whether they may enter.
     """
     try:
         return _admitted(person)
-    except Refused:
-        if user := known(person):
+    except Refused as refused:
+        if refused.why != GROUPS_UNKNOWN and (user := known(person)):
             if settings.STAFF_GROUP:
                 user.is_staff = user.is_superuser = False
                 user.save(update_fields=["is_staff", "is_superuser"])
@@ -59,7 +69,9 @@ def _admitted(person: Person) -> User:
     if not 0 < len(person.subject) <= _LONGEST_SUBJECT:
         raise Refused("no-subject", "Your company’s sign-in did not say who you are.")
     _check_email(person)
-    if settings.ALLOWED_GROUPS and not person.groups & set(settings.ALLOWED_GROUPS):
+    if settings.ALLOWED_GROUPS and person.groups is None:
+        raise Refused(GROUPS_UNKNOWN, _GROUPS_UNKNOWN)
+    if settings.ALLOWED_GROUPS and not (person.groups or frozenset()) & set(settings.ALLOWED_GROUPS):
         raise Refused("group", "Your account is in none of the groups that may use Omniviewer.")
     user = _user_of(person)
     if not user.is_active:
@@ -70,20 +82,23 @@ def _admitted(person: Person) -> User:
 
 def known(person: Person) -> User | None:
     """The user that this person is already, whether they may enter or not."""
-    found = Identity.objects.filter(issuer=person.issuer, subject=person.subject).select_related("user").first()
-    return found.user if found else None
+    of_issuer = Identity.objects.filter(issuer=person.issuer).select_related("user")
+    found = list(of_issuer.filter(subject=person.subject))
+    if not found and person.ignores_case:
+        found = list(of_issuer.filter(subject__iexact=person.subject)[:2])
+    return found[0].user if len(found) == 1 else None
 
 
 def _check_email(person: Person) -> None:
     """An address counts only if the issuer has verified it; it is needed only where domains are."""
-    domains = {domain.lower().lstrip("@") for domain in settings.ALLOWED_EMAIL_DOMAINS}
+    domains = {_domain(domain.lstrip("@")) for domain in settings.ALLOWED_EMAIL_DOMAINS}
     if not domains:
         return
     if not person.email:
         raise Refused("no-email", "Your company’s sign-in did not tell your e-mail address, which is needed here.")
     if not person.email_is_verified:
         raise Refused("email-unverified", "Your e-mail address has not been verified by your company’s sign-in.")
-    if person.email.rpartition("@")[2].lower() not in domains:
+    if not _is_email(person.email) or _domain(person.email.rpartition("@")[2]) not in domains:
         raise Refused("domain", "Your e-mail address is of a domain that may not use Omniviewer.")
 
 
@@ -121,9 +136,17 @@ def _learn(user: User, person: Person) -> None:
     """Names, a verified address and what groups mean are as the issuer says today."""
     user.first_name, user.last_name = person.first_name[:150], person.last_name[:150]
     user.email = person.email if person.email_is_verified and _is_email(person.email) else ""
-    if settings.STAFF_GROUP:
+    if settings.STAFF_GROUP and person.groups is not None:
         user.is_staff = user.is_superuser = settings.STAFF_GROUP in person.groups
     user.save(update_fields=["first_name", "last_name", "email", "is_staff", "is_superuser"])
+
+
+def _domain(text: str) -> str:
+    """Return a domain as the name system knows it, however it is written."""
+    try:
+        return punycode(text.lower())
+    except UnicodeError:
+        return text.lower()
 
 
 def _is_email(text: str) -> bool:

@@ -21,7 +21,8 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
 from omniviewer.accounts.admission import Person
-from omniviewer.accounts.requests import canonical
+from omniviewer.accounts.claims import groups_in
+from omniviewer.accounts.requests import canonical, site_path
 
 CALLBACK: Final = "/sign-in/oidc/callback/"
 # Where a session keeps the ID token, by which the provider knows whom to sign out.
@@ -50,7 +51,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         return provider(self.request)
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:  # noqa: ARG002
-        return canonical(request, CALLBACK)
+        return canonical(request, site_path(CALLBACK))
 
     @property
     def openid_config(self) -> dict[str, Any]:
@@ -84,14 +85,10 @@ class Protocol(OpenIDConnectOAuth2Adapter):
     def _verified(self, id_token: str) -> dict[str, Any]:
         """The claims of an ID token that the provider signed for us. The `nonce` is compared by `person`."""
         try:
-            header = jwt.get_unverified_header(id_token)
-            keys = jwt.PyJWKSet.from_dict(_get_json(self.openid_config["jwks_uri"])).keys
-            fitting = [key for key in keys if key.key_id == header.get("kid") or "kid" not in header]
-            if not fitting:
-                raise OAuth2Error("No key of the provider's fits the ID token")
+            key = _signing_key(id_token, _get_json(self.openid_config["jwks_uri"]).get("keys"))
             claims: dict[str, Any] = jwt.decode(
                 id_token,
-                key=fitting[0],
+                key=key,
                 algorithms=_ALGORITHMS,
                 audience=settings.OIDC_CLIENT_ID,
                 issuer=self.openid_config["issuer"],
@@ -100,9 +97,35 @@ class Protocol(OpenIDConnectOAuth2Adapter):
             )
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise OAuth2Error(f"The ID token is not valid: {error}") from error
-        if claims.get("azp", settings.OIDC_CLIENT_ID) != settings.OIDC_CLIENT_ID:
+        # With several audiences, `azp` says which of them asked for the token.
+        asked_by, audiences = claims.get("azp"), claims["aud"]
+        is_only_ours = isinstance(audiences, str) or set(audiences) == {settings.OIDC_CLIENT_ID}
+        if asked_by != settings.OIDC_CLIENT_ID and not (asked_by is None and is_only_ours):
             raise OAuth2Error("The ID token is meant for another client")
         return claims
+
+
+def _signing_key(id_token: str, jwks: object) -> jwt.PyJWK:
+    """Return the provider's key that signed the ID token. Raises `OAuth2Error`, or one of PyJWT's errors.
+
+    RFC 7517: `kid` and `alg` are optional in a key, so keys without a name are tried one after the other.
+    """
+    header = jwt.get_unverified_header(id_token)
+    name, algorithm = header.get("kid"), header.get("alg")
+    if algorithm not in _ALGORITHMS:
+        raise OAuth2Error("The ID token is not signed, or not by a key of the provider's")
+    keys = [key for key in jwks if isinstance(key, dict)] if isinstance(jwks, list) else []
+    keys = [key for key in keys if key.get("use", "sig") == "sig"]
+    if name is not None:
+        keys = [key for key in keys if key.get("kid") == name] or [key for key in keys if key.get("kid") is None]
+    for key in keys:
+        try:
+            made = jwt.PyJWK(key, key.get("alg") or algorithm)
+            jwt.PyJWS().decode_complete(id_token, made, algorithms=_ALGORITHMS)
+        except (jwt.PyJWTError, AttributeError, TypeError, ValueError):  # no key, or none that can check a signature
+            continue
+        return made
+    raise OAuth2Error("No key of the provider's fits the ID token")
 
 
 def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
@@ -175,17 +198,8 @@ def person(login: SocialLogin) -> Person:
         email_is_verified=settings.OIDC_EMAILS_ARE_VERIFIED or claims.get("email_verified") in (True, "true"),
         first_name=str(claims.get("given_name") or claims.get("name") or ""),
         last_name=str(claims.get("family_name") or ""),
-        groups=groups(claims.get(settings.OIDC_GROUPS_CLAIM)),
+        groups=groups_in(claims, settings.OIDC_GROUPS_CLAIM),
     )
-
-
-def groups(claim: object) -> frozenset[str]:
-    """A list of names, or one name, or several separated by commas; anything else is none."""
-    if isinstance(claim, str):
-        claim = claim.split(",")
-    if not isinstance(claim, list | tuple):
-        return frozenset()
-    return frozenset(name.strip() for name in claim if isinstance(name, str) and name.strip())
 
 
 def sign_out_address(request: HttpRequest, afterwards: str) -> str:

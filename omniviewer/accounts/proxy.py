@@ -5,6 +5,7 @@ a session alone where the header is missing: here the proxy has to be known, the
 proxy vouches for every single request.
 """
 
+import csv
 import hashlib
 import ipaddress
 import logging
@@ -120,8 +121,15 @@ def _person(said: dict[str, str]) -> Person | None:
         email_is_verified=bool(email),
         first_name=first,
         last_name=last,
-        groups=frozenset(group.strip() for group in said.get("groups", "").split(",") if group.strip()),
+        groups=_groups(said.get("groups", "")),
+        ignores_case=True,
     )
+
+
+def _groups(text: str) -> frozenset[str]:
+    """Separated by commas (oauth2-proxy), in quotes or not (vouch), or by `|` (authentik: there commas are letters)."""
+    [names] = csv.reader([text], delimiter="|" if "|" in text else ",", skipinitialspace=True)
+    return frozenset(name.strip() for name in names if name.strip())
 
 
 def _digest(said: dict[str, str]) -> str:

@@ -31,21 +31,26 @@ def next_path(request: HttpRequest) -> str:
 
 def afterwards(target: str) -> str:
     """The same, if it is a path of our own that somebody may be sent to after signing in; else ""."""
-    return "" if target.startswith(_NOT_AFTERWARDS) else own_path(target)
+    return "" if target.removeprefix(settings.URL_PREFIX).startswith(_NOT_AFTERWARDS) else own_path(target)
 
 
 def own_path(target: str) -> str:
     """The same, if it is a path of our own; else ""."""
     own = (
-        target.startswith("/")
+        target.startswith(site_path("/"))
         and not _ODD.search(target)
         and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
     )
     return target if own else ""
 
 
+def site_path(path: str) -> str:
+    """Return a path of the site's own with `OMNIVIEWER_URL_PREFIX` before it."""
+    return f"{settings.URL_PREFIX}{path}"
+
+
 def canonical(request: HttpRequest, path: str) -> str:
-    """The address that others may be told for a path: below `OMNIVIEWER_PUBLIC_URL`, or where this request came to."""
+    """The address that others may be told for a path: at `OMNIVIEWER_PUBLIC_URL`, or where this request came to."""
     return settings.PUBLIC_URL + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
 
 

@@ -15,7 +15,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 
 from omniviewer.accounts.admission import Person
-from omniviewer.accounts.oidc import groups
+from omniviewer.accounts.claims import groups
+from omniviewer.accounts.requests import site_path
 
 # What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
@@ -28,6 +29,8 @@ _LONGEST_RESPONSE: Final = 256 * 1024
 _MOST_PASSED_OVER: Final = 4 * 1024 * 1024
 # Seconds between the response and the look at it.
 _ON_THE_WAY: Final = 300
+# In place of the groups where Entra ID has too many to say which.
+_GROUPS_ELSEWHERE: Final = "http://schemas.microsoft.com/claims/groups.link"
 # What the common attributes are called: by their LDAP ids, by Microsoft, or plainly.
 _NAMES: Final = {
     "email": (
@@ -117,7 +120,7 @@ class Acs(_Ours, views.ACSView):
         if not is_short:
             request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
         if request.method != "POST" or not is_short or not request.POST.get("SAMLResponse"):
-            return redirect("/sign-in/")
+            return redirect(site_path("/sign-in/"))
         response: HttpResponse = super().dispatch(request, organization_slug)
         kept: SessionBase = request.saml_acs_session  # type: ignore[attr-defined]
         kept.set_expiry(_ON_THE_WAY)
@@ -157,6 +160,7 @@ def person(login: SocialLogin) -> Person:
     else:
         subject = said["name_id"] if said["name_id_format"] == PERSISTENT else ""
     email = _first(attributes, _NAMES["email"])
+    is_elsewhere = settings.SAML_GROUPS not in attributes and _GROUPS_ELSEWHERE in attributes
     return Person(
         # An OpenID issuer may be called the same, and mean somebody else by the same subject.
         issuer=f"saml:{settings.SAML_ENTITY_ID}",
@@ -167,7 +171,7 @@ def person(login: SocialLogin) -> Person:
         email_is_verified=bool(email),
         first_name=_first(attributes, _NAMES["first_name"]),
         last_name=_first(attributes, _NAMES["last_name"]),
-        groups=groups(attributes.get(settings.SAML_GROUPS)),
+        groups=None if is_elsewhere else groups(attributes.get(settings.SAML_GROUPS)),
     )
 
 

@@ -5,8 +5,9 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from omniviewer.accounts import saml, single_sign_on
+from omniviewer.accounts.requests import site_path
 
-_signed_out = login_not_required(RedirectView.as_view(url="/signed-out/"))
+_signed_out = login_not_required(RedirectView.as_view(url=site_path("/signed-out/")))
 urlpatterns = [
     path("", single_sign_on.to_saml),
     path("<slug:organization_slug>/acs/", saml.Acs.as_view(), name="saml_acs"),

@@ -1,11 +1,45 @@
-"""Sessions as Django keeps them in the database, where one that is away is no deleted session."""
+"""Sessions as Django keeps them in the database, but by a digest of their key alone.
+
+Who reads the database, or a copy of it, gets no cookie that works. And a database that is away is no deleted session.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from typing import Any
 
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+# Characters of the column: 240 bits. A key is as random as 165 bits, so it needs no salt.
+_DIGEST_CHARS = 40
+
+
+def digest(session_key: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(session_key.encode()).digest()).decode()[:_DIGEST_CHARS]
 
 
 class SessionStore(db.SessionStore):
+    def _get_session_from_db(self) -> Any:
+        kept = self.model.objects.filter(session_key=self._digest(), expire_date__gt=timezone.now()).first()
+        if kept is None:
+            self._session_key = None
+        return kept
+
+    def exists(self, session_key: str) -> bool:
+        return super().exists(digest(session_key))
+
+    def create_model_instance(self, data: dict[str, Any]) -> Any:
+        row = super().create_model_instance(data)
+        row.session_key = digest(row.session_key)
+        return row
+
+    def delete(self, session_key: str | None = None) -> None:
+        key = session_key or self.session_key
+        if key:
+            super().delete(digest(key))
+
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002  (Django's signature)
         """Django takes any error of the database for a session that was deleted meanwhile, and answers 400."""
         try:
@@ -14,3 +48,27 @@ class SessionStore(db.SessionStore):
             if isinstance(error.__context__, OperationalError | InterfaceError):
                 raise error.__context__ from None
             raise
+
+    # An ASGI server runs the middleware of this site in threads: there these are called too.
+
+    async def _aget_session_from_db(self) -> Any:
+        kept = await self.model.objects.filter(session_key=self._digest(), expire_date__gt=timezone.now()).afirst()
+        if kept is None:
+            self._session_key = None
+        return kept
+
+    async def aexists(self, session_key: str) -> bool:
+        return bool(await super().aexists(digest(session_key)))
+
+    async def acreate_model_instance(self, data: dict[str, Any]) -> Any:
+        row = await super().acreate_model_instance(data)
+        row.session_key = digest(row.session_key)
+        return row
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        key = session_key or self.session_key
+        if key:
+            await super().adelete(digest(key))
+
+    def _digest(self) -> str:
+        return digest(self.session_key or "")

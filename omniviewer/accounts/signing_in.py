@@ -12,16 +12,17 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from omniviewer.accounts import sessions, throttle
-from omniviewer.accounts.requests import client_address, next_path, own_path
+from omniviewer.accounts.models import User
+from omniviewer.accounts.requests import client_address, next_path, own_path, site_path
 from omniviewer.audit import trail
 
 if settings.OIDC_ISSUER:
     from omniviewer.accounts import oidc
 
 # Where each way of single sign-on begins, and what it is called.
-_PROVIDERS = [("/sign-in/oidc/", settings.OIDC_NAME)] if settings.OIDC_ISSUER else []
+_PROVIDERS = [(site_path("/sign-in/oidc/"), settings.OIDC_NAME)] if settings.OIDC_ISSUER else []
 if settings.SAML_ENTITY_ID:
-    _PROVIDERS.append(("/sign-in/saml/", settings.SAML_NAME))
+    _PROVIDERS.append((site_path("/sign-in/saml/"), settings.SAML_NAME))
 
 
 class PasswordForm(AuthenticationForm):
@@ -31,6 +32,7 @@ class PasswordForm(AuthenticationForm):
 
     def clean(self) -> dict[str, object]:
         name, address = self.cleaned_data.get("username") or "", client_address(self.request)
+        self.cleaned_data["username"] = name = _username(name)
         if left := throttle.wait(name, address):
             minutes = int(left.total_seconds() // 60) + 1
             in_how_long = f"{minutes} minute{'s' if minutes > 1 else ''}"
@@ -51,14 +53,14 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     """The page to sign in; where there is one way alone and it is a provider's, straight there."""
     target = next_path(request)
     if request.user.is_authenticated:
-        return redirect(target or "/conversations/")
+        return redirect(target or site_path("/conversations/"))
     providers = [(_with_next(path, target), name) for path, name in _PROVIDERS]
     if len(providers) == 1 and not settings.LOCAL_LOGIN:
         return redirect(providers[0][0])
     form = PasswordForm(request, request.POST or None) if settings.LOCAL_LOGIN else None
     if form and form.is_valid():
         sessions.begin(request, form.get_user(), by="password")
-        return redirect(target or "/conversations/")
+        return redirect(target or site_path("/conversations/"))
     if form and providers:
         form.fields["username"].widget.attrs.pop("autofocus", None)  # the other way is the usual one
     throttled = form and form.has_error("__all__", code="throttled")
@@ -74,10 +76,10 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     by = sessions.signed_in_by(request)
     address = {"saml": settings.SAML_SIGN_OUT_URL, "proxy": settings.PROXY_SIGN_OUT_URL}.get(by, "")
     if by == "oidc" and settings.OIDC_ISSUER:
-        address = oidc.sign_out_address(request, "/signed-out/")
+        address = oidc.sign_out_address(request, site_path("/signed-out/"))
     sessions.end(request)
     if by == "password" or not (settings.SINGLE_SIGN_ON or settings.PROXY_HEADER):
-        return redirect("/sign-in/")
+        return redirect(site_path("/sign-in/"))
     return render(request, "accounts/signed_out.html", {"elsewhere": address})
 
 
@@ -86,7 +88,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 def signed_out(request: HttpRequest) -> HttpResponse:
     """Where the provider sends people after signing them out; it does not lead back to it by itself."""
     if request.user.is_authenticated:
-        return redirect("/conversations/")
+        return redirect(site_path("/conversations/"))
     return render(request, "accounts/signed_out.html")
 
 
@@ -95,10 +97,18 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 def administration(request: HttpRequest) -> HttpResponse:
     """The admin's own door leads here: to the one for everybody, or to a page for who is not staff."""
     if request.user.is_staff:
-        return redirect(own_path(request.GET.get("next", "")) or "/admin/")
+        return redirect(own_path(request.GET.get("next", "")) or site_path("/admin/"))
     if request.user.is_authenticated:
         return render(request, "accounts/not_staff.html", status=HTTPStatus.FORBIDDEN)
-    return redirect(_with_next("/sign-in/", next_path(request)))
+    return redirect(_with_next(site_path("/sign-in/"), next_path(request)))
+
+
+def _username(name: str) -> str:
+    """Return the username that somebody means who does not care for capital letters; else what was typed."""
+    if User.objects.filter(username=name).exists():
+        return name
+    alike = list(User.objects.filter(username__iexact=name).values_list("username", flat=True)[:2])
+    return alike[0] if len(alike) == 1 else name
 
 
 def _with_next(path: str, target: str) -> str:

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit, known
 from omniviewer.accounts.refusing import refusal
-from omniviewer.accounts.requests import address_at_public_url, afterwards, next_path
+from omniviewer.accounts.requests import address_at_public_url, afterwards, next_path, site_path
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
@@ -119,7 +119,7 @@ def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> Http
         return redirect(elsewhere)  # or the cookie that is set here is not there on the way back
     target = next_path(request)
     if request.user.is_authenticated and "again" not in request.GET:
-        return redirect(target or "/conversations/")
+        return redirect(target or site_path("/conversations/"))
     request.session[_WANTED] = target  # if the way there is lost
     if not request.user.is_authenticated:
         # Robots that preview links come this far and no further.
@@ -142,7 +142,7 @@ def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     if by == "oidc":
         request.session[oidc.SIGNED] = login.account.extra_data["signed"]
     request.session.pop(_WANTED, None)
-    return redirect(target or "/conversations/")
+    return redirect(target or site_path("/conversations/"))
 
 
 def failed(request: HttpRequest, context: dict[str, Any], error: object, exception: Exception | None) -> HttpResponse:
@@ -155,7 +155,9 @@ def failed(request: HttpRequest, context: dict[str, Any], error: object, excepti
     if state is None and not saml_errors:
         # Another window was faster, or the way back was lost.
         return (
-            redirect(target or "/conversations/") if request.user.is_authenticated else refusal(request, _LOST, target)
+            redirect(target or site_path("/conversations/"))
+            if request.user.is_authenticated
+            else refusal(request, _LOST, target)
         )
     if isinstance(exception, OSError):  # requests' errors are
         return unreachable(request, exception, target)

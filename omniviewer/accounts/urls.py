@@ -12,10 +12,10 @@ urlpatterns = [
     path("appearance/", views.appearance, name="appearance"),
     path("credentials/", views.credentials, name="credentials"),
     path("credentials/connect/", views.connect, name="connect"),
-    path("credentials/<int:pk>/", views.credential, name="credential"),
-    path("credentials/<int:pk>/token/", views.replace_token, name="replace-token"),
-    path("credentials/<int:pk>/default/", views.make_default, name="make-default"),
-    path("credentials/<int:pk>/remove/", views.remove, name="remove"),
+    path("credentials/<number:pk>/", views.credential, name="credential"),
+    path("credentials/<number:pk>/token/", views.replace_token, name="replace-token"),
+    path("credentials/<number:pk>/default/", views.make_default, name="make-default"),
+    path("credentials/<number:pk>/remove/", views.remove, name="remove"),
 ]
 
 if settings.OIDC_ISSUER:

@@ -14,7 +14,7 @@ from conversations.omni import OmniError, TokenRejected
 from omniviewer.accounts.context import CHOICES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
-from omniviewer.accounts.requests import Request, next_path, own_path
+from omniviewer.accounts.requests import Request, next_path, own_path, site_path
 from omniviewer.audit import trail
 from omniviewer.audit.models import OK, Kind
 
@@ -47,7 +47,7 @@ def connect(request: Request) -> HttpResponse:
                 return _connect_page(request, form)
             _note(request, Kind.CREDENTIAL_ADDED, credential)
             messages.success(request, f"Connected to {credential.instance}. {credential.api_token.what_it_sees}")
-            return redirect(next_path(request) or "/conversations/")
+            return redirect(next_path(request) or site_path("/conversations/"))
     return _connect_page(request, form)
 
 
@@ -85,7 +85,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
         else:
             _note(request, Kind.CREDENTIAL_CHANGED, found)
             messages.success(request, f"The token of {found.label} was replaced. {found.api_token.what_it_sees}")
-            return redirect(next_path(request) or "/credentials/")
+            return redirect(next_path(request) or site_path("/credentials/"))
     context = {"credential": found, "form": form, "next": next_path(request)}
     return render(request, "accounts/replace_token.html", context, status=_status(form))
 
@@ -119,13 +119,14 @@ def remove(request: Request, pk: int) -> HttpResponse:
 @require_POST
 def appearance(request: HttpRequest) -> HttpResponse:
     """Remember in a cookie what the form says, "" for the usual, and go back to the page."""
-    response = redirect(own_path(request.POST.get("next", "")) or "/")
+    response = redirect(own_path(request.POST.get("next", "")) or site_path("/"))
     for name in CHOICES.keys() & request.POST.keys():
         value = request.POST[name]
         if value in CHOICES[name]:
-            response.set_cookie(name, value, max_age=365 * 24 * 3600, samesite="Lax", secure=request.is_secure())
+            kept_for, secure = 365 * 24 * 3600, request.is_secure()
+            response.set_cookie(name, value, kept_for, path=site_path("/"), samesite="Lax", secure=secure)
         else:
-            response.delete_cookie(name, samesite="Lax")
+            response.delete_cookie(name, path=site_path("/"), samesite="Lax")
     return response
 
 

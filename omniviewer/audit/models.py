@@ -25,6 +25,12 @@ class Kind(models.TextChoices):
     CREDENTIAL_ADDED = "credential-added", "Added a credential"
     CREDENTIAL_CHANGED = "credential-changed", "Changed a credential"
     CREDENTIAL_REMOVED = "credential-removed", "Removed a credential"
+    TICKET_REMOVED = "ticket-removed", "Removed a ticket"
+    PERSON_ADDED = "person-added", "Added a person"
+    PERSON_CHANGED = "person-changed", "Changed a person"
+    PERSON_REMOVED = "person-removed", "Removed a person"
+    PASSWORD_SET = "password-set", "Set a password"
+    SESSIONS_ENDED = "sessions-ended", "Signed a person out everywhere"
 
 
 class By(models.TextChoices):
@@ -82,6 +88,9 @@ class Event(models.Model):
     # The host of Omni's that a credential is for, and the number that the credential had.
     instance = models.CharField(max_length=260, blank=True)
     credential_id = models.BigIntegerField(null=True, blank=True)
+    # The username of the person whom staff added, changed or removed, and the fields that were changed.
+    whom = models.CharField(max_length=150, blank=True)
+    fields = models.CharField(max_length=300, blank=True)
     # Only where OMNIVIEWER_AUDIT_IP says so.
     address = models.GenericIPAddressField(null=True, blank=True)
 

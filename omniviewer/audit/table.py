@@ -18,6 +18,8 @@ _NAMES = (
     "instance",
     "credential",
     "address",
+    "whom",
+    "fields",
 )
 
 
@@ -43,4 +45,6 @@ def _values(event: Event) -> tuple[object, ...]:
         event.instance,
         event.credential_id,
         event.address,
+        event.whom,
+        event.fields,
     )

@@ -29,6 +29,8 @@ class About(TypedDict, total=False):
     by: str
     instance: str
     credential_id: int | None
+    whom: str
+    fields: str
 
 
 def record(
@@ -57,6 +59,8 @@ def record(
         by=about.get("by", "")[:20] if request else By.COMMAND,
         instance=about.get("instance", "")[:260],
         credential_id=about.get("credential_id"),
+        whom=about.get("whom", "")[:150],
+        fields=about.get("fields", "")[:300],
         address=_address_of(request) if request else None,
     )
     error = _keep(event)

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
@@ -59,7 +60,7 @@ def as_csv(request: HttpRequest) -> HttpResponseBase:
     """The same, whole and as a file; a filter that makes no sense is told on the page."""
     form = FilterForm(request.GET)
     if not form.is_valid():
-        return redirect(f"/activity/all/?{request.GET.urlencode()}")
+        return redirect(f"{reverse('audit:everybodys')}?{request.GET.urlencode()}")
     name = f"audit-{timezone.localdate():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
         table.lines(form.events().newest_first()),

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from omniviewer.private_files import close_folder
+
 FOLDER = Path(__file__).resolve().parents[2] / ".demo"
 
 
 def prepare() -> None:
     """Set the environment for a demo process. Keys are made once and kept in the git-ignored folder `.demo`."""
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True, mode=0o700)
+    close_folder(FOLDER)
     os.environ["OMNIVIEWER_DEMO"] = "true"
     os.environ["OMNIVIEWER_DEBUG"] = "false"
     os.environ["OMNIVIEWER_SECRET_KEY"] = _kept("secret_key", secrets.token_urlsafe(50))

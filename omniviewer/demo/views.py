@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST
 
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import User
-from omniviewer.accounts.requests import next_path
+from omniviewer.accounts.requests import next_path, site_path
 from omniviewer.demo.people import PEOPLE
 
 
@@ -18,4 +18,4 @@ def continue_as(request: HttpRequest) -> HttpResponse:
     known = {person.username for person in PEOPLE}
     person = get_object_or_404(User.objects.filter(username__in=known), username=request.POST.get("person"))
     sessions.begin(request, person, by="demo")
-    return redirect(next_path(request) or "/conversations/")
+    return redirect(next_path(request) or site_path("/conversations/"))

@@ -1,5 +1,8 @@
 // What is remembered about this browser: the server sets the same cookies where a form is sent.
 
+// The path below which the site is.
+const SITE = new URL("../../", import.meta.url).pathname;
+
 export function cookie(name) {
   const pair = document.cookie.split("; ").find((part) => part.startsWith(`${name}=`));
   return pair === undefined ? undefined : decodeURIComponent(pair.slice(name.length + 1));
@@ -7,5 +10,5 @@ export function cookie(name) {
 
 export function setCookie(name, value) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
+  document.cookie = `${name}=${encodeURIComponent(value)}; Path=${SITE}; Max-Age=${value ? 31536000 : 0}; SameSite=Lax${secure}`;
 }

@@ -113,7 +113,7 @@ class Command(BaseCommand):
     def _serve(self, port: int, omni_port: int, *, browser: bool) -> None:
         server = ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
         server.set_app(get_internal_wsgi_application())
-        address = f"http://127.0.0.1:{port}/"
+        address = f"http://127.0.0.1:{port}{settings.URL_PREFIX}/"
         self.stdout.write(
             f"\nOmniviewer runs at          {address}\n"
             f"Its stand-in Omni runs at   http://127.0.0.1:{omni_port}/api  (sample data, all on this machine)\n"

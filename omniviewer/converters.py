@@ -1,0 +1,23 @@
+"""Numbers in addresses, as far as the database counts: beyond that, an address leads nowhere."""
+
+from django.urls import register_converter
+from django.urls.converters import IntConverter
+
+_LARGEST = 2**63 - 1
+
+
+class Number(IntConverter):
+    """A key, or a place within a conversation."""
+
+    regex = "[0-9]{1,19}"
+
+    def to_python(self, value: str) -> int:
+        """Raises `ValueError`, with which Django looks for another address that fits."""
+        number = int(value)
+        if number > _LARGEST:
+            raise ValueError(value)
+        return number
+
+
+def register() -> None:
+    register_converter(Number, "number")

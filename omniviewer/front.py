@@ -1,0 +1,96 @@
+"""The first to see a request: which of its headers count, and the path below which the site is."""
+
+import ipaddress
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.template import Origin
+from django.template.loaders import filesystem
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO")
+_MAX_BACKSLASHES = 250
+_PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
+# An address that a template of the site's own writes out.
+_OWN_ADDRESS = re.compile(r'(?<=\s)((?:form)?action|href|src|hx-get|hx-post)="/(?!/)')
+# Of a path outside the prefix: the URLconf that leads nowhere.
+urlpatterns: list[object] = []
+
+
+def forwarded_headers(get_response: GetResponse) -> GetResponse:
+    """Drop `X-Forwarded-*` headers of peers that `OMNIVIEWER_FORWARDED_ALLOW_IPS` does not name."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not _may_forward(request.META.get("REMOTE_ADDR", "")):
+            for name in _FORWARDED:
+                request.META.pop(name, None)
+        return get_response(request)
+
+    return middleware
+
+
+def below_prefix(get_response: GetResponse) -> GetResponse:
+    """Serve the site below `OMNIVIEWER_URL_PREFIX`, and nothing but the probes outside of it.
+
+    A proxy that cut the prefix off would let `/prefix/prefix/admin/` past a rule about `/prefix/admin/`, so the prefix
+    has to arrive.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        path, prefix = request.path_info, settings.URL_PREFIX
+        if prefix and path.startswith(f"{prefix}/"):
+            request.path, request.path_info = path, path.removeprefix(prefix)
+        elif prefix and path not in _PROBES:
+            request.urlconf = "omniviewer.front"
+            request.path = path
+        return get_response(request)
+
+    return middleware
+
+
+def bounded_cookies(get_response: GetResponse) -> GetResponse:
+    """Refuse cookies of many backslashes: before CVE-2024-7592 was mended, Python read 8 KB of them for 240 ms."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.META.get("HTTP_COOKIE", "").count("\\") > _MAX_BACKSLASHES:
+            return HttpResponseBadRequest("The cookies of this request are not this site's.", content_type="text/plain")
+        return get_response(request)
+
+    return middleware
+
+
+def check_python(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ARG001  (Django's signature)
+    """For `manage.py check --deploy`: Python has the mend of CVE-2024-7592."""
+    mended_in = {(3, 11): 10, (3, 12): 6}.get(sys.version_info[:2], 0)
+    if sys.version_info.micro >= mended_in:
+        return []
+    version = ".".join(map(str, sys.version_info[:3]))
+    told = f"Python {version} has known faults, among them CVE-2024-7592 (cookies that take seconds to read)."
+    hint = f"Use {sys.version_info.major}.{sys.version_info.minor}.{mended_in} or later."
+    return [checks.Warning(told, hint=hint, id="omniviewer.W001")]
+
+
+def _may_forward(peer: str) -> bool:
+    """A socket of this machine has no address, and is opened by the proxy alone."""
+    allowed = settings.FORWARDED_ALLOW_IPS
+    if not peer or allowed == ["*"]:
+        return bool(allowed)
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in allowed)
+
+
+class TemplateLoader(filesystem.Loader):
+    """Templates with the prefix before every address of the site's own that they write out."""
+
+    def get_contents(self, origin: Origin) -> str:
+        contents = super().get_contents(origin)
+        return _OWN_ADDRESS.sub(rf'\1="{settings.URL_PREFIX}/', contents) if settings.URL_PREFIX else contents

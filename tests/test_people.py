@@ -1,0 +1,159 @@
+"""Staff manage people under /admin/: what they may do to whom, and that each change is in the audit log."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from omniviewer.accounts.models import ApiToken, Credential, Identity, User
+from omniviewer.audit.models import Event
+from tests.conftest import PASSWORD, person, signed_in
+
+OTHER = "another long password 7"
+FORM = {"password1": OTHER, "password2": OTHER, "set-password": "1", "usable_password": "true"}
+
+
+@pytest.fixture
+def boss(db: None) -> User:
+    return User.objects.create_superuser("boss", password=PASSWORD)
+
+
+@pytest.fixture
+def helper(db: None) -> User:
+    """Staff, and no superuser: may add, change and remove people."""
+    user = User.objects.create_user("helper", password=PASSWORD, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="accounts"))
+    return user
+
+
+@pytest.fixture
+def by_sso(owner: User) -> User:
+    Identity.objects.create(user=owner, issuer="https://id.example", subject="subject-7")
+    return owner
+
+
+def page(user: User, what: str = "change") -> str:
+    return f"/admin/accounts/user/{user.pk}/{what}/"
+
+
+def changed(user: User, **values: Any) -> dict[str, Any]:
+    """The form of a person's page as a browser sends it."""
+    joined = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    inline: dict[str, Any] = {}
+    for number, identity in enumerate(user.identities.all()):
+        inline |= {f"identities-{number}-id": identity.pk, f"identities-{number}-user": user.pk}
+    return {
+        "username": user.username,
+        "email": user.email,
+        "is_active": "on",
+        **joined,
+        **{f"initial-{name}": said for name, said in joined.items()},
+        **inline,
+        "identities-TOTAL_FORMS": user.identities.count(),
+        "identities-INITIAL_FORMS": user.identities.count(),
+        **values,
+    }
+
+
+def events() -> list[tuple[str, ...]]:
+    return list(Event.objects.order_by("pk").values_list("who", "kind", "whom", "fields"))
+
+
+def test_it_works(boss: User, owner: User) -> None:
+    """An account that nothing but its password leads to: a new colleague's, say."""
+    staff = signed_in(boss)
+    assert "../password/" in staff.get(page(owner)).content.decode()
+    assert staff.post(page(owner, "password"), FORM).status_code == 302
+    owner.refresh_from_db()
+    assert owner.check_password(OTHER)
+    assert events() == [("boss", "password-set", "owner", "password")]
+
+
+@pytest.mark.parametrize("holds", ["identity", "credential", "rejected credential"])
+def test_nobody_becomes_somebody_by_setting_their_password(boss: User, owner: User, holds: str) -> None:
+    if holds == "identity":
+        Identity.objects.create(user=owner, issuer="proxy", subject="owner")
+    else:
+        rejected_at = "2026-01-01T00:00Z" if holds.startswith("rejected") else None
+        token = ApiToken.objects.create(instance="x.omniapp.co", digest="d", rejected_at=rejected_at)
+        Credential.objects.create(owner=owner, label="Omni", api_token=token)
+    staff = signed_in(boss)
+    assert staff.get(page(owner, "password")).status_code == 403
+    assert staff.post(page(owner, "password"), FORM).status_code == 403
+    told = staff.get(page(owner)).content.decode()
+    assert "../password/" not in told
+    assert "algorithm" not in told
+    staff.post(page(owner), changed(owner, password=OTHER, password1=OTHER, email="new@example.com"))
+    owner.refresh_from_db()
+    assert owner.email == "new@example.com"
+    assert owner.check_password(PASSWORD)
+    assert events() == [("boss", "person-changed", "owner", "email address")]
+
+
+def test_oneself_may_whatever_one_holds(boss: User) -> None:
+    Identity.objects.create(user=boss, issuer="proxy", subject="boss")
+    staff = signed_in(boss)
+    assert staff.post(page(boss, "password"), FORM).status_code == 302
+    assert staff.get("/admin/").status_code == 200, "still signed in"
+    form = {"old_password": OTHER, "new_password1": PASSWORD, "new_password2": PASSWORD}
+    assert staff.post("/admin/password_change/", form | {"old_password": "wrong"}).status_code == 200
+    assert staff.post("/admin/password_change/", form).status_code == 302
+    boss.refresh_from_db()
+    assert boss.check_password(PASSWORD)
+    assert events() == [("boss", "password-set", "boss", "password")] * 2
+    assert Client().post("/admin/password_change/", form).status_code == 302
+    assert len(events()) == 2
+
+
+def test_every_change_of_a_person_is_an_event(boss: User, by_sso: User, colleague: User, stranger: User) -> None:
+    staff = signed_in(boss)
+    new = {"username": "new", "usable_password": "true", "password1": OTHER, "password2": OTHER}
+    new |= {"identities-TOTAL_FORMS": "0", "identities-INITIAL_FORMS": "0"}
+    staff.post("/admin/accounts/user/add/", new)
+    staff.post(page(by_sso), changed(by_sso, is_staff="on", **{"identities-0-DELETE": "on"}))
+    staff.post("/admin/accounts/user/", {"action": "sign_out_everywhere", "_selected_action": by_sso.pk})
+    deactivated = changed(colleague)
+    del deactivated["is_active"]
+    staff.post(page(colleague), deactivated)
+    staff.post(page(colleague, "delete"), {"post": "yes"})
+    chosen = {"action": "delete_selected", "_selected_action": stranger.pk, "post": "yes"}
+    staff.post("/admin/accounts/user/", chosen)
+    assert set(User.objects.values_list("username", flat=True)) == {"boss", "new", "owner"}
+    assert events() == [
+        ("boss", "person-added", "new", ""),
+        ("boss", "person-changed", "owner", "staff status, identity deleted"),
+        ("boss", "sessions-ended", "owner", ""),
+        ("boss", "person-changed", "colleague", "active"),
+        ("boss", "person-removed", "colleague", ""),
+        ("boss", "person-removed", "stranger", ""),
+    ]
+    log = staff.get("/activity/all/").content.decode()
+    assert "Changed a person" in log
+    assert "owner: staff status, identity deleted" in log
+    assert "boss,person-changed,ok,,,,,,,,owner" in staff.get("/activity/all/csv/").getvalue().decode()
+
+
+def test_staff_who_are_no_superusers_make_nobody_one(helper: User, boss: User, owner: User) -> None:
+    staff = signed_in(helper)
+    for user in (helper, owner):
+        staff.post(page(user), changed(user, email="new@example.com", is_superuser="on", is_staff="on"))
+        user.refresh_from_db()
+        assert (user.email, user.is_superuser, user.is_staff) == ("new@example.com", False, user == helper)
+    assert staff.get(page(boss, "password")).status_code == 403
+    staff.post(page(boss), changed(boss, email="taken@example.com"))
+    staff.post(page(boss, "delete"), {"post": "yes"})
+    for action in ("delete_selected", "sign_out_everywhere"):
+        staff.post("/admin/accounts/user/", {"action": action, "_selected_action": boss.pk, "post": "yes"})
+    key = boss.sessions_key
+    boss.refresh_from_db()
+    assert (boss.email, boss.sessions_key) == ("", key)
+
+
+def test_who_may_only_look_signs_nobody_out(owner: User) -> None:
+    looks = person("looks")
+    looks.is_staff = True
+    looks.save()
+    looks.user_permissions.set(Permission.objects.filter(codename="view_user"))
+    signed_in(looks).post("/admin/accounts/user/", {"action": "sign_out_everywhere", "_selected_action": owner.pk})
+    assert owner.sessions_key == User.objects.get(pk=owner.pk).sessions_key
