@@ -78,7 +78,7 @@ def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
 def _thread_page(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
     shown, came_from = context["conversation"], tickets.read(request.GET.get("ticket", ""))
     about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
-    about["position"] = context.get("focus")
+    about["position"] = context.setdefault("focus", None)
     trail.record(request, Kind.OPENED, **about)
     references = TicketReference.objects.filter(conversation=shown)
     context["tickets"] = list(references.oldest_first())

@@ -131,7 +131,8 @@ def test_every_change_of_a_person_is_an_event(boss: User, by_sso: User, colleagu
     log = staff.get("/activity/all/").content.decode()
     assert "Changed a person" in log
     assert "owner: staff status, identity deleted" in log
-    assert "boss,person-changed,ok,,,,,,,,owner" in staff.get("/activity/all/csv/").getvalue().decode()
+    rows = [row.replace('"', "") for row in staff.get("/activity/all/csv/").getvalue().decode().splitlines()]
+    assert any("boss,person-changed,ok,,,,,,,,owner" in row for row in rows)
 
 
 def test_staff_who_are_no_superusers_make_nobody_one(helper: User, boss: User, owner: User) -> None:
