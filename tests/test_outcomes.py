@@ -129,5 +129,5 @@ def test_how_much_is_known_is_said_where_nothing_is_found(
     settings.SYNC = "off"
     page = text_of(reads.get("/conversations/?q=state:failed"))
     assert "outcome known of 0 answers" in page
-    assert "are known where Omni was asked about its job" in page
+    assert "Omni has to be asked what became of each answer: outcome known of 0 answers." in page
     assert "outcome known" not in text_of(reads.get("/conversations/?q=state:unanswered"))
