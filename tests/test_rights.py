@@ -16,6 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import archive, tasks
+from conversations.asking import Urgency
 from conversations.models import (
     Access,
     Action,
@@ -26,6 +27,7 @@ from conversations.models import (
     JobAccess,
     Message,
     Reader,
+    Walk,
 )
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -240,8 +242,10 @@ def test_no_list_reply_undoes_a_refusal(
 def test_another_reply_of_the_thread_route_undoes_a_refusal(
     reads: Client, owner: User, small: Organization, own: str, found: InOmni
 ) -> None:
+    reads.get("/conversations/")
     small.permissions.deny("thread", token=own)
     assert reads.get(thread(found)).status_code == 404
+    assert Access.objects.get().refused_at is not None
     small.permissions.allow("thread", token=own)
     assert reads.get(thread(found)).status_code == 200
     assert may_read(owner)
@@ -276,10 +280,12 @@ def test_a_refused_thread_is_not_fetched_in_the_background_until_it_changes(
     tasks.nudge_sync()
     work()
     assert asked(small_omni).count("thread") == 1
-    reads.get("/conversations/?refresh=1")
-    tasks.nudge_sync()
-    work()
-    assert asked(small_omni).count("thread") == 1
+    for count in (1, 2):
+        Walk.objects.update(checked_at=timezone.now() - timedelta(minutes=6), not_before=timezone.now())
+        tasks.nudge_sync()
+        work()
+        assert asked(small_omni).count("thread") == count
+        found.updated_at += timedelta(hours=1)
 
 
 def test_a_list_that_leaves_it_out_ends_the_messages_until_the_thread_route_answers(
@@ -410,6 +416,30 @@ def test_a_refusal_takes_the_earlier_wordings_away(reads: Client, small: Organiz
     assert "Some." not in page
 
 
+def test_a_reply_without_messages_after_a_refusal_brings_none_back(
+    reads: Client, small: Organization, small_omni: StandIn, own: str, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    small.permissions.deny("thread", token=own)
+    reads.get(thread(found) + "?refresh=1")
+    small.permissions.allow("thread", token=own)
+    small_omni.fail(Fault.edit(lambda reply: {**reply, "messages": None}), path="/v1/ai/conversations/")
+    answer = reads.get(thread(found))
+    assert answer.status_code == 200
+    assert "<article" not in text_of(answer)
+
+
+def test_a_token_that_was_shown_no_messages_is_shown_none_of_anothers(
+    reads: Client, colleague_reads: Client, small_omni: StandIn, found: InOmni
+) -> None:
+    small_omni.fail(Fault.edit(lambda reply: {**reply, "messages": None}), path="/v1/ai/conversations/")
+    assert reads.get(thread(found)).status_code == 200
+    small_omni.recover()
+    assert "How many orders" in text_of(colleague_reads.get(thread(found)))
+    for address in (thread(found), f"{thread(found)}print/", f"/conversations/{found.id}.md"):
+        assert "How many orders" not in text_of(reads.get(address))
+
+
 def test_tokens_that_are_shown_other_texts_each_see_their_own(
     reads: Client, colleague_reads: Client, small: Organization, key: str, found: InOmni
 ) -> None:
@@ -420,6 +450,8 @@ def test_tokens_that_are_shown_other_texts_each_see_their_own(
         colleague_reads.get(thread(found) + "?refresh=1")
         assert "secret" in text_of(reads.get(thread(found)))
         assert "secret" not in text_of(colleague_reads.get(thread(found)))
+    assert Conversation.objects.get().revision == 2
+    assert EarlierMessage.objects.count() == 1
 
 
 # Evidence -------------------------------------------------------------------------------------------------
@@ -502,6 +534,21 @@ def test_a_job_whose_result_is_refused_shows_no_rows(
     assert not shows_rows(colleague_reads, found)
     assert shows_rows(reads, found)
     assert "1,030" not in text_of(colleague_reads.get(f"{thread(found)}messages/2/queries/1/"))
+
+
+def test_whatever_evidence_there_is_none_of_it_is_shown_through_a_row(
+    reads: Client, owner: User, clock: Clock, small: Organization, own: str, found: InOmni
+) -> None:
+    assert shows_rows(reads, found)
+    clock(LAPSED)
+    small.permissions.deny("thread", token=own)
+    later = signed_in(owner)
+    later.get("/conversations/?refresh=1")
+    page = text_of(later.get("/conversations/?q=orders"))
+    assert "<mark>Orders</mark> by month" in page
+    assert 'class="row-role"' not in page
+    assert not finds(later, "topic:orders")
+    assert not finds(later, "in:query orders")
 
 
 def test_evidence_ends_with_the_messages(
@@ -633,6 +680,9 @@ def test_what_was_proven_before_a_401_counts_for_nothing_once_the_token_is_accep
     credential_for(owner, small_omni, own, "Again")
     assert not may_read(owner)
     assert not has_row(owner)
+    reads.get("/conversations/?refresh=1")
+    assert has_row(owner)
+    assert not may_read(owner)
     reads.get(thread(found))
     assert may_read(owner)
     assert not JobAccess.objects.visible_to(Reader.of(owner)).exists()
@@ -712,7 +762,7 @@ def test_a_reader_with_two_tokens_sees_evidence_through_one_that_may_read_the_me
         UUID(str(found.id)),
         timezone.now(),
         archive.Ask.ALWAYS,
-        archive.thread.Urgency.WAITING,
+        Urgency.WAITING,
     )
     assert shows_rows(reads, found)
 
@@ -752,6 +802,29 @@ def test_nothing_is_captured_with_a_token_that_may_no_longer_read_the_messages(
     work()
     assert asked(small_omni) == []
     assert not Capture.objects.exists()
+
+
+def test_what_waits_to_be_captured_outlasts_the_right_to_the_messages(
+    reads: Client, owner: User, small_omni: StandIn, clock: Clock, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    clock(LAPSED)
+    signed_in(owner).get("/conversations/?refresh=1")
+    assert not may_read(owner)
+    small_omni.requests.clear()
+    work()
+    assert asked(small_omni)[:2] == ["thread", "result"]
+    assert Job.objects.get().kept_at
+
+
+def test_nothing_is_captured_with_a_token_that_was_rejected(
+    reads: Client, owner: User, small_omni: StandIn, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    ApiToken.objects.get().reject()
+    small_omni.requests.clear()
+    work()
+    assert asked(small_omni) == []
 
 
 # Credentials ----------------------------------------------------------------------------------------------
