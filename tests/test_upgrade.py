@@ -21,6 +21,7 @@ from conversations.models import (
     Capture,
     Conversation,
     EarlierMessage,
+    Job,
     JobAccess,
     Member,
     Message,
@@ -381,6 +382,17 @@ def test_what_was_to_be_captured_still_is_with_a_token_that_was_shown_it(old: La
         (key, old.found[1].id),
         (ben, old.found[2].id),
     ]
+
+
+def test_it_is_captured_once_the_thread_route_has_answered_that_token(old: LastRelease) -> None:
+    tasks.nudge(tasks.capture)
+    work()
+    key, ben = old.tokens["key"], old.tokens["ben"]
+    assert {request.token for request in old.omni.requests} == {key, ben}
+    job = Job.objects.get(conversation_id=old.found[0].id)
+    assert job.kept_at
+    assert JobAccess.objects.get(job_id=job.omni_id, api_token=token(old, "key")).shown_at
+    assert readable("lea") == ids(old, 0, 1)
 
 
 def test_a_rejected_token_proves_nothing_of_what_it_was_shown_before(old: LastRelease) -> None:
