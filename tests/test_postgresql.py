@@ -11,13 +11,14 @@ import pytest
 from tests.postgresql import postgresql
 from tests.serving import ROOT
 
-# What asks the database something of its own kind: all of the search; of the list its order, pages and filters.
+# What asks the database something of its own kind: the search, the upgrade; of the list its order, pages and filters.
 ASKED = (
     "tests/test_search.py",
     "tests/test_list.py::test_it_pages_through_all_of_them_newest_first",
     "tests/test_list.py::test_an_organization_key_may_filter_by_member",
     "tests/test_list.py::test_newer_leads_back",
     "tests/test_list.py::test_queries_do_not_grow_with_the_list",
+    "tests/test_upgrade.py",
     "tests/test_index_failure.py",
     "tests/test_operation.py::test_what_a_database_says_is_left_out",
     "tests/test_insights.py::test_it_works",

@@ -10,8 +10,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from conversations import asking, connection
+from conversations.archive import thread
 from conversations.archive.keeping import Inquiry, keep_all, kept_job
-from conversations.archive.outcomes import Opened
+from conversations.archive.outcomes import Ask, Opened
 from conversations.asking import Urgency
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
 from conversations.models.access import AccessQuerySet
@@ -78,10 +79,10 @@ def capture_next() -> bool:
     row = Capture.objects.claim()
     if row is None:
         return False
-    failure: OmniError = NotVisible("Omni no longer shows this conversation to the token.", outcome="not readable")
-    readable = Access.objects.opened_with(row.api_token).filter(conversation=row.conversation)
-    if row.api_token.credentials.filter(owner__is_active=True).exists() and readable.exists():
+    failure: OmniError = _not_readable()
+    if row.api_token.rejected_at is None and row.api_token.credentials.filter(owner__is_active=True).exists():
         try:
+            _open_messages(row)
             is_urgent = row.expires_at <= timezone.now() + SOON
             inquiry = Inquiry(row.api_token, row.conversation, row.job_id, row.expires_at - OMNI_KEEPS)
             keep_all(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
@@ -94,6 +95,23 @@ def capture_next() -> bool:
             return True
     _postpone(row, failure)
     return True
+
+
+def _not_readable() -> NotVisible:
+    return NotVisible("Omni no longer shows this conversation to the token.", outcome="not readable")
+
+
+def _open_messages(row: Capture) -> None:
+    """Ask the thread route where the token's right to the messages has run out meanwhile, and was not refused.
+
+    Raises `OmniError`.
+    """
+    token, conversation = row.api_token, row.conversation
+    if Access.objects.opened_with(token).filter(conversation=conversation).exists():
+        return
+    if Access.objects.filter(api_token=token, conversation=conversation).exclude(refused_at=None).exists():
+        raise _not_readable()
+    thread.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.BACKGROUND)
 
 
 def _settle(row: Capture) -> None:

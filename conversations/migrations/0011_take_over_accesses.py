@@ -44,6 +44,15 @@ _ROWS = """
     WHERE told.id = conversations_access.conversation_id AND held.id = conversations_access.api_token_id
     AND conversations_access.listed_at IS NOT NULL
 """
+# Asked for with any token, until now: with the one that was shown the conversation last.
+_CAPTURES_WITH_ANY = """
+    UPDATE conversations_capture SET api_token_id = (
+        SELECT shown.api_token_id FROM conversations_access AS shown
+        JOIN accounts_apitoken AS held ON held.id = shown.api_token_id AND held.rejected_at IS NULL
+        WHERE shown.conversation_id = conversations_capture.conversation_id AND shown.confirmed_at IS NOT NULL
+        ORDER BY shown.confirmed_at DESC, shown.id LIMIT 1
+    ) WHERE api_token_id IS NULL
+"""
 _UNWANTED_CAPTURES = "DELETE FROM conversations_capture WHERE api_token_id IS NULL"
 _REFUSALS = """
     INSERT INTO conversations_jobaccess
@@ -59,13 +68,15 @@ _REFUSALS = """
 
 
 def take_over(_apps, schema_editor):
-    for table, (key, best) in _TABLES.items():
+    for table in _TABLES:
         for statement in _TAKE_OVER:
             schema_editor.execute(statement.format(table=table))
-        if table == "conversations_capture":
-            schema_editor.execute(_UNWANTED_CAPTURES)
+    # Before the best of several is chosen: it must not be one that says nothing of this token.
+    for statement in (_OF_OTHER_TOKENS, _WALKS_OF_OTHER_TOKENS, _CAPTURES_WITH_ANY, _UNWANTED_CAPTURES):
+        schema_editor.execute(statement)
+    for table, (key, best) in _TABLES.items():
         schema_editor.execute(_ONE_OF_EACH.format(table=table, key=key, best=best))
-    for statement in (_OF_OTHER_TOKENS, _WALKS_OF_OTHER_TOKENS, _ROWS, _REFUSALS):
+    for statement in (_ROWS, _REFUSALS):
         schema_editor.execute(statement)
 
 

@@ -201,7 +201,7 @@ class Conversation(models.Model):
         earlier = self.earlier_messages.of_revision(self.revision)
         by_position = {row.position: row.as_message() for row in earlier} | {row.position: row for row in unchanged}
         thread = [by_position[position] for position in sorted(by_position)]
-        for message, before in zip(thread, [None, *thread[:-1]], strict=True):
+        for message, before in zip(thread, [None, *thread], strict=False):
             message.conversation = self
             message.previous_at, message.previous_role = (before.created_at, before.role) if before else (None, None)
         return thread

@@ -13,32 +13,36 @@ def _digest(keys, credential):
     return salted_hmac("omniviewer.token", token, algorithm="sha256").hexdigest()
 
 
+def _last_word_at(credential):
+    """When Omni last said anything of the credential's token: that it is accepted, or that it is not."""
+    words = [at for at in (credential.checked_at, credential.rejected_at) if at]
+    return max(words, default=credential.created_at)
+
+
 def split(apps, _schema_editor):
     """One row a token, which every credential with that token shares; the credentials keep their order."""
     Credential = apps.get_model("accounts", "Credential")
     ApiToken = apps.get_model("accounts", "ApiToken")
     keys = MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
-    places = {}
+    holders, places = {}, {}
     for credential in Credential.objects.order_by("owner_id", "-is_default", "created_at", "pk"):
-        told = {
-            name: getattr(credential, name)
-            for name in ("ciphertext", "scope", "role", "membership_id", "checked_at", "members_asked_at")
-        }
-        token, is_new = ApiToken.objects.get_or_create(
-            instance=credential.instance,
-            digest=_digest(keys, credential),
-            defaults=told | {"rejected_at": credential.rejected_at, "rights_since": credential.rejected_at},
-        )
-        # Rejected for one of its holders, and accepted later for another: what was said last counts.
-        if not is_new and (credential.checked_at or credential.created_at) > (token.checked_at or token.created_at):
-            for name, value in told.items():
-                setattr(token, name, value)
-            token.rejected_at = credential.rejected_at
-            token.save()
-        credential.api_token = token
+        holders.setdefault((credential.instance, _digest(keys, credential)), []).append(credential)
         credential.order = places.get(credential.owner_id, 0)
         places[credential.owner_id] = credential.order + 1
-        credential.save()
+    for (instance, digest), credentials in holders.items():
+        # Rejected for one of its holders, and accepted for another: what was said last counts.
+        last = max(credentials, key=_last_word_at)
+        names = ("ciphertext", "scope", "role", "membership_id", "checked_at", "rejected_at", "members_asked_at")
+        rejections = [credential.rejected_at for credential in credentials if credential.rejected_at]
+        token = ApiToken.objects.create(
+            instance=instance,
+            digest=digest,
+            rights_since=max(rejections, default=None),
+            **{name: getattr(last, name) for name in names},
+        )
+        for credential in credentials:
+            credential.api_token = token
+            credential.save(update_fields=["api_token", "order"])
 
 
 class Migration(migrations.Migration):
