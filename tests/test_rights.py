@@ -222,6 +222,8 @@ def test_a_refusal_ends_the_messages(
     small.permissions.deny("thread", token=own, status=status)
     assert reads.get(thread(found) + "?refresh=1").status_code == 404
     assert not may_read(owner)
+    # A thread reply is no list reply: without the messages nothing is left to see.
+    assert not has_row(owner)
     small_omni.stop()
     assert reads.get(thread(found)).status_code == 503
 
@@ -503,6 +505,7 @@ def test_a_refused_job_shows_nothing_that_another_token_captured(
     assert shows_rows(reads, found)
     small.permissions.deny("job", "result", token=key)
     assert not shows_rows(colleague_reads, found)
+    assert "no longer visible to you" in text_of(colleague_reads.get(thread(found)))
     small_omni.stop()
     assert not shows_rows(colleague_reads, found)
 
@@ -549,6 +552,20 @@ def test_whatever_evidence_there_is_none_of_it_is_shown_through_a_row(
     assert 'class="row-role"' not in page
     assert not finds(later, "topic:orders")
     assert not finds(later, "in:query orders")
+
+
+def test_what_became_of_a_job_is_not_told_to_a_token_that_was_refused_it(
+    reads: Client, colleague_reads: Client, small: Organization, key: str, analyst: Member
+) -> None:
+    failed = answered(small, analyst, ages=[DAY], state="FAILED", error="No column okapi.")
+    small.permissions.deny("job", "result", token=key)
+    reads.get(evidence(failed))
+    colleague_reads.get(evidence(failed))
+    assert "No column okapi." in text_of(reads.get(thread(failed)))
+    for address in (thread(failed), evidence(failed), f"{thread(failed)}print/", f"/conversations/{failed.id}.md"):
+        page = text_of(colleague_reads.get(address))
+        assert "okapi" not in page
+        assert "Topic" not in page
 
 
 def test_evidence_ends_with_the_messages(
@@ -738,6 +755,18 @@ def test_a_reader_with_two_tokens_reads_through_the_one_that_may(
     assert reads.get(thread(found)).status_code == 200
     access = Access.objects.messages_of(Reader.of(owner)).get()
     assert access.api_token == Credential.objects.get(label="Key").api_token
+
+
+def test_the_search_of_a_reader_with_two_tokens_looks_through_the_one_that_may_read_the_messages(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, own: str, key: str, found: InOmni
+) -> None:
+    rewrite(found, "An okapi.")
+    credential_for(owner, small_omni, key, "Key")
+    small.permissions.deny("thread", token=own)
+    reads.get("/conversations/")
+    reads.get(thread(found))
+    assert Access.objects.rows_of(Reader.of(owner)).count() == 2
+    assert finds(reads, "okapi")
 
 
 def test_a_reader_with_two_tokens_sees_it_once_in_the_list(
