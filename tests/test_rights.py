@@ -40,6 +40,7 @@ pytestmark = pytest.mark.parametrize("dialect", ["reference"])
 DAY = timedelta(days=1)
 LAPSED = settings.ACCESS_TTL + timedelta(minutes=1)
 THREAD = re.compile(r"/v1/ai/conversations/[0-9a-f-]{36}$")
+HTMX = {"HX-Request": "true"}
 Clock = Callable[[timedelta], None]
 
 
@@ -370,6 +371,19 @@ def test_a_message_that_came_later_is_not_shown(reads: Client, colleague_reads: 
     assert text_of(colleague_reads.get(thread(found))).count("<article") == 3
     assert text_of(reads.get(thread(found))).count("<article") == 2
     assert reads.get(f"{thread(found)}messages/3/").status_code == 404
+
+
+def test_nor_what_became_of_its_job(reads: Client, colleague_reads: Client, small: Organization, found: InOmni) -> None:
+    reads.get(thread(found))
+    small.ask(found, "Later?", "Later.", at=timezone.now() - timedelta(hours=1))
+    colleague_reads.get(thread(found))
+    lines = {
+        client: text_of(client.get(f"{thread(found)}standings/?version=x&count=4&looks=1", headers=HTMX))
+        for client in (reads, colleague_reads)
+    }
+    assert 'id="standing-4"' in lines[colleague_reads]
+    assert 'id="standing-2"' in lines[reads]
+    assert 'id="standing-4"' not in lines[reads]
 
 
 def test_a_message_that_went_away_is_still_shown_until_the_token_is_told(
