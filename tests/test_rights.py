@@ -29,6 +29,7 @@ from conversations.models import (
     Reader,
     Walk,
 )
+from conversations.omni import CannotAsk, replies
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -698,6 +699,15 @@ def test_401_ends_every_right_of_all_who_hold_the_token(
         assert not may_read(user)
         assert not has_row(user)
         assert not Conversation.objects.readable_by(Reader.of(user)).exists()
+
+
+def test_a_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Client, found: InOmni) -> None:
+    token = ApiToken.objects.get()
+    reply = replies.Conversation(UUID(str(found.id)), None, None, None, None, None, ())
+    token.reject()
+    with pytest.raises(CannotAsk):
+        archive.store(token, reply, timezone.now())
+    assert not Access.objects.exists()
 
 
 def test_what_was_proven_before_a_401_counts_for_nothing_once_the_token_is_accepted_again(
