@@ -29,6 +29,7 @@ from conversations.models import (
     Reader,
     Walk,
 )
+from conversations.omni import CannotAsk, replies
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -40,6 +41,7 @@ pytestmark = pytest.mark.parametrize("dialect", ["reference"])
 DAY = timedelta(days=1)
 LAPSED = settings.ACCESS_TTL + timedelta(minutes=1)
 THREAD = re.compile(r"/v1/ai/conversations/[0-9a-f-]{36}$")
+HTMX = {"HX-Request": "true"}
 Clock = Callable[[timedelta], None]
 
 
@@ -222,6 +224,8 @@ def test_a_refusal_ends_the_messages(
     small.permissions.deny("thread", token=own, status=status)
     assert reads.get(thread(found) + "?refresh=1").status_code == 404
     assert not may_read(owner)
+    # A thread reply is no list reply: without the messages nothing is left to see.
+    assert not has_row(owner)
     small_omni.stop()
     assert reads.get(thread(found)).status_code == 503
 
@@ -370,6 +374,19 @@ def test_a_message_that_came_later_is_not_shown(reads: Client, colleague_reads: 
     assert reads.get(f"{thread(found)}messages/3/").status_code == 404
 
 
+def test_nor_what_became_of_its_job(reads: Client, colleague_reads: Client, small: Organization, found: InOmni) -> None:
+    reads.get(thread(found))
+    small.ask(found, "Later?", "Later.", at=timezone.now() - timedelta(hours=1))
+    colleague_reads.get(thread(found))
+    lines = {
+        client: text_of(client.get(f"{thread(found)}standings/?version=x&count=4&looks=1", headers=HTMX))
+        for client in (reads, colleague_reads)
+    }
+    assert 'id="standing-4"' in lines[colleague_reads]
+    assert 'id="standing-2"' in lines[reads]
+    assert 'id="standing-4"' not in lines[reads]
+
+
 def test_a_message_that_went_away_is_still_shown_until_the_token_is_told(
     reads: Client, colleague_reads: Client, found: InOmni
 ) -> None:
@@ -503,6 +520,7 @@ def test_a_refused_job_shows_nothing_that_another_token_captured(
     assert shows_rows(reads, found)
     small.permissions.deny("job", "result", token=key)
     assert not shows_rows(colleague_reads, found)
+    assert "no longer visible to you" in text_of(colleague_reads.get(thread(found)))
     small_omni.stop()
     assert not shows_rows(colleague_reads, found)
 
@@ -549,6 +567,20 @@ def test_whatever_evidence_there_is_none_of_it_is_shown_through_a_row(
     assert 'class="row-role"' not in page
     assert not finds(later, "topic:orders")
     assert not finds(later, "in:query orders")
+
+
+def test_what_became_of_a_job_is_not_told_to_a_token_that_was_refused_it(
+    reads: Client, colleague_reads: Client, small: Organization, key: str, analyst: Member
+) -> None:
+    failed = answered(small, analyst, ages=[DAY], state="FAILED", error="No column okapi.")
+    small.permissions.deny("job", "result", token=key)
+    reads.get(evidence(failed))
+    colleague_reads.get(evidence(failed))
+    assert "No column okapi." in text_of(reads.get(thread(failed)))
+    for address in (thread(failed), evidence(failed), f"{thread(failed)}print/", f"/conversations/{failed.id}.md"):
+        page = text_of(colleague_reads.get(address))
+        assert "okapi" not in page
+        assert "Topic" not in page
 
 
 def test_evidence_ends_with_the_messages(
@@ -669,6 +701,15 @@ def test_401_ends_every_right_of_all_who_hold_the_token(
         assert not Conversation.objects.readable_by(Reader.of(user)).exists()
 
 
+def test_a_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Client, found: InOmni) -> None:
+    token = ApiToken.objects.get()
+    reply = replies.Conversation(UUID(str(found.id)), None, None, None, None, None, ())
+    token.reject()
+    with pytest.raises(CannotAsk):
+        archive.store(token, reply, timezone.now())
+    assert not Access.objects.exists()
+
+
 def test_what_was_proven_before_a_401_counts_for_nothing_once_the_token_is_accepted_again(
     reads: Client, owner: User, small_omni: StandIn, own: str, found: InOmni
 ) -> None:
@@ -738,6 +779,18 @@ def test_a_reader_with_two_tokens_reads_through_the_one_that_may(
     assert reads.get(thread(found)).status_code == 200
     access = Access.objects.messages_of(Reader.of(owner)).get()
     assert access.api_token == Credential.objects.get(label="Key").api_token
+
+
+def test_the_search_of_a_reader_with_two_tokens_looks_through_the_one_that_may_read_the_messages(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, own: str, key: str, found: InOmni
+) -> None:
+    rewrite(found, "An okapi.")
+    credential_for(owner, small_omni, key, "Key")
+    small.permissions.deny("thread", token=own)
+    reads.get("/conversations/")
+    reads.get(thread(found))
+    assert Access.objects.rows_of(Reader.of(owner)).count() == 2
+    assert finds(reads, "okapi")
 
 
 def test_a_reader_with_two_tokens_sees_it_once_in_the_list(
