@@ -88,7 +88,10 @@ def rows(
     """What each row says: whose it is, whether it is starred and unread, where the words stand."""
     ids = [row.pk for row in shown]
     hits = archive.hits(shown, asked)
-    names = archive.names(user, {row.owner_id for row in shown if row.owner_id})
+    names = {
+        instance: archive.names(user, {row.owner_id for row in shown if row.instance == instance}, instance)
+        for instance in {row.instance for row in shown}
+    }
     starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
     accesses = Access.objects.filter(archive.unread(user), pk__in=[row.access.pk for row in shown if row.access])
     unread = set(accesses.values_list("conversation_id", flat=True))
@@ -96,7 +99,7 @@ def rows(
     for pk, ticket in TicketReference.objects.filter(conversation__in=ids).values_list("conversation_id", "ticket"):
         tickets.setdefault(pk, []).append(ticket)
     for row in shown:
-        row.hits, row.owner_name = hits[row.pk], names.get(row.owner_id, row.owner_id)
+        row.hits, row.owner_name = hits[row.pk], names[row.instance].get(row.owner_id, row.owner_id)
         row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
     within = parameters.copy()
     for name in _PASSING:

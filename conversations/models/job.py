@@ -1,5 +1,6 @@
 """What answers a question: only as much of it as tells whether an answer is still being written."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -24,6 +25,16 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Those of these conversations, with all that is kept of them."""
         same = conversations.filter(instance=models.OuterRef("instance"), omni_id=models.OuterRef("conversation_id"))
         return self.filter(models.Exists(same))
+
+    def with_ids(self, ids: Iterable[tuple[str, UUID]]) -> Self:
+        """Return the jobs with these ids, each of its instance: another instance may use the same id."""
+        by_instance: dict[str, set[UUID]] = {}
+        for instance, job_id in ids:
+            by_instance.setdefault(instance, set()).add(job_id)
+        own = models.Q(pk__in=[])
+        for instance, own_ids in by_instance.items():
+            own |= models.Q(instance=instance, omni_id__in=own_ids)
+        return self.filter(own)
 
     def settled(self) -> Self:
         """Those that need not be asked for again: kept, or without anything to keep."""
