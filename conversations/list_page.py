@@ -17,7 +17,7 @@ from omniviewer.accounts.models import Credential, User
 # People whom a chip names.
 _MOST_NAMES = 3
 # Of an address, what says where in the list one is, or what the page does by itself.
-_PASSING = ("refresh", "looks", "shown", "before", "after", "cursor", "member")
+_PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
 
 def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "is_first": query.stretch.is_top,
         "sum": _sum(found, query),
         "sees_organization": any(credential.sees_organization for credential in query.credentials),
+        "has_unread": archive.has_unread(user),
         **rows(user, page.conversations, found.asked, _within(parameters, asked, found.asked), query.stretch.order),
         **coverage(user, query.credentials),
         "shortfall": _shortfall(found.walks),
@@ -106,7 +107,8 @@ def rows(
         within.pop(name, None)
     return {
         "rows": shown,
-        # Carried into the threads, so that what stands before and behind them in this very list is found again.
+        # Carried into the threads, so that what stands before and behind them in this very list is found again, and
+        # so that the way back leads to this very page of it.
         "within": within.urlencode(),
         "by_day": order != "started" and not asked.has_words,
     }

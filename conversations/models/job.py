@@ -77,6 +77,8 @@ class Job(models.Model):
     # Omni's reason why it failed.
     error = models.TextField(blank=True)
     finished_at = models.DateTimeField(null=True)
+    # From when it was created until it was finished; None where Omni does not tell both.
+    took = models.DurationField(null=True)
     # When its result was kept here; None where it was not.
     kept_at = models.DateTimeField(null=True)
     # Of what is kept: queries, their rows (all that Omni found, where it says so), and bytes, the chart's too.
@@ -119,6 +121,7 @@ class Job(models.Model):
             "branch_id": reply.branch_id,
             "error": reply.error[:2000],
             "finished_at": reply.finished_at,
+            "took": reply.took,
             "state": reply.state[:20],
             "asked_at": timezone.now(),
         }

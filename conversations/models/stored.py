@@ -54,7 +54,7 @@ def stored() -> list[Stored]:
     captured = Job.objects.exclude(kept_at=None)
     own = captured.filter(instance=OuterRef("conversation__instance"), omni_id=OuterRef("job_id"))
     soon = Q(job_id__isnull=False, created_at__gt=now - OMNI_KEEPS, created_at__lte=now - OMNI_KEEPS + SOON)
-    expiring = soon & ~Exists(own)
+    expiring = soon & Q(~Exists(own))
     take(
         Message.objects.order_by()
         .values("conversation__instance")
