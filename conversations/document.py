@@ -98,7 +98,9 @@ def as_html(opened: Opened, user: User, address: str) -> str:
 
 def owner_name(conversation: Conversation, user: User) -> str:
     """Of the person whose conversation it is, as far as Omni told it to a token of the reader's; "" if it did not."""
-    return archive.names(user, [conversation.owner_id]).get(conversation.owner_id, "") if conversation.owner_id else ""
+    if not conversation.owner_id:
+        return ""
+    return archive.names(user, [conversation.owner_id], conversation.instance).get(conversation.owner_id, "")
 
 
 def kept_by_message(jobs: Jobs, messages: Iterable[Message]) -> dict[int, tuple[Job, list[Action], Chart | None]]:

@@ -22,6 +22,8 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 # Of points on a line, so that each is worth a dot.
 _FEW = 60
+# Radius of a dot, and what each line below adds to it, in pixels.
+_DOT, _RING = 3, 1.5
 # Things that are counted one by one on an axis.
 _COUNTED = 6
 _XLINK = "{http://www.w3.org/1999/xlink}"
@@ -128,7 +130,7 @@ def _lines(plot: Plot) -> Any:
     low, high = min(known), max(known)
     has_gaps = any(value is None for _, values in plot.measures for value in values)
     few = bool(plot.links) or has_gaps or len(plot.times) <= _FEW
-    chart = pygal.DateTimeLine(**_settings(plot), show_dots=few, dots_size=3, allow_interruptions=True)
+    chart = pygal.DateTimeLine(**_settings(plot), show_dots=few, dots_size=_DOT, allow_interruptions=True)
     if plot.links or 0 < low < high * Decimal("0.7"):
         chart.range = (0, float(high) or 1)
         chart.y_labels = _steps(plot)
@@ -144,7 +146,9 @@ def _lines(plot: Plot) -> Any:
             (_naive(time), None) if value is None else _mark(plot, number, place, (_naive(time), float(value)))
             for place, (time, value) in enumerate(zip(plot.times, values, strict=True))
         ]
-        chart.add(cut(column.name, 28), points)
+        # Dots that lie on each other: a ring of each of those below is seen.
+        above = len(plot.measures) - 1 - number
+        chart.add(cut(column.name, 28), points, dots_size=_DOT + _RING * above)
     return chart
 
 

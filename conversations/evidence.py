@@ -49,7 +49,8 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if archive.must_ask_for_chart(found) else shaping.charts(found)
         return render(request, "conversations/_evidence.html", context)
-    context["took"] = found.message.took  # in a thread it stands above the line
+    # In a thread it stands above the line.
+    context["took"] = line.took if line and line.took is not None else found.message.took
     context["charts"] = shaping.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
     return render(request, "conversations/evidence.html", context, status=status)

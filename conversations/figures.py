@@ -7,6 +7,7 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
@@ -69,10 +70,16 @@ class Figure:
 
 
 class Figures:
-    """Of these insights; `owner` and `credential` as the page was asked for, and each list is opened with."""
+    """The figures of these insights; `owner` and `credential` as the page was asked for, and each list is opened with.
 
-    def __init__(self, found: Insights, owner: str, credential: str, names: dict[str, str]) -> None:
+    A count of nothing is a zero only where all is known: `is_all_read` is whether every conversation is read.
+    """
+
+    def __init__(
+        self, found: Insights, owner: str, credential: str, names: dict[str, str], *, is_all_read: bool
+    ) -> None:
         self._found = found
+        self._is_all_read = is_all_read
         self._names = names
         self._owner = [Filter("owner", owner)] if owner else []
         self._credential = {"credential": credential} if credential else {}
@@ -97,12 +104,12 @@ class Figures:
     def _activity(self) -> Figure:
         spans = self._found.spans
         measures = {
-            "conversations": [Decimal(len(span.conversations)) for span in spans],
-            "questions": [Decimal(span.questions) for span in spans],
+            "conversations": [self._count(span, len(span.conversations)) for span in spans],
+            "questions": [self._count(span, span.questions) for span in spans],
         }
         rows = [
-            self._span_row(span, [str(len(span.conversations)), str(span.questions)], is_any=bool(span.questions))
-            for span in spans
+            self._span_row(span, [_said(row[place]) for row in measures.values()], is_any=bool(span.questions))
+            for place, span in enumerate(spans)
         ]
         return Figure(
             "activity",
@@ -180,11 +187,11 @@ class Figures:
         shown = [state for state in found.states if found.states[state] or state in ("unanswered", "failed")]
         rows = []
         for span in found.spans:
-            counts = {state: span.within(found.states[state]) for state in shown}
+            counts = {state: self._state_count(span, state) for state in shown}
             if any(counts.values()):
                 cells = [self._state_cell(span, state, count) for state, count in counts.items()]
                 rows.append(Row(Cell(self._named(span)), cells))
-        measures = {state: [Decimal(span.within(found.states[state])) for span in found.spans] for state in shown}
+        measures = {state: [self._state_count(span, state) for span in found.spans] for state in shown}
         links = [[self._address(Filter("state", state), span=span) for span in found.spans] for state in shown]
         return Figure(
             "trouble",
@@ -196,9 +203,23 @@ class Figures:
             self._by_time(measures, links) if rows else [],
         )
 
-    def _state_cell(self, span: Span, state: str, count: int) -> Cell:
+    def _count(self, span: Span, count: int) -> Decimal | None:
+        """Return a count of that time; None where nothing was counted, and there may be something all the same."""
+        is_known = self._is_all_read and span.first <= timezone.localdate()
+        return Decimal(count) if count or is_known else None
+
+    def _state_count(self, span: Span, state: str) -> Decimal | None:
+        found = self._found
+        count = span.within(found.states[state])
+        # A question without an answer is seen in the messages, everything else is told by the job alone.
+        is_told = state == "unanswered" or span.within(found.known_in) or not span.within(found.unknown_in)
+        if count or (is_told and span.questions):
+            return Decimal(count)
+        return self._count(span, 0) if is_told else None
+
+    def _state_cell(self, span: Span, state: str, count: Decimal | None) -> Cell:
         address = self._address(Filter("state", state), span=span) if count else ""
-        return Cell(str(count), address, f"{state}, {self._named(span)}")
+        return Cell(_said(count), address, f"{state}, {self._named(span)}")
 
     def _hours(self) -> Figure:
         found = self._found.hours
@@ -257,8 +278,12 @@ class Figures:
         times = [datetime.combine(span.first, time.min) for span in spans]
         same = [self._address(span=span) for span in spans]
         addresses = tuple(map(tuple, links or [same] * len(measures)))
+        drawn = [place for place, row in enumerate(measures.values()) if any(value is not None for value in row)]
+        if not drawn:
+            return []
         labels = [self._named(span).split(" – ")[0] for span in spans]
-        columns = _columns(measures)
+        columns = [_columns(measures)[place] for place in drawn]
+        addresses = tuple(addresses[place] for place in drawn)
         return [Plot("", Column(1, "", is_number=False), labels, times, columns, unit, links=addresses)]
 
     def _bars(self, key: str, measures: _Measures, labels: list[str], links: list[str], in_all: int) -> list[Plot]:
@@ -277,6 +302,10 @@ def _columns(measures: _Measures) -> list[tuple[Column, list[Decimal | None]]]:
     return [
         (Column(place, name, is_number=True), list(row)) for place, (name, row) in enumerate(measures.items(), start=2)
     ]
+
+
+def _said(count: Decimal | None) -> str:
+    return "–" if count is None else str(count)
 
 
 def _seconds(length: float | None) -> Decimal | None:

@@ -86,7 +86,13 @@ class ListForm(_CredentialForm):
 
 
 # Of the insights: what the address says, and what it is called.
-PERIODS = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "1y": "a year", "all": "all time"}
+PERIODS = {
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
+    "90d": "Last 90 days",
+    "1y": "Last 12 months",
+    "all": "All time",
+}
 _USUAL = "30d"
 
 
@@ -127,14 +133,14 @@ class InsightsForm(_CredentialForm):
             else:
                 odd.append(
                     f"From “{since[:40]}” to “{until[:40]}” is no time: each takes {terms.TIMES}. "
-                    f"The last {PERIODS[_USUAL]} are shown."
+                    f"The {PERIODS[_USUAL].lower()} are shown."
                 )
                 name = _USUAL
         elif name == "all":
             period = None
         elif name not in PERIODS:
             if name:
-                odd.append(f"“{name[:40]}” is no period: the last {PERIODS[_USUAL]} are shown.")
+                odd.append(f"“{name[:40]}” is no period: the {PERIODS[_USUAL].lower()} are shown.")
             name = _USUAL
         return InsightsQuery(
             credentials=[chosen] if chosen else list(self.credentials),

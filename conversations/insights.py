@@ -25,7 +25,11 @@ def insights(request: Request) -> HttpResponse:
         return explain(request, error)
     tasks.nudge_sync()
     names = archive.names(request.user, found.owners)
-    figures = Figures(found, query.owner, str(query.credential.pk) if query.credential else "", names)
+    coverage = list_page.coverage(request.user, query.credentials)
+    # The background counts now and then what is read; the threads that are counted here are read by now.
+    coverage["coverage"]["read"] = max(coverage["coverage"]["read"], min(found.read, coverage["coverage"]["total"]))
+    credential = str(query.credential.pk) if query.credential else ""
+    figures = Figures(found, query.owner, credential, names, is_all_read=coverage["coverage"]["is_all"])
     context = {
         "query": query,
         "credentials": credentials,
@@ -37,6 +41,6 @@ def insights(request: Request) -> HttpResponse:
         "last": figures.last,
         "zone": timezone.get_current_timezone_name(),
         **list_page.owners(query.credentials, query.owner),
-        **list_page.coverage(request.user, query.credentials),
+        **coverage,
     }
     return render(request, "conversations/insights.html", context)

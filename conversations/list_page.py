@@ -17,7 +17,7 @@ from omniviewer.accounts.models import Credential, User
 # People whom a chip names.
 _MOST_NAMES = 3
 # Of an address, what says where in the list one is, or what the page does by itself.
-_PASSING = ("refresh", "looks", "shown", "before", "after", "cursor", "member")
+_PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
 
 def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "is_first": query.stretch.is_top,
         "sum": _sum(found, query),
         "sees_organization": any(credential.sees_organization for credential in query.credentials),
+        "has_unread": archive.has_unread(user),
         **rows(user, page.conversations, found.asked, _within(parameters, asked, found.asked), query.stretch.order),
         **coverage(user, query.credentials),
         "shortfall": _shortfall(found.walks),
@@ -88,7 +89,10 @@ def rows(
     """What each row says: whose it is, whether it is starred and unread, where the words stand."""
     ids = [row.pk for row in shown]
     hits = archive.hits(shown, asked)
-    names = archive.names(user, {row.owner_id for row in shown if row.owner_id})
+    names = {
+        instance: archive.names(user, {row.owner_id for row in shown if row.instance == instance}, instance)
+        for instance in {row.instance for row in shown}
+    }
     starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
     accesses = Access.objects.filter(archive.unread(user), pk__in=[row.access.pk for row in shown if row.access])
     unread = set(accesses.values_list("conversation_id", flat=True))
@@ -96,14 +100,15 @@ def rows(
     for pk, ticket in TicketReference.objects.filter(conversation__in=ids).values_list("conversation_id", "ticket"):
         tickets.setdefault(pk, []).append(ticket)
     for row in shown:
-        row.hits, row.owner_name = hits[row.pk], names.get(row.owner_id, row.owner_id)
+        row.hits, row.owner_name = hits[row.pk], names[row.instance].get(row.owner_id, row.owner_id)
         row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
     within = parameters.copy()
     for name in _PASSING:
         within.pop(name, None)
     return {
         "rows": shown,
-        # Carried into the threads, so that what stands before and behind them in this very list is found again.
+        # Carried into the threads, so that what stands before and behind them in this very list is found again, and
+        # so that the way back leads to this very page of it.
         "within": within.urlencode(),
         "by_day": order != "started" and not asked.has_words,
     }

@@ -46,6 +46,8 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         message.earlier = [row for row in earlier if row.position == message.position]
     return {
         "conversation": conversation,
+        # A stored thread is shown without asking Omni for anything.
+        "owner_name": archive.owner_name(user, conversation, opened.token, ask=opened.was_asked),
         "credential": opened.credential if opened.is_one_of_several else None,
         "has_several_credentials": opened.is_one_of_several,
         "notice": opened.notice,

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.http import QueryDict
+
 from conversations import archive, marking, terms
 from conversations.archive import CannotShow
 from conversations.forms import ListForm
@@ -12,7 +14,9 @@ from conversations.terms import Text
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 
-_OF_THE_LIST = ("q", "credential", "sort")
+# Of the list's address: what is asked for, and the page of it.
+_ASKED = ("q", "credential", "sort")
+_OF_THE_LIST = (*_ASKED, "before", "after")
 
 
 def of(request: Request, conversation: Conversation) -> dict[str, Any]:
@@ -21,7 +25,7 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
     What makes no sense in the address is left out.
     """
     find = request.GET.get("find", "").strip()
-    given = {name: value for name, value in request.GET.items() if name in _OF_THE_LIST}
+    given: dict[str, str] = {name: str(value) for name, value in request.GET.items() if name in _OF_THE_LIST}
     try:
         query = ListForm(Credential.objects.of(request.user), given).query()
         finder = archive.finder(request.user, query.credentials, query.asked, query.stretch.order)
@@ -33,9 +37,8 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
     elif query.asked.wanted:
         marks = _mark(conversation.thread, query.asked.wanted)
     previous, following = finder.neighbours(conversation)
-    within = request.GET.copy()
-    for name in set(within) - set(_OF_THE_LIST):
-        del within[name]
+    within = QueryDict(mutable=True)
+    within.update(given)
     return {
         "asked": query.asked,
         "find": find,
@@ -44,8 +47,19 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
         "marks": marks,
         "within": within.urlencode(),
         "previous": previous,
+        "previous_within": _stepped(within, "after", finder.key(conversation)),
         "following": following,
+        "following_within": _stepped(within, "before", finder.key(conversation)),
     }
+
+
+def _stepped(within: QueryDict, side: str, key: int) -> str:
+    """Return what a neighbour's address says of the list: a page that holds the neighbour."""
+    stepped = within.copy()
+    for name in ("before", "after"):
+        stepped.pop(name, None)
+    stepped[side] = str(key)
+    return stepped.urlencode()
 
 
 def _find(conversation: Conversation, find: str) -> tuple[int, bool]:

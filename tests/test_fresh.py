@@ -12,8 +12,10 @@ from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django import Settings
 
 from conversations import shaping
-from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, Walk
-from omniviewer.accounts.models import User
+from conversations.archive import keeping
+from conversations.asking import Urgency
+from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
+from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as Made
 from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in, text_of
@@ -283,6 +285,70 @@ def test_an_answer_that_grew_while_it_was_written_is_no_change(
     page = text_of(client.get(thread.path))
     assert "Done." in page
     assert "Working on it" not in page
+
+
+def grown(small: Organization, owner: User, omni: StandIn, *, ended_ago: timedelta) -> tuple[Client, Thread]:
+    """A thread that was read before its job had ended, of which nobody had heard; then read again."""
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
+    client = thread.read_by(owner, omni)
+    client.get(thread.path)
+    Conversation.objects.update(fetched_at=timezone.now() - timedelta(seconds=60))
+    job = thread.row.messages[1].job
+    assert job
+    job.completed_at = timezone.now() - ended_ago
+    rewrite(thread, 2, "Done.")
+    return client, thread
+
+
+@pytest.mark.parametrize("is_known_before", [False, True])
+def test_nor_is_one_whose_job_was_heard_of_only_later(
+    small: Organization, owner: User, small_omni: StandIn, is_known_before: bool
+) -> None:
+    client, thread = grown(small, owner, small_omni, ended_ago=timedelta(seconds=20))
+    if is_known_before:
+        client.get(f"{thread.path}messages/2/evidence/keep/", headers={"HX-Request": "true"})
+        learn_jobs(thread, small_omni)
+    client.get(thread.path + "?refresh=1")
+    learn_jobs(thread, small_omni)
+    page = text_of(client.get(thread.path))
+    assert "Done." in page
+    assert "Working on it" not in page
+    assert "Omni has changed" not in page
+
+
+def test_a_change_after_its_job_had_ended_is_one(small: Organization, owner: User, small_omni: StandIn) -> None:
+    client, thread = grown(small, owner, small_omni, ended_ago=timedelta(seconds=120))
+    client.get(thread.path + "?refresh=1")
+    learn_jobs(thread, small_omni)
+    page = text_of(client.get(thread.path))
+    assert "Omni has changed this message." in page
+    assert "Working on it" in page
+
+
+def learn_jobs(thread: Thread, omni: StandIn) -> None:
+    """What the background does: ask the job route about the answer."""
+    token = ApiToken.objects.get()
+    conversation = Conversation.objects.get()
+    job = thread.row.messages[1].job
+    assert job
+    keeping.ask_about_job(keeping.Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_it_took_as_long_as_its_job(small: Organization, owner: User, small_omni: StandIn) -> None:
+    """Between the messages' times lies what Omni wrote down when: the job knows better."""
+    thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=30))
+    job = thread.row.messages[1].job
+    assert job
+    client = thread.read_by(owner, small_omni)
+    before = re.findall(r"Took ([^<]+)<", text_of(client.get(thread.path)))
+    job.completed_at = job.created_at + timedelta(minutes=7, seconds=12)
+    learn_jobs(thread, small_omni)
+    shown = re.findall(r"Took ([^<]+)<", text_of(client.get(thread.path)).replace("\N{NO-BREAK SPACE}", " "))
+    assert before != shown == ["7 min 12 s"]
+    small_omni.organization.permissions.deny("job")
+    JobAccess.objects.update(shown_at=None, job_refused_at=timezone.now())
+    assert re.findall(r"Took ([^<]+)<", text_of(client.get(thread.path))) == before
 
 
 # An answer that is being written --------------------------------------------------------------------------

@@ -515,3 +515,48 @@ def test_a_mark_is_clicked(lead: Client, page: Page, site: str, width: int, sche
     expect(page.locator(".row-title")).to_have_text(["First", "Second"])
     page.go_back()
     expect(page.get_by_role("heading", name="Insights")).to_be_visible()
+
+
+@one_dialect
+def test_the_periods_are_named_as_people_name_them(lead: Client) -> None:
+    page = text_of(lead.get("/insights/?period=1y"))
+    assert '<option value="1y" selected>Last 12 months</option>' in page
+    assert '<option value="7d">Last 7 days</option>' in page
+    assert "the last a year" not in page
+    assert "“2y” is no period: the last 30 days are shown." in text_of(lead.get("/insights/?period=2y"))
+
+
+@one_dialect
+def test_what_was_read_by_hand_counts_as_read(
+    week: list[InOmni], small: Organization, small_omni: StandIn, owner: User
+) -> None:
+    credential_for(owner, small_omni, small.organization_key())
+    client = signed_in(owner)
+    client.get("/conversations/")
+    client.get(f"/conversations/{week[0].id}/")
+    Walk.objects.update(read=0, listed=3, counted_at=timezone.now())
+    page = text_of(client.get(MARCH))
+    assert "3 questions in 1 conversation" in page
+    assert "out of 1 of 3 conversations" in page
+    # Where others may have been asked something, nothing says that there was none.
+    counted = numbers(client, MARCH, "Conversations and questions")
+    assert [row for row in counted if row[1] != "–"] == [["3 Mar", "1", "1"], ["2 Mar", "1", "2"]]
+    assert "Where nothing is drawn, nothing is known yet." in page
+
+
+@one_dialect
+def test_no_failure_is_no_zero_where_no_outcome_is_known(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:
+    small_omni._now = MONDAY + 4 * DAY
+    week[1].jobs[0].state = "FAILED"
+    trouble = numbers(lead, MARCH, "Failed and unanswered")
+    assert trouble == [["5 Mar", "1", "0"]]
+    page = lead.get(MARCH).content.decode()
+    drawn = page[page.index('id="trouble"') : page.index('id="hours"')]
+    # Of the days on which only answers of unknown outcome stand there is no point for failures.
+    assert ">2 Mar: 0 failed" not in drawn
+    assert ">2 Mar: 0 unanswered" in drawn
+    assert ">5 Mar: 0 failed" in drawn
+    lead.get(f"/conversations/{week[1].id}/messages/2/evidence/")
+    page = lead.get(MARCH).content.decode()
+    assert ">2 Mar: 1 failed" in page
+    assert ">3 Mar: 0 failed" not in page

@@ -1,18 +1,21 @@
 """The list of conversations, a page at a time."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from conversations import searching
 from conversations.models import Access, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, member_behind, shown_ago, signed_in, text_of
+from omniviewer.demo.stand_in.organization import Member
+from tests.conftest import EXAMPLE, credential_for, member_behind, shown_ago, sign_in, signed_in, text_of
 
 
 def ids_on(page: str) -> list[str]:
@@ -300,3 +303,69 @@ def test_queries_do_not_grow_with_the_list(
     assert searching.refresh(seconds=60)
     with django_assert_max_num_queries(20):
         owner_reads.get("/conversations/")
+
+
+def row_of(page: str, omni_id: str) -> str:
+    """The id that a row of the list has on its page."""
+    found = re.search(rf'id="(row-[0-9]+)">(?:(?!<li).)*?href="/conversations/{omni_id}/', page)
+    assert found
+    return found[1]
+
+
+def link_to(page: str, pattern: str) -> str:
+    found = re.search(pattern, page)
+    assert found
+    return unescape(found[1])
+
+
+BACK = r'class="back" href="([^"]+)"'
+
+
+def test_the_way_back_leads_to_the_same_page_and_row(owner_reads: Client) -> None:
+    first = text_of(owner_reads.get("/conversations/?sort=oldest"))
+    second_page = "/conversations/" + link_to(first, r'rel="next" href="([^"]+)"')
+    for address in ("/conversations/?sort=oldest", second_page, "/conversations/"):
+        page = text_of(owner_reads.get(address))
+        opened = ids_on(page)[7]
+        thread = link_to(page, rf'class="row-title" href="(/conversations/{opened}/[^"]*)"')
+        back = link_to(text_of(owner_reads.get(thread)), BACK)
+        assert back.partition("#")[2] == row_of(page, opened)
+        assert len(back) < 100
+        assert ids_on(text_of(owner_reads.get(back.partition("#")[0]))) == ids_on(page)
+
+
+def test_the_way_back_from_a_neighbour_leads_to_a_page_that_holds_it(owner_reads: Client) -> None:
+    first = text_of(owner_reads.get("/conversations/"))
+    second_page = "/conversations/" + link_to(first, r'rel="next" href="([^"]+)"')
+    for address, place, rel in (("/conversations/", 49, "next"), (second_page, 0, "prev"), (second_page, 3, "prev")):
+        page = text_of(owner_reads.get(address))
+        thread = link_to(page, rf'class="row-title" href="(/conversations/{ids_on(page)[place]}/[^"]*)"')
+        neighbour = link_to(text_of(owner_reads.get(thread)), rf'rel="{rel}" href="([^"]+)"')
+        back = link_to(text_of(owner_reads.get(neighbour)), BACK)
+        listed = text_of(owner_reads.get(back.partition("#")[0]))
+        assert row_of(listed, neighbour.split("/")[2]) == back.partition("#")[2]
+
+
+def test_the_row_that_was_opened_is_marked(page: Page, site: str, owner_reads: Client) -> None:
+    sign_in(page, site)
+    row = page.locator(".row").nth(30)
+    title = row.locator(".row-title").inner_text()
+    row.locator(".row-title").click()
+    page.get_by_role("link", name="← Conversations").click()
+    marked = page.locator(".row").filter(has=page.get_by_text("Opened last").locator("visible=true"))
+    expect(marked).to_have_count(1)
+    expect(marked.locator(".row-title")).to_have_text(title)
+    expect(marked).to_be_in_viewport()
+
+
+def test_all_read_is_offered_where_something_is_unread(reads: Client, small: Organization, analyst: Member) -> None:
+    old = timezone.now() - timedelta(days=2)
+    small.add_conversation(owner=analyst, name="Old", turns=[("How many?", "Five.")], started_at=old)
+    assert "Mark all as read" not in text_of(reads.get("/conversations/"))
+    soon = timezone.now() + timedelta(minutes=1)
+    new = small.add_conversation(owner=analyst, name="New", turns=[("How much?", "Six.")], started_at=soon)
+    assert "Mark all as read" in text_of(reads.get("/conversations/?refresh=1", follow=True))
+    # Also where what is unread is not among what was searched for.
+    assert "Mark all as read" in text_of(reads.get("/conversations/?q=old"))
+    reads.get(f"/conversations/{new.id}/")
+    assert "Mark all as read" not in text_of(reads.get("/conversations/"))

@@ -466,3 +466,18 @@ def test_european_numbers_are_drawn_at_their_size() -> None:
     heights = [height for _, _, _, height in bars(svg(plot))]
     assert heights[0] / heights[1] == pytest.approx(2, rel=0.02)
     assert "highest €2K (Hat), lowest €1K (Cap)" in plot.alt
+
+
+def test_lines_that_lie_on_each_other_are_all_seen() -> None:
+    """Each above is broken where those below shine through, and its dots leave a ring of theirs."""
+    rows = "Month,A,B,C\n" + "".join(f"2026-{month:02},{month},{month},{month}\n" for month in range(1, 7))
+    (plot,) = plots.of(tables.read(rows), "Equal")
+    drawn = drawing.draw(plot).decode()
+    radii: dict[str, list[float]] = {"0": [], "1": [], "2": []}
+    for part in drawn.split('class="series serie-')[1:]:
+        radii[part[0]] += map(float, re.findall(r'<circle[^>]* r="([\d.]+)"', part))
+    assert min(radii["0"]) > max(radii["1"])
+    assert min(radii["1"]) > max(radii["2"])
+    for number in (1, 2):
+        assert re.search(rf"\.serie-{number} \.line {{ stroke-dasharray: [^;]+;", drawn)
+    assert "serie-0 .line" not in drawn

@@ -9,9 +9,10 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.models import Access
-from omniviewer.accounts.models import User
+from conversations.models import Access, Conversation
+from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Member
 from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
 
 
@@ -178,7 +179,7 @@ def test_a_thread_of_400_messages_is_shown_whole(
     assert len(longest.messages) == 400
     first = articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))
     assert len(first) == 400
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(22):
         assert len(articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))) == 400
 
 
@@ -199,3 +200,47 @@ def test_it_asks_omni_for_that_one_thing(owner_reads: Client, omni: StandIn) -> 
 def _second_page(client: Client) -> str:
     found = re.search(r'rel="next" href="\?cursor=([^"&]+)"', text_of(client.get("/conversations/")))
     return found.group(1) if found else ""
+
+
+@pytest.mark.parametrize("dialect", ["reference"])  # the other one does not tell whose a thread is
+def test_it_says_who_asked_and_leads_to_their_conversations(
+    small: Organization, small_omni: StandIn, colleague: User, analyst: Member, ben: Member
+) -> None:
+    mine = small.add_conversation(owner=ben, name="Mine", turns=[("How many?", "Five.")])
+    small.add_conversation(owner=analyst, name="Not mine", turns=[("How much?", "Six.")])
+    credential_for(colleague, small_omni, small.organization_key())
+    client = signed_in(colleague)
+    page = text_of(client.get(f"/conversations/{mine.id}/"))
+    asked_by = re.search(r'Asked by <a href="([^"]+)" dir="auto">Ben Buyer</a>', page)
+    assert asked_by
+    client.get("/conversations/")
+    listed = text_of(client.get(asked_by[1]))
+    assert listed.count('class="row-title"') == 1
+    assert f"/conversations/{mine.id}/" in listed
+
+
+@pytest.mark.parametrize("dialect", ["reference"])  # the other one does not tell whose a thread is
+def test_a_stored_thread_asks_for_no_names(
+    small: Organization, small_omni: StandIn, colleague: User, ben: Member
+) -> None:
+    made = small.add_conversation(owner=ben, name="Made", turns=[("How many?", "Five.")])
+    credential_for(colleague, small_omni, small.organization_key())
+    client = signed_in(colleague)
+    client.get(f"/conversations/{made.id}/")
+    ApiToken.objects.update(members_asked_at=None)
+    small_omni.requests.clear()
+    assert "Ben Buyer" in text_of(client.get(f"/conversations/{made.id}/"))
+    assert small_omni.requests == []
+
+
+def test_an_owner_without_a_name_is_told_by_the_id(
+    small: Organization, small_omni: StandIn, colleague: User, ben: Member, dialect: str
+) -> None:
+    small_omni.fail(Fault.status(403), path="/scim")
+    made = small.add_conversation(owner=ben, name="Made", turns=[("How many?", "Five.")])
+    credential_for(colleague, small_omni, small.organization_key())
+    page = text_of(signed_in(colleague).get(f"/conversations/{made.id}/"))
+    # One of the dialects does not tell whose a thread is.
+    assert ("Asked by" in page) is (dialect == "reference")
+    if dialect == "reference":
+        assert f'dir="auto">{Conversation.objects.get().owner_id}</a>' in page

@@ -12,7 +12,7 @@ from conversations.archive.insights import STATES, Insights, Share, Span, insigh
 from conversations.archive.jobs import Place, find, find_job
 from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
-from conversations.archive.narrowing import unread
+from conversations.archive.narrowing import has_unread, unread
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.archive.people import members, names, owner_name
 from conversations.archive.running import Running, renew, running
@@ -54,6 +54,7 @@ __all__ = [
     "find",
     "find_job",
     "finder",
+    "has_unread",
     "hits",
     "insights",
     "linked_from",

@@ -76,12 +76,12 @@ class Finder:
             rows = self._some(after, A_PAGE + 1, is_backwards=True)
             if len(rows) > A_PAGE:
                 rows = rows[:A_PAGE][::-1]
-                return Page(rows, self._key(rows[-1]), self._key(rows[0]))
+                return Page(rows, self.key(rows[-1]), self.key(rows[0]))
             before = None  # The top is not shown as half a page.
         rows = self._some(before, A_PAGE + 1)
         shown = rows[:A_PAGE]
-        older = self._key(shown[-1]) if len(rows) > A_PAGE else None
-        return Page(shown, older, self._key(shown[0]) if before is not None and shown else None)
+        older = self.key(shown[-1]) if len(rows) > A_PAGE else None
+        return Page(shown, older, self.key(shown[0]) if before is not None and shown else None)
 
     def count(self) -> int:
         """How many there are: one more than `MOST_COUNTED` stands for any number beyond."""
@@ -102,7 +102,7 @@ class Finder:
 
     def neighbours(self, conversation: Conversation) -> tuple[Conversation | None, Conversation | None]:
         """The one in front of it in the list, and the one behind it."""
-        key = self._key(conversation)
+        key = self.key(conversation)
         found = (self._some(key, 1, is_backwards=backwards) for backwards in (True, False))
         previous, following = (rows[0] if rows else None for rows in found)
         return previous, following
@@ -111,7 +111,8 @@ class Finder:
         """Whether the reader may see anything at all."""
         return self.all_rows().exists()
 
-    def _key(self, conversation: Conversation) -> int:
+    def key(self, conversation: Conversation) -> int:
+        """Return its place in the list, for a `Stretch`."""
         return int(getattr(conversation, self._column.removeprefix("conversation__")))
 
     def all_rows(self) -> QuerySet[Access]:

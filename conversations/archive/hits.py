@@ -113,7 +113,10 @@ def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], 
     for pk, job_id, position, revision in answers.values_list("conversation_id", "job_id", "position", "revision"):
         if job_id is not None and revision <= bare[pk].revision:
             places[job_id].append((bare[pk], position))
-    jobs = {job.pk: job for job in Job.objects.filter(omni_id__in=places)}
+    jobs = {
+        job.pk: job
+        for job in Job.objects.with_ids((row.instance, key) for key, told in places.items() for row, _ in told)
+    }
     rights = EvidenceRights([row.access for row in bare.values() if row.access], list(places))
     for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
         job = jobs[action.job_id]

@@ -69,7 +69,8 @@ class Share:
 class Insights:
     """`first` to before `end`: the period. Owners by membership id; topics by what `topic:` takes; hours by weekday
     (0: Monday) and hour. `answers`: those of the period's conversations that a job made; `known`: of so many of them is
-    known here what became of it.
+    known here what became of it. `known_in` and `unknown_in`: conversations with such an answer, and with another one.
+    `read`: of how many conversations the reader may read the messages.
     """
 
     first: date
@@ -81,6 +82,9 @@ class Insights:
     states: dict[str, frozenset[int]]
     answers: int
     known: int
+    known_in: frozenset[int]
+    unknown_in: frozenset[int]
+    read: int
     notice: Notice | None
     odd: list[str]
 
@@ -103,6 +107,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     finder = Finder(tops.scope)
     tops.check_readable(finder)
     readable = finder.all_readable()
+    read = readable.count()
     if owner:
         readable = readable.filter(owner_id__in=tops.scope.owners.get(asked.value("owner"), []))
     first, end = _bounded(period, readable)
@@ -113,7 +118,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
         counted.take(*row)
     of_period = readable.filter(pk__in=asked_then.order_by().values("pk"))
     topics, states = _told_of_jobs(of_period, tops.scope.reader)
-    answers, known = _captured(of_period, tops.scope.reader)
+    known, unknown = _captured(of_period, tops.scope.reader)
     return Insights(
         first=first,
         end=end,
@@ -122,8 +127,11 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
         topics=topics,
         hours=dict(counted.hours),
         states={"unanswered": _unanswered(of_period), **states},
-        answers=answers,
-        known=known,
+        answers=known.total() + unknown.total(),
+        known=known.total(),
+        known_in=frozenset(known),
+        unknown_in=frozenset(unknown),
+        read=read,
         notice=tops.notice,
         odd=tops.odd,
     )
@@ -255,8 +263,10 @@ def _told_of_jobs(
     return topics, {state: frozenset(rows) for state, rows in states.items()}
 
 
-def _captured(of_period: QuerySet[Access], reader: Reader) -> tuple[int, int]:
-    """How many answers a job made, and of how many of them it is known what became of it."""
-    answers = _answers(of_period)
+def _captured(of_period: QuerySet[Access], reader: Reader) -> tuple[Counter[int], Counter[int]]:
+    """Count by conversation the answers whose outcome is known, and the other answers that a job made."""
+    answers = _answers(of_period).order_by()
     known = _seen(answers, reader).filter(Exists(_jobs().exclude(state="", kept_at=None)))
-    return answers.count(), known.count()
+    of_known = Counter(known.values_list("conversation_id", flat=True).iterator(chunk_size=_AT_A_TIME))
+    of_all = Counter(answers.values_list("conversation_id", flat=True).iterator(chunk_size=_AT_A_TIME))
+    return of_known, of_all - of_known

@@ -44,11 +44,18 @@ def find(user: User, omni_id: UUID) -> Place:
 
 
 def _stored_answer(reader: Reader, job_id: UUID) -> Message | None:
-    """Return the stored answer of this job, in a conversation that the reader may read."""
-    accesses = Access.objects.messages_of(reader)
-    shown = accesses.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
-    found = Message.objects.filter(Exists(shown), job_id=job_id).select_related("conversation")
-    return found.order_by("pk").first()
+    """Return the stored answer of this job, in a conversation that the reader may read.
+
+    Where several instances have a job of this id, the reader's first token decides, as it does for conversations.
+    """
+    for token in reader.tokens:
+        accesses = Access.objects.messages_of(reader).filter(api_token=token)
+        shown = accesses.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+        of_instance = Message.objects.filter(conversation__instance=token.instance, job_id=job_id)
+        found = of_instance.filter(Exists(shown)).select_related("conversation").order_by("pk").first()
+        if found:
+            return found
+    return None
 
 
 def find_job(user: User, job_id: UUID) -> Place:

@@ -103,6 +103,11 @@ def unread(user: User) -> Q:
     return Q(~Exists(seen), recency__gt=recency(Visit.objects.read_until(user)))
 
 
+def has_unread(user: User) -> bool:
+    """Return whether the reader's list holds anything unread."""
+    return Access.objects.rows_of(Reader.of(user)).filter(unread(user)).exists()
+
+
 def question_of(scope: Scope) -> Question:
     asked = scope.asked
     wanted: dict[str, list[Fact]] = {}

@@ -36,9 +36,12 @@ _MOST_PAGES = 2 * MOST_MEMBERS // PEOPLE_A_PAGE
 _SPELLING_IS_KNOWN = timedelta(days=30)
 
 
-def names(user: User, ids: Collection[str]) -> dict[str, str]:
-    """Return the names of these people by id; the reader's own is that under which they are signed in."""
-    tokens = list(ApiToken.objects.held_by(user))
+def names(user: User, ids: Collection[str], instance: str | None = None) -> dict[str, str]:
+    """Return the names of these people by id; the reader's own is that under which they are signed in.
+
+    With `instance`, only as that instance told them: another one may know somebody else by the same id.
+    """
+    tokens = [token for token in ApiToken.objects.held_by(user) if instance in (None, token.instance)]
     told = Member.objects.filter(api_token__in=tokens, omni_id__in=set(ids))
     found = {row.omni_id: row.name for row in told}
     for token in tokens:
@@ -47,16 +50,17 @@ def names(user: User, ids: Collection[str]) -> dict[str, str]:
     return found
 
 
-def owner_name(user: User, conversation: Conversation, token: ApiToken) -> str:
+def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: bool = True) -> str:
     """Return the name of the person whose conversation it is; "" where Omni does not tell.
 
-    Omni is asked for the people of the organization where that is due. `token` is what it is read with.
+    Omni is asked for the people of the organization where that is due, unless `ask=False`. `token` is the one that the
+    conversation is read with.
     """
     if not conversation.owner_id:
         return ""
-    if conversation.owner_id not in token.owner_ids:
+    if ask and conversation.owner_id not in token.owner_ids:
         members(token)
-    return names(user, [conversation.owner_id]).get(conversation.owner_id, "")
+    return names(user, [conversation.owner_id], conversation.instance).get(conversation.owner_id, "")
 
 
 def called(user: User, typed: str) -> list[str]:

@@ -29,6 +29,10 @@ class Standing(Enum):
     NOT_REACHED = "not-reached"
 
 
+# There is nothing behind these, and there will be nothing.
+_OVER = frozenset({Standing.EXPIRED, Standing.DROPPED, Standing.NOTHING})
+
+
 @dataclass(frozen=True)
 class Line:
     """What stands under an answer before anybody opens it. `until` is when Omni will drop it, as far as we can tell."""
@@ -43,10 +47,17 @@ class Line:
     # Omni's own words: why it failed, or how far it is.
     said: str = ""
     is_queued: bool = False
+    # How long the job took, where Omni told.
+    took: timedelta | None = None
 
     @property
     def state(self) -> str:
         return self.standing.value
+
+    @property
+    def may_hold_anything(self) -> bool:
+        """Return whether opening it may show more than the line says already."""
+        return self.standing not in _OVER
 
     @property
     def may_be_kept(self) -> bool:
@@ -157,6 +168,7 @@ def _line(position: int, jobs: Jobs, job_id: UUID, is_queued: bool) -> Line:  # 
         until=done_at + OMNI_KEEPS if done_at else None,
         said=_said(job, standing),
         is_queued=is_queued and standing is Standing.AT_OMNI,
+        took=job.took if job else None,
     )
 
 

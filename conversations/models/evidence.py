@@ -193,8 +193,10 @@ def drop_kept_before(moment: datetime, *, most: int) -> int:
         Job.objects.filter(pk__in=jobs).update(
             kept_at=None, has_chart=None, dropped_at=timezone.now(), query_count=0, row_count=0, size=0
         )
-        ids = Job.objects.filter(pk__in=jobs).values_list("conversation_id")
-        Conversation.objects.filter(omni_id__in=ids).touch()
+        dropped = Job.objects.filter(
+            pk__in=jobs, instance=models.OuterRef("instance"), conversation_id=models.OuterRef("omni_id")
+        )
+        Conversation.objects.filter(models.Exists(dropped)).touch()
     return len(jobs)
 
 

@@ -1,5 +1,6 @@
 """What answers a question: only as much of it as tells whether an answer is still being written."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -24,6 +25,16 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Those of these conversations, with all that is kept of them."""
         same = conversations.filter(instance=models.OuterRef("instance"), omni_id=models.OuterRef("conversation_id"))
         return self.filter(models.Exists(same))
+
+    def with_ids(self, ids: Iterable[tuple[str, UUID]]) -> Self:
+        """Return the jobs with these ids, each of its instance: another instance may use the same id."""
+        by_instance: dict[str, set[UUID]] = {}
+        for instance, job_id in ids:
+            by_instance.setdefault(instance, set()).add(job_id)
+        own = models.Q(pk__in=[])
+        for instance, own_ids in by_instance.items():
+            own |= models.Q(instance=instance, omni_id__in=own_ids)
+        return self.filter(own)
 
     def settled(self) -> Self:
         """Those that need not be asked for again: kept, or without anything to keep."""
@@ -66,6 +77,8 @@ class Job(models.Model):
     # Omni's reason why it failed.
     error = models.TextField(blank=True)
     finished_at = models.DateTimeField(null=True)
+    # From when it was created until it was finished; None where Omni does not tell both.
+    took = models.DurationField(null=True)
     # When its result was kept here; None where it was not.
     kept_at = models.DateTimeField(null=True)
     # Of what is kept: queries, their rows (all that Omni found, where it says so), and bytes, the chart's too.
@@ -108,6 +121,7 @@ class Job(models.Model):
             "branch_id": reply.branch_id,
             "error": reply.error[:2000],
             "finished_at": reply.finished_at,
+            "took": reply.took,
             "state": reply.state[:20],
             "asked_at": timezone.now(),
         }

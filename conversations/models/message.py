@@ -242,7 +242,14 @@ class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
             revision__gte=models.OuterRef("revision"),
             revision__lt=models.OuterRef("until_revision"),
         )
-        return self.filter(models.Exists(seen), conversation=conversation, is_change=True)
+        # An answer that its job was still writing is no earlier wording. That may become known only afterwards.
+        writing = Job.objects.filter(
+            instance=conversation.instance,
+            omni_id=models.OuterRef("job_id"),
+            finished_at__gt=models.OuterRef("seen_at"),
+        )
+        shown = self.filter(models.Exists(seen), conversation=conversation, is_change=True)
+        return shown.exclude(models.Exists(writing))
 
 
 class EarlierMessage(Written):
@@ -257,6 +264,8 @@ class EarlierMessage(Written):
     # Whether readers are told of it. Not of an answer that its job was still writing, nor of the same words under
     # another job: these are stored for tokens alone that have been shown nothing newer.
     is_change = models.BooleanField(default=True)
+    # When Omni was last asked for the thread with this message in it.
+    seen_at = models.DateTimeField(null=True)
 
     objects = EarlierMessageQuerySet.as_manager()
 
@@ -293,6 +302,7 @@ class EarlierMessage(Written):
                         replaced_at=timezone.now(),
                         until_revision=conversation.revision,
                         is_change=is_change,
+                        seen_at=conversation.fetched_at,
                         **row.told,
                     )
                 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 from django.utils import timezone
 
 from conversations.models.capture import Capture
@@ -52,9 +52,9 @@ def stored() -> list[Stored]:
         )
     )
     captured = Job.objects.exclude(kept_at=None)
-    expiring = Q(job_id__isnull=False, created_at__gt=now - OMNI_KEEPS, created_at__lte=now - OMNI_KEEPS + SOON) & ~Q(
-        job_id__in=captured.values("omni_id")
-    )
+    own = captured.filter(instance=OuterRef("conversation__instance"), omni_id=OuterRef("job_id"))
+    soon = Q(job_id__isnull=False, created_at__gt=now - OMNI_KEEPS, created_at__lte=now - OMNI_KEEPS + SOON)
+    expiring = soon & Q(~Exists(own))
     take(
         Message.objects.order_by()
         .values("conversation__instance")

@@ -6,7 +6,7 @@ reply that is no object, or names another thing than the one asked for, raises `
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -101,7 +101,8 @@ class Conversation:
 class Job:
     """`GET /v1/ai/jobs/{id}`: the state of what answers a question. `progress` is Omni's sentence on it, or "".
 
-    `error` is Omni's reason why it failed; `finished_at` when it was complete, failed or cancelled.
+    `error` is Omni's reason why it failed; `finished_at` when it was complete, failed or cancelled; `took` how long
+    that was after the question was given to it, where Omni tells both times.
     """
 
     id: UUID
@@ -111,6 +112,7 @@ class Job:
     topic: str = ""
     error: str = ""
     finished_at: datetime | None = None
+    took: timedelta | None = None
     model_id: UUID | None = None
     branch_id: UUID | None = None
 
@@ -255,9 +257,15 @@ def job(body: Any, wanted: UUID) -> Job:
         topic=as_text(reply, "topicName") or "",
         error=as_reason(reply.get("error")),
         finished_at=as_time(reply, "completedAt", "cancelledAt", "updatedAt"),
+        took=_took(reply),
         model_id=as_uuid(reply.get("modelId")),
         branch_id=as_uuid(reply.get("branchId")),
     )
+
+
+def _took(reply: dict[str, Any]) -> timedelta | None:
+    begun, done = as_time(reply, "createdAt", "executionStartedAt"), as_time(reply, "completedAt", "cancelledAt")
+    return done - begun if begun and done and done >= begun else None
 
 
 def member_page(body: Any) -> MemberPage:

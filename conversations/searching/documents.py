@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -115,7 +115,8 @@ def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
     of_these = Message.objects.filter(conversation__in=rows).order_by("conversation", "position")
     for pk, role, text, job_id in of_these.values_list("conversation_id", "role", "text", "job_id"):
         said[pk].append((role, text, job_id))
-    jobs = _jobs([job_id for thread in said.values() for _, _, job_id in thread if job_id])
+    ids = {(row.instance, job_id) for row in rows for *_, job_id in said[row.pk] if job_id}
+    jobs = _jobs(ids)
     tickets = defaultdict(list)
     for pk, ticket in TicketReference.objects.filter(conversation__in=rows).values_list("conversation_id", "ticket"):
         tickets[pk].append(ticket)
@@ -126,8 +127,9 @@ def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
         yield Document(row.indexed_as or 0, _places(row, thread, theirs), _facts(row, thread, theirs, tickets[row.pk]))
 
 
-def _jobs(ids: list[UUID]) -> dict[tuple[str, UUID | None], tuple[Job, list[str]]]:
-    jobs = {job.pk: job for job in Job.objects.filter(omni_id__in=ids)}
+def _jobs(ids: Collection[tuple[str, UUID]]) -> dict[tuple[str, UUID | None], tuple[Job, list[str]]]:
+    """Return the jobs with these ids, by instance and id, each with the texts of its queries."""
+    jobs = {job.pk: job for job in Job.objects.with_ids(ids)}
     queries: dict[int, list[str]] = defaultdict(list)
     for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
         queries[action.job_id].append(action.name)

@@ -28,6 +28,10 @@ document.addEventListener("htmx:beforeSwap", () => {
 document.addEventListener("htmx:afterSettle", () => {
   for (const box of document.querySelectorAll(".row-select")) box.checked ||= kept.includes(box.value);
 });
+// So does the mark of the row that the reader came back to: a browser looks for an address's place once.
+document.addEventListener("htmx:afterSettle", () => {
+  if (/^#row-\d+$/.test(location.hash)) document.querySelector(location.hash)?.classList.add("is-here");
+});
 // The list was renewed, or shown again by the browser's Back button with what was ticked.
 document.addEventListener("htmx:afterSettle", tell);
 addEventListener("pageshow", tell);

@@ -1,0 +1,122 @@
+"""Two instances that use the same ids: neither says anything of the other's conversations, jobs or people."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from conversations import archive
+from conversations.models import Conversation, Job, Member, Message
+from conversations.models.evidence import drop_kept_before
+from conversations.models.stored import stored
+from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from tests.captured import answered
+from tests.conftest import credential_for, one_dialect, signed_in, text_of
+
+pytestmark = one_dialect
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def other() -> Organization:
+    """A second organization, of another instance."""
+    return Organization("other-org")
+
+
+@pytest.fixture
+def other_omni(other: Organization, dialect: str) -> Iterator[StandIn]:
+    with StandIn(other, dialect=dialect, rate_per_minute=10_000) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def pair(small: Organization, other: Organization) -> list[InOmni]:
+    """A conversation on each instance; the job of their only answer has the same id."""
+    made = []
+    for organization, name in ((small, "Ann Analyst"), (other, "Olaf Other")):
+        member = organization.add_member(name, f"{name[:3].lower()}@x.example")
+        row = answered(organization, member, ages=[12 * DAY])
+        made.append(row)
+    first, second = (row.messages[1].job for row in made)
+    assert first
+    assert second
+    second.id = first.id
+    second.topic = "elsewhere"
+    return made
+
+
+@pytest.fixture
+def reader(
+    owner: User, pair: list[InOmni], small: Organization, other: Organization, small_omni: StandIn, other_omni: StandIn
+) -> User:
+    """The owner, whose first credential is of the first instance; the second one's conversation was read first."""
+    credential_for(owner, small_omni, small.organization_key(), "First")
+    credential_for(owner, other_omni, other.organization_key(), "Second")
+    client = signed_in(owner)
+    for row in reversed(pair):
+        assert client.get(f"/conversations/{row.id}/").status_code == 200
+    return owner
+
+
+def test_a_job_leads_to_the_answer_on_the_readers_first_instance(reader: User, pair: list[InOmni]) -> None:
+    job = pair[0].messages[1].job
+    assert job
+    assert Message.objects.filter(job_id=job.id).count() == 2
+    for place in (0, 1):
+        assert archive.find_job(reader, job.id).conversation_id == pair[place].id
+        second = Credential.objects.get(label="Second")
+        signed_in(reader).post(f"/credentials/{second.pk}/default/")
+
+
+def test_jobs_are_looked_up_with_their_instance(reader: User, pair: list[InOmni]) -> None:
+    job = pair[0].messages[1].job
+    assert job
+    for instance in Conversation.objects.values_list("instance", flat=True):
+        Job.objects.get_or_create(instance=instance, omni_id=job.id, defaults={"asked_at": timezone.now()})
+    (first, second) = Conversation.objects.order_by("pk").values_list("instance", flat=True)
+    assert [row.instance for row in Job.objects.with_ids([(first, job.id)])] == [first]
+    assert {row.instance for row in Job.objects.with_ids([(first, job.id), (second, job.id)])} == {first, second}
+    assert not Job.objects.with_ids([])
+
+
+def test_what_is_captured_of_one_is_still_expiring_on_the_other(reader: User, pair: list[InOmni]) -> None:
+    job = pair[0].messages[1].job
+    assert job
+    kept, left = Conversation.objects.order_by("pk").values_list("instance", flat=True)
+    Job.objects.update_or_create(
+        instance=kept, omni_id=job.id, defaults={"asked_at": timezone.now(), "kept_at": timezone.now()}
+    )
+    Job.objects.filter(instance=left).update(kept_at=None)
+    assert {row.instance: row.expiring for row in stored()} == {kept: 0, left: 1}
+
+
+def test_what_is_dropped_of_one_leaves_the_others_index_alone(reader: User, pair: list[InOmni]) -> None:
+    one, another = Conversation.objects.order_by("pk")
+    Conversation.objects.filter(pk=another.pk).update(omni_id=one.omni_id)
+    Conversation.objects.update(is_indexed=True)
+    now = timezone.now()
+    job = pair[0].messages[1].job
+    assert job
+    Job.objects.update_or_create(
+        instance=one.instance,
+        omni_id=job.id,
+        defaults={"asked_at": now, "kept_at": now - 40 * DAY, "conversation_id": one.omni_id},
+    )
+    assert drop_kept_before(now - 30 * DAY, most=10) == 1
+    assert dict(Conversation.objects.values_list("pk", "is_indexed")) == {one.pk: False, another.pk: True}
+
+
+def test_people_are_named_as_their_own_instance_does(reader: User, pair: list[InOmni]) -> None:
+    owner_id = Conversation.objects.get(omni_id=pair[0].id).owner_id
+    Member.objects.all().delete()
+    for token in ApiToken.objects.all():
+        named = "Ann Analyst" if token.credentials.get().label == "First" else "Somebody Else"
+        Member.objects.create(api_token=token, omni_id=owner_id, name=named, email="x@x.example")
+    for page in (f"/conversations/{pair[0].id}/", f"/conversations/{pair[0].id}/print/", "/conversations/"):
+        said = text_of(signed_in(reader).get(page))
+        assert "Ann Analyst" in said
+        rows = said.partition('id="listed"')[2] or said
+        assert "Somebody Else" not in rows
