@@ -55,21 +55,27 @@ def succeeded(name: str, address: str) -> None:
 @contextmanager
 def trying_token(user: User) -> Iterator[None]:
     """Ask Omni what a token is, one token at a time and so many a person. Raises `Throttled`."""
-    now, tries, running = timezone.now(), _digest(f"tokens of {user.pk}"), _digest(f"token now of {user.pk}")
+    now, running = timezone.now(), _digest(f"token now of {user.pk}")
     # Longer than the two requests may take: the process that asked has ended meanwhile.
     since = now - timedelta(seconds=2 * settings.OMNI_TIMEOUT + 5)
     lock = FailedSignIn.objects.create(name=running)
     try:
         if FailedSignIn.objects.filter(name=running, at__gte=since).exclude(pk=lock.pk).exists():
             raise Throttled("Another token of yours is being tried just now. Try this one when that has ended.")
-        row = FailedSignIn.objects.create(name=tries)
-        others = FailedSignIn.objects.filter(name=tries).exclude(pk=row.pk)
-        if left := _until(others, _MAX_TOKENS, now - TOKEN_WINDOW):
-            row.delete()
+        if left := is_over(f"tokens of {user.pk}", _MAX_TOKENS, TOKEN_WINDOW):
             raise Throttled(f"You have tried too many tokens. Try again in {in_minutes(left)}.")
         yield
     finally:
         lock.delete()
+
+
+def is_over(what: str, most: int, within: timedelta) -> timedelta | None:
+    """Count something that is done now; how long from now it may not be done instead, or None if it may."""
+    row = FailedSignIn.objects.create(name=_digest(what))
+    left = _until(FailedSignIn.objects.filter(name=row.name).exclude(pk=row.pk), most, timezone.now() - within)
+    if left:
+        row.delete()
+    return left
 
 
 def in_minutes(left: timedelta) -> str:
