@@ -18,9 +18,10 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from conversations import archive, searching
+from conversations import archive, asking, searching
 from conversations.archive import Opened
 from conversations.models import Capture, Conversation, Walk
+from omniviewer.accounts import throttle
 from omniviewer.accounts.models import User
 
 log = logging.getLogger("omniviewer.tasks")
@@ -35,6 +36,7 @@ _BREATH = timedelta(seconds=5)
 _NIGHT = 2
 # A worker looks every second: what has waited for this long waits for a worker.
 _LATE = timedelta(minutes=5)
+_HOUR = timedelta(hours=1)
 # Days for which the record of a finished task is kept.
 _RECORDS_KEPT = 1
 
@@ -62,7 +64,7 @@ def sync() -> None:
     if settings.SYNC == "off":
         return
     # What the night captures was read here, and perhaps opened by nobody.
-    nudge_nightly()
+    nudge_chores()
     archive.begin_walks()
     if Walk.objects.due().exists():
         # As above.
@@ -79,8 +81,8 @@ def sync() -> None:
 @task()
 def nightly() -> None:
     """Capture what Omni will soon drop, and forget what is to be forgotten."""
-    nudge_nightly()
-    for command in ("capture", "prune_evidence", "prune_audit", "clearsessions"):
+    nudge_chores()
+    for command in ("capture", "prune_evidence", "prune_audit"):
         try:
             call_command(command, verbosity=0)
         except Exception:  # whatever is wrong with this one, the others are not to wait for it
@@ -88,6 +90,15 @@ def nightly() -> None:
     call_command("prune_db_task_results", min_age_days=_RECORDS_KEPT, failed_min_age_days=7, verbosity=0)
     # Left behind by workers that were killed.
     DBTaskResult.objects.running().filter(started_at__lt=timezone.now() - timedelta(days=1)).delete()
+
+
+@task()
+def hourly() -> None:
+    """Forget sessions that are over, and tries and requests that no longer count."""
+    nudge_chores()
+    call_command("clearsessions", verbosity=0)
+    throttle.forget()
+    asking.forget_unused()
 
 
 def want(opened: Opened) -> int:
@@ -103,7 +114,7 @@ def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
 def _wanted(count: int) -> int:
     if count:
         nudge(capture)
-        nudge_nightly()
+        nudge_chores()
     return count
 
 
@@ -121,8 +132,10 @@ def nudge_sync() -> None:
         nudge(sync)
 
 
-def nudge_nightly() -> None:
+def nudge_chores() -> None:
+    """Have the nightly and the hourly chores run in their time."""
     nudge(nightly, _next_night())
+    nudge(hourly, timezone.now() + _HOUR)
 
 
 def _again() -> None:

@@ -14,6 +14,8 @@ from django.template.loaders import filesystem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_PORT = re.compile(r"^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$")
 _MAX_BACKSLASHES = 250
 _PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 # An address that a template of the site's own writes out.
@@ -26,7 +28,7 @@ def forwarded_headers(get_response: GetResponse) -> GetResponse:
     """Drop `X-Forwarded-*` headers of peers that `OMNIVIEWER_FORWARDED_ALLOW_IPS` does not name."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not _may_forward(request.META.get("REMOTE_ADDR", "")):
+        if not _may_forward(request):
             for name in _FORWARDED:
                 request.META.pop(name, None)
         return get_response(request)
@@ -75,17 +77,44 @@ def check_python(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Warning(told, hint=hint, id="omniviewer.W001")]
 
 
-def _may_forward(peer: str) -> bool:
-    """A socket of this machine has no address, and is opened by the proxy alone."""
-    allowed = settings.FORWARDED_ALLOW_IPS
-    if not peer or allowed == ["*"]:
-        return bool(allowed)
+def peer_address(request: HttpRequest) -> Address | None:
+    """The address of whoever is connected; None for a socket of this machine."""
+    return _address(request.META.get("REMOTE_ADDR", ""))
+
+
+def client_address(request: HttpRequest) -> Address | None:
+    """The address of whoever asks, as the proxy before us tells it where there is one; None if it tells nonsense.
+
+    The last one: those before it are what the client says.
+    """
+    forwarded = request.headers.get("X-Forwarded-For", "") if settings.BEHIND_PROXY else ""
+    return _address(forwarded.rpartition(",")[2]) if forwarded else peer_address(request)
+
+
+def client_network(request: HttpRequest) -> str:
+    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which one home or machine has."""
+    address = client_address(request)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return str(address or "")
+
+
+def _address(text: str) -> Address | None:
+    """Without port, brackets and zone; IPv4 within IPv6 is IPv4."""
     try:
-        address = ipaddress.ip_address(peer)
+        address = ipaddress.ip_address(_PORT.sub(r"\1\2", text.strip()).partition("%")[0])
     except ValueError:
-        return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in allowed)
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _may_forward(request: HttpRequest) -> bool:
+    """A socket of this machine is opened by the proxy alone."""
+    allowed = settings.FORWARDED_ALLOW_IPS
+    if allowed == ["*"] or not request.META.get("REMOTE_ADDR"):
+        return True
+    address = peer_address(request)
+    return address is not None and any(address in network for network in allowed)
 
 
 class TemplateLoader(filesystem.Loader):

@@ -437,6 +437,7 @@ def test_tasks_carry_nothing(reads: Client, small: Organization, analyst: Member
     assert {str(task.args_kwargs) for task in DBTaskResult.objects.all()} == {"{'args': [], 'kwargs': {}}"}
     assert {task.task_path for task in DBTaskResult.objects.all()} == {
         "conversations.tasks.capture",
+        "conversations.tasks.hourly",
         "conversations.tasks.nightly",
     }
 

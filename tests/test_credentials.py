@@ -1,17 +1,24 @@
 """Connecting Omni: what is tried, what is said, what is stored."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection as database
 from django.test import Client
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from conversations.models import Access, Conversation
-from omniviewer.accounts.models import Credential, User
+from conversations import tasks
+from conversations.models import Access, Conversation, SentRequest, TokenBudget
+from omniviewer.accounts import throttle
+from omniviewer.accounts.models import Credential, FailedSignIn, User
+from omniviewer.accounts.session_store import SessionStore
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 
@@ -284,3 +291,69 @@ def test_a_missing_key_loses_nothing_and_says_so(owner: User, omni: StandIn, set
     credential.refresh_from_db()
     assert credential.api_token.token.reveal() == omni.organization.demo_tokens["analyst"]
     assert credential.rejected_at is None
+
+
+# Guessing at tokens ---------------------------------------------------------------------------------------
+
+
+def test_so_many_tokens_and_no_more_are_tried(owner: User, colleague: User, omni: StandIn) -> None:
+    """Wrong and right ones, new ones and replaced ones, count alike; a form that asks Omni nothing does not."""
+    reader = signed_in(owner)
+    right = omni.organization.demo_tokens["analyst"]
+    for _ in range(12):
+        assert connect(reader, omni, "short").status_code == 422
+    assert connect(reader, omni, right).status_code == 302
+    credential = Credential.objects.get()
+    for number in range(5):
+        assert connect(reader, omni, f"guessed-token-{number}").status_code == 422
+        replaced = reader.post(f"/credentials/{credential.pk}/token/", {"token": f"guessed-token-{number}"})
+        assert replaced.status_code == (422 if number < 4 else 429)
+    omni.requests.clear()
+    for answer in (
+        connect(reader, omni, omni.organization.demo_tokens["lead"]),
+        reader.post(f"/credentials/{credential.pk}/token/", {"token": right}),
+    ):
+        assert answer.status_code == 429
+        assert "You have tried too many tokens. Try again in 10 minutes." in text_of(answer)
+    assert omni.requests == []
+    assert connect(signed_in(colleague), omni, right).status_code == 302
+    FailedSignIn.objects.update(at=timezone.now() - throttle.TOKEN_WINDOW - timedelta(seconds=1))
+    assert reader.post(f"/credentials/{credential.pk}/token/", {"token": right}).status_code == 302
+
+
+def test_one_token_of_a_person_is_tried_at_a_time(owner: User, colleague: User, omni: StandIn) -> None:
+    right = omni.organization.demo_tokens["analyst"]
+    with throttle.trying_token(owner):
+        answer = connect(signed_in(owner), omni, right)
+        assert answer.status_code == 429
+        assert "Another token of yours is being tried just now" in text_of(answer)
+        assert connect(signed_in(colleague), omni, right).status_code == 302
+    assert connect(signed_in(owner), omni, right).status_code == 302
+
+
+def test_a_try_whose_process_ended_holds_nobody_up_for_long(owner: User, omni: StandIn, settings: Settings) -> None:
+    trying = throttle.trying_token(owner)
+    trying.__enter__()
+    FailedSignIn.objects.update(at=timezone.now() - timedelta(seconds=2 * settings.OMNI_TIMEOUT + 6))
+    assert connect(signed_in(owner), omni, omni.organization.demo_tokens["analyst"]).status_code == 302
+
+
+def test_what_no_longer_counts_is_deleted_every_hour(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get("/conversations/")
+    Client().post("/sign-in/", {"username": "owner", "password": "wrong"})
+    expired = SessionStore()
+    expired.set_expiry(timedelta(seconds=-1))
+    expired.create()
+    blocked = TokenBudget.objects.create(token="b" * 64, blocked_until=timezone.now() + timedelta(minutes=2))
+    tasks.hourly.call()
+    assert set(TokenBudget.objects.values_list("token", flat=True)) > {blocked.token}, "those of this minute count"
+    assert FailedSignIn.objects.exists()
+    assert not Session.objects.filter(expire_date__lt=timezone.now()).exists()
+    SentRequest.objects.update(sent_at=0)
+    FailedSignIn.objects.update(at=timezone.now() - timedelta(hours=1))
+    tasks.hourly.call()
+    assert not SentRequest.objects.exists()
+    assert not FailedSignIn.objects.exists()
+    assert list(TokenBudget.objects.all()) == [blocked]
+    [again] = DBTaskResult.objects.filter(task_path="conversations.tasks.hourly", status="READY")
+    assert timedelta(0) < again.run_after - timezone.now() <= timedelta(hours=1)

@@ -19,7 +19,6 @@ from pytest_django.fixtures import Settings
 
 from omniviewer import front
 from omniviewer.accounts.models import User
-from omniviewer.accounts.requests import client_address
 from omniviewer.demo.stand_in import StandIn
 from tests.conftest import EXAMPLE, PASSWORD, credential_for
 from tests.serving import Site, serve
@@ -104,7 +103,7 @@ def test_addresses_are_a_trusted_proxys_to_say(settings: Settings, peer: str, co
     settings.BEHIND_PROXY = True
     settings.FORWARDED_ALLOW_IPS = [ip_network("10.1.0.0/16")]
     seen = []
-    middleware = front.forwarded_headers(lambda request: seen.append(client_address(request)))  # type: ignore[arg-type,return-value]
+    middleware = front.forwarded_headers(lambda request: seen.append(str(front.client_address(request))))  # type: ignore[arg-type,return-value]
     middleware(RequestFactory().get("/", headers={"X-Forwarded-For": "198.51.100.9"}, REMOTE_ADDR=peer))
     assert (seen == ["198.51.100.9"]) is counts
 
@@ -258,3 +257,28 @@ def test_a_python_with_known_faults_is_told_of(
     told = front.check_python(None)
     monkeypatch.undo()
     assert (told == []) is is_mended
+
+
+# One client -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("behind_proxy", "forwarded", "network"),
+    [
+        (False, "203.0.113.7", "198.51.100.4"),
+        (True, "203.0.113.7", "203.0.113.7"),
+        (True, "203.0.113.7:5123", "203.0.113.7"),
+        (True, "10.0.0.1, 203.0.113.7:80", "203.0.113.7"),
+        (True, "::ffff:203.0.113.7", "203.0.113.7"),
+        (True, "[::ffff:203.0.113.7]:99", "203.0.113.7"),
+        (True, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        (True, "[2001:db8:1:2::ffff]:443", "2001:db8:1:2::/64"),
+        (True, "fe80::1%eth0", "fe80::/64"),
+        (True, "unknown", ""),
+        (True, "", "198.51.100.4"),
+    ],
+)
+def test_a_client_is_one_by_its_network(settings: Settings, behind_proxy: bool, forwarded: str, network: str) -> None:
+    settings.BEHIND_PROXY = behind_proxy
+    request = RequestFactory().get("/", headers={"X-Forwarded-For": forwarded}, REMOTE_ADDR="198.51.100.4")
+    assert front.client_network(request) == network

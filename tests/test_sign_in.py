@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,7 @@ import requests
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
@@ -211,6 +213,34 @@ def test_guessing_at_many_names_is_limited_too(db: None) -> None:
         try_password("wrong", name=f"name-{number}", address="198.51.100.7")
     assert try_password("wrong", name="another", address="198.51.100.7").status_code == 429
     assert try_password("wrong", name="another", address="198.51.100.8").status_code == 200
+
+
+def test_ports_and_the_rest_of_an_ipv6_network_are_the_same_client(owner: User, settings: Settings) -> None:
+    settings.BEHIND_PROXY = True
+
+    def try_from(forwarded: str) -> int:
+        form = {"username": "owner", "password": "wrong"}
+        return Client().post("/sign-in/", form, headers={"X-Forwarded-For": forwarded}).status_code
+
+    assert [try_from(f"203.0.113.7:{4000 + number}") for number in range(6)] == [200] * 5 + [429]
+    assert [try_from(f"[2001:db8:1:2::{number}]:80") for number in range(6)] == [200] * 5 + [429]
+    assert try_from("2001:db8:1:3::1") == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_no_more_are_looked_at(owner: User) -> None:
+    def try_wrong(_: int) -> int:
+        try:
+            status: int = try_password("wrong").status_code
+        finally:
+            connection.close()
+        return status
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(try_wrong, range(36)))
+    assert set(answers) == {200, 429}
+    assert answers.count(200) <= 5
+    assert FailedSignIn.objects.count() == answers.count(200), "what was not looked at does not count"
 
 
 def test_what_was_typed_is_not_kept(owner: User) -> None:

@@ -11,7 +11,7 @@ from enum import Enum
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils import timezone
 from pyrate_limiter import AbstractBucket, Rate, RateItem
 from pyrate_limiter.abstracts.algorithm import Decision
@@ -65,8 +65,7 @@ def take(token: str, urgency: Urgency) -> float | None:
     """Take one request from the token's budget: None if there was one, else the seconds until there is."""
     with transaction.atomic():
         # One at a time for a token: what is counted here stays true until it is written.
-        TokenBudget.objects.get_or_create(token=token)
-        budget = TokenBudget.objects.select_for_update().get(token=token)
+        budget = _locked(token)
         blocked = _blocked_for(budget)
         if blocked:
             return blocked
@@ -80,8 +79,7 @@ def take(token: str, urgency: Urgency) -> float | None:
 def refused(token: str, retry_after: float | None) -> float:
     """Omni answered `429`: nothing is left until it says so, or for a growing while. Returns the seconds."""
     with transaction.atomic():
-        TokenBudget.objects.get_or_create(token=token)
-        budget = TokenBudget.objects.select_for_update().get(token=token)
+        budget = _locked(token)
         budget.refusals += 1
         seconds = retry_after
         if seconds is None:
@@ -110,6 +108,24 @@ def left_by_token() -> dict[str, int]:
     since = _milliseconds(timezone.now() - WINDOW)
     used = SentRequest.objects.filter(sent_at__gte=since).values_list("token").annotate(Count("pk"))
     return {token[:8]: max(0, allowance() - count) for token, count in used}
+
+
+def forget_unused() -> None:
+    """Delete what was sent before the window, and budgets of tokens that nobody has used since."""
+    SentRequest.objects.filter(sent_at__lt=_milliseconds(timezone.now() - WINDOW)).delete()
+    # As far back as a block may count, so that what Omni said of a token is not forgotten while it matters.
+    blocked = Q(blocked_until__gte=timezone.now() - LONGEST_BLOCK)
+    unused = TokenBudget.objects.exclude(blocked).exclude(token__in=SentRequest.objects.values("token"))
+    unused.delete()
+
+
+def _locked(token: str) -> TokenBudget:
+    """Return the token's budget, for this transaction alone; made anew if it was forgotten this very moment."""
+    while True:
+        TokenBudget.objects.get_or_create(token=token)
+        budget = TokenBudget.objects.select_for_update().filter(token=token).first()
+        if budget:
+            return budget
 
 
 def _blocked_for(budget: TokenBudget) -> float:

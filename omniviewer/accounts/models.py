@@ -64,7 +64,7 @@ class Identity(models.Model):
 
 
 class FailedSignIn(models.Model):
-    """A password that was wrong. Digests, not names: what is typed into the box for a name may be a password."""
+    """A password, or a token of Omni's, that somebody tried. Digests: what is typed for a name may be a password."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     name = models.CharField(max_length=64)

@@ -7,7 +7,6 @@ proxy vouches for every single request.
 
 import csv
 import hashlib
-import ipaddress
 import logging
 from collections.abc import Callable
 
@@ -22,6 +21,7 @@ from omniviewer.accounts.refusing import refusal
 from omniviewer.accounts.requests import afterwards
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+from omniviewer.front import peer_address
 
 SECRET_HEADER = "X-Omniviewer-Proxy-Secret"  # noqa: S105  (its name)
 _LONGEST_NAME = 150
@@ -65,14 +65,11 @@ def _comes_from_a_trusted_proxy(request: HttpRequest) -> bool:
     given = request.headers.get(SECRET_HEADER, "")
     if settings.PROXY_SECRET and constant_time_compare(given, settings.PROXY_SECRET):
         return True
-    peer = request.META.get("REMOTE_ADDR", "")
-    if not peer:
+    if not request.META.get("REMOTE_ADDR"):
         return "unix" in settings.TRUSTED_PROXIES
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
+    address = peer_address(request)
+    if address is None:
         return False
-    address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in settings.TRUSTED_PROXIES if network != "unix")
 
 

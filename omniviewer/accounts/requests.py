@@ -58,9 +58,3 @@ def address_at_public_url(request: HttpRequest) -> str:
     """The same address at `OMNIVIEWER_PUBLIC_URL`; "" if the request came there, or it is not set."""
     public = urlsplit(settings.PUBLIC_URL)
     return "" if public.netloc in ("", request.get_host()) else settings.PUBLIC_URL + request.get_full_path()
-
-
-def client_address(request: HttpRequest) -> str:
-    """The IP address of whoever asks, as the proxy before us tells it where there is one."""
-    forwarded = request.headers.get("X-Forwarded-For", "") if settings.BEHIND_PROXY else ""
-    return forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")

@@ -1,22 +1,32 @@
 """Signing in with a SAML 2.0 identity provider: allauth and python3-saml speak it, held to signed assertions here."""
 
+import base64
 import hashlib
+import re
+from datetime import timedelta
 from typing import Any, Final
 
+from allauth.socialaccount.internal.statekit import STATE_TTL
 from allauth.socialaccount.models import SocialApp, SocialLogin
 from allauth.socialaccount.providers.saml import views
 from allauth.socialaccount.providers.saml.provider import SAMLProvider
+from allauth.socialaccount.providers.saml.utils import build_auth
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.sessions.backends.base import SessionBase
-from django.http import HttpRequest, HttpResponse
+from django.core.signing import BadSignature, TimestampSigner
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.utils.crypto import get_random_string
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
+from onelogin.saml2.authn_request import OneLogin_Saml2_Authn_Request
 
+from omniviewer.accounts import throttle
 from omniviewer.accounts.admission import Person
 from omniviewer.accounts.claims import groups
 from omniviewer.accounts.requests import site_path
+from omniviewer.front import client_network
 
 # What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
@@ -24,7 +34,15 @@ FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
 SLUG: Final = "company"
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 # Bytes of a response: what is longer is none, and is not kept for a moment.
-_LONGEST_RESPONSE: Final = 256 * 1024
+_LONGEST_RESPONSE: Final = 64 * 1024
+# Responses that are kept for a client in ten minutes: many people may share one address.
+_MAX_RESPONSES: Final = 200
+_WITHIN: Final = timedelta(minutes=10)
+# Of a response's first tag; the signature, and all else, is looked at later.
+_ANSWERS: Final = re.compile(rb"""<(?:[\w.-]+:)?Response\s(?:[^>]*\s)?InResponseTo\s*=\s*["']([^"'<>]{1,200})["']""")
+# Requests carry our signature in their id, so that it is known again without the browser's session, which is not sent
+# along from another site. Dots and letters alone: an id is an XML name.
+_REQUESTS: Final = TimestampSigner(sep=".", salt="omniviewer.accounts.saml.requests")
 # Bytes of a longer one that are read past, unseen.
 _MOST_PASSED_OVER: Final = 4 * 1024 * 1024
 # Seconds between the response and the look at it.
@@ -55,8 +73,23 @@ _NAMES: Final = {
 }
 
 
+class _Request(OneLogin_Saml2_Authn_Request):
+    def _generate_request_id(self) -> str:
+        return str(_REQUESTS.sign(f"_{get_random_string(32)}"))
+
+
 class Provider(SAMLProvider):
     """The one that the settings name."""
+
+    def redirect(
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        """As allauth's own, with an id of ours."""
+        auth = build_auth(request, self)
+        auth.authn_request_class = _Request
+        address = auth.login(return_to="")
+        self.stash_redirect_state(request, process, next_url, data, state_id=auth.get_last_request_id(), **kwargs)
+        return HttpResponseRedirect(address)
 
     def extract_uid(self, data: Any) -> str:
         """Of allauth's own accounts, of which there are none here: `person` says who it is."""
@@ -115,12 +148,15 @@ class Acs(_Ours, views.ACSView):
     """The identity provider sends the browser here, with its response. It is looked at one redirect later."""
 
     def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
-        # Anybody may send something here: it is looked at only if it is short, and kept for no longer than it takes.
+        # Anybody may send something here: it is kept only if it is short and answers a request of ours, once, and for
+        # no longer than it takes.
         is_short = int(request.headers.get("Content-Length") or 0) <= _LONGEST_RESPONSE
         if not is_short:
             request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
         if request.method != "POST" or not is_short or not request.POST.get("SAMLResponse"):
             return redirect(site_path("/sign-in/"))
+        if not _is_awaited(request):
+            return redirect("saml_finish_acs", organization_slug)  # which says that nothing came
         response: HttpResponse = super().dispatch(request, organization_slug)
         kept: SessionBase = request.saml_acs_session  # type: ignore[attr-defined]
         kept.set_expiry(_ON_THE_WAY)
@@ -134,6 +170,19 @@ class Finish(_Ours, views.FinishACSView):
 
 class Metadata(_Ours, views.MetadataView):
     """What the identity provider has to know of this site."""
+
+
+def _is_awaited(request: HttpRequest) -> bool:
+    """A response to a request of ours that nobody has answered yet, and not too many of them from one client."""
+    try:
+        found = _ANSWERS.search(base64.b64decode(request.POST["SAMLResponse"]))
+        request_id = found[1].decode("ascii") if found else ""
+        _REQUESTS.unsign(request_id, max_age=STATE_TTL)
+    except (ValueError, BadSignature):
+        return False
+    if throttle.is_over(f"saml from {client_network(request)}", _MAX_RESPONSES, _WITHIN):
+        return False
+    return not throttle.is_over(f"saml to {request_id}", 1, _WITHIN)
 
 
 def start(request: HttpRequest, target: str) -> HttpResponse:

@@ -13,8 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from omniviewer.accounts import sessions, throttle
 from omniviewer.accounts.models import User
-from omniviewer.accounts.requests import client_address, next_path, own_path, site_path
+from omniviewer.accounts.requests import next_path, own_path, site_path
 from omniviewer.audit import trail
+from omniviewer.front import client_network
 
 if settings.OIDC_ISSUER:
     from omniviewer.accounts import oidc
@@ -31,16 +32,14 @@ class PasswordForm(AuthenticationForm):
     request: HttpRequest
 
     def clean(self) -> dict[str, object]:
-        name, address = self.cleaned_data.get("username") or "", client_address(self.request)
+        name, address = self.cleaned_data.get("username") or "", client_network(self.request)
         self.cleaned_data["username"] = name = _username(name)
-        if left := throttle.wait(name, address):
-            minutes = int(left.total_seconds() // 60) + 1
-            in_how_long = f"{minutes} minute{'s' if minutes > 1 else ''}"
-            raise ValidationError(f"Too many wrong passwords. Try again in {in_how_long}.", code="throttled")
+        if left := throttle.begin(name, address):
+            sentence = f"Too many wrong passwords. Try again in {throttle.in_minutes(left)}."
+            raise ValidationError(sentence, code="throttled")
         try:
             cleaned: dict[str, object] = super().clean()
         except ValidationError:
-            throttle.failed(name, address)
             trail.refused(self.request, name, by="password")
             raise
         throttle.succeeded(name, address)

@@ -1,44 +1,96 @@
-"""How often a password may be wrong: counted in the database, over all processes."""
+"""How often a password or a token may be tried: counted in the database, over all processes.
 
+Each try is counted before it is looked at: of many at the same moment, none is let through because the others have not
+been counted yet.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.conf import settings
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from omniviewer.accounts.models import FailedSignIn
+from omniviewer.accounts.models import FailedSignIn, User
 
 WINDOW = timedelta(minutes=15)
 # For one name from one address; for one name, wherever from; from one address, whatever the name. The second is
 # larger than the first: whoever guesses at somebody's password elsewhere does not lock that person out at once.
 _OF_BOTH, _OF_NAME, _OF_ADDRESS = 5, 30, 50
+# Tokens that a person may try within the window, whatever comes of them.
+_MAX_TOKENS, TOKEN_WINDOW = 10, timedelta(minutes=10)
 
 
-def wait(name: str, address: str) -> timedelta | None:
-    """How long from now no password is looked at for this name from this address; None: it is."""
-    since = timezone.now() - WINDOW
-    by_name, by_address = Q(name=_digest(name.lower())), Q(address=_digest(address))
+class Throttled(Exception):
+    """No token is tried now; `sentence` says until when."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__(sentence)
+
+
+def begin(name: str, address: str) -> timedelta | None:
+    """Count a password that is about to be tried; how long from now none is looked at instead, or None if it is."""
+    forget()
+    row = FailedSignIn.objects.create(name=_digest(name.lower()), address=_digest(address))
+    since, by_name, by_address = timezone.now() - WINDOW, Q(name=row.name), Q(address=row.address)
+    others = FailedSignIn.objects.exclude(pk=row.pk)
     waits = [
-        _until(by_name & by_address, _OF_BOTH, since),
-        _until(by_name, _OF_NAME, since),
-        _until(by_address, _OF_ADDRESS, since),
+        _until(others.filter(by_name, by_address), _OF_BOTH, since),
+        _until(others.filter(by_name), _OF_NAME, since),
+        _until(others.filter(by_address), _OF_ADDRESS, since),
     ]
-    return max((left for left in waits if left), default=None)
-
-
-def failed(name: str, address: str) -> None:
-    """A password was wrong. What is older than the window is forgotten."""
-    FailedSignIn.objects.filter(at__lt=timezone.now() - WINDOW).delete()
-    FailedSignIn.objects.create(name=_digest(name.lower()), address=_digest(address))
+    left = max((wait for wait in waits if wait), default=None)
+    if left:
+        row.delete()
+    return left
 
 
 def succeeded(name: str, address: str) -> None:
     FailedSignIn.objects.filter(name=_digest(name.lower()), address=_digest(address)).delete()
 
 
-def _until(of: Q, most: int, since: datetime) -> timedelta | None:
-    """Until the oldest of the last `most` failures is out of the window."""
-    last = list(FailedSignIn.objects.filter(of, at__gte=since).order_by("-at").values_list("at", flat=True)[:most])
+@contextmanager
+def trying_token(user: User) -> Iterator[None]:
+    """Ask Omni what a token is, one token at a time and so many a person. Raises `Throttled`."""
+    now, running = timezone.now(), _digest(f"token now of {user.pk}")
+    # Longer than the two requests may take: the process that asked has ended meanwhile.
+    since = now - timedelta(seconds=2 * settings.OMNI_TIMEOUT + 5)
+    lock = FailedSignIn.objects.create(name=running)
+    try:
+        if FailedSignIn.objects.filter(name=running, at__gte=since).exclude(pk=lock.pk).exists():
+            raise Throttled("Another token of yours is being tried just now. Try this one when that has ended.")
+        if left := is_over(f"tokens of {user.pk}", _MAX_TOKENS, TOKEN_WINDOW):
+            raise Throttled(f"You have tried too many tokens. Try again in {in_minutes(left)}.")
+        yield
+    finally:
+        lock.delete()
+
+
+def is_over(what: str, most: int, within: timedelta) -> timedelta | None:
+    """Count something that is done now; how long from now it may not be done instead, or None if it may."""
+    row = FailedSignIn.objects.create(name=_digest(what))
+    left = _until(FailedSignIn.objects.filter(name=row.name).exclude(pk=row.pk), most, timezone.now() - within)
+    if left:
+        row.delete()
+    return left
+
+
+def in_minutes(left: timedelta) -> str:
+    minutes = int(left.total_seconds() // 60) + 1
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
+def forget() -> None:
+    """Delete tries that no longer count."""
+    FailedSignIn.objects.filter(at__lt=timezone.now() - WINDOW).delete()
+
+
+def _until(tries: QuerySet[FailedSignIn], most: int, since: datetime) -> timedelta | None:
+    """Until the oldest of the last `most` tries is out of the window."""
+    last = list(tries.filter(at__gte=since).order_by("-at").values_list("at", flat=True)[:most])
     return last[-1] - since if len(last) == most else None
 
 

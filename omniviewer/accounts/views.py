@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from conversations import archive, connection
 from conversations.omni import OmniError, TokenRejected
+from omniviewer.accounts import throttle
 from omniviewer.accounts.context import CHOICES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
@@ -35,7 +37,10 @@ def connect(request: Request) -> HttpResponse:
     if form.is_valid():
         instance, token, label = (form.cleaned_data[name] for name in ("instance_address", "token", "label"))
         try:
-            identity = connection.identify(instance, token)
+            with throttle.trying_token(request.user):
+                identity = connection.identify(instance, token)
+        except throttle.Throttled as throttled:
+            form.add_error("token", ValidationError(throttled.sentence, code="throttled"))
         except OmniError as error:
             form.add_error("token" if isinstance(error, TokenRejected) else "instance_address", error.sentence)
             _record(request, Kind.CREDENTIAL_ADDED, instance, None, error)
@@ -78,7 +83,10 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
     form = TokenForm(request.POST or None)
     if form.is_valid():
         try:
-            connection.replace_token(found, form.cleaned_data["token"])
+            with throttle.trying_token(request.user):
+                connection.replace_token(found, form.cleaned_data["token"])
+        except throttle.Throttled as throttled:
+            form.add_error("token", ValidationError(throttled.sentence, code="throttled"))
         except OmniError as error:
             form.add_error("token", error.sentence)
             _note(request, Kind.CREDENTIAL_CHANGED, found, error)
@@ -140,4 +148,6 @@ def _record(request: Request, kind: Kind, instance: str, pk: int | None, error: 
 
 
 def _status(form: LabelForm | TokenForm) -> HTTPStatus:
+    if form.has_error("token", code="throttled"):
+        return HTTPStatus.TOO_MANY_REQUESTS
     return HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK

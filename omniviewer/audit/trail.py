@@ -1,8 +1,6 @@
 """The one place that writes the audit log. A log that cannot be written is an error in the logs, never in a page."""
 
 import logging
-import re
-from ipaddress import ip_address
 from typing import TypedDict, Unpack
 from uuid import UUID
 
@@ -13,10 +11,10 @@ from django.db import Error, transaction
 from django.http import HttpRequest
 
 from omniviewer.audit.models import OK, By, Event, Kind
+from omniviewer.front import client_address
 
 _READING = {Kind.OPENED, Kind.EXPORTED, Kind.SEARCHED}
 _LARGEST_POSITION = 2**31 - 1  # of the column
-_PORT = re.compile(r"^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$")
 _log = logging.getLogger("omniviewer.audit")
 
 
@@ -95,13 +93,5 @@ def _position(position: int | None) -> int | None:
 
 
 def _address_of(request: HttpRequest) -> str | None:
-    """Behind a proxy, the last address that it wrote down: those before it are what the client says."""
-    if not settings.AUDIT_IP:
-        return None
-    forwarded = request.headers.get("X-Forwarded-For", "") if settings.BEHIND_PROXY else ""
-    said = forwarded.rpartition(",")[2] or request.META.get("REMOTE_ADDR", "")
-    try:
-        address = ip_address(_PORT.sub(r"\1\2", said.strip()))
-    except ValueError:
-        return None
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    address = client_address(request) if settings.AUDIT_IP else None
+    return str(address) if address else None

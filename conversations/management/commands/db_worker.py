@@ -7,6 +7,8 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections
 from django_tasks_db.management.commands import db_worker
 
+from conversations import tasks
+
 _log = logging.getLogger("omniviewer.worker")
 # Seconds between two tries: longer each time.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
@@ -22,6 +24,7 @@ class Command(db_worker.Command):
         while True:
             began = time.monotonic()
             try:
+                tasks.nudge_chores()
                 super().handle(**options)
             except (OperationalError, InterfaceError) as error:
                 if options["batch"]:

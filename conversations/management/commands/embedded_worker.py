@@ -24,6 +24,6 @@ class Command(db_worker.Command):
         end_with_parent()
         # What a worker before it may have left.
         tasks.nudge(tasks.capture)
-        tasks.nudge_nightly()
+        tasks.nudge_chores()
         tasks.nudge_sync()
         super().handle(**options)
