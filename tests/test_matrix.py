@@ -1,9 +1,11 @@
 """Nobody reads what Omni would not show them: every address, by every way of asking, for everybody who might try."""
 
+import io
 import random
 import re
 import statistics
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -182,8 +184,11 @@ def _real(address: str, conversation: UUID, job: UUID, credential: int, position
 
 
 def _bytes(answer: Any) -> bytes:
-    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
-    return bytes(body) + repr(sorted(answer.headers.items())).encode()
+    body = bytes(b"".join(answer.streaming_content) if answer.streaming else answer.content)
+    if zipfile.is_zipfile(io.BytesIO(body)):
+        archive = zipfile.ZipFile(io.BytesIO(body))
+        body += b"".join(name.encode() + archive.read(name) for name in archive.namelist())
+    return body + repr(sorted(answer.headers.items())).encode()
 
 
 def _plain(answer: Any, *ids: object) -> str:
@@ -228,7 +233,7 @@ def test_nobody_else_reads_anything_of_it(
             small_omni.fail(Fault.status(503), path="")
         for address in MATRIX:
             path = _real(address, planted.id, job, credential)
-            for ask in _ways(cast[who], address):
+            for ask in _ways(cast[who], address, planted.id):
                 answer = ask(path)
                 got = _bytes(answer)
                 assert MARK.encode() not in got, (who, path)
@@ -245,7 +250,7 @@ def test_nobody_else_reads_anything_of_it(
     assert Credential.objects.get(owner=owner).pk == credential
 
 
-def _ways(client: Client, address: str) -> list[Callable[[str], Any]]:
+def _ways(client: Client, address: str, conversation: UUID) -> list[Callable[[str], Any]]:
     """By page, by fragment, by form. Signing out would end what is tried; the demo's door lets anybody be somebody."""
     sent = {"starred": "1", "ticket": "ABC-2", "do": "export", "next": "/", "label": "Mine", "looks": "1"}
     ways: list[Callable[[str], Any]] = [
@@ -254,7 +259,7 @@ def _ways(client: Client, address: str) -> list[Callable[[str], Any]]:
         client.head,
     ]
     if address not in ("/sign-out/", "/admin/logout/", "/demo/continue/", "/admin/login/", "/sign-in/"):
-        ways.append(lambda path: client.post(path, {**sent, "conversation": [str(EXAMPLE), "1", "2", "3"]}))
+        ways.append(lambda path: client.post(path, {**sent, "conversation": [str(conversation), "1", "2"]}))
         ways.append(lambda path: client.post(path, sent, headers=HTMX))
     return ways
 
@@ -315,6 +320,126 @@ def test_past_its_time_omni_is_asked_again_and_its_no_counts(
     assert answer.status_code == 403
     assert MARK.encode() not in _bytes(answer)
     assert small_omni.requests
+
+
+# By what is known of it ----------------------------------------------------------------------------------------
+
+# A marker for each kind of text in a conversation, and a word beside it by which the search would find that.
+TEXTS = ("name", "last question", "question", "answer", "topic", "query name", "query field", "row cell")
+EARLIER = ("earlier name", "earlier question", "earlier answer")
+_ROW, _MESSAGES = {"name", "last question"}, {"question", "answer"}
+_EVIDENCE = {"topic", "query name", "query field", "row cell", "chart"}
+# Kinds that each reader may be shown.
+TOLD: dict[str, set[str]] = {
+    "from the start": _ROW | _MESSAGES | _EVIDENCE | {"earlier question", "earlier answer"},
+    "listed only": _ROW,
+    "thread without job": _ROW | _MESSAGES,
+    "later token": _ROW | _MESSAGES | _EVIDENCE,
+}
+PNG = b"\x89PNG\r\n"
+
+
+def _marker(kind: str) -> str:
+    return "zebra" + kind.title().replace(" ", "")
+
+
+def _word(kind: str) -> str:
+    return "okapi" + kind.replace(" ", "")
+
+
+def _text(kind: str) -> str:
+    return f"{_marker(kind)} {_word(kind)}"
+
+
+def _kinds(answer: Any) -> set[str]:
+    """Return the kinds of text whose markers an answer holds; a chart is a picture, or one within a page."""
+    got = _bytes(answer)
+    found = {kind for kind in (*TEXTS, *EARLIER) if _marker(kind).encode() in got}
+    return found | {"chart" for picture in (PNG, b"data:image/png") if picture in got}
+
+
+@pytest.fixture
+def told(small: Organization, small_omni: StandIn, analyst: Member, owner: User) -> tuple[InOmni, Cast]:
+    """A conversation that was reworded after its owner had read all of it, and who came to it later."""
+    found = small.add_conversation(owner=analyst, name=_text("earlier name"), turns=[])
+    at = timezone.now().replace(hour=12) - timedelta(days=2)
+    job = small.ask(found, _text("earlier question"), _text("earlier answer"), at=at)
+    rows = [["Month", "Orders"], [_text("row cell"), "10"], ["2026-02", "20"]]
+    query = {"table": "orders", "fields": [f"orders.{_word('query field')} {_marker('query field')}"]}
+    job.actions = (Step("generate_query", "Counting", _text("query name"), query, rows),)
+    job.topic, job.chart = _text("topic"), True
+    small.ask(found, _text("last question"), "Some.", at=at + timedelta(minutes=5))
+    cast = {"from the start": _credential(owner, small_omni, small.personal_token(analyst))}
+    _read(cast["from the start"], found)
+    # A redaction at Omni, which the job's own prompt follows, and another name.
+    found.name, found.messages[0].text, found.messages[1].text = _text("name"), _text("question"), _text("answer")
+    job.prompt, found.updated_at = _text("question"), found.updated_at + timedelta(minutes=1)
+    _read(cast["from the start"], found)
+    tokens = {who: small.personal_token(analyst) for who in TOLD if who not in cast}
+    small.permissions.deny("thread", token=tokens["listed only"], status=403)
+    small.permissions.deny("job", "result", "chart", token=tokens["thread without job"])
+    for who, token in tokens.items():
+        cast[who] = _credential(person(who), small_omni, token)
+        _read(cast[who], found)
+    return found, cast
+
+
+def _read(client: Client, found: InOmni) -> None:
+    client.get("/conversations/?refresh=1")
+    client.get(f"/conversations/{found.id}/?refresh=1")
+    client.get(f"/conversations/{found.id}/messages/2/evidence/")
+    tasks.nudge_sync()
+    work()
+
+
+def test_each_reader_is_told_what_their_own_token_was_by_its_own_route(told: tuple[InOmni, Cast], owner: User) -> None:
+    """Each kind of text that a reader may be shown appears to them somewhere; of the other kinds, none anywhere."""
+    found, cast = told
+    job, credential = found.jobs[0].id, Credential.objects.get(owner=owner).pk
+    for who, allowed in TOLD.items():
+        appeared: set[str] = set()
+        addresses = list(MATRIX) + [row.replace("messages/1/", "messages/one/") for row in MATRIX if MESSAGE in row]
+        for address in addresses:
+            path = _real(address, found.id, job, credential).replace("messages/one/", "messages/1/")
+            # The owner's forms would end what is tried, and what may be read has been shown to be read by others.
+            ways = _ways(cast[who], address, found.id)[: 3 if who == "from the start" else None]
+            for ask in ways:
+                kinds = _kinds(ask(path))
+                assert kinds <= allowed, (who, path, kinds - allowed)
+                appeared |= kinds
+        for typed in FINDS:
+            for path, query in (("/conversations/", {"q": typed}), ("/insights/", {"period": "all", "owner": typed})):
+                kinds = _kinds(cast[who].get(path, query, headers=HTMX)) | _kinds(cast[who].get(path, query))
+                assert kinds <= allowed, (who, typed, kinds - allowed)
+                appeared |= kinds
+        assert appeared == allowed, (who, allowed - appeared)
+
+
+# Questions to the search, each with the kind of text by which it finds the conversation.
+_SOUGHT = {
+    **{_word(kind): kind for kind in (*TEXTS, *EARLIER) if kind not in ("topic", "row cell")},
+    f"in:query {_word('query name')}": "query name",
+    f"in:query {_word('query field')[:12]}*": "query field",
+    f"in:question {_word('question')}": "question",
+    f"in:answer {_word('answer')}": "answer",
+    f'"{_text("answer")}"': "answer",
+    f"topic:{_word('topic')}": "topic",
+    "has:chart": "chart",
+    "has:rows": "row cell",
+    "state:answered": "answer",
+    "asked:30d": "question",
+    "hour:12": "question",
+}
+
+
+def test_the_search_finds_it_by_what_its_reader_may_be_shown(told: tuple[InOmni, Cast]) -> None:
+    _found, cast = told
+    for who, allowed in TOLD.items():
+        for typed, kind in _SOUGHT.items():
+            page = cast[who].get("/conversations/", {"q": typed}).content.decode()
+            # Earlier wordings are no part of the search.
+            is_found = kind in allowed and kind not in EARLIER
+            assert ('class="row-title"' in page) is is_found, (who, typed)
 
 
 # By the time it takes ---------------------------------------------------------------------------------------
