@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -198,7 +199,7 @@ class Machine(RuleBasedStateMachine):
         pats = [self.organization.personal_token(ann) for _ in range(2)]
         self.tokens = [self.organization.organization_key(), *pats]
         for place, token in enumerate(self.tokens):
-            self.organization.permissions.reword(token, lambda text, place=place: self._worded(place, text))
+            self.organization.permissions.reword(token, partial(self._worded, place))
         self.found = []
         for _ in range(3):
             conversation = self.organization.add_conversation(
