@@ -13,6 +13,7 @@ from conversations.explaining import explain, not_opened
 from conversations.forms import FreshForm
 from conversations.models import Star
 from conversations.omni import OmniError
+from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -47,6 +48,7 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         return explain(request, error)
     except NoMessage:
         raise Http404 from None
+    sessions.record_once(request, Kind.OPENED, conversation_id=omni_id, position=position)
     failure = found.failure
     try:
         archive.chart(found)
@@ -73,6 +75,7 @@ def bundle(request: Request, omni_id: UUID) -> HttpResponse:
     context = shaping.bundle(opened, form.cleaned_data["looks"] if form.is_valid() else 0)
     if request.htmx:
         tasks.nudge(tasks.capture)
+        sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
         return render(request, "conversations/_bundle.html", context)
     trail.record(request, Kind.OPENED, conversation_id=omni_id, instance=opened.conversation.instance)
     return render(request, "conversations/bundle.html", context)
@@ -88,6 +91,7 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow:
         return HttpResponseClientRefresh()  # the page itself says why
+    sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     # Should the worker that was at it have been killed before it said so.
     tasks.nudge(tasks.capture)
     count = form.cleaned_data["count"]

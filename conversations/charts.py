@@ -9,9 +9,11 @@ from django.views.decorators.http import require_safe
 from conversations import archive, shaping
 from conversations.archive import CannotShow, NoMessage
 from conversations.drawing import draw
-from conversations.explaining import explain, not_opened
+from conversations.explaining import not_opened
 from conversations.omni import OmniError
+from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
+from omniviewer.audit.models import Kind
 
 # A drawing brings its own styles, and nothing else; opened by itself it is no page of ours.
 _ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
@@ -24,11 +26,12 @@ def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         found = archive.evidence(request.user, omni_id, position)
         picture = archive.chart(found)
     except CannotShow as error:
-        return explain(request, error)
+        return not_opened(request, error, omni_id, position)
     except (NoMessage, OmniError):
         raise Http404 from None
     if picture is None:
         raise Http404
+    _record(request, omni_id, position)
     return HttpResponse(picture, content_type="image/png", headers=_ALONE)
 
 
@@ -38,13 +41,14 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
     try:
         found = archive.evidence(request.user, omni_id, position)
     except CannotShow as error:
-        return explain(request, error)
+        return not_opened(request, error, omni_id, position)
     except NoMessage:
         raise Http404 from None
     action = next((action for action in found.queries if action.number == number), None)
     drawn = shaping.plots_of(action) if action else []
     if not 1 <= place <= len(drawn):
         raise Http404
+    _record(request, omni_id, position)
     plot = drawn[place - 1].narrow() if "narrow" in request.GET else drawn[place - 1]
     return HttpResponse(draw(plot), content_type="image/svg+xml", headers=_ALONE)
 
@@ -60,5 +64,11 @@ def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         return not_opened(request, error, omni_id, position)
     except NoMessage:
         raise Http404 from None
+    _record(request, omni_id, position)
     context = {"message": found.message, "charts": shaping.charts(found)}
     return render(request, "conversations/_charts.html", context)
+
+
+def _record(request: Request, omni_id: UUID, position: int) -> None:
+    """A picture that is asked for by itself is opened as well."""
+    sessions.record_once(request, Kind.OPENED, conversation_id=omni_id, position=position)

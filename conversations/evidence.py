@@ -2,7 +2,7 @@
 
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Unpack
 from uuid import UUID
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -19,6 +19,7 @@ from conversations.forms import RowsForm
 from conversations.models import Action
 from conversations.rendering import trusted
 from conversations.terms import Asked
+from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -41,8 +42,7 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     about: trail.About = {"conversation_id": omni_id, "position": position}
     if found.is_new:
         trail.record(request, Kind.CAPTURED, **about)
-    if not request.htmx:  # else the thread was opened, and has said so
-        trail.record(request, Kind.OPENED, **about)
+    _record(request, **about)
     steps = [(action, shaping.rows(action) if action.is_query else None) for action in found.actions]
     line = archive.standings(found.opened, [position]).get(position)
     context = _context(found) | {"steps": steps, "line": line}
@@ -63,8 +63,7 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
         found, action = _query(request, omni_id, position, number)
     except CannotShow as error:
         return not_opened(request, error, omni_id, position)
-    if not request.htmx:
-        trail.record(request, Kind.OPENED, conversation_id=omni_id, position=position)
+    _record(request, conversation_id=omni_id, position=position)
     context = _context(found) | {"shown": shaping.rows(action, **RowsForm(request.GET).wanted())}
     context["drawn"] = shaping.drawings(action)
     if request.htmx:
@@ -115,6 +114,12 @@ def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple
     if action is None:
         raise Http404
     return found, action
+
+
+def _record(request: Request, **about: Unpack[trail.About]) -> None:
+    """A part of a thread says only what the thread, when it was opened, has not said."""
+    note = sessions.record_once if request.htmx else trail.record
+    note(request, Kind.OPENED, **about)
 
 
 def _context(found: Evidence) -> dict[str, Any]:

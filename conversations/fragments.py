@@ -13,7 +13,9 @@ from django_htmx.http import HttpResponseClientRefresh
 from conversations import archive, shaping, tasks
 from conversations.archive import CannotShow
 from conversations.forms import FreshForm
+from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
+from omniviewer.audit.models import Kind
 
 
 @require_safe
@@ -27,6 +29,7 @@ def conversation(request: Request, omni_id: UUID) -> HttpResponse:
         opened = archive.renew(request.user, omni_id)
     except CannotShow:
         return HttpResponseClientRefresh()  # the page itself says why
+    sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     if opened.was_asked:
         tasks.want(opened)
     context = shaping.thread(request.user, opened, looks)

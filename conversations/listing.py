@@ -19,6 +19,7 @@ from conversations.explaining import explain
 from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery
 from conversations.models import Conversation, ReadUntil, Star
 from conversations.refreshing import ask, refreshed
+from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical, next_path, site_path
 from omniviewer.audit import trail
@@ -63,6 +64,8 @@ def fresh(request: Request) -> HttpResponse:
         found = _listed(request, query, Ask.IF_STALE)
     except CannotShow:
         return HttpResponseClientRefresh()
+    if query.asked:
+        sessions.record_once(request, Kind.SEARCHED)
     context = list_page.of(request.user, found, query, request.GET, said.cleaned_data["looks"])
     digest = list_page.digest(found.page.conversations, found.page.older)
     context["has_changed"] = digest != said.cleaned_data["shown"]

@@ -13,6 +13,7 @@ from conversations.archive import CannotShow
 from conversations.explaining import not_opened
 from conversations.models import TicketReference, Visit
 from conversations.refreshing import ask, refreshed
+from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -29,7 +30,9 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
         return refreshed(request)
     came_from = request.GET.get("ticket", "")
     ticket = tickets.read(came_from)
-    if ticket and request.method == "GET":
+    # A link of another site may lead here, and not write by itself: then the ticket is only proposed.
+    is_link = request.method == "GET" and sessions.arrives(request)
+    if ticket and is_link:
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
     tasks.want(opened)
     Visit.objects.note(request.user, opened.conversation)
@@ -38,6 +41,7 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     context |= {
         "focus": position,
         "missing": position if missing else None,
+        "ticket_text": "" if is_link else ticket or "",
         "odd_ticket": "" if ticket else came_from.strip(),
     }
     return _thread_page(request, context, HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK)
@@ -71,6 +75,9 @@ def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
         return not_opened(request, error, omni_id)
     ticket = tickets.read(request.POST.get("ticket", ""))
     removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
+    if removed:
+        about: trail.About = {"conversation_id": omni_id, "instance": opened.conversation.instance, "ticket": ticket}
+        trail.record(request, Kind.TICKET_REMOVED, **about)
     context = shaping.thread(request.user, opened) | {"removed_ticket": ticket if removed else None}
     return _thread_page(request, context)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
 from django.template import Origin
 from django.template.loaders import filesystem
 
@@ -64,6 +64,42 @@ def bounded_cookies(get_response: GetResponse) -> GetResponse:
         return get_response(request)
 
     return middleware
+
+
+def no_neighbours(get_response: GetResponse) -> GetResponse:
+    """Refuse what a page of another site fetches or embeds: it learns from the time that an answer takes, if no more.
+
+    Following a link, or coming back from the company's sign-in, is a navigation of the whole window.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if is_from_elsewhere(request) and not is_navigation(request) and request.path_info not in _PROBES:
+            return HttpResponseForbidden("This is for pages of this site alone.", content_type="text/plain")
+        return get_response(request)
+
+    return middleware
+
+
+def is_from_elsewhere(request: HttpRequest) -> bool:
+    """As browsers say since 2023; what says nothing is no page of another site's."""
+    return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+
+
+def is_navigation(request: HttpRequest) -> bool:
+    """A whole window goes to a page now: no frame, no script, and not ahead of a click that may come.
+
+    Browsers that tell of another site tell the rest too; what tells nothing may be a navigation.
+    """
+    is_ahead = "prefetch" in f"{request.headers.get('Sec-Purpose', '')} {request.headers.get('Purpose', '')}"
+    mode, destination = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Mode", "Dest"))
+    untold = () if is_from_elsewhere(request) else (None,)
+    is_window = mode in ("navigate", *untold) and destination in ("document", *untold)
+    return is_window and not is_ahead and request.headers.get("HX-Request") != "true"
+
+
+def is_by_person(request: HttpRequest) -> bool:
+    """A navigation that a person began: from another site, by a click or a key and not by a script."""
+    return is_navigation(request) and (not is_from_elsewhere(request) or request.headers.get("Sec-Fetch-User") == "?1")
 
 
 def check_python(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ARG001  (Django's signature)

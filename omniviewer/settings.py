@@ -130,6 +130,7 @@ MIDDLEWARE = [
     "omniviewer.front.below_prefix",
     "omniviewer.health.probes",
     "omniviewer.logs.requests",
+    "omniviewer.front.no_neighbours",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -125,6 +125,25 @@ def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
     assert gone(omni_of(said))
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_it_ends_where_signals_were_ignored_when_it_started(checkout: Path, how: signal.Signals) -> None:
+    """As `nohup` and a shell's background jobs have it."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        process = start(checkout)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    said = read_until(process, "Ctrl-C")
+    try:
+        assert "Stopped: the site and the stand-in Omni." in stop(process, how)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert process.returncode == 0
+    assert gone(omni_of(said))
+
+
 def test_a_second_one_takes_the_next_free_ports(demo: tuple[subprocess.Popen[str], str], checkout: Path) -> None:
     _, first = demo
     process = start(checkout)

@@ -143,6 +143,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
     assert noted == [
         ("owner", "captured", "ok", 2),
         ("owner", "opened", "ok", 2),
+        ("owner", "opened", "ok", 2),
         ("owner", "exported", "ok", 2),
         ("stranger", "opened", "not-shown", 2),
         ("stranger", "exported", "not-shown", 2),

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from conversations import tickets
 from conversations.models import Access, Conversation, TicketReference
-from conversations.models.ticket import MOST_REFERENCES
+from conversations.models.ticket import MOST_LINKED, MOST_REFERENCES
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, StandIn
 from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in, text_of
@@ -133,8 +133,11 @@ def test_without_an_address_it_is_a_name_alone(owner_reads: Client, settings: Se
 
 @pytest.mark.parametrize("dialect", ["reference"])
 def test_there_are_not_ever_more_of_them(owner_reads: Client) -> None:
-    for number in range(MOST_REFERENCES + 2):
+    for number in range(MOST_LINKED + 2):
         owner_reads.get(f"{THREAD}?ticket=ABC-{number}")
+    assert len(names()) == MOST_LINKED
+    for number in range(MOST_LINKED, MOST_REFERENCES):
+        owner_reads.post(f"{THREAD}tickets/", {"ticket": f"ABC-{number}"})
     assert len(names()) == MOST_REFERENCES
     answer = owner_reads.post(f"{THREAD}tickets/", {"ticket": "ABC-999"})
     assert answer.status_code == 422

@@ -1,9 +1,11 @@
 """Which tickets a conversation is linked from."""
 
+from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from conversations import tickets
 from conversations.models.conversation import Conversation
@@ -11,6 +13,8 @@ from omniviewer.accounts.models import User
 
 # Of one conversation: whoever makes up more of them is not believed.
 MOST_REFERENCES = 50
+# By links: so many leave room for those that people add; and of one person's, from whichever conversations.
+MOST_LINKED, MOST_LINKED_HOURLY = 40, 100
 
 
 class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
@@ -20,13 +24,18 @@ class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
     def add(self, conversation: Conversation, ticket: str, user: User, *, is_by_hand: bool) -> bool:
         """False if there are too many. One that is there already stays as it is."""
         if not self.filter(conversation=conversation, ticket=ticket).exists():
-            if self.filter(conversation=conversation).count() >= MOST_REFERENCES:
+            most = MOST_REFERENCES if is_by_hand else MOST_LINKED
+            if self.filter(conversation=conversation).count() >= most or not (is_by_hand or self._may_link(user)):
                 return False
             self.get_or_create(
                 conversation=conversation, ticket=ticket, defaults={"added_by": user, "is_by_hand": is_by_hand}
             )
             Conversation.objects.filter(pk=conversation.pk).touch()
         return True
+
+    def _may_link(self, user: User) -> bool:
+        since = timezone.now() - timedelta(hours=1)
+        return self.filter(added_by=user, is_by_hand=False, added_at__gte=since).count() < MOST_LINKED_HOURLY
 
     def remove(self, conversation: Conversation, ticket: str) -> bool:
         """Whether there was one."""

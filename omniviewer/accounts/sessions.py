@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Unpack
 
 from django.conf import settings
 from django.contrib.auth import login, logout
@@ -9,10 +11,13 @@ from django.http import HttpRequest, HttpResponse
 
 from omniviewer.accounts.models import User
 from omniviewer.audit import trail
-from omniviewer.audit.models import OK, Kind
+from omniviewer.audit.models import OK, Event, Kind
+from omniviewer.front import is_by_person, is_navigation
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _BY, _BEGAN, _SEEN = "signed_in_by", "began_at", "seen_at"
+# The address to which somebody was sent who had just signed in.
+_ARRIVING = "arriving_at"
 # Seconds: activity is noted no more often than that.
 _NOTED_EVERY = 60
 
@@ -33,6 +38,30 @@ def end(request: HttpRequest, *, why: str = OK) -> None:
     if request.user.is_authenticated:
         trail.record(request, Kind.SIGNED_OUT, result=why, by=signed_in_by(request))
     logout(request)
+
+
+def note_arrival(request: HttpRequest, target: str) -> None:
+    """Remember where somebody is sent who has just signed in: the provider's form may have sent itself."""
+    request.session[_ARRIVING] = target
+
+
+def arrives(request: HttpRequest) -> bool:
+    """Whether somebody comes to this address by a link, or from signing in on the way there."""
+    is_target = request.session.get(_ARRIVING) == request.get_full_path()
+    if is_target:
+        del request.session[_ARRIVING]
+    return is_by_person(request) or (is_target and is_navigation(request))
+
+
+def began(request: HttpRequest) -> datetime:
+    """When this session began."""
+    return datetime.fromtimestamp(request.session.get(_BEGAN, time.time()), UTC)
+
+
+def record_once(request: HttpRequest, kind: Kind, **about: Unpack[trail.About]) -> None:
+    """Write an event of reading, unless this person has it already in this session: for a part of what they opened."""
+    if not Event.objects.of(request.user.pk).of_reading(kind, about.get("conversation_id"), began(request)).exists():
+        trail.record(request, kind, **about)
 
 
 def signed_in_by(request: HttpRequest) -> str:

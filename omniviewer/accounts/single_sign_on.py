@@ -25,12 +25,15 @@ from omniviewer.accounts.refusing import refusal
 from omniviewer.accounts.requests import address_at_public_url, afterwards, next_path, site_path
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+from omniviewer.front import is_by_person
 
 if settings.SAML_ENTITY_ID:
     from omniviewer.accounts import saml
 
 # Where a session keeps what address somebody wanted when they set out for the provider.
 _WANTED = "wanted_when_signing_in"
+# And whether they set out by a click of their own, not by a script of another site's.
+_BY_PERSON = "set_out_by_person"
 _STATE = "omniviewer.accounts.single_sign_on"
 # Seconds that somebody may take at the provider.
 _ON_THE_WAY = 3600
@@ -121,6 +124,7 @@ def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> Http
     if request.user.is_authenticated and "again" not in request.GET:
         return redirect(target or site_path("/conversations/"))
     request.session[_WANTED] = target  # if the way there is lost
+    request.session[_BY_PERSON] = is_by_person(request)
     if not request.user.is_authenticated:
         # Robots that preview links come this far and no further.
         request.session.set_expiry(_ON_THE_WAY)
@@ -142,6 +146,8 @@ def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     if by == "oidc":
         request.session[oidc.SIGNED] = login.account.extra_data["signed"]
     request.session.pop(_WANTED, None)
+    if request.session.pop(_BY_PERSON, False):
+        sessions.note_arrival(request, target)
     return redirect(target or site_path("/conversations/"))
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, NoReturn, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -45,6 +46,10 @@ class By(models.TextChoices):
 class EventQuerySet(models.QuerySet["Event"]):
     def of(self, user_id: int | None) -> Self:
         return self.filter(user_id=user_id)
+
+    def of_reading(self, kind: Kind, conversation_id: UUID | None, since: datetime) -> Self:
+        """Those of this kind that came to something since then: of a conversation, or of no certain one."""
+        return self.filter(kind=kind, result=OK, conversation_id=conversation_id, at__gte=since)
 
     def newest_first(self, before: int | None = None) -> Self:
         """As they were written; with `before`, those that were written before that one."""

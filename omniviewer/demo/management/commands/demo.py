@@ -55,8 +55,9 @@ class Command(BaseCommand):
         port = _free_port(options["port"], 8000, "--port")
         omni_port = _free_port(options["omni_port"], 8400, "--omni-port", taken=port)
         self._make_database(fresh=options["fresh"])
-        # Whoever ends this process otherwise than by Ctrl-C gets the same tidy end.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # The same tidy end by SIGTERM; and by SIGINT where a shell that started this in the background had it ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         omni = self._start_omni(omni_port, options["dialect"])
         worker = EmbeddedWorker()
         try:
