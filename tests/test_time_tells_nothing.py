@@ -93,7 +93,7 @@ def _others(like: Conversation, omni: StandIn, token: str) -> None:
 
 
 def test_what_others_have_costs_a_reader_of_two_nothing(
-    reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
     for _ in range(2):
         found = answered(small, analyst, ages=[timedelta(days=1)])
