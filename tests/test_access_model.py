@@ -30,7 +30,7 @@ from conversations.omni import Token
 from omniviewer.accounts.models import ApiToken
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
-from omniviewer.demo.stand_in.organization import Conversation, Job, Member
+from omniviewer.demo.stand_in.organization import Conversation, Member
 from omniviewer.demo.stand_in.permissions import Route
 from omniviewer.demo.stand_in.routes import Answer
 from tests.conftest import credential_for, person, signed_in
@@ -238,7 +238,7 @@ class Model(RuleBasedStateMachine):
         self.omni.organization.permissions.allow(route, token=TOKENS[token], id=self.id_for(route, place))
 
     @rule(place=places, number=st.integers(0, 3), is_redacted=st.booleans(), is_told=st.booleans())
-    def change_message(self, place: int, number: int, is_redacted: bool, is_told: bool) -> None:  # noqa: FBT001
+    def change_message(self, place: int, number: int, is_redacted: bool, is_told: bool) -> None:
         row = self.conversations[place]
         message = row.messages[number % len(row.messages)]
         kind: Kind = "question" if message.role == "user" else "answer"
@@ -306,7 +306,7 @@ class Model(RuleBasedStateMachine):
         self.read(reader, "/conversations/?refresh=1", "/conversations/")
 
     @rule(reader=readers, place=places, is_refreshed=st.booleans())
-    def open_thread(self, reader: int, place: int, is_refreshed: bool) -> None:  # noqa: FBT001
+    def open_thread(self, reader: int, place: int, is_refreshed: bool) -> None:
         path = f"/conversations/{self.conversations[place].id}/"
         self.read(reader, *([f"{path}?refresh=1"] if is_refreshed else []), path)
 
@@ -413,3 +413,17 @@ def test_a_reader_is_shown_only_what_their_own_token_was_sent(stage: Stage) -> N
     print(f"markers on pages that were held against the rule: {dict(Model.looked_at)}")  # noqa: T201
     # Else it would prove nothing.
     assert all(Model.looked_at[kind] >= SEQUENCES // 20 for kind in ("name", "question", "answer", "evidence", "topic"))
+
+
+def test_a_result_that_was_refused_stays_refused_whatever_the_job_route_says(stage: Stage) -> None:
+    """Both routes refuse, another token's evidence is stored, then the job route alone answers."""
+    model = Model(stage)
+    try:
+        model.deny("job", 1, 0, 404)
+        model.deny("result", 1, 0, 404)
+        model.look_at_evidence(1, 0)
+        model.look_at_evidence(0, 0)
+        model.allow("job", 1, 0)
+        model.look_at_evidence(1, 0)
+    finally:
+        model.teardown()
