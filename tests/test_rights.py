@@ -554,6 +554,17 @@ def test_a_job_whose_result_is_refused_shows_no_rows(
     assert "1,030" not in text_of(colleague_reads.get(f"{thread(found)}messages/2/queries/1/"))
 
 
+def test_a_refused_result_stays_refused_whatever_the_job_route_says(
+    reads: Client, colleague_reads: Client, small: Organization, key: str, found: InOmni
+) -> None:
+    """Both routes refuse, another token's evidence is stored, then the job route alone answers."""
+    small.permissions.deny("job", "result", token=key)
+    assert not shows_rows(colleague_reads, found)
+    assert shows_rows(reads, found)
+    small.permissions.allow("job", token=key)
+    assert not shows_rows(colleague_reads, found)
+
+
 def test_whatever_evidence_there_is_none_of_it_is_shown_through_a_row(
     reads: Client, owner: User, clock: Clock, small: Organization, own: str, found: InOmni
 ) -> None:

@@ -28,6 +28,8 @@ _AWAY = 300.0
 _RUNNING = 30.0
 _LONGEST = 3600.0
 _MOST_TRIES = 8
+# Answers that come before the reading, where no more of a token's wait.
+_FEW = 10
 # The time in which answers are counted, to tell how long others will take.
 _RATE_OF = timedelta(minutes=3)
 # That an answer costs: its result and its chart.
@@ -83,7 +85,7 @@ def capture_next() -> bool:
     if row.api_token.rejected_at is None and row.api_token.credentials.filter(owner__is_active=True).exists():
         try:
             _open_messages(row)
-            is_urgent = row.expires_at <= timezone.now() + SOON
+            is_urgent = row.expires_at <= timezone.now() + SOON or _are_few(row.api_token)
             inquiry = Inquiry(row.api_token, row.conversation, row.job_id, row.expires_at - OMNI_KEEPS)
             keep_all(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
         except OmniError as error:
@@ -95,6 +97,11 @@ def capture_next() -> bool:
             return True
     _postpone(row, failure)
     return True
+
+
+def _are_few(token: ApiToken) -> bool:
+    """Whether no more wait than a reader who opened a thread may expect soon: many go by turns with the reading."""
+    return Capture.objects.filter(api_token=token)[: _FEW + 1].count() <= _FEW
 
 
 def _not_readable() -> NotVisible:

@@ -79,7 +79,13 @@ def keep_result(inquiry: Inquiry, urgency: Urgency) -> None:
 
 def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> None:
     """Learn from the job route why there is no result. Raises `OmniError`."""
-    ask_about_job(inquiry, urgency)
+    try:
+        ask_about_job(inquiry, urgency)
+    except NotVisible:
+        # Both routes refuse: a later answer of the job route alone must not open the result.
+        if not Job.objects.running().filter(instance=inquiry.token.instance, omni_id=inquiry.job_id).exists():
+            inquiry.refused("result", refusal)
+        raise
     job = Job.objects.get(instance=inquiry.token.instance, omni_id=inquiry.job_id)
     if job.state == Job.State.COMPLETE:
         # Omni has one of a complete job: it is refused, or there is none for anybody.
