@@ -69,6 +69,23 @@ def count_only_through(credential: Credential) -> int:
     return Conversation.objects.only_through(credential.api_token).count()
 
 
+def _remove_token(token: ApiToken) -> None:
+    gone = Conversation.objects.only_through(token)
+    Job.objects.of(gone).delete()
+    searching.forget(gone)
+    gone.delete()
+    token.delete()
+
+
+def remove_unheld() -> int:
+    """Remove the tokens that nobody holds any more, as where a person was deleted; return how many there were."""
+    unheld = list(ApiToken.objects.held_by_nobody())
+    for token in unheld:
+        with transaction.atomic():
+            _remove_token(token)
+    return len(unheld)
+
+
 @transaction.atomic
 def remove(credential: Credential) -> None:
     """Remove a credential; with the last one of its token, that token and what it alone had access to.
@@ -78,11 +95,7 @@ def remove(credential: Credential) -> None:
     owner, token = credential.owner, credential.api_token
     credential.delete()
     if not token.credentials.exists():
-        gone = Conversation.objects.only_through(token)
-        Job.objects.of(gone).delete()
-        searching.forget(gone)
-        gone.delete()
-        token.delete()
+        _remove_token(token)
     following = Credential.objects.of(owner).first()
     if following:
         following.make_default()

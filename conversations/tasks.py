@@ -18,7 +18,7 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from conversations import archive, asking, searching
+from conversations import archive, asking, connection, searching
 from conversations.archive import Opened
 from conversations.models import Capture, Conversation, Walk
 from omniviewer.accounts import throttle
@@ -94,11 +94,12 @@ def nightly() -> None:
 
 @task()
 def hourly() -> None:
-    """Forget sessions that are over, and tries and requests that no longer count."""
+    """Forget sessions that are over, tries and requests that no longer count, and tokens that nobody holds."""
     nudge_chores()
     call_command("clearsessions", verbosity=0)
     throttle.forget()
     asking.forget_unused()
+    connection.remove_unheld()
 
 
 def want(opened: Opened) -> int:

@@ -931,3 +931,25 @@ def test_another_token_in_its_place_has_to_be_shown_everything_again(
     assert not may_read(owner)
     small_omni.stop()
     assert reads.get(thread(found)).status_code == 503
+
+
+def test_a_token_that_nobody_holds_goes_with_what_it_alone_could_read(
+    reads: Client,
+    colleague_reads: Client,
+    owner: User,
+    colleague: User,
+    small: Organization,
+    analyst: Member,
+    found: InOmni,
+) -> None:
+    """As where a person was deleted: within the hour its secret is gone too."""
+    ben = small.add_member("Ben Buyer", "ben@small.example")
+    others = small.add_conversation(owner=ben, name="Others", turns=[("Q?", "A.")])
+    reads.get(thread(found))
+    colleague_reads.get(thread(others))
+    colleague.delete()
+    assert ApiToken.objects.count() == 2
+    tasks.hourly.call()
+    assert [token.scope for token in ApiToken.objects.all()] == ["user"]
+    assert [row.omni_id for row in Conversation.objects.all()] == [found.id]
+    assert may_read(owner)
