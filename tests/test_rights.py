@@ -84,6 +84,8 @@ def asked(omni: StandIn, token: str = "") -> list[str]:
     routes = []
     for request in omni.requests:
         path = request.path.removeprefix("/api")
+        if path.startswith("/scim/"):
+            continue
         last = path.rsplit("/", 1)[-1]
         is_job = path.startswith("/v1/ai/jobs/")
         name = {"result": "result", "visualization": "chart"}.get(last, "chart" if "chart" in path else "job")

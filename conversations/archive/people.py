@@ -58,6 +58,9 @@ def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: 
     """
     if not conversation.owner_id:
         return ""
+    if conversation.owner_id in token.owner_ids and not token.sees_organization:
+        # A personal token is told of nobody: its owner goes by the name under which they are signed in.
+        return user.display_name
     if ask and conversation.owner_id not in token.owner_ids:
         members(token)
     return names(user, [conversation.owner_id], conversation.instance).get(conversation.owner_id, "")
