@@ -100,10 +100,14 @@ def _carried(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1] or address
 
 
+# A path as Omni writes it, and nothing else that might be taken for one.
+_PATH = re.compile(r"/?+[\w.~%-]++(?:/[\w.~%-]*+)*+(?:\?[\w.~%=&+-]*+)?(?:#[\w-]*+)?", re.ASCII)
+
+
 def omni_link(told: str, instance: str) -> str:
     """Return a link that Omni gave as an address, a path being one of the instance; "" where it leads elsewhere."""
     told = told.strip()
-    is_path = "/" in told and not told.startswith("//") and ":" not in told.partition("/")[0]
+    is_path = "/" in told and bool(_PATH.fullmatch(told))
     url = site_url(instance) + told.removeprefix("/") if is_path else told
     if is_path and is_loopback_instance(instance):
         return url if re.fullmatch(r"[!-~]+", url) and "\\" not in url else ""
