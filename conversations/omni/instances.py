@@ -107,7 +107,7 @@ _PATH = re.compile(r"/?+[\w.~%-]++(?:/[\w.~%-]*+)*+(?:\?[\w.~%=&+-]*+)?(?:#[\w-]
 def omni_link(told: str, instance: str) -> str:
     """Return a link that Omni gave as an address, a path being one of the instance; "" where it leads elsewhere."""
     told = told.strip()
-    is_path = "/" in told and bool(_PATH.fullmatch(told))
+    is_path = "/" in told and ".." not in told and bool(_PATH.fullmatch(told))
     url = site_url(instance) + told.removeprefix("/") if is_path else told
     if is_path and is_loopback_instance(instance):
         return url if re.fullmatch(r"[!-~]+", url) and "\\" not in url else ""
