@@ -141,6 +141,8 @@ def recorded() -> dict[tuple[str, int], list[re.Pattern[str]]]:
         setattr(re, name, watched(name))
     try:
         django.setup()
+        # Before any of the addresses: it names the converters that they use.
+        importlib.import_module("omniviewer.urls")
         for path in sources():
             if "migrations" in path.parts or path.name in ("wsgi.py", "asgi.py", "serving.py"):
                 continue
