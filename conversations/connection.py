@@ -53,12 +53,12 @@ def note(token: ApiToken, error: OmniError) -> OmniError:
 
 
 def is_accepted(token: ApiToken) -> bool:
-    """Whether the token is still held and accepted. In a transaction, it stays so until the end."""
+    """Return whether the token is still held and accepted. In a transaction, it stays so until the end."""
     return ApiToken.objects.select_for_update().accepted().filter(pk=token.pk).exists()
 
 
 def what_is_left(token: ApiToken) -> Left:
-    """Of its budget."""
+    """Return what is left of the token's budget."""
     return asking.left(token.digest)
 
 

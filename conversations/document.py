@@ -97,7 +97,7 @@ def as_html(opened: Opened, user: User, address: str) -> str:
 
 
 def owner_name(conversation: Conversation, user: User) -> str:
-    """Of the person whose conversation it is, as far as Omni told it to a token of the reader's; "" if it did not."""
+    """Return the name of its owner, as far as Omni told it to a token of the reader's; "" if it did not."""
     if not conversation.owner_id:
         return ""
     return archive.names(user, [conversation.owner_id], conversation.instance).get(conversation.owner_id, "")

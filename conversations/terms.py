@@ -114,7 +114,7 @@ class Asked:
 
     @property
     def depends_on_outcome(self) -> bool:
-        """Whether what became of answers decides: that is known of those alone whose job Omni was asked about."""
+        """Return whether a filter asks what became of answers, which is known where Omni was asked about their jobs."""
         outcomes = {"state": {"failed", "cancelled", "running"}, "has": {"chart", "rows"}}
         return any(row.name == "topic" or row.value in outcomes.get(row.name, ()) for row in self.filters)
 

@@ -103,12 +103,12 @@ def has_row(user: User) -> bool:
 
 
 def finds(client: Client, words: str) -> bool:
-    """Whether a search for these words shows anything."""
+    """Return whether a search for these words shows anything."""
     return 'class="row-title"' in text_of(client.get("/conversations/", {"q": words}))
 
 
 def shows_rows(client: Client, found: InOmni) -> bool:
-    """Whether the page of the evidence shows the rows of its query."""
+    """Return whether the page of the evidence shows the rows of its query."""
     return "1,030" in text_of(client.get(evidence(found)))
 
 

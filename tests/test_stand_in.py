@@ -598,7 +598,7 @@ def test_any_rows_make_a_chart(count: int, label: str) -> None:
 
 
 def stands_in(png: bytes, text: str, scale: int = 1) -> bool:
-    """Whether these letters are written somewhere in a picture of ours."""
+    """Return whether these letters are written somewhere in a picture of ours."""
     at = png.index(b"IDAT")
     raw = zlib.decompress(png[at + 4 : at + 4 + int.from_bytes(png[at - 4 : at], "big")])
     wide = 1 + 3 * WIDTH

@@ -1,4 +1,4 @@
-"""Which of a reader's accesses answer a question to the search, by what each lets the reader look at."""
+"""Find a reader's accesses that answer a question to the search, by what each lets the reader look at."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

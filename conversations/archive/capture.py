@@ -42,7 +42,7 @@ def want(opened: Opened) -> int:
 
 
 def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
-    """Likewise of several, as far as the reader may read their messages, each with a token of theirs."""
+    """Queue likewise for several conversations whose messages the reader may read, each with a token of theirs."""
     reader = Reader.of(user)
     accesses = Access.objects.messages_of(reader).each_once(reader).filter(conversation__in=conversations)
     messages = Message.objects.all()

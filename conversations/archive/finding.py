@@ -1,4 +1,4 @@
-"""Which of the conversations that a reader may see are asked for, in order, a page at a time.
+"""Find the conversations that are asked for, of those that a reader may see, in order, a page at a time.
 
 Everything starts at the reader's own accesses: each is a row of the list, in the order and the words that Omni told the
 reader's token. What may be looked at in a conversation depends on the access: the name by the row, questions and
@@ -108,7 +108,7 @@ class Finder:
         return previous, following
 
     def holds_anything(self) -> bool:
-        """Whether the reader may see anything at all."""
+        """Return whether the reader may see anything at all."""
         return self.all_rows().exists()
 
     def key(self, conversation: Conversation) -> int:
@@ -120,7 +120,7 @@ class Finder:
         return Access.objects.rows_of(self._scope.reader).each_once(self._scope.reader)
 
     def all_readable(self) -> QuerySet[Access]:
-        """Likewise for each whose messages the reader may read; few of them are named one by one."""
+        """Return an access for each conversation whose messages the reader may read; name few of them one by one."""
         rows = Access.objects.messages_of(self._scope.reader).each_once(self._scope.reader)
         few = self._few(rows)
         return rows if few is None else Access.objects.filter(pk__in=few)
@@ -154,13 +154,13 @@ class Finder:
         return ids if len(ids) <= FEW else None
 
     def _is_among_many(self) -> bool:
-        """Whether the reader may see few enough, and others more than a tenth of what is here besides."""
+        """Return whether the reader may see few enough, and others more than a tenth of what is here besides."""
         count = self.all_rows().order_by()[: _FEW_OF_MANY + 1].count()
         return count <= _FEW_OF_MANY and count < _NEARLY_ALL * Conversation.objects.count()
 
     @cached_property
     def _foremost(self) -> list[int]:
-        """What may answer the question, no more of it than tells that it is much."""
+        """Return keys that may answer the question: no more of them than tells that they are many."""
         return searching.matching(self._question.broadest, self._bounds, most=_SHORT)
 
     @cached_property

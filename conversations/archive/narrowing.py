@@ -43,7 +43,7 @@ def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
 
 
 def own_condition(name: str, value: str, user: User) -> Q | None:
-    """What the index does not know: what is the reader's alone."""
+    """Return the condition for a filter that is the reader's alone, which the index does not know."""
     match name, value:
         case "is", "starred":
             return Q(conversation__in=Star.objects.filter(user=user).values("conversation"))

@@ -81,14 +81,14 @@ def called(user: User, typed: str) -> list[str]:
 
 
 def _begins(name: str, typed: str) -> bool:
-    """Whether each word of `typed` begins a word of the name."""
+    """Return whether each word of `typed` begins a word of the name."""
     wanted = [word.text for word in words(typed, is_asked=True)]
     said = [word.text for word in words(name)]
     return bool(wanted) and all(any(word.startswith(one) for word in said) for one in wanted)
 
 
 def _begins_address(email: str, typed: str) -> bool:
-    """Whether it begins with it: in front of the @, or with what follows that as well."""
+    """Return whether it begins with it: in front of the @, or with what follows that as well."""
     wanted = fold(typed).strip()
     return wanted[:1].isalnum() and fold(email).startswith(wanted)
 

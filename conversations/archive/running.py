@@ -65,7 +65,7 @@ def renew(user: User, omni_id: UUID) -> Opened:
 
 
 def _is_still_running(opened: Opened, last: Message) -> bool:
-    """Whether the job of the last answer runs on, by what was just told or by what Omni says now."""
+    """Return whether the job of the last answer runs on, by what was just told or by what Omni says now."""
     job = _job(opened, last)
     if job and (job.was_asked_just_now or not job.is_running):
         return job.is_running

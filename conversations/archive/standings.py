@@ -65,7 +65,7 @@ class Line:
 
 
 def standing_of(job: Job | None, written_at: datetime | None, right: EvidenceRight) -> Standing:
-    """Of an answer that was written then, as far as the reader may know; `job` only where the right says so."""
+    """Return where an answer of that time stands, as far as the reader may know; `job` where the right allows it."""
     now = timezone.now()
     done_at = (job.finished_at if job else None) or written_at
     if job is None:

@@ -47,7 +47,7 @@ def _step_lasts() -> timedelta:
 
 
 def begin_walks() -> None:
-    """Of tokens that were connected since."""
+    """Store a walk for each token that was connected since."""
     accepted = ApiToken.objects.accepted().filter(credentials__owner__is_active=True)
     new = accepted.exclude(walks__member="").distinct()
     Walk.objects.bulk_create([Walk(api_token=token) for token in new], ignore_conflicts=True)
@@ -142,7 +142,7 @@ def _read_one(token: ApiToken) -> bool:
 
 
 def _claim(access: Access) -> bool:
-    """Whether it is ours to fetch: False where another worker is at it."""
+    """Return whether it is ours to fetch: False where another worker is at it."""
     now = timezone.now()
     mine = Access.objects.filter(pk=access.pk, not_before__lte=now)
     return bool(mine.update(not_before=now + _step_lasts()))

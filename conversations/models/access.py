@@ -37,7 +37,7 @@ class AccessQuerySet(models.QuerySet["Access"]):
         return opened & reader.within("confirmed_at")
 
     def each_once(self, reader: Reader) -> Self:
-        """Of the same conversation shown to several of the reader's tokens, keep the row of the best one.
+        """Keep one row of a conversation that was shown to several of the reader's tokens: the best one's.
 
         Best is one whose messages may be read, then the first in the reader's own order.
         """
@@ -157,7 +157,7 @@ _FETCHED = ("fetched_at", "revision", "revision_since", "shortfall", *_READ)
 
 
 class Access(models.Model):
-    """What Omni showed one API token of one conversation, and when: the row decides what its holders may see."""
+    """A record of what Omni showed one API token of one conversation, and when: it decides what holders may see."""
 
     api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="accesses")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="accesses")

@@ -74,7 +74,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         self.filter(is_indexed=True).update(is_indexed=False)
 
     def only_through(self, token: ApiToken) -> Self:
-        """Those that this token was ever shown, and that no other is shown now."""
+        """Return those that this token was ever shown, and that no other is shown now."""
         from conversations.models.access import Access  # noqa: PLC0415
 
         others = Access.objects.exclude(api_token=token).exclude(confirmed_at=None).to_outer_conversation()
@@ -173,7 +173,7 @@ class Conversation(models.Model):
 
     @property
     def is_lagging(self) -> bool:
-        """Whether Omni has shown other messages to another token since this one was last shown them."""
+        """Return whether Omni has shown other messages to another token since this one was last shown them."""
         return self.access is not None and self.revision < self.latest_revision
 
     @property

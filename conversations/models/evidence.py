@@ -128,12 +128,12 @@ class Action(models.Model):
 
     @property
     def is_wrong(self) -> bool:
-        """Whether it failed, rather than being left out or done in part."""
+        """Return whether it failed, rather than being left out or done in part."""
         return self.badge.strip().lower() not in ("", "partial", "skipped", "pending")
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether it only keeps the place of a step that could not be read."""
+        """Return whether it only keeps the place of a step that could not be read."""
         return not (self.type or self.message or self.is_query or self.reason or self.tool or self.badge)
 
     @property

@@ -22,7 +22,7 @@ _RUNNING_IS_OLD = timedelta(minutes=2)
 
 
 class EvidenceRight(Enum):
-    """What is known of a reader's right to a job's evidence."""
+    """A reader's right to a job's evidence, as far as it is known."""
 
     SHOWN = "shown"
     # The job route has answered, and the result route refused.
@@ -121,7 +121,7 @@ _NOT_REFUSED: dict[str, Any] = {"job_refused_at": None, "result_refused_at": Non
 
 
 class JobAccess(models.Model):
-    """What Omni's job and result routes answered one API token about one job; or that it is yet to be asked."""
+    """A record of what Omni's job and result routes answered one API token about one job, or that it is to be asked."""
 
     api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="job_accesses")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="job_accesses")
@@ -163,7 +163,7 @@ def is_over(done_at: datetime | None) -> bool:
 
 
 class EvidenceRights:
-    """What a reader may see of the evidence of some jobs, through the accesses by which the messages may be read."""
+    """A reader's rights to the evidence of some jobs, through the accesses by which the messages may be read."""
 
     def __init__(self, accesses: Sequence[Access], job_ids: Collection[UUID]) -> None:
         tokens = {access.api_token_id: access.api_token for access in accesses}

@@ -205,7 +205,7 @@ class Message(Written):
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether it only keeps the place of something that could not be read."""
+        """Return whether it only keeps the place of something that could not be read."""
         told = self.role, self.text.strip(), self.job_id, self.other_job_id, self.attachments, self.created_at
         return not any(told)
 

@@ -24,7 +24,7 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         return self.filter(member="")
 
     def to_do(self) -> Self:
-        """Those of tokens that work, of people who still come here, that nobody paused."""
+        """Return the walks of tokens that work, of people who still come here, that nobody paused."""
         holders = Credential.objects.filter(api_token=models.OuterRef("api_token"), owner__is_active=True)
         working = self.of_everything().filter(models.Exists(holders), api_token__rejected_at=None)
         return working.filter(paused_at=None)

@@ -118,7 +118,7 @@ def _why(row: dict[str, Any], told: Any, *, is_error: bool) -> str:
 
 
 def is_success(status: str) -> bool:
-    """Whether a status, of a query or an action, says that it was done, or says nothing."""
+    """Return whether a status, of a query or an action, says that it was done, or says nothing."""
     return status.strip().lower() in ("", "success", "succeeded", "successful", "complete", "completed", "done", "ok")
 
 

@@ -46,7 +46,7 @@ def note_arrival(request: HttpRequest, target: str) -> None:
 
 
 def arrives(request: HttpRequest) -> bool:
-    """Whether somebody comes to this address by a link, or from signing in on the way there."""
+    """Return whether somebody comes to this address by a link, or from signing in on the way there."""
     is_target = request.session.get(_ARRIVING) == request.get_full_path()
     if is_target:
         del request.session[_ARRIVING]
