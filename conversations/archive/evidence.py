@@ -76,10 +76,13 @@ def _ask(opened: Opened, message: Message, jobs: Jobs) -> OmniError | None:
     job_id = cast("UUID", message.job_id)
     failure = None
     for access in opened.accesses:
-        # Stored already: the small request tells whether this token may see it.
-        ask = ask_about_job if jobs.is_stored(job_id) else keep_result
+        inquiry = Inquiry(access.api_token, opened.conversation, job_id, message.created_at)
+        routes = jobs.routes_to_ask(job_id, access.api_token_id)
         try:
-            ask(Inquiry(access.api_token, opened.conversation, job_id, message.created_at), Urgency.WAITING)
+            if "result" in routes:
+                keep_result(inquiry, Urgency.WAITING)
+            if "job" in routes:
+                ask_about_job(inquiry, Urgency.WAITING)
         except NotVisible:
             continue  # Omni's one word for several things: which one, the clock tells
         except OmniError as error:

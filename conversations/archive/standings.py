@@ -136,6 +136,15 @@ class Jobs:
         job = self._own.get(job_id)
         return job is not None and job.kept_at is not None
 
+    def routes_to_ask(self, job_id: UUID, token_key: int) -> set[str]:
+        """Return which of the routes `job` and `result` a token has to ask, to be shown the evidence.
+
+        What nobody has stored needs the result; else the small request for the job does. A refusal is undone by the
+        same route alone.
+        """
+        first = "job" if self.is_stored(job_id) else "result"
+        return {first, *self._rights.refusals(job_id, token_key)}
+
     def written_at(self, job_id: UUID) -> datetime | None:
         return self._answers.get(job_id)
 

@@ -175,6 +175,14 @@ class EvidenceRights:
                 row.shown_at = None
             self._rows.setdefault(row.job_id, {})[row.api_token_id] = row
 
+    def refusals(self, job_id: UUID, token_key: int) -> set[str]:
+        """Return which of the routes `job` and `result` refused this token: a `200` of the same one undoes that."""
+        row = self._rows.get(job_id, {}).get(token_key)
+        if row is None:
+            return set()
+        refused = {"job": row.job_refused_at, "result": row.result_refused_at}
+        return {route for route, at in refused.items() if at}
+
     def of(self, job_id: UUID, done_at: datetime | None, through: int | None = None) -> EvidenceRight:
         """Return the right to the evidence of a job that was done then; `through` the token with this key alone.
 
