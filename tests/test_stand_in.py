@@ -1017,9 +1017,9 @@ def test_the_same_moment_gives_the_same_sample(sample: Organization) -> None:
 
 
 def test_it_is_made_quickly() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     sample_organization(NOW)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("now", [NOW, NOW.replace(hour=0, minute=2), NOW.replace(month=1, day=1, hour=23, minute=59)])
