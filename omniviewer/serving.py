@@ -9,11 +9,10 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from omniviewer.background import EmbeddedWorker
-from omniviewer.private_files import keep_private
+from omniviewer.starting import start
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
-# Not by gunicorn's own `umask`: that closes its socket to the proxy as well.
-keep_private()
+# Files are closed here and not by gunicorn's own `umask`: that closes its socket to the proxy as well.
+start()
 
 # gunicorn's own lines look like the site's. Settings are read before prometheus_client is imported: they say where it
 # keeps its counts.
