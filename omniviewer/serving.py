@@ -20,6 +20,8 @@ logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
 
+from omniviewer.metric_files import forget_ended  # noqa: E402
+
 # No header becomes a variable of the server's: with SCRIPT_NAME, a client would choose where links lead.
 forwarder_headers = ""
 forwarded_allow_ips = ",".join(map(str, settings.FORWARDED_ALLOW_IPS)) if settings.BEHIND_PROXY else ""
@@ -49,10 +51,9 @@ def on_exit(_server: Arbiter) -> None:
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Counts begin at nothing: those of the processes before are forgotten."""
+    """Counts begin at nothing: those of processes that ended are forgotten, those of workers that go on are not."""
     if settings.METRICS_TOKEN:
-        for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
-            file.unlink(missing_ok=True)
+        forget_ended(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
