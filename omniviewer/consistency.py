@@ -80,11 +80,13 @@ def _about_providers(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
 
 
 def _about_entering(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
+    names = ("ALLOWED_GROUPS", "ALLOWED_EMAIL_DOMAINS", "STAFF_GROUP", "AUDITOR_GROUP")
+    needs_groups = [f"OMNIVIEWER_{name}" for name in names if getattr(given, name)]
     somebody_vouches = given.SINGLE_SIGN_ON or bool(given.PROXY_HEADER)
     yield (
-        not somebody_vouches and bool(given.ALLOWED_GROUPS or given.ALLOWED_EMAIL_DOMAINS or given.STAFF_GROUP),
-        "OMNIVIEWER_ALLOWED_GROUPS, _ALLOWED_EMAIL_DOMAINS or _STAFF_GROUP is set, and nothing that tells of groups "
-        "and addresses: OMNIVIEWER_OIDC_ISSUER, OMNIVIEWER_SAML_ENTITY_ID or OMNIVIEWER_PROXY_HEADER.",
+        not somebody_vouches and bool(needs_groups),
+        f"{' and '.join(needs_groups)}: set, and nothing that tells of groups and addresses is, such as "
+        "OMNIVIEWER_OIDC_ISSUER, OMNIVIEWER_SAML_ENTITY_ID or OMNIVIEWER_PROXY_HEADER.",
     )
     yield (
         not (given.LOCAL_LOGIN or somebody_vouches),

@@ -27,6 +27,9 @@ forwarder_headers = ""
 forwarded_allow_ips = ",".join(map(str, settings.FORWARDED_ALLOW_IPS)) if settings.BEHIND_PROXY else ""
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"} if settings.BEHIND_PROXY else {}
 
+# Nobody steers it from outside: two sites of one user would share the socket that gunicorn makes in the home folder.
+control_socket_disable = True
+
 # Bytes of an address: as long as gunicorn takes one, for what is pasted into the search.
 limit_request_line = 8190
 
@@ -36,6 +39,13 @@ _worker = EmbeddedWorker()
 def when_ready(_server: Arbiter) -> None:
     """Before any worker of gunicorn's own is forked."""
     if settings.WORKER:
+        _worker.start()
+
+
+def on_reload(_server: Arbiter) -> None:
+    """On SIGHUP the worker beside the site begins anew as well, with the code and the settings of now."""
+    if settings.WORKER:
+        _worker.stop()
         _worker.start()
 
 

@@ -102,7 +102,7 @@ INSTALLED_APPS = [
     "omniviewer.audit",
     "omniviewer.demo",
     "conversations",
-    "django.contrib.admin",
+    "omniviewer.accounts.administration.Administration",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -220,6 +220,7 @@ if PROXY_HEADER:
 ALLOWED_EMAIL_DOMAINS = env.domains("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS")
 ALLOWED_GROUPS = env.words("OMNIVIEWER_ALLOWED_GROUPS", closes=True)
 STAFF_GROUP = env.text("OMNIVIEWER_STAFF_GROUP")
+AUDITOR_GROUP = env.text("OMNIVIEWER_AUDITOR_GROUP")
 # Passwords of our own: for the demo, for development, and for an administrator in need.
 LOCAL_LOGIN = env.flag("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIGN_ON or PROXY_HEADER))
 if SINGLE_SIGN_ON:

@@ -76,6 +76,7 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS", "example.com", {}),
     ("OMNIVIEWER_STAFF_GROUP", "admins", {}),
     ("OMNIVIEWER_AUDITOR_GROUP", "auditors", {}),
+    ("OMNIVIEWER_AUDITORS_GROUP", "auditors", _OIDC),
     ("OMNIVIEWER_LOCAL_LOGIN", "no", {}),
     ("OMNIVIEWER_OIDC_ISSUER", "id.example.com", _OIDC),
     ("OMNIVIEWER_OIDC_ISSUER", "http://id.example.com", _OIDC),

@@ -323,7 +323,7 @@ def test_too_many_groups_to_say_which_are_not_none(
     assert page.status_code == 403
     assert "did not say which groups you are in" in page.text
     assert visitor.go("/admin/").status_code == 200
-    assert User.objects.get().is_superuser
+    assert User.objects.get().is_staff
     assert list(Event.objects.filter(kind="refused").values_list("who", "result")) == [("person2", "groups-unknown")]
     assert "did not say which groups" in Visitor(visitor.site).sign_in("sam").text
 
@@ -441,7 +441,7 @@ def test_who_is_refused_is_out_everywhere_and_staff_no_more(visitor: Visitor, pr
     assert visitor.go("/admin/").status_code == 200
     provider.lies["/me"] = lambda claims: {**claims, "groups": ["sales"]}
     assert Visitor(visitor.site).sign_in("boss").status_code == 403
-    assert not User.objects.get().is_superuser
+    assert not User.objects.get().is_staff
     assert "Company sign-in" in Visitor(visitor.site).go("/admin/").text
     visitor.browser.cookies.clear(domain="127.0.0.1")
     assert visitor.go("/admin/", until=lambda address: address.startswith(provider.issuer)).is_redirect

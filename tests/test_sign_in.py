@@ -515,6 +515,35 @@ def test_without_a_group_of_staff_nobody_loses_what_an_admin_gave(db: None, sett
     assert not admit(somebody(groups=frozenset({"xx"}))).is_staff
 
 
+def test_a_group_makes_an_administrator_and_no_superuser_or_an_auditor(db: None, settings: Settings) -> None:
+    settings.STAFF_GROUP, settings.AUDITOR_GROUP = "platform", "audit"
+    for groups, is_staff, is_auditor in (
+        ({"platform"}, True, False),
+        ({"audit"}, False, True),
+        ({"audit", "platform"}, True, True),
+        (set(), False, False),
+    ):
+        user = admit(somebody(groups=frozenset(groups)))
+        assert (user.is_staff, user.is_superuser, user.is_auditor) == (is_staff, False, is_auditor)
+    admit(somebody(groups=frozenset({"audit"})))
+    settings.ALLOWED_GROUPS = ["analysts"]
+    with pytest.raises(Refused, match=r"^group$"):
+        admit(somebody(groups=frozenset({"audit"})))
+    assert not User.objects.get().is_auditor
+
+
+def test_an_auditor_reads_the_log_and_the_figures_and_administers_nothing(owner: User) -> None:
+    client = signed_in(owner)
+    readable = ("/activity/all/", "/activity/all/csv/", "/stored/")
+    assert [client.get(address).status_code for address in readable] == [403, 403, 403]
+    User.objects.update(is_auditor=True)
+    page = text_of(client.get("/activity/all/"))
+    assert 'href="/activity/all/"' in page
+    assert 'href="/admin/"' not in page
+    assert [client.get(address).status_code for address in readable] == [200, 200, 200]
+    assert client.get("/admin/", follow=True).status_code == 403
+
+
 @pytest.mark.parametrize("taken", ["the identity", "the name"])
 def test_two_windows_at_first_sight_make_one_user(db: None, monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
     """As if another process had been faster between the look and the writing; the rollback takes its rows along."""

@@ -14,6 +14,7 @@ from omniviewer.accounts.models import Identity, User
 
 _LONGEST_SUBJECT = 255
 _LONGEST_EMAIL = 254
+_ROLES = ["is_staff", "is_superuser", "is_auditor"]
 GROUPS_UNKNOWN = "groups-unknown"
 _GROUPS_UNKNOWN = (
     "Your company’s sign-in did not say which groups you are in, as it does where somebody is in very many. Ask your "
@@ -58,9 +59,8 @@ def admit(person: Person) -> User:
         return _admitted(person)
     except Refused as refused:
         if refused.why != GROUPS_UNKNOWN and (user := known(person)):
-            if settings.STAFF_GROUP:
-                user.is_staff = user.is_superuser = False
-                user.save(update_fields=["is_staff", "is_superuser"])
+            _take_roles(user, frozenset())
+            user.save(update_fields=_ROLES)
             user.end_sessions()
         raise
 
@@ -136,9 +136,21 @@ def _learn(user: User, person: Person) -> None:
     """Names, a verified address and what groups mean are as the issuer says today."""
     user.first_name, user.last_name = person.first_name[:150], person.last_name[:150]
     user.email = person.email if person.email_is_verified and _is_email(person.email) else ""
-    if settings.STAFF_GROUP and person.groups is not None:
-        user.is_staff = user.is_superuser = settings.STAFF_GROUP in person.groups
-    user.save(update_fields=["first_name", "last_name", "email", "is_staff", "is_superuser"])
+    if person.groups is not None:
+        _take_roles(user, person.groups)
+    user.save(update_fields=["first_name", "last_name", "email", *_ROLES])
+
+
+def _take_roles(user: User, groups: frozenset[str]) -> None:
+    """Give a person the roles of these groups, and no others: as far as the settings say which group means which.
+
+    An administrator by group is staff and no superuser: nobody makes others administrators under /admin/ who is one
+    only as long as the provider says so.
+    """
+    if settings.STAFF_GROUP:
+        user.is_staff, user.is_superuser = settings.STAFF_GROUP in groups, False
+    if settings.AUDITOR_GROUP:
+        user.is_auditor = settings.AUDITOR_GROUP in groups
 
 
 def _domain(text: str) -> str:

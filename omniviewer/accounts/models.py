@@ -24,6 +24,14 @@ class User(AbstractUser):
     class Meta:
         db_table = "accounts_user"
 
+    # Reads the audit log and the figures of what is stored, and changes nothing.
+    is_auditor = models.BooleanField("auditor", default=False, help_text="May read the audit log and what is stored.")
+
+    @property
+    def may_audit(self) -> bool:
+        """Return whether they may read the audit log and the figures of what is stored."""
+        return self.is_active and (self.is_auditor or self.is_staff)
+
     @property
     def display_name(self) -> str:
         return self.get_full_name() or self.username
