@@ -31,9 +31,9 @@ from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event, Kind
 from tests.programs import free_port
 from tests.serving import Site, serve
-from tests.test_oidc import MESSAGE, Visitor, migrate, path
+from tests.test_oidc import MESSAGE, TRANSACTIONAL, Visitor, path, tables
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = TRANSACTIONAL
 ENTITY = "https://id.example.com/saml"
 SSO = "https://id.example.com/saml/sso"
 PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
@@ -166,10 +166,12 @@ def served(
         "OMNIVIEWER_ALLOWED_GROUPS": "analysts",
         "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
     }
-    with django_db_blocker.unblock():
-        migrate(environment)
-        with serve(tmp_path_factory.mktemp("saml"), environment, port=port) as site:
-            yield site
+    with (
+        django_db_blocker.unblock(),
+        tables(environment),
+        serve(tmp_path_factory.mktemp("saml"), environment, port=port) as site,
+    ):
+        yield site
 
 
 @pytest.fixture

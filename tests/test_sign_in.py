@@ -468,12 +468,13 @@ def test_names_that_are_taken_are_numbered(owner: User) -> None:
 
 
 def test_a_name_of_odd_signs_becomes_one_that_django_takes(db: None) -> None:
-    user = admit(somebody(subject="a/b\x00c", usernames=("", "\u202e<script>", "x" * 400)))
+    names = {"first_name": "A\x00na", "last_name": "\x1bB\x07"}
+    user = admit(somebody(subject="a/b", usernames=("", "\u202e<scr\x00ipt>", "x" * 400), **names))
     user.full_clean(exclude=["password"])
-    assert user.username == "script"
+    assert (user.username, user.first_name, user.last_name) == ("script", "Ana", "B")
 
 
-@pytest.mark.parametrize("subject", ["", "x" * 256])
+@pytest.mark.parametrize("subject", ["", "x" * 256, "a\x00b", "a\nb"])
 def test_without_a_subject_nobody_enters(db: None, subject: str) -> None:
     with pytest.raises(Refused, match="no-subject"):
         admit(somebody(subject))
