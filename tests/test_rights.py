@@ -432,6 +432,38 @@ def test_a_refusal_takes_the_earlier_wordings_away(reads: Client, small: Organiz
     small.permissions.allow("thread", token=own)
     page = text_of(reads.get(thread(found)))
     assert "Redacted." in page
+def test_a_question_that_came_later_is_not_found_by_its_time(
+    reads: Client, colleague_reads: Client, small: Organization, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    at = timezone.now() - timedelta(days=20)
+    small.ask(found, "Another?", "Another.", at=at)
+    colleague_reads.get(thread(found))
+    assert finds(colleague_reads, f"asked:{at:%Y-%m-%d}")
+    assert not finds(reads, f"asked:{at:%Y-%m-%d}")
+
+
+def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
+    reads: Client, colleague_reads: Client, found: InOmni
+) -> None:
+    """What the background fetches is rendered when somebody reads it: by then another token may be further on."""
+    token = ApiToken.objects.get(scope="user")
+    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    rewrite(found, "Redacted.")
+    colleague_reads.get(thread(found))
+    assert "<p>Some.</p>" in text_of(reads.get(thread(found)))
+
+
+def test_nor_is_it_blank_among_the_earlier_wordings(reads: Client, found: InOmni) -> None:
+    token = ApiToken.objects.get()
+    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    rewrite(found, "Redacted.")
+    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    page = text_of(reads.get(thread(found)))
+    assert "<p>Redacted.</p>" in page
+    assert "<p>Some.</p>" in page
+
+
     assert "Some." not in page
 
 
