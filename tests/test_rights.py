@@ -16,6 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import archive, tasks
+from conversations.archive import keeping, walks
 from conversations.asking import Urgency
 from conversations.models import (
     Access,
@@ -876,6 +877,45 @@ def test_what_is_to_be_captured_is_asked_for_with_the_readers_own_token(
     assert set(asked(small_omni)) == set(asked(small_omni, key))
     assert Action.objects.filter(is_query=True).count() == 1
     assert not Capture.objects.exists()
+def test_401_ends_the_lists_that_were_read_with_the_token(reads: Client, small_omni: StandIn, found: InOmni) -> None:
+    reads.get("/conversations/")
+    assert Walk.objects.exists()
+    small_omni.fail(Fault.status(401), times=1)
+    reads.get("/conversations/?refresh=1")
+    assert not Walk.objects.exists()
+
+
+def test_401_on_the_way_to_the_evidence_ends_the_page_too(
+    reads: Client, small: Organization, own: str, found: InOmni
+) -> None:
+    reads.get("/conversations/")
+    reads.get(thread(found))
+    small.revoke(own)
+    answer = reads.get(evidence(found))
+    assert answer.status_code != 200
+    for words in ("Orders by month", "How many orders"):
+        assert words not in text_of(answer)
+
+
+def test_401_while_an_answer_is_being_written_ends_the_page_too(
+    reads: Client, owner: User, small: Organization, own: str, analyst: Member
+) -> None:
+    running = answered(small, analyst, ages=[timedelta(minutes=1)], state="EXECUTING")
+    running.messages[1].text = ""
+    reads.get(thread(running))
+    small.revoke(own)
+    with pytest.raises(archive.CannotShow):
+        archive.renew(owner, UUID(str(running.id)))
+
+
+def test_a_list_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Client, found: InOmni) -> None:
+    token = ApiToken.objects.get()
+    walk = walks.walk_of(token)
+    ApiToken.objects.get().reject()
+    walks.check(walk, Urgency.WAITING, looked_at=timezone.now())
+    assert not Access.objects.exists()
+
+
 
 
 def test_what_was_refused_is_not_queued_again_for_that_token(
