@@ -947,6 +947,22 @@ def test_what_was_proven_before_a_401_counts_for_nothing_once_the_token_is_accep
     assert not shows_rows(reads, found)
 
 
+def test_a_name_from_before_a_401_is_not_shown_again(
+    reads: Client, owner: User, small_omni: StandIn, own: str, found: InOmni
+) -> None:
+    reads.get("/conversations/")
+    reads.get(thread(found))
+    found.name = "Renamed"
+    small_omni.fail(Fault.status(401), times=1)
+    reads.get(thread(found) + "?refresh=1")
+    small_omni.recover()
+    credential_for(owner, small_omni, own, "Again")
+    # The thread route says no name.
+    page = text_of(reads.get(thread(found)))
+    assert "How many orders" in page
+    assert "Orders by month" not in page
+
+
 def test_an_earlier_wording_from_before_a_401_is_not_shown_again(
     reads: Client, owner: User, small_omni: StandIn, own: str, found: InOmni
 ) -> None:
