@@ -324,6 +324,7 @@ STORIES = st.one_of(
     step("be_refused_evidence", READERS, PLACES, st.lists(JOB_ROUTES, min_size=1, max_size=2), STATUSES, NUMBERS),
     step("be_overtaken", READERS, READERS, PLACES, st.integers(0, 1), NUMBERS),
     step("see_wordings", READERS, PLACES, st.booleans()),
+    step("be_rejected", READERS, PLACES, st.booleans(), NUMBERS),
     step("let_lapse", READERS, PLACES, st.sampled_from(CLOCK_MOVES), NUMBERS),
 )
 ANY_STEP = st.one_of(AT_OMNI, READINGS, STORIES)
@@ -710,6 +711,18 @@ class Machine(RuleBasedStateMachine):
             for token in HELD[reader]:
                 self.allow(token, place, "thread")
         self.read_thread(reader, place, is_newer=False)
+
+    def be_rejected(self, reader: int, place: int, is_changed: bool, number: int) -> None:
+        """Omni rejects the reader's tokens, then accepts them again: all that they were shown before is over."""
+        self.read_evidence(reader, place, 2)
+        for token in HELD[reader]:
+            self.revoke(token)
+        self.read_thread(reader, place, is_newer=True)
+        if is_changed:
+            self.change_message(place, 1, is_told=True)
+        for token in HELD[reader]:
+            self.accept_again(token)
+        self._look(reader, place, number)
 
     def let_lapse(self, reader: int, place: int, by: timedelta, number: int) -> None:
         """Time passes after a right was proven; the list may be asked first, or Omni be away."""
