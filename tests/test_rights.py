@@ -631,6 +631,33 @@ def test_a_refused_result_stays_refused_whatever_the_job_route_says(
     assert not shows_rows(colleague_reads, found)
 
 
+def test_a_refused_result_is_remembered_though_the_job_route_fails(
+    reads: Client,
+    colleague_reads: Client,
+    owner: User,
+    colleague: User,
+    small: Organization,
+    small_omni: StandIn,
+    clock: Clock,
+    key: str,
+    found: InOmni,
+) -> None:
+    colleague_reads.get(thread(found))
+    conversation, job_id = Conversation.objects.get(), found.jobs[0].id
+    token = ApiToken.objects.exclude(scope="user").get()
+    keeping.ask_about_job(keeping.Inquiry(token, conversation, UUID(str(job_id)), None), Urgency.WAITING)
+    small.permissions.deny("result", token=key, status=403)
+    small_omni.fail(Fault.status(503), path=f"/v1/ai/jobs/{job_id}")
+    small_omni.fail(Fault(), path=f"/v1/ai/jobs/{job_id}/result")
+    colleague_reads.get(evidence(found))
+    small_omni.recover()
+    # An instance that failed is left alone for up to a minute.
+    clock(timedelta(minutes=2))
+    assert shows_rows(signed_in(owner), found)
+    small_omni.stop()
+    assert not shows_rows(signed_in(colleague), found)
+
+
 def test_whatever_evidence_there_is_none_of_it_is_shown_through_a_row(
     reads: Client, owner: User, clock: Clock, small: Organization, own: str, found: InOmni
 ) -> None:
