@@ -350,6 +350,18 @@ def test_a_question_of_that_time_is_found_by_the_right_to_the_messages(
     assert not finds(colleague_reads, "asked:7d")
 
 
+def test_a_question_of_that_time_is_not_found_once_the_messages_have_run_out(
+    reads: Client, owner: User, clock: Clock, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    assert finds(reads, "asked:7d")
+    clock(LAPSED)
+    later = signed_in(owner)
+    later.get("/conversations/?refresh=1")
+    assert has_row(owner)
+    assert not finds(later, "asked:7d")
+
+
 def test_a_list_that_leaves_it_out_ends_no_row_of_another_token(
     reads: Client, colleague_reads: Client, colleague: User, small: Organization, own: str, found: InOmni
 ) -> None:
