@@ -74,7 +74,9 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
 
 def _earlier(opened: Opened) -> list[EarlierMessage]:
     """Return the earlier wordings that the reader was shown, but for those that say what stands there now."""
-    found = list(EarlierMessage.objects.shown_to(opened.reader, opened.conversation))
+    shown = EarlierMessage.objects.shown_to(opened.reader, opened.conversation)
+    shown.render_outdated()
+    found = list(shown)
     if not found:
         return []
     now = {(row.position, row.role, row.text) for row in opened.conversation.thread}

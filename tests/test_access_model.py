@@ -1,7 +1,9 @@
-"""Whatever Omni answers and becomes, a reader is shown only what it showed a token of theirs in time.
+"""Whatever Omni answers and becomes, a reader is shown what it showed a token of theirs in time, and nothing else.
 
 The oracle knows nothing of the code under test: it records each reply that the stand-in sends, and derives the rights
-from these alone. Each text at Omni carries a marker of its own, so that a page tells by itself what it shows.
+from these alone. Each text at Omni carries a marker of its own, so that a page tells by itself what it shows. Every
+reading is held against two bounds: nothing that no token of the reader was shown in time, and nothing left out that one
+was certainly shown.
 
 By hand, 2,000 sequences instead of 200: `MODEL_SEQUENCES=2000 pytest -n 0 tests/test_access_model.py`.
 """
@@ -9,10 +11,12 @@ By hand, 2,000 sequences instead of 200: `MODEL_SEQUENCES=2000 pytest -n 0 tests
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -20,29 +24,30 @@ from django.conf import settings as site
 from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
+from django.test.client import ClientHandler
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from pytest_django import Settings
 
 from conversations import archive
-from omniviewer.accounts.models import User
+from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.permissions import Route
 from omniviewer.demo.stand_in.routes import Answer
-from tests.conftest import credential_for, signed_in
+from tests.conftest import credential_for
 
 SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "200"))
-STEPS = 16
+STEPS = 5
 # The number of the text in letters, then the token that it is worded for ("a": none) and that wording's version.
 MARKER = re.compile(r"qz[a-j]{5}[a-z][a-z]zq")
-ROWS = re.compile(r'<a[^>]+href="/conversations/([0-9a-f-]{36})/')
+ROWS = re.compile(r'class="row-title" href="/conversations/([0-9a-f-]{36})/')
 KEPT = timedelta(days=14)
 REFUSALS = (403, 404, 410)
-TOKENS, READERS, CONVERSATIONS = st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)
+TOKENS = ("omni_org_model-org_1", "omni_pat_model-org_2", "omni_pat_model-org_3")
 # Places of the tokens that each reader holds: the first holds two, and shares one with the second.
 HELD = ((1, 0), (1,), (2,))
 CLOCK_MOVES = [
@@ -52,11 +57,19 @@ CLOCK_MOVES = [
     site.ACCESS_GRACE + timedelta(minutes=10),
     KEPT + timedelta(hours=1),
 ]
+# Parts of a job's evidence that the search knows, and all parts.
+SEARCHED = {"topic", "field", "query"}
+EVIDENCE = {*SEARCHED, "cell"}
+
+
+def number_of(marker: str) -> str:
+    """Return the part of a marker that is the same in every wording of its text."""
+    return marker[:7]
 
 
 @dataclass
 class Shown:
-    """What replies showed one token of one conversation."""
+    """What replies showed one token of one conversation. `sure_*`: bounds from below, until a reply ends them."""
 
     listed_at: datetime | None = None
     row: set[str] = field(default_factory=set)
@@ -64,6 +77,10 @@ class Shown:
     confirmed_at: datetime | None = None
     messages: set[str] = field(default_factory=set)
     earlier: set[str] = field(default_factory=set)
+    sure_row: datetime | None = None
+    sure_messages: datetime | None = None
+    # The markers of the revision that the token is at; None where it is at none.
+    revision: frozenset[str] | None = None
 
 
 @dataclass
@@ -79,97 +96,147 @@ class Oracle:
 
     def __init__(self) -> None:
         self.is_down = False
+        # By a job's id: its conversation, and when it was done.
         self.jobs: dict[str, tuple[str, datetime]] = {}
+        # By the number of a text: "name", "question", "answer" or a part of a job's evidence.
+        self.kinds: dict[str, str] = {}
         self._shown: dict[tuple[str, str], Shown] = {}
         self._jobs_shown: dict[tuple[str, str], JobShown] = {}
         self._evidence: dict[tuple[str, str], set[str]] = {}
+        # By conversation: the messages of the latest revision that any token was shown.
+        self._latest: dict[str, frozenset[str]] = {}
 
-    def of(self, token: str, conversation: str) -> Shown:
+    def shown(self, token: str, conversation: str) -> Shown:
         return self._shown.setdefault((token, conversation), Shown())
 
     def _job(self, token: str, job: str) -> JobShown:
         return self._jobs_shown.setdefault((token, job), JobShown())
 
+    def of_kind(self, markers: set[str], *kinds: str) -> set[str]:
+        return {marker for marker in markers if self.kinds[number_of(marker)] in kinds}
+
+    # Replies ----------------------------------------------------------------------------------------------------
+
     def reply(self, token: str, path: str, answer: Answer, now: datetime) -> None:
         """Take in a reply as it is sent."""
         if answer.status == 401:
             self._shown = {key: row for key, row in self._shown.items() if key[0] != token}
-            self._jobs_shown = {key: row for key, row in self._jobs_shown.items() if key[0] != token}
+            for (holder, _), told in self._jobs_shown.items():
+                told.was_shown &= holder != token
             return
         parts = path.split("/v1/ai/", 1)[-1].split("/")
         body = answer.payload().decode(errors="replace")
         match parts:
             case ["conversations"] if answer.status == 200:
-                said = json.loads(body)
-                for row in said.get("data", said.get("records")):
-                    self._listed(self.of(token, row["id"]), set(MARKER.findall(json.dumps(row))), now)
+                self._listed(token, json.loads(body), now)
             case ["conversations", conversation]:
-                self._thread(self.of(token, conversation), answer.status, set(MARKER.findall(body)), now)
+                markers = self.of_kind(set(MARKER.findall(body)), "name", "question", "answer")
+                self._thread(token, conversation, answer.status, markers, now)
             case ["jobs", job, *rest] if rest in ([], ["result"]):
                 self._answered(token, job, rest[0] if rest else "job", answer.status, body, now)
 
-    @staticmethod
-    def _listed(shown: Shown, markers: set[str], now: datetime) -> None:
-        if shown.is_open and shown.confirmed_at and now - shown.confirmed_at > site.ACCESS_TTL:
-            shown.is_open = False
-        shown.listed_at = shown.confirmed_at = now
-        shown.row = markers
+    def _listed(self, token: str, reply: dict[str, Any], now: datetime) -> None:
+        """Take in a list, which is all on one page here."""
+        rows = {row["id"]: row for row in reply.get("data") or reply.get("records") or ()}
+        for (holder, conversation), shown in self._shown.items():
+            if holder == token and conversation not in rows:
+                shown.sure_row = shown.sure_messages = None
+        for conversation, row in rows.items():
+            shown = self.shown(token, conversation)
+            if shown.confirmed_at and now - shown.confirmed_at > site.ACCESS_TTL:
+                shown.is_open = False
+            is_sure = shown.sure_messages and now - shown.sure_messages <= site.ACCESS_TTL
+            shown.sure_messages = now if is_sure else None
+            shown.listed_at = shown.confirmed_at = shown.sure_row = now
+            shown.row = set(MARKER.findall(json.dumps(row)))
 
-    @staticmethod
-    def _thread(shown: Shown, status: int, markers: set[str], now: datetime) -> None:
+    def _thread(self, token: str, conversation: str, status: int, markers: set[str], now: datetime) -> None:
+        shown = self.shown(token, conversation)
         if status == 200:
+            said = frozenset(self.of_kind(markers, "question", "answer"))
+            if shown.revision != said or said == self._latest.get(conversation):
+                self._latest[conversation] = said
             shown.earlier |= shown.messages | markers
-            shown.messages, shown.confirmed_at, shown.is_open = markers, now, True
+            shown.messages, shown.revision, shown.is_open = markers, said, True
+            shown.confirmed_at = shown.sure_messages = now
         elif status in REFUSALS:
-            shown.is_open, shown.earlier = False, set()
+            shown.is_open, shown.sure_messages, shown.revision = False, None, None
+            shown.messages, shown.earlier = set(), set()
 
     def _answered(self, token: str, job: str, route: str, status: int, body: str, now: datetime) -> None:
         told = self._job(token, job)
         if status == 200:
             told.was_shown = True
             told.refused.discard(route)
-            self._evidence.setdefault((job, route), set()).update(MARKER.findall(body))
-        elif status in REFUSALS and now - self.jobs[job][1] < KEPT:
+            markers = self.of_kind(set(MARKER.findall(body)), *EVIDENCE)
+            self._evidence.setdefault((job, route), set()).update(markers)
+        elif status in REFUSALS and not (status == 404 and self._is_over(job, now)):
             told.refused.add(route)
+
+    # Rights -----------------------------------------------------------------------------------------------------
+
+    def _is_over(self, job: str, now: datetime) -> bool:
+        return now - self.jobs[job][1] >= KEPT
 
     def _is_recent(self, at: datetime | None, now: datetime) -> bool:
         return at is not None and now - at <= (site.ACCESS_GRACE if self.is_down else site.ACCESS_TTL)
 
     def may_read(self, token: str, conversation: str, now: datetime) -> bool:
-        shown = self.of(token, conversation)
+        shown = self.shown(token, conversation)
         return shown.is_open and self._is_recent(shown.confirmed_at, now)
 
     def may_see_row(self, token: str, conversation: str, now: datetime) -> bool:
-        shown = self.of(token, conversation)
+        shown = self.shown(token, conversation)
         return self._is_recent(shown.listed_at, now) or self.may_read(token, conversation, now)
 
-    def allowed(self, token: str, conversation: str, now: datetime, *, earlier: bool = True) -> set[str]:
+    def has_to_read(self, token: str, conversation: str, now: datetime) -> bool:
+        at = self.shown(token, conversation).sure_messages
+        return at is not None and now - at <= site.ACCESS_TTL
+
+    def has_to_see_row(self, token: str, conversation: str, now: datetime) -> bool:
+        at = self.shown(token, conversation).sure_row
+        return (at is not None and now - at <= site.ACCESS_TTL) or self.has_to_read(token, conversation, now)
+
+    def is_at_latest(self, token: str, conversation: str) -> bool:
+        """Return whether the token was shown the messages as they were last stored: those alone are searched."""
+        revision = self.shown(token, conversation).revision
+        return revision is not None and revision == self._latest.get(conversation)
+
+    def allowed(self, token: str, conversation: str, now: datetime) -> set[str]:
         """Return the markers of a conversation that this token's holders may be shown now."""
-        shown = self.of(token, conversation)
+        shown = self.shown(token, conversation)
         markers: set[str] = set()
         if self.may_see_row(token, conversation, now):
             markers |= shown.row
         if self.may_read(token, conversation, now):
-            markers |= shown.messages | (shown.earlier if earlier else set())
-            for job, (of, done_at) in self.jobs.items():
-                if of == conversation:
-                    markers |= self._allowed_evidence(token, job, is_over=now - done_at >= KEPT)
+            markers |= shown.messages | shown.earlier
+            for job in self.jobs_of(conversation):
+                markers |= self._allowed_evidence(token, job, now)
         return markers
 
-    def _allowed_evidence(self, token: str, job: str, *, is_over: bool) -> set[str]:
+    def jobs_of(self, conversation: str) -> list[str]:
+        return [job for job, (whose, _) in self.jobs.items() if whose == conversation]
+
+    def _allowed_evidence(self, token: str, job: str, now: datetime) -> set[str]:
         told = self._job(token, job)
         by_job, by_result = (self._evidence.get((job, route), set()) for route in ("job", "result"))
-        if (told.was_shown or is_over) and not told.refused:
+        if (told.was_shown or self._is_over(job, now)) and not told.refused:
             return by_job | by_result
         return by_job if told.was_shown and "job" not in told.refused else set()
 
+    def is_shown_job(self, token: str, job: str) -> bool:
+        told = self._job(token, job)
+        return told.was_shown and not told.refused
+
+    def evidence(self, job: str, route: str) -> set[str]:
+        """Return what the route told anybody: it is stored."""
+        return self._evidence.get((job, route), set())
+
 
 class Recording(StandIn):
-    """The stand-in, with the oracle reading along."""
+    """The stand-in, with the oracle of the sequence reading along."""
 
-    def __init__(self, organization: Organization, oracle: Oracle) -> None:
-        super().__init__(organization, rate_per_minute=1_000_000)
-        self.oracle = oracle
+    oracle = Oracle()
 
     def answer(self, method: str, path: str, query: dict[str, str], token: str) -> Answer:
         said = super().answer(method, path, query, token)
@@ -177,8 +244,96 @@ class Recording(StandIn):
         return said
 
 
+def organization() -> Organization:
+    """Return one of a person with two personal tokens, and a key of the organization."""
+    made = Organization("model-org")
+    ann = made.add_member("Ann Analyst", "ann@small.example")
+    made.organization_key(TOKENS[0])
+    for token in TOKENS[1:]:
+        made.personal_token(ann, token)
+    return made
+
+
+class World:
+    """What all sequences share, since it takes long to make: the readers, connected to one stand-in."""
+
+    def __init__(self, omni: Recording) -> None:
+        self.omni = omni
+        self.handler = ClientHandler(enforce_csrf_checks=False)
+        self.users = [User.objects.create_user(f"reader{place}") for place in range(len(HELD))]
+        for user, held in zip(self.users, HELD, strict=True):
+            for place in held:
+                credential_for(user, omni, TOKENS[place], f"Omni {place}")
+
+    @contextmanager
+    def fresh(self, organization: Organization, oracle: Oracle) -> Iterator[None]:
+        """Have the stand-in speak for another organization, until all that came of it is undone."""
+        self.omni.organization, self.omni.oracle = organization, oracle
+        cache.clear()
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+        self.omni.recover()
+        self.omni.requests.clear()
+
+
+# Steps, as the name of a method and its arguments; those that stand here twice are drawn more often. ---------------
+
+READERS, TOKEN_PLACES = st.integers(0, len(HELD) - 1), st.integers(0, len(TOKENS) - 1)
+# Mostly one conversation: what happens to it adds up.
+PLACES = st.sampled_from([0, 0, 0, 1])
+ROUTES: Any = st.sampled_from(["list", "thread", "job", "result"])
+JOB_ROUTES: Any = st.sampled_from(["job", "result"])
+STATUSES = st.sampled_from(REFUSALS)
+NUMBERS = st.integers(0, 999)
+FORMS = ["{}", "{}", "in:query {}", "in:answer {}", "topic:{}", "-{}", "-topic:{}", "has:rows {}", "state:answered {}"]
+
+
+def step(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.tuples(st.just(name), *arguments)
+
+
+AT_OMNI = st.one_of(
+    step("add_turn", PLACES),
+    step("change_message", PLACES, st.integers(0, 1), st.booleans()),
+    step("rename", PLACES),
+    step("deny", TOKEN_PLACES, PLACES, ROUTES, STATUSES),
+    step("allow", TOKEN_PLACES, PLACES, ROUTES),
+    step("reword", TOKEN_PLACES),
+    step("revoke", TOKEN_PLACES),
+    step("accept_again", TOKEN_PLACES),
+    step("move_clock", st.sampled_from(CLOCK_MOVES)),
+    step("go_down", st.sampled_from([429, 500, 503])),
+    step("come_up"),
+)
+READINGS = st.one_of(
+    step("read_list", READERS, st.booleans()),
+    step("read_thread", READERS, PLACES, st.booleans()),
+    step("read_fragment", READERS, PLACES, st.sampled_from(["list", "thread"])),
+    step("read_evidence", READERS, PLACES, st.sampled_from([2, 2, 4])),
+    step("search", READERS, PLACES, NUMBERS, st.sampled_from(FORMS)),
+    step("export", READERS, PLACES, st.sampled_from(["md", "json", "csv"])),
+    step("read_insights", READERS),
+    step("sync", st.sampled_from([1, 4])),
+    step("capture", READERS, PLACES),
+)
+# Several of these, in the order in which a right is proven, ends and is looked for again.
+STORIES = st.one_of(
+    step("be_refused", READERS, PLACES, ROUTES, STATUSES, NUMBERS),
+    step("be_refused", READERS, PLACES, st.just("thread"), STATUSES, NUMBERS),
+    step("be_refused_evidence", READERS, PLACES, st.lists(JOB_ROUTES, min_size=1, max_size=2), STATUSES, NUMBERS),
+    step("be_overtaken", READERS, READERS, PLACES, st.integers(0, 1), NUMBERS),
+    step("see_wordings", READERS, PLACES, st.booleans()),
+    step("be_rejected", READERS, PLACES, st.booleans(), NUMBERS),
+    step("let_lapse", READERS, PLACES, st.sampled_from(CLOCK_MOVES), NUMBERS),
+)
+ANY_STEP = st.one_of(AT_OMNI, READINGS, STORIES)
+
+
 class Machine(RuleBasedStateMachine):
-    """Three tokens of one organization, three readers, three conversations."""
+    """Three tokens of one organization, three readers, two conversations."""
+
+    world: ClassVar[World]
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,41 +341,34 @@ class Machine(RuleBasedStateMachine):
         self._began = datetime.now(UTC).replace(microsecond=0)
         self._number = 0
         self._wordings = [0, 0, 0]
-        self._undo = transaction.atomic()
-        self._undo.__enter__()
-        cache.clear()
+        self._clients: dict[int, Client] = {}
         self._patch = pytest.MonkeyPatch()
         self.oracle = Oracle()
-        self.organization = Organization("small-org")
-        self.omni = Recording(self.organization, self.oracle)
+        self.organization = organization()
+        self._fresh = self.world.fresh(self.organization, self.oracle)
+        self._fresh.__enter__()
         self._set_clock(timedelta())
-        self.omni.start()
-        ann = self.organization.add_member("Ann Analyst", "ann@small.example")
-        pats = [self.organization.personal_token(ann) for _ in range(2)]
-        self.tokens = [self.organization.organization_key(), *pats]
-        for place, token in enumerate(self.tokens):
+        for place, token in enumerate(TOKENS):
             self.organization.permissions.reword(token, partial(self._worded, place))
         self.found = []
-        for _ in range(3):
+        for hours in (4, 3):
             conversation = self.organization.add_conversation(
-                owner=ann,
-                name=f"Name {self._marker()}",
+                owner=self.organization.members[0],
+                name=f"Name {self._marker('name')}",
                 turns=[],
                 started_at=self._began - timedelta(hours=5),
             )
             self.found.append(conversation)
-            self._ask(conversation, self._began - timedelta(hours=4) + timedelta(minutes=len(self.found)))
-        self.users = [User.objects.create_user(f"reader{place}") for place in range(3)]
-        for user, held in zip(self.users, HELD, strict=True):
-            for place in held:
-                credential_for(user, self.omni, self.tokens[place], f"Omni {place}")
+            self._ask(conversation, self._began - timedelta(hours=hours))
 
     def teardown(self) -> None:
-        self.omni.stop()
         self._patch.undo()
-        transaction.set_rollback(True)
-        self._undo.__exit__(None, None, None)
-        cache.clear()
+        self._fresh.__exit__(None, None, None)
+
+    @rule(step=ANY_STEP)
+    def do(self, step: tuple[Any, ...]) -> None:
+        name, *arguments = step
+        getattr(self, name)(*arguments)
 
     # How Omni changes ------------------------------------------------------------------------------------------
 
@@ -230,173 +378,238 @@ class Machine(RuleBasedStateMachine):
 
     def _set_clock(self, ahead: timedelta) -> None:
         self._ahead = ahead
-        began = self._began
         self._patch.setattr(timezone, "now", lambda: datetime.now(UTC) + ahead)
-        self.omni._now = began + ahead + (datetime.now(UTC) - began)
+        self.world.omni._now = self._began + ahead + (datetime.now(UTC) - self._began)
 
-    def _marker(self) -> str:
+    def _marker(self, kind: str) -> str:
         self._number += 1
-        return "qz" + "".join(chr(ord("a") + int(digit)) for digit in f"{self._number:05}") + "aazq"
+        marker = "qz" + "".join(chr(ord("a") + int(digit)) for digit in f"{self._number:05}") + "aazq"
+        self.oracle.kinds[number_of(marker)] = kind
+        return marker
 
     def _worded(self, place: int, text: str) -> str:
         version = self._wordings[place]
         if not version:
             return text
-        return MARKER.sub(lambda m: m.group()[:7] + chr(ord("b") + place) + chr(ord("a") + version) + "zq", text)
+        ending = chr(ord("b") + place) + chr(ord("a") + version) + "zq"
+        return MARKER.sub(lambda found: number_of(found.group()) + ending, text)
 
     def _ask(self, conversation: InOmni, at: datetime) -> None:
-        job = self.organization.ask(conversation, f"Question {self._marker()}", f"Answer {self._marker()}", at=at)
-        job.topic = f"Topic {self._marker()}"
-        rows = [["Product", "Revenue"], [f"Cell {self._marker()}", "12"], [f"Cell {self._marker()}", "30"]]
-        query = {"table": "orders", "fields": [f"orders.{self._marker()}"]}
-        job.actions = (Action("generate_query", "Ran it", f"Query {self._marker()}", query, rows, 2),)
+        question, answer = (f"{kind.title()} {self._marker(kind)}" for kind in ("question", "answer"))
+        job = self.organization.ask(conversation, question, answer, at=at)
+        job.topic = f"Topic {self._marker('topic')}"
+        rows = [["Product", "Revenue"], [f"Cell {self._marker('cell')}", "12"], [f"Cell {self._marker('cell')}", "30"]]
+        query = {"table": "orders", "fields": [f"orders.{self._marker('field')}"]}
+        job.actions = (Action("generate_query", "Ran it", f"Query {self._marker('query')}", query, rows, 2),)
         assert job.completed_at
         self.oracle.jobs[str(job.id)] = (str(conversation.id), job.completed_at)
 
-    @rule(place=CONVERSATIONS)
-    def new_turn(self, place: int) -> None:
+    def add_turn(self, place: int) -> None:
         self._ask(self.found[place], self._now - timedelta(seconds=60))
 
-    @rule(place=CONVERSATIONS, message=st.integers(0, 1), is_told=st.booleans())
     def change_message(self, place: int, message: int, is_told: bool) -> None:
         conversation = self.found[place]
-        conversation.messages[message].text = f"Redacted {self._marker()}"
+        conversation.messages[message].text = f"Redacted {self._marker(('question', 'answer')[message])}"
         if is_told:
             conversation.updated_at = self._now
 
-    @rule(place=CONVERSATIONS)
     def rename(self, place: int) -> None:
-        self.found[place].name = f"Name {self._marker()}"
+        self.found[place].name = f"Name {self._marker('name')}"
         self.found[place].updated_at = self._now
 
-    @rule(
-        token=TOKENS,
-        place=CONVERSATIONS,
-        route=st.sampled_from(["list", "thread", "thread", "job", "result"]),
-        status=st.sampled_from(REFUSALS),
-    )
     def deny(self, token: int, place: int, route: Route, status: int) -> None:
         for wanted in self._ids(route, place):
-            self.organization.permissions.deny(route, token=self.tokens[token], id=wanted, status=status)
+            self.organization.permissions.deny(route, token=TOKENS[token], id=wanted, status=status)
 
-    @rule(token=TOKENS, place=CONVERSATIONS, route=st.sampled_from(["list", "thread", "job", "result"]))
     def allow(self, token: int, place: int, route: Route) -> None:
         for wanted in self._ids(route, place):
-            self.organization.permissions.allow(route, token=self.tokens[token], id=wanted)
+            self.organization.permissions.allow(route, token=TOKENS[token], id=wanted)
 
     def _ids(self, route: Route, place: int) -> list[UUID]:
         conversation = self.found[place]
         return [conversation.id] if route in ("list", "thread") else [job.id for job in conversation.jobs]
 
-    @rule(token=TOKENS)
     def reword(self, token: int) -> None:
         self._wordings[token] += 1
 
-    @rule(token=TOKENS)
     def revoke(self, token: int) -> None:
-        self.organization.revoke(self.tokens[token])
+        self.organization.revoke(TOKENS[token])
 
-    @precondition(lambda self: not self.oracle.is_down)
-    @rule(token=TOKENS)
     def accept_again(self, token: int) -> None:
         """The same secret works again, and its holders connect anew."""
-        secret = self.tokens[token]
-        if self.organization.knows(secret):
+        secret = TOKENS[token]
+        if self.oracle.is_down or self.organization.knows(secret):
             return
-        owner = self.organization.members[0] if token else None
-        self.organization._add_token(secret, owner)
-        for number, (user, held) in enumerate(zip(self.users, HELD, strict=True)):
+        self.organization._add_token(secret, self.organization.members[0] if token else None)
+        for number, (user, held) in enumerate(zip(self.world.users, HELD, strict=True)):
             if token in held:
                 user.credentials.filter(label=f"Omni {token}").update(label=f"Old {self._number} {number}")
                 self._number += 1
-                credential_for(user, self.omni, secret, f"Omni {token}")
+                credential_for(user, self.world.omni, secret, f"Omni {token}")
 
-    @rule(by=st.sampled_from(CLOCK_MOVES))
     def move_clock(self, by: timedelta) -> None:
         self._set_clock(self._ahead + by)
+        # Their sessions may have ended.
+        self._clients.clear()
 
-    @rule(status=st.sampled_from([429, 500, 503]))
     def go_down(self, status: int) -> None:
         self.oracle.is_down = True
-        self.omni.fail(Fault.status(status))
+        self.world.omni.fail(Fault.status(status))
 
-    @precondition(lambda self: self.oracle.is_down)
-    @rule()
     def come_up(self) -> None:
-        self.oracle.is_down = False
-        self.omni.recover()
-        # An instance that failed is left alone for up to a minute.
-        self._set_clock(self._ahead + timedelta(minutes=2))
+        if self.oracle.is_down:
+            self.oracle.is_down = False
+            self.world.omni.recover()
+            # An instance that failed is left alone for up to a minute.
+            self.move_clock(timedelta(minutes=2))
 
     # What readers and the background do ---------------------------------------------------------------------------
 
-    def _allowed(self, reader: int, conversation: InOmni, *, earlier: bool = True) -> set[str]:
+    def _held(self, reader: int) -> list[str]:
+        return [TOKENS[place] for place in HELD[reader]]
+
+    def _allowed(self, reader: int, conversation: InOmni) -> set[str]:
         now, key = self._now, str(conversation.id)
-        held = (self.tokens[place] for place in HELD[reader])
-        return set().union(*(self.oracle.allowed(token, key, now, earlier=earlier) for token in held))
+        return set[str]().union(*(self.oracle.allowed(token, key, now) for token in self._held(reader)))
+
+    def _all_allowed(self, reader: int) -> set[str]:
+        return set[str]().union(*(self._allowed(reader, conversation) for conversation in self.found))
+
+    def _best(self, reader: int, conversation: InOmni) -> str | None:
+        """Return the token through which the reader is shown the messages, where that is certain."""
+        now, key = self._now, str(conversation.id)
+        for token in self._held(reader):
+            if self.oracle.may_read(token, key, now):
+                return token if self.oracle.has_to_read(token, key, now) else None
+        return None
+
+    def _client(self, reader: int) -> Client:
+        if reader not in self._clients:
+            client = self._clients[reader] = Client()
+            # It would make a chain of middleware of its own.
+            client.handler = self.world.handler
+            client.force_login(self.world.users[reader])
+        return self._clients[reader]
 
     def _get(self, reader: int, address: str, echoed: str = "", **headers: str) -> tuple[int, set[str], str]:
         """Read an address: nothing in the answer but what the reader may be shown."""
-        client: Client = signed_in(self.users[reader])
-        answer: Any = client.get(address, headers=headers, follow=True)
+        answer: Any = self._client(reader).get(address, headers=headers)
         content = b"".join(answer.streaming_content) if answer.streaming else answer.content
         page = content.decode(errors="replace")
         markers = set(MARKER.findall(page)) - {echoed}
-        allowed = set().union(*(self._allowed(reader, conversation) for conversation in self.found))
+        allowed = self._all_allowed(reader)
         assert markers <= allowed, f"{address} for reader {reader}: {sorted(markers - allowed)}"
         return answer.status_code, markers, page
 
-    @rule(reader=READERS, refresh=st.booleans())
-    def read_list(self, reader: int, refresh: bool) -> None:
-        _, _, page = self._get(reader, f"/conversations/{'?refresh=1' if refresh else ''}")
-        self._check_rows(reader, page)
+    def read_list(self, reader: int, is_newer: bool) -> None:
+        if is_newer:
+            self._get(reader, "/conversations/?refresh=1")
+        _, markers, page = self._get(reader, "/conversations/")
+        shown = self._rows(reader, page)
+        now = self._now
+        for conversation in self.found:
+            key = str(conversation.id)
+            if any(self.oracle.has_to_see_row(token, key, now) for token in self._held(reader)):
+                assert key in shown, f"reader {reader} misses a row"
+                # A thread may say no name: then the last question stands there.
+                named = [self._named(token, key) for token in self._held(reader)]
+                assert not all(named) or markers & set().union(*named), "a row without its name"
 
-    def _check_rows(self, reader: int, page: str) -> set[str]:
-        shown, now = set(ROWS.findall(page)), self._now
+    def _named(self, token: str, key: str) -> set[str]:
+        return self.oracle.of_kind(self.oracle.shown(token, key).row, "name")
+
+    def _rows(self, reader: int, page: str) -> set[str]:
+        """Return the conversations on a page of the list: each stands there once, and may be seen."""
+        shown, now = ROWS.findall(page), self._now
+        assert len(shown) == len(set(shown)), "a row stands there twice"
         may = {
             str(row.id)
             for row in self.found
-            if any(self.oracle.may_see_row(self.tokens[place], str(row.id), now) for place in HELD[reader])
+            if any(self.oracle.may_see_row(token, str(row.id), now) for token in self._held(reader))
         }
-        assert shown <= may
-        return shown
+        assert set(shown) <= may, f"reader {reader} sees a row"
+        return set(shown)
 
-    @rule(reader=READERS, place=CONVERSATIONS, refresh=st.booleans())
-    def read_thread(self, reader: int, place: int, refresh: bool) -> None:
-        conversation = self.found[place]
-        status, markers, _ = self._get(reader, f"/conversations/{conversation.id}/{'?refresh=1' if refresh else ''}")
+    def _check_messages(self, reader: int, conversation: InOmni, status: int, markers: set[str]) -> None:
+        """All of the thread as one of the reader's tokens was last shown it, or nothing."""
         now, key = self._now, str(conversation.id)
-        readable = [
-            self.oracle.of(self.tokens[held], key).messages
-            for held in HELD[reader]
-            if self.oracle.may_read(self.tokens[held], key, now)
-        ]
-        assert (status == 200) == bool(readable), (status, readable)
+        readable = [token for token in self._held(reader) if self.oracle.may_read(token, key, now)]
+        if any(self.oracle.has_to_read(token, key, now) for token in readable):
+            assert status == 200, f"reader {reader} is not shown a thread: {status}"
         if status == 200:
-            # All of the thread as one of the reader's tokens was last shown it.
-            assert any(told <= markers for told in readable)
+            told = [self.oracle.shown(token, key).revision or frozenset() for token in readable]
+            assert any(messages <= markers for messages in told), f"reader {reader} is shown a part of a thread"
+        else:
+            assert not markers
 
-    @rule(reader=READERS, place=CONVERSATIONS, which=st.sampled_from(["list", "thread"]))
+    def read_thread(self, reader: int, place: int, is_newer: bool) -> None:
+        conversation = self.found[place]
+        address = f"/conversations/{conversation.id}/"
+        if is_newer:
+            self._get(reader, f"{address}?refresh=1")
+        status, markers, _ = self._get(reader, address)
+        self._check_messages(reader, conversation, status, markers)
+        best = self._best(reader, conversation)
+        if best is not None:
+            shown = self.oracle.shown(best, str(conversation.id))
+            earlier = self.oracle.of_kind(shown.earlier, "question", "answer")
+            assert earlier <= markers, f"reader {reader} misses earlier wordings: {sorted(earlier - markers)}"
+
     def read_fragment(self, reader: int, place: int, which: str) -> None:
-        key = self.found[place].id
-        address = "/conversations/fresh/" if which == "list" else f"/conversations/{key}/fresh/"
-        self._get(reader, address, HX_Request="true")
+        address = "/conversations/fresh/" if which == "list" else f"/conversations/{self.found[place].id}/fresh/"
+        self._get(reader, address, **{"HX-Request": "true"})
 
-    @rule(reader=READERS, place=CONVERSATIONS, position=st.sampled_from([2, 2, 4]))
     def read_evidence(self, reader: int, place: int, position: int) -> None:
-        self._get(reader, f"/conversations/{self.found[place].id}/messages/{position}/evidence/")
+        conversation = self.found[place]
+        _, markers, _ = self._get(reader, f"/conversations/{conversation.id}/messages/{position}/evidence/")
+        if position > 2:
+            return
+        now, key, job = self._now, str(conversation.id), str(conversation.jobs[0].id)
+        tokens = [token for token in self._held(reader) if self.oracle.has_to_read(token, key, now)]
+        if any(self.oracle.is_shown_job(token, job) for token in tokens):
+            cells = self.oracle.of_kind(self.oracle.evidence(job, "result"), "cell")
+            assert cells <= markers, f"reader {reader} misses rows"
 
-    @rule(reader=READERS, place=CONVERSATIONS, number=st.integers(0, 200), wording=st.booleans())
-    def search(self, reader: int, place: int, number: int, wording: bool) -> None:
+    def search(self, reader: int, place: int, number: int, form: str) -> None:
         """Look for a word of a conversation: by a text that is there or was, as any token is shown it."""
         texts = self._texts(self.found[place])
         word = texts[number % len(texts)]
-        if wording:
+        if number % 4 == 0:
             word = self._worded(number % 3, word)
-        _, _, page = self._get(reader, f"/conversations/?q={word}", echoed=word)
-        shown = self._check_rows(reader, page)
-        may = {str(row.id) for row in self.found if word in self._allowed(reader, row)}
-        assert shown <= may, f"reader {reader} finds {word} in what they may not see"
+        _, _, page = self._get(reader, f"/conversations/?q={form.format(word)}", echoed=word)
+        shown = self._rows(reader, page)
+        if shown:
+            assert f'class="list-sum">{len(shown)} conversation' in page, "the count is not that of the rows"
+        for conversation in self.found:
+            key = str(conversation.id)
+            allowed = word in self._allowed(reader, conversation)
+            if form.startswith("-"):
+                # Words that are not shown must not hide a row either: that would tell of them.
+                sees = any(self.oracle.has_to_see_row(token, key, self._now) for token in self._held(reader))
+                if sees and not allowed:
+                    assert key in shown, f"{form} {word} hides a row from reader {reader}"
+            elif key in shown:
+                assert allowed, f"reader {reader} finds {word} in what they may not see"
+            elif self._has_to_find(reader, conversation, word, form):
+                raise AssertionError(f"reader {reader} does not find {form} {word}")
+
+    def _has_to_find(self, reader: int, conversation: InOmni, word: str, form: str) -> bool:
+        key, kind = str(conversation.id), self.oracle.kinds[number_of(word)]
+        best = self._best(reader, conversation)
+        if best is None or not self.oracle.is_at_latest(best, key):
+            return False
+        jobs = self.oracle.jobs_of(key)
+        sees_evidence = all(self.oracle.is_shown_job(best, job) for job in jobs)
+        is_stored = all(self.oracle.evidence(job, "result") for job in jobs)
+        if kind in ("question", "answer"):
+            is_there = word in self.oracle.shown(best, key).messages
+            places = {"{}", "state:answered {}", f"in:{kind} {{}}"}
+            return is_there and (form in places or (form == "has:rows {}" and sees_evidence and is_stored))
+        if kind in SEARCHED and sees_evidence:
+            is_there = any(word in self.oracle.evidence(job, "result") for job in jobs)
+            places = {"{}", "in:query {}", *(["topic:{}"] if kind == "topic" else [])}
+            return is_there and form in places
+        return False
 
     @staticmethod
     def _texts(conversation: InOmni) -> list[str]:
@@ -405,33 +618,129 @@ class Machine(RuleBasedStateMachine):
         queries = [f"{job.actions[0].query_name} {job.actions[0].query} {job.topic}" for job in conversation.jobs]
         return MARKER.findall(" ".join([*texts, *cells, *queries]))
 
-    @rule(reader=READERS, place=CONVERSATIONS, extension=st.sampled_from(["md", "json"]))
     def export(self, reader: int, place: int, extension: str) -> None:
-        self._get(reader, f"/conversations/{self.found[place].id}.{extension}")
+        conversation = self.found[place]
+        status, markers, _ = self._get(reader, f"/conversations/{conversation.id}.{extension}")
+        self._check_messages(reader, conversation, status, markers)
 
-    @rule(reader=READERS)
     def read_insights(self, reader: int) -> None:
-        self._get(reader, "/insights/")
+        """Count, as the page of the insights does before it draws what it counted."""
+        user = self.world.users[reader]
+        try:
+            found = archive.insights(user, list(Credential.objects.of(user)), None, "")
+        except archive.CannotShow:
+            assert not any(self._best(reader, conversation) for conversation in self.found)
+            return
+        now, least, most = self._now, 0, 0
+        topics, has_to_know = set(MARKER.findall(str(found.topics))), set[str]()
+        assert topics <= self._all_allowed(reader), f"insights of reader {reader}: {sorted(topics)}"
+        for conversation in self.found:
+            key = str(conversation.id)
+            asked = {
+                token: self.oracle.of_kind(set(self.oracle.shown(token, key).messages), "question")
+                for token in self._held(reader)
+                if self.oracle.may_read(token, key, now)
+            }
+            most += max(map(len, asked.values()), default=0)
+            best = self._best(reader, conversation)
+            if best is not None and self.oracle.is_at_latest(best, key):
+                least += len(asked[best])
+                jobs = [job for job in self.oracle.jobs_of(key) if self.oracle.is_shown_job(best, job)]
+                has_to_know |= set().union(*(self.oracle.evidence(job, "result") for job in jobs[:1]))
+        assert least <= found.questions <= most, f"insights of reader {reader}: {found.questions} questions"
+        assert self.oracle.of_kind(has_to_know, "topic") <= topics, f"insights of reader {reader} miss a topic"
 
-    @rule(steps=st.sampled_from([1, 4]))
     def sync(self, steps: int) -> None:
         archive.begin_walks()
         for _ in range(steps):
             if not archive.sync_next(seconds=0):
                 break
 
-    @rule(reader=READERS, place=CONVERSATIONS)
     def capture(self, reader: int, place: int) -> None:
         self._get(reader, f"/conversations/{self.found[place].id}/bundle/")
         for _ in range(3):
             if not archive.capture_next():
                 break
 
+    # Stories ------------------------------------------------------------------------------------------------------
+
+    def _look(self, reader: int, place: int, number: int) -> None:
+        """Read wherever something of a conversation may be shown."""
+        self.read_thread(reader, place, is_newer=False)
+        self.read_evidence(reader, place, 2)
+        self.search(reader, place, number, FORMS[number % len(FORMS)])
+        self.read_insights(reader)
+
+    def be_refused(self, reader: int, place: int, route: Route, status: int, number: int) -> None:
+        """A right is proven, then its own route refuses; and is asked again, or the list is."""
+        self.read_evidence(reader, place, 2)
+        for token in HELD[reader]:
+            self.deny(token, place, route, status)
+        if route == "thread":
+            self.read_thread(reader, place, is_newer=True)
+        if number % 2 or route == "list":
+            self.read_list(reader, is_newer=True)
+        self._look(reader, place, number)
+
+    def be_refused_evidence(self, reader: int, place: int, routes: list[Route], status: int, number: int) -> None:
+        """One route of the job after the other refuses, with the evidence opened in between."""
+        for route in routes:
+            for token in HELD[reader]:
+                self.deny(token, place, route, status)
+            self.read_evidence(reader, place, 2)
+        # Somebody else has it stored.
+        self.read_evidence(number % len(HELD), place, 2)
+        self._look(reader, place, number)
+
+    def be_overtaken(self, reader: int, other: int, place: int, message: int, number: int) -> None:
+        """Another reader is shown a later wording."""
+        self.read_evidence(reader, place, 2)
+        self.change_message(place, message, is_told=False)
+        self.read_thread(other, place, is_newer=True)
+        self._look(reader, place, number)
+
+    def see_wordings(self, reader: int, place: int, is_refused: bool) -> None:
+        """Two wordings are shown to a reader; a refusal between them ends what was seen before."""
+        self.read_thread(reader, place, is_newer=False)
+        self.change_message(place, 1, is_told=False)
+        self.read_thread(reader, place, is_newer=True)
+        if is_refused:
+            for token in HELD[reader]:
+                self.deny(token, place, "thread", 404)
+            self.read_thread(reader, place, is_newer=True)
+            for token in HELD[reader]:
+                self.allow(token, place, "thread")
+        self.read_thread(reader, place, is_newer=False)
+
+    def be_rejected(self, reader: int, place: int, is_changed: bool, number: int) -> None:
+        """Omni rejects the reader's tokens, then accepts them again: all that they were shown before is over."""
+        self.read_evidence(reader, place, 2)
+        for token in HELD[reader]:
+            self.revoke(token)
+        self.read_thread(reader, place, is_newer=True)
+        if is_changed:
+            self.change_message(place, 1, is_told=True)
+        for token in HELD[reader]:
+            self.accept_again(token)
+        self._look(reader, place, number)
+
+    def let_lapse(self, reader: int, place: int, by: timedelta, number: int) -> None:
+        """Time passes after a right was proven; the list may be asked first, or Omni be away."""
+        self.read_evidence(reader, place, 2)
+        self.move_clock(by)
+        if number % 3 == 0:
+            self.read_list(reader, is_newer=True)
+        elif number % 3 == 1:
+            self.go_down(503)
+        self._look(reader, place, number)
+
 
 @pytest.mark.django_db
-def test_a_reader_is_shown_only_what_omni_showed_a_token_of_theirs(settings: Settings) -> None:
+def test_a_reader_is_shown_what_omni_showed_a_token_of_theirs_and_nothing_else(settings: Settings) -> None:
     settings.SYNC, settings.CAPTURE = "all", "all"
-    run_state_machine_as_test(Machine, settings=SETTINGS)
+    with Recording(organization(), rate_per_minute=1_000_000) as omni:
+        Machine.world = World(omni)
+        run_state_machine_as_test(Machine, settings=SETTINGS)
 
 
 SETTINGS = settings(

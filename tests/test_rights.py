@@ -16,6 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import archive, tasks
+from conversations.archive import keeping, walks
 from conversations.asking import Urgency
 from conversations.models import (
     Access,
@@ -339,6 +340,49 @@ def test_a_file_is_made_of_messages_by_their_own_right(
     assert colleague_reads.get(address).status_code == 404
 
 
+def test_a_question_of_that_time_is_found_by_the_right_to_the_messages(
+    reads: Client, colleague_reads: Client, small: Organization, key: str, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    small.permissions.deny("thread", token=key)
+    colleague_reads.get("/conversations/")
+    assert finds(reads, "asked:7d")
+    assert not finds(colleague_reads, "asked:7d")
+
+
+def test_a_question_of_that_time_is_not_found_once_the_messages_have_run_out(
+    reads: Client, owner: User, clock: Clock, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    assert finds(reads, "asked:7d")
+    clock(LAPSED)
+    later = signed_in(owner)
+    later.get("/conversations/?refresh=1")
+    assert has_row(owner)
+    assert not finds(later, "asked:7d")
+
+
+def test_a_list_that_leaves_it_out_ends_no_row_of_another_token(
+    reads: Client, colleague_reads: Client, colleague: User, small: Organization, own: str, found: InOmni
+) -> None:
+    colleague_reads.get("/conversations/")
+    reads.get("/conversations/")
+    small.permissions.deny("list", token=own)
+    reads.get("/conversations/?refresh=1")
+    assert has_row(colleague)
+
+
+def test_a_row_is_not_found_by_the_name_that_another_token_was_told(
+    reads: Client, colleague_reads: Client, small: Organization, key: str, found: InOmni
+) -> None:
+    small.permissions.reword(key, lambda text: text.replace("Orders", "Something"))
+    for client in (colleague_reads, reads):
+        client.get("/conversations/")
+        client.get(thread(found))
+    assert finds(reads, "in:name orders")
+    assert not finds(colleague_reads, "in:name orders")
+
+
 # Revisions ------------------------------------------------------------------------------------------------
 
 
@@ -398,6 +442,38 @@ def test_a_message_that_went_away_is_still_shown_until_the_token_is_told(
     assert text_of(colleague_reads.get(thread(found))).count("<article") == 1
     assert text_of(reads.get(thread(found))).count("<article") == 2
     found.messages.append(kept)
+
+
+def test_a_question_that_came_later_is_not_found_by_its_time(
+    reads: Client, colleague_reads: Client, small: Organization, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    at = timezone.now() - timedelta(days=20)
+    small.ask(found, "Another?", "Another.", at=at)
+    colleague_reads.get(thread(found))
+    assert finds(colleague_reads, f"asked:{at:%Y-%m-%d}")
+    assert not finds(reads, f"asked:{at:%Y-%m-%d}")
+
+
+def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
+    reads: Client, colleague_reads: Client, found: InOmni
+) -> None:
+    """What the background fetches is rendered when somebody reads it: by then another token may be further on."""
+    token = ApiToken.objects.get(scope="user")
+    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    rewrite(found, "Redacted.")
+    colleague_reads.get(thread(found))
+    assert "<p>Some.</p>" in text_of(reads.get(thread(found)))
+
+
+def test_nor_is_it_blank_among_the_earlier_wordings(reads: Client, found: InOmni) -> None:
+    token = ApiToken.objects.get()
+    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    rewrite(found, "Redacted.")
+    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    page = text_of(reads.get(thread(found)))
+    assert "<p>Redacted.</p>" in page
+    assert "<p>Some.</p>" in page
 
 
 def test_an_earlier_wording_is_for_tokens_that_were_shown_it(
@@ -567,6 +643,33 @@ def test_a_refused_result_stays_refused_whatever_the_job_route_says(
     assert not shows_rows(colleague_reads, found)
 
 
+def test_a_refused_result_is_remembered_though_the_job_route_fails(
+    reads: Client,
+    colleague_reads: Client,
+    owner: User,
+    colleague: User,
+    small: Organization,
+    small_omni: StandIn,
+    clock: Clock,
+    key: str,
+    found: InOmni,
+) -> None:
+    colleague_reads.get(thread(found))
+    conversation, job_id = Conversation.objects.get(), found.jobs[0].id
+    token = ApiToken.objects.exclude(scope="user").get()
+    keeping.ask_about_job(keeping.Inquiry(token, conversation, UUID(str(job_id)), None), Urgency.WAITING)
+    small.permissions.deny("result", token=key, status=403)
+    small_omni.fail(Fault.status(503), path=f"/v1/ai/jobs/{job_id}")
+    small_omni.fail(Fault(), path=f"/v1/ai/jobs/{job_id}/result")
+    colleague_reads.get(evidence(found))
+    small_omni.recover()
+    # An instance that failed is left alone for up to a minute.
+    clock(timedelta(minutes=2))
+    assert shows_rows(signed_in(owner), found)
+    small_omni.stop()
+    assert not shows_rows(signed_in(colleague), found)
+
+
 def test_whatever_evidence_there_is_none_of_it_is_shown_through_a_row(
     reads: Client, owner: User, clock: Clock, small: Organization, own: str, found: InOmni
 ) -> None:
@@ -642,6 +745,105 @@ def test_after_fourteen_days_the_right_to_the_messages_decides(
     assert asked(small_omni) == []
 
 
+def test_the_search_keeps_to_a_refusal_in_time_after_fourteen_days(
+    reads: Client,
+    colleague_reads: Client,
+    owner: User,
+    colleague: User,
+    small: Organization,
+    clock: Clock,
+    key: str,
+    found: InOmni,
+) -> None:
+    assert shows_rows(reads, found)
+    small.permissions.deny("job", "result", token=key)
+    assert not shows_rows(colleague_reads, found)
+    clock(timedelta(days=14))
+    for user, is_found in ((owner, True), (colleague, False)):
+        later = signed_in(user)
+        later.get(thread(found) + "?refresh=1")
+        assert finds(later, "topic:orders") is is_found
+
+
+def test_the_background_asks_about_no_job_of_messages_that_may_not_be_read(
+    reads: Client, small: Organization, own: str, clock: Clock, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    token = ApiToken.objects.get()
+    assert JobAccess.objects.due(token).exists()
+    small.permissions.deny("thread", token=own)
+    reads.get(thread(found) + "?refresh=1")
+    assert not JobAccess.objects.due(token).exists()
+
+
+def test_nor_about_one_that_omni_has_dropped(reads: Client, clock: Clock, found: InOmni) -> None:
+    reads.get(thread(found))
+    clock(timedelta(days=14))
+    assert not JobAccess.objects.due(ApiToken.objects.get()).exists()
+
+
+@pytest.mark.parametrize("ask", [keeping.ask_about_job, keeping.keep_result])
+def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
+    reads: Client,
+    colleague_reads: Client,
+    small_omni: StandIn,
+    own: str,
+    key: str,
+    found: InOmni,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[keeping.Inquiry, Urgency], None],
+) -> None:
+    """The clock stands still: whoever shared the other's request would be content with its answer."""
+    for client in (reads, colleague_reads):
+        client.get(thread(found))
+    moment = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    conversation = Conversation.objects.get()
+    job_id = Message.objects.get(position=2).job_id
+    assert job_id
+    small_omni.requests.clear()
+    for token in ApiToken.objects.all():
+        ask(keeping.Inquiry(token, conversation, job_id, None), Urgency.WAITING)
+    assert len(asked(small_omni, own)) == len(asked(small_omni, key)) == 1
+    assert JobAccess.objects.filter(shown_at=moment).count() == 2
+
+
+def test_evidence_is_visible_by_a_reply_of_its_own_route_alone(
+    reads: Client, owner: User, small: Organization, own: str, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    reader = Reader.of(owner)
+    assert not JobAccess.objects.visible_to(reader).exists()
+    small.permissions.deny("result", token=own)
+    reads.get(evidence(found))
+    assert JobAccess.objects.get().shown_at
+    assert not JobAccess.objects.visible_to(reader).exists()
+    assert "1 topic" not in text_of(reads.get("/insights/"))
+
+
+def test_the_messages_of_one_token_open_no_evidence_of_another(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, own: str, key: str, found: InOmni
+) -> None:
+    assert shows_rows(reads, found)
+    credential_for(owner, small_omni, key, "Key")
+    small.permissions.deny("thread", token=own)
+    small.permissions.deny("job", "result", token=key)
+    reads.get(thread(found) + "?refresh=1")
+    assert may_read(owner)
+    assert not JobAccess.objects.visible_to(Reader.of(owner)).exists()
+
+
+def test_the_search_looks_into_queries_once_the_job_is_shown(
+    reads: Client, colleague_reads: Client, found: InOmni
+) -> None:
+    assert shows_rows(reads, found)
+    assert finds(reads, "topic:orders")
+    colleague_reads.get(thread(found))
+    assert not finds(colleague_reads, "topic:orders")
+    assert shows_rows(colleague_reads, found)
+    assert finds(colleague_reads, "topic:orders")
+
+
 def test_but_for_a_token_that_was_refused_in_time(
     reads: Client,
     colleague_reads: Client,
@@ -714,6 +916,45 @@ def test_401_ends_every_right_of_all_who_hold_the_token(
         assert not Conversation.objects.readable_by(Reader.of(user)).exists()
 
 
+def test_401_ends_the_lists_that_were_read_with_the_token(reads: Client, small_omni: StandIn, found: InOmni) -> None:
+    reads.get("/conversations/")
+    assert Walk.objects.exists()
+    small_omni.fail(Fault.status(401), times=1)
+    reads.get("/conversations/?refresh=1")
+    assert not Walk.objects.exists()
+
+
+def test_401_on_the_way_to_the_evidence_ends_the_page_too(
+    reads: Client, small: Organization, own: str, found: InOmni
+) -> None:
+    reads.get("/conversations/")
+    reads.get(thread(found))
+    small.revoke(own)
+    answer = reads.get(evidence(found))
+    assert answer.status_code != 200
+    for words in ("Orders by month", "How many orders"):
+        assert words not in text_of(answer)
+
+
+def test_401_while_an_answer_is_being_written_ends_the_page_too(
+    reads: Client, owner: User, small: Organization, own: str, analyst: Member
+) -> None:
+    running = answered(small, analyst, ages=[timedelta(minutes=1)], state="EXECUTING")
+    running.messages[1].text = ""
+    reads.get(thread(running))
+    small.revoke(own)
+    with pytest.raises(archive.CannotShow):
+        archive.renew(owner, UUID(str(running.id)))
+
+
+def test_a_list_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Client, found: InOmni) -> None:
+    token = ApiToken.objects.get()
+    walk = walks.walk_of(token)
+    ApiToken.objects.get().reject()
+    walks.check(walk, Urgency.WAITING, looked_at=timezone.now())
+    assert not Access.objects.exists()
+
+
 def test_a_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Client, found: InOmni) -> None:
     token = ApiToken.objects.get()
     reply = replies.Conversation(UUID(str(found.id)), None, None, None, None, None, ())
@@ -740,8 +981,25 @@ def test_what_was_proven_before_a_401_counts_for_nothing_once_the_token_is_accep
     reads.get(thread(found))
     assert may_read(owner)
     assert not JobAccess.objects.visible_to(Reader.of(owner)).exists()
+    assert not finds(reads, "topic:orders")
     small_omni.stop()
     assert not shows_rows(reads, found)
+
+
+def test_a_name_from_before_a_401_is_not_shown_again(
+    reads: Client, owner: User, small_omni: StandIn, own: str, found: InOmni
+) -> None:
+    reads.get("/conversations/")
+    reads.get(thread(found))
+    found.name = "Renamed"
+    small_omni.fail(Fault.status(401), times=1)
+    reads.get(thread(found) + "?refresh=1")
+    small_omni.recover()
+    credential_for(owner, small_omni, own, "Again")
+    # The thread route says no name.
+    page = text_of(reads.get(thread(found)))
+    assert "How many orders" in page
+    assert "Orders by month" not in page
 
 
 def test_an_earlier_wording_from_before_a_401_is_not_shown_again(
@@ -893,6 +1151,35 @@ def test_nothing_is_captured_with_a_token_that_was_rejected(
     assert asked(small_omni) == []
 
 
+def test_nothing_is_captured_for_who_has_left(reads: Client, owner: User, small_omni: StandIn, found: InOmni) -> None:
+    reads.get(thread(found))
+    owner.is_active = False
+    owner.save()
+    small_omni.requests.clear()
+    work()
+    assert asked(small_omni) == []
+
+
+def test_jobs_of_messages_that_the_token_was_not_shown_are_not_queued(
+    reads: Client, colleague_reads: Client, owner: User, small: Organization, found: InOmni
+) -> None:
+    reads.get(thread(found))
+    small.ask(found, "Later?", "Later.", at=timezone.now() - timedelta(hours=1))
+    colleague_reads.get(thread(found))
+    Capture.objects.all().delete()
+    assert tasks.want_chosen(owner, Conversation.objects.all()) == 1
+
+
+def test_a_job_of_another_conversation_is_not_queued(
+    reads: Client, colleague_reads: Client, small: Organization, ben: Member, found: InOmni
+) -> None:
+    theirs = answered(small, ben, ages=[DAY])
+    assert shows_rows(colleague_reads, theirs)
+    found.messages[1].job = theirs.messages[1].job
+    reads.get(thread(found))
+    assert not Capture.objects.filter(conversation__omni_id=found.id).exists()
+
+
 # Credentials ----------------------------------------------------------------------------------------------
 
 
@@ -933,6 +1220,25 @@ def test_another_token_in_its_place_has_to_be_shown_everything_again(
     assert not may_read(owner)
     small_omni.stop()
     assert reads.get(thread(found)).status_code == 503
+
+
+def test_another_token_in_its_place_ends_nothing_of_others_who_hold_it(
+    reads: Client,
+    owner: User,
+    stranger: User,
+    small: Organization,
+    small_omni: StandIn,
+    own: str,
+    analyst: Member,
+    found: InOmni,
+) -> None:
+    credential_for(stranger, small_omni, own)
+    reads.get("/conversations/")
+    reads.get(thread(found))
+    credential = Credential.objects.get(owner=owner)
+    reads.post(f"/credentials/{credential.pk}/token/", {"token": small.personal_token(analyst)})
+    assert not may_read(owner)
+    assert may_read(stranger)
 
 
 def test_a_token_that_nobody_holds_goes_with_what_it_alone_could_read(

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from conversations import connection
 from conversations.archive.keeping import Inquiry, ask_about_job, keep_chart, keep_result
-from conversations.archive.outcomes import Opened
+from conversations.archive.outcomes import CannotShow, Opened
 from conversations.archive.standings import Jobs, Standing
-from conversations.archive.thread import open_conversation
+from conversations.archive.thread import open_conversation, still_open
 from conversations.asking import Urgency
 from conversations.models import Action, Chart, Job, Message
 from conversations.omni import NotVisible, OmniError
@@ -53,6 +53,8 @@ def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = Fals
     failure, was_kept = None, standing is Standing.KEPT
     if not (jobs.is_foreign(message.job_id) or _is_final(job, standing)):
         failure = _ask(opened, message, jobs)
+        if failure:
+            opened = _with_rights_left(opened)
         jobs = _jobs(opened, message)
         job, standing = jobs.told(message.job_id), jobs.standing(message.job_id)
     if failure and standing is not Standing.KEPT:
@@ -62,6 +64,14 @@ def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = Fals
     actions = list(job.actions.in_turn(with_rows=with_rows)) if job and standing is Standing.KEPT else []
     is_new = standing is Standing.KEPT and not was_kept
     return Evidence(opened, message, standing, job, actions, failure=failure, is_new=is_new)
+
+
+def _with_rights_left(opened: Opened) -> Opened:
+    """Return the conversation with the rights that are left: Omni may have rejected the token. Raises `CannotShow`."""
+    left = still_open(opened)
+    if left is None:
+        raise CannotShow(CannotShow.REJECTED)
+    return left
 
 
 def _jobs(opened: Opened, message: Message) -> Jobs:

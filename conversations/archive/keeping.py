@@ -14,7 +14,7 @@ from django.utils import timezone
 from conversations import asking
 from conversations.asking import Urgency
 from conversations.models import Action, Chart, Conversation, Job, JobAccess, is_over
-from conversations.omni import NotVisible
+from conversations.omni import NotVisible, OmniError
 from omniviewer.accounts.models import ApiToken
 
 
@@ -84,6 +84,11 @@ def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> N
     except NotVisible:
         # Both routes refuse: a later answer of the job route alone must not open the result.
         if not Job.objects.running().filter(instance=inquiry.token.instance, omni_id=inquiry.job_id).exists():
+            inquiry.refused("result", refusal)
+        raise
+    except OmniError:
+        # A 404 may be that of a job that is still running: without the job route, only another status is a refusal.
+        if refusal.outcome != "404":
             inquiry.refused("result", refusal)
         raise
     job = Job.objects.get(instance=inquiry.token.instance, omni_id=inquiry.job_id)

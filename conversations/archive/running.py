@@ -14,7 +14,7 @@ from conversations.archive.standings import Jobs
 from conversations.archive.thread import open_conversation
 from conversations.asking import Urgency
 from conversations.models import EvidenceRight, Job, Message
-from conversations.omni import NotVisible, OmniError
+from conversations.omni import NotVisible, OmniError, TokenRejected
 from omniviewer.accounts.models import User
 
 # A typical answer takes up to a minute. After this long nobody is waiting for it any more.
@@ -75,8 +75,8 @@ def _is_still_running(opened: Opened, last: Message) -> bool:
     except NotVisible:
         return False
     except OmniError as error:
-        connection.note(opened.token, error)
-        return True
+        # A rejected token shows nothing any more: the thread is opened anew, through what is left.
+        return not isinstance(connection.note(opened.token, error), TokenRejected)
     job = _job(opened, last)
     return job is not None and job.is_running
 

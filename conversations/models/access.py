@@ -138,6 +138,7 @@ class AccessQuerySet(models.QuerySet["Access"]):
         fresh = []
         for conversation in conversations:
             access = known.get(conversation.pk) or Access(api_token=token, conversation=conversation)
+            access.forget_before(token.rights_since)
             access.learn(rows[conversation.omni_id], conversation.pk, owner_id)
             access.listed_at = access.confirmed_at = asked_at
             fresh.append(access)
@@ -238,6 +239,11 @@ class Access(models.Model):
         self.read_of = max((at for at in (self.updated_at, known) if at), default=None)
         self.is_behind = False
 
+    def forget_before(self, rejected_at: datetime | None) -> None:
+        """Forget what Omni told this token before rejecting it: a reply that says no name keeps none. Does not save."""
+        if rejected_at and (self.confirmed_at is None or self.confirmed_at <= rejected_at):
+            self.name = self.last_prompt = self.owner_id = ""
+
     @property
     def _needs_fetching(self) -> bool:
         if self.opened_at is None and self.refused_at is None:
@@ -267,6 +273,7 @@ class Access(models.Model):
             )
         if self.revision != revision:
             self.revision, self.revision_since = revision, asked_at
+        self.forget_before(rejected_at)
         self.learn(reply, self.conversation_id, known=known)
         self.opened_at = self.opened_at or asked_at
         self.fetched_at = asked_at

@@ -199,6 +199,7 @@ class Conversation(models.Model):
     def _with_earlier(self, unchanged: "list[Message]") -> "list[Message]":
         """Return the thread of an earlier revision: what has not changed since, and the earlier wordings between."""
         earlier = self.earlier_messages.of_revision(self.revision)
+        earlier.render_outdated()
         by_position = {row.position: row.as_message() for row in earlier} | {row.position: row for row in unchanged}
         thread = [by_position[position] for position in sorted(by_position)]
         for message, before in zip(thread, [None, *thread], strict=False):

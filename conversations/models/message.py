@@ -76,6 +76,15 @@ class Written(models.Model):
         return self.role == self.Role.ASSISTANT
 
 
+def _render_outdated(rows: models.QuerySet[Any]) -> None:
+    """Render what nobody has read yet, and again what an earlier version of the renderer made."""
+    outdated = list(rows.exclude(renderer=rendering.RENDERER).select_related("conversation").order_by("position"))
+    allowance = rendering.Allowance()
+    for message in outdated:
+        message.render(allowance, message.conversation.instance)
+    rows.bulk_update(outdated, ["html", "plain_because", "renderer"], batch_size=200)
+
+
 class MessageQuerySet(models.QuerySet["Message"]):
     def questions(self) -> Self:
         return self.filter(role=Message.Role.USER)
@@ -88,12 +97,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         ).order_by("position")
 
     def render_outdated(self) -> None:
-        """Render again what an earlier version of the renderer made."""
-        outdated = list(self.exclude(renderer=rendering.RENDERER).select_related("conversation").order_by("position"))
-        allowance = rendering.Allowance()
-        for message in outdated:
-            message.render(allowance, message.conversation.instance)
-        self.bulk_update(outdated, ["html", "plain_because", "renderer"], batch_size=200)
+        _render_outdated(self)
 
 
 class Message(Written):
@@ -230,6 +234,9 @@ class Message(Written):
 
 
 class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
+    def render_outdated(self) -> None:
+        _render_outdated(self)
+
     def of_revision(self, revision: int) -> Self:
         """Return those that stood in the thread at this revision."""
         return self.filter(revision__lte=revision, until_revision__gt=revision)
