@@ -39,5 +39,5 @@ def linked_from(user: User, ticket: str) -> Linked:
             if error.why in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
                 failure = error
                 break
-    accesses = Access.objects.rows_of(reader).each_once(reader).filter(conversation__in=of_ticket)
+    accesses = Access.objects.messages_of(reader).each_once(reader).filter(conversation__in=of_ticket)
     return Linked(shown_rows(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MOST_ASKED)
