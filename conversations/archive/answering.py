@@ -10,8 +10,8 @@ from conversations import searching
 from conversations.models import Access, Conversation, Reader
 from conversations.searching import PLACES, TICKETS, Question
 
-# Places of a document in the search that a row alone lets a reader look at, and the right to the messages: in an earlier
-# revision than that of the document, and in the same.
+# Places of a document in the search that a row alone lets a reader look at, and that the right to the messages does: in
+# an earlier revision than that of the document, and in the same.
 _OF_ROWS: Final = frozenset({"name"})
 _OF_EARLIER: Final = _OF_ROWS | {TICKETS}
 _OF_MESSAGES: Final = _OF_EARLIER | {"question", "answer"}
