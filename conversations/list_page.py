@@ -7,7 +7,7 @@ from typing import Any
 from django.http import QueryDict
 from django.urls import reverse
 
-from conversations import archive, date_words, shaping, terms
+from conversations import archive, date_words, shaping, tasks, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
 from conversations.models import Access, Conversation, Star, TicketReference, Visit, Walk
@@ -130,7 +130,8 @@ def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
     read = sum(row.walk.read for row in told)
     is_all = bool(told) and all(row.has_read_all for row in told)
     jobs = {"known": sum(row.walk.jobs_known for row in told), "due": sum(row.walk.jobs_due for row in told)}
-    return {"progress": told, "coverage": {"read": min(read, total), "total": total, "is_all": is_all, "jobs": jobs}}
+    numbers = {"read": min(read, total), "total": total, "is_all": is_all, "jobs": jobs}
+    return {"progress": told, "stands_still": tasks.stands_still(), "coverage": numbers}
 
 
 def digest(shown: Iterable[Conversation], older: int | None) -> str:

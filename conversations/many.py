@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
 from conversations import archive, export
@@ -10,6 +10,7 @@ from conversations.archive import CannotShow
 from conversations.bundle import Pipe
 from conversations.models import Access, Conversation, Reader
 from omniviewer.accounts.models import User
+from omniviewer.audit.models import OK
 
 # At a time: a page of the list, and some.
 MOST = 100
@@ -28,8 +29,13 @@ def chosen(user: User, ids: Iterable[str]) -> list[Conversation]:
     return archive.shown_rows(reader, rows.newest_first())
 
 
-def stream(user: User, conversations: Sequence[Conversation], site: str) -> Iterator[bytes]:
-    """A zip of them, each as Markdown and as JSON, made while it is sent; what could not be had is named in it."""
+def stream(
+    user: User, conversations: Sequence[Conversation], site: str, record: Callable[[Conversation, str], None]
+) -> Iterator[bytes]:
+    """Return a zip of them, each as Markdown and as JSON, made while it is sent; what could not be had is named in it.
+
+    Each is opened by the rights of that moment. `record` is called for each, with why it could not be shown or `OK`.
+    """
     pipe = Pipe()
     missing: dict[str, str] = {}
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
@@ -38,7 +44,9 @@ def stream(user: User, conversations: Sequence[Conversation], site: str) -> Iter
                 found = archive.open_conversation(user, row.omni_id).conversation
             except CannotShow as error:
                 missing[str(row.omni_id)] = error.sentence or "Omni does not show it to you."
+                record(row, error.why)
                 continue
+            record(found, OK)
             address = f"{site}{found.get_absolute_url()}"
             for extension, text in (
                 ("md", export.as_markdown(found, address)),

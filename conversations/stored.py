@@ -1,4 +1,4 @@
-"""What is kept here, in figures, for staff: no title, no text, nobody's name."""
+"""What is kept here, in figures, for staff and auditors: no title, no text, nobody's name."""
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -16,7 +16,7 @@ _MOST_FAILURES = 20
 
 @require_safe
 def page(request: Request) -> HttpResponse:
-    if not request.user.is_staff:
+    if not request.user.may_audit:
         raise PermissionDenied
     failing = Capture.objects.exclude(failure="").order_by("-not_before").values_list("failure", flat=True)
     context = {

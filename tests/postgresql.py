@@ -15,7 +15,7 @@ from typing import Any
 from tests.programs import free_port, need
 
 # Nothing here has to outlive a crash, so nothing waits for the disk.
-_HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=60")
+_HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=200")
 
 
 class PostgreSQL:

@@ -3,6 +3,7 @@
 The site is at `localhost` and the provider at `127.0.0.1`: to a browser these are two sites, as in a company.
 """
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
 import requests
+from django.apps import apps
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, expect
 from pytest_django import DjangoDbBlocker
@@ -28,7 +31,9 @@ from tests.programs import free_port
 from tests.provider import OpenIDProvider
 from tests.serving import ROOT, Site, database_environment, serve
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# With the apps named, what a test leaves is truncated together with the tables that refer to it.
+TRANSACTIONAL = pytest.mark.django_db(transaction=True, available_apps=[app.name for app in apps.get_app_configs()])
+pytestmark = TRANSACTIONAL
 Until = Callable[[str], bool]
 MESSAGE = f"/conversations/{EXAMPLE}/messages/3/?ticket=ABC-1"
 
@@ -79,15 +84,23 @@ def served(
             "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
             "OMNIVIEWER_STAFF_GROUP": "platform",
         }
-        migrate(environment)
-        with serve(tmp_path_factory.mktemp("oidc"), environment, port=port) as site:
+        with tables(environment), serve(tmp_path_factory.mktemp("oidc"), environment, port=port) as site:
             yield site, provider
 
 
-def migrate(environment: dict[str, str]) -> None:
-    """The tables that single sign-on brings along."""
+@contextlib.contextmanager
+def tables(environment: dict[str, str]) -> Iterator[None]:
+    """The tables that single sign-on brings along, which go with the block: no other test knows of them."""
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(command, cwd=ROOT, env=database_environment() | environment, check=True)
+    yield
+    with connection.cursor() as cursor:
+        names = connection.introspection.table_names(cursor)
+        # Those that refer to others first.
+        for name in sorted((name for name in names if name.startswith(("account_", "socialaccount_"))), reverse=True):
+            cascade = "CASCADE" if connection.vendor == "postgresql" else ""
+            cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(name)} {cascade}")
+        cursor.execute("DELETE FROM django_migrations WHERE app IN ('account', 'socialaccount')")
 
 
 @pytest.fixture
@@ -323,7 +336,7 @@ def test_too_many_groups_to_say_which_are_not_none(
     assert page.status_code == 403
     assert "did not say which groups you are in" in page.text
     assert visitor.go("/admin/").status_code == 200
-    assert User.objects.get().is_superuser
+    assert User.objects.get().is_staff
     assert list(Event.objects.filter(kind="refused").values_list("who", "result")) == [("person2", "groups-unknown")]
     assert "did not say which groups" in Visitor(visitor.site).sign_in("sam").text
 
@@ -441,7 +454,7 @@ def test_who_is_refused_is_out_everywhere_and_staff_no_more(visitor: Visitor, pr
     assert visitor.go("/admin/").status_code == 200
     provider.lies["/me"] = lambda claims: {**claims, "groups": ["sales"]}
     assert Visitor(visitor.site).sign_in("boss").status_code == 403
-    assert not User.objects.get().is_superuser
+    assert not User.objects.get().is_staff
     assert "Company sign-in" in Visitor(visitor.site).go("/admin/").text
     visitor.browser.cookies.clear(domain="127.0.0.1")
     assert visitor.go("/admin/", until=lambda address: address.startswith(provider.issuer)).is_redirect

@@ -27,7 +27,6 @@ from omniviewer.accounts.claims import groups_in
 from omniviewer.accounts.models import Credential, FailedSignIn, Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
-from omniviewer.environment import Environment
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
 from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
@@ -409,28 +408,6 @@ def test_a_robot_may_ask_by_head(db: None) -> None:
     assert Client().head("/signed-out/").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"OMNIVIEWER_IDLE_MINUTES": "0"}, "OMNIVIEWER_IDLE_MINUTES is 0: it has to be 5 at least"),
-        ({"OMNIVIEWER_SESSION_HOURS": "-1"}, "OMNIVIEWER_SESSION_HOURS is -1"),
-        ({"OMNIVIEWER_OIDC_CLIENT_ID": "x"}, "OMNIVIEWER_OIDC_ISSUER is not"),
-        ({"OMNIVIEWER_SAML_SSO_URL": "https://id.example.com"}, "OMNIVIEWER_SAML_ENTITY_ID is not"),
-        ({"OMNIVIEWER_ALLOWED_GROUPS": "a, b"}, "nothing that tells of groups"),
-    ],
-)
-def test_a_setting_that_would_do_nothing_or_too_much_is_told(variables: dict[str, str], said: str) -> None:
-    done = manage("check", env={**PRODUCTION, **variables})
-    assert done.returncode != 0
-    assert said in done.stderr
-
-
-def test_lists_are_read_with_and_without_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORDS", " a, b ,,c")
-    assert Environment().list("WORDS", default=[]) == ["a", "b", "c"]
-    assert Environment().list("NO_WORDS", default=["a b"]) == ["a b"]
-
-
 # Who leaves -----------------------------------------------------------------------------------------------
 
 
@@ -491,12 +468,13 @@ def test_names_that_are_taken_are_numbered(owner: User) -> None:
 
 
 def test_a_name_of_odd_signs_becomes_one_that_django_takes(db: None) -> None:
-    user = admit(somebody(subject="a/b\x00c", usernames=("", "\u202e<script>", "x" * 400)))
+    names = {"first_name": "A\x00na", "last_name": "\x1bB\x07"}
+    user = admit(somebody(subject="a/b", usernames=("", "\u202e<scr\x00ipt>", "x" * 400), **names))
     user.full_clean(exclude=["password"])
-    assert user.username == "script"
+    assert (user.username, user.first_name, user.last_name) == ("script", "Ana", "B")
 
 
-@pytest.mark.parametrize("subject", ["", "x" * 256])
+@pytest.mark.parametrize("subject", ["", "x" * 256, "a\x00b", "a\nb"])
 def test_without_a_subject_nobody_enters(db: None, subject: str) -> None:
     with pytest.raises(Refused, match="no-subject"):
         admit(somebody(subject))
@@ -536,6 +514,35 @@ def test_without_a_group_of_staff_nobody_loses_what_an_admin_gave(db: None, sett
     settings.STAFF_GROUP = "x"
     assert admit(somebody(groups=frozenset({"x"}))).is_staff
     assert not admit(somebody(groups=frozenset({"xx"}))).is_staff
+
+
+def test_a_group_makes_an_administrator_and_no_superuser_or_an_auditor(db: None, settings: Settings) -> None:
+    settings.STAFF_GROUP, settings.AUDITOR_GROUP = "platform", "audit"
+    for groups, is_staff, is_auditor in (
+        ({"platform"}, True, False),
+        ({"audit"}, False, True),
+        ({"audit", "platform"}, True, True),
+        (set(), False, False),
+    ):
+        user = admit(somebody(groups=frozenset(groups)))
+        assert (user.is_staff, user.is_superuser, user.is_auditor) == (is_staff, False, is_auditor)
+    admit(somebody(groups=frozenset({"audit"})))
+    settings.ALLOWED_GROUPS = ["analysts"]
+    with pytest.raises(Refused, match=r"^group$"):
+        admit(somebody(groups=frozenset({"audit"})))
+    assert not User.objects.get().is_auditor
+
+
+def test_an_auditor_reads_the_log_and_the_figures_and_administers_nothing(owner: User) -> None:
+    client = signed_in(owner)
+    readable = ("/activity/all/", "/activity/all/csv/", "/stored/")
+    assert [client.get(address).status_code for address in readable] == [403, 403, 403]
+    User.objects.update(is_auditor=True)
+    page = text_of(client.get("/activity/all/"))
+    assert 'href="/activity/all/"' in page
+    assert 'href="/admin/"' not in page
+    assert [client.get(address).status_code for address in readable] == [200, 200, 200]
+    assert client.get("/admin/", follow=True).status_code == 403
 
 
 @pytest.mark.parametrize("taken", ["the identity", "the name"])

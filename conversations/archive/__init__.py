@@ -18,7 +18,7 @@ from conversations.archive.people import members, names, owner_name
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
-from conversations.archive.thread import fetch, open_conversation, store
+from conversations.archive.thread import fetch, open_conversation, still_open, store
 
 __all__ = [
     "MOST_COUNTED",
@@ -71,6 +71,7 @@ __all__ = [
     "running",
     "shown_rows",
     "standings",
+    "still_open",
     "store",
     "sync_next",
     "unkept",

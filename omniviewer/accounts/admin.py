@@ -13,7 +13,7 @@ from omniviewer.accounts.models import Credential, Identity, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
-_POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+_POWERS = ("is_staff", "is_superuser", "is_auditor", "groups", "user_permissions")
 
 
 class Identities(admin.TabularInline):  # type: ignore[type-arg]
@@ -56,6 +56,8 @@ class People(UserAdmin):  # type: ignore[type-arg]
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Without the password's hash, and the way to set it, where that is not for staff to do."""
         fieldsets = super().get_fieldsets(request, obj)
+        if obj is not None:
+            fieldsets = [(name, {**options, "fields": _with_auditor(options["fields"])}) for name, options in fieldsets]
         if obj is None or _may_set_password(request, obj):
             return fieldsets
         return [
@@ -68,11 +70,23 @@ class People(UserAdmin):  # type: ignore[type-arg]
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return super().get_readonly_fields(request, obj) if _is_superuser(request) else _POWERS
 
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return _outranks(request, obj) and super().has_change_permission(request, obj)
+    # Administrators are staff; Django's permissions, one by one, are not needed for that.
 
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return _outranks(request, obj) and super().has_delete_permission(request, obj)
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _is_staff(request)
+
+    def has_view_permission(self, request: HttpRequest, _obj: User | None = None) -> bool:
+        return _is_staff(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _is_staff(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _is_staff(request) and _outranks(request, obj)
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: User | None = None) -> bool:
+        """Nobody: a row that goes leaves behind what only its tokens could read. `manage.py offboard` ends both."""
+        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Actions take whole querysets, and ask no permission for each row."""
@@ -92,11 +106,6 @@ class People(UserAdmin):  # type: ignore[type-arg]
         trail.record(request, kind, whom=obj.username, fields=", ".join(fields))
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[User]) -> Any:
-        for user in queryset:
-            trail.record(request, Kind.PERSON_REMOVED, whom=user.username)
-        return super().log_deletions(request, queryset)
-
 
 def own_password(request: HttpRequest) -> HttpResponse:
     """The admin's page for one's own password; a password that it sets is an event too."""
@@ -107,12 +116,24 @@ def own_password(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def _with_auditor(fields: Any) -> Any:
+    """Return a section's fields, with the auditor's role before the staff's."""
+    if "is_staff" not in fields:
+        return fields
+    place = list(fields).index("is_staff")
+    return (*fields[:place], "is_auditor", *fields[place:])
+
+
 _hide_passwords = sensitive_post_parameters()
 
 
 def _may_set_password(request: HttpRequest, user: User) -> bool:
     """Oneself, or an account that nothing but a password leads to and no token is kept for."""
     return user == request.user or not (user.identities.exists() or Credential.objects.of(user).exists())
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    return bool(request.user.is_authenticated and request.user.is_active and request.user.is_staff)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

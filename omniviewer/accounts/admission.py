@@ -14,6 +14,8 @@ from omniviewer.accounts.models import Identity, User
 
 _LONGEST_SUBJECT = 255
 _LONGEST_EMAIL = 254
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ROLES = ["is_staff", "is_superuser", "is_auditor"]
 GROUPS_UNKNOWN = "groups-unknown"
 _GROUPS_UNKNOWN = (
     "Your company’s sign-in did not say which groups you are in, as it does where somebody is in very many. Ask your "
@@ -58,15 +60,14 @@ def admit(person: Person) -> User:
         return _admitted(person)
     except Refused as refused:
         if refused.why != GROUPS_UNKNOWN and (user := known(person)):
-            if settings.STAFF_GROUP:
-                user.is_staff = user.is_superuser = False
-                user.save(update_fields=["is_staff", "is_superuser"])
+            _take_roles(user, frozenset())
+            user.save(update_fields=_ROLES)
             user.end_sessions()
         raise
 
 
 def _admitted(person: Person) -> User:
-    if not 0 < len(person.subject) <= _LONGEST_SUBJECT:
+    if not _is_subject(person.subject):
         raise Refused("no-subject", "Your company’s sign-in did not say who you are.")
     _check_email(person)
     if settings.ALLOWED_GROUPS and person.groups is None:
@@ -82,11 +83,18 @@ def _admitted(person: Person) -> User:
 
 def known(person: Person) -> User | None:
     """The user that this person is already, whether they may enter or not."""
+    if not _is_subject(person.subject):
+        return None
     of_issuer = Identity.objects.filter(issuer=person.issuer).select_related("user")
     found = list(of_issuer.filter(subject=person.subject))
     if not found and person.ignores_case:
         found = list(of_issuer.filter(subject__iexact=person.subject)[:2])
     return found[0].user if len(found) == 1 else None
+
+
+def _is_subject(text: str) -> bool:
+    """Return whether it may name somebody. Without odd characters it might be another's; no database takes them all."""
+    return 0 < len(text) <= _LONGEST_SUBJECT and not _CONTROL.search(text)
 
 
 def _check_email(person: Person) -> None:
@@ -134,11 +142,23 @@ def _free_username(person: Person) -> str:
 
 def _learn(user: User, person: Person) -> None:
     """Names, a verified address and what groups mean are as the issuer says today."""
-    user.first_name, user.last_name = person.first_name[:150], person.last_name[:150]
+    user.first_name, user.last_name = (_CONTROL.sub("", name)[:150] for name in (person.first_name, person.last_name))
     user.email = person.email if person.email_is_verified and _is_email(person.email) else ""
-    if settings.STAFF_GROUP and person.groups is not None:
-        user.is_staff = user.is_superuser = settings.STAFF_GROUP in person.groups
-    user.save(update_fields=["first_name", "last_name", "email", "is_staff", "is_superuser"])
+    if person.groups is not None:
+        _take_roles(user, person.groups)
+    user.save(update_fields=["first_name", "last_name", "email", *_ROLES])
+
+
+def _take_roles(user: User, groups: frozenset[str]) -> None:
+    """Give a person the roles of these groups, and no others: as far as the settings say which group means which.
+
+    An administrator by group is staff and no superuser: nobody makes others administrators under /admin/ who is one
+    only as long as the provider says so.
+    """
+    if settings.STAFF_GROUP:
+        user.is_staff, user.is_superuser = settings.STAFF_GROUP in groups, False
+    if settings.AUDITOR_GROUP:
+        user.is_auditor = settings.AUDITOR_GROUP in groups
 
 
 def _domain(text: str) -> str:

@@ -24,6 +24,14 @@ class User(AbstractUser):
     class Meta:
         db_table = "accounts_user"
 
+    # Reads the audit log and the figures of what is stored, and changes nothing.
+    is_auditor = models.BooleanField("auditor", default=False, help_text="May read the audit log and what is stored.")
+
+    @property
+    def may_audit(self) -> bool:
+        """Return whether they may read the audit log and the figures of what is stored."""
+        return self.is_active and (self.is_auditor or self.is_staff)
+
     @property
     def display_name(self) -> str:
         return self.get_full_name() or self.username
@@ -134,7 +142,9 @@ class ApiToken(models.Model):
     @classmethod
     def accept(cls, instance: str, token: Token, identity: replies.Identity) -> "ApiToken":
         """Store a token that Omni has just accepted, with what Omni said of it: one row, whoever holds it."""
+        known = encryption.digests(token)
         said = {
+            "digest": known[0],
             "ciphertext": encryption.encrypt(token),
             "scope": identity.scope,
             "role": identity.role[:40],
@@ -144,7 +154,10 @@ class ApiToken(models.Model):
             "rejected_at": None,
             "members_asked_at": None,
         }
-        found, _ = cls.objects.update_or_create(instance=instance, digest=encryption.digest(token), defaults=said)
+        # One that was stored under an earlier signing key is the same token.
+        stored = next(iter(cls.objects.filter(instance=instance, digest__in=known)), None)
+        which = {"pk": stored.pk} if stored else {"digest": known[0]}
+        found, _ = cls.objects.update_or_create(instance=instance, **which, defaults=said)
         return found
 
     @property

@@ -1,4 +1,4 @@
-"""Everybody's own trail, and the whole log for staff."""
+"""Everybody's own trail, and the whole log for staff and auditors."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -22,10 +22,10 @@ PAGE = 50
 View = Callable[[HttpRequest], HttpResponseBase]
 
 
-def _staff_only(view: View) -> View:
+def _auditors_only(view: View) -> View:
     @wraps(view)
     def checked(request: HttpRequest) -> HttpResponseBase:
-        if not request.user.is_staff:
+        if not (request.user.is_authenticated and request.user.may_audit):
             raise PermissionDenied
         return view(request)
 
@@ -39,7 +39,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@_staff_only
+@_auditors_only
 def everybodys(request: HttpRequest) -> HttpResponse:
     """The log, or what of it was asked for."""
     form = FilterForm(request.GET)
@@ -55,7 +55,7 @@ def everybodys(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@_staff_only
+@_auditors_only
 def as_csv(request: HttpRequest) -> HttpResponseBase:
     """The same, whole and as a file; a filter that makes no sense is told on the page."""
     form = FilterForm(request.GET)

@@ -41,7 +41,7 @@ class Command(BaseCommand):
                     connection.remove(credential)
                     instance = credential.instance
                     trail.record(None, Kind.CREDENTIAL_REMOVED, user=user, instance=instance, credential_id=pk)
-                user.is_active = user.is_staff = user.is_superuser = False
+                user.is_active = user.is_staff = user.is_superuser = user.is_auditor = False
                 user.save()
             self.stdout.write(f"{user.username} is signed out everywhere, without a token and deactivated.")
 
