@@ -97,7 +97,10 @@ def rows(
     accesses = Access.objects.filter(archive.unread(user), pk__in=[row.access.pk for row in shown if row.access])
     unread = set(accesses.values_list("conversation_id", flat=True))
     tickets: dict[int, list[str]] = {}
-    for pk, ticket in TicketReference.objects.filter(conversation__in=ids).values_list("conversation_id", "ticket"):
+    readable = [row.pk for row in shown if row.shows_messages]
+    for pk, ticket in TicketReference.objects.filter(conversation__in=readable).values_list(
+        "conversation_id", "ticket"
+    ):
         tickets.setdefault(pk, []).append(ticket)
     for row in shown:
         row.hits, row.owner_name = hits[row.pk], names[row.instance].get(row.owner_id, row.owner_id)

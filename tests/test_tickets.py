@@ -12,7 +12,8 @@ from conversations import tickets
 from conversations.models import Access, Conversation, TicketReference
 from conversations.models.ticket import MOST_LINKED, MOST_REFERENCES
 from omniviewer.accounts.models import ApiToken, User
-from omniviewer.demo.stand_in import Fault, StandIn
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Member
 from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
@@ -48,6 +49,62 @@ def test_whoever_may_read_the_thread_sees_it_and_nobody_else(
     assert stranger_reads.post(f"{THREAD}tickets/", {"ticket": "XYZ-2"}).status_code == 404
     assert stranger_reads.post(f"{THREAD}tickets/remove/", {"ticket": "ABC-123"}).status_code == 404
     assert names() == ["ABC-123"]
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_who_may_see_the_row_alone_hears_of_no_ticket(
+    small: Organization, small_omni: StandIn, analyst: Member, reads: Client, colleague: User
+) -> None:
+    """Nor does the person who recorded it, once Omni refuses the thread; a star of one's own stays with the row."""
+    found = small.add_conversation(owner=analyst, name="Orders", turns=[])
+    small.ask(found, "How many orders?", "Some.", at=timezone.now() - timedelta(days=1))
+    credential = credential_for(colleague, small_omni, small.personal_token(analyst))
+    token, address = credential.api_token.token.reveal(), f"/conversations/{found.id}/"
+    colleague_reads = signed_in(colleague)
+    for client, ticket in ((colleague_reads, "OWN-1"), (reads, "QRS-7")):
+        client.get("/conversations/")
+        client.get(f"{address}?ticket={ticket}")
+    colleague_reads.post("/conversations/selected/", {"conversation": [str(found.id)], "do": "star"})
+
+    def finds(client: Client) -> list[str]:
+        typed = ("ticket:qrs-7", "ticket:OWN-1", "has:ticket", "-has:ticket", "is:starred")
+        return [one for one in typed if address in text_of(client.get("/conversations/", {"q": one}))]
+
+    assert finds(colleague_reads) == ["ticket:qrs-7", "ticket:OWN-1", "has:ticket", "is:starred"]
+    small.permissions.deny("thread", token=token, status=403)
+    colleague_reads.get(f"{address}?refresh=1")
+    assert finds(colleague_reads) == ["-has:ticket", "is:starred"]
+    page = text_of(colleague_reads.get("/conversations/"))
+    assert address in page
+    assert "OWN-1" not in page
+    assert "QRS-7" not in page
+    for ticket in ("OWN-1", "QRS-7"):
+        assert address not in text_of(colleague_reads.get(f"/conversations/?ticket={ticket}"))
+    assert finds(reads) == ["ticket:qrs-7", "ticket:OWN-1", "has:ticket"]
+    small.permissions.allow("thread", token=token)
+    colleague_reads.get(address)
+    assert finds(colleague_reads) == ["ticket:qrs-7", "ticket:OWN-1", "has:ticket", "is:starred"]
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_who_was_shown_an_earlier_wording_still_hears_of_its_tickets(
+    small: Organization, small_omni: StandIn, analyst: Member, reads: Client, colleague: User
+) -> None:
+    """As the thread shows them: the search knows a later wording, which is no matter of the tickets."""
+    found = small.add_conversation(owner=analyst, name="Orders", turns=[])
+    small.ask(found, "How many orders?", "Some.", at=timezone.now() - timedelta(days=1))
+    reads.get("/conversations/")
+    reads.get(f"/conversations/{found.id}/?ticket=ABC-123")
+    found.messages[1].text = "None."
+    found.updated_at += timedelta(minutes=1)
+    credential_for(colleague, small_omni, small.personal_token(analyst))
+    signed_in(colleague).get(f"/conversations/{found.id}/")
+    assert Conversation.objects.get().revision > Access.objects.order_by("pk")[0].revision
+    for typed in ("has:ticket", "ticket:ABC-123"):
+        page = text_of(reads.get("/conversations/", {"q": typed}))
+        assert f'href="/conversations/{found.id}/' in page
+        assert '<span class="badge">ABC-123</span>' in page
+    assert str(found.id) not in text_of(reads.get("/conversations/", {"q": "has:ticket some"}))
 
 
 def test_each_is_remembered_once_in_the_order_of_their_coming(owner_reads: Client, colleague_reads: Client) -> None:

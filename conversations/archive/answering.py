@@ -8,12 +8,14 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRe
 
 from conversations import searching
 from conversations.models import Access, Conversation, Reader
-from conversations.searching import PLACES, Question
+from conversations.searching import PLACES, TICKETS, Question
 
-# Places of a document in the search that a row alone, and the right to the messages, lets a reader look at.
+# Places of a document in the search that a row alone lets a reader look at, and that the right to the messages does: in
+# an earlier revision than that of the document, and in the same.
 _OF_ROWS: Final = frozenset({"name"})
-_OF_MESSAGES: Final = frozenset({"name", "question", "answer"})
-_EVERYWHERE: Final = frozenset(PLACES)
+_OF_EARLIER: Final = _OF_ROWS | {TICKETS}
+_OF_MESSAGES: Final = _OF_EARLIER | {"question", "answer"}
+_EVERYWHERE: Final = frozenset(PLACES) | {TICKETS}
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class _Candidate:
     is_renamed: bool
     name: str
     last_prompt: str
+
+    @property
+    def has_row_alone(self) -> bool:
+        """Return whether its texts are those of the row, and not of the document."""
+        return self.places in (_OF_ROWS, _OF_EARLIER)
 
 
 def answering(
@@ -42,19 +49,19 @@ def answering(
     for row in _candidates(reader, rows):
         if row.indexed_as is None and question.facts:
             continue
-        if row.places == _OF_ROWS and not searching.says({"name": row.name, "question": row.last_prompt}, question):
+        if row.has_row_alone and not searching.says({"name": row.name, "question": row.last_prompt}, question):
             continue
-        places = row.places - _OF_ROWS if row.is_renamed or row.places == _OF_ROWS else row.places
+        places = row.places - _OF_ROWS if row.is_renamed or row.has_row_alone else row.places
         if row.indexed_as is None:
             # Nothing of it stands in the search: the row alone has answered.
-            found += [row.access] * (row.places == _OF_ROWS)
+            found += [row.access] if row.has_row_alone else []
         elif keys is not None and places == _EVERYWHERE and not _has_unwanted(question):
             found.append(row.access)
         else:
             by_places.setdefault(places, {})[row.indexed_as] = row.access
     for places, own in by_places.items():
         # Without a place to look at: what is asked of texts, the row has answered.
-        asked = question.within(places) if places else replace(question, texts=()).within(places)
+        asked = (question if places - {TICKETS} else replace(question, texts=())).within(places)
         found += [own[key] for key in searching.matching(asked, within=list(own))]
     return found
 
@@ -62,12 +69,19 @@ def answering(
 def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:
     readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
     told = rows.order_by().annotate(
-        may_read=Exists(readable.filter(revision__gte=OuterRef("conversation__indexed_revision"))),
+        may_read=Exists(readable),
+        is_current=ExpressionWrapper(Q(revision__gte=F("conversation__indexed_revision")), output_field=BooleanField()),
         is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
     )
-    columns = ("pk", "conversation__indexed_as", "may_read", "has_evidence", "is_same", "name", "last_prompt")
-    for pk, key, may_read, has_evidence, is_same, name, prompt in told.values_list(*columns):
-        places = (_EVERYWHERE if has_evidence else _OF_MESSAGES) if may_read else _OF_ROWS
+    columns = ("pk", "conversation__indexed_as", "may_read", "is_current", "has_evidence", "is_same")
+    for pk, key, may_read, is_current, has_evidence, is_same, name, prompt in told.values_list(
+        *columns, "name", "last_prompt"
+    ):
+        places = _OF_ROWS
+        if may_read and is_current:
+            places = _EVERYWHERE if has_evidence else _OF_MESSAGES
+        elif may_read:
+            places = _OF_EARLIER
         yield _Candidate(pk, key, places, not is_same, name, prompt)
 
 

@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 from conversations import searching
 from conversations.archive.answering import answering, shown_rows
 from conversations.archive.narrowing import Scope, by_owners, by_questions, own_condition, question_of
-from conversations.models import Access, Conversation, recency
+from conversations.models import Access, Conversation, Reader, recency
 from conversations.searching import Bounds
 
 A_PAGE: Final = 50
@@ -58,6 +58,13 @@ class Page:
     conversations: list[Conversation]
     older: int | None
     newer: int | None
+
+
+def few_conversations(reader: Reader) -> list[int] | None:
+    """Return the keys of all conversations that the reader's tokens were shown; None where these are not few."""
+    shown = Access.objects.filter(api_token__in=reader.token_keys).order_by()
+    keys = list(shown.values_list("conversation", flat=True)[: FEW + 1])
+    return keys if len(keys) <= FEW else None
 
 
 class Finder:

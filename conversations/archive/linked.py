@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef
+
 from conversations.archive.answering import shown_rows
+from conversations.archive.finding import FEW
 from conversations.archive.outcomes import CannotShow
 from conversations.archive.thread import open_conversation, reader_of
-from conversations.models import Access, Conversation
+from conversations.models import Access, Conversation, TicketReference
+from conversations.models.access import AccessQuerySet
 from omniviewer.accounts.models import User
 
 # Of those whose access has run out, how many Omni is asked about for one page.
@@ -29,8 +33,7 @@ def linked_from(user: User, ticket: str) -> Linked:
     """
     reader = reader_of(user)
     failure = None
-    of_ticket = Conversation.objects.filter(ticket_references__ticket=ticket)
-    run_out = Access.objects.run_out(reader).filter(conversation__in=of_ticket)
+    run_out = _linked(Access.objects.run_out(reader), ticket)
     ids = list(run_out.order_by().values_list("conversation__omni_id", flat=True).distinct())
     for omni_id in ids[:_MOST_ASKED]:
         try:
@@ -39,5 +42,16 @@ def linked_from(user: User, ticket: str) -> Linked:
             if error.why in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
                 failure = error
                 break
-    accesses = Access.objects.rows_of(reader).each_once(reader).filter(conversation__in=of_ticket)
+    accesses = _linked(Access.objects.messages_of(reader).each_once(reader), ticket)
     return Linked(shown_rows(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MOST_ASKED)
+
+
+def _linked(rows: AccessQuerySet, ticket: str) -> AccessQuerySet:
+    """Return the accesses whose conversation is linked from the ticket.
+
+    Few are looked up one by one: how many conversations of others are linked from it shows not even in the time.
+    """
+    references = TicketReference.objects.filter(ticket=ticket)
+    if rows.order_by()[: FEW + 1].count() <= FEW:
+        return rows.filter(Exists(references.filter(conversation=OuterRef("conversation"))))
+    return rows.filter(conversation__in=references.values("conversation"))

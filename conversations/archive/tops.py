@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from conversations import connection, searching
 from conversations.archive import people, walks
-from conversations.archive.finding import Finder
+from conversations.archive.finding import Finder, few_conversations
 from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.asking import Urgency
@@ -16,7 +16,8 @@ from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 from conversations.terms import Asked
 from omniviewer.accounts.models import ApiToken, Credential, User
 
-# Seconds for what the search has yet to take in, before a reader is answered.
+# Seconds for what the search has yet to take in, before a reader is answered: of their own where these are few. Then
+# the time tells nothing of what others do.
 _CATCH_UP = 0.25
 
 
@@ -82,10 +83,11 @@ def look(user: User, credentials: Sequence[Credential], asked: Asked, ask: Ask =
         except OmniError as error:
             failures[token] = connection.note(token, error)
         found.append(walk)
-    searching.refresh(seconds=_CATCH_UP)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without those that were rejected just now.
-    return Tops(Scope(Reader.of(user, credentials).stretched(unasked), asked, meant), found, failures, was_asked)
+    reader = Reader.of(user, credentials).stretched(unasked)
+    searching.refresh(seconds=_CATCH_UP, among=few_conversations(reader))
+    return Tops(Scope(reader, asked, meant), found, failures, was_asked)
 
 
 def accepted(user: User, credentials: Sequence[Credential]) -> Reader:

@@ -124,6 +124,8 @@ class Conversation(models.Model):
     # The access through which it is shown; None for the row itself. The row's own revision.
     access: "Access | None" = None
     latest_revision: int = 0
+    # Whether the reader may read its messages, and what people have added to it.
+    shows_messages: bool = True
     # Set where a list shows it.
     owner_name: str
     is_starred: bool
@@ -162,7 +164,7 @@ class Conversation(models.Model):
         Without messages where the reader may see the row alone.
         """
         shown = copy(self)
-        shown.access, shown.latest_revision = access, self.revision
+        shown.access, shown.latest_revision, shown.shows_messages = access, self.revision, with_messages
         shown.name, shown.last_prompt, shown.owner_id = access.name, access.last_prompt, access.owner_id
         shown.updated_at, shown.recency = access.updated_at, access.recency
         shown.revision, shown.fetched_at = (access.revision, access.fetched_at) if with_messages else (0, None)

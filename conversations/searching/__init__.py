@@ -4,6 +4,6 @@ The words are made here (`conversations.words`), so SQLite's FTS5 and PostgreSQL
 """
 
 from conversations.searching.documents import forget, refresh, says
-from conversations.searching.index import PLACES, Bounds, Fact, Question, matching
+from conversations.searching.index import PLACES, TICKETS, Bounds, Fact, Question, matching
 
-__all__ = ["PLACES", "Bounds", "Fact", "Question", "forget", "matching", "refresh", "says"]
+__all__ = ["PLACES", "TICKETS", "Bounds", "Fact", "Question", "forget", "matching", "refresh", "says"]

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import BooleanField, Case, Exists, OuterRef, QuerySet, When
 
 from conversations.models import (
     Action,
@@ -36,11 +36,14 @@ _AT_A_TIME = 20
 _LONGEST = 4_000_000
 
 
-def refresh(*, seconds: float) -> bool:
-    """Index what has changed for so long, the newest first. Return whether that was enough. Raises nothing."""
+def refresh(*, seconds: float, among: Collection[int] | None = None) -> bool:
+    """Index what has changed for so long, the newest first. Return whether that was enough. Raises nothing.
+
+    `among`: keys of conversations, with which nothing else is looked at; None: all.
+    """
     until = time.monotonic() + seconds
     try:
-        while _waiting().exists() and _index_some():
+        while _waiting(among).exists() and _index_some(among):
             if time.monotonic() > until:
                 return False
     except Exception as error:  # noqa: BLE001  (the page goes on with what was indexed before)
@@ -54,14 +57,18 @@ def forget(conversations: Iterable[Conversation]) -> None:
     index.remove(row.indexed_as for row in conversations if row.indexed_as is not None)
 
 
-def _waiting() -> QuerySet[Conversation]:
-    resting = IndexFailure.objects.resting().values("conversation")
-    return Conversation.objects.filter(is_indexed=False).exclude(pk__in=resting)
+def _waiting(among: Collection[int] | None) -> QuerySet[Conversation]:
+    rows = Conversation.objects.filter(is_indexed=False)
+    if among is not None:
+        # By their keys, and not by the index of all that wait.
+        is_waiting = Case(When(is_indexed=False, then=True), default=False, output_field=BooleanField())
+        rows = Conversation.objects.alias(is_waiting=is_waiting).filter(pk__in=among, is_waiting=True)
+    return rows.exclude(Exists(IndexFailure.objects.resting().filter(conversation=OuterRef("pk"))))
 
 
-def _index_some() -> bool:
+def _index_some(among: Collection[int] | None) -> bool:
     """Index the newest of those that wait. Return False where there are none that nobody else is at."""
-    some = list(_waiting().order_by("-recency").values_list("pk", flat=True)[:_AT_A_TIME])
+    some = list(_waiting(among).order_by("-recency").values_list("pk", flat=True)[:_AT_A_TIME])
     try:
         return _index(some)
     except Exception as error:

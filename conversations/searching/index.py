@@ -18,6 +18,8 @@ from conversations.words import words
 
 # Of a document: the name from the list; questions and answers from the messages; queries from the evidence.
 PLACES = ("name", "question", "answer", "query")
+# Not a place of a document: known to all who may read the messages, in an earlier revision too.
+TICKETS = "tickets"
 _WEIGHTS = dict(zip(PLACES, "ABCD", strict=True))
 # Between two messages: no phrase reaches from one into the other. A letter of nobody's script.
 BREAK = "\ue000"
@@ -39,10 +41,10 @@ class Fact:
     def is_known_from(self, places: frozenset[str]) -> bool:
         """Return whether it may be told to somebody who may look at these places of the document."""
         match self.kind, self.value:
-            case "ticket" | "owner", _:
+            case "owner", _:
                 return True
-            case "has", "ticket":
-                return True
+            case ("ticket", _) | ("has", "ticket"):
+                return TICKETS in places
             case "state", "answered" | "unanswered":
                 return "answer" in places
             case _:
