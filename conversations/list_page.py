@@ -58,12 +58,12 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
         return date_words.written(row.value, row.name)
     if row.name != "owner":
         return ""
-    ids = found.owners.get(row.value, [])
-    names = sorted(set(archive.names(user, ids).values()), key=str.casefold)
+    meant = found.owners.get(row.value, [])
+    names = sorted(set(archive.names(user, meant).values()), key=str.casefold)
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more if ids else "nobody"
+    return ", ".join(names[:_MOST_NAMES]) + more if meant else "nobody"
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
@@ -89,10 +89,7 @@ def rows(
     """What each row says: whose it is, whether it is starred and unread, where the words stand."""
     ids = [row.pk for row in shown]
     hits = archive.hits(shown, asked)
-    names = {
-        instance: archive.names(user, {row.owner_id for row in shown if row.instance == instance}, instance)
-        for instance in {row.instance for row in shown}
-    }
+    names = archive.names(user, {row.owner for row in shown})
     starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
     accesses = Access.objects.filter(archive.unread(user), pk__in=[row.access.pk for row in shown if row.access])
     unread = set(accesses.values_list("conversation_id", flat=True))
@@ -100,7 +97,7 @@ def rows(
     for pk, ticket in TicketReference.objects.filter(conversation__in=ids).values_list("conversation_id", "ticket"):
         tickets.setdefault(pk, []).append(ticket)
     for row in shown:
-        row.hits, row.owner_name = hits[row.pk], names[row.instance].get(row.owner_id, row.owner_id)
+        row.hits, row.owner_name = hits[row.pk], names.get(row.owner, row.owner_id)
         row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
     within = parameters.copy()
     for name in _PASSING:
@@ -169,9 +166,11 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
 def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
     """For _owner_control.html: who may be chosen, and who is."""
     tokens = dict.fromkeys(credential.api_token for credential in credentials)
-    people = {member.omni_id: member for token in tokens for member in archive.members(token, ask=False)}
+    people = {
+        member.owner.as_filter(tokens): member for token in tokens for member in archive.members(token, ask=False)
+    }
     return {
-        "people": sorted(people.values(), key=lambda member: member.name.lower()),
+        "people": sorted(people.items(), key=lambda choice: choice[1].name.lower()),
         "owner": chosen,
         "is_known_owner": not chosen or chosen in people or chosen == "me",
     }

@@ -10,7 +10,7 @@ from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, Notice
 from conversations.archive.tops import accepted, look, owners
 from conversations.asking import Urgency
-from conversations.models import Walk
+from conversations.models import Owner, Walk
 from conversations.omni import OmniError
 from conversations.terms import Asked
 from omniviewer import metrics
@@ -24,7 +24,7 @@ _MOST_PAGES = 2
 class Listed:
     """`walks`: of the tokens through which it is read. `odd`: what of the question was not understood.
 
-    `asked`: what was looked for in the end. `owners`: ids behind `owner:`, by what was typed.
+    `asked`: what was looked for in the end. `owners`: the people behind `owner:`, by what was typed.
     """
 
     page: Page
@@ -32,7 +32,7 @@ class Listed:
     odd: list[str]
     finder: Finder
     asked: Asked
-    owners: dict[str, list[str]]
+    owners: dict[str, list[Owner]]
     notice: Notice | None = None
     # Whether Omni was asked just now.
     was_asked: bool = False

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from conversations import asking, connection
 from conversations.asking import Urgency
-from conversations.models import Conversation, Member
+from conversations.models import Conversation, Member, Owner
 from conversations.omni import (
     PEOPLE_A_PAGE,
     PEOPLE_PATHS,
@@ -36,18 +36,20 @@ _MOST_PAGES = 2 * MOST_MEMBERS // PEOPLE_A_PAGE
 _SPELLING_IS_KNOWN = timedelta(days=30)
 
 
-def names(user: User, ids: Collection[str], instance: str | None = None) -> dict[str, str]:
-    """Return the names of these people by id; the reader's own is that under which they are signed in.
-
-    With `instance`, only as that instance told them: another one may know somebody else by the same id.
-    """
-    tokens = [token for token in ApiToken.objects.held_by(user) if instance in (None, token.instance)]
-    told = Member.objects.filter(api_token__in=tokens, omni_id__in=set(ids))
-    found = {row.omni_id: row.name for row in told}
-    for token in tokens:
-        for own in token.owner_ids & set(ids) - found.keys():
-            found[own] = user.display_name
+def names(user: User, owners: Collection[Owner]) -> dict[Owner, str]:
+    """Return the names of these people; the reader's own is that under which they are signed in."""
+    wanted = set(owners)
+    tokens = list(ApiToken.objects.held_by(user))
+    told = Member.objects.filter(api_token__in=tokens, omni_id__in={owner.id for owner in wanted})
+    found = {row.owner: row.name for row in told.select_related("api_token") if row.owner in wanted}
+    for own in _own(tokens) & wanted - found.keys():
+        found[own] = user.display_name
     return found
+
+
+def _own(tokens: Iterable[ApiToken]) -> set[Owner]:
+    """Return the people whom these tokens speak for."""
+    return {Owner(token.instance, own_id) for token in tokens for own_id in token.owner_ids}
 
 
 def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: bool = True) -> str:
@@ -63,21 +65,36 @@ def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: 
         return user.display_name
     if ask and conversation.owner_id not in token.owner_ids:
         members(token)
-    return names(user, [conversation.owner_id], conversation.instance).get(conversation.owner_id, "")
+    return names(user, [conversation.owner]).get(conversation.owner, "")
 
 
-def called(user: User, typed: str) -> list[str]:
-    """The ids that `owner:` may mean: "me", an id, or the beginning of names or of an address that Omni told."""
+def called(user: User, typed: str) -> list[Owner]:
+    """Return the people whom `owner:` may mean, each on their own instance.
+
+    It takes "me", an id (with `@` and the host where several instances may know it), or the beginning of a name or of
+    an address that Omni told.
+    """
     tokens = list(ApiToken.objects.held_by(user))
-    own = sorted(set().union(*(token.owner_ids for token in tokens)))
+    own = _own(tokens)
     if typed.lower() == "me":
-        return own
-    people = Member.objects.filter(api_token__in=tokens)
-    ids = {row.omni_id for row in people if _begins(row.name, typed) or _begins_address(row.email, typed)}
+        return sorted(own)
+    people = list(Member.objects.filter(api_token__in=tokens).select_related("api_token"))
+    found = {row.owner for row in people if _begins(row.name, typed) or _begins_address(row.email, typed)}
     if _begins(user.display_name, typed):
-        ids.update(own)
-    known = {row.omni_id.lower(): row.omni_id for row in people}
-    return sorted(ids) or [known.get(typed.lower(), typed.lower())] * _is_id(typed)
+        found |= own
+    return sorted(found or _with_id(typed.lower(), own.union(row.owner for row in people), tokens))
+
+
+def _with_id(typed: str, known: set[Owner], tokens: Iterable[ApiToken]) -> set[Owner]:
+    """Return those with this id, on the host behind its `@` or on every instance of these tokens."""
+    instances = {token.instance for token in tokens}
+    omni_id, _, instance = typed.rpartition("@")
+    if instance in instances:
+        typed, instances = omni_id, {instance}
+    found = {owner for owner in known if owner.instance in instances and owner.id.lower() == typed}
+    if _is_id(typed):
+        found |= {Owner(instance, typed) for instance in instances - {owner.instance for owner in found}}
+    return found
 
 
 def _begins(name: str, typed: str) -> bool:

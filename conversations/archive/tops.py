@@ -11,7 +11,7 @@ from conversations.archive.finding import Finder
 from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.asking import Urgency
-from conversations.models import Reader, Walk
+from conversations.models import Owner, Reader, Walk
 from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 from conversations.terms import Asked
 from omniviewer.accounts.models import ApiToken, Credential, User
@@ -96,15 +96,16 @@ def accepted(user: User, credentials: Sequence[Credential]) -> Reader:
     return reader
 
 
-def owners(user: User, asked: Asked) -> dict[str, list[str]]:
-    """By what was typed, the ids that `owner:` may mean."""
+def owners(user: User, asked: Asked) -> dict[str, list[Owner]]:
+    """By what was typed, the people whom `owner:` may mean."""
     typed = dict.fromkeys(row.value for row in asked.filters if row.name == "owner")
     return {name: people.called(user, name) for name in typed}
 
 
-def _member(token: ApiToken, asked: Asked, owners: dict[str, list[str]]) -> str:
+def _member(token: ApiToken, asked: Asked, owners: dict[str, list[Owner]]) -> str:
     """The one person whose list an organization key may ask for: whose a conversation is stands nowhere else there."""
-    ids = [id_ for name in asked.values("owner") for id_ in owners[name]]
+    meant = [owner for name in asked.values("owner") for owner in owners[name]]
+    ids = [owner.id for owner in meant if owner.instance == token.instance]
     return ids[0] if len(ids) == 1 and token.sees_organization else ""
 
 

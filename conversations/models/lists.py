@@ -1,8 +1,23 @@
 """The people of an organization."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from django.db import models
 
 from omniviewer.accounts.models import ApiToken
+
+
+class Owner(NamedTuple):
+    """A person by Omni's id on one instance: another instance may know somebody else by the same id."""
+
+    instance: str
+    id: str
+
+    def as_filter(self, tokens: Iterable[ApiToken]) -> str:
+        """Return what `owner:` takes for them, among the people of these tokens' instances."""
+        is_one_instance = all(token.instance == self.instance for token in tokens)
+        return self.id if is_one_instance else f"{self.id}@{self.instance}"
 
 
 class Member(models.Model):
@@ -20,3 +35,7 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.api_token.instance, self.omni_id)
