@@ -164,11 +164,13 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
 
 
 def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
-    """For _owner_control.html: who may be chosen, and who is."""
+    """For _owner_control.html: who may be chosen, and who is; nobody where they are too many for a choice."""
     tokens = dict.fromkeys(credential.api_token for credential in credentials)
     people = {
         member.owner.as_filter(tokens): member for token in tokens for member in archive.members(token, ask=False)
     }
+    if len(people) > archive.MOST_MEMBERS:
+        people = {}
     return {
         "people": sorted(people.items(), key=lambda choice: choice[1].name.lower()),
         "owner": chosen,

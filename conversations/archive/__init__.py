@@ -14,7 +14,7 @@ from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
 from conversations.archive.narrowing import has_unread, unread
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
-from conversations.archive.people import members, names, owner_name
+from conversations.archive.people import MOST_MEMBERS, members, names, owner_name
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
@@ -22,6 +22,7 @@ from conversations.archive.thread import fetch, open_conversation, store
 
 __all__ = [
     "MOST_COUNTED",
+    "MOST_MEMBERS",
     "ORDERS",
     "STATES",
     "Ask",
