@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import QuerySet
 
-from conversations import terms
+from conversations import date_words, terms
 from conversations.archive import ORDERS, CannotShow, Stretch
 from conversations.tables import ROWS_A_PAGE
 from conversations.terms import Asked
@@ -130,6 +130,7 @@ class InsightsForm(_CredentialForm):
             first, last = ends if since else (ends[1], ends[1])
             if first and last and first[0] < last[1]:
                 period, name = (first[0], last[1]), ""
+                odd += [doubt for value in (since, until) if (doubt := date_words.doubt(value))]
             else:
                 odd.append(
                     f"From “{since[:40]}” to “{until[:40]}” is no time: each takes {terms.TIMES}. "
