@@ -6,11 +6,12 @@ from typing import Any
 
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from conversations import archive, date_words, shaping, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
-from conversations.models import Access, Conversation, Star, TicketReference, Visit, Walk
+from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
 from conversations.terms import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
@@ -111,20 +112,24 @@ def rows(
     }
 
 
-def linked_rows(user: User, shown: list[Conversation]) -> dict[str, Any]:
-    """Those of a ticket: nothing is searched for in them."""
-    return rows(user, shown, Asked(), QueryDict()) | {"by_day": False}
+def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str, Any]:
+    """Return the rows of a ticket's list: nothing is searched for in them, and threads lead back to that list.
+
+    Not by `ticket`: by that name a thread's address says which ticket links to it.
+    """
+    within = QueryDict(mutable=True)
+    within["linked"] = ticket
+    return rows(user, shown, Asked(), within) | {"by_day": False}
 
 
 def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
-    """How much of what Omni lists the answer is out of."""
-    told = archive.progress(user)
-    told = [row for row in told if row.credential in credentials]
-    total = sum(row.total for row in told)
-    read = sum(row.walk.read for row in told)
-    is_all = bool(told) and all(row.has_read_all for row in told)
-    jobs = {"known": sum(row.walk.jobs_known for row in told), "due": sum(row.walk.jobs_due for row in told)}
-    return {"progress": told, "coverage": {"read": min(read, total), "total": total, "is_all": is_all, "jobs": jobs}}
+    """How much of what Omni lists the answer is out of: counted where the page says it."""
+    reader = Reader.of(user, credentials)
+    return {
+        "progress": [row for row in archive.progress(user) if row.credential in credentials],
+        "coverage": SimpleLazyObject(lambda: archive.coverage(reader)),
+        "outcomes": SimpleLazyObject(lambda: archive.outcomes(reader)),
+    }
 
 
 def digest(shown: Iterable[Conversation], older: int | None) -> str:

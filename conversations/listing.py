@@ -168,6 +168,6 @@ def _linked(request: Request, text: str) -> HttpResponse:
         "address": tickets.address_of(ticket) if ticket else "",
         "linked": linked,
     }
-    context |= list_page.linked_rows(request.user, shown)
+    context |= list_page.linked_rows(request.user, shown, ticket or "")
     status = HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "conversations/linked.html", context, status=status)

@@ -5,6 +5,7 @@ Whatever it returns, Omni has shown to one of the reader's own tokens; whatever 
 
 from conversations.archive.answering import shown_rows
 from conversations.archive.capture import capture_next, minutes_for, want, want_chosen, want_expiring
+from conversations.archive.coverage import Coverage, coverage, outcomes
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
 from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch
 from conversations.archive.hits import Hits, hits
@@ -27,6 +28,7 @@ __all__ = [
     "STATES",
     "Ask",
     "CannotShow",
+    "Coverage",
     "Evidence",
     "Finder",
     "Hits",
@@ -50,6 +52,7 @@ __all__ = [
     "capture_next",
     "chart",
     "count",
+    "coverage",
     "evidence",
     "fetch",
     "find",
@@ -65,6 +68,7 @@ __all__ = [
     "must_ask_for_chart",
     "names",
     "open_conversation",
+    "outcomes",
     "owner_name",
     "pause",
     "progress",

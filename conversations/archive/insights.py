@@ -72,7 +72,7 @@ class Insights:
     """`first` to before `end`: the period. `reader`: as whom it was read. Topics by what `topic:` takes; hours by
     weekday (0: Monday) and hour. `answers`: those of the period's conversations that a job made; `known`: of so many of
     them is known here what became of it. `known_in` and `unknown_in`: conversations with such an answer, and with
-    another one. `read`: of how many conversations the reader may read the messages.
+    another one.
     """
 
     first: date
@@ -87,7 +87,6 @@ class Insights:
     known: int
     known_in: frozenset[int]
     unknown_in: frozenset[int]
-    read: int
     notice: Notice | None
     odd: list[str]
 
@@ -110,7 +109,6 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     finder, reader = Finder(tops.scope), tops.scope.reader
     tops.check_readable(finder)
     readable = finder.all_readable()
-    read = readable.count()
     if owner:
         readable = readable.filter(reader.owned_by(tops.scope.owners.get(asked.value("owner"), [])))
     first, end = _bounded(period, readable)
@@ -137,7 +135,6 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
         known=known.total(),
         known_in=frozenset(known),
         unknown_in=frozenset(unknown),
-        read=read,
         notice=tops.notice,
         odd=tops.odd,
     )

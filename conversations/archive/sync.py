@@ -213,8 +213,6 @@ def count(token: ApiToken) -> None:
     is_read = Q(is_behind=False, opened_at__isnull=False)
     now = timezone.now()
     numbers = listed.aggregate(listed=Count("pk"), read=Count("pk", filter=is_read), refused=Count("refused_at"))
-    jobs = JobAccess.objects.filter(api_token=token)
-    numbers |= {"jobs_due": jobs.due(token).count(), "jobs_known": jobs.exclude(shown_at=None).count()}
     if walk.counted_at and now - walk.counted_at < _RATE_IS_KNOWN:
         minutes = max((now - walk.counted_at).total_seconds() / 60, 0.1)
         numbers["rate"] = max(numbers["read"] - walk.read, 0) / minutes
@@ -248,12 +246,6 @@ class Progress:
     def is_done(self) -> bool:
         walk = self.walk
         return walk.has_seen_all and walk.began_at is None and bool(walk.counted_at) and self.read >= self._readable
-
-    @property
-    def has_read_all(self) -> bool:
-        """Every message of what is listed, whatever `OMNIVIEWER_SYNC` asks for."""
-        walk = self.walk
-        return walk.has_seen_all and bool(walk.counted_at) and walk.read >= self._readable
 
     @property
     def goes_on(self) -> bool:
