@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from conversations import connection
+from conversations import connection, searching
 from conversations.archive import walks
 from conversations.archive.finding import Finder, Page, Stretch
 from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, Notice
-from conversations.archive.tops import accepted, look, owners
+from conversations.archive.tops import CATCH_UP, accepted, look, owners
 from conversations.asking import Urgency
 from conversations.models import Owner, Walk
 from conversations.omni import OmniError
@@ -77,7 +77,10 @@ def _named(asked: Asked) -> str:
 
 
 def finder(user: User, credentials: Sequence[Credential], asked: Asked, order: str) -> Finder:
-    """What is kept of the same list, without asking Omni. Raises `CannotShow` where no credential is accepted."""
+    """Find in what is stored of the same list, without asking Omni. Raises `CannotShow` where no token is accepted."""
+    if asked:
+        # What was fetched just now, as a thread that was opened from the list, is still to be taken in.
+        searching.refresh(seconds=CATCH_UP)
     return Finder(Scope(accepted(user, credentials), asked, owners(user, asked)), order)
 
 

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
-from conversations.models import Access, Message, Owner, Reader, Star, Visit, recency
+from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
 from conversations.searching import Fact, Question
 from conversations.terms import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
@@ -40,6 +40,18 @@ def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
         else:
             is_asked, wanted = True, [*wanted, *meant]
     return rows.filter(scope.reader.owned_by(wanted)) if is_asked else rows
+
+
+def by_tickets(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
+    """By the tickets that they are linked from, as they are linked now: the index follows later."""
+    for is_negated in (False, True):
+        values = [
+            row.value.upper() for row in scope.asked.filters if (row.name, row.is_negated) == ("ticket", is_negated)
+        ]
+        if values:
+            linked = TicketReference.objects.filter(conversation=OuterRef("conversation"), ticket__in=values)
+            rows = rows.filter(~Exists(linked) if is_negated else Exists(linked))
+    return rows
 
 
 def own_condition(name: str, value: str, user: User) -> Q | None:
@@ -126,9 +138,9 @@ def question_of(scope: Scope) -> Question:
         if row.name == "owner":
             never |= not scope.owners.get(row.value) and not row.is_negated
             continue
-        if row.name not in ("state", "has", "ticket"):
+        if row.name not in ("state", "has"):
             continue
-        facts = [Fact(row.name, _as_kept(row.name, row.value))]
+        facts = [Fact(row.name, row.value)]
         if row.is_negated:
             unwanted += facts
         elif row.name == "has":  # all of them; of the others, either
@@ -137,7 +149,3 @@ def question_of(scope: Scope) -> Question:
             wanted.setdefault(row.name, []).extend(facts)
     groups = (*(tuple(facts) for facts in wanted.values()), *topics)
     return Question(asked.texts, asked.places, tuple(groups), tuple(unwanted), never)
-
-
-def _as_kept(name: str, value: str) -> str:
-    return value.upper() if name == "ticket" else value

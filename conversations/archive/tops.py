@@ -17,7 +17,7 @@ from conversations.terms import Asked
 from omniviewer.accounts.models import ApiToken, Credential, User
 
 # Seconds for what the search has yet to take in, before a reader is answered.
-_CATCH_UP = 0.25
+CATCH_UP = 0.25
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def look(user: User, credentials: Sequence[Credential], asked: Asked, ask: Ask =
         except OmniError as error:
             failures[token] = connection.note(token, error)
         found.append(walk)
-    searching.refresh(seconds=_CATCH_UP)
+    searching.refresh(seconds=CATCH_UP)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without those that were rejected just now.
     return Tops(Scope(Reader.of(user, credentials).stretched(unasked), asked, meant), found, failures, was_asked)

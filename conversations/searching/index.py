@@ -39,8 +39,6 @@ class Fact:
     def is_known_from(self, places: frozenset[str]) -> bool:
         """Return whether it may be told to somebody who may look at these places of the document."""
         match self.kind, self.value:
-            case "ticket" | "owner", _:
-                return True
             case "has", "ticket":
                 return True
             case "state", "answered" | "unanswered":
