@@ -413,12 +413,12 @@ def test_next_and_previous_stay_within_what_was_searched_for(corpus: dict[str, I
     page = text_of(client.get(f"/conversations/{ids[0]}/?q=revenue"))
     following = re.search(r'rel="next" href="([^"]+)"', page)
     assert following
-    assert re.fullmatch(rf"/conversations/{ids[1]}/\?q=revenue&before=\d+", unescape(following[1]))
+    assert following[1] == f"/conversations/{ids[1]}/?q=revenue"
     assert 'rel="prev"' not in page
     back = text_of(client.get(unescape(following[1])))
-    assert f'rel="prev" href="/conversations/{ids[0]}/?q=revenue&amp;after=' in back
+    assert f'rel="prev" href="/conversations/{ids[0]}/?q=revenue"' in back
     assert 'rel="next"' not in back
-    assert 'class="back" href="/conversations/?q=revenue&amp;before=' in back
+    assert 'class="back" href="/conversations/?q=revenue#row-' in back
 
 
 def test_what_is_new_is_found_at_once(corpus: dict[str, InOmni], colleague: User, small: Organization) -> None:
