@@ -1,13 +1,16 @@
 from django.apps import AppConfig
 
-from omniviewer import metrics
+from omniviewer import health, metrics
 
 
 class Conversations(AppConfig):
     name = "conversations"
 
     def ready(self) -> None:
-        """Tell the metrics where budgets are counted: they are asked for at each scrape."""
-        from conversations import asking  # noqa: PLC0415  (it needs the models)
+        """Tell the probes and the metrics what the database knows of the background; asked for at each scrape."""
+        from conversations import asking, tasks  # noqa: PLC0415  (they need the models)
 
         metrics.budget_left_from(asking.left_by_token)
+        for name, meaning, value in tasks.GAUGES:
+            metrics.gauge(name, meaning, value)
+        health.add_part(health.Part("worker", tasks.health_of_workers))

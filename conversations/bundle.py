@@ -3,10 +3,11 @@
 import hashlib
 import json
 import re
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import RawIOBase
 from typing import Any
 
@@ -20,6 +21,10 @@ from omniviewer.accounts.models import User
 
 MANIFEST = "manifest.json"
 _AT_A_TIME = 20
+NOT_INCLUDED = "not-included.json"
+# How long a reader's rights count while a file is sent.
+RIGHTS_LAST = timedelta(seconds=1)
+_WITHDRAWN = "Omni stopped showing you this conversation while the file was made."
 # Rows of a CSV that are written at once.
 _ROWS = 1000
 _WHY_NOT = {
@@ -58,6 +63,8 @@ class _Bundle:
     pipe: Pipe
     files: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
+    # Whether the right to read the thread ended while it was sent.
+    withdrawn: bool = False
 
     def add(self, name: str, pieces: Iterable[bytes], at: datetime | None, **about: Any) -> Iterator[bytes]:
         """Write a file; `at` is when what is in it was fetched from Omni."""
@@ -96,16 +103,8 @@ def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Itera
     yield from bundle.add("thread.json", [export.as_json(conversation, address).encode()], at, what="the conversation")
     page = document.as_html(opened, user, address).encode()
     yield from bundle.add("thread.html", [page], at, what="the conversation with its evidence")
-    jobs = Jobs.of(opened)
-    lines = archive.standings(opened, jobs=jobs)
-    for messages in document.in_batches(conversation.thread, _AT_A_TIME):
-        kept = document.kept_by_message(jobs, messages)
-        for message in messages:
-            if message.position in kept:
-                yield from _answer(bundle, message, *kept[message.position])
-            elif message.position in lines:
-                bundle.answers.append(_left_out(message, lines[message.position]))
-    manifest = {
+    yield from _answers(bundle, opened)
+    manifest: dict[str, Any] = {
         "conversation": {
             "id": str(conversation.omni_id),
             "title": conversation.title,
@@ -118,7 +117,41 @@ def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Itera
         "files": bundle.files,
         "answers": bundle.answers,
     }
+    if bundle.withdrawn:
+        why = {str(answer["message"]): answer["why"] for answer in bundle.answers if "why" in answer}
+        yield from bundle.add(NOT_INCLUDED, [json.dumps(why, ensure_ascii=False, indent=2).encode()], None)
+        manifest["withdrawn"] = _WITHDRAWN
     yield from bundle.add(MANIFEST, [json.dumps(manifest, ensure_ascii=False, indent=2).encode()], None)
+
+
+def _answers(bundle: _Bundle, opened: Opened) -> Iterator[bytes]:
+    """Write the evidence of all answers, each by rights that are at most `RIGHTS_LAST` old: sending may take long."""
+    answers = [message for message in opened.conversation.thread if message.job_id]
+    while answers:
+        batch = answers[:_AT_A_TIME]
+        now = archive.still_open(opened)
+        if now is None:
+            bundle.withdrawn = True
+            bundle.answers += [_withdrawn(message) for message in answers]
+            return
+        taken_at = time.monotonic()
+        jobs = Jobs.for_messages(now, batch)
+        lines = archive.standings(now, jobs=jobs)
+        kept = document.kept_by_message(jobs, batch)
+        done = 0
+        while done < len(batch) and (not done or time.monotonic() - taken_at < RIGHTS_LAST.total_seconds()):
+            message = batch[done]
+            if message.position in kept:
+                yield from _answer(bundle, message, *kept[message.position])
+            else:
+                bundle.answers.append(_left_out(message, lines[message.position]))
+            done += 1
+        del answers[:done]
+
+
+def _withdrawn(message: Message) -> dict[str, Any]:
+    about = {"message": message.position, "job": str(message.job_id)}
+    return about | {"state": Standing.NOT_SHOWN.value, "why": _WITHDRAWN}
 
 
 def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], chart: Chart | None) -> Iterator[bytes]:

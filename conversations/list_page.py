@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from conversations import archive, date_words, shaping, terms
+from conversations import archive, date_words, shaping, tasks, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
@@ -127,6 +127,7 @@ def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
     reader = Reader.of(user, credentials)
     return {
         "progress": [row for row in archive.progress(user) if row.credential in credentials],
+        "stands_still": tasks.stands_still(),
         "coverage": SimpleLazyObject(lambda: archive.coverage(reader)),
         "outcomes": SimpleLazyObject(lambda: archive.outcomes(reader)),
     }

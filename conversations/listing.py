@@ -1,6 +1,7 @@
 """The list of conversations: searched, filtered, selected from; and how far reading it is."""
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -112,8 +113,7 @@ def selected(request: Request) -> HttpResponseBase:
     if request.POST.get("do") in ("export", "star"):
         tasks.want_chosen(request.user, chosen)
     if request.POST.get("do") == "export":
-        trail.record(request, Kind.EXPORTED)
-        pieces = many.stream(request.user, chosen, canonical(request, ""))
+        pieces = many.stream(request.user, chosen, canonical(request, ""), partial(_record_export, request))
         name = f"conversations-{timezone.localdate():%Y-%m-%d}.zip"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": "application/zip"}
         return StreamingHttpResponse(pieces, headers=headers)
@@ -122,6 +122,11 @@ def selected(request: Request) -> HttpResponseBase:
         Star.objects.set(request.user, conversation, starred=starred)
     messages.success(request, _starred(len(chosen), starred=starred))
     return redirect(back)
+
+
+def _record_export(request: Request, conversation: Conversation, result: str) -> None:
+    about: Any = {"conversation_id": conversation.omni_id, "instance": conversation.instance}
+    trail.record(request, Kind.EXPORTED, result=result, **about)
 
 
 def _starred(count: int, *, starred: bool) -> str:

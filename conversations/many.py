@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
 from conversations import archive, export
@@ -11,6 +11,7 @@ from conversations.archive import CannotShow
 from conversations.bundle import Pipe
 from conversations.models import Access, Conversation, Reader
 from omniviewer.accounts.models import User
+from omniviewer.audit.models import OK
 
 # At a time: a page of the list, and some.
 MOST = 100
@@ -42,17 +43,24 @@ def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
     ]
 
 
-def stream(user: User, conversations: Sequence[Conversation], site: str) -> Iterator[bytes]:
-    """A zip of them, each as Markdown and as JSON, made while it is sent; what could not be had is named in it."""
+def stream(
+    user: User, conversations: Sequence[Conversation], site: str, record: Callable[[Conversation, str], None]
+) -> Iterator[bytes]:
+    """Return a zip of them, each as Markdown and as JSON, made while it is sent; what could not be had is named in it.
+
+    Each is opened by the rights of that moment. `record` is called for each, with why it could not be shown or `OK`.
+    """
     pipe = Pipe()
     missing: dict[str, str] = {}
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
         for number, row in enumerate(conversations, start=1):
             try:
-                found = archive.open_conversation(user, row.omni_id).conversation
+                found = archive.open_conversation(user, row.omni_id, instance=row.instance).conversation
             except CannotShow as error:
                 missing[str(row.omni_id)] = error.sentence or "Omni does not show it to you."
+                record(row, error.why)
                 continue
+            record(found, OK)
             address = f"{site}{found.get_absolute_url()}"
             for extension, text in (
                 ("md", export.as_markdown(found, address)),

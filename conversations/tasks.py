@@ -5,12 +5,14 @@ nothing: the next nudge finds what it left.
 """
 
 import logging
+import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db.models import Max, Q
 from django.utils import timezone
@@ -20,7 +22,7 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 
 from conversations import archive, asking, connection, searching
 from conversations.archive import Opened
-from conversations.models import Capture, Conversation, Walk
+from conversations.models import Access, Capture, Conversation, Walk
 from omniviewer.accounts import throttle
 from omniviewer.accounts.models import User
 
@@ -37,6 +39,8 @@ _NIGHT = 2
 # A worker looks every second: what has waited for this long waits for a worker.
 _LATE = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
+_ASKED_EVERY_SECONDS = 60
+_LONGEST_TASK = timedelta(minutes=30)
 # Days for which the record of a finished task is kept.
 _RECORDS_KEPT = 1
 
@@ -166,4 +170,46 @@ def workers() -> Workers:
     since = timezone.now() - _LATE
     overdue = waiting.filter(Q(run_after__lte=since) | Q(run_after=get_date_max(), enqueued_at__lte=since))
     is_idle = last_at is None or last_at < since
-    return Workers(last_at, waiting.count(), is_late=is_idle and overdue.exists())
+    # One that lasts, as some of the night's do; one that was left behind by a worker's death counts for a while too.
+    is_busy = DBTaskResult.objects.running().filter(started_at__gt=timezone.now() - _LONGEST_TASK).exists()
+    return Workers(last_at, waiting.count(), is_late=is_idle and not is_busy and overdue.exists())
+
+
+def stands_still() -> Workers | None:
+    """Return how the workers are where the background does nothing though it should; asked for once a minute."""
+    if settings.SYNC == "off":
+        return None
+    told: Workers | None = cache.get_or_set("workers", workers, _ASKED_EVERY_SECONDS)
+    return told if told and told.is_late else None
+
+
+def health_of_workers() -> str:
+    """For `/readyz`."""
+    told = workers()
+    if not told.is_late:
+        return "ok"
+    since = f"no task has ended since {told.last_at:%Y-%m-%d %H:%M} UTC" if told.last_at else "no task has ever ended"
+    return f"{since}, and {told.waiting} wait: start manage.py db_worker"
+
+
+def _last_task_age() -> float:
+    last_at = workers().last_at
+    return (timezone.now() - last_at).total_seconds() if last_at else math.inf
+
+
+def _sync_lag() -> float:
+    due_at = Walk.objects.overdue_since()
+    return max((timezone.now() - due_at).total_seconds(), 0.0) if due_at else 0.0
+
+
+GAUGES: list[tuple[str, str, Callable[[], float]]] = [
+    ("omniviewer_tasks_waiting", "Tasks that wait for a worker.", lambda: workers().waiting),
+    ("omniviewer_last_task_age_seconds", "Seconds since a worker last finished a task.", _last_task_age),
+    ("omniviewer_sync_lag_seconds", "Seconds for which the token that waits longest has been due.", _sync_lag),
+    (
+        "omniviewer_threads_behind",
+        "Conversations whose messages the background sync has yet to fetch, by token.",
+        lambda: Access.objects.filter(is_behind=True, api_token__rejected_at=None).count(),
+    ),
+    ("omniviewer_captures_waiting", "Answers whose evidence a reader wishes to be saved.", Capture.objects.count),
+]

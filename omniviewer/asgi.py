@@ -1,12 +1,9 @@
 """The ASGI entry point, for servers that speak it."""
 
-import os
-
 from django.core.asgi import get_asgi_application
 
-from omniviewer.private_files import keep_private
+from omniviewer.starting import start
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
-keep_private()
+start()
 
 application = get_asgi_application()

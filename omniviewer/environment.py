@@ -1,57 +1,83 @@
-"""What settings.py reads from the environment: each value is what it should be, or the process does not start.
+"""What settings.py reads from the environment, beyond plain values: addresses, keys, databases, networks."""
 
-Each method raises `ImproperlyConfigured` with a sentence that says what to set.
-"""
-
-import builtins
 import ipaddress
 import os
 import re
+import warnings
 from base64 import b64decode
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from cryptography.fernet import Fernet
 from cryptography.x509 import load_der_x509_certificate
 from django.core.exceptions import ImproperlyConfigured
 
+from omniviewer.variables import Variables, wrong
+
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Network = IPNetwork | str
 
+_SHORTEST_KEY_CHARS = 32
+_HOST = re.compile(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE | re.ASCII)
+_ENGINES = {"django.db.backends.sqlite3", "django.db.backends.postgresql"}
+_CACHES = {"locmemcache", "dummycache", "rediscache", "redis", "rediss"}
+_DATABASE_EXAMPLE = "postgres://user:password@host/name, or sqlite:////path/of/a/file"
+_CACHE_EXAMPLE = "redis://host:6379/0, or locmemcache:// for one machine alone"
+_KEY_EXAMPLE = (
+    "Set it to a long random text, for example the output of "
+    "`python -c 'import secrets; print(secrets.token_urlsafe(50))'`."
+)
 
-class Environment(environ.Env):
+
+class Environment(Variables):
+    """The environment as settings.py reads it; each method raises as those of `Variables` do."""
+
     # Development: nothing is required.
     is_development = False
     # Addresses of this machine may be http: in development and in the demo.
     allows_loopback = False
 
-    def list(self, name: str, default: Any = environ.Env.NOTSET, **how: Any) -> Any:
-        """Separated by commas, with or without spaces."""
-        words = super().list(name, default=default, **how)
-        return [word.strip() for word in words if word.strip()] if isinstance(words, builtins.list) else words
+    def hosts(self, name: str, default: list[str] | None = None, *, may_be_any: bool = False) -> list[str]:
+        """Names of hosts, without a scheme, a port or a path."""
+        for word in (found := self.words(name, default)):
+            if not _HOST.fullmatch(word) and not (may_be_any and word == "*"):
+                raise wrong(name, word, "names of hosts such as bi.example.com, without https://, port, path or *")
+        return found
 
-    def one_of(self, name: str, words: builtins.list[str]) -> str:
-        """The first of them if it is not set."""
-        value: str = self.str(name, default="") or words[0]
-        if value not in words:
-            raise ImproperlyConfigured(f"{name} is {value!r}: it has to be one of {', '.join(words)}.")
-        return value
+    def domains(self, name: str) -> list[str]:
+        """Domains of those who may enter."""
+        for word in (found := self.words(name, closes=True)):
+            if not _DOMAIN.fullmatch(word):
+                raise wrong(name, word, "domains such as example.com, without @ or *")
+        return found
 
-    def at_least(self, name: str, least: float, default: float, *, or_zero: bool = False) -> float:
-        value: float = self.float(name, default=default)
-        if value < least and not (or_zero and value == 0):
-            raise ImproperlyConfigured(f"{name} is {value:g}: it has to be {least:g} at least.")
-        return value
+    def origins(self, name: str) -> list[str]:
+        for word in (found := self.words(name)):
+            parts = _split(word)
+            if not parts or not parts.hostname or word not in (f"https://{parts.netloc}", f"http://{parts.netloc}"):
+                raise wrong(name, word, "origins such as https://bi.example.com, without a path")
+        return found
 
     def required(self, name: str, how: str) -> str:
-        value: str = self.str(name, default="")
+        value = self.text(name)
         if not value and not self.is_development:
             raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
         return value
 
-    def fernet_keys(self, name: str) -> builtins.list[str]:
+    def signing_keys(self, name: str, before_name: str) -> tuple[str, list[str]]:
+        """The key that signs, and those that were in use before it and are still believed."""
+        key, before = self.required(name, _KEY_EXAMPLE), self.words(before_name)
+        for which, value in [(name, key), *((before_name, word) for word in before)]:
+            if 0 < len(value) < _SHORTEST_KEY_CHARS:
+                raise ImproperlyConfigured(f"{which} can be guessed: it has {len(value)} characters. {_KEY_EXAMPLE}")
+        return key, before
+
+    def fernet_keys(self, name: str) -> list[str]:
         """Separated by commas; the first encrypts, all decrypt."""
         value = self.required(
             name,
@@ -59,7 +85,7 @@ class Environment(environ.Env):
             "the output of `python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`"
             ".",
         )
-        keys = [key.strip() for key in value.split(",") if key.strip()]
+        keys = [key.strip() for key in value.split(",")] if value else []
         try:
             for key in keys:
                 Fernet(key)
@@ -70,21 +96,64 @@ class Environment(environ.Env):
             ) from None
         return keys
 
+    def certificate(self, name: str) -> str:
+        """The base64 of an X.509 certificate in PEM; "" if it is not set."""
+        text = re.sub(r"-----[A-Z ]+-----|\\n|\s", "", self.text(name))
+        try:
+            if text:
+                load_der_x509_certificate(b64decode(text))
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} is not a certificate in PEM.") from None
+        return text
+
     def address(self, name: str, *, may_have_query: bool = False, may_be_path: bool = False) -> str:
         """An https address, or an http one of this machine where that is allowed; "" if it is not set."""
-        value: str = self.str(name, default="")
-        if may_be_path and re.match(r"/[^/\\]", value):
+        value = self.text(name)
+        if not value or (may_be_path and re.match(r"/[^/\\]", value)):
             return value
-        parts = urlsplit(value)
-        is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
-        is_safe = parts.scheme == "https" or (is_here and self.allows_loopback)
-        is_whole = may_have_query or not (parts.query or parts.fragment)
-        if value and not (parts.hostname and is_safe and is_whole):
-            raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {value!r}.")
-        return value
+        parts = _split(value)
+        if parts and not re.search(r"\s", value):
+            is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+            is_safe = parts.scheme == "https" or (is_here and self.allows_loopback)
+            is_whole = may_have_query or not (parts.query or parts.fragment)
+            if parts.hostname and is_safe and is_whole and "@" not in parts.netloc:
+                return value
+        raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {_open(value)!r}.")
+
+    def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
+        """The origin of the site's public address ("" if that is not set), and the path below which the site is."""
+        address = self.address(name).rstrip("/")
+        path = urlsplit(address).path
+        prefix = f"/{self.text(prefix_name, path).strip('/')}".rstrip("/")
+        # As browsers and proxies send it, so that it can be compared with the path of a request.
+        if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", prefix):
+            raise wrong(prefix_name, prefix, "a path such as /omniviewer, of letters, digits and - . _ ~")
+        if path not in ("", prefix):
+            raise ImproperlyConfigured(f"{name} and {prefix_name} say different paths: {path!r} and {prefix!r}.")
+        return address.removesuffix(path), prefix
+
+    def networks(self, name: str) -> list[IPNetwork]:
+        """Addresses and networks, separated by commas."""
+        return [_network(name, word) for word in self.words(name)]
+
+    def proxies(self, name: str) -> list[Network]:
+        """The same; "unix" stands for a socket of this machine. Never the whole world: these are believed."""
+        found: list[Network] = ["unix" if word == "unix" else _network(name, word) for word in self.words(name)]
+        for network in found:
+            if not isinstance(network, str) and network.prefixlen == 0:
+                raise ImproperlyConfigured(f"{name} holds {str(network)!r}: then anybody could be anybody.")
+        return found
+
+    def peers(self, name: str, default: list[str]) -> list[IPNetwork] | list[str]:
+        """Addresses and networks, separated by commas; or `["*"]` for all."""
+        words = self.words(name, default)
+        return ["*"] if words == ["*"] else [_network(name, word) for word in words]
 
     def database(self, name: str, default: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.db(name, default=default)
+        value = self.text(name, default)
+        found = _parsed(name, value, environ.Env.db_url_config, _DATABASE_EXAMPLE)
+        if found.get("ENGINE") not in _ENGINES or not found.get("NAME") or found["NAME"] == ":memory:":
+            raise wrong(name, _open(value), _DATABASE_EXAMPLE)
         found["CONN_MAX_AGE"] = 60
         # A database that was started anew costs nobody a page.
         found["CONN_HEALTH_CHECKS"] = True
@@ -95,16 +164,22 @@ class Environment(environ.Env):
                 "transaction_mode": "IMMEDIATE",
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
             }
-            Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        elif found["ENGINE"] == "django.db.backends.postgresql":
+            _make(name, Path(found["NAME"]).parent)
+        else:
+            _need(name, "PostgreSQL", "psycopg", "postgres")
             # Seconds, after which a page says that the database is away; the address may say otherwise.
             found["OPTIONS"] = {"connect_timeout": 5} | found.get("OPTIONS", {})
         return found
 
     def cache_to_spare(self, name: str, default: str) -> dict[str, Any]:
         """Where it is away, pages do without."""
-        found: dict[str, Any] = self.cache(name, default=default)
+        value = self.text(name, default)
+        parts = _split(value)
+        if parts is None or parts.scheme not in _CACHES or ("redis" in parts.scheme and not parts.hostname):
+            raise wrong(name, _open(value), _CACHE_EXAMPLE)
+        found = _parsed(name, value, environ.Env.cache_url_config, _CACHE_EXAMPLE)
         if "redis" in found["BACKEND"]:
+            _need(name, "Redis", "django_redis", "redis")
             found["BACKEND"] = "django_redis.cache.RedisCache"
             # Seconds.
             waits = {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5}
@@ -113,67 +188,12 @@ class Environment(environ.Env):
 
     def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
         """Where prometheus_client finds it, in the environment: made if counts are kept, else unset."""
+        folder = Path(self.text(name) or default)
         if not is_used:
             os.environ.pop(name, None)
             return
-        folder = Path(self.str(name, default="") or default)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(name, folder)
         os.environ[name] = str(folder)
-
-    def secret(self, name: str, *, shortest: int) -> str:
-        """ "" if it is not set."""
-        value: str = self.str(name, default="")
-        if 0 < len(value) < shortest:
-            raise ImproperlyConfigured(f"{name} can be guessed: set at least {shortest} random characters.")
-        return value
-
-    def networks(self, name: str) -> "builtins.list[IPNetwork]":
-        """Addresses and networks, separated by commas."""
-        words = self.list(name, default=[])
-        return [_network(name, word) for word in words]
-
-    def proxies(self, name: str) -> "builtins.list[Network]":
-        """The same; "unix" stands for a socket of this machine."""
-        words = self.list(name, default=[])
-        return ["unix" if word == "unix" else _network(name, word) for word in words]
-
-    def peers(self, name: str, default: "builtins.list[str]") -> "builtins.list[IPNetwork] | builtins.list[str]":
-        """Addresses and networks, separated by commas; or `["*"]` for all."""
-        words = self.list(name, default=default)
-        return ["*"] if words == ["*"] else [_network(name, word) for word in words]
-
-    def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
-        """The origin of the site's public address ("" if that is not set), and the path below which the site is."""
-        address = self.address(name).rstrip("/")
-        path = urlsplit(address).path
-        prefix = f"/{self.str(prefix_name, default=path).strip('/')}".rstrip("/")
-        # As browsers and proxies send it, so that it can be compared with the path of a request.
-        if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", prefix):
-            raise ImproperlyConfigured(
-                f"{prefix_name} is {prefix!r}: it has to be a path such as /omniviewer, of letters, digits and - . _ ~."
-            )
-        if path not in ("", prefix):
-            raise ImproperlyConfigured(f"{name} and {prefix_name} say different paths: {path!r} and {prefix!r}.")
-        return address.removesuffix(path), prefix
-
-    def pattern(self, name: str, default: str) -> str:
-        """A regular expression."""
-        value: str = self.str(name, default=default)
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ImproperlyConfigured(f"{name} is not a regular expression: {error}.") from None
-        return value
-
-    def certificate(self, name: str) -> str:
-        """The base64 of an X.509 certificate in PEM; "" if it is not set."""
-        text = re.sub(r"-----[A-Z ]+-----|\\n|\s", "", self.str(name, default=""))
-        try:
-            if text:
-                load_der_x509_certificate(b64decode(text))
-        except ValueError:
-            raise ImproperlyConfigured(f"{name} is not a certificate in PEM.") from None
-        return text
 
 
 def _network(name: str, word: str) -> IPNetwork:
@@ -181,3 +201,38 @@ def _network(name: str, word: str) -> IPNetwork:
         return ipaddress.ip_network(word)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} holds something that is no address or network: {error}.") from None
+
+
+def _split(value: str) -> SplitResult | None:
+    """Return the parts of an address; None if it is none."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _parsed(name: str, value: str, parse: Callable[[str], dict[str, Any]], example: str) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return parse(value)
+    except (ValueError, KeyError, ImproperlyConfigured):
+        raise wrong(name, _open(value), example) from None
+
+
+def _need(name: str, what: str, module: str, extra: str) -> None:
+    if not find_spec(module):
+        raise ImproperlyConfigured(f"{name} names {what}, which needs more packages: pip install '.[{extra}]'.")
+
+
+def _make(name: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}: the folder {folder} cannot be made: {error.strerror}.") from None
+
+
+def _open(value: str) -> str:
+    """Return an address without the name and the password in it."""
+    return re.sub(r"(?<=//).*(?=@)", "…", value)

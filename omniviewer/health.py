@@ -1,8 +1,14 @@
 """For load balancers, which ask by address and over http: what answers them stands before all that minds."""
 
+import os
 import secrets
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
+from django.conf import settings
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core.cache import DEFAULT_CACHE_ALIAS, cache, caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import Error, connection
@@ -14,7 +20,23 @@ from django.views.decorators.http import require_safe
 
 from omniviewer import metrics
 
-_OK = "ok"
+OK = "ok"
+
+
+class Part(NamedTuple):
+    """A part of the site for `/readyz`: `check` returns `OK` or a sentence; without a needed one there is no page."""
+
+    name: str
+    check: Callable[[], str]
+    is_needed: bool = False
+
+
+_parts: list[Part] = []
+
+
+def add_part(part: Part) -> None:
+    """Have `/readyz` ask this part too, after the database; while that cannot be queried, it is not asked."""
+    _parts[:] = [*(known for known in _parts if known.name != part.name), part]
 
 
 def probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -43,14 +65,33 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
     """503 while no page can be served; 200, and `degraded`, while pages lack only what they can do without."""
-    database = _database()
-    needed = {"database": database, "migrations": _migrations() if database == _OK else "not known"}
-    parts = needed | {"cache": _cache()}
-    state = "ready" if all(said == _OK for said in parts.values()) else "degraded"
-    if any(said != _OK for said in needed.values()):
-        state = "unready"
-    lines = [state, *(f"{name}: {said}" for name, said in parts.items())]
+    told = {part.name: (part.check(), part.is_needed) for part in _own_parts()}
+    if told["database"][0] == OK and told["migrations"][0] == OK:
+        told |= {part.name: (_asked(part), part.is_needed) for part in _parts}
+    wrong = [is_needed for said, is_needed in told.values() if said != OK]
+    state = "ready" if not wrong else "unready" if any(wrong) else "degraded"
+    lines = [state, *(f"{name}: {said}" for name, (said, _) in told.items())]
     return HttpResponse("\n".join(lines) + "\n", status=503 if state == "unready" else 200, content_type="text/plain")
+
+
+def _own_parts() -> list[Part]:
+    parts = [
+        Part("database", _database, is_needed=True),
+        Part("migrations", _migrations, is_needed=True),
+        Part("static files", _static_files, is_needed=True),
+        Part("cache", _cache),
+        Part("disk", _disk),
+    ]
+    if settings.METRICS_TOKEN and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        parts.append(Part("metrics", _metrics))
+    return parts
+
+
+def _asked(part: Part) -> str:
+    try:
+        return part.check()
+    except Error as error:
+        return f"cannot be queried ({type(error).__name__})"
 
 
 def _database() -> str:
@@ -60,26 +101,59 @@ def _database() -> str:
             cursor.execute("SELECT 1")
     except Error as error:
         return f"cannot be queried ({type(error).__name__})"
-    return _OK
+    return OK
 
 
 def _migrations() -> str:
     try:
         executor = MigrationExecutor(connection)
         missing = [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
-    except Error as error:
-        return f"cannot be read ({type(error).__name__})"
-    return f"{len(missing)} not applied, {missing[0]} first: run manage.py migrate" if missing else _OK
+    except Error:
+        return "not known"
+    return f"{len(missing)} not applied, {missing[0]} first: run manage.py migrate" if missing else OK
+
+
+def _static_files() -> str:
+    """Without their manifest no page can name its stylesheets."""
+    if not isinstance(staticfiles_storage, ManifestFilesMixin) or staticfiles_storage.hashed_files:
+        return OK
+    return "not collected: run manage.py collectstatic, and restart"
 
 
 def _cache() -> str:
     """A cache in the process cannot be away."""
     if isinstance(caches[DEFAULT_CACHE_ALIAS], LocMemCache):
-        return _OK
+        return OK
     key, value = f"readyz:{secrets.token_hex(8)}", "kept"
     try:
         cache.set(key, value, timeout=10)
         kept = cache.get(key)
     except Exception as error:  # noqa: BLE001  (each cache's client has errors of its own)
         return f"cannot be asked ({type(error).__name__}); pages do without"
-    return _OK if kept == value else "does not keep what it is given; pages do without"
+    return OK if kept == value else "does not keep what it is given; pages do without"
+
+
+def _disk() -> str:
+    """The folder of a database in a file."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] != "django.db.backends.sqlite3":
+        return OK
+    why = _why_unwritable(Path(connection.settings_dict["NAME"]).parent)
+    return f"the database's folder cannot be written ({why}): nothing new is stored" if why else OK
+
+
+def _metrics() -> str:
+    why = _why_unwritable(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    return f"their folder cannot be written ({why}): counts are lost" if why else OK
+
+
+def _why_unwritable(folder: Path) -> str:
+    """Write a byte into a file that goes at once; "" where that works."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"1")
+            file.flush()
+            os.posix_fallocate(file.fileno(), 0, 1)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""

@@ -14,11 +14,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from omniviewer.metric_files import ReservedDict
+
+# Before any count is made.
+values.MmapedDict = ReservedDict  # type: ignore[attr-defined]
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0)
 _here = CollectorRegistry()
 _upstream_requests = Counter("omniviewer_upstream_requests", "Requests to Omni.", ["route", "outcome"], registry=_here)
@@ -70,11 +74,12 @@ def index_failed(because: str) -> None:
         _index_failures.labels(because).inc()
 
 
-class _BudgetLeft:
-    """Asked for at each scrape: it is the same from all processes, and changes without any of them."""
+class _Measured:
+    """Values that are asked for at each scrape: the same from all processes and machines."""
 
     def __init__(self) -> None:
-        self.by_token: Callable[[], dict[str, int]] = dict
+        self.budget_left: Callable[[], dict[str, int]] = dict
+        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Nothing while the database is away: the other counts go on."""
@@ -82,17 +87,25 @@ class _BudgetLeft:
             "omniviewer_budget_left", "Requests that a token has left in this minute.", labels=["token"]
         )
         with suppress(DatabaseError):
-            for token, requests in self.by_token().items():
+            for token, requests in self.budget_left().items():
                 gauge.add_metric([token], requests)
         yield gauge
+        for name, (meaning, value) in self.gauges.items():
+            with suppress(DatabaseError):
+                yield GaugeMetricFamily(name, meaning, value=value())
 
 
-_budget_left = _BudgetLeft()
+_measured = _Measured()
 
 
 def budget_left_from(function: Callable[[], dict[str, int]]) -> None:
     """`function` is called at each scrape: requests left, by what each token may be known by."""
-    _budget_left.by_token = function
+    _measured.budget_left = function
+
+
+def gauge(name: str, meaning: str, function: Callable[[], float]) -> None:
+    """`function` is called at each scrape, for a value that the database tells."""
+    _measured.gauges[name] = meaning, function
 
 
 @never_cache
@@ -106,7 +119,7 @@ def scrape(request: HttpRequest) -> HttpResponse:
             "unauthorized\n", status=401, content_type="text/plain", headers={"WWW-Authenticate": "Bearer"}
         )
     registry = CollectorRegistry()
-    registry.register(_budget_left)
+    registry.register(_measured)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:

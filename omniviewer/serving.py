@@ -9,17 +9,18 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from omniviewer.background import EmbeddedWorker
-from omniviewer.private_files import keep_private
+from omniviewer.starting import start
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
-# Not by gunicorn's own `umask`: that closes its socket to the proxy as well.
-keep_private()
+# Files are closed here and not by gunicorn's own `umask`: that closes its socket to the proxy as well.
+start()
 
 # gunicorn's own lines look like the site's. Settings are read before prometheus_client is imported: they say where it
 # keeps its counts.
 logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
+
+from omniviewer.metric_files import forget_ended  # noqa: E402
 
 # No header becomes a variable of the server's: with SCRIPT_NAME, a client would choose where links lead.
 forwarder_headers = ""
@@ -50,10 +51,9 @@ def on_exit(_server: Arbiter) -> None:
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Counts begin at nothing: those of the processes before are forgotten."""
+    """Counts begin at nothing: those of processes that ended are forgotten, those of workers that go on are not."""
     if settings.METRICS_TOKEN:
-        for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
-            file.unlink(missing_ok=True)
+        forget_ended(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

@@ -3,39 +3,32 @@
 Every variable read here stands in the README's settings table; a test holds the two against each other.
 """
 
-from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
-from omniviewer import log_configuration
+from omniviewer import consistency, log_configuration
 from omniviewer.environment import Environment
 from omniviewer.private_files import close_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment()
-env.read_env(BASE_DIR / ".env")
+env.read_file(BASE_DIR / ".env")
 
 
 # What kind of process this is -----------------------------------------------------------------------------
 
-DEBUG = env.bool("OMNIVIEWER_DEBUG", default=False)
+DEBUG = env.flag("OMNIVIEWER_DEBUG")
 
 # Set by `manage.py demo` alone: sample people to continue as, and an Omni on this machine's loopback over http.
-DEMO = env.bool("OMNIVIEWER_DEMO", default=False)
+DEMO = env.flag("OMNIVIEWER_DEMO")
 
 
 # Keys -----------------------------------------------------------------------------------------------------
 
 env.is_development, env.allows_loopback = DEBUG, DEBUG or DEMO
-SECRET_KEY = env.required(
-    "OMNIVIEWER_SECRET_KEY",
-    "Set it to a long random text, for example the output of "
-    "`python -c 'import secrets; print(secrets.token_urlsafe(50))'`.",
-)
+SECRET_KEY, SECRET_KEY_FALLBACKS = env.signing_keys("OMNIVIEWER_SECRET_KEY", "OMNIVIEWER_SECRET_KEYS_BEFORE")
 ENCRYPTION_KEYS = env.fernet_keys("OMNIVIEWER_ENCRYPTION_KEYS")
 if DEBUG:
     # Fixed on purpose: a key made anew at each start would make every stored token unreadable.
@@ -46,20 +39,20 @@ if DEBUG:
 # Omni -----------------------------------------------------------------------------------------------------
 
 # Hosts that a credential may point to: each name allows itself and all below it.
-OMNI_HOSTS = env.list("OMNIVIEWER_OMNI_HOSTS", default=["omniapp.co", "playground.exploreomni.dev", "omni.co"])
+OMNI_HOSTS = env.hosts("OMNIVIEWER_OMNI_HOSTS", default=["omniapp.co", "playground.exploreomni.dev", "omni.co"])
 # Networks outside the public internet in which an instance may be: elsewhere a name that leads there is refused.
 OMNI_NETWORKS = env.networks("OMNIVIEWER_OMNI_NETWORKS")
 # Seconds: to connect, and the longest silence while reading.
-OMNI_TIMEOUT = env.float("OMNIVIEWER_OMNI_TIMEOUT", default=20.0)
+OMNI_TIMEOUT = env.duration("OMNIVIEWER_OMNI_TIMEOUT", "20s", unit="s", bounds=("1s", "300s")).total_seconds()
 # Bytes of one reply, after decompression.
-MAX_BODY = env.int("OMNIVIEWER_MAX_BODY", default=64 * 1024 * 1024)
+MAX_BODY = env.whole("OMNIVIEWER_MAX_BODY", default=64 * 1024 * 1024, bounds=(1024 * 1024, 1024 * 1024 * 1024))
 # How long a reading stays valid without Omni confirming it, and how far it may be stretched while Omni is down.
-ACCESS_TTL = timedelta(hours=env.float("OMNIVIEWER_ACCESS_TTL", default=24.0))
-ACCESS_GRACE = timedelta(days=env.float("OMNIVIEWER_ACCESS_GRACE", default=7.0))
+ACCESS_TTL = env.duration("OMNIVIEWER_ACCESS_TTL", "24h", unit="h", bounds=("5m", "30d"))
+ACCESS_GRACE = env.duration("OMNIVIEWER_ACCESS_GRACE", "7d", unit="d", bounds=("5m", "90d"))
 # Requests a minute that Omni allows a token; a tenth of them is left alone.
-RATE_PER_MINUTE = env.int("OMNIVIEWER_RATE_PER_MINUTE", default=60)
+RATE_PER_MINUTE = env.whole("OMNIVIEWER_RATE_PER_MINUTE", default=60, bounds=(2, 100_000))
 # Under this age a page is shown without asking Omni again.
-FRESH_FOR = timedelta(seconds=env.float("OMNIVIEWER_FRESH_FOR", default=60.0))
+FRESH_FOR = env.duration("OMNIVIEWER_FRESH_FOR", "60s", unit="s", bounds=("1s", "1d"))
 
 
 # What is kept of it ---------------------------------------------------------------------------------------
@@ -70,7 +63,7 @@ SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
 # night that of conversations that are "marked" (starred, or linked from a ticket). What is opened is, in any case.
 CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["all", "marked"])
 # Days for which captured evidence is kept; 0: for ever. Below 15, Omni would still have it and it would come back.
-KEEP_DAYS = env.at_least("OMNIVIEWER_KEEP_DAYS", 15, default=0.0, or_zero=True)
+KEEP_DAYS = env.whole("OMNIVIEWER_KEEP_DAYS", default=0, bounds=(15, 36_500), or_zero=True)
 
 
 # Tickets --------------------------------------------------------------------------------------------------
@@ -78,19 +71,17 @@ KEEP_DAYS = env.at_least("OMNIVIEWER_KEEP_DAYS", 15, default=0.0, or_zero=True)
 # A regular expression, as a whole, and where a ticket's page is: "{ticket}" stands for its name.
 TICKET_FORMAT = env.pattern("OMNIVIEWER_TICKET_FORMAT", default="[A-Z][A-Z0-9]{1,9}-[0-9]{1,9}")
 TICKET_URL = env.address("OMNIVIEWER_TICKET_URL", may_have_query=True)
-if TICKET_URL and "{ticket}" not in TICKET_URL:
-    raise ImproperlyConfigured("OMNIVIEWER_TICKET_URL does not say where the ticket's name goes: write {ticket} there.")
 
 
 # Where the site is ----------------------------------------------------------------------------------------
 
-ALLOWED_HOSTS = (
-    ["127.0.0.1", "localhost", "[::1]"] if DEMO or DEBUG else env.list("OMNIVIEWER_ALLOWED_HOSTS", default=[])
-)
-CSRF_TRUSTED_ORIGINS = env.list("OMNIVIEWER_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = env.hosts("OMNIVIEWER_ALLOWED_HOSTS", may_be_any=True)
+if DEMO or DEBUG:
+    ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+CSRF_TRUSTED_ORIGINS = env.origins("OMNIVIEWER_TRUSTED_ORIGINS")
 _BEHIND_TLS = not (DEBUG or DEMO)
 # Only behind a proxy that always sets X-Forwarded-Proto itself: elsewhere a client could pretend to be on https.
-BEHIND_PROXY = env.bool("OMNIVIEWER_BEHIND_PROXY", default=False)
+BEHIND_PROXY = env.flag("OMNIVIEWER_BEHIND_PROXY")
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Peers whose X-Forwarded-* headers are believed behind a proxy: networks, or "*" for all.
@@ -187,7 +178,7 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 # What is done in the background: the tasks are rows of the database, and any number of `manage.py db_worker` do them.
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 # Whether gunicorn starts a worker beside itself: where the database is a file, nothing else needs to be started.
-WORKER = env.bool("OMNIVIEWER_WORKER", default=DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3")
+WORKER = env.flag("OMNIVIEWER_WORKER", default=DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3")
 
 
 # Signing in -----------------------------------------------------------------------------------------------
@@ -196,72 +187,45 @@ AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = f"{URL_PREFIX}/sign-in/"
 # An OpenID Connect provider, known by its issuer.
 OIDC_ISSUER = env.address("OMNIVIEWER_OIDC_ISSUER")
-OIDC_CLIENT_ID = env.str("OMNIVIEWER_OIDC_CLIENT_ID", default="")
-OIDC_CLIENT_SECRET = env.str("OMNIVIEWER_OIDC_CLIENT_SECRET", default="")
-OIDC_NAME = env.str("OMNIVIEWER_OIDC_NAME", default="your company’s account")
-OIDC_SCOPES = env.str("OMNIVIEWER_OIDC_SCOPES", default="openid profile email").split()
-OIDC_GROUPS_CLAIM = env.str("OMNIVIEWER_OIDC_GROUPS_CLAIM", default="groups")
-if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET and "openid" in OIDC_SCOPES):
-    raise ImproperlyConfigured(
-        "OMNIVIEWER_OIDC_ISSUER is set: OMNIVIEWER_OIDC_CLIENT_ID and OMNIVIEWER_OIDC_CLIENT_SECRET have to be set "
-        "too, and OMNIVIEWER_OIDC_SCOPES has to hold openid."
-    )
+OIDC_CLIENT_ID = env.text("OMNIVIEWER_OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.text("OMNIVIEWER_OIDC_CLIENT_SECRET")
+OIDC_NAME = env.text("OMNIVIEWER_OIDC_NAME", "your company’s account")
+OIDC_SCOPES = env.text("OMNIVIEWER_OIDC_SCOPES", "openid profile email").split()
+OIDC_GROUPS_CLAIM = env.text("OMNIVIEWER_OIDC_GROUPS_CLAIM", "groups")
 # A provider that gives out no address which it has not verified, without saying so (Entra ID).
-OIDC_EMAILS_ARE_VERIFIED = env.bool("OMNIVIEWER_OIDC_EMAILS_ARE_VERIFIED", default=False)
+OIDC_EMAILS_ARE_VERIFIED = env.flag("OMNIVIEWER_OIDC_EMAILS_ARE_VERIFIED")
 # A SAML identity provider, known by its entity id.
-SAML_ENTITY_ID = env.str("OMNIVIEWER_SAML_ENTITY_ID", default="")
+SAML_ENTITY_ID = env.text("OMNIVIEWER_SAML_ENTITY_ID")
 SAML_SSO_URL = env.address("OMNIVIEWER_SAML_SSO_URL", may_have_query=True)
 SAML_CERTIFICATE = env.certificate("OMNIVIEWER_SAML_CERTIFICATE")
-SAML_NAME = env.str("OMNIVIEWER_SAML_NAME", default="your company’s account")
+SAML_NAME = env.text("OMNIVIEWER_SAML_NAME", "your company’s account")
 # The attributes that say who somebody is ("": a persistent NameID does), and in which groups.
-SAML_SUBJECT = env.str("OMNIVIEWER_SAML_SUBJECT", default="")
-SAML_GROUPS = env.str("OMNIVIEWER_SAML_GROUPS", default="groups")
+SAML_SUBJECT = env.text("OMNIVIEWER_SAML_SUBJECT")
+SAML_GROUPS = env.text("OMNIVIEWER_SAML_GROUPS", "groups")
 SAML_SIGN_OUT_URL = env.address("OMNIVIEWER_SAML_SIGN_OUT_URL", may_have_query=True)
-if SAML_ENTITY_ID and not (SAML_CERTIFICATE and SAML_SSO_URL):
-    raise ImproperlyConfigured(
-        "OMNIVIEWER_SAML_ENTITY_ID is set: OMNIVIEWER_SAML_CERTIFICATE has to hold the identity provider's signing "
-        "certificate, in PEM, and OMNIVIEWER_SAML_SSO_URL where it signs people in."
-    )
 SINGLE_SIGN_ON = bool(OIDC_ISSUER or SAML_ENTITY_ID)
 # A proxy that names the user in a header, known by where it connects from or by a secret that it sends along.
-PROXY_HEADER = env.str("OMNIVIEWER_PROXY_HEADER", default="")
-PROXY_EMAIL_HEADER = env.str("OMNIVIEWER_PROXY_EMAIL_HEADER", default="")
-PROXY_NAME_HEADER = env.str("OMNIVIEWER_PROXY_NAME_HEADER", default="")
-PROXY_GROUPS_HEADER = env.str("OMNIVIEWER_PROXY_GROUPS_HEADER", default="")
+PROXY_HEADER = env.header("OMNIVIEWER_PROXY_HEADER")
+PROXY_EMAIL_HEADER = env.header("OMNIVIEWER_PROXY_EMAIL_HEADER")
+PROXY_NAME_HEADER = env.header("OMNIVIEWER_PROXY_NAME_HEADER")
+PROXY_GROUPS_HEADER = env.header("OMNIVIEWER_PROXY_GROUPS_HEADER")
 PROXY_SECRET = env.secret("OMNIVIEWER_PROXY_SECRET", shortest=16)
 PROXY_SIGN_OUT_URL = env.address("OMNIVIEWER_PROXY_SIGN_OUT_URL", may_have_query=True, may_be_path=True)
 TRUSTED_PROXIES = env.proxies("OMNIVIEWER_TRUSTED_PROXIES")
-if PROXY_HEADER and not (TRUSTED_PROXIES or PROXY_SECRET):
-    raise ImproperlyConfigured(
-        "OMNIVIEWER_PROXY_HEADER is set: OMNIVIEWER_TRUSTED_PROXIES has to say where the proxy connects from, or "
-        "OMNIVIEWER_PROXY_SECRET what it sends as X-Omniviewer-Proxy-Secret. Else anybody could be anybody."
-    )
 if PROXY_HEADER:
     MIDDLEWARE.insert(
         1 + MIDDLEWARE.index("omniviewer.accounts.sessions.expire"), "omniviewer.accounts.proxy.proxy_user"
     )
 # Who may enter, and who is staff, as the provider or the proxy says at each sign-in.
-ALLOWED_EMAIL_DOMAINS = env.list("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS", default=[])
-ALLOWED_GROUPS = env.list("OMNIVIEWER_ALLOWED_GROUPS", default=[])
-STAFF_GROUP = env.str("OMNIVIEWER_STAFF_GROUP", default="")
-if not OIDC_ISSUER and (OIDC_CLIENT_ID or OIDC_CLIENT_SECRET):
-    raise ImproperlyConfigured("OMNIVIEWER_OIDC_CLIENT_ID or _SECRET is set, and OMNIVIEWER_OIDC_ISSUER is not.")
-if not SAML_ENTITY_ID and (SAML_SSO_URL or SAML_CERTIFICATE):
-    raise ImproperlyConfigured("OMNIVIEWER_SAML_SSO_URL or _CERTIFICATE is set, and OMNIVIEWER_SAML_ENTITY_ID is not.")
-if not (SINGLE_SIGN_ON or PROXY_HEADER) and (ALLOWED_GROUPS or ALLOWED_EMAIL_DOMAINS or STAFF_GROUP):
-    raise ImproperlyConfigured(
-        "OMNIVIEWER_ALLOWED_GROUPS, _ALLOWED_EMAIL_DOMAINS or _STAFF_GROUP is set, and nothing that tells of groups "
-        "and addresses: OMNIVIEWER_OIDC_ISSUER, OMNIVIEWER_SAML_ENTITY_ID or OMNIVIEWER_PROXY_HEADER."
-    )
+ALLOWED_EMAIL_DOMAINS = env.domains("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS")
+ALLOWED_GROUPS = env.words("OMNIVIEWER_ALLOWED_GROUPS", closes=True)
+STAFF_GROUP = env.text("OMNIVIEWER_STAFF_GROUP")
 # Passwords of our own: for the demo, for development, and for an administrator in need.
-LOCAL_LOGIN = env.bool("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIGN_ON or PROXY_HEADER))
+LOCAL_LOGIN = env.flag("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIGN_ON or PROXY_HEADER))
 if SINGLE_SIGN_ON:
     INSTALLED_APPS += ["allauth", "allauth.account", "allauth.socialaccount"]
     MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
     SOCIALACCOUNT_ADAPTER = "omniviewer.accounts.single_sign_on.Adapter"
-    if not find_spec("onelogin" if SAML_ENTITY_ID else "allauth"):
-        _extra = "saml" if SAML_ENTITY_ID else "sso"
-        raise ImproperlyConfigured(f"Single sign-on needs more packages: pip install '.[{_extra}]'.")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -275,16 +239,17 @@ SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}session", f"{_COOKIE_P
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{URL_PREFIX}/"
 CSRF_COOKIE_HTTPONLY = True
 # Seconds: however busy, and without anybody there.
-SESSION_COOKIE_AGE = int(3600 * env.at_least("OMNIVIEWER_SESSION_HOURS", 0.25, default=24.0))
-SESSION_IDLE = int(60 * env.at_least("OMNIVIEWER_IDLE_MINUTES", 5, default=480.0))
+_SESSION = env.duration("OMNIVIEWER_SESSION_HOURS", "24h", unit="h", bounds=("15m", "90d"))
+_IDLE = env.duration("OMNIVIEWER_IDLE_MINUTES", "480m", unit="m", bounds=("5m", "90d"))
+SESSION_COOKIE_AGE, SESSION_IDLE = int(_SESSION.total_seconds()), int(_IDLE.total_seconds())
 
 
 # Who read what --------------------------------------------------------------------------------------------
 
 # Days for which the audit log is kept, by `manage.py prune_audit`; 0: for ever.
-AUDIT_DAYS = env.int("OMNIVIEWER_AUDIT_DAYS", default=365)
+AUDIT_DAYS = env.whole("OMNIVIEWER_AUDIT_DAYS", default=365, bounds=(1, 36_500), or_zero=True)
 # Whether it also says from which address.
-AUDIT_IP = env.bool("OMNIVIEWER_AUDIT_IP", default=False)
+AUDIT_IP = env.flag("OMNIVIEWER_AUDIT_IP")
 
 
 # What browsers are told -----------------------------------------------------------------------------------
@@ -308,8 +273,9 @@ FILE_UPLOAD_HANDLERS = ["omniviewer.uploads.Refuse"]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = _BEHIND_TLS
-SECURE_HSTS_SECONDS = env.int("OMNIVIEWER_HSTS_SECONDS", default=365 * 24 * 3600) if _BEHIND_TLS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("OMNIVIEWER_HSTS_SUBDOMAINS", default=False)
+_HSTS_SECONDS = env.whole("OMNIVIEWER_HSTS_SECONDS", default=365 * 24 * 3600, bounds=(0, 10 * 365 * 24 * 3600))
+SECURE_HSTS_SECONDS = _HSTS_SECONDS if _BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.flag("OMNIVIEWER_HSTS_SUBDOMAINS")
 # Whether a whole domain is https is the company's decision, not this site's.
 SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W005", "security.W021"]
 
@@ -337,13 +303,18 @@ STORAGES = {
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 # Shown to a reader whose browser has not told its own zone.
-TIME_ZONE = env.str("OMNIVIEWER_TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("OMNIVIEWER_TIME_ZONE")
 
 
 # Logs and counts ------------------------------------------------------------------------------------------
 
-LOGGING = log_configuration.configuration(env.str("OMNIVIEWER_LOG_LEVEL", default="INFO"), is_development=DEBUG)
+_LOG_LEVEL = env.one_of("OMNIVIEWER_LOG_LEVEL", ["INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL"])
+LOGGING = log_configuration.configuration(_LOG_LEVEL, is_development=DEBUG)
 
 # What may read /metrics; without it nothing is written to disk for it.
-METRICS_TOKEN = env.str("OMNIVIEWER_METRICS_TOKEN", default="")
+METRICS_TOKEN = env.secret("OMNIVIEWER_METRICS_TOKEN", shortest=16)
 env.folder_of_counts("PROMETHEUS_MULTIPROC_DIR", default=DATA_DIR / "metrics", is_used=bool(METRICS_TOKEN))
+
+# A name that is misspelt would be left out without a word, and what contradicts itself would do nothing or too much.
+env.refuse_unknown()
+consistency.check(globals())

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from typing import NoReturn
 
 import pytest
 
@@ -12,9 +13,14 @@ def need(program: str, *names: str) -> str:
     for name in names or (program,):
         if path := shutil.which(name):
             return path
+    return missing(program)
+
+
+def missing(what: str) -> NoReturn:
+    """Skip a test by the name of what it needs and this machine lacks, or fail it where all is required."""
     if os.environ.get("OMNIVIEWER_REQUIRE") == "all":
-        pytest.fail(f"{program} is missing, and OMNIVIEWER_REQUIRE=all")
-    pytest.skip(f"{program} is missing")
+        pytest.fail(f"{what} is missing, and OMNIVIEWER_REQUIRE=all")
+    pytest.skip(f"{what} is missing")
 
 
 def free_port() -> int:

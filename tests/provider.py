@@ -4,7 +4,6 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -14,10 +13,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import jwt
-import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.programs import free_port, need
+from tests.programs import free_port, missing, need
 
 FOLDER = Path(__file__).resolve().parent / "oidc"
 CLIENT_ID, CLIENT_SECRET = "omniviewer", "a secret of the client's, long enough"
@@ -77,8 +75,7 @@ def run(accounts: dict[str, Claims], sites: list[str]) -> Iterator[OpenIDProvide
     """`sites`: where those run that people may sign in to. Ends with the block."""
     node = need("Node.js", "node", "nodejs")
     if not (FOLDER / "node_modules" / "oidc-provider").is_dir():
-        missing = "oidc-provider is missing: npm install --prefix tests/oidc"
-        pytest.fail(missing) if os.environ.get("OMNIVIEWER_REQUIRE") == "all" else pytest.skip(missing)
+        missing("oidc-provider (npm install --prefix tests/oidc)")
     behind, key = free_port(), new_key()
     forwarder = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     provider = OpenIDProvider(f"http://127.0.0.1:{forwarder.server_port}", key, accounts)

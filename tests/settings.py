@@ -15,7 +15,7 @@ os.environ.update(
         "OMNIVIEWER_DEBUG": "false",
         # The stand-in Omni listens on loopback over http, which the demo alone allows.
         "OMNIVIEWER_DEMO": "true",
-        "OMNIVIEWER_SECRET_KEY": "for the tests",
+        "OMNIVIEWER_SECRET_KEY": "for the tests, and for nothing else at all",
         "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         # The suite may be run on PostgreSQL as well.
         "DATABASE_URL": os.environ.get("OMNIVIEWER_TEST_DATABASE", f"sqlite:///{_folder / 'site.sqlite3'}"),

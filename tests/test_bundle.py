@@ -14,7 +14,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.models import Action, Chart, Job
+from conversations.models import Action, Chart, Job, JobAccess
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -248,3 +248,53 @@ def test_its_name_says_conversation_and_date(reads: Client, small: Organization,
         assert re.fullmatch(
             rf'attachment; filename="(orders-by-month|how-many-orders-in-month-0)-{day}-\d\d\.{extension}"', named
         )
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_it_ends_with_what_may_still_be_read_where_omni_stops_showing_the_thread(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the file is sent, another page asks Omni and is refused."""
+    monkeypatch.setattr("conversations.bundle.RIGHTS_LAST", timedelta(0))
+    found = answered(small, analyst, ages=[3 * DAY, 2 * DAY, DAY])
+    reads.get(thread(found))
+    work()
+    answer = reads.get(f"{thread(found).rstrip('/')}.zip")
+    pieces = iter(answer)
+    sent = b""
+    while b"answer-002/chart.png" not in sent:
+        sent += next(pieces)
+    small.permissions.deny("thread", id=found.id)
+    assert reads.get(f"{thread(found)}?refresh=1", follow=True).status_code == 404
+    zipped = zipfile.ZipFile(io.BytesIO(sent + b"".join(pieces)))
+    assert zipped.testzip() is None
+    assert [name for name in zipped.namelist() if name.startswith("answer")] == [
+        "answer-002/query-01-orders-by-month.csv",
+        "answer-002/chart.png",
+    ]
+    why = "Omni stopped showing you this conversation while the file was made."
+    assert json.loads(zipped.read("not-included.json")) == {"4": why, "6": why}
+    said = manifest(zipped)
+    assert said["withdrawn"] == why
+    assert [(row["state"], row.get("why")) for row in said["answers"]] == [("kept", None), *[("not-shown", why)] * 2]
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_an_answer_whose_job_omni_refuses_meanwhile_is_left_out(
+    reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.bundle.RIGHTS_LAST", timedelta(0))
+    found = answered(small, analyst, ages=[3 * DAY, 2 * DAY, DAY])
+    reads.get(thread(found))
+    work()
+    pieces = iter(reads.get(f"{thread(found).rstrip('/')}.zip"))
+    sent = b""
+    while b"answer-002/chart.png" not in sent:
+        sent += next(pieces)
+    [_, job_id, _] = list(Job.objects.order_by("finished_at").values_list("omni_id", flat=True))
+    JobAccess.objects.filter(job_id=job_id).update(job_refused_at=datetime.now(UTC))
+    zipped = zipfile.ZipFile(io.BytesIO(sent + b"".join(pieces)))
+    said = manifest(zipped)
+    assert [row["state"] for row in said["answers"]] == ["kept", "not-shown", "kept"]
+    assert not any(name.startswith("answer-004") for name in zipped.namelist())
+    assert "withdrawn" not in said

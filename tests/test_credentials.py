@@ -17,10 +17,10 @@ from pytest_django import Settings
 from conversations import tasks
 from conversations.models import Access, Conversation, SentRequest, TokenBudget
 from omniviewer.accounts import throttle
-from omniviewer.accounts.models import Credential, FailedSignIn, User
+from omniviewer.accounts.models import ApiToken, Credential, FailedSignIn, User
 from omniviewer.accounts.session_store import SessionStore
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
 
 
 def connect(client: Client, omni: StandIn, token: str, **fields: str) -> Any:
@@ -276,6 +276,23 @@ def test_keys_rotate(owner: User, omni: StandIn, settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = [new]
     credential.refresh_from_db()
     assert credential.api_token.token.reveal() == omni.organization.demo_tokens["analyst"]
+
+
+def test_the_signing_key_rotates_and_a_token_stays_the_same(
+    owner: User, colleague: User, omni: StandIn, settings: Settings
+) -> None:
+    """Its digest is made with that key: under the next one nobody gets a second row of it."""
+    token, old = omni.organization.demo_tokens["lead"], settings.SECRET_KEY
+    first = credential_for(owner, omni, token)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key, of at least 32 characters", [old]
+    assert "You have already connected this token" in text_of(connect(signed_in(owner), omni, token))
+    second = credential_for(colleague, omni, token)
+    assert second.api_token == first.api_token
+    call_command("rotate_keys")
+    settings.SECRET_KEY_FALLBACKS = []
+    third = credential_for(person("third"), omni, token)
+    assert third.api_token == first.api_token
+    assert ApiToken.objects.count() == 1
 
 
 def test_a_missing_key_loses_nothing_and_says_so(owner: User, omni: StandIn, settings: Settings) -> None:

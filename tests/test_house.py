@@ -67,20 +67,6 @@ def test_a_deployment_passes_djangos_checks(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["OMNIVIEWER_SECRET_KEY", "OMNIVIEWER_ENCRYPTION_KEYS"])
-def test_it_does_not_start_without_a_key(name: str) -> None:
-    done = manage("check", env={**PRODUCTION, name: ""})
-    assert done.returncode != 0
-    assert f"{name} is not set. Set it to a" in done.stderr
-
-
-def test_it_does_not_start_with_a_bad_encryption_key() -> None:
-    done = manage("check", env={**PRODUCTION, "OMNIVIEWER_ENCRYPTION_KEYS": "hunter2"})
-    assert done.returncode != 0
-    assert "OMNIVIEWER_ENCRYPTION_KEYS holds something that is not a Fernet key" in done.stderr
-    assert "hunter2" not in done.stderr
-
-
 def test_development_needs_no_key() -> None:
     assert manage("check", env={"OMNIVIEWER_DEBUG": "true"}).returncode == 0
 
@@ -116,7 +102,7 @@ def test_every_setting_stands_in_the_readme_and_the_other_way_round() -> None:
             r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL|PROMETHEUS_\w+)"', (ROOT / "omniviewer/settings.py").read_text()
         )
     )
-    told = set(re.findall(r"^\| `(\w+)` \|", README.read_text(), re.M))
+    told = set(re.findall(r"^\| `([A-Z_]+)` \|", README.read_text(), re.M))
     assert read - {"OMNIVIEWER_DEMO"} == told
 
 

@@ -1,11 +1,14 @@
 """For the people who run the site: its logs, its probes, its counts, and what it says while its database is away."""
 
+import contextlib
 import io
 import json
 import logging
+import math
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +19,17 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from cryptography.fernet import Fernet
+from django.core.cache import cache
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
+from django_tasks import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
@@ -30,8 +39,9 @@ from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import StandIn
 from omniviewer.log_configuration import configuration
 from omniviewer.logs import Line, Scrubbed
-from tests.conftest import EXAMPLE, signed_in
-from tests.programs import free_port
+from omniviewer.metric_files import ReservedDict
+from tests.conftest import EXAMPLE, credential_for, one_dialect, signed_in, text_of
+from tests.programs import free_port, missing
 from tests.serving import ROOT, Site, serve
 from tests.test_house import PRODUCTION, run
 
@@ -252,7 +262,8 @@ def test_probes_answer_whoever_asks_by_whatever_name(db: None, production: None,
     assert client.get("/healthz").content == b"ok\n"
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.content.decode() == "ready\ndatabase: ok\nmigrations: ok\ncache: ok\n"
+    parts = ["database", "migrations", "static files", "cache", "disk", "encryption keys", "worker"]
+    assert ready.content.decode() == "".join(["ready\n", *(f"{part}: ok\n" for part in parts)])
     assert ready["Content-Type"] == "text/plain"
     assert "no-store" in ready["Cache-Control"]
 
@@ -290,9 +301,82 @@ def test_it_is_ready_but_degraded_without_its_shared_cache(db: None, settings: S
         answer = Client().get("/readyz")
         assert answer.status_code == 200
         said = answer.content.decode()
-        assert said.startswith("degraded\ndatabase: ok\nmigrations: ok\ncache: ")
-        assert said.endswith("; pages do without\n")
+        assert said.startswith("degraded\ndatabase: ok\nmigrations: ok\nstatic files: ok\ncache: ")
+        assert "; pages do without\ndisk: ok\n" in said
         assert "hunter2" not in said
+
+
+def told_by_readyz() -> tuple[int, str, dict[str, str]]:
+    answer = Client().get("/readyz")
+    state, *lines = answer.content.decode().splitlines()
+    return answer.status_code, state, dict(line.split(": ", 1) for line in lines)
+
+
+def a_task(**fields: Any) -> "DBTaskResult[Any, Any]":
+    row = {
+        "task_path": "conversations.tasks.sync",
+        "args_kwargs": {"args": [], "kwargs": {}},
+        "backend_name": "default",
+    }
+    return DBTaskResult.objects.create(**row, exception_class_path="", **fields)
+
+
+def test_it_is_degraded_where_no_key_decrypts_what_is_stored(owner: User, omni: StandIn, settings: Settings) -> None:
+    credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
+    assert told_by_readyz()[1] == "ready"
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    status, state, parts = told_by_readyz()
+    assert (status, state) == (200, "degraded")
+    assert parts["encryption keys"].startswith("None of the keys in OMNIVIEWER_ENCRYPTION_KEYS decrypts this token.")
+
+
+def test_it_is_not_ready_without_the_static_files(db: None, settings: Settings, tmp_path: Path) -> None:
+    settings.STATIC_ROOT = tmp_path
+    backend = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": backend}}
+    status, state, parts = told_by_readyz()
+    assert (status, state) == (503, "unready")
+    assert parts["static files"] == "not collected: run manage.py collectstatic, and restart"
+
+
+@one_dialect
+def test_it_is_degraded_while_no_worker_runs_and_pages_say_so(owner_reads: Client, settings: Settings) -> None:
+    settings.SYNC = "all"
+    cache.clear()
+    waiting = a_task(run_after=timezone.now() - timedelta(minutes=4))
+    assert told_by_readyz()[2]["worker"] == "ok"
+    page = text_of(owner_reads.get("/conversations/"))
+    assert "stands still" not in page
+    cache.clear()
+    DBTaskResult.objects.filter(pk=waiting.pk).update(run_after=timezone.now() - timedelta(minutes=6))
+    status, state, parts = told_by_readyz()
+    assert (status, state) == (200, "degraded")
+    assert re.fullmatch(r"no task has ever ended, and \d+ wait: start manage.py db_worker", parts["worker"])
+    for address in ("/conversations/", "/conversations/?q=orders", "/insights/"):
+        page = text_of(owner_reads.get(address))
+        assert "The background sync stands still: none of its tasks has ever run." in page
+        assert "Tell whoever runs this site that no worker is running." in page
+    settings.METRICS_TOKEN = TOKEN
+    told = scraped(Client())
+    assert told["omniviewer_tasks_waiting",] >= 1
+    assert told["omniviewer_last_task_age_seconds",] == math.inf
+    cache.clear()
+    ended_at = timezone.now() - timedelta(hours=24)
+    DBTaskResult.objects.exclude(pk=waiting.pk).delete()
+    a_task(status=TaskResultStatus.SUCCESSFUL, finished_at=ended_at, run_after=ended_at)
+    assert "stands still: its last task ended" in text_of(owner_reads.get("/conversations/"))
+    assert 86_300 < scraped(Client())["omniviewer_last_task_age_seconds",] < 86_500
+    settings.SYNC = "off"
+    assert "stands still" not in text_of(owner_reads.get("/conversations/"))
+
+
+def test_a_worker_that_is_busy_with_something_long_does_not_stand_still(db: None) -> None:
+    long_ago = timezone.now() - timedelta(minutes=6)
+    for status, began in ((TaskResultStatus.READY, None), (TaskResultStatus.RUNNING, long_ago)):
+        a_task(status=status, started_at=began, run_after=long_ago)
+    assert told_by_readyz()[2]["worker"] == "ok"
+    DBTaskResult.objects.filter(status=TaskResultStatus.RUNNING).update(started_at=timezone.now() - timedelta(hours=1))
+    assert told_by_readyz()[2]["worker"].startswith("no task has ever ended")
 
 
 # The site's own database away -----------------------------------------------------------------------------
@@ -427,7 +511,7 @@ def test_what_is_left_of_a_budget_is_asked_for_at_each_scrape(
     settings: Settings, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.METRICS_TOKEN = TOKEN
-    monkeypatch.setattr(metrics._budget_left, "by_token", dict)
+    monkeypatch.setattr(metrics._measured, "budget_left", dict)
     left = {"3f2a91c0": 54}
     metrics.budget_left_from(lambda: left)
     assert scraped(Client())["omniviewer_budget_left", "3f2a91c0"] == 54
@@ -482,6 +566,77 @@ def test_pages_do_without_a_place_to_count(tmp_path: Path) -> None:
     with serve(tmp_path, OMNIVIEWER_METRICS_TOKEN=TOKEN, PROMETHEUS_MULTIPROC_DIR=str(kept)) as site:
         kept.rmdir()
         assert requests.get(site.url + "/sign-in/", timeout=30).status_code == 200
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own that is soon full. Skipped where this process may not mount one."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        missing("A file system that may be mounted")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("size", ["64k", "256k"])
+def test_a_full_disk_costs_counts_and_no_process(tmp_path: Path, size: str) -> None:
+    """Full from the start, or while the files of the counts grow: the library alone dies by SIGBUS of either."""
+    with small_disk(tmp_path / "counts", size) as kept:
+        environment = {"OMNIVIEWER_METRICS_TOKEN": TOKEN, "PROMETHEUS_MULTIPROC_DIR": str(kept)}
+        with serve(tmp_path, environment, workers=1) as site:
+            if size != "64k":
+                assert requests.get(site.url + "/sign-in/", timeout=30).status_code == 200
+                assert "metrics: ok" in requests.get(site.url + "/readyz", timeout=30).text
+            with contextlib.suppress(OSError), (kept / "other").open("wb", buffering=0) as file:
+                while file.write(b"x" * 4096):
+                    pass
+            for number in range(400):
+                address = ("/sign-in/", f"/nowhere/{number}/", "/signed-out/")[number % 3]
+                assert (
+                    requests.request("POST" if number % 2 else "GET", site.url + address, timeout=30).status_code < 500
+                )
+            ready = requests.get(site.url + "/readyz", timeout=30)
+            assert ready.status_code == 200
+            assert ready.text.startswith("degraded\n")
+            assert "metrics: their folder cannot be written (No space left on device): counts are lost" in ready.text
+            assert site.log.count("Booting worker") == 1
+            (kept / "other").unlink()
+            assert "metrics: ok" in requests.get(site.url + "/readyz", timeout=30).text
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_a_file_of_counts_grows_and_keeps_what_it_counted(tmp_path: Path, place: str) -> None:
+    with small_disk(tmp_path / "disk", "96k" if place == "memory" else "8m") as kept:
+        counts: Any = ReservedDict(str(kept / "counter_1.db"))
+        names = [f"name {number} {'x' * 400}" for number in range(1000)]
+        for value, name in enumerate(names):
+            counts.write_value(name, value, 0.0)
+        assert [counts.read_value(name)[0] for name in names] == list(range(1000))
+        library: Any = MmapedDict
+        stored = list(library.read_all_values_from_file(str(kept / "counter_1.db")))
+        assert (len(stored) == 1000) is (place == "file")
+        counts.close()
+        if place == "file":
+            again: Any = ReservedDict(str(kept / "counter_1.db"))
+            assert [again.read_value(name)[0] for name in names[:3]] == [0, 1, 2]
+            again.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_workers_counts_outlive_a_restart_of_the_site(tmp_path: Path) -> None:
+    kept = tmp_path / "counts"
+    kept.mkdir()
+    of_worker, of_dead = kept / f"counter_{os.getpid()}.db", kept / "counter_999999999.db"
+    mine: Any = ReservedDict(str(of_worker))
+    of_dead.write_bytes(of_worker.read_bytes())
+    with serve(tmp_path, OMNIVIEWER_METRICS_TOKEN=TOKEN, PROMETHEUS_MULTIPROC_DIR=str(kept)):
+        assert of_worker.exists()
+        assert not of_dead.exists()
+    mine.close()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -63,7 +63,7 @@ def test_whoever_follows_the_readme_leaves_nothing_open(copy: Path) -> None:
     assert mode(copy / ".env") == 0o600
     with (copy / ".env").open("a") as file:
         file.writelines(f"{name}={value}\n" for name, value in PRODUCTION.items())
-        file.write("OMNIVIEWER_METRICS_TOKEN=for the scrape\nOMNIVIEWER_WORKER=true\n")
+        file.write("OMNIVIEWER_METRICS_TOKEN=what the scrape may show\nOMNIVIEWER_WORKER=true\n")
     text = (copy / ".env").read_text()
     (copy / ".env").write_text(re.sub(r"^OMNIVIEWER_(SECRET|ENCRYPTION)_KEYS?=\n", "", text, flags=re.M))
     in_copy(copy, sys.executable, "manage.py", "migrate", "-v", "0")
@@ -75,7 +75,7 @@ def test_whoever_follows_the_readme_leaves_nothing_open(copy: Path) -> None:
     with subprocess.Popen(command, cwd=copy, env=env, umask=0o022, stderr=subprocess.DEVNULL) as server:
         try:
             wait_for(port, server)
-            headers = {"Host": "omniviewer.example.com", "Authorization": "Bearer for the scrape"}
+            headers = {"Host": "omniviewer.example.com", "Authorization": "Bearer what the scrape may show"}
             requests.get(f"http://127.0.0.1:{port}/metrics", headers=headers, timeout=5)
             written = {path.name for path in (copy / ".data").iterdir()}
             assert {"omniviewer.sqlite3", "metrics"} <= written

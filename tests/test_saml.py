@@ -31,7 +31,6 @@ from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event, Kind
 from tests.programs import free_port
 from tests.serving import Site, serve
-from tests.test_house import PRODUCTION, manage
 from tests.test_oidc import MESSAGE, Visitor, migrate, path
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -396,17 +395,3 @@ def test_signing_out_leads_to_the_provider(visitor: Visitor, provider: IdentityP
     page = visitor.go("/sign-out/", csrfmiddlewaretoken=csrf[1])
     assert 'href="https://id.example.com/sign-out"' in page.text
     assert visitor.go(MESSAGE, until=lambda address: address.startswith(SSO)).is_redirect
-
-
-@pytest.mark.parametrize(
-    ("certificate", "said"),
-    [
-        ("nonsense", "OMNIVIEWER_SAML_CERTIFICATE is not a certificate in PEM"),
-        ("", "OMNIVIEWER_SAML_CERTIFICATE has to"),
-    ],
-)
-def test_a_certificate_that_is_none_is_told_at_once(certificate: str, said: str) -> None:
-    environment = {"OMNIVIEWER_SAML_ENTITY_ID": ENTITY, "OMNIVIEWER_SAML_CERTIFICATE": certificate}
-    done = manage("check", env={**PRODUCTION, **environment, "OMNIVIEWER_SAML_SSO_URL": SSO})
-    assert done.returncode != 0
-    assert said in done.stderr

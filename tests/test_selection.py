@@ -61,7 +61,41 @@ def test_several_are_exported_as_one_file(reads: Client, made: list[InOmni], sma
         assert json.loads(found.read(names[1]))["id"] == ids[0]
         assert "Seal." in found.read(names[0]).decode()
         assert list(json.loads(found.read("not-included.json"))) == [ids[2]]
-    assert Event.objects.filter(kind="exported").count() == 1
+    told = Event.objects.filter(kind="exported").order_by("pk").values_list("conversation_id", "result")
+    assert [(str(key), result) for key, result in told] == [(ids[0], "ok"), (ids[1], "ok"), (ids[2], "not-reached")]
+
+
+def test_an_export_ends_with_what_may_still_be_read(
+    reads: Client, made: list[InOmni], small: Organization, small_omni: StandIn
+) -> None:
+    """While the file is sent, Omni stops showing one conversation, and another page learns that."""
+    reads.get("/conversations/")
+    for row in made[:3]:
+        reads.get(thread(row))
+    ids = [str(row.id) for row in made[:3]]
+    pieces = iter(reads.post("/conversations/selected/", {"do": "export", "conversation": ids}))
+    sent = next(pieces)
+    small.permissions.deny("thread", id=made[1].id)
+    assert reads.get(f"{thread(made[1])}?refresh=1", follow=True).status_code == 404
+    with zipfile.ZipFile(io.BytesIO(sent + b"".join(pieces))) as found:
+        assert [name[:4] for name in found.namelist()] == ["001-", "001-", "003-", "003-", "not-"]
+        assert json.loads(found.read("not-included.json")) == {ids[1]: "Omni does not show it to you."}
+
+
+def test_an_export_ends_where_a_key_is_rejected_meanwhile(
+    reads: Client, made: list[InOmni], small: Organization, small_omni: StandIn
+) -> None:
+    reads.get("/conversations/")
+    for row in made[:3]:
+        reads.get(thread(row))
+    ids = [str(row.id) for row in made[:3]]
+    pieces = iter(reads.post("/conversations/selected/", {"do": "export", "conversation": ids}))
+    sent = next(pieces)
+    small_omni.fail(Fault.status(401))
+    reads.get(f"{thread(made[3])}?refresh=1", follow=True)
+    with zipfile.ZipFile(io.BytesIO(sent + b"".join(pieces))) as found:
+        assert [name[:4] for name in found.namelist()] == ["001-", "001-", "not-"]
+        assert set(json.loads(found.read("not-included.json"))) == set(ids[1:])
 
 
 @pytest.mark.parametrize("what", ["star", "export"])

@@ -27,7 +27,6 @@ from omniviewer.accounts.claims import groups_in
 from omniviewer.accounts.models import Credential, FailedSignIn, Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
-from omniviewer.environment import Environment
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
 from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
@@ -407,28 +406,6 @@ def test_staff_who_come_by_the_admins_door_are_let_through(owner: User) -> None:
 def test_a_robot_may_ask_by_head(db: None) -> None:
     assert Client().head("/sign-in/").status_code == 200
     assert Client().head("/signed-out/").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"OMNIVIEWER_IDLE_MINUTES": "0"}, "OMNIVIEWER_IDLE_MINUTES is 0: it has to be 5 at least"),
-        ({"OMNIVIEWER_SESSION_HOURS": "-1"}, "OMNIVIEWER_SESSION_HOURS is -1"),
-        ({"OMNIVIEWER_OIDC_CLIENT_ID": "x"}, "OMNIVIEWER_OIDC_ISSUER is not"),
-        ({"OMNIVIEWER_SAML_SSO_URL": "https://id.example.com"}, "OMNIVIEWER_SAML_ENTITY_ID is not"),
-        ({"OMNIVIEWER_ALLOWED_GROUPS": "a, b"}, "nothing that tells of groups"),
-    ],
-)
-def test_a_setting_that_would_do_nothing_or_too_much_is_told(variables: dict[str, str], said: str) -> None:
-    done = manage("check", env={**PRODUCTION, **variables})
-    assert done.returncode != 0
-    assert said in done.stderr
-
-
-def test_lists_are_read_with_and_without_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORDS", " a, b ,,c")
-    assert Environment().list("WORDS", default=[]) == ["a", "b", "c"]
-    assert Environment().list("NO_WORDS", default=["a b"]) == ["a b"]
 
 
 # Who leaves -----------------------------------------------------------------------------------------------

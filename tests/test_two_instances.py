@@ -1,7 +1,10 @@
 """Two instances that use the same ids: neither says anything of the other's conversations, jobs or people."""
 
 import html
+import io
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -205,6 +208,10 @@ def test_what_is_chosen_is_of_one_instance(of_both: Client, namesakes: list[InOm
         Star.objects.all().delete()
         of_both.post("/conversations/selected/", {"do": "star", "conversation": [chosen, "no id"]})
         assert titles(of_both.get("/conversations/?q=is:starred")) == found
+        zipped = of_both.post("/conversations/selected/", {"do": "export", "conversation": [chosen]})
+        if found:
+            with zipfile.ZipFile(io.BytesIO(b"".join(zipped))) as written:
+                assert [json.loads(written.read(name))["name"] for name in written.namelist()[1::2]] == found
 
 
 def test_a_conversation_is_opened_on_the_instance_that_is_asked_for(

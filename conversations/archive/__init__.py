@@ -19,7 +19,7 @@ from conversations.archive.people import MOST_MEMBERS, members, names, owner_nam
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
-from conversations.archive.thread import fetch, open_conversation, store
+from conversations.archive.thread import fetch, open_conversation, still_open, store
 
 __all__ = [
     "MOST_COUNTED",
@@ -76,6 +76,7 @@ __all__ = [
     "running",
     "shown_rows",
     "standings",
+    "still_open",
     "store",
     "sync_next",
     "unkept",

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from conversations.archive.outcomes import Opened
-from conversations.models import OMNI_KEEPS, Capture, EvidenceRight, Job, is_over
+from conversations.models import OMNI_KEEPS, Capture, EvidenceRight, Job, Message, is_over
 
 # No job takes as long: one that was running before that has ended since, one way or the other.
 _LONGEST_JOB = timedelta(hours=1)
@@ -110,6 +110,14 @@ class Jobs:
         rows = list(answers.order_by("position").values_list("position", "job_id", "created_at"))
         jobs = cls(opened, {job_id: at for _, job_id, at in rows if job_id})
         jobs.positions = {position: job_id for position, job_id, _ in rows if job_id}
+        return jobs
+
+    @classmethod
+    def for_messages(cls, opened: Opened, messages: Iterable[Message]) -> "Jobs":
+        """Return those of these answers."""
+        named = [(message, message.job_id) for message in messages if message.job_id]
+        jobs = cls(opened, {job_id: message.created_at for message, job_id in named})
+        jobs.positions = {message.position: job_id for message, job_id in named}
         return jobs
 
     def right(self, job_id: UUID) -> EvidenceRight:

@@ -1,5 +1,6 @@
 """One conversation: stored, or asked for."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -57,6 +58,18 @@ def open_conversation(
                 return _opened(reader, fetched, was_asked=True)
             failures[token] = CannotAsk("The token was replaced while Omni was asked. Try again.", retry_after=1)
     return _stored_or_nothing(reader, omni_id, failures)
+
+
+def still_open(opened: Opened) -> Opened | None:
+    """Return the thread with the rights that its reader has by now, without asking Omni; None where they ended.
+
+    For work that lasts, such as a file that is made while it is sent.
+    """
+    tokens = {token.pk: token for token in opened.reader.tokens}
+    reader = Reader.of(opened.reader.user).stretched(tokens[key] for key in opened.reader.unasked)
+    accesses = _readable(reader, opened.conversation.omni_id)
+    same = [access for access in accesses if access.conversation_id == opened.conversation.pk]
+    return replace(opened, reader=reader, accesses=same) if same else None
 
 
 def reader_of(user: User) -> Reader:

@@ -46,6 +46,12 @@ class WalkQuerySet(models.QuerySet["Walk"]):
             if mine.update(leased_until=walk.leased_until, turn_at=now):
                 return walk
 
+    def overdue_since(self) -> datetime | None:
+        """Return since when the one that has waited longest was due; None where none is."""
+        moment = models.functions.Greatest("not_before", "leased_until")
+        moments: dict[str, datetime | None] = self.due().aggregate(at=models.Min(moment))
+        return moments["at"]
+
     def next_at(self) -> datetime | None:
         """When one is due again; None if there is none."""
         moment = models.functions.Greatest("not_before", "leased_until")

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 
+from omniviewer import health
 from omniviewer.front import check_python
 from omniviewer.private_files import check_file_modes
 
@@ -10,5 +11,19 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
+        health.add_part(health.Part("encryption keys", _keys))
         for check in (check_file_modes, check_python):
             register(check, Tags.security, deploy=True)
+
+
+def _keys() -> str:
+    """For `/readyz`: whether the keys in use decrypt the token that was stored last."""
+    from omniviewer.accounts.encryption import Undecryptable  # noqa: PLC0415  (the models are not there before)
+    from omniviewer.accounts.models import ApiToken  # noqa: PLC0415
+
+    last = ApiToken.objects.order_by("-pk").first()
+    try:
+        _ = last and last.token
+    except Undecryptable as error:
+        return f"{error} Add the key that was in use before"
+    return health.OK

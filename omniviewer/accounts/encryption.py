@@ -37,4 +37,11 @@ def rotate(ciphertext: str) -> str:
 
 def digest(token: Token) -> str:
     """Return the keyed digest by which a token is known where it must not stand: the same for all who hold it."""
-    return salted_hmac("omniviewer.token", token.reveal(), algorithm="sha256").hexdigest()
+    return digests(token)[0]
+
+
+def digests(token: Token) -> list[str]:
+    """Return it under the signing key, and under each that was in use before and may stand in the database still."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    made = [salted_hmac("omniviewer.token", token.reveal(), secret=key, algorithm="sha256") for key in keys]
+    return [digest.hexdigest() for digest in made]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from omniviewer.private_files import close_folder
+from omniviewer.private_files import close_folder, keep_private
 
 FOLDER = Path(__file__).resolve().parents[2] / ".demo"
 
 
 def prepare() -> None:
     """Set the environment for a demo process. Keys are made once and kept in the git-ignored folder `.demo`."""
+    keep_private()
     FOLDER.mkdir(exist_ok=True, mode=0o700)
     close_folder(FOLDER)
     os.environ["OMNIVIEWER_DEMO"] = "true"

@@ -1,4 +1,5 @@
-"""`manage.py rotate_keys`: every stored token under the first of `OMNIVIEWER_ENCRYPTION_KEYS`."""
+"""`manage.py rotate_keys`: every stored token under the first of `OMNIVIEWER_ENCRYPTION_KEYS`, and known by the digest
+under `OMNIVIEWER_SECRET_KEY`."""
 
 from typing import Any
 
@@ -24,10 +25,11 @@ class Command(BaseCommand):
                     continue
                 try:
                     api_token.ciphertext = encryption.rotate(api_token.ciphertext)
+                    api_token.digest = encryption.digest(api_token.token)
                 except encryption.Undecryptable:
                     unreadable.append(pk)
                     continue
-                api_token.save(update_fields=["ciphertext"])
+                api_token.save(update_fields=["ciphertext", "digest"])
                 rotated += 1
         self.stdout.write(f"{rotated} token{'' if rotated == 1 else 's'} encrypted under the first key.")
         if unreadable:

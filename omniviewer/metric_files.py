@@ -1,0 +1,84 @@
+"""Where prometheus_client counts: files whose blocks are reserved, so that a full disk costs counts and no process.
+
+The library maps sparse files into memory. Where the disk is full, the first write into a hole of one is a SIGBUS, which
+ends the process; a block that was reserved is there whatever happens.
+"""
+
+import logging
+import mmap
+import os
+from pathlib import Path
+
+from prometheus_client.mmap_dict import MmapedDict
+
+_log = logging.getLogger("omniviewer.metrics")
+_FIRST_BYTES = 1 << 16
+# A key takes some bytes more than its own: its length, its padding, its value and its time.
+_BESIDE_KEY_BYTES = 64
+
+
+class ReservedDict(MmapedDict):
+    """The library's dict in a file, with all its blocks reserved; in memory, and in no sum, where there is no place."""
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:  # noqa: FBT001, FBT002  (the library's signature)
+        try:
+            if not read_mode:
+                with Path(filename).open("a+b") as file:
+                    _reserve(file.fileno(), _FIRST_BYTES)
+            super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            if read_mode:
+                raise
+            _log.error("counts are lost", extra={"because": error.strerror})
+            self._fname, self._positions = filename, {}
+            self._move_to_memory(_FIRST_BYTES)
+            self._used = 8
+            self._m[:4] = self._used.to_bytes(4, "little")
+
+    def _init_value(self, key: str) -> None:
+        needed = self._used + len(key.encode()) + _BESIDE_KEY_BYTES
+        if needed > self._capacity:
+            self._grow(max(self._capacity * 2, needed))
+        super()._init_value(key)  # type: ignore[no-untyped-call]
+
+    def _grow(self, size: int) -> None:
+        try:
+            if self._f.name == os.devnull:
+                self._move_to_memory(size)
+            else:
+                _reserve(self._f.fileno(), size)
+                self._m.close()
+                self._m = mmap.mmap(self._f.fileno(), size)
+        except OSError as error:
+            _log.error("counts are lost", extra={"because": error.strerror})
+            self._move_to_memory(size)
+        self._capacity = size
+
+    def _move_to_memory(self, size: int) -> None:
+        before = getattr(self, "_m", None)
+        self._m = mmap.mmap(-1, size)
+        if before is not None:
+            self._m[: len(before)] = before[:]
+            before.close()
+            self._f.close()
+        self._f = Path(os.devnull).open("rb")  # noqa: SIM115  (closed by `close`)
+        self._capacity = size
+
+
+def _reserve(file: int, size: int) -> None:
+    """Give a file all blocks up to this size at least. Raises `OSError` where the disk has none left."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        os.posix_fallocate(file, 0, max(size, os.fstat(file).st_size))
+
+
+def forget_ended(folder: Path) -> None:
+    """Remove the counts of processes that live no longer, from a time before the site was started."""
+    for file in folder.glob("*.db"):
+        maps = Path(f"/proc/{file.stem.rpartition('_')[2]}/maps")
+        # Another process may have got the number of one that ended.
+        try:
+            is_in_use = str(file.resolve()) in maps.read_text()
+        except OSError:
+            is_in_use = False
+        if not is_in_use:
+            file.unlink(missing_ok=True)

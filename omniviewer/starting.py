@@ -1,0 +1,19 @@
+"""How each process of the site begins: alone with its files, and with settings that are right or a sentence."""
+
+import os
+import sys
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from omniviewer.private_files import keep_private
+
+
+def start() -> None:
+    """Load the settings. Where one is wrong, print the sentence that says so, and nothing else, and end the process."""
+    keep_private()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
+    try:
+        _ = settings.DEBUG
+    except ImproperlyConfigured as error:
+        sys.exit(f"Omniviewer does not start: {error}")

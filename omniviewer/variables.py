@@ -1,0 +1,168 @@
+"""Variables of the environment, and of the file .env: each value is what it should be, or the process does not start.
+
+Each method raises `ImproperlyConfigured` with one sentence that names the variable, shows its value (of a secret never)
+and says what to set. A variable that is set to nothing counts as not set.
+"""
+
+import os
+import re
+from datetime import timedelta
+from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
+from zoneinfo import available_timezones
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+_PREFIX = "OMNIVIEWER_"
+# Read by the tests and not by the site.
+_OF_THE_TESTS = {"OMNIVIEWER_REQUIRE", "OMNIVIEWER_TEST_DATABASE", "OMNIVIEWER_LOAD_SECONDS"}
+# Kubernetes tells the processes of a pod where the services beside it are; one of them may be called omniviewer.
+_OF_KUBERNETES = re.compile(r"OMNIVIEWER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+# From here on (`SequenceMatcher`, 0 to 1) a word counts as another one, misspelt.
+_ALIKE = 0.8
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
+_YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_HEADER = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
+
+
+class Variables:
+    """The environment, and a file for what is not set there."""
+
+    def __init__(self) -> None:
+        self._read: set[str] = set()
+        self._of_file: set[str] = set()
+
+    def read_file(self, path: Path) -> None:
+        """Read a file of `NAME=value` lines; what the environment says already stands."""
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            raise ImproperlyConfigured(f"{path} cannot be read: {why}.") from None
+        for number, line in enumerate(text.splitlines(), start=1):
+            found = _ASSIGNMENT.match(line)
+            if found:
+                self._of_file.add(found[1])
+            elif line.strip() and not line.lstrip().startswith("#"):
+                raise ImproperlyConfigured(f"{path}, line {number}, is neither NAME=value nor a comment (# ...).")
+        environ.Env.read_env(path)
+
+    def refuse_unknown(self) -> None:
+        """Stop where a variable is set that looks like one of ours, and is not: it would say nothing, silently."""
+        for name in sorted((set(os.environ) | self._of_file) - self._read - _OF_THE_TESTS):
+            meant = self._meant(name)
+            if meant is not None:
+                hint = f"Did you mean {meant}?" if meant else "See the settings table in the README."
+                raise ImproperlyConfigured(f"{name} is set, and there is no such setting. {hint}")
+
+    def _meant(self, name: str) -> str | None:
+        """Return the setting that a name is meant for; "" where none is like it, None where it is not ours."""
+        upper = name.upper()
+        if upper in self._read:
+            return upper
+        # Without the prefix it is ours in our own file alone: other programs of the machine may have a DEBUG too.
+        if name in self._of_file and _PREFIX + upper in self._read:
+            return _PREFIX + upper
+        head = re.sub(r"^OMNI_V", "OMNIV", upper).split("_")[0]
+        is_ours = SequenceMatcher(None, head, _PREFIX.rstrip("_")).ratio() >= _ALIKE
+        if not is_ours or _OF_KUBERNETES.fullmatch(name):
+            return None
+        return next(iter(get_close_matches(upper, self._read, n=1, cutoff=_ALIKE)), "")
+
+    def text(self, name: str, default: str = "") -> str:
+        self._read.add(name)
+        return os.environ.get(name, "").strip() or default
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        value = self.text(name)
+        if value and value.lower() not in _YES | _NO:
+            raise wrong(name, value, "true or false")
+        return value.lower() in _YES if value else default
+
+    def whole(self, name: str, *, default: int, bounds: tuple[int, int], or_zero: bool = False) -> int:
+        """A whole number between two, both included; or 0 as well."""
+        value = self.text(name, str(default))
+        number = int(value) if re.fullmatch(r"-?\d{1,15}", value, re.ASCII) else None
+        if number is None or not (bounds[0] <= number <= bounds[1] or (or_zero and number == 0)):
+            raise wrong(name, value, f"{'0 or ' if or_zero else ''}a whole number from {bounds[0]} to {bounds[1]}")
+        return number
+
+    def duration(self, name: str, default: str, *, unit: str, bounds: tuple[str, str]) -> timedelta:
+        """A time between two, in `unit` (s, m, h or d) where it names none; `default`, `bounds`: as in "15m"."""
+        value = self.text(name, default)
+        length, least, most = _time(value, unit), _time(bounds[0], unit), _time(bounds[1], unit)
+        if length is None or least is None or most is None or not least <= length <= most:
+            units = f"a number of {_UNITS[unit]}, or one with a unit as in 90s, 15m, 36h or 2d"
+            raise wrong(name, value, f"{units}, from {bounds[0]} to {bounds[1]}")
+        return length
+
+    def one_of(self, name: str, words: list[str]) -> str:
+        """The first of them if it is not set."""
+        value = self.text(name, words[0])
+        if value not in words:
+            raise wrong(name, value, f"one of {', '.join(words)}")
+        return value
+
+    def words(self, name: str, default: list[str] | None = None, *, closes: bool = False) -> list[str]:
+        """Words between commas, with or without spaces.
+
+        `closes`: a list that keeps people out. Set to nothing, it would let everybody in.
+        """
+        value = self.text(name)
+        if not value and closes and name in os.environ:
+            raise ImproperlyConfigured(
+                f"{name} is set to nothing: say who may enter, or remove it to let everybody in."
+            )
+        words = [word.strip() for word in value.split(",")] if value else default or []
+        if not all(words) or any(re.search(r"^[=;]|[\"']", word) for word in words):
+            raise wrong(name, value, "words with commas between them, without quotation marks")
+        return words
+
+    def secret(self, name: str, *, shortest: int) -> str:
+        """ "" if it is not set."""
+        value = self.text(name)
+        if 0 < len(value) < shortest:
+            raise ImproperlyConfigured(f"{name} can be guessed: set at least {shortest} random characters.")
+        return value
+
+    def pattern(self, name: str, default: str) -> str:
+        """A regular expression that the empty text does not match."""
+        value = self.text(name, default)
+        try:
+            is_empty = re.fullmatch(value, "") is not None
+        except re.error as error:
+            raise ImproperlyConfigured(f"{name} is not a regular expression: {error}.") from None
+        if is_empty:
+            raise wrong(name, value, "a regular expression that needs a letter at least")
+        return value
+
+    def header(self, name: str) -> str:
+        """The name of a header; "" if it is not set."""
+        value = self.text(name)
+        if value and not _HEADER.fullmatch(value):
+            raise wrong(name, value, "the name of a header, such as X-Auth-Request-User")
+        return value
+
+    def time_zone(self, name: str) -> str:
+        value = self.text(name, "UTC")
+        if value not in available_timezones():
+            [meant] = get_close_matches(value, available_timezones(), n=1) or ["Europe/Berlin"]
+            raise wrong(name, value, f"a time zone such as {meant}")
+        return value
+
+
+def _time(value: str, unit: str) -> timedelta | None:
+    """Return a time such as "36h"; None if it is none."""
+    found = _DURATION.fullmatch(value)
+    return timedelta(seconds=float(found[1]) * _SECONDS[found[2] or unit]) if found else None
+
+
+def wrong(name: str, value: str, should: str) -> ImproperlyConfigured:
+    """Return the error that says which value is wrong, and what it should be."""
+    return ImproperlyConfigured(f"{name} is {value!r}: it has to be {should}.")
