@@ -1,8 +1,10 @@
 """What the address of a page of the list may say."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.db.models import QuerySet
@@ -12,10 +14,16 @@ from conversations.archive import ORDERS, CannotShow, Stretch
 from conversations.tables import ROWS_A_PAGE
 from conversations.terms import Asked
 from omniviewer.accounts.models import Credential
+from omniviewer.accounts.requests import site_path
 
 _NO_PLACE = dict.fromkeys(
     ("invalid", "min_value", "max_value"), "This address names a place in the list that this site never gave."
 )
+
+
+def list_address(query: Mapping[str, object]) -> str:
+    """Return the address of the list with this query."""
+    return f"{site_path('/conversations/')}{'?' if query else ''}{urlencode(query)}"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 
 from conversations import archive, marking, terms, tickets
 from conversations.archive import CannotShow, Finder, Stretch
-from conversations.forms import ListForm
+from conversations.forms import ListForm, list_address
 from conversations.models import Conversation, Message
 from conversations.rendering import trusted
 from conversations.terms import Filter, Text
 from omniviewer.accounts.models import Credential
-from omniviewer.accounts.requests import Request, site_path
+from omniviewer.accounts.requests import Request
 
 # Of the list's address: what is asked for, and the page of it; `linked`: the ticket whose list it is.
 _ASKED = ("q", "credential", "sort")
@@ -47,7 +47,7 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
         "kept": list(given.items()),
         "marks": marks,
         "within": within,
-        "list_address": f"{site_path('/conversations/')}?{urlencode({'ticket': ticket}) if ticket else within}",
+        "list_address": list_address({"ticket": ticket} if ticket else given),
         **_neighbours(finder, query.stretch, conversation, given),
     }
 
@@ -56,23 +56,25 @@ def _neighbours(
     finder: Finder, stretch: Stretch, conversation: Conversation, given: Mapping[str, str]
 ) -> dict[str, Any]:
     """The conversations next to this one, each with what its address says of the list: the page that it stands on."""
-    rows = finder.page(stretch).conversations
+    page = finder.page(stretch)
+    rows = page.conversations
     place = next((number for number, row in enumerate(rows) if row.pk == conversation.pk), None)
     found: dict[str, Any] = {
         "previous": rows[place - 1] if place else None,
         "following": rows[place + 1] if place is not None and place + 1 < len(rows) else None,
     }
     sides = {"previous": "after", "following": "before"}
-    beyond = dict.fromkeys(name for name, row in found.items() if row is None)
-    if beyond:
-        beyond |= zip(sides, finder.neighbours(conversation), strict=True)
+    ends = {"previous": page.newer is None, "following": page.older is None}
+    beyond: dict[str, Conversation | None] = {}
+    if place is None or any(found[name] is None and not ends[name] for name in sides):
+        beyond = dict(zip(sides, finder.neighbours(conversation), strict=True))
     asked = {name: value for name, value in given.items() if name in _ASKED}
     for name, side in sides.items():
         # On the page that begins, or ends, next to this conversation; a ticket's list has one page alone.
         is_elsewhere = found[name] is None and "linked" not in given
-        page = {**asked, side: finder.key(conversation)} if is_elsewhere else given
+        within = {**asked, side: finder.key(conversation)} if is_elsewhere else given
         found[name] = found[name] or beyond.get(name)
-        found[f"{name}_within"] = urlencode(page)
+        found[f"{name}_within"] = urlencode(within)
     return found
 
 
