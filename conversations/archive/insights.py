@@ -14,7 +14,7 @@ from django.db.models import DateTimeField, Exists, F, Min, OuterRef, Q, QuerySe
 from django.utils import timezone
 
 from conversations import terms
-from conversations.archive.finding import Finder
+from conversations.archive.finding import FEW, Finder
 from conversations.archive.outcomes import Notice
 from conversations.archive.tops import look
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
@@ -119,7 +119,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     for pk, at, token_key, owner_id, answered_at in _rows(asked_then):
         whose = Owner(instances[token_key], owner_id) if owner_id else NOBODY
         counted.take(pk, at, whose, answered_at)
-    of_period = readable.filter(pk__in=asked_then.order_by().values("pk"))
+    of_period = _of_these(asked_then)
     topics, states = _told_of_jobs(of_period, reader)
     known, unknown = _captured(of_period, reader)
     return Insights(
@@ -150,6 +150,15 @@ def _bounded(period: tuple[date, date] | None, readable: QuerySet[Access]) -> tu
     if earliest:
         first = max(first, timezone.localdate(earliest))
     return min(first, today), max(min(end, today + timedelta(days=1)), min(first, today) + timedelta(days=1))
+
+
+def _of_these(asked_then: QuerySet[Access]) -> QuerySet[Access]:
+    """Return the accesses of these questions, each once; named one by one where they are few, as they are asked for
+    several times.
+    """
+    keys = asked_then.order_by().values_list("pk", flat=True).distinct()
+    few = list(keys[: FEW + 1])
+    return Access.objects.filter(pk__in=few if len(few) <= FEW else keys)
 
 
 _Row = tuple[int, datetime, int, str, datetime | None]
@@ -223,7 +232,9 @@ def _unanswered(of_period: QuerySet[Access]) -> frozenset[int]:
 
 
 def _answers(of_period: QuerySet[Access]) -> QuerySet[Message]:
-    shown = of_period.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+    # Not by the key itself: a database would go through all of them for each message, not look the conversation up.
+    keys = Access.objects.alias(key=F("pk") + 0).filter(key__in=of_period.order_by().values("pk"))
+    shown = keys.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
     # By their conversations first: how many messages others have is no matter of the time that this takes.
     own = Message.objects.filter(conversation__in=of_period.order_by().values("conversation"))
     return own.filter(Exists(shown)).exclude(job_id=None)
