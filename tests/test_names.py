@@ -144,3 +144,24 @@ def test_a_list_that_only_repeats_itself_ends(dialect: str) -> None:
     untold = replies.member_page({"Resources": [{"id": "2", "userName": "b@x.example"}] * 2})
     assert [people._store_people(walk, token, untold) for _ in range(2)] == [False, True]
     assert {row.email for row in token.members.all()} == {"a@x.example", "b@x.example"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_meant"),
+    [
+        ("bern", True),
+        ("kons bern", True),
+        ("q.kon", True),
+        ("q.kons@small", True),
+        ("tant", False),
+        ("ette", False),
+        ("small", False),
+        ("bern zoe", False),
+    ],
+)
+def test_a_name_is_meant_by_how_its_words_begin(
+    colleague: User, small: Organization, small_omni: StandIn, typed: str, is_meant: bool
+) -> None:
+    small.add_member("Bernadette Konstantinos", "q.kons@small.example")
+    archive.members(credential_for(colleague, small_omni, small.organization_key()).api_token)
+    assert bool(people.called(colleague, typed)) is is_meant
