@@ -4,7 +4,7 @@ from django.db import transaction
 
 from conversations import asking, searching
 from conversations.asking import Left
-from conversations.models import Access, Conversation, Job
+from conversations.models import Access, Conversation, Job, PeopleWalk
 from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 from omniviewer.accounts.models import ApiToken, Credential
 
@@ -49,6 +49,7 @@ def note(token: ApiToken, error: OmniError) -> OmniError:
             token.reject()
             token.walks.all().delete()
             token.members.all().delete()
+            PeopleWalk.objects.filter(api_token=token).delete()
     return error
 
 

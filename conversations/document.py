@@ -100,7 +100,7 @@ def owner_name(conversation: Conversation, user: User) -> str:
     """Return the name of its owner, as far as Omni told it to a token of the reader's; "" if it did not."""
     if not conversation.owner_id:
         return ""
-    return archive.names(user, [conversation.owner_id], conversation.instance).get(conversation.owner_id, "")
+    return archive.names(user, [conversation.owner]).get(conversation.owner, "")
 
 
 def kept_by_message(jobs: Jobs, messages: Iterable[Message]) -> dict[int, tuple[Job, list[Action], Chart | None]]:

@@ -126,6 +126,8 @@ def body(message: Message) -> str:
     """A question is what a person typed, not Markdown: quoted, so that it stays so. An answer ends where it ends."""
     if message.is_question:
         return quoted(message.text)
+    if message.absence:
+        return f"*{message.absence}*"
     return rendering.self_contained(message.text.strip(), lowered_by=2)
 
 

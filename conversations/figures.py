@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from conversations import drawing, rendering
 from conversations.archive import Insights, Share, Span
 from conversations.lettering import cut
+from conversations.models import Owner
 from conversations.plots import Plot
 from conversations.tables import Column
 from conversations.templatetags.moments import duration
@@ -76,7 +77,7 @@ class Figures:
     """
 
     def __init__(
-        self, found: Insights, owner: str, credential: str, names: dict[str, str], *, is_all_read: bool
+        self, found: Insights, owner: str, credential: str, names: dict[Owner, str], *, is_all_read: bool
     ) -> None:
         self._found = found
         self._is_all_read = is_all_read
@@ -122,18 +123,19 @@ class Figures:
         )
 
     def _people(self) -> Figure:
-        def named(owner: str) -> str:
-            return self._names.get(owner) or owner or _NOBODY
+        def named(owner: Owner) -> str:
+            return self._names.get(owner) or owner.id or _NOBODY
 
         found = {owner: (named(owner), share) for owner, share in self._found.owners.items()}
         order = sorted(found, key=lambda owner: (-found[owner][1].questions, found[owner][0].casefold()))
-        addresses = {owner: self._address(Filter("owner", owner)) for owner in order if owner}
+        tokens = self._found.reader.tokens
+        addresses = {owner: self._address(Filter("owner", owner.as_filter(tokens))) for owner in order if owner.id}
         rows = []
         for owner in order[:_MOST_ROWS]:
             name, share = found[owner]
             numbers = [str(len(share.conversations)), str(share.questions)]
             rows.append(Row(Cell(name), [Cell(text, addresses.get(owner, ""), name) for text in numbers]))
-        bars = [owner for owner in order if owner][:_MOST_BARS]
+        bars = [owner for owner in order if owner.id][:_MOST_BARS]
         plots = self._bars(
             "Asked by",
             {"questions": [Decimal(found[owner][1].questions) for owner in bars]},

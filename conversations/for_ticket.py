@@ -1,31 +1,39 @@
 """What is pasted into a ticket: a message or a thread, as Markdown and as HTML at once."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
+from django.utils.text import Truncator
 
 from conversations import archive, export, rendering, shaping
 from conversations.archive import Opened
-from conversations.models import Action, Conversation, Message
+from conversations.models import Action, Conversation, Job, Message
 from conversations.shaping import TablePage
 
-# Rows of each query, and queries: a ticket is read, not calculated with.
+# Rows of each query, queries, and characters of a reason: a ticket is read, not calculated with.
 ROWS = 10
 _QUERIES = 3
+_LONGEST_REASON = 1000
 
 
 def of_message(opened: Opened, message: Message, question: Message | None, address: str) -> dict[str, str]:
-    """`text` and `html` of an answer with what was asked, its queries as far as they are kept, and the way back."""
-    queries = [shaping.rows(action, most=ROWS) for action in _kept_queries(opened, message)[:_QUERIES]]
+    """`text` and `html` of an answer: what was asked, what became of its job and queries, and the way back."""
+    job, actions = _work(opened, message)
+    queries = [shaping.rows(action, most=ROWS) for action in actions if action.is_query][:_QUERIES]
+    failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][:_QUERIES]
+    if job and job.state in Job.State.IN_VAIN:
+        failures.insert(0, _Failure("Job", _joined(job.state.lower(), job.error)))
     conversation = message.conversation
     context = {
         "conversation": conversation,
         "question": question,
         "messages_shown": [message],
-        "queries": [(shown, _not_all(shown)) for shown in queries],
+        "queries": [(shown, _outcome(shown.action), _not_all(shown)) for shown in queries],
+        "failures": failures,
         "address": f"{address}messages/{message.position}/",
     }
     parts = [export.quoted(question.text) if question else "", export.body(message)]
+    parts += [f"**{export.line(row.name)}**: {export.line(row.outcome)}" for row in failures]
     parts += [_query(shown) for shown in queries]
     return _both(parts, context)
 
@@ -45,11 +53,28 @@ def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
     return {"text": rendering.spelled(text), "html": render_to_string("conversations/_for_ticket.html", context)}
 
 
-def _kept_queries(opened: Opened, message: Message) -> list[Action]:
+def _work(opened: Opened, message: Message) -> tuple[Job | None, list[Action]]:
+    """Return the answer's job and its steps, each as far as the reader may see it and it is stored."""
     if message.job_id is None:
-        return []
-    job = archive.Jobs(opened, {message.job_id: message.created_at}).get(message.job_id)
-    return [action for action in job.actions.in_turn() if action.is_query] if job and job.kept_at else []
+        return None, []
+    jobs = archive.Jobs(opened, {message.job_id: message.created_at})
+    stored = jobs.get(message.job_id)
+    actions = list(stored.actions.in_turn()) if stored and stored.kept_at else []
+    return jobs.told(message.job_id), actions
+
+
+class _Failure(NamedTuple):
+    name: str
+    outcome: str
+
+
+def _outcome(action: Action) -> str:
+    """How a step ended, and why, in Omni's words; "" where it was simply done."""
+    return _joined(action.badge, action.reason)
+
+
+def _joined(status: str, reason: str) -> str:
+    return ": ".join(part.strip() for part in (status, Truncator(reason).chars(_LONGEST_REASON)) if part.strip())
 
 
 def _query(shown: TablePage) -> str:
@@ -57,8 +82,8 @@ def _query(shown: TablePage) -> str:
     action = shown.action
     asked = action.query_fields
     source = f" from {export.line(asked.table)}" if asked.table else ""
-    failed = "" if action.is_success else f": {export.line(action.status)}"
-    head = f"**{export.line(action.title)}**{source}{failed}"
+    outcome = export.line(_outcome(action))
+    head = f"**{export.line(action.title)}**{source}{': ' if outcome else ''}{outcome}"
     if asked.on_a_line:
         head += f"\n\n{export.line(asked.on_a_line)}"
     if not shown.table:

@@ -1,21 +1,29 @@
 """What the address of a page of the list may say."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.db.models import QuerySet
 
-from conversations import terms
+from conversations import date_words, terms
 from conversations.archive import ORDERS, CannotShow, Stretch
 from conversations.tables import ROWS_A_PAGE
 from conversations.terms import Asked
 from omniviewer.accounts.models import Credential
+from omniviewer.accounts.requests import site_path
 
 _NO_PLACE = dict.fromkeys(
     ("invalid", "min_value", "max_value"), "This address names a place in the list that this site never gave."
 )
+
+
+def list_address(query: Mapping[str, object]) -> str:
+    """Return the address of the list with this query."""
+    return f"{site_path('/conversations/')}{'?' if query else ''}{urlencode(query)}"
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,7 @@ class InsightsForm(_CredentialForm):
             first, last = ends if since else (ends[1], ends[1])
             if first and last and first[0] < last[1]:
                 period, name = (first[0], last[1]), ""
+                odd += [doubt for value in (since, until) if (doubt := date_words.doubt(value))]
             else:
                 odd.append(
                     f"From “{since[:40]}” to “{until[:40]}” is no time: each takes {terms.TIMES}. "

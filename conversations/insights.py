@@ -26,10 +26,8 @@ def insights(request: Request) -> HttpResponse:
     tasks.nudge_sync()
     names = archive.names(request.user, found.owners)
     coverage = list_page.coverage(request.user, query.credentials)
-    # The background counts now and then what is read; the threads that are counted here are read by now.
-    coverage["coverage"]["read"] = max(coverage["coverage"]["read"], min(found.read, coverage["coverage"]["total"]))
     credential = str(query.credential.pk) if query.credential else ""
-    figures = Figures(found, query.owner, credential, names, is_all_read=coverage["coverage"]["is_all"])
+    figures = Figures(found, query.owner, credential, names, is_all_read=coverage["coverage"].is_all)
     context = {
         "query": query,
         "credentials": credentials,

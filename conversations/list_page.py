@@ -6,11 +6,12 @@ from typing import Any
 
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from conversations import archive, date_words, shaping, tasks, terms
 from conversations.archive import Listed
 from conversations.forms import ListQuery
-from conversations.models import Access, Conversation, Star, TicketReference, Visit, Walk
+from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
 from conversations.terms import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
@@ -58,12 +59,12 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
         return date_words.written(row.value, row.name)
     if row.name != "owner":
         return ""
-    ids = found.owners.get(row.value, [])
-    names = sorted(set(archive.names(user, ids).values()), key=str.casefold)
+    meant = found.owners.get(row.value, [])
+    names = sorted(set(archive.names(user, meant).values()), key=str.casefold)
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more if ids else "nobody"
+    return ", ".join(names[:_MOST_NAMES]) + more if meant else "nobody"
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
@@ -89,10 +90,7 @@ def rows(
     """What each row says: whose it is, whether it is starred and unread, where the words stand."""
     ids = [row.pk for row in shown]
     hits = archive.hits(shown, asked)
-    names = {
-        instance: archive.names(user, {row.owner_id for row in shown if row.instance == instance}, instance)
-        for instance in {row.instance for row in shown}
-    }
+    names = archive.names(user, {row.owner for row in shown})
     starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
     accesses = Access.objects.filter(archive.unread(user), pk__in=[row.access.pk for row in shown if row.access])
     unread = set(accesses.values_list("conversation_id", flat=True))
@@ -103,7 +101,7 @@ def rows(
     ):
         tickets.setdefault(pk, []).append(ticket)
     for row in shown:
-        row.hits, row.owner_name = hits[row.pk], names[row.instance].get(row.owner_id, row.owner_id)
+        row.hits, row.owner_name = hits[row.pk], names.get(row.owner, row.owner_id)
         row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
     within = parameters.copy()
     for name in _PASSING:
@@ -117,21 +115,25 @@ def rows(
     }
 
 
-def linked_rows(user: User, shown: list[Conversation]) -> dict[str, Any]:
-    """Those of a ticket: nothing is searched for in them."""
-    return rows(user, shown, Asked(), QueryDict()) | {"by_day": False}
+def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str, Any]:
+    """Return the rows of a ticket's list: nothing is searched for in them, and threads lead back to that list.
+
+    Not by `ticket`: by that name a thread's address says which ticket links to it.
+    """
+    within = QueryDict(mutable=True)
+    within["linked"] = ticket
+    return rows(user, shown, Asked(), within) | {"by_day": False}
 
 
 def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
-    """How much of what Omni lists the answer is out of."""
-    told = archive.progress(user)
-    told = [row for row in told if row.credential in credentials]
-    total = sum(row.total for row in told)
-    read = sum(row.walk.read for row in told)
-    is_all = bool(told) and all(row.has_read_all for row in told)
-    jobs = {"known": sum(row.walk.jobs_known for row in told), "due": sum(row.walk.jobs_due for row in told)}
-    numbers = {"read": min(read, total), "total": total, "is_all": is_all, "jobs": jobs}
-    return {"progress": told, "stands_still": tasks.stands_still(), "coverage": numbers}
+    """How much of what Omni lists the answer is out of: counted where the page says it."""
+    reader = Reader.of(user, credentials)
+    return {
+        "progress": [row for row in archive.progress(user) if row.credential in credentials],
+        "stands_still": tasks.stands_still(),
+        "coverage": SimpleLazyObject(lambda: archive.coverage(reader)),
+        "outcomes": SimpleLazyObject(lambda: archive.outcomes(reader)),
+    }
 
 
 def digest(shown: Iterable[Conversation], older: int | None) -> str:
@@ -171,11 +173,15 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
 
 
 def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
-    """For _owner_control.html: who may be chosen, and who is."""
+    """For _owner_control.html: who may be chosen, and who is; nobody where they are too many for a choice."""
     tokens = dict.fromkeys(credential.api_token for credential in credentials)
-    people = {member.omni_id: member for token in tokens for member in archive.members(token, ask=False)}
+    people = {
+        member.owner.as_filter(tokens): member for token in tokens for member in archive.members(token, ask=False)
+    }
+    if len(people) > archive.MOST_MEMBERS:
+        people = {}
     return {
-        "people": sorted(people.values(), key=lambda member: member.name.lower()),
+        "people": sorted(people.items(), key=lambda choice: choice[1].name.lower()),
         "owner": chosen,
         "is_known_owner": not chosen or chosen in people or chosen == "me",
     }

@@ -1,6 +1,5 @@
 """The list of conversations: searched, filtered, selected from; and how far reading it is."""
 
-from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +16,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from conversations import archive, list_page, many, pasted, tasks, terms, tickets
 from conversations.archive import Ask, CannotShow, Listed
 from conversations.explaining import explain
-from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery
+from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
 from conversations.models import Conversation, ReadUntil, Star
 from conversations.refreshing import ask, refreshed
 from omniviewer.accounts import sessions
@@ -59,7 +58,7 @@ def fresh(request: Request) -> HttpResponse:
     said = FreshForm(request.GET)
     if not request.htmx or not said.is_valid():
         kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
-        return redirect(_address(kept))
+        return redirect(list_address(kept))
     try:
         query = form.query()
         found = _listed(request, query, Ask.IF_STALE)
@@ -93,12 +92,7 @@ def _elsewhere(request: Request) -> str:
         text = f"{text} owner:{request.GET['member'].strip()}".strip()
     kept = {name: request.GET[name] for name in ("credential", "sort") if request.GET.get(name)}
     query = kept | ({"q": text} if text else {})
-    return _address(query)
-
-
-def _address(query: Mapping[str, object]) -> str:
-    """Return the address of the list with this query."""
-    return f"{site_path('/conversations/')}{'?' if query else ''}{urlencode(query)}"
+    return list_address(query)
 
 
 def selected(request: Request) -> HttpResponseBase:
@@ -173,6 +167,6 @@ def _linked(request: Request, text: str) -> HttpResponse:
         "address": tickets.address_of(ticket) if ticket else "",
         "linked": linked,
     }
-    context |= list_page.linked_rows(request.user, shown)
+    context |= list_page.linked_rows(request.user, shown, ticket or "")
     status = HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "conversations/linked.html", context, status=status)

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
@@ -16,17 +17,30 @@ from omniviewer.audit.models import OK
 MOST = 100
 
 
-def chosen(user: User, ids: Iterable[str]) -> list[Conversation]:
-    """Those of these ids that the reader may read, in the order of the list."""
-    wanted = []
-    for text in list(ids)[:MOST]:
+def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
+    """Return those of these that the reader may see, in the order of the list.
+
+    Each is named by its instance, a slash and Omni's id; by the id alone, it is the one that its address opens.
+    """
+    wanted: dict[UUID, set[str]] = defaultdict(set)
+    for text in list(named)[:MOST]:
+        instance, _, omni_id = text.rpartition("/")
         try:
-            wanted.append(UUID(text))
+            wanted[UUID(omni_id)].add(instance)
         except ValueError:
             continue
     reader = Reader.of(user)
     rows = Access.objects.rows_of(reader).each_once(reader).filter(conversation__omni_id__in=wanted)
-    return archive.shown_rows(reader, rows.newest_first())
+    found = archive.shown_rows(reader, rows.newest_first())
+    instances = list(dict.fromkeys(token.instance for token in reader.tokens))
+    first: dict[UUID, str] = {}
+    for row in sorted(found, key=lambda row: instances.index(row.instance)):
+        first.setdefault(row.omni_id, row.instance)
+    return [
+        row
+        for row in found
+        if row.instance in wanted[row.omni_id] or ("" in wanted[row.omni_id] and row.instance == first[row.omni_id])
+    ]
 
 
 def stream(
@@ -41,7 +55,7 @@ def stream(
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
         for number, row in enumerate(conversations, start=1):
             try:
-                found = archive.open_conversation(user, row.omni_id).conversation
+                found = archive.open_conversation(user, row.omni_id, instance=row.instance).conversation
             except CannotShow as error:
                 missing[str(row.omni_id)] = error.sentence or "Omni does not show it to you."
                 record(row, error.why)

@@ -17,6 +17,7 @@ from conversations.omni import OmniError
 from conversations.plots import Plot
 from conversations.sections import Section
 from conversations.tables import Column, Table
+from conversations.terms import Filter
 from omniviewer.accounts.models import User
 
 # Seconds between two looks at an answer that is being written; each look makes the next one later.
@@ -48,6 +49,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "conversation": conversation,
         # A stored thread is shown without asking Omni for anything.
         "owner_name": archive.owner_name(user, conversation, opened.token, ask=opened.was_asked),
+        "owner_filter": Filter("owner", conversation.owner.as_filter(opened.reader.tokens)),
         "credential": opened.credential if opened.is_one_of_several else None,
         "has_several_credentials": opened.is_one_of_several,
         "notice": opened.notice,

@@ -1,22 +1,21 @@
 """A thread within the list that a reader came from: what was searched for in it, and what stands next to it there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import QueryDict
-
-from conversations import archive, marking, terms
-from conversations.archive import CannotShow
-from conversations.forms import ListForm
+from conversations import archive, marking, terms, tickets
+from conversations.archive import CannotShow, Finder, Stretch
+from conversations.forms import ListForm, list_address
 from conversations.models import Conversation, Message
 from conversations.rendering import trusted
-from conversations.terms import Text
+from conversations.terms import Filter, Text
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 
-# Of the list's address: what is asked for, and the page of it.
+# Of the list's address: what is asked for, and the page of it; `linked`: the ticket whose list it is.
 _ASKED = ("q", "credential", "sort")
-_OF_THE_LIST = (*_ASKED, "before", "after")
+_OF_THE_LIST = (*_ASKED, "before", "after", "linked")
 
 
 def of(request: Request, conversation: Conversation) -> dict[str, Any]:
@@ -26,8 +25,12 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
     """
     find = request.GET.get("find", "").strip()
     given: dict[str, str] = {name: str(value) for name, value in request.GET.items() if name in _OF_THE_LIST}
+    ticket = tickets.read(given.pop("linked", ""))
+    if ticket:
+        given = {"linked": ticket}
+    wanted = {"q": str(Filter("ticket", ticket))} if ticket else given
     try:
-        query = ListForm(Credential.objects.of(request.user), given).query()
+        query = ListForm(Credential.objects.of(request.user), wanted).query()
         finder = archive.finder(request.user, query.credentials, query.asked, query.stretch.order)
     except CannotShow:
         return {"find": find}
@@ -36,30 +39,43 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
         marks, is_widened = _find(conversation, find)
     elif query.asked.wanted:
         marks = _mark(conversation.thread, query.asked.wanted)
-    previous, following = finder.neighbours(conversation)
-    within = QueryDict(mutable=True)
-    within.update(given)
+    within = urlencode(given)
     return {
         "asked": query.asked,
         "find": find,
         "find_is_widened": is_widened,
         "kept": list(given.items()),
         "marks": marks,
-        "within": within.urlencode(),
-        "previous": previous,
-        "previous_within": _stepped(within, "after", finder.key(conversation)),
-        "following": following,
-        "following_within": _stepped(within, "before", finder.key(conversation)),
+        "within": within,
+        "list_address": list_address({"ticket": ticket} if ticket else given),
+        **_neighbours(finder, query.stretch, conversation, given),
     }
 
 
-def _stepped(within: QueryDict, side: str, key: int) -> str:
-    """Return what a neighbour's address says of the list: a page that holds the neighbour."""
-    stepped = within.copy()
-    for name in ("before", "after"):
-        stepped.pop(name, None)
-    stepped[side] = str(key)
-    return stepped.urlencode()
+def _neighbours(
+    finder: Finder, stretch: Stretch, conversation: Conversation, given: Mapping[str, str]
+) -> dict[str, Any]:
+    """The conversations next to this one, each with what its address says of the list: the page that it stands on."""
+    page = finder.page(stretch)
+    rows = page.conversations
+    place = next((number for number, row in enumerate(rows) if row.pk == conversation.pk), None)
+    found: dict[str, Any] = {
+        "previous": rows[place - 1] if place else None,
+        "following": rows[place + 1] if place is not None and place + 1 < len(rows) else None,
+    }
+    sides = {"previous": "after", "following": "before"}
+    ends = {"previous": page.newer is None, "following": page.older is None}
+    beyond: dict[str, Conversation | None] = {}
+    if place is None or any(found[name] is None and not ends[name] for name in sides):
+        beyond = dict(zip(sides, finder.neighbours(conversation), strict=True))
+    asked = {name: value for name, value in given.items() if name in _ASKED}
+    for name, side in sides.items():
+        # On the page that begins, or ends, next to this conversation; a ticket's list has one page alone.
+        is_elsewhere = found[name] is None and "linked" not in given
+        within = {**asked, side: finder.key(conversation)} if is_elsewhere else given
+        found[name] = found[name] or beyond.get(name)
+        found[f"{name}_within"] = urlencode(within)
+    return found
 
 
 def _find(conversation: Conversation, find: str) -> tuple[int, bool]:

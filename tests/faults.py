@@ -130,7 +130,7 @@ ROWS = [
     Row("A gzip bomb", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.gzip_bomb(50_000_000)),
     # What is said of a message
     Row("Missing fields", "No time given", 200, NEW, "200", _edit_message(at=..., jobId=..., omniChatUrl=...)),
-    Row("Null content", "Omni gave no text for this answer.", 200, NEW, "200", _edit_message(text=None)),
+    Row("Null content", "Omni returned no text for this answer.", 200, NEW, "200", _edit_message(text=None)),
     Row("An unknown role", "Message by “tool”", 200, NEW, "200", _edit_message(role="tool")),
     Row("Unknown extra fields", "Sunglasses", 200, NEW, "200", _edit_message(thinking={"deep": [1, 2]})),
     Row("Wrong types", "No job", 200, NEW, "200", _edit_message(jobId=7, omniChatUrl=["x"], at=5)),

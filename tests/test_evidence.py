@@ -24,7 +24,17 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered
-from tests.conftest import EXAMPLE, assert_accessible, clipboard, credential_for, pasted, person, sign_in, text_of
+from tests.conftest import (
+    EXAMPLE,
+    assert_accessible,
+    clipboard,
+    credential_for,
+    one_dialect,
+    pasted,
+    person,
+    sign_in,
+    text_of,
+)
 
 LETTERS = st.characters(codec="utf-8")
 CELL = st.text(LETTERS, max_size=12) | st.sampled_from(["=1", "-2+3", "(12.5%)", "$1,200", "-", "2026-01", '"', "\r\n"])
@@ -348,6 +358,16 @@ def test_the_download_is_whole_and_safe_in_a_spreadsheet(owner_reads: Client, om
     assert answer["Content-Disposition"] == f'attachment; filename="{named}"'
     back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
     assert [row[0] for row in back[1:]] == ["'=1+1", "+2", "-3", "'@x", "-", "a\tb", "ü", 'say "hi"', "'-2+3", "'\t=1"]
+
+
+@one_dialect
+def test_the_sample_shows_a_cut_result(owner_reads: Client, omni: StandIn) -> None:
+    found = conversation_named(omni, "Every return of September")
+    omni._now = found.updated_at + timedelta(hours=1)
+    page = text_of(owner_reads.get(f"/conversations/{found.id}/messages/2/evidence/"))
+    assert "12 rows; Omni cut the result, which has 4,812." in page
+    for line in ("First 5 rows<", "here. 3 rows sampled from the middle (rows 2,406 to 2,408)<", "here. Last 4 rows<"):
+        assert line in page
 
 
 def test_a_cut_result_says_which_parts_it_has(owner_reads: Client, omni: StandIn) -> None:

@@ -560,3 +560,20 @@ def test_no_failure_is_no_zero_where_no_outcome_is_known(lead: Client, week: lis
     page = lead.get(MARCH).content.decode()
     assert ">2 Mar: 1 failed" in page
     assert ">3 Mar: 0 failed" not in page
+
+
+@one_dialect
+def test_a_doubtful_date_is_told_as_the_list_tells_it(reads: Client) -> None:
+    for since, until, sentences in (
+        ("02/03/2026", "2026-03-31", ["“02/03/2026” was read as 3 February 2026."]),
+        ("2026-01-01", "5-6-2026", ["“5-6-2026” was read as 5 June 2026."]),
+        ("02/03/2026", "05/06/2026", ["“02/03/2026” was read as", "“05/06/2026” was read as 6 May 2026."]),
+        ("13/03/2026", "2026-03-31", []),
+        ("02/03/2026", "nonsense", []),
+    ):
+        said = text_of(reads.get("/insights/", {"since": since, "until": until}))
+        assert said.count("was read as") == len(sentences), (since, until)
+        assert all(sentence in said for sentence in sentences)
+    assert "Between slashes the month comes first; 2026-02-03 leaves no doubt." in text_of(
+        reads.get("/insights/?since=02/03/2026")
+    )

@@ -150,7 +150,7 @@ MATRIX: dict[str, Shows] = {
     f"{MESSAGE}queries/1.csv": Shows(QUERY, {QUERY, ROWS}, head={QUERY}),
     f"{MESSAGE}queries/1.svg": Shows(QUERY, {QUERY, ROWS}),
     f"{MESSAGE}queries/1-1.svg": Shows(QUERY, {QUERY, ROWS}),
-    f"{MESSAGE}for-ticket.json": Shows(QUESTION, {PROMPT, QUESTION, ANSWER, QUERY, FIELDS, ROWS}),
+    f"{MESSAGE}for-ticket.json": Shows(QUESTION, {PROMPT, QUESTION, ANSWER, ERROR, QUERY, FIELDS, ROWS}),
     f"/conversations/{EXAMPLE}.md": Shows(QUESTION, SAID, head={TITLE}),
     f"/conversations/{EXAMPLE}.json": Shows(QUESTION, SAID, head={TITLE}),
     f"/conversations/{EXAMPLE}.csv": Shows(QUESTION, SAID, head={TITLE}),

@@ -1,6 +1,7 @@
 """Pages of other sites, of the same company or not: what they may have a reader's browser do here, and learn of it."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +15,7 @@ from playwright.sync_api import BrowserContext
 
 from conversations.models import TicketReference
 from conversations.models.ticket import MOST_LINKED, MOST_LINKED_HOURLY, MOST_REFERENCES
+from omniviewer.accounts import sessions
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -147,6 +149,13 @@ def test_a_part_of_what_was_opened_is_no_event(owner_reads: Client, omni: StandI
     other.force_login(User.objects.get(username="owner"))
     other.get(path, headers={"HX-Request": "true"})
     assert len([event for event in events() if event[0] == "opened"]) == 1, "in another session it is one"
+    later = Client()
+    later.force_login(User.objects.get(username="owner"))
+    session = later.session
+    session[sessions._BEGAN] = int(time.time()) + 5
+    session.save()
+    later.get(path, headers={"HX-Request": "true"})
+    assert len([event for event in events() if event[0] == "opened"]) == 2, "that of an earlier session does not count"
 
 
 @one_dialect

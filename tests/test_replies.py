@@ -588,3 +588,64 @@ def test_where_whoami_says_nothing_the_list_tells_whether_a_token_works(
     identity = connection.identify(small_omni.host, Token(small.organization_key()))
     assert identity.scope == ""
     assert [request.path for request in small_omni.requests] == ["/api/v1/whoami", "/api/v1/ai/conversations"]
+
+
+# A program's word for nothing -----------------------------------------------------------------------------
+
+
+@one_dialect
+@pytest.mark.parametrize("word", ["undefined", " null\n"])
+def test_a_programs_word_for_nothing_is_no_answer(replies_with: Callable[..., Client], word: str) -> None:
+    client = replies_with({ROUTE: thread(asked("null"), answered(word), answered(f"{word.strip()} ferries"))})
+    absent = "Omni returned no text for this answer."
+    for page in (THREAD, f"{THREAD}print/"):
+        said = text_of(client.get(page))
+        assert (said.count(absent), said.count(f"<p>{word.strip()}</p>")) == (1, 0)
+        assert f"{word.strip()} ferries" in said
+    assert absent in client.get(f"{THREAD}messages/2/for-ticket.json").json()["text"]
+    assert absent in client.get(f"{THREAD}messages/2/for-ticket.json").json()["html"]
+    assert f"*{absent}*" in client.get(f"/conversations/{WANTED}.md").getvalue().decode()
+    assert "> null" in client.get(f"/conversations/{WANTED}.md").getvalue().decode(), "what a person asked"
+    kept = client.get(f"/conversations/{WANTED}.json").json()["messages"]
+    assert [message["content"] for message in kept] == ["null", word, f"{word.strip()} ferries"]
+
+
+@one_dialect
+def test_what_comes_in_its_place_is_no_change_of_the_answer(
+    replies_with: Callable[..., Client], small_omni: StandIn
+) -> None:
+    client = replies_with({ROUTE: thread(asked(), answered("undefined", jobId=None))})
+    client.get(THREAD)
+    answer_with(small_omni, {ROUTE: thread(asked(), answered("Eight ferries.", jobId=None))})
+    said = text_of(client.get(f"{THREAD}?refresh=1", follow=True))
+    assert "Eight ferries." in said
+    assert "Omni has changed" not in said
+
+
+# For a ticket ---------------------------------------------------------------------------------------------
+
+
+@one_dialect
+def test_a_ticket_says_why_a_query_or_a_step_failed(replies_with: Callable[..., Client]) -> None:
+    failed = query(status="error", csvResult=None, error={"message": "No field <knots>", "code": "FIELD_GONE"})
+    step = {"type": "search_model", "message": "Looked", "status": "failed", "error": "The *index* is away"}
+    partial = {**query(queryName="Half"), "status": "partial", "reason": "One of two piers"}
+    client = replies_with(evidence_routes(failed, step, partial))
+    client.get(EVIDENCE)
+    said = client.get(f"{THREAD}messages/2/for-ticket.json").json()
+    assert r"**Sailings** from sailings: error: No field \<knots\> (FIELD\_GONE)" in said["text"]
+    assert r"**Search\_model**: failed: The \*index\* is away" in said["text"]
+    assert "**Half** from sailings: partial: One of two piers" in said["text"]
+    assert "<code>sailings</code>: error: No field &lt;knots&gt; (FIELD_GONE)</p>" in said["html"]
+    assert "<strong>Search_model</strong>: failed: The *index* is away</p>" in said["html"]
+
+
+@one_dialect
+def test_a_ticket_says_why_the_job_failed(replies_with: Callable[..., Client]) -> None:
+    reply = job_reply(state="FAILED", error={"message": "Gangway closed", "detail": "low tide " * 400})
+    client = replies_with({ROUTE: thread(asked(), answered("")), JOB_ROUTE: reply, f"{JOB_ROUTE}/": {"$status": 404}})
+    client.get(EVIDENCE)
+    said = client.get(f"{THREAD}messages/2/for-ticket.json").json()
+    for form in ("**Job**: failed: Gangway closed: low tide", "<strong>Job</strong>: failed: Gangway closed"):
+        assert form in said["text"] + said["html"]
+    assert len(said["text"]) < 2000

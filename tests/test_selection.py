@@ -5,13 +5,14 @@ import json
 import re
 import zipfile
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from conversations.models import Access, Capture, ReadUntil, Star, recency
+from conversations.models import Access, Capture, ReadUntil, Star, TicketReference, recency
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -20,6 +21,8 @@ from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered, thread
 from tests.conftest import assert_accessible, credential_for, sign_in, signed_in, text_of
 from tests.test_list import ids_on
+
+NAVIGATION = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 pytestmark = pytest.mark.parametrize("dialect", ["reference"])
 
@@ -214,3 +217,68 @@ def test_what_is_ticked_stays_ticked_while_the_list_is_renewed(
     expect(page.get_by_text("5 selected")).to_be_visible()
     all_of_them.uncheck()
     expect(page.get_by_text("selected", exact=False).filter(has_text="5")).to_have_count(0)
+
+
+def link(page: str, pattern: str) -> str:
+    found = re.search(pattern, page)
+    assert found, pattern
+    return unescape(found[1])
+
+
+BACK, NEXT, PREVIOUS = (
+    r'class="back" href="([^"]+)">← Conversations',
+    r'rel="next" href="([^"]+)"',
+    r'rel="prev" href="([^"]+)"',
+)
+
+
+@pytest.mark.parametrize("question", ["", "?sort=oldest", "?q=ferry"])
+def test_the_way_back_is_the_page_and_row_where_a_step_led(
+    reads: Client, small: Organization, analyst: Member, question: str
+) -> None:
+    began = datetime.now(UTC) - timedelta(days=1)
+    for number in range(104):
+        at, name = began + number * timedelta(minutes=1), f"No. {number} {'ferry' if number % 4 else ''}"
+        small.add_conversation(owner=analyst, name=name, turns=[("?", "!")], started_at=at)
+    first = text_of(reads.get(f"/conversations/{question}"))
+    second = text_of(reads.get("/conversations/" + link(first, NEXT)))
+    pages = [ids_on(first), ids_on(second)]
+    order = pages[0][-2:] + pages[1]
+    text = text_of(reads.get(link(first, rf'href="(/conversations/{order[0]}/[^"]*)"')))
+    # To the end of the page and beyond it, and back again.
+    for place, step in ((0, NEXT), (1, NEXT), (2, NEXT), (3, PREVIOUS), (2, PREVIOUS), (1, PREVIOUS), (0, "")):
+        address, _, row = link(text, BACK).partition("#")
+        assert f"<code>{order[place]}</code>" in text, place
+        assert ids_on(text_of(reads.get(address))) == pages[order[place] in pages[1]], place
+        assert row == f"row-{Access.objects.get(conversation__omni_id=order[place]).conversation_id}"
+        text = text_of(reads.get(link(text, step))) if step else ""
+
+
+def test_the_way_back_is_the_list_of_the_ticket(reads: Client, made: list[InOmni]) -> None:
+    for row in (made[0], made[3]):
+        reads.get(thread(row), {"ticket": "HARBOUR-12"}, headers=NAVIGATION)
+    references = TicketReference.objects.count()
+    listed = text_of(reads.get("/conversations/?ticket=harbour-12"))
+    text = text_of(reads.get(link(listed, rf'href="({thread(made[0])}[^"]*)"')))
+    for row, step in ((made[0], NEXT), (made[3], PREVIOUS), (made[0], "")):
+        address, _, place = link(text, BACK).partition("#")
+        assert f"<code>{row.id}</code>" in text
+        assert address == "/conversations/?ticket=HARBOUR-12"
+        assert f'id="{place}"' in text_of(reads.get(address))
+        text = text_of(reads.get(link(text, step))) if step else ""
+    assert TicketReference.objects.count() == references == 2
+    odd = text_of(reads.get(f"{thread(made[1])}?linked=no+ticket"))
+    assert link(odd, BACK).startswith("/conversations/#row-")
+
+
+@pytest.mark.parametrize("public", ["", "https://omni.example"])
+def test_links_of_what_was_selected_lead_to_the_site(
+    reads: Client, made: list[InOmni], settings: Settings, public: str
+) -> None:
+    settings.PUBLIC_URL = public
+    reads.get("/conversations/")
+    ids = [str(row.id) for row in made[:2]]
+    answer = reads.post("/conversations/selected/", {"do": "export", "conversation": ids})
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer))) as found:
+        addresses = [json.loads(found.read(name))["omniviewer"]["address"] for name in found.namelist()[1::2]]
+    assert addresses == [f"{public or 'http://testserver'}{thread(row)}" for row in made[:2]]

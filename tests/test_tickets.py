@@ -235,7 +235,7 @@ def test_the_list_is_filtered_by_it(owner_reads: Client, omni: StandIn) -> None:
     page = text_of(owner_reads.get("/conversations/?ticket=abc-123"))
     assert "<h1>Linked from ABC-123</h1>" in page
     assert page.count('class="row-title"') == 1
-    assert f'href="{THREAD}"' in page
+    assert f'href="{THREAD}?linked=ABC-123"' in page
     assert 'href="https://tickets.example.com/browse/ABC-123?from=viewer"' in page
     assert omni.requests == []
 
@@ -290,10 +290,10 @@ def age(**how_long: int) -> None:
 def test_an_access_that_ran_out_is_asked_for_again(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(f"{THREAD}?ticket=ABC-123")
     age(hours=25)
-    assert f'href="{THREAD}"' in text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
+    assert f'href="{THREAD}?linked=ABC-123"' in text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
     age(hours=25)
     omni.fail(Fault.status(404), path=f"/v1/ai/conversations/{EXAMPLE}")
-    assert f'href="{THREAD}"' not in text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
+    assert f'href="{THREAD}' not in text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
 
 
 def test_it_says_that_some_may_be_missing_while_omni_is_away(owner_reads: Client, omni: StandIn) -> None:
@@ -302,7 +302,7 @@ def test_it_says_that_some_may_be_missing_while_omni_is_away(owner_reads: Client
     omni.fail(Fault.status(503))
     page = text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
     assert "Some may be missing." in page
-    assert f'href="{THREAD}"' not in page
+    assert f'href="{THREAD}' not in page
 
 
 def test_what_somebody_else_linked_costs_no_request_and_shows_nothing(

@@ -1,17 +1,24 @@
 """Two instances that use the same ids: neither says anything of the other's conversations, jobs or people."""
 
+import html
+import io
+import json
+import re
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from conversations import archive
-from conversations.models import Conversation, Job, Member, Message
+from conversations.models import Conversation, Job, Member, Message, Star
 from conversations.models.evidence import drop_kept_before
 from conversations.models.stored import stored
 from omniviewer.accounts.models import ApiToken, Credential, User
-from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from tests.captured import answered
 from tests.conftest import credential_for, one_dialect, signed_in, text_of
@@ -120,3 +127,100 @@ def test_people_are_named_as_their_own_instance_does(reader: User, pair: list[In
         assert "Ann Analyst" in said
         rows = said.partition('id="listed"')[2] or said
         assert "Somebody Else" not in rows
+
+
+@pytest.fixture
+def namesakes(small: Organization, other: Organization) -> list[InOmni]:
+    """A conversation on each instance, with the same id, of two people with the same id."""
+    ann = small.add_member("Ann Analyst", "ann@small.example")
+    olaf = other.add_member("Olaf Other", "olaf@other.example", id=ann.id)
+    one = small.add_conversation(owner=ann, name="Of Ann", turns=[("Walrus?", "Seal.")])
+    return [one, other.add_conversation(owner=olaf, name="Of Olaf", id=one.id, turns=[("Walrus?", "Seal.")])]
+
+
+@pytest.fixture
+def of_both(
+    owner: User,
+    namesakes: list[InOmni],
+    small: Organization,
+    other: Organization,
+    small_omni: StandIn,
+    other_omni: StandIn,
+) -> Client:
+    """The owner's browser, reading both instances with organization keys; all of both was read."""
+    for organization, omni in ((small, small_omni), (other, other_omni)):
+        token = credential_for(owner, omni, organization.organization_key(), organization.name).api_token
+        archive.members(token)
+        archive.open_conversation(owner, namesakes[0].id, instance=omni.host)
+    client = signed_in(owner)
+    client.get("/conversations/")
+    return client
+
+
+def titles(answer: Any) -> list[str]:
+    return re.findall(r"Of (?:Ann|Olaf)(?=</a>)", answer.content.decode())
+
+
+def test_an_owner_is_one_instances(of_both: Client, namesakes: list[InOmni], other_omni: StandIn) -> None:
+    member = namesakes[0].owner.id
+    for typed, found in {
+        "owner:ann": ["Of Ann"],
+        "owner:olaf@": ["Of Olaf"],
+        "-owner:olaf": ["Of Ann"],
+        f"owner:{member}": ["Of Olaf", "Of Ann"],
+        f"owner:{member}@{other_omni.host}": ["Of Olaf"],
+        f"-owner:{member}@{other_omni.host}": ["Of Ann"],
+        f"owner:{member}@elsewhere.example": [],
+        "owner:me": [],
+    }.items():
+        page = of_both.get("/conversations/", {"q": typed})
+        assert sorted(titles(page)) == sorted(found), typed
+    choices = text_of(of_both.get("/conversations/"))
+    assert f'<option value="{member}@{other_omni.host}">Olaf Other ' in choices
+    said = text_of(of_both.get(f"/conversations/?q=owner:{member}@{other_omni.host}"))
+    assert '<bdi class="chip-meaning">Olaf Other</bdi>' in said
+    assert f'<option value="{member}@{other_omni.host}" selected>Olaf Other ' in said
+
+
+def test_insights_count_each_instances_people(of_both: Client, namesakes: list[InOmni]) -> None:
+    page = of_both.get("/insights/?period=all").content.decode()
+    table = page.partition('id="people"')[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    for name, title in (("Ann Analyst", "Of Ann"), ("Olaf Other", "Of Olaf")):
+        row = next(row for row in table.split("<tr") if name in row)
+        address = html.unescape(re.findall(r'href="([^"]+)"', row)[0])
+        assert titles(of_both.get(address)) == [title]
+        assert text_of(of_both.get("/insights/", {"period": "all", "owner": name.split()[0]})).count(f"{name}<") == 1
+
+
+def test_the_thread_leads_to_the_conversations_of_who_asked(of_both: Client, namesakes: list[InOmni]) -> None:
+    page = of_both.get(f"/conversations/{namesakes[0].id}/").content.decode()
+    address = html.unescape(next(iter(re.findall(r'Asked by <a href="([^"]+)"', page))))
+    assert titles(of_both.get(address)) == ["Of Ann"]
+
+
+def test_what_is_chosen_is_of_one_instance(of_both: Client, namesakes: list[InOmni]) -> None:
+    page = of_both.get("/conversations/").content.decode()
+    boxes = re.findall(r'name="conversation" value="([^"]+)"', page)
+    assert len(set(boxes)) == 2
+    olafs = boxes[titles(of_both.get("/conversations/")).index("Of Olaf")]
+    by_id = str(namesakes[0].id)
+    for chosen, found in {olafs: ["Of Olaf"], by_id: ["Of Ann"], f"elsewhere.example/{by_id}": []}.items():
+        Star.objects.all().delete()
+        of_both.post("/conversations/selected/", {"do": "star", "conversation": [chosen, "no id"]})
+        assert titles(of_both.get("/conversations/?q=is:starred")) == found
+        zipped = of_both.post("/conversations/selected/", {"do": "export", "conversation": [chosen]})
+        if found:
+            with zipfile.ZipFile(io.BytesIO(b"".join(zipped))) as written:
+                assert [json.loads(written.read(name))["name"] for name in written.namelist()[1::2]] == found
+
+
+def test_a_conversation_is_opened_on_the_instance_that_is_asked_for(
+    of_both: Client, namesakes: list[InOmni], owner: User, other_omni: StandIn
+) -> None:
+    for instance, title in (("", "Of Ann"), (other_omni.host, "Of Olaf")):
+        for ask in archive.Ask:
+            found = archive.open_conversation(owner, namesakes[0].id, instance=instance, ask=ask)
+            assert found.conversation.name == title
+    other_omni.fail(Fault.status(503))
+    found = archive.open_conversation(owner, namesakes[0].id, instance=other_omni.host, ask=archive.Ask.ALWAYS)
+    assert (found.conversation.name, bool(found.notice)) == ("Of Olaf", True)

@@ -5,6 +5,7 @@ Whatever it returns, Omni has shown to one of the reader's own tokens; whatever 
 
 from conversations.archive.answering import shown_rows
 from conversations.archive.capture import capture_next, minutes_for, want, want_chosen, want_expiring
+from conversations.archive.coverage import Coverage, coverage, outcomes
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
 from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch
 from conversations.archive.hits import Hits, hits
@@ -14,7 +15,7 @@ from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
 from conversations.archive.narrowing import has_unread, unread
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
-from conversations.archive.people import members, names, owner_name
+from conversations.archive.people import MOST_MEMBERS, members, names, owner_name
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
@@ -22,10 +23,12 @@ from conversations.archive.thread import fetch, open_conversation, still_open, s
 
 __all__ = [
     "MOST_COUNTED",
+    "MOST_MEMBERS",
     "ORDERS",
     "STATES",
     "Ask",
     "CannotShow",
+    "Coverage",
     "Evidence",
     "Finder",
     "Hits",
@@ -49,6 +52,7 @@ __all__ = [
     "capture_next",
     "chart",
     "count",
+    "coverage",
     "evidence",
     "fetch",
     "find",
@@ -64,6 +68,7 @@ __all__ = [
     "must_ask_for_chart",
     "names",
     "open_conversation",
+    "outcomes",
     "owner_name",
     "pause",
     "progress",

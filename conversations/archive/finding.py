@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 
 from conversations import searching
 from conversations.archive.answering import answering, shown_rows
-from conversations.archive.narrowing import Scope, by_owners, by_questions, own_condition, question_of
+from conversations.archive.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition, question_of
 from conversations.models import Access, Conversation, Reader, recency
 from conversations.searching import Bounds
 
@@ -145,7 +145,7 @@ class Finder:
             rows = rows.filter(recency__gte=recency(asked.since))
         if asked.until:
             rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
-        rows = by_owners(rows, self._scope)
+        rows = by_tickets(by_owners(rows, self._scope), self._scope)
         rows = by_questions(rows, self._scope, is_few=few is not None)
         for row in asked.filters:
             condition = own_condition(row.name, row.value, user)

@@ -14,10 +14,10 @@ from django.db.models import DateTimeField, Exists, F, Min, OuterRef, Q, QuerySe
 from django.utils import timezone
 
 from conversations import terms
-from conversations.archive.finding import Finder
+from conversations.archive.finding import FEW, Finder
 from conversations.archive.outcomes import Notice
 from conversations.archive.tops import look
-from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Reader
+from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
 from conversations.words import words
 from omniviewer.accounts.models import Credential, User
 
@@ -26,6 +26,8 @@ STATES = ("unanswered", "failed", "cancelled", "running")
 # Days up to which a period is told day by day, by weeks, by months.
 _BY_DAY, _BY_WEEK, _BY_MONTH = 62, 400, 3700
 _AT_A_TIME = 5_000
+# The owner of conversations of which no list or thread told whose they are.
+NOBODY = Owner("", "")
 _PERCENTILE = 0.95
 
 
@@ -67,16 +69,17 @@ class Share:
 
 @dataclass(frozen=True)
 class Insights:
-    """`first` to before `end`: the period. Owners by membership id; topics by what `topic:` takes; hours by weekday
-    (0: Monday) and hour. `answers`: those of the period's conversations that a job made; `known`: of so many of them is
-    known here what became of it. `known_in` and `unknown_in`: conversations with such an answer, and with another one.
-    `read`: of how many conversations the reader may read the messages.
+    """`first` to before `end`: the period. `reader`: as whom it was read. Topics by what `topic:` takes; hours by
+    weekday (0: Monday) and hour. `answers`: those of the period's conversations that a job made; `known`: of so many of
+    them is known here what became of it. `known_in` and `unknown_in`: conversations with such an answer, and with
+    another one.
     """
 
     first: date
     end: date
     spans: list[Span]
-    owners: dict[str, Share]
+    reader: Reader
+    owners: dict[Owner, Share]
     topics: dict[str, tuple[str, int]]
     hours: dict[tuple[int, int], Share]
     states: dict[str, frozenset[int]]
@@ -84,7 +87,6 @@ class Insights:
     known: int
     known_in: frozenset[int]
     unknown_in: frozenset[int]
-    read: int
     notice: Notice | None
     odd: list[str]
 
@@ -104,22 +106,24 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     """
     asked = terms.read("").replaced("owner", owner)
     tops = look(user, credentials, asked)
-    finder = Finder(tops.scope)
+    finder, reader = Finder(tops.scope), tops.scope.reader
     tops.check_readable(finder)
     readable = finder.all_readable()
-    read = readable.count()
     if owner:
-        readable = readable.filter(owner_id__in=tops.scope.owners.get(asked.value("owner"), []))
+        readable = readable.filter(reader.owned_by(tops.scope.owners.get(asked.value("owner"), [])))
     first, end = _bounded(period, readable)
     begin, over = terms.midnight(first), terms.midnight(end)
     asked_then = _questions(readable, begin, over)
     counted = _Counted(first, end)
-    for row in _rows(asked_then):
-        counted.take(*row)
-    of_period = readable.filter(pk__in=asked_then.order_by().values("pk"))
-    topics, states = _told_of_jobs(of_period, tops.scope.reader)
-    known, unknown = _captured(of_period, tops.scope.reader)
+    instances = {token.pk: token.instance for token in reader.tokens}
+    for pk, at, token_key, owner_id, answered_at in _rows(asked_then):
+        whose = Owner(instances[token_key], owner_id) if owner_id else NOBODY
+        counted.take(pk, at, whose, answered_at)
+    of_period = _of_these(asked_then)
+    topics, states = _told_of_jobs(of_period, reader)
+    known, unknown = _captured(of_period, reader)
     return Insights(
+        reader=reader,
         first=first,
         end=end,
         spans=counted.spans,
@@ -131,7 +135,6 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
         known=known.total(),
         known_in=frozenset(known),
         unknown_in=frozenset(unknown),
-        read=read,
         notice=tops.notice,
         odd=tops.odd,
     )
@@ -149,7 +152,16 @@ def _bounded(period: tuple[date, date] | None, readable: QuerySet[Access]) -> tu
     return min(first, today), max(min(end, today + timedelta(days=1)), min(first, today) + timedelta(days=1))
 
 
-_Row = tuple[int, datetime, str, datetime | None]
+def _of_these(asked_then: QuerySet[Access]) -> QuerySet[Access]:
+    """Return the accesses of these questions, each once; named one by one where they are few, as they are asked for
+    several times.
+    """
+    keys = asked_then.order_by().values_list("pk", flat=True).distinct()
+    few = list(keys[: FEW + 1])
+    return Access.objects.filter(pk__in=few if len(few) <= FEW else keys)
+
+
+_Row = tuple[int, datetime, int, str, datetime | None]
 
 
 def _questions(readable: QuerySet[Access], begin: datetime, over: datetime | None = None) -> QuerySet[Access]:
@@ -163,7 +175,7 @@ def _questions(readable: QuerySet[Access], begin: datetime, over: datetime | Non
 
 
 def _rows(questions: QuerySet[Access]) -> Iterable[_Row]:
-    """Each with its conversation, when it was asked, whose it is, and when the answer was there."""
+    """Return for each its conversation, when it was asked, the token, whose it is, and when the answer was there."""
     following = Message.objects.filter(
         conversation=OuterRef("conversation"),
         position=OuterRef("conversation__messages__position") + 1,
@@ -171,7 +183,7 @@ def _rows(questions: QuerySet[Access]) -> Iterable[_Row]:
         revision__lte=OuterRef("revision"),
     )
     found = questions.annotate(answered_at=Subquery(following.values("created_at")[:1], output_field=DateTimeField()))
-    values = ("conversation_id", "conversation__messages__created_at", "owner_id", "answered_at")
+    values = ("conversation_id", "conversation__messages__created_at", "api_token_id", "owner_id", "answered_at")
     return found.order_by().values_list(*values).iterator(chunk_size=_AT_A_TIME)
 
 
@@ -183,10 +195,10 @@ class _Counted:
             for span in self.spans
             for number in range((span.end - span.first).days)
         }
-        self.owners: dict[str, Share] = defaultdict(Share)
+        self.owners: dict[Owner, Share] = defaultdict(Share)
         self.hours: dict[tuple[int, int], Share] = defaultdict(Share)
 
-    def take(self, pk: int, at: datetime, whose: str, answered_at: datetime | None) -> None:
+    def take(self, pk: int, at: datetime, whose: Owner, answered_at: datetime | None) -> None:
         here = timezone.localtime(at)
         span = self._by_day[here.date()]
         for counted in (span, self.owners[whose], self.hours[here.weekday(), here.hour]):
@@ -220,7 +232,9 @@ def _unanswered(of_period: QuerySet[Access]) -> frozenset[int]:
 
 
 def _answers(of_period: QuerySet[Access]) -> QuerySet[Message]:
-    shown = of_period.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
+    # Not by the key itself: a database would go through all of them for each message, not look the conversation up.
+    keys = Access.objects.alias(key=F("pk") + 0).filter(key__in=of_period.order_by().values("pk"))
+    shown = keys.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
     # By their conversations first: how many messages others have is no matter of the time that this takes.
     own = Message.objects.filter(conversation__in=of_period.order_by().values("conversation"))
     return own.filter(Exists(shown)).exclude(job_id=None)

@@ -34,10 +34,10 @@ def linked_from(user: User, ticket: str) -> Linked:
     reader = reader_of(user)
     failure = None
     run_out = _linked(Access.objects.run_out(reader), ticket)
-    ids = list(run_out.order_by().values_list("conversation__omni_id", flat=True).distinct())
-    for omni_id in ids[:_MOST_ASKED]:
+    ids = list(run_out.order_by().values_list("conversation__omni_id", "conversation__instance").distinct())
+    for omni_id, instance in ids[:_MOST_ASKED]:
         try:
-            open_conversation(user, omni_id)
+            open_conversation(user, omni_id, instance=instance)
         except CannotShow as error:
             if error.why in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
                 failure = error

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from conversations import connection
+from conversations import connection, searching
 from conversations.archive import walks
-from conversations.archive.finding import Finder, Page, Stretch
+from conversations.archive.finding import Finder, Page, Stretch, few_conversations
 from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, Notice
-from conversations.archive.tops import accepted, look, owners
+from conversations.archive.tops import CATCH_UP, accepted, look, owners
 from conversations.asking import Urgency
-from conversations.models import Walk
+from conversations.models import Owner, Walk
 from conversations.omni import OmniError
 from conversations.terms import Asked
 from omniviewer import metrics
@@ -24,7 +24,7 @@ _MOST_PAGES = 2
 class Listed:
     """`walks`: of the tokens through which it is read. `odd`: what of the question was not understood.
 
-    `asked`: what was looked for in the end. `owners`: ids behind `owner:`, by what was typed.
+    `asked`: what was looked for in the end. `owners`: the people behind `owner:`, by what was typed.
     """
 
     page: Page
@@ -32,7 +32,7 @@ class Listed:
     odd: list[str]
     finder: Finder
     asked: Asked
-    owners: dict[str, list[str]]
+    owners: dict[str, list[Owner]]
     notice: Notice | None = None
     # Whether Omni was asked just now.
     was_asked: bool = False
@@ -77,8 +77,12 @@ def _named(asked: Asked) -> str:
 
 
 def finder(user: User, credentials: Sequence[Credential], asked: Asked, order: str) -> Finder:
-    """What is kept of the same list, without asking Omni. Raises `CannotShow` where no credential is accepted."""
-    return Finder(Scope(accepted(user, credentials), asked, owners(user, asked)), order)
+    """Find in what is stored of the same list, without asking Omni. Raises `CannotShow` where no token is accepted."""
+    reader = accepted(user, credentials)
+    if asked:
+        # What was fetched just now, as a thread that was opened from the list, is still to be taken in.
+        searching.refresh(seconds=CATCH_UP, among=few_conversations(reader))
+    return Finder(Scope(reader, asked, owners(user, asked)), order)
 
 
 def _go_further_back(found: list[Walk], asked: Asked) -> bool:

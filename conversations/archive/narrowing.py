@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
-from conversations.models import Access, Message, Reader, Star, Visit, recency
+from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
 from conversations.searching import Fact, Question
 from conversations.terms import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
@@ -20,26 +20,40 @@ _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked for, by whom and through which tokens. `owners`: ids behind `owner:`, by what was typed."""
+    """What is asked for, by whom and through which tokens. `owners`: the people behind `owner:`, by what was typed."""
 
     reader: Reader
     asked: Asked
-    owners: dict[str, list[str]]
+    owners: dict[str, list[Owner]]
 
 
 def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
     """By whose they are, as far as Omni told that to the reader's token."""
-    wanted: list[str] = []
+    wanted: list[Owner] = []
     is_asked = False
     for row in scope.asked.filters:
         if row.name != "owner":
             continue
-        ids = scope.owners.get(row.value, [])
+        meant = scope.owners.get(row.value, [])
         if row.is_negated:
-            rows = rows.exclude(owner_id__in=ids) if ids else rows
+            rows = rows.exclude(scope.reader.owned_by(meant)) if meant else rows
         else:
-            is_asked, wanted = True, [*wanted, *ids]
-    return rows.filter(owner_id__in=wanted) if is_asked else rows
+            is_asked, wanted = True, [*wanted, *meant]
+    return rows.filter(scope.reader.owned_by(wanted)) if is_asked else rows
+
+
+def by_tickets(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
+    """By the tickets that they are linked from now, where the reader may read the messages: the index follows later."""
+    readable = Access.objects.messages_of(scope.reader).filter(pk=OuterRef("pk"))
+    for is_negated in (False, True):
+        values = [
+            row.value.upper() for row in scope.asked.filters if (row.name, row.is_negated) == ("ticket", is_negated)
+        ]
+        if values:
+            linked = TicketReference.objects.filter(conversation=OuterRef("conversation"), ticket__in=values)
+            is_linked = Exists(linked) & Exists(readable)
+            rows = rows.filter(~is_linked if is_negated else is_linked)
+    return rows
 
 
 def own_condition(name: str, value: str, user: User) -> Q | None:
@@ -126,9 +140,9 @@ def question_of(scope: Scope) -> Question:
         if row.name == "owner":
             never |= not scope.owners.get(row.value) and not row.is_negated
             continue
-        if row.name not in ("state", "has", "ticket"):
+        if row.name not in ("state", "has"):
             continue
-        facts = [Fact(row.name, _as_kept(row.name, row.value))]
+        facts = [Fact(row.name, row.value)]
         if row.is_negated:
             unwanted += facts
         elif row.name == "has":  # all of them; of the others, either
@@ -137,7 +151,3 @@ def question_of(scope: Scope) -> Question:
             wanted.setdefault(row.name, []).extend(facts)
     groups = (*(tuple(facts) for facts in wanted.values()), *topics)
     return Question(asked.texts, asked.places, tuple(groups), tuple(unwanted), never)
-
-
-def _as_kept(name: str, value: str) -> str:
-    return value.upper() if name == "ticket" else value

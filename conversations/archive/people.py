@@ -1,6 +1,6 @@
 """The people behind ids, as far as Omni told them to the reader's own credentials."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
@@ -12,9 +12,8 @@ from django.utils import timezone
 
 from conversations import asking, connection
 from conversations.asking import Urgency
-from conversations.models import Conversation, Member
+from conversations.models import Conversation, Member, Owner, PeopleWalk
 from conversations.omni import (
-    PEOPLE_A_PAGE,
     PEOPLE_PATHS,
     BadRequest,
     CannotAsk,
@@ -28,26 +27,30 @@ from conversations.omni import (
 from conversations.words import fold, words
 from omniviewer.accounts.models import ApiToken, User
 
-# People of an organization that are offered as a filter: more than this many, and the rest is told by their id.
+# People of an organization that are offered as a choice: where there are more, their names are typed.
 MOST_MEMBERS = 500
-# Requests for them, however few Omni gives at a time.
-_MOST_PAGES = 2 * MOST_MEMBERS // PEOPLE_A_PAGE
+# People of one list of Omni's that are asked for; the others are told by their id.
+_MOST_PEOPLE = 100_000
+# Pages of them that a reader is made to wait for.
+_AT_ONCE = 10
 # How long an instance's spelling of a path is tried first.
 _SPELLING_IS_KNOWN = timedelta(days=30)
 
 
-def names(user: User, ids: Collection[str], instance: str | None = None) -> dict[str, str]:
-    """Return the names of these people by id; the reader's own is that under which they are signed in.
-
-    With `instance`, only as that instance told them: another one may know somebody else by the same id.
-    """
-    tokens = [token for token in ApiToken.objects.held_by(user) if instance in (None, token.instance)]
-    told = Member.objects.filter(api_token__in=tokens, omni_id__in=set(ids))
-    found = {row.omni_id: row.name for row in told}
-    for token in tokens:
-        for own in token.owner_ids & set(ids) - found.keys():
-            found[own] = user.display_name
+def names(user: User, owners: Collection[Owner]) -> dict[Owner, str]:
+    """Return the names of these people; the reader's own is that under which they are signed in."""
+    wanted = set(owners)
+    tokens = list(ApiToken.objects.held_by(user))
+    told = Member.objects.filter(api_token__in=tokens, omni_id__in={owner.id for owner in wanted})
+    found = {row.owner: row.name for row in told.select_related("api_token") if row.owner in wanted}
+    for own in _own(tokens) & wanted - found.keys():
+        found[own] = user.display_name
     return found
+
+
+def _own(tokens: Iterable[ApiToken]) -> set[Owner]:
+    """Return the people whom these tokens speak for."""
+    return {Owner(token.instance, own_id) for token in tokens for own_id in token.owner_ids}
 
 
 def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: bool = True) -> str:
@@ -63,26 +66,45 @@ def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: 
         return user.display_name
     if ask and conversation.owner_id not in token.owner_ids:
         members(token)
-    return names(user, [conversation.owner_id], conversation.instance).get(conversation.owner_id, "")
+    return names(user, [conversation.owner]).get(conversation.owner, "")
 
 
-def called(user: User, typed: str) -> list[str]:
-    """The ids that `owner:` may mean: "me", an id, or the beginning of names or of an address that Omni told."""
+def called(user: User, typed: str) -> list[Owner]:
+    """Return the people whom `owner:` may mean, each on their own instance.
+
+    It takes "me", an id (with `@` and the host where several instances may know it), or the beginning of a name or of
+    an address that Omni told.
+    """
     tokens = list(ApiToken.objects.held_by(user))
-    own = sorted(set().union(*(token.owner_ids for token in tokens)))
+    own = _own(tokens)
     if typed.lower() == "me":
-        return own
-    people = Member.objects.filter(api_token__in=tokens)
-    ids = {row.omni_id for row in people if _begins(row.name, typed) or _begins_address(row.email, typed)}
-    if _begins(user.display_name, typed):
-        ids.update(own)
-    known = {row.omni_id.lower(): row.omni_id for row in people}
-    return sorted(ids) or [known.get(typed.lower(), typed.lower())] * _is_id(typed)
-
-
-def _begins(name: str, typed: str) -> bool:
-    """Return whether each word of `typed` begins a word of the name."""
+        return sorted(own)
+    told = Member.objects.filter(api_token__in=tokens).order_by()
+    people = [
+        (Owner(instance, omni_id), name, email)
+        for instance, omni_id, name, email in told.values_list("api_token__instance", "omni_id", "name", "email")
+    ]
     wanted = [word.text for word in words(typed, is_asked=True)]
+    found = {owner for owner, name, email in people if _begins(name, wanted) or _begins_address(email, typed)}
+    if _begins(user.display_name, wanted):
+        found |= own
+    return sorted(found or _with_id(typed.lower(), own.union(owner for owner, *_ in people), tokens))
+
+
+def _with_id(typed: str, known: set[Owner], tokens: Iterable[ApiToken]) -> set[Owner]:
+    """Return those with this id, on the host behind its `@` or on every instance of these tokens."""
+    instances = {token.instance for token in tokens}
+    omni_id, _, instance = typed.rpartition("@")
+    if instance in instances:
+        typed, instances = omni_id, {instance}
+    found = {owner for owner in known if owner.instance in instances and owner.id.lower() == typed}
+    if _is_id(typed):
+        found |= {Owner(instance, typed) for instance in instances - {owner.instance for owner in found}}
+    return found
+
+
+def _begins(name: str, wanted: Sequence[str]) -> bool:
+    """Return whether each of these words begins a word of the name."""
     said = [word.text for word in words(name)]
     return bool(wanted) and all(any(word.startswith(one) for word in said) for one in wanted)
 
@@ -99,9 +121,10 @@ def _is_id(typed: str) -> bool:
 
 
 def members(token: ApiToken, *, ask: bool = True) -> list[Member]:
-    """The people of the organization, by name, for an organization key: asked once in `OMNIVIEWER_ACCESS_TTL`.
+    """Return people of the organization, by name, for an organization key: one more than `MOST_MEMBERS` at most.
 
-    Empty where Omni does not tell, and that too is asked once: the list works without. `ask=False`: what is kept.
+    Omni is asked once in `OMNIVIEWER_ACCESS_TTL`; where it does not tell, which is asked once too, the list works
+    without. `ask=False`: what is stored.
     """
     if not token.sees_organization or token.rejected_at:
         return []
@@ -110,81 +133,107 @@ def members(token: ApiToken, *, ask: bool = True) -> list[Member]:
             learn(token, Urgency.REFRESHING)
         except OmniError as error:
             connection.note(token, error)
-    return list(token.members.all())
+    return list(token.members.all()[: MOST_MEMBERS + 1])
 
 
 def are_due(token: ApiToken) -> bool:
-    """Whether Omni is to be asked who is in the organization."""
+    """Return whether Omni is to be asked who is in the organization, or who else is."""
     asked_at = token.members_asked_at
     return token.sees_organization and not (asked_at and asked_at > timezone.now() - settings.ACCESS_TTL)
 
 
-def learn(token: ApiToken, urgency: Urgency) -> None:
-    """Ask for them, for as long as `are_due`. Raises `OmniError`."""
+def learn(token: ApiToken, urgency: Urgency, *, most: int = _AT_ONCE) -> None:
+    """Ask for so many pages of them; `are_due` says whether there are more. Raises `OmniError`."""
     try:
-        asking.once(token.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(token, urgency))
+        asking.once(token.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(token, urgency, most))
     except OmniError as error:
         if not isinstance(error, CannotAsk):
             token.note_members_asked()
         raise
 
 
-def _ask_for_members(token: ApiToken, urgency: Urgency) -> None:
-    people = [_kept(row) for row in _everyone(token, urgency) if row.id]
-    for person in people:
-        person.api_token = token
-    with transaction.atomic():
-        if not connection.is_accepted(token):
-            return
-        token.note_members_asked()
-        token.members.all().delete()
-        # Ids that are told twice, or differ only beyond what is kept of them.
-        Member.objects.bulk_create(people, ignore_conflicts=True)
-
-
-def _kept(person: replies.Member) -> Member:
-    return Member(omni_id=person.id[:64], name=person.name[:200], email=person.email[:254], is_active=person.is_active)
-
-
-def _everyone(token: ApiToken, urgency: Urgency) -> Iterable[replies.Member]:
+def _ask_for_members(token: ApiToken, urgency: Urgency, most: int) -> None:
     """Members of the organization, and then embed users. Raises `OmniError` where Omni tells of neither."""
+    now = timezone.now()
+    recent = PeopleWalk.objects.filter(api_token=token, began_at__gt=now - settings.ACCESS_TTL)
+    walk = recent.first() or PeopleWalk(api_token=token, began_at=now)
     failures: list[OmniError] = []
-    for paths in PEOPLE_PATHS:
+    for _ in range(most):
+        page = None
         try:
-            yield from _all_under(token, paths, urgency)
+            page = _page(token, PEOPLE_PATHS[walk.place], walk.start, urgency)
         except (CannotAsk, TokenRejected):
             raise
         except OmniError as error:
             failures.append(error)
-    if len(failures) == len(PEOPLE_PATHS):
-        raise failures[0]
-
-
-def _all_under(token: ApiToken, paths: tuple[str, ...], urgency: Urgency) -> Iterable[replies.Member]:
-    path, page = _first_page(token, paths, urgency)
-    start = 1
-    for number in range(_MOST_PAGES):
-        if number:
-            page = asking.ask(token, "members", partial(Client.members, path=path, start=start), urgency)
-        yield from page.members
-        start += page.count
-        if not page.count or start > min(page.total, MOST_MEMBERS):
+        if not _store(walk, token, page):
+            return
+        if walk.place == len(PEOPLE_PATHS):
+            if not walk.is_told:
+                raise failures[0]
             return
 
 
-def _first_page(token: ApiToken, paths: tuple[str, ...], urgency: Urgency) -> tuple[str, replies.MemberPage]:
+def _store(walk: PeopleWalk, token: ApiToken, page: replies.MemberPage | None) -> bool:
+    """Store a page of people (None: Omni refused it), and where the walk goes on. Return whether it does."""
+    with transaction.atomic():
+        if not connection.is_accepted(token):
+            return False
+        if page is None:
+            walk.is_whole &= walk.start == 1
+        if page is None or _store_people(walk, token, page):
+            walk.place, walk.start = walk.place + 1, 1
+        PeopleWalk.objects.filter(api_token=token).delete()
+        if walk.place < len(PEOPLE_PATHS):
+            walk.pk = None
+            walk.save(force_insert=True)
+        elif walk.is_told:
+            if walk.is_whole:
+                token.members.exclude(told_at=walk.began_at).delete()
+            token.note_members_asked()
+    return True
+
+
+def _store_people(walk: PeopleWalk, token: ApiToken, page: replies.MemberPage) -> bool:
+    """Return whether the page is the last of its list, as far as it may be trusted: some instances only repeat one."""
+    people = {person.id[:64]: person for person in page.members if person.id}
+    known = token.members.filter(omni_id__in=people, told_at=walk.began_at).count()
+    rows = [
+        Member(
+            api_token=token,
+            omni_id=omni_id,
+            name=person.name[:200],
+            email=person.email[:254],
+            is_active=person.is_active,
+            told_at=walk.began_at,
+        )
+        for omni_id, person in people.items()
+    ]
+    Member.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["api_token", "omni_id"],
+        update_fields=["name", "email", "is_active", "told_at"],
+    )
+    walk.is_told = True
+    walk.start += page.count
+    is_past_all = page.total is not None and walk.start > page.total
+    return is_past_all or known == len(people) or walk.start > _MOST_PEOPLE
+
+
+def _page(token: ApiToken, paths: tuple[str, ...], start: int, urgency: Urgency) -> replies.MemberPage:
     """Ask under the spelling that this instance knew last time, else under each. Raises `OmniError`."""
     key = f"people:{token.instance}:{paths[0]}"
     known = cache.get(key)
     spellings = sorted(paths, key=lambda path: path != known)
     for path in spellings:
         try:
-            page = asking.ask(token, "members", partial(Client.members, path=path), urgency)
+            page = asking.ask(token, "members", partial(Client.members, path=path, start=start), urgency)
         except (NotVisible, BadRequest, Unreadable) as error:
             # A refusal is no matter of spelling.
             if error.outcome == str(HTTPStatus.FORBIDDEN.value) or path == spellings[-1]:
                 raise
         else:
             cache.set(key, path, _SPELLING_IS_KNOWN.total_seconds())
-            return path, page
+            return page
     raise NotVisible

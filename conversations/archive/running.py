@@ -41,7 +41,7 @@ def running(opened: Opened) -> Running | None:
     if job is None:
         is_refused = opened.evidence_rights([last.job_id]).of(last.job_id, last.created_at) is EvidenceRight.REFUSED
         is_new = _is_within(last, _RECENT) and not is_refused
-        return Running(is_certain=not last.text.strip()) if is_new else None
+        return Running(is_certain=not last.has_text) if is_new else None
     return Running(job.progress) if job.is_running else None
 
 

@@ -22,7 +22,7 @@ from conversations.archive import keeping, people, thread, walks
 from conversations.archive.keeping import Inquiry
 from conversations.archive.outcomes import Ask
 from conversations.asking import Urgency
-from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, Walk
+from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
 from conversations.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 from omniviewer.accounts.models import ApiToken, Credential, User
 
@@ -82,33 +82,40 @@ def _step(walk: Walk) -> bool:
         walks.go_on(walk, Urgency.AHEAD)
         if walk.began_at is None:
             _learn_people(walk.api_token)
-    elif settings.SYNC != "all" or not _work_in_turn(walk.api_token):
-        _learn_people(walk.api_token)
+    elif not _work_in_turn(walk.api_token):
         return _rest_until(walk, _next_look(walk))
     Walk.objects.filter(pk=walk.pk).update(succeeded_at=timezone.now(), failures=0)
     return True
 
 
 def _work_in_turn(token: ApiToken) -> bool:
-    """One request or two: for a thread, for the state of a job, for evidence; False where there is nothing to do.
+    """One request or two: for people, a thread, the state of a job, evidence; False where there is nothing to do.
 
     Each kind begins in turn, so that none of them waits until another, which may take days, is done.
     """
-    kinds = [_read_one, _ask_about_one_job]
+    has_begun_with_people = PeopleWalk.objects.filter(api_token=token).exists()
+    kinds = [_learn_people] if has_begun_with_people else []
+    if settings.SYNC == "all":
+        kinds += [_read_one, _ask_about_one_job]
     # While a reader's wishes are captured, between which this is called, evidence has its turns already.
-    if settings.CAPTURE == "all" and not Capture.objects.due().filter(api_token=token).exists():
+    if settings.SYNC == settings.CAPTURE == "all" and not Capture.objects.due().filter(api_token=token).exists():
         kinds.append(_capture_one)
-    first = next(_TURNS) % len(kinds)
-    return any(work(token) for work in [*kinds[first:], *kinds[:first]])
+    first = next(_TURNS) % max(len(kinds), 1)
+    # Where Omni may not tell of people at all, that is tried last.
+    last = [] if has_begun_with_people else [_learn_people]
+    return any(work(token) for work in [*kinds[first:], *kinds[:first], *last])
 
 
-def _learn_people(token: ApiToken) -> None:
-    """Behind the first page of a walk, and at its end: nothing waits for it where Omni does not tell."""
+def _learn_people(token: ApiToken) -> bool:
+    """Ask for a page of the organization's people; False where none is due, or Omni does not tell."""
+    if not people.are_due(token):
+        return False
     try:
-        if people.are_due(token):
-            people.learn(token, Urgency.AHEAD)
+        people.learn(token, Urgency.AHEAD, most=1)
     except OmniError as error:
         connection.note(token, error)
+        return False
+    return True
 
 
 def _next_look(walk: Walk) -> datetime:
@@ -206,8 +213,6 @@ def count(token: ApiToken) -> None:
     is_read = Q(is_behind=False, opened_at__isnull=False)
     now = timezone.now()
     numbers = listed.aggregate(listed=Count("pk"), read=Count("pk", filter=is_read), refused=Count("refused_at"))
-    jobs = JobAccess.objects.filter(api_token=token)
-    numbers |= {"jobs_due": jobs.due(token).count(), "jobs_known": jobs.exclude(shown_at=None).count()}
     if walk.counted_at and now - walk.counted_at < _RATE_IS_KNOWN:
         minutes = max((now - walk.counted_at).total_seconds() / 60, 0.1)
         numbers["rate"] = max(numbers["read"] - walk.read, 0) / minutes
@@ -241,12 +246,6 @@ class Progress:
     def is_done(self) -> bool:
         walk = self.walk
         return walk.has_seen_all and walk.began_at is None and bool(walk.counted_at) and self.read >= self._readable
-
-    @property
-    def has_read_all(self) -> bool:
-        """Every message of what is listed, whatever `OMNIVIEWER_SYNC` asks for."""
-        walk = self.walk
-        return walk.has_seen_all and bool(walk.counted_at) and walk.read >= self._readable
 
     @property
     def goes_on(self) -> bool:

@@ -22,16 +22,21 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def open_conversation(
-    user: User, omni_id: UUID, *, ask: Ask = Ask.IF_NEEDED, urgency: Urgency = Urgency.REFRESHING
+    user: User,
+    omni_id: UUID,
+    *,
+    ask: Ask = Ask.IF_NEEDED,
+    urgency: Urgency = Urgency.REFRESHING,
+    instance: str = "",
 ) -> Opened:
     """Return the stored thread as one of the reader's tokens was shown it, or what Omni returns. Raises `CannotShow`.
 
     A token that the thread route has not answered yet asks Omni first. Then a stored thread costs Omni nothing while
     its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `ask` says. `urgency` is that of having it newer; who
-    would have nothing to read is most urgent.
+    would have nothing to read is most urgent. `instance`: the one that it is of, where the caller knows that.
     """
     looked_at = timezone.now()
-    reader = reader_of(user)
+    reader = reader_of(user).on(instance)
     stored = _readable(reader, omni_id)
     if stored and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and stored[0].is_fresh)):
         metrics.page_from("fresh" if stored[0].is_fresh else "stale")
@@ -139,7 +144,7 @@ def _stored_or_nothing(reader: Reader, omni_id: UUID, failures: dict[ApiToken, O
         raise CannotShow(CannotShow.REJECTED if is_rejected else CannotShow.NOT_SHOWN)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without those that were rejected just now.
-    stretched = Reader.of(reader.user).stretched(unasked)
+    stretched = reader.renewed().stretched(unasked)
     stored = _readable(stretched, omni_id)
     if not stored:
         raise CannotShow.because(failure)

@@ -11,14 +11,14 @@ from conversations.archive.finding import Finder, few_conversations
 from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.asking import Urgency
-from conversations.models import Reader, Walk
+from conversations.models import Owner, Reader, Walk
 from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 from conversations.terms import Asked
 from omniviewer.accounts.models import ApiToken, Credential, User
 
 # Seconds for what the search has yet to take in, before a reader is answered: of their own where these are few. Then
 # the time tells nothing of what others do.
-_CATCH_UP = 0.25
+CATCH_UP = 0.25
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def look(user: User, credentials: Sequence[Credential], asked: Asked, ask: Ask =
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without those that were rejected just now.
     reader = Reader.of(user, credentials).stretched(unasked)
-    searching.refresh(seconds=_CATCH_UP, among=few_conversations(reader))
+    searching.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Tops(Scope(reader, asked, meant), found, failures, was_asked)
 
 
@@ -98,15 +98,16 @@ def accepted(user: User, credentials: Sequence[Credential]) -> Reader:
     return reader
 
 
-def owners(user: User, asked: Asked) -> dict[str, list[str]]:
-    """By what was typed, the ids that `owner:` may mean."""
+def owners(user: User, asked: Asked) -> dict[str, list[Owner]]:
+    """By what was typed, the people whom `owner:` may mean."""
     typed = dict.fromkeys(row.value for row in asked.filters if row.name == "owner")
     return {name: people.called(user, name) for name in typed}
 
 
-def _member(token: ApiToken, asked: Asked, owners: dict[str, list[str]]) -> str:
+def _member(token: ApiToken, asked: Asked, owners: dict[str, list[Owner]]) -> str:
     """The one person whose list an organization key may ask for: whose a conversation is stands nowhere else there."""
-    ids = [id_ for name in asked.values("owner") for id_ in owners[name]]
+    meant = [owner for name in asked.values("owner") for owner in owners[name]]
+    ids = [owner.id for owner in meant if owner.instance == token.instance]
     return ids[0] if len(ids) == 1 and token.sees_organization else ""
 
 

@@ -7,7 +7,7 @@ from conversations.models.evidence import Action, Chart, drop_kept_before
 from conversations.models.index_failure import IndexFailure
 from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAccess, is_over, settle_evidence
-from conversations.models.lists import Member
+from conversations.models.lists import Member, Owner, PeopleWalk
 from conversations.models.message import EarlierMessage, Message
 from conversations.models.reader import Reader
 from conversations.models.stored import Stored, stored
@@ -35,6 +35,8 @@ __all__ = [
     "JobAccess",
     "Member",
     "Message",
+    "Owner",
+    "PeopleWalk",
     "ReadUntil",
     "Reader",
     "SeenRevision",

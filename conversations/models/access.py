@@ -8,6 +8,7 @@ remembered: only a `200` of the same route undoes it.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Self
 from uuid import UUID
 
@@ -64,6 +65,20 @@ class AccessQuerySet(models.QuerySet["Access"]):
         """Return those whose messages a token was once shown, so long ago that Omni has to be asked again."""
         shown = self.filter(reader.since_accepted("opened_at"), opened_at__isnull=False)
         return shown.filter(confirmed_at__lt=timezone.now() - settings.ACCESS_TTL)
+
+    def counted_by_instance(self, reader: Reader) -> dict[str, tuple[int, int, int]]:
+        """Count by instance the conversations that the reader may see, those of them whose messages they may read, and
+        those whose messages were refused.
+        """
+        may_read = self._messages(reader)
+        rows = self.rows_of(reader).order_by()
+        # Another token may have been shown the same: then each conversation counts once.
+        key = "conversation__instance" if reader.may_see_twice else "api_token__instance"
+        count = partial(models.Count, "conversation", distinct=reader.may_see_twice)
+        numbers = rows.values(key).annotate(
+            seen=count(), read=count(filter=may_read), open=count(filter=may_read | Q(refused_at=None))
+        )
+        return {row[key]: (row["seen"], row["read"], row["seen"] - row["open"]) for row in numbers}
 
     def to_outer_conversation(self) -> Self:
         return self.filter(conversation=OuterRef("pk"))

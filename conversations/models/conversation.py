@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import Truncator
 
+from conversations.models.lists import Owner
 from conversations.omni import replies
 from omniviewer.accounts.models import ApiToken, User
 
@@ -143,6 +144,10 @@ class Conversation(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("conversations:conversation", args=[self.omni_id])
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.instance, self.owner_id)
 
     @property
     def title(self) -> str:

@@ -1,8 +1,23 @@
 """The people of an organization."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from django.db import models
 
 from omniviewer.accounts.models import ApiToken
+
+
+class Owner(NamedTuple):
+    """A person by Omni's id on one instance: another instance may know somebody else by the same id."""
+
+    instance: str
+    id: str
+
+    def as_filter(self, tokens: Iterable[ApiToken]) -> str:
+        """Return what `owner:` takes for them, among the people of these tokens' instances."""
+        is_one_instance = all(token.instance == self.instance for token in tokens)
+        return self.id if is_one_instance else f"{self.id}@{self.instance}"
 
 
 class Member(models.Model):
@@ -13,6 +28,8 @@ class Member(models.Model):
     name = models.CharField(max_length=200)
     email = models.CharField(max_length=254, blank=True)
     is_active = models.BooleanField(default=True)
+    # When the walk began that told of them last.
+    told_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["name", "omni_id"]
@@ -20,3 +37,23 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.api_token.instance, self.omni_id)
+
+
+class PeopleWalk(models.Model):
+    """How far a token is through Omni's lists of people, which may take it many requests."""
+
+    api_token = models.OneToOneField(ApiToken, models.CASCADE, related_name="people_walk")
+    began_at = models.DateTimeField()
+    # The list, by its place among `PEOPLE_PATHS`, and the number of the person (from 1) with whom it goes on.
+    place = models.PositiveSmallIntegerField(default=0)
+    start = models.PositiveIntegerField(default=1)
+    # Whether Omni has answered for any of the lists; and whether each that it answered for was told to its end so far.
+    is_told = models.BooleanField(default=False)
+    is_whole = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return f"people for token {self.api_token_id}"

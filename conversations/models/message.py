@@ -20,6 +20,8 @@ from conversations.omni import omni_link, replies, site_url
 
 # A pause between two messages that is worth a line of its own.
 LONG_PAUSE = timedelta(hours=4)
+# Words of a program for nothing, which some replies hold in place of an answer's text.
+_NO_TEXT = frozenset({"undefined", "null"})
 
 
 class Written(models.Model):
@@ -62,6 +64,27 @@ class Written(models.Model):
         else:
             made = allowance.render_answer(self.text, site_url(instance))
         self.html, self.plain_because, self.renderer = made.html, made.plain_because, rendering.RENDERER
+
+    @property
+    def has_text(self) -> bool:
+        text = self.text.strip()
+        return bool(text) and not (self.is_answer and text in _NO_TEXT)
+
+    @property
+    def absence(self) -> str:
+        """Return in a sentence why it has no text; "" where it has one."""
+        if self.is_unreadable:
+            return "This message could not be read: Omni sent nothing in its place."
+        if self.has_text:
+            return ""
+        return "This question has no text." if self.is_question else "Omni returned no text for this answer."
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Return whether it only keeps the place of something that could not be read."""
+        told = self.told
+        told["text"] = self.text.strip()
+        return not any(told[name] for name in ("role", "text", "job_id", "other_job_id", "attachments", "created_at"))
 
     @property
     def body(self) -> SafeString:
@@ -187,9 +210,9 @@ class Message(Written):
     def was_final(self) -> bool:
         """Not an answer that its job was still writing: that one is replaced as it grows."""
         if self.job_id is None:
-            return bool(self.text.strip())
+            return self.has_text
         running = Job.objects.running().filter(instance=self.conversation.instance, omni_id=self.job_id)
-        return bool(self.text.strip()) and not running.exists()
+        return self.has_text and not running.exists()
 
     def says_the_same_as(self, other: "Message") -> bool:
         return (self.role, self.text) == (other.role, other.text)
@@ -206,12 +229,6 @@ class Message(Written):
     def omni_link(self) -> str:
         """The deep link into Omni, or "" where it leads anywhere else."""
         return omni_link(self.omni_chat_url, self.conversation.instance)
-
-    @property
-    def is_unreadable(self) -> bool:
-        """Return whether it only keeps the place of something that could not be read."""
-        told = self.role, self.text.strip(), self.job_id, self.other_job_id, self.attachments, self.created_at
-        return not any(told)
 
     @property
     def _since_previous(self) -> timedelta | None:

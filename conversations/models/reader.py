@@ -1,6 +1,6 @@
 """A reader: a person and the API tokens that they read through."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from django.conf import settings
@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from conversations.models.conversation import CLOCKS_DIFFER
+from conversations.models.lists import Owner
 from omniviewer.accounts.models import ApiToken, Credential, User
 
 
@@ -36,6 +37,15 @@ class Reader:
         """Return a reader of what this one token is shown, for work that nobody looks at."""
         return cls(User(), (token,))
 
+    def on(self, instance: str) -> "Reader":
+        """Return the reader through their tokens for this instance alone; through all of them where it is ""."""
+        return replace(self, tokens=tuple(token for token in self.tokens if instance in ("", token.instance)))
+
+    def renewed(self) -> "Reader":
+        """Return the reader through those of these tokens that are accepted by now."""
+        accepted = {token.pk: token for token in ApiToken.objects.held_by(self.user)}
+        return replace(self, tokens=tuple(accepted[key] for key in self.token_keys if key in accepted))
+
     def stretched(self, unasked: Iterable[ApiToken]) -> "Reader":
         return replace(self, unasked=frozenset(token.pk for token in unasked))
 
@@ -58,6 +68,15 @@ class Reader:
                 length = ahead = settings.ACCESS_GRACE
             since = max(now - length, token.rights_since) if token.rights_since else now - length
             condition |= Q(api_token=token.pk, **{f"{column}__range": (since, now + ahead)})
+        return condition
+
+    def owned_by(self, owners: Collection[Owner]) -> Q:
+        """Return the condition that the row is one of these people's, by the word of the instance that knows them."""
+        condition = Q(pk__in=[])
+        for token in self.tokens:
+            ids = [owner.id for owner in owners if owner.instance == token.instance]
+            if ids:
+                condition |= Q(api_token=token.pk, owner_id__in=ids)
         return condition
 
     def since_accepted(self, column: str) -> Q:

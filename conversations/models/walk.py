@@ -99,10 +99,8 @@ class Walk(models.Model):
     read = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
     counted_at = models.DateTimeField(null=True)
-    # Threads a minute between the last two counts; and the jobs that the token was shown, and is yet to be asked about.
+    # Threads a minute between the last two counts.
     rate = models.FloatField(default=0)
-    jobs_known = models.PositiveIntegerField(default=0)
-    jobs_due = models.PositiveIntegerField(default=0)
 
     paused_at = models.DateTimeField(null=True)
     not_before = models.DateTimeField(default=timezone.now)

@@ -132,7 +132,7 @@ class MemberPage:
     """`count` is how many entries the page had, read or not: the next page begins behind them."""
 
     members: tuple[Member, ...]
-    total: int
+    total: int | None
     count: int
 
 
@@ -273,7 +273,7 @@ def member_page(body: Any) -> MemberPage:
     rows = as_list(reply, "Resources")[:MOST_ROWS]
     members = tuple(_member(row) for row in rows if isinstance(row, dict))
     total = as_count(reply.get("totalResults"))
-    return MemberPage(members, len(rows) if total is None else total, len(rows))
+    return MemberPage(members, total, len(rows))
 
 
 def _member(row: dict[str, Any]) -> Member:

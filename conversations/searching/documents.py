@@ -124,14 +124,14 @@ def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
         said[pk].append((role, text, job_id))
     ids = {(row.instance, job_id) for row in rows for *_, job_id in said[row.pk] if job_id}
     jobs = _jobs(ids)
-    tickets = defaultdict(list)
-    for pk, ticket in TicketReference.objects.filter(conversation__in=rows).values_list("conversation_id", "ticket"):
-        tickets[pk].append(ticket)
+    linked = set(TicketReference.objects.filter(conversation__in=rows).values_list("conversation_id", flat=True))
     for row in rows:
         thread = said[row.pk]
         theirs = [jobs[key] for *_, job_id in thread if (key := (row.instance, job_id)) in jobs]
         theirs = [(job, queries) for job, queries in theirs if job.conversation_id in (None, row.omni_id)]
-        yield Document(row.indexed_as or 0, _places(row, thread, theirs), _facts(row, thread, theirs, tickets[row.pk]))
+        yield Document(
+            row.indexed_as or 0, _places(row, thread, theirs), _facts(thread, theirs, has_ticket=row.pk in linked)
+        )
 
 
 def _jobs(ids: Collection[tuple[str, UUID]]) -> dict[tuple[str, UUID | None], tuple[Job, list[str]]]:
@@ -180,16 +180,12 @@ def _folded(texts: Iterable[str]) -> str:
 
 
 def _facts(
-    row: Conversation,
     thread: Sequence[tuple[str, str, UUID | None]],
     jobs: Sequence[tuple[Job, list[str]]],
-    tickets: Sequence[str],
+    *,
+    has_ticket: bool,
 ) -> frozenset[Fact]:
-    facts = {Fact("ticket", ticket) for ticket in tickets}
-    if tickets:
-        facts.add(Fact("has", "ticket"))
-    if row.owner_id:
-        facts.add(Fact("owner", row.owner_id))
+    facts = {Fact("has", "ticket")} if has_ticket else set()
     if thread:
         facts.add(Fact("state", "unanswered" if thread[-1][0] == Message.Role.USER else "answered"))
     for job, queries in jobs:

@@ -41,9 +41,7 @@ class Fact:
     def is_known_from(self, places: frozenset[str]) -> bool:
         """Return whether it may be told to somebody who may look at these places of the document."""
         match self.kind, self.value:
-            case "owner", _:
-                return True
-            case ("ticket", _) | ("has", "ticket"):
+            case "has", "ticket":
                 return TICKETS in places
             case "state", "answered" | "unanswered":
                 return "answer" in places

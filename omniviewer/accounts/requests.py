@@ -50,8 +50,11 @@ def site_path(path: str) -> str:
 
 
 def canonical(request: HttpRequest, path: str) -> str:
-    """The address that others may be told for a path: at `OMNIVIEWER_PUBLIC_URL`, or where this request came to."""
-    return settings.PUBLIC_URL + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
+    """Return the address that others may be told for a path: at `OMNIVIEWER_PUBLIC_URL`, or where this request came to.
+
+    Without a path, that of the site.
+    """
+    return f"{settings.PUBLIC_URL or f'{request.scheme}://{request.get_host()}'}{path}"
 
 
 def address_at_public_url(request: HttpRequest) -> str:

@@ -54,6 +54,16 @@ def specials() -> Iterator[Special]:
     )
     long = tuple(tables.investigation())
     yield Special("A very long investigation of returns", long, pauses=(timedelta(minutes=2),) * (len(long) - 1))
+    yield Special(
+        "Every return of September",
+        (
+            (
+                "List every return of September, the largest refund first",
+                "There were **4,812** returns. The largest refund was **$1,249.00**, the smallest **$4.10**.",
+            ),
+        ),
+        actions=(tables.cut_into_sections(),),
+    )
 
 
 def _markdown() -> Iterator[Special]:

@@ -1,0 +1,43 @@
+"""How much of what Omni lists to a reader's own tokens is read, and of how many answers the outcome is known."""
+
+from dataclasses import dataclass
+
+from conversations.models import Access, JobAccess, Reader, Walk
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Conversations whose messages the reader may read, of all that they may see: each once, whoever else reads them.
+
+    `is_all`: every list was walked to its end, and all that is listed is read.
+    """
+
+    read: int
+    total: int
+    is_all: bool
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Answers of whose job the reader may see what became, and those that are still to be asked about."""
+
+    known: int
+    due: int
+
+
+def coverage(reader: Reader) -> Coverage:
+    """Count the reader's own conversations as they are now: no count of the background's, nor of other tokens."""
+    walks = list(Walk.objects.of_everything().filter(api_token__in=reader.token_keys).select_related("api_token"))
+    counted = Access.objects.counted_by_instance(reader)
+    read = total = 0
+    for instance in {token.instance for token in reader.tokens}:
+        seen, of_these, refused = counted.get(instance, (0, 0, 0))
+        by_omni = max((walk.total or 0 for walk in walks if walk.api_token.instance == instance), default=0)
+        read, total = read + of_these, total + max(by_omni, seen) - refused
+    has_seen_all = len(walks) == len(reader.tokens) and all(walk.has_seen_all for walk in walks)
+    return Coverage(min(read, total), total, is_all=has_seen_all and read >= total)
+
+
+def outcomes(reader: Reader) -> Outcomes:
+    known = JobAccess.objects.visible_to(reader).values("job_id").distinct().count()
+    return Outcomes(known, sum(JobAccess.objects.due(token).count() for token in reader.tokens))
