@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from conversations import tasks
-from conversations.models import Capture, IndexFailure, stored
+from conversations.models import Capture, IndexFailure, Walk, stored
 from omniviewer.accounts.requests import Request
 
 # Conversations that the search could not take in, which are listed.
@@ -24,6 +24,7 @@ def page(request: Request) -> HttpResponse:
         "keep_days": settings.KEEP_DAYS,
         "capture": settings.CAPTURE,
         "workers": tasks.workers(),
+        "due_since": Walk.objects.overdue_since(),
         "last_failure": failing.first(),
         "index_failures": IndexFailure.objects.latest_first()[:_MOST_FAILURES],
     }

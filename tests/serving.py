@@ -31,7 +31,7 @@ class Site:
     def __init__(self, url: str, log: Path, pid: int) -> None:
         self.url = url
         self._log = log
-        self._pid = pid
+        self.pid = pid
 
     @property
     def log(self) -> str:
@@ -40,7 +40,7 @@ class Site:
     @property
     def workers(self) -> list[int]:
         """Process ids of gunicorn's own."""
-        return [int(pid) for pid in Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()]
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def reader(self, user: User) -> requests.Session:
         """A browser in which `user` is signed in."""

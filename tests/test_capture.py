@@ -681,7 +681,7 @@ def test_gunicorn_on_sqlite_brings_a_worker_along_which_ends_with_it(
     reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member, tmp_path: Path
 ) -> None:
     found = answered(small, analyst, ages=[DAY])
-    with serve(tmp_path, OMNIVIEWER_WORKER="true", workers=1) as site:
+    with serve(tmp_path, OMNIVIEWER_WORKER="true", HOME=str(tmp_path), XDG_RUNTIME_DIR="", workers=1) as site:
         reader = site.reader(owner)
         assert reader.get(site.url + thread(found), timeout=30).status_code == 200
         wait_for(lambda: Job.objects.exclude(kept_at=None).exists())
@@ -689,7 +689,14 @@ def test_gunicorn_on_sqlite_brings_a_worker_along_which_ends_with_it(
         assert len(children) == 1
         os.kill(children[0], signal.SIGKILL)
         wait_for(lambda: _embedded_workers() not in ([], children))
+        # As after an update of the site: the worker begins anew too.
+        before = _embedded_workers()
+        os.kill(site.pid, signal.SIGHUP)
+        wait_for(lambda: len(_embedded_workers()) == 1 and _embedded_workers() != before)
+        assert reader.get(site.url + thread(found), timeout=30).status_code == 200
     wait_for(lambda: _embedded_workers() == [])
+    # Nor has gunicorn left a socket by which it may be steered.
+    assert not (tmp_path / ".gunicorn").exists()
 
 
 @pytest.mark.django_db(transaction=True)

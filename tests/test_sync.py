@@ -15,16 +15,17 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from conversations import archive, asking, tasks
-from conversations.models import Access, Conversation, Message, Reader, SentRequest, Walk
+from conversations.models import CHECK_EVERY, Access, Conversation, Message, Reader, SentRequest, Walk
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
 from tests.captured import thread, work
-from tests.conftest import credential_for, one_dialect, signed_in, text_of
+from tests.conftest import credential_for, one_dialect, person, signed_in, text_of
 from tests.serving import ROOT, database_environment
 
 HTMX = {"HX-Request": "true"}
@@ -450,6 +451,38 @@ def test_the_operator_says_how_much(
     asked = asked_for(small_omni)
     assert sum(count for path, count in asked.items() if THREADS.fullmatch(path)) == threads
     assert (asked[LISTS] > 0) is (mode != "off")
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.django_db
+def test_a_backlog_of_one_token_keeps_no_others_list_old(
+    small: Organization, small_omni: StandIn, settings: Settings
+) -> None:
+    """All lists are looked at before anybody's second thread is read, and again once they are due."""
+    settings.SYNC = "all"
+    for number in range(5):
+        member = small.add_member(f"Member {number}", f"m{number}@small.example")
+        many(small, member, 8)
+        credential_for(person(f"reader {number}"), small_omni, small.personal_token(member))
+    archive.begin_walks()
+
+    def routes() -> list[str]:
+        told = ["thread" if request.path.count("/") > 4 else "list" for request in small_omni.requests]
+        small_omni.requests.clear()
+        return told
+
+    while not Access.objects.exclude(opened_at=None).exists():
+        assert archive.sync_next()
+    assert routes().count("list") >= 5
+    Walk.objects.update(checked_at=timezone.now() - CHECK_EVERY, not_before=timezone.now())
+    assert Walk.objects.late().count() == 5
+    while Walk.objects.late().exists():
+        assert archive.sync_next()
+    told = routes()
+    assert told.count("list") == 5
+    assert "thread" not in told[: told.index("list") + 1]
+    assert told[:5] == ["list"] * 5
+    assert Access.objects.filter(is_behind=True).exists()
 
 
 @one_dialect

@@ -54,13 +54,17 @@ def begin_walks() -> None:
 
 
 def sync_next(seconds: float = _TURN) -> bool:
-    """Take one token's turn of so many seconds, at least one request; False where nothing is due."""
+    """Take one token's turn of so many seconds, at least one request; False where nothing is due.
+
+    The turn ends early where another token's list is due to be looked at.
+    """
     walk = Walk.objects.claim(_step_lasts())
     if walk is None:
         return False
     until = time.monotonic() + seconds
     try:
-        while _step(walk) and time.monotonic() < until:
+        # Looking for what is new at all tokens goes before reading what one of them has.
+        while _step(walk) and time.monotonic() < until and not Walk.objects.late().exists():
             renewed = Walk.objects.select_related("api_token").filter(pk=walk.pk, paused_at=None)
             found = renewed.first()
             if found is None:

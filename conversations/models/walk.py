@@ -19,6 +19,10 @@ def walk_every() -> timedelta:
     return settings.ACCESS_TTL * 0.8
 
 
+def _check_is_late() -> models.Q:
+    return models.Q(checked_at=None) | models.Q(checked_at__lte=timezone.now() - CHECK_EVERY)
+
+
 class WalkQuerySet(models.QuerySet["Walk"]):
     def of_everything(self) -> Self:
         return self.filter(member="")
@@ -34,10 +38,18 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         now = timezone.now()
         return self.to_do().filter(not_before__lte=now, leased_until__lte=now)
 
+    def late(self) -> Self:
+        """Return the due walks whose newest conversations were not looked for in time."""
+        return self.due().filter(_check_is_late())
+
     def claim(self, length: timedelta) -> "Walk | None":
-        """The one that has waited longest, ours for so long; None where nothing is due."""
+        """The one that has waited longest, ours for so long; None where nothing is due.
+
+        Those that are late come first: one token's backlog, which may take days, keeps no other's list old.
+        """
+        turn = models.Case(models.When(_check_is_late(), then=0), default=1)
         while True:
-            walk = self.due().select_related("api_token").order_by("turn_at", "pk").first()
+            walk = self.due().select_related("api_token").order_by(turn, "turn_at", "pk").first()
             if walk is None:
                 return None
             now = timezone.now()
