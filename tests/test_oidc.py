@@ -493,7 +493,17 @@ def test_a_link_to_another_name_of_the_site_sets_out_from_the_public_one(
         by_number = Visitor(site.url)
         answer = by_number.go(MESSAGE, until=lambda address: address.startswith("http://localhost"))
         query = urlencode({"next": MESSAGE})
-        assert answer.headers["Location"] == f"http://localhost:{port}/sign-in/oidc/?{query}"
+        assert answer.headers["Location"] == f"http://localhost:{port}/sign-in/oidc/?{query}&led-there=1"
+        # The name alone decides, in whatever case: a proxy may leave out the port, or send the one of its own.
+        for host in ("LocalHost", "localhost:443", f"localhost.:{port}"):
+            headers = {"Host": host}
+            told = requests.get(f"{site.url}/sign-in/oidc/", headers=headers, timeout=30, allow_redirects=False)
+            assert told.headers["Location"].startswith(provider.issuer), host
+        # A proxy that sends another name: no circle, but what differs.
+        back = requests.get(f"{site.url}/sign-in/oidc/?{query}&led-there=1", timeout=30, allow_redirects=False)
+        assert back.status_code == 502
+        assert f"set up to be at http://localhost:{port}, and your request arrived for 127.0.0.1:" in back.text
+        assert "has to pass on the Host header" in back.text
 
 
 # What is tampered with ------------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ def test_by_another_name_of_the_site_they_are_had_at_the_public_one(served: Site
     }
     with serve(tmp_path, environment, workers=1, port=port) as site:
         told = Visitor(site.url).go("/sign-in/saml/company/metadata/")
-        assert told.url == f"http://localhost:{port}/sign-in/saml/company/metadata/"
+        assert told.url == f"http://localhost:{port}/sign-in/saml/company/metadata/?led-there=1"
         assert site.url not in told.text
 
 

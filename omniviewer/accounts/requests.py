@@ -57,7 +57,11 @@ def canonical(request: HttpRequest, path: str) -> str:
     return f"{settings.PUBLIC_URL or f'{request.scheme}://{request.get_host()}'}{path}"
 
 
-def address_at_public_url(request: HttpRequest) -> str:
-    """The same address at `OMNIVIEWER_PUBLIC_URL`; "" if the request came there, or it is not set."""
-    public = urlsplit(settings.PUBLIC_URL)
-    return "" if public.netloc in ("", request.get_host()) else settings.PUBLIC_URL + request.get_full_path()
+def is_at_public_url(request: HttpRequest) -> bool:
+    """Return whether the request came to the host of `OMNIVIEWER_PUBLIC_URL`, or that is not set.
+
+    By its name alone, in whatever case: cookies are the same for all ports, and proxies often leave the port out.
+    """
+    public = urlsplit(settings.PUBLIC_URL).hostname
+    came_to = urlsplit(f"//{request.get_host()}").hostname
+    return not public or (came_to or "").rstrip(".") == public.rstrip(".")

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit, known
 from omniviewer.accounts.refusing import refusal
-from omniviewer.accounts.requests import address_at_public_url, afterwards, next_path, site_path
+from omniviewer.accounts.requests import afterwards, is_at_public_url, next_path, site_path
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 from omniviewer.front import is_by_person
@@ -35,6 +35,8 @@ _WANTED = "wanted_when_signing_in"
 # And whether they set out by a click of their own, not by a script of another site's.
 _BY_PERSON = "set_out_by_person"
 _STATE = "omniviewer.accounts.single_sign_on"
+# In an address: whoever comes with it was led to the public one already.
+_LED_THERE = "led-there"
 # Seconds that somebody may take at the provider.
 _ON_THE_WAY = 3600
 _log = logging.getLogger("omniviewer.accounts")
@@ -111,15 +113,32 @@ def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
 @require_safe
 def metadata(request: HttpRequest, organization_slug: str) -> HttpResponse:
     """What the SAML identity provider has to know of this site, at its public address."""
-    if elsewhere := address_at_public_url(request):
-        return redirect(elsewhere)
+    if elsewhere := _elsewhere(request):
+        return elsewhere
     response: HttpResponse = saml.Metadata.as_view()(request, organization_slug=organization_slug)
     return response
 
 
+def _elsewhere(request: HttpRequest) -> HttpResponse | None:
+    """Return the way to the public address, or why it leads nowhere; None where the request came there."""
+    if is_at_public_url(request):
+        return None
+    if _LED_THERE not in request.GET:
+        address = settings.PUBLIC_URL + request.get_full_path()
+        return redirect(f"{address}{'&' if '?' in address else '?'}{_LED_THERE}=1")
+    host = request.get_host()
+    refused = Refused(
+        "wrong-host",
+        f"This site is set up to be at {settings.PUBLIC_URL}, and your request arrived for {host} although you were "
+        "led there. Tell whoever runs this site: its proxy has to pass on the Host header as browsers send it, or "
+        "OMNIVIEWER_PUBLIC_URL has to name the host that it sends.",
+    )
+    return refusal(request, refused, next_path(request), status=HTTPStatus.BAD_GATEWAY)
+
+
 def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> HttpResponse:
-    if elsewhere := address_at_public_url(request):
-        return redirect(elsewhere)  # or the cookie that is set here is not there on the way back
+    if elsewhere := _elsewhere(request):
+        return elsewhere  # or the cookie that is set here is not there on the way back
     target = next_path(request)
     if request.user.is_authenticated and "again" not in request.GET:
         return redirect(target or site_path("/conversations/"))
