@@ -93,7 +93,7 @@ ROWS = [
     # The way to Omni
     Row(REFUSED, "Omni cannot be reached: the connection was refused.", 503, KEPT, "refused", elsewhere="nothing"),
     Row("There is no such host", "Omni cannot be reached: there is no such host.", 503, KEPT, "no-such-host", elsewhere="no host"),
-    Row("Its TLS certificate is wrong", "Omni cannot be reached safely: its certificate is not one that this site trusts.", 503, KEPT, "tls", elsewhere="wrong certificate"),
+    Row("Its TLS certificate is wrong", "Omni cannot be reached safely: its certificate is not one that this site trusts. Where the company has a certificate authority of its own, REQUESTS_CA_BUNDLE has to name its file.", 503, KEPT, "tls", elsewhere="wrong certificate"),
     Row("The connection is not taken in time", "Omni cannot be reached: it did not take the connection in time.", 503, KEPT, "connect-timeout", elsewhere="full"),
     Row("No answer comes in time", "Omni did not answer in time.", 503, KEPT, "read-timeout", Fault.delay(3.0)),
     Row("The headers drip", "Omni did not finish its answer in time.", 503, KEPT, "deadline", elsewhere="dripping headers"),

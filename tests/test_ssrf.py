@@ -1,8 +1,10 @@
 """The address of an instance is no way into the network: not by what is typed, and not by where a name leads."""
 
+import contextlib
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -135,6 +137,45 @@ def test_unless_that_network_is_allowed(monkeypatch: pytest.MonkeyPatch, listene
     # The greeting of TLS, and no token.
     assert listener.heard[:1] == b"\x16"
     assert b"omni_pat" not in listener.heard
+
+
+class Dripping(threading.Thread):
+    """A proxy that answers a byte at a time and comes to no end: its own word, or what stands behind it."""
+
+    def __init__(self, begins_with: bytes) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self._begins_with = begins_with
+        self.start()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._drip, args=(self.socket.accept()[0],), daemon=True).start()
+
+    def _drip(self, connected: socket.socket) -> None:
+        with connected, contextlib.suppress(OSError):
+            connected.recv(1000)
+            connected.sendall(self._begins_with)
+            for _ in range(100):
+                connected.sendall(b"x")
+                time.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    "begins_with",
+    [b"", b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03\x40\x00"],
+    ids=["nothing", "its status", "another side", "a greeting"],
+)
+def test_a_time_out_bounds_a_request_through_a_proxy(monkeypatch: pytest.MonkeyPatch, begins_with: bytes) -> None:
+    proxy = Dripping(begins_with)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    began = time.monotonic()
+    with pytest.raises(CannotAsk):
+        Client("acme.omniapp.co", Token("omni_pat_secret"), timeout=1.5, max_body=1000).whoami()
+    assert time.monotonic() - began < 4
+    proxy.socket.close()
 
 
 def test_a_proxy_of_the_companys_may_be_inside(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:

@@ -40,6 +40,7 @@ class Attempt:
         self._seconds = seconds
         self._may_retry = may_retry
         self._sockets: list[socket.socket] = []
+        self._own: list[socket.socket] = []
         self._lock = threading.Lock()
         self._is_open = True
         # Whether Omni began to answer.
@@ -61,6 +62,8 @@ class Attempt:
             self._is_open = False
         if self._timer:
             self._timer.cancel()
+        for own in self._own:
+            own.close()
         if self._token:
             _current.reset(self._token)
 
@@ -81,6 +84,13 @@ class Attempt:
     def watch(self, connected: socket.socket | None) -> None:
         if connected is not None:
             self._sockets.append(connected)
+
+    def watch_until_connected(self, connected: socket.socket) -> None:
+        """Watch it by a number of its own: TLS takes the socket's away."""
+        with contextlib.suppress(OSError):
+            own = connected.dup()
+            self._own.append(own)
+            self._sockets.append(own)
 
     def _end(self) -> None:
         with self._lock:
@@ -104,6 +114,9 @@ class _Watched:
         # A proxy of the company's, which looks names up by itself, may be anywhere.
         if attempt and self.proxy is None:
             attempt.check(connected)
+        if attempt:
+            # Already now: a proxy may take its time to lead on, and another side to agree on TLS.
+            attempt.watch_until_connected(connected)
         return connected
 
     def connect(self) -> None:
@@ -135,6 +148,9 @@ class _HTTPPool(HTTPConnectionPool):
 
 class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _WatchedHTTPS
+
+
+_POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class _Retries(Retry):
@@ -178,4 +194,10 @@ class Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         manager: PoolManager = self.poolmanager
-        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        manager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """Return the connections through a proxy of the company's, which keep to the attempt like any."""
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -196,6 +196,9 @@ class Client:
         return bytes(body)
 
 
+_OWN_CA = "Where the company has a certificate authority of its own, REQUESTS_CA_BUNDLE has to name its file."
+
+
 @cache
 def _session() -> requests.Session:
     """One a process, for its open connections alone: no cookie goes from one person's request to another's."""
@@ -234,7 +237,7 @@ def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
         case _ if attempt.is_over:
             said = "Omni did not answer in time.", "read-timeout"
         case requests.exceptions.SSLError(), _:
-            said = "Omni cannot be reached safely: its certificate is not one that this site trusts.", "tls"
+            said = f"Omni cannot be reached safely: its certificate is not one that this site trusts. {_OWN_CA}", "tls"
         case _:
             said = "The connection to Omni broke off before its answer was whole.", "cut"
     return CannotAsk(said[0], outcome=said[1])

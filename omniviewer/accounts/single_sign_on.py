@@ -216,5 +216,7 @@ def _told(request: HttpRequest, exception: Exception | None) -> str:
 
 
 def unreachable(request: HttpRequest, error: Exception, target: str) -> HttpResponse:
-    _log.warning("identity provider away", extra={"reason": type(error).__name__})
+    reason = type(error).__name__
+    hint = {"hint": "its certificate is not trusted: REQUESTS_CA_BUNDLE names a company's own authority"}
+    _log.warning("identity provider away", extra={"reason": reason} | (hint if "SSL" in reason else {}))
     return refusal(request, UNREACHABLE, target, status=HTTPStatus.SERVICE_UNAVAILABLE)
