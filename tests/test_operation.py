@@ -405,7 +405,8 @@ def test_pages_say_that_the_database_is_away_and_keep_the_reader_signed_in(
         ready = requests.get(site.url + "/readyz", timeout=30)
         assert ready.status_code == 503
         assert ready.text == (
-            "unready\ndatabase: cannot be queried (OperationalError)\nmigrations: not known\ncache: ok\n"
+            "unready\ndatabase: cannot be queried (OperationalError)\nmigrations: not known\n"
+            "static files: ok\ncache: ok\ndisk: ok\n"
         )
         assert requests.get(site.url + "/healthz", timeout=30).status_code == 200
         said = [json.loads(line) for line in site.log.splitlines()]

@@ -522,8 +522,7 @@ def test_people_are_told_where_embed_users_are_refused(replies_with: Callable[..
     replies_with({"/scim/v2/users": people(pat), "/scim/v2/embed": {"$status": status}})
     (token,) = ApiToken.objects.all()
     told = [(row.name, row.email) for row in archive.members(token)]
-    # While Omni is away nothing is settled: what is there is asked for again.
-    assert told == ([] if status == 500 else [("Pat Pilot", "p@x.example")])
+    assert told == [("Pat Pilot", "p@x.example")]
 
 
 @one_dialect
