@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
@@ -65,15 +66,21 @@ def test_several_are_exported_as_one_file(reads: Client, made: list[InOmni], sma
     assert [(str(key), result) for key, result in told] == [(ids[0], "ok"), (ids[1], "ok"), (ids[2], "not-reached")]
 
 
-def test_an_export_ends_with_what_may_still_be_read(
-    reads: Client, made: list[InOmni], small: Organization, small_omni: StandIn
-) -> None:
-    """While the file is sent, Omni stops showing one conversation, and another page learns that."""
+def export_of_three(reads: Client, made: list[InOmni]) -> Iterator[bytes]:
+    """The pieces of a file that is made while it is sent, of threads that the reader has opened."""
     reads.get("/conversations/")
     for row in made[:3]:
         reads.get(thread(row))
     ids = [str(row.id) for row in made[:3]]
-    pieces = iter(reads.post("/conversations/selected/", {"do": "export", "conversation": ids}))
+    return iter(reads.post("/conversations/selected/", {"do": "export", "conversation": ids}))
+
+
+def test_an_export_ends_with_what_may_still_be_read(
+    reads: Client, made: list[InOmni], small: Organization, small_omni: StandIn
+) -> None:
+    """While the file is sent, Omni stops showing one conversation, and another page learns that."""
+    ids = [str(row.id) for row in made[:3]]
+    pieces = export_of_three(reads, made)
     sent = next(pieces)
     small.permissions.deny("thread", id=made[1].id)
     assert reads.get(f"{thread(made[1])}?refresh=1", follow=True).status_code == 404
@@ -85,11 +92,8 @@ def test_an_export_ends_with_what_may_still_be_read(
 def test_an_export_ends_where_a_key_is_rejected_meanwhile(
     reads: Client, made: list[InOmni], small: Organization, small_omni: StandIn
 ) -> None:
-    reads.get("/conversations/")
-    for row in made[:3]:
-        reads.get(thread(row))
     ids = [str(row.id) for row in made[:3]]
-    pieces = iter(reads.post("/conversations/selected/", {"do": "export", "conversation": ids}))
+    pieces = export_of_three(reads, made)
     sent = next(pieces)
     small_omni.fail(Fault.status(401))
     reads.get(f"{thread(made[3])}?refresh=1", follow=True)
