@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -140,12 +141,12 @@ def test_two_processes_keep_one_budget(omni: StandIn, dialect: str, tmp_path: Pa
     credential_for(reader, omni, omni.organization.demo_tokens["lead"])
     SentRequest.objects.all().delete()
     paths = [f"/conversations/{row.id}/" for row in omni.organization.conversations[:40]]
-    with serve(tmp_path, threads=30, OMNIVIEWER_RATE_PER_MINUTE="20") as site:
+    # However long sixty threads at once take: it is about their number.
+    with serve(tmp_path, threads=30, OMNIVIEWER_RATE_PER_MINUTE="20", OMNIVIEWER_OMNI_TIMEOUT="60") as site:
         answers = site.get_all(site.reader(reader), paths)
-    served = [answer for answer in answers if answer.status_code == 200]
     waiting = [answer for answer in answers if answer.status_code == 429]
-    assert len(omni.requests) == len(served) == 18
-    assert len(waiting) == 22
+    assert Counter(answer.status_code for answer in answers) == {200: 18, 429: 22}, site.log[-3000:]
+    assert len(omni.requests) == 18
     assert all(50 <= int(answer.headers["Retry-After"]) <= 65 for answer in waiting)
     assert "used up for the moment" in waiting[0].text
 
