@@ -63,7 +63,7 @@ class _Bundle:
     pipe: Pipe
     files: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
-    # Whether the right to read the thread ended while it was sent.
+    # True once the right to read the thread has ended while it was sent.
     withdrawn: bool = False
 
     def add(self, name: str, pieces: Iterable[bytes], at: datetime | None, **about: Any) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What is kept here, in figures, for staff and auditors: no title, no text, nobody's name."""
+"""Figures of what is stored here, for staff and auditors: no title, no text, nobody's name."""
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied

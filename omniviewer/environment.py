@@ -1,4 +1,4 @@
-"""What settings.py reads from the environment, beyond plain values: addresses, keys, databases, networks."""
+"""Values of settings.py that are more than plain: addresses, keys, databases, networks."""
 
 import ipaddress
 import os

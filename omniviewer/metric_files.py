@@ -1,4 +1,4 @@
-"""Where prometheus_client counts: files whose blocks are reserved, so that a full disk costs counts and no process.
+"""Files of counts for prometheus_client, whose blocks are reserved: a full disk costs counts and no process.
 
 The library maps sparse files into memory. Where the disk is full, the first write into a hole of one is a SIGBUS, which
 ends the process; a block that was reserved is there whatever happens.

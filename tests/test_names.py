@@ -23,7 +23,7 @@ USERS, EMBEDDED = "/api/scim/v2/users", "/api/scim/v2/embed/users"
 
 @pytest.fixture
 def large(small: Organization) -> Organization:
-    """Of 1,234 people and 150 embed users; the last of both have asked something."""
+    """Make 1,234 people and 150 embed users; the last of both have asked something."""
     for number in range(1, 1235):
         small.add_member(f"Person {number:04}", f"p{number}@small.example")
     for number in range(1, 151):

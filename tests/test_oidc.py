@@ -96,7 +96,7 @@ def tables(environment: dict[str, str]) -> Iterator[None]:
     yield
     with connection.cursor() as cursor:
         names = connection.introspection.table_names(cursor)
-        # Those that refer to others first.
+        # Tables that refer to others come first.
         for name in sorted((name for name in names if name.startswith(("account_", "socialaccount_"))), reverse=True):
             cascade = "CASCADE" if connection.vendor == "postgresql" else ""
             cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(name)} {cascade}")

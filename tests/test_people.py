@@ -116,7 +116,7 @@ def test_every_change_of_a_person_is_an_event(boss: User, by_sso: User, colleagu
     assert staff.post(page(colleague, "delete"), {"post": "yes"}).status_code == 403
     chosen = {"action": "delete_selected", "_selected_action": stranger.pk, "post": "yes"}
     staff.post("/admin/accounts/user/", chosen)
-    # What only their tokens could read would be left behind: `manage.py offboard` ends both.
+    # Deletion would leave behind what only their tokens could read: `manage.py offboard` ends both.
     assert set(User.objects.values_list("username", flat=True)) == {"boss", "new", "owner", "colleague", "stranger"}
     assert "delete_selected" not in staff.get("/admin/accounts/user/").content.decode()
     assert events() == [

@@ -80,7 +80,7 @@ def finder(user: User, credentials: Sequence[Credential], asked: Asked, order: s
     """Find in what is stored of the same list, without asking Omni. Raises `CannotShow` where no token is accepted."""
     reader = accepted(user, credentials)
     if asked:
-        # What was fetched just now, as a thread that was opened from the list, is still to be taken in.
+        # A reply that was fetched just now, as a thread that was opened from the list, is still to be taken in.
         searching.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Finder(Scope(reader, asked, owners(user, asked)), order)
 

@@ -20,7 +20,7 @@ _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked for, by whom and through which tokens. `owners`: the people behind `owner:`, by what was typed."""
+    """A question to the list, its reader and their tokens. `owners`: the people behind `owner:`, by what was typed."""
 
     reader: Reader
     asked: Asked

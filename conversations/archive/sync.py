@@ -105,7 +105,7 @@ def _work_in_turn(token: ApiToken) -> bool:
     if settings.SYNC == settings.CAPTURE == "all" and not Capture.objects.due().filter(api_token=token).exists():
         kinds.append(_capture_one)
     first = next(_TURNS) % max(len(kinds), 1)
-    # Where Omni may not tell of people at all, that is tried last.
+    # People come last: Omni may not tell of them at all.
     last = [] if has_begun_with_people else [_learn_people]
     return any(work(token) for work in [*kinds[first:], *kinds[:first], *last])
 
@@ -220,7 +220,7 @@ def count(token: ApiToken) -> None:
     if walk.counted_at and now - walk.counted_at < _RATE_IS_KNOWN:
         minutes = max((now - walk.counted_at).total_seconds() / 60, 0.1)
         rate = max(numbers["read"] - walk.read, 0) / minutes
-        # Of half a minute alone it jumps: jobs and evidence take their turns of the same budget.
+        # The rate of half a minute alone jumps: jobs and evidence take their turns of the same budget.
         numbers["rate"] = (3 * walk.rate + rate) / 4 if walk.rate else rate
     Walk.objects.filter(pk=walk.pk).update(**numbers, counted_at=now)
 
