@@ -22,6 +22,7 @@ def page(request: Request) -> HttpResponse:
     context = {
         "instances": stored(),
         "keep_days": settings.KEEP_DAYS,
+        "forget_days": settings.FORGET_DAYS,
         "capture": settings.CAPTURE,
         "workers": tasks.workers(),
         "due_since": Walk.objects.overdue_since(),

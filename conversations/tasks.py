@@ -20,11 +20,11 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from conversations import archive, asking, connection, searching
+from conversations import archive, asking, searching
 from conversations.archive import Opened
 from conversations.models import Access, Capture, Conversation, Walk
 from omniviewer.accounts import throttle
-from omniviewer.accounts.models import User
+from omniviewer.accounts.models import ApiToken, User
 
 log = logging.getLogger("omniviewer.tasks")
 
@@ -86,7 +86,7 @@ def sync() -> None:
 def nightly() -> None:
     """Capture what Omni will soon drop, and forget what is to be forgotten."""
     nudge_chores()
-    for command in ("capture", "prune_evidence", "prune_audit"):
+    for command in ("capture", "prune_evidence", "prune_conversations", "prune_audit"):
         try:
             call_command(command, verbosity=0)
         except Exception:  # whatever is wrong with this one, the others are not to wait for it
@@ -103,7 +103,28 @@ def hourly() -> None:
     call_command("clearsessions", verbosity=0)
     throttle.forget()
     asking.forget_unused()
-    connection.remove_unheld()
+    remove_unheld.call()
+
+
+@task()
+def remove_unheld() -> None:
+    """Delete or hand over what only tokens that nobody holds any more could read, for a while."""
+    if ApiToken.objects.held_by_nobody().exists():
+        # As above.
+        nudge(remove_unheld)
+    archive.remove_next(seconds=_SHORT_SHIFT)
+
+
+@task()
+def sweep() -> None:
+    """Delete what Omni has shown to no token for long; go on by turns where a token's budget is used up."""
+    call_command("prune_conversations", verbosity=0)
+
+
+def nudge_sweep(swept: archive.Swept) -> None:
+    """Have a sweep go on once the tokens' budgets have room again; where Omni is away, the next night does."""
+    if swept.left and swept.retry_after is not None:
+        nudge(sweep, timezone.now() + timedelta(seconds=swept.retry_after))
 
 
 def want(opened: Opened) -> int:

@@ -1,6 +1,7 @@
 """Settings that are right by themselves and wrong together."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,12 @@ def _about_addresses(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
         given.ACCESS_GRACE < given.ACCESS_TTL,
         f"OMNIVIEWER_ACCESS_GRACE ({given.ACCESS_GRACE}) is shorter than OMNIVIEWER_ACCESS_TTL ({given.ACCESS_TTL}), "
         "which it is to stretch while Omni is away.",
+    )
+    forgets_after = timedelta(days=given.FORGET_DAYS)
+    yield (
+        bool(forgets_after) and forgets_after < given.ACCESS_GRACE,
+        f"OMNIVIEWER_FORGET_DAYS ({given.FORGET_DAYS}) is shorter than OMNIVIEWER_ACCESS_GRACE ({given.ACCESS_GRACE}): "
+        "what is still shown while Omni is away would be deleted.",
     )
 
 

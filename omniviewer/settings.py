@@ -64,6 +64,8 @@ SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
 CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["all", "marked"])
 # Days for which captured evidence is kept; 0: for ever. Below 15, Omni would still have it and it would come back.
 KEEP_DAYS = env.whole("OMNIVIEWER_KEEP_DAYS", default=0, bounds=(15, 36_500), or_zero=True)
+# Days after which a conversation that Omni has shown to no API token is deleted; 0: never.
+FORGET_DAYS = env.whole("OMNIVIEWER_FORGET_DAYS", default=30, bounds=(1, 36_500), or_zero=True)
 
 
 # Tickets --------------------------------------------------------------------------------------------------

@@ -117,6 +117,7 @@ def shown_ago(age: timedelta) -> None:
     moment = timezone.now() - age
     Access.objects.exclude(confirmed_at=None).update(confirmed_at=moment)
     Access.objects.exclude(listed_at=None).update(listed_at=moment)
+    Access.objects.update(shown_at=moment)
 
 
 def text_of(answer: Any) -> str:

@@ -114,6 +114,8 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_CAPTURE", "everything", {}),
     ("OMNIVIEWER_KEEP_DAYS", "14", {}),
     ("OMNIVIEWER_KEEP_DAYS", "-15", {}),
+    ("OMNIVIEWER_FORGET_DAYS", "a month", {}),
+    ("OMNIVIEWER_FORGET_DAYS", "6", {}),
     ("OMNIVIEWER_AUDIT_DAYS", "-1", {}),
     ("OMNIVIEWER_AUDIT_IP", "sometimes", {}),
     ("OMNIVIEWER_SESSION_HOURS", "0", {}),

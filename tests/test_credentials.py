@@ -216,7 +216,7 @@ def test_removing_asks_first_and_says_what_goes(owner: User, omni: StandIn) -> N
     client = signed_in(owner)
     client.get(f"/conversations/{EXAMPLE}/")
     page = text_of(client.get(f"/credentials/{credential.pk}/remove/"))
-    assert "<strong>1 kept conversation</strong>" in page
+    assert "<strong>1 stored conversation</strong>" in page
     assert Credential.objects.exists()
     client.post(f"/credentials/{credential.pk}/remove/")
     assert not Credential.objects.exists()
@@ -229,7 +229,9 @@ def test_removing_leaves_what_others_may_read(owner: User, colleague: User, omni
     credential_for(colleague, omni, omni.organization.demo_tokens["lead"])
     signed_in(owner).get(f"/conversations/{EXAMPLE}/")
     signed_in(colleague).get(f"/conversations/{EXAMPLE}/")
-    assert "No kept conversation goes with it" in text_of(signed_in(owner).get(f"/credentials/{mine.pk}/remove/"))
+    assert "No stored conversation is deleted with it" in text_of(
+        signed_in(owner).get(f"/credentials/{mine.pk}/remove/")
+    )
     signed_in(owner).post(f"/credentials/{mine.pk}/remove/")
     omni.requests.clear()
     assert signed_in(colleague).get(f"/conversations/{EXAMPLE}/").status_code == 200

@@ -93,7 +93,9 @@ class Reader(threading.Thread):
 @pytest.mark.django_db(transaction=True)
 def test_fifty_readers_on_one_token(sample: Organization, tmp_path: Path) -> None:
     token = sample.demo_tokens["lead"]
-    with StandIn(sample, rate_per_minute=LIMIT) as omni, serve(tmp_path, OMNIVIEWER_RATE_PER_MINUTE=str(LIMIT)) as site:
+    # The stand-in shares this machine with fifty readers.
+    serving = serve(tmp_path, OMNIVIEWER_RATE_PER_MINUTE=str(LIMIT), OMNIVIEWER_OMNI_TIMEOUT="60")
+    with StandIn(sample, rate_per_minute=LIMIT) as omni, serving as site:
         sessions = []
         for number in range(READERS):
             somebody = person(f"reader-{number}")
@@ -116,7 +118,7 @@ def test_fifty_readers_on_one_token(sample: Organization, tmp_path: Path) -> Non
     busiest = _most_within(omni, timedelta(minutes=1))
     assert busiest <= LIMIT * 0.9
     statuses = sum((seen.statuses for seen in all_seen), Counter[int]())
-    assert statuses.keys() <= {200, 429}
+    assert statuses.keys() <= {200, 429}, log[-20_000:]
     assert [seen.never_served for seen in all_seen if seen.never_served] == []
     assert min(seen.pages for seen in all_seen) >= 1
     assert "Traceback" not in log

@@ -32,6 +32,8 @@ FORMS = {
     "/credentials/1/token/",
     "/credentials/1/default/",
     "/credentials/1/remove/",
+    "/credentials/1/hand-over/",
+    "/credentials/offers/1/",
     "/sign-in/",
     "/sign-out/",
     "/appearance/",

@@ -421,7 +421,7 @@ def test_who_leaves_is_signed_out_and_loses_tokens_and_what_only_they_could_read
     done = StringIO()
     call_command("offboard", "owner@EXAMPLE.com", no_input=True, stdout=done)
     assert "owner, Owner@example.com: Omni" in done.getvalue()
-    assert "only they can read 1 kept." in done.getvalue()
+    assert "What goes with this: 1 stored conversation." in done.getvalue()
     assert "owner is signed out everywhere, without a token and deactivated." in done.getvalue()
     assert owner_reads.get("/credentials/").status_code == 302
     assert try_password(PASSWORD).status_code == 200

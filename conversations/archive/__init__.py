@@ -8,6 +8,7 @@ from conversations.archive.capture import capture_next, minutes_for, want, want_
 from conversations.archive.coverage import Coverage, coverage, outcomes
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
 from conversations.archive.finding import MOST_COUNTED, ORDERS, Finder, Page, Stretch
+from conversations.archive.hand_over import NotProven, may_be_offered, offer, prove, take_over
 from conversations.archive.hits import Hits, hits
 from conversations.archive.insights import STATES, Insights, Share, Span, insights
 from conversations.archive.jobs import Place, find, find_job
@@ -16,8 +17,10 @@ from conversations.archive.lists import Listed, finder, listed
 from conversations.archive.narrowing import has_unread, unread
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.archive.people import MOST_MEMBERS, members, names, owner_name
+from conversations.archive.removal import Loss, forget, loss_with, remove_next
 from conversations.archive.running import Running, renew, running
 from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
+from conversations.archive.sweep import Sweep, Swept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
 from conversations.archive.thread import fetch, open_conversation, still_open, store
 
@@ -37,7 +40,9 @@ __all__ = [
     "Line",
     "Linked",
     "Listed",
+    "Loss",
     "NoMessage",
+    "NotProven",
     "Notice",
     "Opened",
     "Page",
@@ -48,6 +53,8 @@ __all__ = [
     "Span",
     "Standing",
     "Stretch",
+    "Sweep",
+    "Swept",
     "begin_walks",
     "capture_next",
     "chart",
@@ -58,20 +65,26 @@ __all__ = [
     "find",
     "find_job",
     "finder",
+    "forget",
     "has_unread",
     "hits",
     "insights",
     "linked_from",
     "listed",
+    "loss_with",
+    "may_be_offered",
     "members",
     "minutes_for",
     "must_ask_for_chart",
     "names",
+    "offer",
     "open_conversation",
     "outcomes",
     "owner_name",
     "pause",
     "progress",
+    "prove",
+    "remove_next",
     "renew",
     "running",
     "shown_rows",
@@ -79,6 +92,7 @@ __all__ = [
     "still_open",
     "store",
     "sync_next",
+    "take_over",
     "unkept",
     "unread",
     "want",

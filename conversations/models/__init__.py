@@ -10,6 +10,7 @@ from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAc
 from conversations.models.lists import Member, Owner, PeopleWalk
 from conversations.models.message import EarlierMessage, Message
 from conversations.models.reader import Reader
+from conversations.models.removal import HandOver, Removal
 from conversations.models.stored import Stored, stored
 from conversations.models.ticket import TicketReference
 from conversations.models.upstream import Flight, Instance, SentRequest, TokenBudget
@@ -29,6 +30,7 @@ __all__ = [
     "EvidenceRight",
     "EvidenceRights",
     "Flight",
+    "HandOver",
     "IndexFailure",
     "Instance",
     "Job",
@@ -39,6 +41,7 @@ __all__ = [
     "PeopleWalk",
     "ReadUntil",
     "Reader",
+    "Removal",
     "SeenRevision",
     "SentRequest",
     "Star",

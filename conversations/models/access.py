@@ -155,19 +155,19 @@ class AccessQuerySet(models.QuerySet["Access"]):
             access = known.get(conversation.pk) or Access(api_token=token, conversation=conversation)
             access.forget_before(token.rights_since)
             access.learn(rows[conversation.omni_id], conversation.pk, owner_id)
-            access.listed_at = access.confirmed_at = asked_at
+            access.listed_at = access.confirmed_at = access.shown_at = asked_at
             fresh.append(access)
         self.bulk_create(
             fresh,
             update_conflicts=True,
             unique_fields=["api_token", "conversation"],
-            update_fields=[*TOLD, "listed_at", "confirmed_at", "is_behind"],
+            update_fields=[*TOLD, "shown_at", "listed_at", "confirmed_at", "is_behind"],
         )
 
 
 # Columns of an access that hold what Omni told its token of the conversation itself.
 TOLD = ("name", "last_prompt", "owner_id", "updated_at", "recency")
-_PROVEN = ("opened_at", "confirmed_at", "refused_at")
+_PROVEN = ("shown_at", "opened_at", "confirmed_at", "refused_at")
 _READ = ("read_of", "is_behind", "not_before", "tries", "failure")
 _FETCHED = ("fetched_at", "revision", "revision_since", "shortfall", *_READ)
 
@@ -186,6 +186,9 @@ class Access(models.Model):
     updated_at = models.DateTimeField(null=True)
     # The last activity as a number, see `recency`: the order of this token's list.
     recency = models.BigIntegerField(default=-1)
+
+    # When Omni last showed the token the row or the messages. A right that ends leaves it.
+    shown_at = models.DateTimeField(default=timezone.now)
 
     # Messages: since when the thread route has answered `200` without a refusal since (None: no right); when a list or
     # thread reply last renewed that; when the route last refused.
@@ -291,8 +294,7 @@ class Access(models.Model):
         self.forget_before(rejected_at)
         self.learn(reply, self.conversation_id, known=known)
         self.opened_at = self.opened_at or asked_at
-        self.fetched_at = asked_at
-        self.confirmed_at = asked_at
+        self.fetched_at = self.confirmed_at = self.shown_at = asked_at
         self.refused_at, self.not_before, self.tries, self.failure = None, timezone.now(), 0, ""
         # Not `listed_at`: a list reply may have just left it out.
         self.save(update_fields=[*TOLD, *_PROVEN, *_FETCHED])

@@ -81,6 +81,12 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         others = Access.objects.exclude(api_token=token).exclude(confirmed_at=None).to_outer_conversation()
         return self.filter(accesses__api_token=token).exclude(models.Exists(others))
 
+    def unshown_since(self, moment: datetime) -> Self:
+        """Return those that Omni has shown to no token since then."""
+        from conversations.models.access import Access  # noqa: PLC0415
+
+        return self.exclude(models.Exists(Access.objects.filter(shown_at__gte=moment).to_outer_conversation()))
+
 
 class Conversation(models.Model):
     """A conversation as Omni last returned it to any token; `shown_through` an access, as one token was shown it.

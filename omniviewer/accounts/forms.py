@@ -54,6 +54,25 @@ class TokenForm(forms.Form):
     token = TokenField(help_text="Replaces the stored one as soon as Omni has accepted it.")
 
 
+class HandOverForm(forms.Form):
+    """Name the person who is to take over what a credential could read."""
+
+    name = forms.CharField(
+        max_length=254,
+        label="Their e-mail address or username",
+        help_text="They need an organization key of their own for the same Omni instance.",
+        widget=forms.TextInput(attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off"}),
+    )
+
+
+class TakeOverForm(forms.Form):
+    """Choose the credential that takes over what somebody offers."""
+
+    def __init__(self, owner: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["credential"] = forms.ModelChoiceField(Credential.objects.of(owner).accepted())
+
+
 class ConnectForm(LabelForm):
     """Add a credential. `instance_address` takes any form of address that people have at hand."""
 

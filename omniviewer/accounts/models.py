@@ -27,6 +27,13 @@ class User(AbstractUser):
     # Reads the audit log and the figures of what is stored, and changes nothing.
     is_auditor = models.BooleanField("auditor", default=False, help_text="May read the audit log and what is stored.")
 
+    @classmethod
+    def known_as(cls, name: str) -> models.QuerySet["User"]:
+        """Return those with this e-mail address, username or subject of single sign-on, whatever its case."""
+        known = models.Q(email__iexact=name) | models.Q(username__iexact=name)
+        known |= models.Q(identities__subject__iexact=name)
+        return cls.objects.filter(known).distinct() if name else cls.objects.none()
+
     @property
     def may_audit(self) -> bool:
         """Return whether they may read the audit log and the figures of what is stored."""
@@ -95,8 +102,16 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         order = models.Min("credentials__order", filter=models.Q(credentials__owner=user))
         return self.accepted().filter(credentials__owner=user).annotate(place=order).order_by("place", "pk")
 
+    def held(self) -> Self:
+        return self.filter(models.Exists(Credential.objects.filter(api_token=models.OuterRef("pk"))))
+
     def held_by_nobody(self) -> Self:
-        return self.filter(credentials=None)
+        return self.exclude(models.Exists(Credential.objects.filter(api_token=models.OuterRef("pk"))))
+
+    def at_work(self) -> Self:
+        """Return those that Omni accepts, of people who still come here: what background work may ask with."""
+        holders = Credential.objects.filter(api_token=models.OuterRef("pk"), owner__is_active=True)
+        return self.accepted().filter(models.Exists(holders))
 
 
 class ApiToken(models.Model):

@@ -11,8 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from conversations import archive, connection
+from conversations.models import HandOver, Removal
 from conversations.omni import OmniError, TokenRejected
-from omniviewer.accounts import throttle
+from omniviewer.accounts import removal, throttle
 from omniviewer.accounts.context import CHOICES
 from omniviewer.accounts.forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
@@ -23,10 +24,13 @@ from omniviewer.audit.models import OK, Kind
 
 @require_GET
 def credentials(request: Request) -> HttpResponse:
-    mine = Credential.objects.of(request.user)
+    mine = list(Credential.objects.of(request.user))
     read = {row.credential: row for row in archive.progress(request.user)}
-    told = [(credential, connection.what_is_left(credential.api_token), read.get(credential)) for credential in mine]
-    return render(request, "accounts/credentials.html", {"credentials": told})
+    offered = {offer.credential_id: offer for offer in HandOver.objects.offered_by(request.user)}
+    told = [(row, connection.what_is_left(row.api_token), read.get(row), offered.get(row.pk)) for row in mine]
+    removals = list(Removal.objects.of(request.user))
+    context = {"credentials": told, "removals": removals, "offers": removal.offers(request.user, mine)}
+    return render(request, "accounts/credentials.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -80,7 +84,7 @@ def credential(request: Request, pk: int) -> HttpResponse:
 def replace_token(request: Request, pk: int) -> HttpResponse:
     """Take a new token once Omni has accepted it, then go back to where the reader was."""
     found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
-    form = TokenForm(request.POST or None)
+    before, form = found.api_token, TokenForm(request.POST or None)
     if form.is_valid():
         try:
             with throttle.trying_token(request.user):
@@ -92,6 +96,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
             _note(request, Kind.CREDENTIAL_CHANGED, found, error)
         else:
             _note(request, Kind.CREDENTIAL_CHANGED, found)
+            removal.begin_work(before)
             messages.success(request, f"The token of {found.label} was replaced. {found.api_token.what_it_sees}")
             return redirect(next_path(request) or site_path("/credentials/"))
     context = {"credential": found, "form": form, "next": next_path(request)}
@@ -107,20 +112,6 @@ def make_default(request: Request, pk: int) -> HttpResponse:
     _note(request, Kind.CREDENTIAL_CHANGED, found)
     messages.success(request, f"{found.label} is now the one that is asked first.")
     return redirect("accounts:credentials")
-
-
-@require_http_methods(["GET", "POST"])
-def remove(request: Request, pk: int) -> HttpResponse:
-    """Ask first, saying what goes with it; then remove."""
-    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
-    if request.method == "POST":
-        connection.remove(found)
-        found.pk = pk  # Django has taken it away
-        _note(request, Kind.CREDENTIAL_REMOVED, found)
-        messages.success(request, f"{found.label} was removed, with its token.")
-        return redirect("accounts:credentials")
-    context = {"credential": found, "conversations": connection.count_only_through(found)}
-    return render(request, "accounts/remove.html", context)
 
 
 @login_not_required

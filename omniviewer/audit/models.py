@@ -26,6 +26,8 @@ class Kind(models.TextChoices):
     CREDENTIAL_ADDED = "credential-added", "Added a credential"
     CREDENTIAL_CHANGED = "credential-changed", "Changed a credential"
     CREDENTIAL_REMOVED = "credential-removed", "Removed a credential"
+    HANDED_OVER = "handed-over", "Handed a credential over"
+    FORGOTTEN = "forgotten", "Deleted a conversation"
     TICKET_REMOVED = "ticket-removed", "Removed a ticket"
     PERSON_ADDED = "person-added", "Added a person"
     PERSON_CHANGED = "person-changed", "Changed a person"

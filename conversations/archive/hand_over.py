@@ -1,0 +1,73 @@
+"""Handing over: what only one organization key could read goes under another one, in place of being removed."""
+
+from django.utils import timezone
+
+from conversations import connection
+from conversations.archive import thread
+from conversations.archive.outcomes import Ask
+from conversations.asking import Urgency
+from conversations.models import Access, Conversation, HandOver
+from conversations.omni import NotVisible, OmniError
+from omniviewer.accounts.models import ApiToken, Credential, User
+
+# Conversations that the other key has to be shown before anything goes over to it, among the newest so many: Omni may
+# have deleted some.
+_PROOFS, _MOST_PROOFS = 3, 10
+
+
+class NotProven(Exception):
+    """The key that is to take over was not shown what the other one was; says why, in a sentence."""
+
+
+def may_be_offered(credential: Credential) -> bool:
+    """Return whether something is to be handed over: nobody else holds this organization key."""
+    token = credential.api_token
+    return token.sees_organization and not token.credentials.exclude(pk=credential.pk).exists()
+
+
+def offer(credential: Credential, name: str, to: User | None) -> None:
+    """Offer what this credential's token could read to a person; an earlier offer of it ends."""
+    said = {"name": name, "offered_to": to, "offered_at": timezone.now()}
+    HandOver.objects.update_or_create(credential=credential, defaults=said)
+
+
+def take_over(credential: Credential, heir: Credential) -> None:
+    """Remove a credential, and have workers put what only its token could read under the token of `heir`.
+
+    That token gains no right: Omni has to show it each conversation itself. Raises `NotProven` where it is no
+    organization key of the same instance, or is not shown the newest of these conversations; `OmniError` where Omni
+    cannot be asked.
+    """
+    prove(credential.api_token, heir.api_token)
+    connection.remove(credential, heir=heir.api_token)
+
+
+def prove(token: ApiToken, heir: ApiToken) -> None:
+    """Raise `NotProven` unless Omni shows `heir` what it showed `token`; `OmniError` where Omni cannot be asked."""
+    if heir.instance != token.instance or heir == token:
+        raise NotProven("It is no other key for the same Omni instance.")
+    if connection.identify(heir.instance, heir.token).scope != ApiToken.Scope.ORGANIZATION:
+        raise NotProven("Omni does not say that it is an organization key.")
+    shown = Access.objects.filter(api_token=token, opened_at__isnull=False).select_related("conversation")
+    newest = [access.conversation for access in shown.newest_first()[:_MOST_PROOFS]]
+    proofs = 0
+    for conversation in newest:
+        if proofs == _PROOFS:
+            break
+        if _sees(heir, conversation):
+            proofs += 1
+        elif token.rejected_at is None and _sees(token, conversation):
+            raise NotProven("Omni does not show it what it shows the other key.")
+    if newest and not proofs:
+        raise NotProven("Omni shows it nothing of what the other key was shown last.")
+
+
+def _sees(token: ApiToken, conversation: Conversation) -> bool:
+    """Ask Omni. Raises `OmniError` where it cannot be asked."""
+    try:
+        thread.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.WAITING)
+    except NotVisible:
+        return False
+    except OmniError as error:
+        raise connection.note(token, error) from None
+    return True

@@ -1,0 +1,142 @@
+"""Removing what is stored, for good: by the conversation, or with the last credential of an API token.
+
+All of it goes in batches, each a transaction of its own, so that nobody waits for long and a worker that is killed
+loses nothing.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from conversations import searching
+from conversations.models import (
+    OMNI_KEEPS,
+    Access,
+    Conversation,
+    EarlierMessage,
+    Job,
+    Message,
+    Removal,
+    Star,
+    TicketReference,
+)
+from omniviewer.accounts.models import ApiToken, Credential
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
+
+# Conversations of one transaction.
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What goes for good with the last credential of an API token: conversations that no other token is shown.
+
+    `only_here` counts the answers among them whose evidence Omni has dropped; tickets and stars are links and marks.
+    """
+
+    conversations: int = 0
+    only_here: int = 0
+    tickets: int = 0
+    stars: int = 0
+
+    def __str__(self) -> str:
+        told = [
+            (self.conversations, "stored conversation", "stored conversations"),
+            (self.only_here, "answer whose evidence Omni no longer has", "answers whose evidence Omni no longer has"),
+            (self.tickets, "ticket link", "ticket links"),
+            (self.stars, "star", "stars"),
+        ]
+        return ", ".join(f"{count:,} {name if count == 1 else names}" for count, name, names in told if count)
+
+    def __bool__(self) -> bool:
+        return self.conversations > 0
+
+    def __add__(self, other: "Loss") -> "Loss":
+        return Loss(
+            self.conversations + other.conversations,
+            self.only_here + other.only_here,
+            self.tickets + other.tickets,
+            self.stars + other.stars,
+        )
+
+
+def loss_with(token: ApiToken, leaving: Collection[Credential]) -> Loss:
+    """Count what goes when these credentials of a token are removed: nothing while others hold it."""
+    if token.credentials.exclude(pk__in=[credential.pk for credential in leaving]).exists():
+        return Loss()
+    gone = Conversation.objects.only_through(token)
+    stored = Job.objects.of(gone).filter(kept_at__isnull=False, finished_at__lt=timezone.now() - OMNI_KEEPS)
+    return Loss(
+        gone.count(),
+        stored.count(),
+        TicketReference.objects.filter(conversation__in=gone).count(),
+        Star.objects.filter(conversation__in=gone).count(),
+    )
+
+
+def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> None:
+    """Delete these conversations with all that is stored of them, in the caller's transaction."""
+    rows = list(conversations)
+    keys = [row.pk for row in rows]
+    found = Conversation.objects.filter(pk__in=keys)
+    # Omni does not tell of each job to which conversation it belongs: the answers that it made do.
+    made = [
+        model.objects.filter(conversation__in=keys, job_id=OuterRef("omni_id")) for model in (Message, EarlierMessage)
+    ]
+    untold = Job.objects.filter(conversation_id=None, instance__in={row.instance for row in rows})
+    untold.filter(Exists(made[0]) | Exists(made[1])).delete()
+    Job.objects.of(found).delete()
+    searching.forget(rows)
+    found.delete()
+
+
+def forget(conversations: QuerySet[Conversation] | Collection[Conversation]) -> None:
+    """Delete these conversations, as `delete` does, and have the audit log say so of each."""
+    rows = list(conversations)
+    delete(rows)
+    for row in rows:
+        trail.record(None, Kind.FORGOTTEN, instance=row.instance, conversation_id=row.omni_id)
+
+
+def remove_next(seconds: float, token: ApiToken | None = None) -> bool:
+    """Delete or hand over what tokens that nobody holds (or this one) could read, for so long.
+
+    Return whether there is more to do.
+    """
+    unheld = ApiToken.objects.held_by_nobody()
+    # Somebody has connected one of them again.
+    Removal.objects.exclude(api_token__in=unheld).delete()
+    # What another token hands over to one of them comes first.
+    unheld = unheld.exclude(pk__in=Removal.objects.filter(heir__isnull=False).values("heir"))
+    until = time.monotonic() + seconds
+    for key in [token.pk] if token else list(unheld.order_by("pk").values_list("pk", flat=True)):
+        while _remove_some(key):
+            if time.monotonic() > until:
+                return True
+    return False
+
+
+@transaction.atomic
+def _remove_some(key: int) -> bool:
+    """Remove or hand over a batch of a token's accesses, then the token; False where nothing is left to do."""
+    token = ApiToken.objects.select_for_update().held_by_nobody().filter(pk=key).first()
+    if token is None:
+        return False
+    rows = dict(Access.objects.filter(api_token=token).order_by("pk").values_list("pk", "conversation")[:BATCH])
+    if not rows:
+        token.delete()
+        return False
+    accesses = Access.objects.filter(pk__in=rows)
+    heir = ApiToken.objects.filter(pk__in=Removal.objects.filter(api_token=token).values("heir")).first()
+    if heir is not None:
+        known = Access.objects.filter(api_token=heir, conversation__in=rows.values()).values("conversation")
+        accesses.exclude(conversation__in=list(known.values_list("conversation", flat=True))).hand_over(heir)
+    else:
+        delete(Conversation.objects.only_through(token).filter(pk__in=rows.values()))
+    Access.objects.filter(pk__in=rows, api_token=token).delete()
+    return True

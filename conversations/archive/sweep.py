@@ -1,0 +1,108 @@
+"""The sweep: conversations that Omni has shown to no API token for a long time are deleted.
+
+Before one is, Omni is asked for it with each token that may still be shown it. Where Omni cannot be asked, it stays.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists
+from django.utils import timezone
+
+from conversations import connection
+from conversations.archive import removal, thread
+from conversations.archive.outcomes import Ask
+from conversations.asking import Urgency
+from conversations.models import Access, Conversation
+from conversations.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
+from omniviewer.accounts.models import ApiToken
+
+# Seconds until a token whose budget is used up is asked again, where nothing else is known.
+_BUDGET_SECONDS = 60.0
+
+
+@dataclass
+class Swept:
+    """The outcome: the deleted conversations by instance and id; how many were shown again, and how many are left.
+
+    `retry_after`: seconds until Omni may be asked about some of those that are left; None where it is away.
+    """
+
+    deleted: list[tuple[str, UUID]] = field(default_factory=list)
+    shown: int = 0
+    left: int = 0
+    retry_after: float | None = None
+
+
+class Sweep:
+    """A sweep for what Omni has shown to no token since `before`."""
+
+    def __init__(self, before: datetime) -> None:
+        self._unshown = Conversation.objects.unshown_since(before)
+        self._swept = Swept()
+        # Keys of the tokens that cannot be asked for now.
+        self._away: set[int] = set()
+
+    @classmethod
+    def of_today(cls) -> "Sweep | None":
+        """Return a sweep for what is to be forgotten by now (`OMNIVIEWER_FORGET_DAYS`); None where nothing ever is."""
+        days = settings.FORGET_DAYS
+        return cls(timezone.now() - timedelta(days=days)) if days else None
+
+    @property
+    def count(self) -> int:
+        """Count the conversations that Omni is to be asked about."""
+        return self._unshown.count()
+
+    def run(self) -> Swept:
+        """Delete these conversations, but for those that Omni shows now or cannot be asked about."""
+        for batch in self._batches():
+            gone = [conversation.pk for conversation in batch if not self._may_be_shown(conversation)]
+            with transaction.atomic():
+                # Omni may have shown one of them meanwhile.
+                rows = list(self._unshown.filter(pk__in=gone).select_for_update(of=("self",)))
+                removal.forget(rows)
+            self._swept.deleted += [(row.instance, row.omni_id) for row in rows]
+        self._swept.left = self.count
+        return self._swept
+
+    def _batches(self) -> Iterator[list[Conversation]]:
+        last = 0
+        while True:
+            waiting = Access.objects.filter(api_token__in=self._away, refused_at=None).to_outer_conversation()
+            rows = self._unshown.filter(pk__gt=last).exclude(Exists(waiting)).order_by("pk")
+            batch = list(rows[: removal.BATCH])
+            if not batch:
+                return
+            last = batch[-1].pk
+            yield batch
+
+    def _may_be_shown(self, conversation: Conversation) -> bool:
+        """Ask Omni with each token that it has not refused; True too where one of them cannot be asked."""
+        same = Access.objects.filter(conversation=conversation, refused_at=None).values("api_token")
+        tokens = list(ApiToken.objects.at_work().filter(pk__in=same))
+        if any(token.pk in self._away for token in tokens):
+            return True
+        for token in tokens:
+            try:
+                thread.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.AHEAD)
+            except (NotVisible, TokenRejected) as error:
+                connection.note(token, error)
+            except OmniError as error:
+                self._put_off(token, error)
+                return True
+            else:
+                self._swept.shown += 1
+                return True
+        return False
+
+    def _put_off(self, token: ApiToken, error: OmniError) -> None:
+        if isinstance(error, CannotAsk | RateLimited):
+            self._away.add(token.pk)
+        if isinstance(error, RateLimited):
+            wait = error.retry_after or _BUDGET_SECONDS
+            self._swept.retry_after = min(wait, self._swept.retry_after or wait)

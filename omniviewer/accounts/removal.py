@@ -1,0 +1,117 @@
+"""Removing a credential: what goes with it, how far that is, and handing it over to somebody else instead."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from conversations import archive, connection, tasks
+from conversations.archive import NotProven
+from conversations.models import HandOver, Removal
+from conversations.omni import OmniError
+from omniviewer.accounts import throttle
+from omniviewer.accounts.forms import HandOverForm, TakeOverForm
+from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.accounts.requests import Request
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
+
+# Of what is removed while the reader waits; workers do the rest.
+_AT_ONCE_SECONDS = 1.0
+
+
+def offers(user: User, mine: list[Credential]) -> list[tuple[HandOver, list[Credential]]]:
+    """Return what people offer to this one, each with the keys of their own (among `mine`) that may take it over."""
+    return [
+        (offer, [own for own in mine if own.instance == offer.credential.instance and own.sees_organization])
+        for offer in HandOver.objects.offered_to(user)
+    ]
+
+
+@require_GET
+def removals(request: Request) -> HttpResponse:
+    """Render how far the reader's removals are, for the page of credentials."""
+    found = list(Removal.objects.of(request.user))
+    return render(request, "accounts/_removals.html", {"removals": found, "asks_again": True})
+
+
+@require_http_methods(["GET", "POST"])
+def remove(request: Request, pk: int) -> HttpResponse:
+    """Ask first, saying what goes with it; then remove."""
+    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    if request.method == "POST":
+        token = found.api_token
+        connection.remove(found)
+        trail.record(request, Kind.CREDENTIAL_REMOVED, instance=token.instance, credential_id=pk)
+        begin_work(token)
+        messages.success(request, f"{found.label} was removed, with its token.")
+        return redirect("accounts:credentials")
+    return _remove_page(request, found, HandOverForm())
+
+
+def _remove_page(request: Request, found: Credential, form: HandOverForm) -> HttpResponse:
+    context = {"credential": found, "loss": archive.loss_with(found.api_token, [found]), "form": form}
+    context["may_be_offered"] = archive.may_be_offered(found)
+    return render(request, "accounts/remove.html", context, status=422 if form.errors else 200)
+
+
+def begin_work(token: ApiToken) -> None:
+    """Have what only this token could read removed or handed over, where nobody holds it: a little of it at once."""
+    if archive.remove_next(_AT_ONCE_SECONDS, token):
+        tasks.nudge(tasks.remove_unheld)
+
+
+@require_POST
+def offer(request: Request, pk: int) -> HttpResponse:
+    """Offer what this credential's key could read to the person who is named, or withdraw the offer."""
+    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    if "withdraw" in request.POST:
+        HandOver.objects.filter(credential=found).delete()
+        messages.success(request, f"{found.label} is offered to nobody any more.")
+        return redirect("accounts:credentials")
+    form = HandOverForm(request.POST)
+    if not archive.may_be_offered(found):
+        form.add_error("name", "Only an organization key that nobody else here holds can be handed over.")
+    if not form.is_valid():
+        return _remove_page(request, found, form)
+    name = form.cleaned_data["name"]
+    people = [person for person in User.known_as(name)[:2] if person.is_active]
+    if people == [request.user]:
+        form.add_error("name", "This is you: name the person who takes it over.")
+        return _remove_page(request, found, form)
+    archive.offer(found, name, people[0] if len(people) == 1 else None)
+    messages.success(request, f"If {name} signs in here, the offer now stands on their page of credentials.")
+    return redirect("accounts:credentials")
+
+
+@require_POST
+def answer(request: Request, pk: int) -> HttpResponse:
+    """Take over what somebody offers, with an organization key of the reader's own; or decline."""
+    found = get_object_or_404(HandOver.objects.offered_to(request.user), pk=pk)
+    if "decline" in request.POST:
+        found.delete()
+        messages.success(request, "Declined.")
+        return redirect("accounts:credentials")
+    form = TakeOverForm(request.user, request.POST)
+    if not form.is_valid():
+        messages.error(request, "Nothing was handed over. Choose an organization key of your own.")
+        return redirect("accounts:credentials")
+    heir: Credential = form.cleaned_data["credential"]
+    given = found.credential
+    owner, token, key = given.owner, given.api_token, given.pk
+    try:
+        with throttle.trying_token(request.user):
+            archive.take_over(given, heir)
+    except throttle.Throttled as throttled:
+        messages.error(request, throttled.sentence)
+    except NotProven as error:
+        messages.error(request, f"Nothing was handed over. {heir.label}: {error}")
+    except OmniError as error:
+        messages.error(request, f"Nothing was handed over. {error.sentence}")
+    else:
+        host = token.instance
+        trail.record(request, Kind.HANDED_OVER, whom=owner.username, instance=host, credential_id=key)
+        trail.record(request, Kind.CREDENTIAL_REMOVED, user=owner, instance=host, credential_id=key)
+        begin_work(token)
+        messages.success(request, f"Handed over to {heir.label}. Omni is asked for each conversation with your key.")
+    return redirect("accounts:credentials")
