@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from django.db import models
@@ -20,11 +20,6 @@ SOON = timedelta(days=3)
 class JobQuerySet(models.QuerySet["Job"]):
     def running(self) -> Self:
         return self.filter(state__in=Job.State.RUNNING)
-
-    def of(self, conversations: models.QuerySet[Any]) -> Self:
-        """Those of these conversations, with all that is kept of them."""
-        same = conversations.filter(instance=models.OuterRef("instance"), omni_id=models.OuterRef("conversation_id"))
-        return self.filter(models.Exists(same))
 
     def with_ids(self, ids: Iterable[tuple[str, UUID]]) -> Self:
         """Return the jobs with these ids, each of its instance: another instance may use the same id."""
@@ -99,6 +94,7 @@ class Job(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint("instance", "omni_id", name="one_job_an_instance")]
+        indexes = [models.Index("instance", "conversation_id", name="jobs_by_conversation")]
 
     def __str__(self) -> str:
         return f"{self.omni_id}: {self.state}"
