@@ -223,7 +223,7 @@ def test_somebody_else_takes_over(
     offer(lead, colleague)
     assert "If owner@company.example signs in here" in page(lead)
     assert "Offered to <strong>owner@company.example</strong>" in page(lead)
-    assert "hands over" in page(successor)
+    assert "offers to hand over" in page(successor)
     assert "You need an organization key of your own" in page(successor)
     own = credential_for(owner, small_omni, small.organization_key(), "Mine")
     assert "Take over" in page(successor)
@@ -342,7 +342,7 @@ def test_with_the_key_of_somebody_else_nobody_takes_over(
 def test_an_offer_is_withdrawn_or_declined(lead: Client, colleague: User, successor: Client) -> None:
     offer(lead, colleague)
     lead.post(f"/credentials/{key_of(colleague)}/hand-over/", {"withdraw": ""})
-    assert "hands over" not in page(successor)
+    assert "offers to hand over" not in page(successor)
     offer(lead, colleague)
     successor.post(f"/credentials/offers/{HandOver.objects.get().pk}/", {"decline": ""})
     assert not HandOver.objects.exists()
