@@ -32,6 +32,8 @@ log = logging.getLogger("omniviewer.tasks")
 _SHIFT = 20.0
 # And where there is always more: whoever ends a worker waits until its shift is over.
 _SHORT_SHIFT = 3.0
+# While a reader waits.
+_AT_ONCE_SECONDS = 1.0
 # Between two shifts with nothing to do at once: a token's budget has room for some requests again.
 _BREATH = timedelta(seconds=5)
 # In the site's time zone.
@@ -119,6 +121,14 @@ def remove_unheld() -> None:
 def sweep() -> None:
     """Delete what Omni has shown to no token for long; go on by turns where a token's budget is used up."""
     call_command("prune_conversations", verbosity=0)
+
+
+def remove_at_once(token: ApiToken) -> None:
+    """Delete or hand over what a token that nobody holds could read: as much as a reader may wait for, workers the
+    rest.
+    """
+    if archive.remove_next(_AT_ONCE_SECONDS, token):
+        nudge(remove_unheld)
 
 
 def nudge_sweep(swept: archive.Swept) -> None:

@@ -4,6 +4,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from conversations import capturing, charts, evidence, exporting, fragments, insights, links, listing, stored, views
+from conversations.pages import credentials, removal
 
 app_name = "conversations"
 
@@ -12,6 +13,15 @@ urlpatterns = [
     path("conversations/fresh/", listing.fresh),
     path("conversations/selected/", listing.selected),
     path("conversations/all-read/", listing.all_read),
+    path("credentials/", credentials.credentials, name="credentials"),
+    path("credentials/connect/", credentials.connect, name="connect"),
+    path("credentials/<number:pk>/", credentials.credential, name="credential"),
+    path("credentials/<number:pk>/token/", credentials.replace_token, name="replace-token"),
+    path("credentials/<number:pk>/default/", credentials.make_default, name="make-default"),
+    path("credentials/<number:pk>/remove/", removal.remove, name="remove"),
+    path("credentials/<number:pk>/hand-over/", removal.offer, name="offer"),
+    path("credentials/offers/<number:pk>/", removal.answer, name="answer-offer"),
+    path("credentials/removals/", removal.removals, name="removals"),
     path("credentials/<number:pk>/sync/", listing.sync),
     path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
     path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),

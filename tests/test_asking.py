@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings as site_settings
-from django.db import connection
+from django.db import connection as database
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -338,7 +338,7 @@ def test_of_many_at_the_same_moment_one_tries() -> None:
             try:
                 return breaker.may_ask("omni.example")
             finally:
-                connection.close()
+                database.close()
 
         with ThreadPoolExecutor(8) as pool:
             waits = list(pool.map(ask, [together] * 8))

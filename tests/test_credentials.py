@@ -168,7 +168,9 @@ def test_connecting_in_two_windows_at_once_is_told_so(
 ) -> None:
     client = signed_in(owner)
     connect(client, omni, omni.organization.demo_tokens["analyst"], label="Same")
-    monkeypatch.setattr("omniviewer.accounts.forms.LabelForm.clean_label", lambda form: form.cleaned_data["label"])
+    monkeypatch.setattr(
+        "conversations.pages.credential_forms.LabelForm.clean_label", lambda form: form.cleaned_data["label"]
+    )
     answer = connect(client, omni, omni.organization.demo_tokens["lead"], label="Same")
     assert answer.status_code == 422
     assert "You already have a credential with this name." in text_of(answer)

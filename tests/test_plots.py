@@ -32,7 +32,7 @@ def parsed(drawn: bytes) -> ElementTree.Element:
     return ElementTree.fromstring(drawn)  # noqa: S314  (our own)
 
 
-def svg(plot: Plot) -> ElementTree.Element:
+def drawn(plot: Plot) -> ElementTree.Element:
     return parsed(drawing.draw(plot))
 
 
@@ -142,13 +142,13 @@ def test_what_suits_and_what_does_not(shape: str) -> None:
         ("line" if plot.times else "bar", [column.name for column, _ in plot.measures], plot.labels) for plot in found
     ] == expected
     for plot in found:
-        assert svg(plot).tag == f"{SVG}svg"
+        assert drawn(plot).tag == f"{SVG}svg"
 
 
 def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
     (plot,) = of("P,N\n" + "".join(f"name {n},{n}\n" for n in range(54)))
     assert len(plot.labels) == 30
-    assert "Orders (the first 30 of 54)" in texts(svg(plot))
+    assert "Orders (the first 30 of 54)" in texts(drawn(plot))
     assert of("P,N\n" + "".join(f"name {n},{n}\n" for n in range(61))) == []
     assert of("D,N\n" + "".join(f"{1900 + n // 12}-{n % 12 + 1:02},1\n" for n in range(401))) == []
 
@@ -157,11 +157,11 @@ def test_of_a_result_that_omni_cut_it_says_so() -> None:
     text = "Month,Orders\n2026-01,1\n2026-02,2\n"
     (plot,) = plots.of(tables.read(text), "Orders by month and by much else besides", is_cut=True)
     assert "Omni cut the result: not all of it is drawn." in plot.alt
-    for drawn in (plot, plot.narrow()):
-        assert any(said.endswith(" (not all rows)") for said in texts(svg(drawn)))
+    for form in (plot, plot.narrow()):
+        assert any(said.endswith(" (not all rows)") for said in texts(drawn(form)))
     (plot,) = of(text)
     assert "cut" not in plot.alt
-    assert not any("not all rows" in said for said in texts(svg(plot)))
+    assert not any("not all rows" in said for said in texts(drawn(plot)))
 
 
 # That it tells no lies ------------------------------------------------------------------------------------
@@ -169,10 +169,10 @@ def test_of_a_result_that_omni_cut_it_says_so() -> None:
 
 def test_bars_start_at_zero_and_are_as_long_as_their_numbers() -> None:
     (plot,) = of("P,N\nHat,100\nCap,103\nBag,50\n")
-    heights = [height for _, _, _, height in bars(svg(plot))]
+    heights = [height for _, _, _, height in bars(drawn(plot))]
     assert heights[0] / heights[2] == pytest.approx(2, rel=0.02)
     assert heights[1] / heights[0] == pytest.approx(1.03, rel=0.02)
-    assert "0" in texts(svg(plot))
+    assert "0" in texts(drawn(plot))
 
 
 def test_beside_each_other_too_in_the_order_of_the_rows() -> None:
@@ -180,9 +180,9 @@ def test_beside_each_other_too_in_the_order_of_the_rows() -> None:
     rows = [f'"{name}",{400 - 100 * place}\n' for place, name in enumerate(names, start=1)]
     (plot,) = of("Product,N\n" + "".join(rows))
     assert plot.is_beside
-    at = {"".join(text.itertext())[-1]: float(text.get("y", "0")) for text in svg(plot).iter(f"{SVG}text")}
+    at = {"".join(text.itertext())[-1]: float(text.get("y", "0")) for text in drawn(plot).iter(f"{SVG}text")}
     assert at["1"] < at["2"] < at["3"]
-    widths = {round(y): width for _, y, width, _ in bars(svg(plot))}
+    widths = {round(y): width for _, y, width, _ in bars(drawn(plot))}
     from_the_top = [width for _, width in sorted(widths.items())]
     assert from_the_top[0] / from_the_top[2] == pytest.approx(3, rel=0.02)
     assert from_the_top[1] / from_the_top[2] == pytest.approx(2, rel=0.02)
@@ -190,33 +190,33 @@ def test_beside_each_other_too_in_the_order_of_the_rows() -> None:
 
 def test_what_is_negative_hangs_below_zero() -> None:
     (plot,) = of("P,N\nHat,100\nCap,-50\n")
-    (_, y_up, _, up), (_, y_down, _, down) = bars(svg(plot))
+    (_, y_up, _, up), (_, y_down, _, down) = bars(drawn(plot))
     assert up / down == pytest.approx(2, rel=0.02)
     assert y_up + up == pytest.approx(y_down, abs=1)
 
 
 def test_a_missing_value_is_no_bar_and_no_zero() -> None:
     (plot,) = of("P,N\nHat,100\nCap,-\nBag,50\n")
-    assert len(bars(svg(plot))) == 2
+    assert len(bars(drawn(plot))) == 2
 
 
 @pytest.mark.parametrize("gap", ["2026-03,\n", ""])
 def test_a_gap_in_a_line_stays_a_gap(gap: str) -> None:
     (plot,) = of(f"M,N\n2026-01,5\n2026-02,6\n{gap}2026-04,7\n2026-05,8\n")
-    lines = [path.get("d", "") for path in svg(plot).iter(f"{SVG}path") if "reactive" in path.get("class", "")]
+    lines = [path.get("d", "") for path in drawn(plot).iter(f"{SVG}path") if "reactive" in path.get("class", "")]
     assert len(lines) == 2
     assert all(len(re.findall(r"[-\d.]+ [-\d.]+", line)) == 2 for line in lines)
 
 
 def test_times_stand_at_their_true_distances() -> None:
     (plot,) = of("At,N\n2026-01-01,1\n2026-01-02,1\n2026-01-11,1\n")
-    at = sorted(float(dot.get("cx", "0")) for dot in svg(plot).iter(f"{SVG}circle"))
+    at = sorted(float(dot.get("cx", "0")) for dot in drawn(plot).iter(f"{SVG}circle"))
     assert (at[2] - at[1]) / (at[1] - at[0]) == pytest.approx(9, rel=0.05)
 
 
 def test_numbers_are_written_as_people_do() -> None:
     (plot,) = of('P,R\nHat,"$1,200,000"\nCap,"$450,000"\n')
-    assert "$1M" in texts(svg(plot))
+    assert "$1M" in texts(drawn(plot))
     assert "highest $1.2M (Hat), lowest $450K (Cap)" in plot.alt
     (plot,) = of("P,R\nHat,12.5%\nCap,(3%)\n")
     assert "highest 12.5% (Hat), lowest −3% (Cap)" in plot.alt
@@ -463,7 +463,7 @@ def test_no_text_sticks_out(chromium: Browser) -> None:
 
 def test_european_numbers_are_drawn_at_their_size() -> None:
     (plot,) = of('P,R\nHat,"2.000,00 €"\nCap,"1.000,00 €"\n')
-    heights = [height for _, _, _, height in bars(svg(plot))]
+    heights = [height for _, _, _, height in bars(drawn(plot))]
     assert heights[0] / heights[1] == pytest.approx(2, rel=0.02)
     assert "highest €2K (Hat), lowest €1K (Cap)" in plot.alt
 

@@ -53,7 +53,7 @@ def lead(colleague: User, small: Organization, small_omni: StandIn, many: list[I
 def bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Removal goes by two conversations, and none of it while somebody waits."""
     monkeypatch.setattr(removal, "BATCH", 2)
-    monkeypatch.setattr("omniviewer.accounts.removal._AT_ONCE_SECONDS", -1)
+    monkeypatch.setattr("conversations.tasks._AT_ONCE_SECONDS", -1)
 
 
 def key_of(user: User) -> int:
@@ -142,7 +142,7 @@ def test_a_batch_costs_the_same_however_many_there_are(
     lead: Client, colleague: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removal, "BATCH", 2)
-    monkeypatch.setattr("omniviewer.accounts.removal._AT_ONCE_SECONDS", -1)
+    monkeypatch.setattr("conversations.tasks._AT_ONCE_SECONDS", -1)
     lead.post(f"/credentials/{key_of(colleague)}/remove/")
     costs = []
     while True:
@@ -187,6 +187,27 @@ def test_a_token_that_is_replaced_twice_loses_nothing(lead: Client, colleague: U
     assert Access.objects.count() == COUNT == Conversation.objects.count()
     assert ApiToken.objects.count() == 1
     assert not Removal.objects.exists()
+
+
+@pytest.mark.usefixtures("bits")
+def test_what_is_handed_over_twice_comes_to_the_last(lead: Client, colleague: User, small: Organization) -> None:
+    """The token in between is the older row: its own removal waits for what is still to come to it."""
+    between, last = (ApiToken.objects.create(instance="x.example", digest=digest) for digest in "bl")
+    first = Credential.objects.get(owner=colleague).api_token
+    ApiToken.objects.filter(pk=between.pk).update(instance=first.instance)
+    Access.objects.filter(api_token=first).update(api_token=last)
+    Credential.objects.filter(owner=colleague).update(api_token=first)
+    for token, heir in ((last, between), (between, first)):
+        Removal.objects.begin(token, colleague, heir)
+    work_off()
+    assert Access.objects.filter(api_token=first).count() == COUNT == Conversation.objects.count()
+    assert ApiToken.objects.get() == first
+
+
+def work_off() -> None:
+    while archive.remove_next(-1):
+        pass
+    archive.remove_next(1)
 
 
 # Handing over ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from conversations import archive, tasks
 from conversations.archive import keeping, walks
+from conversations.archive import thread as threads
 from conversations.asking import Urgency
 from conversations.models import (
     Access,
@@ -460,7 +461,7 @@ def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
 ) -> None:
     """What the background fetches is rendered when somebody reads it: by then another token may be further on."""
     token = ApiToken.objects.get(scope="user")
-    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
     rewrite(found, "Redacted.")
     colleague_reads.get(thread(found))
     assert "<p>Some.</p>" in text_of(reads.get(thread(found)))
@@ -468,9 +469,9 @@ def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
 
 def test_nor_is_it_blank_among_the_earlier_wordings(reads: Client, found: InOmni) -> None:
     token = ApiToken.objects.get()
-    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
     rewrite(found, "Redacted.")
-    archive.thread.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
     page = text_of(reads.get(thread(found)))
     assert "<p>Redacted.</p>" in page
     assert "<p>Some.</p>" in page
@@ -1081,7 +1082,7 @@ def test_a_reader_with_two_tokens_sees_evidence_through_one_that_may_read_the_me
     reads.get(thread(found))
     assert not shows_rows(reads, found)
     # Through the key the messages may be read now as well.
-    archive.thread.fetch(
+    threads.fetch(
         Credential.objects.get(label="Key").api_token,
         UUID(str(found.id)),
         timezone.now(),

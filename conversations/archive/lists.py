@@ -40,14 +40,14 @@ class Listed:
 
 def listed(
     user: User,
-    credentials: Sequence[Credential],
+    through: Sequence[Credential],
     asked: Asked,
     stretch: Stretch,
     *,
     ask: Ask = Ask.IF_NEEDED,
 ) -> Listed:
     """A page of what these credentials of the reader are shown, and of that what is asked for. Raises `CannotShow`."""
-    tops = look(user, credentials, asked, ask)
+    tops = look(user, through, asked, ask)
     found, was_asked = tops.walks, tops.was_asked
     asks_for = Finder(tops.scope, stretch.order)
     tops.check_readable(asks_for)
@@ -76,9 +76,9 @@ def _named(asked: Asked) -> str:
     return f"{', '.join(begun[:-1])} and {begun[-1]}" if len(begun) > 1 else "".join(begun)
 
 
-def finder(user: User, credentials: Sequence[Credential], asked: Asked, order: str) -> Finder:
+def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
     """Find in what is stored of the same list, without asking Omni. Raises `CannotShow` where no token is accepted."""
-    reader = accepted(user, credentials)
+    reader = accepted(user, through)
     if asked:
         # A reply that was fetched just now, as a thread that was opened from the list, is still to be taken in.
         searching.refresh(seconds=CATCH_UP, among=few_conversations(reader))

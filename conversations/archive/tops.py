@@ -67,9 +67,9 @@ class Tops:
             raise CannotShow.because(errors[0])
 
 
-def look(user: User, credentials: Sequence[Credential], asked: Asked, ask: Ask = Ask.IF_NEEDED) -> Tops:
+def look(user: User, through: Sequence[Credential], asked: Asked, ask: Ask = Ask.IF_NEEDED) -> Tops:
     """Raises `CannotShow` where Omni accepts none of the credentials; what else goes wrong is told in `failures`."""
-    reader = accepted(user, credentials)
+    reader = accepted(user, through)
     meant = owners(user, asked)
     failures: dict[ApiToken, OmniError] = {}
     found, was_asked = [], False
@@ -85,14 +85,14 @@ def look(user: User, credentials: Sequence[Credential], asked: Asked, ask: Ask =
         found.append(walk)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without those that were rejected just now.
-    reader = Reader.of(user, credentials).stretched(unasked)
+    reader = Reader.of(user, through).stretched(unasked)
     searching.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Tops(Scope(reader, asked, meant), found, failures, was_asked)
 
 
-def accepted(user: User, credentials: Sequence[Credential]) -> Reader:
+def accepted(user: User, through: Sequence[Credential]) -> Reader:
     """Return the reader through these credentials. Raises `CannotShow` where Omni accepts none of them."""
-    reader = Reader.of(user, credentials)
+    reader = Reader.of(user, through)
     if not reader.tokens:
         raise CannotShow(CannotShow.REJECTED)
     return reader

@@ -1,7 +1,7 @@
 from django.conf import settings
 from django.urls import path
 
-from omniviewer.accounts import removal, signing_in, views
+from omniviewer.accounts import signing_in, views
 
 app_name = "accounts"
 
@@ -10,15 +10,6 @@ urlpatterns = [
     path("sign-out/", signing_in.sign_out, name="sign-out"),
     path("signed-out/", signing_in.signed_out),
     path("appearance/", views.appearance, name="appearance"),
-    path("credentials/", views.credentials, name="credentials"),
-    path("credentials/connect/", views.connect, name="connect"),
-    path("credentials/<number:pk>/", views.credential, name="credential"),
-    path("credentials/<number:pk>/token/", views.replace_token, name="replace-token"),
-    path("credentials/<number:pk>/default/", views.make_default, name="make-default"),
-    path("credentials/<number:pk>/remove/", removal.remove, name="remove"),
-    path("credentials/<number:pk>/hand-over/", removal.offer, name="offer"),
-    path("credentials/offers/<number:pk>/", removal.answer, name="answer-offer"),
-    path("credentials/removals/", removal.removals, name="removals"),
 ]
 
 if settings.OIDC_ISSUER:

@@ -9,23 +9,12 @@ from conversations import archive, connection, tasks
 from conversations.archive import NotProven
 from conversations.models import HandOver, Removal
 from conversations.omni import OmniError
+from conversations.pages.credential_forms import HandOverForm, TakeOverForm
 from omniviewer.accounts import throttle
-from omniviewer.accounts.forms import HandOverForm, TakeOverForm
-from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.accounts.models import Credential, User
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
-
-# Of what is removed while the reader waits; workers do the rest.
-_AT_ONCE_SECONDS = 1.0
-
-
-def offers(user: User, mine: list[Credential]) -> list[tuple[HandOver, list[Credential]]]:
-    """Return what people offer to this one, each with the keys of their own (among `mine`) that may take it over."""
-    return [
-        (offer, [own for own in mine if own.instance == offer.credential.instance and own.sees_organization])
-        for offer in HandOver.objects.offered_to(user)
-    ]
 
 
 @require_GET
@@ -43,9 +32,9 @@ def remove(request: Request, pk: int) -> HttpResponse:
         token = found.api_token
         connection.remove(found)
         trail.record(request, Kind.CREDENTIAL_REMOVED, instance=token.instance, credential_id=pk)
-        begin_work(token)
+        tasks.remove_at_once(token)
         messages.success(request, f"{found.label} was removed, with its token.")
-        return redirect("accounts:credentials")
+        return redirect("conversations:credentials")
     return _remove_page(request, found, HandOverForm())
 
 
@@ -55,12 +44,6 @@ def _remove_page(request: Request, found: Credential, form: HandOverForm) -> Htt
     return render(request, "accounts/remove.html", context, status=422 if form.errors else 200)
 
 
-def begin_work(token: ApiToken) -> None:
-    """Have what only this token could read removed or handed over, where nobody holds it: a little of it at once."""
-    if archive.remove_next(_AT_ONCE_SECONDS, token):
-        tasks.nudge(tasks.remove_unheld)
-
-
 @require_POST
 def offer(request: Request, pk: int) -> HttpResponse:
     """Offer what this credential's key could read to the person who is named, or withdraw the offer."""
@@ -68,7 +51,7 @@ def offer(request: Request, pk: int) -> HttpResponse:
     if "withdraw" in request.POST:
         HandOver.objects.filter(credential=found).delete()
         messages.success(request, f"{found.label} is offered to nobody any more.")
-        return redirect("accounts:credentials")
+        return redirect("conversations:credentials")
     form = HandOverForm(request.POST)
     if not archive.may_be_offered(found):
         form.add_error("name", "Only an organization key that nobody else here holds can be handed over.")
@@ -81,7 +64,7 @@ def offer(request: Request, pk: int) -> HttpResponse:
         return _remove_page(request, found, form)
     archive.offer(found, name, people[0] if len(people) == 1 else None)
     messages.success(request, f"If {name} signs in here, the offer now stands on their page of credentials.")
-    return redirect("accounts:credentials")
+    return redirect("conversations:credentials")
 
 
 @require_POST
@@ -91,11 +74,11 @@ def answer(request: Request, pk: int) -> HttpResponse:
     if "decline" in request.POST:
         found.delete()
         messages.success(request, "Declined.")
-        return redirect("accounts:credentials")
+        return redirect("conversations:credentials")
     form = TakeOverForm(request.user, request.POST)
     if not form.is_valid():
         messages.error(request, "Nothing was handed over. Choose an organization key of your own.")
-        return redirect("accounts:credentials")
+        return redirect("conversations:credentials")
     heir: Credential = form.cleaned_data["credential"]
     given = found.credential
     owner, token, key = given.owner, given.api_token, given.pk
@@ -112,6 +95,6 @@ def answer(request: Request, pk: int) -> HttpResponse:
         host = token.instance
         trail.record(request, Kind.HANDED_OVER, whom=owner.username, instance=host, credential_id=key)
         trail.record(request, Kind.CREDENTIAL_REMOVED, user=owner, instance=host, credential_id=key)
-        begin_work(token)
+        tasks.remove_at_once(token)
         messages.success(request, f"Handed over to {heir.label}. Omni is asked for each conversation with your key.")
-    return redirect("accounts:credentials")
+    return redirect("conversations:credentials")
