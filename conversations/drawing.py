@@ -1,6 +1,7 @@
 """Plots as SVG: as a picture by itself, and within a page, where each mark leads to what it stands for."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -124,13 +125,21 @@ def _bars(plot: Plot) -> Any:
     return chart
 
 
+class _TimeLine(pygal.DateTimeLine):
+    """pygal's own counts by `datetime.utcfromtimestamp`, which Python 3.12 warns of and a later one will not have."""
+
+    @property
+    def _x_format(self) -> Callable[[float], str]:
+        return lambda seconds: str(self.x_value_formatter(datetime.fromtimestamp(seconds, UTC)))
+
+
 def _lines(plot: Plot) -> Any:
     assert plot.times  # noqa: S101  (for the type checker)
     known = [value for _, values in plot.measures for value in values if value is not None]
     low, high = min(known), max(known)
     has_gaps = any(value is None for _, values in plot.measures for value in values)
     few = bool(plot.links) or has_gaps or len(plot.times) <= _FEW
-    chart = pygal.DateTimeLine(**_settings(plot), show_dots=few, dots_size=_DOT, allow_interruptions=True)
+    chart = _TimeLine(**_settings(plot), show_dots=few, dots_size=_DOT, allow_interruptions=True)
     if plot.links or 0 < low < high * Decimal("0.7"):
         chart.range = (0, float(high) or 1)
         chart.y_labels = _steps(plot)

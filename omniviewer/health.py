@@ -65,13 +65,19 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
     """503 while no page can be served; 200, and `degraded`, while pages lack only what they can do without."""
-    told = {part.name: (part.check(), part.is_needed) for part in _own_parts()}
-    if told["database"][0] == OK and told["migrations"][0] == OK:
-        told |= {part.name: (_asked(part), part.is_needed) for part in _parts}
-    wrong = [is_needed for said, is_needed in told.values() if said != OK]
+    told = asked_parts()
+    wrong = [part.is_needed for part, said in told if said != OK]
     state = "ready" if not wrong else "unready" if any(wrong) else "degraded"
-    lines = [state, *(f"{name}: {said}" for name, (said, _) in told.items())]
+    lines = [state, *(f"{part.name}: {said}" for part, said in told)]
     return HttpResponse("\n".join(lines) + "\n", status=503 if state == "unready" else 200, content_type="text/plain")
+
+
+def asked_parts() -> list[tuple[Part, str]]:
+    """Return each part with what it says."""
+    told = [(part, part.check()) for part in _own_parts()]
+    if all(said == OK for part, said in told if part.name in ("database", "migrations")):
+        told += [(part, _asked(part)) for part in _parts]
+    return told
 
 
 def _own_parts() -> list[Part]:

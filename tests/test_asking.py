@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import asking
+from conversations import asking, tasks
 from conversations.asking import Urgency, breaker, budget, flight
 from conversations.asking.question import PATIENCE
 from conversations.models import Access, Conversation, Flight, Instance, SentRequest, TokenBudget
@@ -196,6 +196,18 @@ def test_a_clock_that_was_a_day_ahead_blocks_nobody(db: None, settings: Settings
     SentRequest.objects.update(sent_at=time.time() * 1000 + 86_400_000)
     TokenBudget.objects.update(blocked_until=timezone.now() + timedelta(days=1))
     assert budget.take("token", Urgency.WAITING) is None
+
+
+def test_budgets_that_nobody_uses_any_more_are_deleted_every_hour(db: None, settings: Settings) -> None:
+    now = timezone.now()
+    for token in ("in use", "left alone", "refused"):
+        budget.take(token, Urgency.WAITING)
+    SentRequest.objects.exclude(token="in use").update(sent_at=(now - timedelta(minutes=2)).timestamp() * 1000)
+    # What Omni said of a token that it refused is not forgotten while it counts.
+    TokenBudget.objects.filter(token="refused").update(blocked_until=now + timedelta(minutes=4))
+    tasks.hourly.call()
+    assert set(TokenBudget.objects.values_list("token", flat=True)) == {"in use", "refused"}
+    assert set(SentRequest.objects.values_list("token", flat=True)) == {"in use"}
 
 
 def test_the_token_stands_nowhere_in_it(owner_reads: Client, omni: StandIn) -> None:

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from omniviewer.front import check_python
 
 ROOT = Path(__file__).resolve().parent.parent
+CHECKS = ROOT / ".docs/deploy-checks.md"
 README = ROOT / "README.md"
 SOURCES = [path for folder in ("omniviewer", "conversations") for path in (ROOT / folder).rglob("*.py")]
 PRODUCTION = {
@@ -59,12 +60,26 @@ def test_migrations_are_complete() -> None:
 
 
 def test_a_deployment_passes_djangos_checks(tmp_path: Path) -> None:
-    environment = {**PRODUCTION, "DATABASE_URL": f"sqlite:///{tmp_path / 'site.sqlite3'}"}
+    environment = {
+        **PRODUCTION,
+        "OMNIVIEWER_BEHIND_PROXY": "true",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'site.sqlite3'}",
+    }
     done = manage("check", "--deploy", "--fail-level", "INFO", env=environment)
     if check_python(None):  # the machine's to mend
         assert re.findall(r"^\?: \((\S+)\)", done.stderr, re.M) == ["omniviewer.W001"], done.stderr
     else:
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_the_deployment_check_says_is_in_the_documentation() -> None:
+    """Each mistake is made in a copy of the site, and each of the site's own checks is met with."""
+    done = run(sys.executable, "-m", "tests.deploy_mistakes", "--print")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == CHECKS.read_text(), "python -m tests.deploy_mistakes writes the table anew"
+    assert "nothing |" not in done.stdout
+    sources = "".join(path.read_text() for path in (ROOT / "omniviewer").rglob("*.py"))
+    assert set(re.findall(r"omniviewer\.[EW]\d{3}", sources)) == set(re.findall(r"omniviewer\.[EW]\d{3}", done.stdout))
 
 
 def test_development_needs_no_key() -> None:

@@ -3,8 +3,10 @@
 The site is at `localhost` and the provider at `127.0.0.1`: to a browser these are two sites, as in a company.
 """
 
+import base64
 import contextlib
 import re
+import secrets
 import subprocess
 import sys
 import time
@@ -15,14 +17,17 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
 import requests
+from cryptography.fernet import Fernet
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from playwright.sync_api import BrowserContext, expect
 from pytest_django import DjangoDbBlocker
 
 from omniviewer.accounts.models import Identity, User
+from omniviewer.accounts.session_store import SessionStore
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from tests import provider as providers
@@ -30,6 +35,7 @@ from tests.conftest import EXAMPLE, NOW, assert_accessible, credential_for
 from tests.programs import free_port
 from tests.provider import OpenIDProvider
 from tests.serving import ROOT, Site, database_environment, serve
+from tests.test_sign_in import stored, walk_anonymously
 
 # With the apps named, what a test leaves is truncated together with the tables that refer to it.
 TRANSACTIONAL = pytest.mark.django_db(transaction=True, available_apps=[app.name for app in apps.get_app_configs()])
@@ -74,18 +80,22 @@ def served(
 ) -> Iterator[tuple[Site, OpenIDProvider]]:
     """The site as it is deployed behind the provider, for all tests of this module."""
     with django_db_blocker.unblock(), providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as provider:
-        environment = {
-            "OMNIVIEWER_OIDC_ISSUER": provider.issuer,
-            "OMNIVIEWER_OIDC_CLIENT_ID": providers.CLIENT_ID,
-            "OMNIVIEWER_OIDC_CLIENT_SECRET": providers.CLIENT_SECRET,
-            "OMNIVIEWER_OIDC_NAME": "Example Ltd",
-            "OMNIVIEWER_LOCAL_LOGIN": "false",
-            "OMNIVIEWER_ALLOWED_GROUPS": "analysts,support",
-            "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
-            "OMNIVIEWER_STAFF_GROUP": "platform",
-        }
+        environment = environment_for(provider)
         with tables(environment), serve(tmp_path_factory.mktemp("oidc"), environment, port=port) as site:
             yield site, provider
+
+
+def environment_for(provider: OpenIDProvider) -> dict[str, str]:
+    return {
+        "OMNIVIEWER_OIDC_ISSUER": provider.issuer,
+        "OMNIVIEWER_OIDC_CLIENT_ID": providers.CLIENT_ID,
+        "OMNIVIEWER_OIDC_CLIENT_SECRET": providers.CLIENT_SECRET,
+        "OMNIVIEWER_OIDC_NAME": "Example Ltd",
+        "OMNIVIEWER_LOCAL_LOGIN": "false",
+        "OMNIVIEWER_ALLOWED_GROUPS": "analysts,support",
+        "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
+        "OMNIVIEWER_STAFF_GROUP": "platform",
+    }
 
 
 @contextlib.contextmanager
@@ -203,11 +213,12 @@ def test_nobody_changes_the_request_by_a_link(visitor: Visitor, provider: OpenID
     assert "offline_access" not in asked["scope"][0]
 
 
-def test_a_new_session_key_comes_with_signing_in(visitor: Visitor, provider: OpenIDProvider) -> None:
-    visitor.go(MESSAGE)
-    before = visitor.browser.cookies["session"]
+def test_nobody_comes_in_under_a_session_key_of_somebody_elses(visitor: Visitor, provider: OpenIDProvider) -> None:
+    planted = SessionStore()
+    planted.create()
+    visitor.browser.cookies.set("session", str(planted.session_key), domain="localhost.local", path="/")
     visitor.sign_in("sam")
-    assert visitor.browser.cookies["session"] != before
+    assert visitor.browser.cookies["session"] != planted.session_key
 
 
 def test_who_is_signed_in_does_not_go_there_again(visitor: Visitor, provider: OpenIDProvider) -> None:
@@ -404,11 +415,13 @@ def test_an_error_of_the_providers_is_told_as_such(
     assert "<script>" not in page.text.replace("<script type", "") + log()
 
 
-def test_who_only_passes_by_leaves_a_session_of_an_hour(visitor: Visitor, provider: OpenIDProvider) -> None:
+def test_who_only_passes_by_stores_nothing(visitor: Visitor, provider: OpenIDProvider) -> None:
+    before = stored()
     visitor.go(MESSAGE)
-    assert [round(hours_left(row)) for row in Session.objects.all()] == [1]
-    Session.objects.all().delete()
-    Visitor(visitor.site).sign_in("sam")
+    walked = walk_anonymously(visitor.site, database_environment() | environment_for(provider))
+    assert {"/sign-in/oidc/", "/sign-in/oidc/callback/"} <= set(walked)
+    assert stored() == before
+    visitor.sign_in("sam")
     assert [round(hours_left(row)) for row in Session.objects.all()] == [24]
 
 
@@ -460,16 +473,130 @@ def test_who_is_refused_is_out_everywhere_and_staff_no_more(visitor: Visitor, pr
     assert visitor.go("/admin/", until=lambda address: address.startswith(provider.issuer)).is_redirect
 
 
-def test_two_cold_tabs_lose_no_address(visitor: Visitor, provider: OpenIDProvider) -> None:
-    """Both were opened before the first had its cookie: the second takes its place."""
+def test_two_cold_tabs_both_arrive(visitor: Visitor, provider: OpenIDProvider) -> None:
+    """Both were opened before the first had its cookie."""
+    other = Visitor(visitor.site)
+    back, there = visitor.sign_in("sam", until=at_callback), other.sign_in("sam", "/credentials/", until=at_callback)
+    visitor.browser.cookies.update(other.browser.cookies)
+    assert path(visitor.go(there.headers["Location"])) == "/credentials/"
+    assert path(visitor.go(back.headers["Location"])) == MESSAGE
+
+
+def at_callback(address: str) -> bool:
+    return "/callback/" in address
+
+
+def test_a_browser_without_the_cookie_loses_no_address(visitor: Visitor, provider: OpenIDProvider) -> None:
     first, second = Visitor(visitor.site), Visitor(visitor.site)
-    back = first.sign_in("sam", until=lambda address: "/callback/" in address).headers["Location"]
+    back = first.sign_in("sam", until=at_callback).headers["Location"]
     second.go("/credentials/")
     page = second.go(back)
     assert page.status_code == 403
     assert urlencode({"next": MESSAGE}) in page.text
     forged = re.sub(r"state=[^&]+", urlencode({"state": "x.Imh0dHBzOi8vZXZpbC5leGFtcGxlLyI:a:b"}), back)
     assert "evil.example" not in second.go(forged).text
+
+
+PENDING = re.compile(r"sign-in-[\w-]{22}")
+
+
+def pending(visitor: Visitor) -> dict[str, str]:
+    """The cookies of sign-ins that were begun in this browser."""
+    return {cookie.name: cookie.value or "" for cookie in visitor.browser.cookies if PENDING.fullmatch(cookie.name)}
+
+
+def test_a_sign_in_that_is_begun_stands_in_a_cookie_that_nobody_can_read(
+    visitor: Visitor, provider: OpenIDProvider
+) -> None:
+    answer = visitor.go(MESSAGE, until=lambda address: address.startswith(provider.issuer))
+    asked = parse_qs(urlsplit(answer.headers["Location"]).query)
+    [(name, value)] = pending(visitor).items()
+    assert len(name) + len(value) < 420
+    assert asked["nonce"][0] not in value
+    assert asked["nonce"][0].encode() not in base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    [cookie] = [cookie for cookie in visitor.browser.cookies if cookie.name == name]
+    assert cookie.path == "/sign-in/oidc/"
+    assert 595 <= (cookie.expires or 0) - time.time() <= 600
+    [told] = [line for line in answer.raw.headers.getlist("Set-Cookie") if line.startswith(name)]
+    assert {"HttpOnly", "SameSite=Lax"} <= {part.strip() for part in told.split(";")}
+
+
+def test_it_goes_with_the_way_back_whatever_comes_of_it(visitor: Visitor, provider: OpenIDProvider) -> None:
+    assert path(visitor.sign_in("sam")) == MESSAGE
+    assert pending(visitor) == {}
+    assert "after-sign-in" not in visitor.browser.cookies
+    other = Visitor(visitor.site)
+    assert other.sign_in("outsider").status_code == 403
+    assert pending(other) == {}
+
+
+def test_who_sets_out_again_and_again_has_so_many_cookies_and_no_more(
+    visitor: Visitor, provider: OpenIDProvider
+) -> None:
+    backs = []
+    for number in range(13):
+        target = f"/conversations/?search={number}{'x' * 1200}"
+        answer = visitor.go(f"/sign-in/oidc/?{urlencode({'next': target})}", until=lambda address: "/auth" in address)
+        backs.append(answer.headers["Location"])
+    assert len(pending(visitor)) == 10
+    headers = "; ".join(f"{cookie.name}={cookie.value}" for cookie in visitor.browser.cookies)
+    assert len(headers) < 7_000
+    asked = visitor.go(backs[-1])
+    assert path(visitor.go(asked.url, name="sam")).startswith("/conversations/?search=12xxx")
+    # The first ones have gone, and it is known all the same what they were for.
+    assert "search=0xxx" in visitor.go(backs[0]).url
+
+
+def test_a_long_address_is_not_lost_on_the_way(visitor: Visitor, provider: OpenIDProvider) -> None:
+    target = f"/conversations/?search={secrets.token_hex(950)}"
+    asked = visitor.go(f"/sign-in/oidc/?{urlencode({'next': target})}")
+    answer = visitor.go(asked.url, name="sam", until=lambda address: "/conversations/" in address)
+    assert answer.headers["Location"] == target
+
+
+@pytest.mark.parametrize("change", ["another's name", "cut", "another letter", "nothing", "old", "letters"])
+def test_a_cookie_that_is_not_as_it_was_made_signs_nobody_in(
+    visitor: Visitor, provider: OpenIDProvider, log: Callable[[], str], change: str
+) -> None:
+    back = visitor.sign_in("sam", until=at_callback).headers["Location"]
+    [(name, value)] = pending(visitor).items()
+    other = Visitor(visitor.site)
+    other.go(MESSAGE)
+    keys = salted_hmac("omniviewer.accounts.pending", "", algorithm="sha256").digest()
+    fernet = Fernet(base64.urlsafe_b64encode(keys))
+    # As the site makes it, so that what is tried below fails for the reason that is tried.
+    whole = value.encode() + b"=" * (-len(value) % 4)
+    assert fernet.decrypt(whole)
+    changed = {
+        "another's name": next(iter(pending(other).values())),
+        "cut": value[:-5],
+        "another letter": value[:50] + ("A" if value[50] != "A" else "B") + value[51:],
+        "nothing": "",
+        "old": fernet.encrypt_at_time(fernet.decrypt(whole), int(time.time()) - 601).decode(),
+        "letters": "ü%00" * 100,
+    }[change]
+    visitor.browser.cookies.clear(domain="localhost.local", path="/sign-in/oidc/", name=name)
+    page = requests.get(back, headers={"Cookie": f"{name}={changed}".encode()}, timeout=20, allow_redirects=False)
+    assert page.status_code == 403
+    assert "Begin once more" in page.text
+    assert urlencode({"next": MESSAGE}) in page.text
+    assert f"{name}=" in page.headers["Set-Cookie"]
+    assert not User.objects.exists()
+    assert "Traceback" not in log()
+
+
+def test_a_cookie_that_is_put_back_serves_nobody_once_more(
+    visitor: Visitor, provider: OpenIDProvider, log: Callable[[], str]
+) -> None:
+    """The provider gives each code out for once."""
+    back = visitor.sign_in("sam", until=at_callback).headers["Location"]
+    kept = pending(visitor)
+    assert path(visitor.go(back)) == MESSAGE
+    page = requests.get(back, cookies=kept, timeout=20, allow_redirects=False)
+    assert page.status_code == 403
+    assert "answered with an error" in page.text
+    assert "the provider says invalid_grant" in log()
+    assert "session" not in page.cookies
 
 
 def test_signing_in_again_renews_the_session_key(visitor: Visitor, provider: OpenIDProvider) -> None:

@@ -21,6 +21,7 @@ ASKED = (
     "tests/test_upgrade.py",
     "tests/test_index_failure.py",
     "tests/test_operation.py::test_what_a_database_says_is_left_out",
+    "tests/test_sync.py::test_a_turn_costs_the_same_however_much_a_token_has",
     "tests/test_insights.py::test_it_works",
     "tests/test_insights.py::test_every_number_of_conversations_is_that_of_its_list",
     "tests/test_insights.py::test_topics_and_failures_are_those_that_are_known",

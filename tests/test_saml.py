@@ -5,6 +5,7 @@ The identity provider is made here: it signs with xmlsec, as real ones do, and c
 
 import base64
 import re
+import secrets
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,8 +31,9 @@ from pytest_django import DjangoDbBlocker
 from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event, Kind
 from tests.programs import free_port
-from tests.serving import Site, serve
+from tests.serving import Site, database_environment, serve
 from tests.test_oidc import MESSAGE, TRANSACTIONAL, Visitor, path, tables
+from tests.test_sign_in import stored, walk_anonymously
 
 pytestmark = TRANSACTIONAL
 ENTITY = "https://id.example.com/saml"
@@ -66,6 +68,17 @@ def new_keys() -> Keys:
 
 
 KEYS = new_keys()
+
+
+ENVIRONMENT = {
+    "OMNIVIEWER_SAML_ENTITY_ID": ENTITY,
+    "OMNIVIEWER_SAML_SSO_URL": SSO,
+    "OMNIVIEWER_SAML_CERTIFICATE": KEYS.certificate.replace("\n", "\\n"),
+    "OMNIVIEWER_SAML_SIGN_OUT_URL": "https://id.example.com/sign-out",
+    "OMNIVIEWER_LOCAL_LOGIN": "false",
+    "OMNIVIEWER_ALLOWED_GROUPS": "analysts",
+    "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
+}
 
 
 @dataclass
@@ -157,19 +170,10 @@ def served(
     port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Site]:
     """The site as it is deployed behind the identity provider, for all tests of this module."""
-    environment = {
-        "OMNIVIEWER_SAML_ENTITY_ID": ENTITY,
-        "OMNIVIEWER_SAML_SSO_URL": SSO,
-        "OMNIVIEWER_SAML_CERTIFICATE": KEYS.certificate.replace("\n", "\\n"),
-        "OMNIVIEWER_SAML_SIGN_OUT_URL": "https://id.example.com/sign-out",
-        "OMNIVIEWER_LOCAL_LOGIN": "false",
-        "OMNIVIEWER_ALLOWED_GROUPS": "analysts",
-        "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
-    }
     with (
         django_db_blocker.unblock(),
-        tables(environment),
-        serve(tmp_path_factory.mktemp("saml"), environment, port=port) as site,
+        tables(ENVIRONMENT),
+        serve(tmp_path_factory.mktemp("saml"), ENVIRONMENT, port=port) as site,
     ):
         yield site
 
@@ -311,6 +315,37 @@ def test_what_anybody_may_send_is_not_kept(visitor: Visitor, provider: IdentityP
     assert len(row.session_data) < 64 * 1024
     post(visitor, provider, SAMLResponse=good)
     assert kept() == 1
+
+
+def test_who_only_passes_by_stores_nothing(visitor: Visitor) -> None:
+    before = stored()
+    set_out(visitor)
+    walked = walk_anonymously(visitor.site, database_environment() | ENVIRONMENT)
+    assert {"/sign-in/saml/", "/sign-in/saml/1/acs/", "/sign-in/saml/1/acs/finish/"} <= set(walked)
+    assert stored() == before
+
+
+def test_two_windows_that_set_out_at_once_both_arrive(visitor: Visitor, provider: IdentityProvider) -> None:
+    ids = {at: provider.request_id(set_out(visitor, at)) for at in ("/credentials/", MESSAGE)}
+    for at, request_id in ids.items():
+        assert path(come_back(visitor, provider, provider.response(request_id, Said()))) == at
+
+
+def test_two_cold_tabs_both_arrive(visitor: Visitor, provider: IdentityProvider) -> None:
+    """Both were opened before the first had its cookie."""
+    other = Visitor(visitor.site)
+    here, there = provider.request_id(set_out(visitor)), provider.request_id(set_out(other, "/credentials/"))
+    visitor.browser.cookies.update(other.browser.cookies)
+    assert path(come_back(visitor, provider, provider.response(there, Said()))) == "/credentials/"
+    assert path(come_back(visitor, provider, provider.response(here, Said()))) == MESSAGE
+
+
+def test_a_long_address_is_not_lost_on_the_way(visitor: Visitor, provider: IdentityProvider) -> None:
+    target = f"/conversations/?search={secrets.token_hex(950)}"
+    request_id = provider.request_id(set_out(visitor, f"/sign-in/saml/?{urlencode({'next': target})}"))
+    sent = provider.response(request_id, Said())
+    answer = visitor.go(provider.acs, until=lambda address: "/conversations/" in address, SAMLResponse=sent)
+    assert answer.headers["Location"] == target
 
 
 def test_one_client_has_so_many_kept_and_no_more(visitor: Visitor, provider: IdentityProvider, served: Site) -> None:

@@ -1,6 +1,8 @@
 """Signing in and out; every page but the public ones asks for it."""
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from pytest_django import Settings
@@ -28,14 +31,20 @@ from omniviewer.accounts.models import Credential, FailedSignIn, Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of
-from tests.serving import serve
+from tests.serving import ROOT, serve
 from tests.test_house import PRODUCTION, manage
 
 PUBLIC = {"/sign-in/", "/sign-out/", "/signed-out/", "/appearance/", "/demo/continue/"}
 VALUES = {"uuid": EXAMPLE, "number": "1", "app_label": "accounts", "content_type_id": "1"}
 
 
-def addresses(resolver: URLResolver | None = None, prefix: str = "/", values: dict[str, str] = VALUES) -> Iterator[str]:
+def addresses(
+    resolver: URLResolver | None = None,
+    prefix: str = "/",
+    values: dict[str, str] = VALUES,
+    *,
+    with_admin: bool = False,
+) -> Iterator[str]:
     """Every address of the site, with values filled in."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + "".join(
@@ -43,8 +52,8 @@ def addresses(resolver: URLResolver | None = None, prefix: str = "/", values: di
             for part in str(entry.pattern).replace("<", "\0<").replace(">", ">\0").split("\0")
         )
         if isinstance(entry, URLResolver):
-            if "admin" not in path:
-                yield from addresses(entry, path, values)
+            if with_admin or "admin" not in path:
+                yield from addresses(entry, path, values, with_admin=with_admin)
         elif isinstance(entry, URLPattern):
             yield path
 
@@ -99,6 +108,58 @@ def test_a_stranger_is_asked_to_sign_in_everywhere(db: None) -> None:
         if answer.status_code != 405:
             assert "/sign-in/" in answer["Location"] or address.startswith("/chat/"), address
         assert Client().post(address).status_code in (302, 403, 405), address
+
+
+# What an anonymous GET may bring along: a way back from a provider, a robot's guess, cookies of anybody's making.
+QUERIES = (
+    "",
+    "?next=/conversations/&again=1",
+    "?code=x&state=y",
+    "?error=access_denied&state=y",
+    "?ticket=ABC-1&search=x",
+)
+COOKIES = {"session": "x" * 32, "sign-in-" + "x" * 22: "gAAAAA", "after-sign-in": "x:y:z", "saml-acs-session": "x" * 32}
+
+
+def stored() -> dict[str, list[Any]]:
+    """Every row of the database, by table."""
+    with connection.cursor() as cursor:
+        found = {}
+        for table in sorted(connection.introspection.table_names(cursor)):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
+            found[table] = sorted(map(repr, cursor.fetchall()))
+    return found
+
+
+def walk_anonymously(url: str, environment: dict[str, str]) -> list[str]:
+    """Ask a running site, with settings of its own, for each address that they give it; return those with sign-in."""
+    program = "import django; django.setup(); from tests.test_sign_in import addresses; print(*addresses())"
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    walked = told.stdout.splitlines()[-1].split()
+    for address in walked:
+        for query in QUERIES:
+            answer = requests.get(f"{url}{address}{query}", cookies=COOKIES, timeout=30, allow_redirects=False)
+            assert answer.status_code < 500, address + query
+    return [address for address in walked if address.startswith("/sign-in/")]
+
+
+def test_who_is_not_signed_in_stores_nothing_by_a_get(db: None) -> None:
+    """Or anybody, and every robot that follows links, could fill the database."""
+    walked = {*addresses(with_admin=True), "/healthz", "/readyz", "/metrics", "/nowhere/"}
+    assert len(walked) > 60
+    with CaptureQueriesContext(connection) as captured:
+        for address in walked:
+            for query in QUERIES:
+                client = Client()
+                for name, value in COOKIES.items():
+                    client.cookies[name] = value
+                client.get(address + query)
+                client.head(address + query)
+    reading = ("SELECT", "PRAGMA", "SAVEPOINT", "RELEASE")
+    assert [row["sql"] for row in captured if not row["sql"].strip().startswith(reading)] == []
+    assert len(captured) > 100
 
 
 def test_the_admin_has_no_door_of_its_own(db: None) -> None:

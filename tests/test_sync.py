@@ -11,9 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
@@ -24,6 +26,7 @@ from conversations.models import CHECK_EVERY, Access, Conversation, Message, Rea
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
+from tests import old_rows
 from tests.captured import thread, work
 from tests.conftest import credential_for, one_dialect, person, signed_in, text_of
 from tests.serving import ROOT, database_environment
@@ -669,3 +672,67 @@ def _assert_budget_kept(omni: StandIn, rate: int) -> None:
         while at - times[first] > timedelta(minutes=1):
             first += 1
         assert last - first + 1 <= most + 1
+
+
+# What a turn costs the database ---------------------------------------------------------------------------
+
+
+class Work:
+    """The rows that PostgreSQL goes through for each statement, whether they are of use to it or not."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[str] = Counter()
+        self._is_explaining = False
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if sql.lstrip().startswith(("SELECT", "UPDATE", "DELETE")) and not (many or self._is_explaining):
+            self._is_explaining = True
+            try:
+                self.rows[sql[:300]] += self._explained(sql, params)
+            finally:
+                self._is_explaining = False
+        return execute(sql, params, many, context)
+
+    def _explained(self, sql: str, params: Any) -> int:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+            [[[told]]] = cursor.fetchall()
+            transaction.set_rollback(True)
+        return self._rows_of(told["Plan"])
+
+    def _rows_of(self, node: dict[str, Any]) -> int:
+        here = sum(
+            node.get(name, 0) for name in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
+        )
+        return int(here * node["Actual Loops"]) + sum(map(self._rows_of, node.get("Plans", [])))
+
+
+@one_dialect
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="test_postgresql.py runs it there")
+def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db: None) -> None:
+    """Of what is not new nothing is gone through, where all is read and where much is left to read."""
+    member = small_omni.organization.add_member("Somebody", "somebody@example.com")
+    many(small_omni.organization, member, 150)
+    idle, behind = (
+        credential_for(person(name), small_omni, small_omni.organization.organization_key()).api_token
+        for name in ("idle", "behind")
+    )
+    sync()
+    rows = old_rows.conversations(idle.instance, 20_000)
+    old_rows.accesses(idle, rows)
+    old_rows.accesses(behind, rows, behind=10_000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for token in (idle, behind):
+        Walk.objects.update(paused_at=timezone.now())
+        Walk.objects.filter(api_token=token).update(paused_at=None)
+        # A step alone for the one with a backlog: Omni knows none of the old ones.
+        seconds = 3 if token == idle else 0
+        old_rows.look_again(token)
+        archive.sync_next(seconds)  # which counts, since much has come
+        old_rows.look_again(token)
+        Walk.objects.filter(api_token=token).update(newest=timezone.now() - timedelta(days=1))
+        with connection.execute_wrapper(done := Work()):
+            assert archive.sync_next(seconds)
+        assert sum(done.rows.values()) > 100
+        assert {sql: count for sql, count in done.rows.items() if count > 1_000} == {}

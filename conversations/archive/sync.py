@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 
 from django.conf import settings
 from django.db.models import Count, Q
@@ -23,6 +24,7 @@ from conversations.archive.keeping import Inquiry
 from conversations.archive.outcomes import Ask
 from conversations.asking import Urgency
 from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
+from conversations.models.conversation import CLOCKS_DIFFER
 from conversations.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 from omniviewer.accounts.models import ApiToken, Credential, User
 
@@ -35,6 +37,8 @@ _LONGEST = 3600.0
 # Of the budget, so that a turn is worth a task.
 _SHORTEST_REST = 5.0
 _COUNT_EVERY = timedelta(seconds=30)
+# And where a token's turn found nothing to do: a count goes through all accesses of the token.
+_COUNT_IDLE_EVERY = timedelta(hours=1)
 # A count older than that says nothing of how fast it goes now.
 _RATE_IS_KNOWN = timedelta(minutes=5)
 # Which kind of work begins, in this process.
@@ -62,9 +66,13 @@ def sync_next(seconds: float = _TURN) -> bool:
     if walk is None:
         return False
     until = time.monotonic() + seconds
+    has_read = False
     try:
         # Looking for what is new at all tokens goes before reading what one of them has.
-        while _step(walk) and time.monotonic() < until and not Walk.objects.late().exists():
+        while (step := _step(walk)) is not _Step.NOTHING:
+            has_read = has_read or step is _Step.READ
+            if time.monotonic() >= until or Walk.objects.late().exists():
+                break
             renewed = Walk.objects.select_related("api_token").filter(pk=walk.pk, paused_at=None)
             found = renewed.first()
             if found is None:
@@ -73,23 +81,32 @@ def sync_next(seconds: float = _TURN) -> bool:
             Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now() + _step_lasts())
     except OmniError as error:
         _failed(walk, connection.note(walk.api_token, error))
-    count(walk.api_token)
+    count(walk.api_token, has_read=has_read)
     Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now())
     return True
 
 
-def _step(walk: Walk) -> bool:
-    """One request; False where there is nothing to ask for until `not_before`. Raises `OmniError`."""
+class _Step(Enum):
+    """How one step of a turn ended."""
+
+    LOOKED, READ, NOTHING = "looked for what is new", "read more", "nothing to ask for until `not_before`"
+
+
+def _step(walk: Walk) -> _Step:
+    """Take one step: a request, or two. Raises `OmniError`."""
+    done = _Step.READ
     if (walk.check_is_due and walk.has_seen_all) or walk.drop_before:
+        done = _Step.READ if walk.drop_before else _Step.LOOKED
         walks.check(walk, Urgency.AHEAD, looked_at=timezone.now())
     elif walk.walk_is_due:
         walks.go_on(walk, Urgency.AHEAD)
         if walk.began_at is None:
             _learn_people(walk.api_token)
     elif not _work_in_turn(walk.api_token):
-        return _rest_until(walk, _next_look(walk))
+        _rest_until(walk, _next_look(walk))
+        return _Step.NOTHING
     Walk.objects.filter(pk=walk.pk).update(succeeded_at=timezone.now(), failures=0)
-    return True
+    return done
 
 
 def _work_in_turn(token: ApiToken) -> bool:
@@ -127,9 +144,8 @@ def _next_look(walk: Walk) -> datetime:
     return min(checked_at + CHECK_EVERY, timezone.now() + CHECK_EVERY)
 
 
-def _rest_until(walk: Walk, moment: datetime) -> bool:
+def _rest_until(walk: Walk, moment: datetime) -> None:
     Walk.objects.filter(pk=walk.pk).update(not_before=moment)
-    return False
 
 
 def _read_one(token: ApiToken) -> bool:
@@ -205,15 +221,12 @@ def _failed(walk: Walk, error: OmniError) -> None:
     )
 
 
-def count(token: ApiToken) -> None:
-    """How much has been read: counted anew every half minute, and at the end."""
+def count(token: ApiToken, *, has_read: bool = True) -> None:
+    """Count how much has been read: every half minute, and at the end; where nothing happens, every hour."""
     walk = Walk.objects.of_everything().filter(api_token=token).first()
-    if walk is None:
+    if walk is None or not _is_to_be_counted(walk, has_read=has_read):
         return
     listed = Access.objects.filter(api_token=token, listed_at__isnull=False)
-    is_done = not listed.filter(is_behind=True).exists()
-    if walk.counted_at and walk.counted_at > timezone.now() - _COUNT_EVERY and not is_done:
-        return
     is_read = Q(is_behind=False, opened_at__isnull=False)
     now = timezone.now()
     numbers = listed.aggregate(listed=Count("pk"), read=Count("pk", filter=is_read), refused=Count("refused_at"))
@@ -223,6 +236,20 @@ def count(token: ApiToken) -> None:
         # The rate of half a minute alone jumps: jobs and evidence take their turns of the same budget.
         numbers["rate"] = (3 * walk.rate + rate) / 4 if walk.rate else rate
     Walk.objects.filter(pk=walk.pk).update(**numbers, counted_at=now)
+
+
+def _is_to_be_counted(walk: Walk, *, has_read: bool) -> bool:
+    """Return whether the last count is old. Costs the same, however many accesses the token has."""
+    if walk.counted_at is None:
+        return True
+    age = timezone.now() - walk.counted_at
+    # Omni's clock tells of the newest activity.
+    has_news = walk.newest is not None and walk.newest > walk.counted_at - CLOCKS_DIFFER
+    if not (has_read or has_news):
+        return age > _COUNT_IDLE_EVERY
+    # In this order the database goes through the index of those that are behind, and finds that there is none at once.
+    behind = Access.objects.filter(api_token=walk.api_token_id, is_behind=True).order_by("recency")
+    return age > _COUNT_EVERY or behind.values_list("pk").first() is None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from conversations import asking, connection
 from conversations.asking import Urgency
-from conversations.models import Access, Conversation, Walk
+from conversations.models import Access, Conversation, Walk, recency
 from conversations.omni import BadRequest, CannotAsk, replies
 from omniviewer.accounts.models import ApiToken
 
@@ -178,7 +178,9 @@ def _end_unlisted_above(walk: Walk, reply: replies.ConversationPage, asked_at: d
     gone = Access.objects.filter(api_token=walk.api_token, listed_at__lt=asked_at)
     is_all = not reply.next_cursor and (reply.total is None or reply.total <= len(times))
     if not is_all:
-        gone = gone.filter(updated_at__gt=min(time for time in times if time)) if times else gone.none()
+        lowest = min(time for time in times if time) if times else None
+        # By recency too, which has an index: a token may have been listed a hundred thousand.
+        gone = gone.filter(updated_at__gt=lowest, recency__gte=recency(lowest)) if lowest else gone.none()
     gone.exclude(conversation__omni_id__in=[row.id for row in reply.conversations]).end_rows()
 
 

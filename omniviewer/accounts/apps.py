@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.core.checks import Tags, register
 
 from omniviewer import health
+from omniviewer.deployment import check_parts, check_settings
 from omniviewer.front import check_python
 from omniviewer.private_files import check_file_modes
 
@@ -12,8 +13,9 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         health.add_part(health.Part("encryption keys", _keys))
-        for check in (check_file_modes, check_python):
+        for check in (check_file_modes, check_python, check_settings):
             register(check, Tags.security, deploy=True)
+        register(check_parts, Tags.database, deploy=True)
 
 
 def _keys() -> str:

@@ -6,11 +6,13 @@ OpenID Connect RP-Initiated Logout 1.0.
 
 import hashlib
 import secrets
+from base64 import urlsafe_b64encode
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import jwt
 from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.helpers import render_authentication_error
 from allauth.socialaccount.models import SocialApp, SocialLogin, SocialToken
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
@@ -18,12 +20,15 @@ from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnec
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
 from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from omniviewer.accounts.admission import Person
 from omniviewer.accounts.claims import groups_in
+from omniviewer.accounts.pending import PendingSignIns, RemembersInCookies
 from omniviewer.accounts.requests import canonical, site_path
 
+BEGIN: Final = "/sign-in/oidc/"
 CALLBACK: Final = "/sign-in/oidc/callback/"
 # Where a session keeps the ID token, by which the provider knows whom to sign out.
 SIGNED: Final = "oidc_id_token"
@@ -44,11 +49,12 @@ FAILURES: Final = (OAuth2Error, OSError, KeyError, TypeError, ValueError)
 class Protocol(OpenIDConnectOAuth2Adapter):
     """What goes back and forth between the provider and us."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, sign_ins: PendingSignIns | None = None) -> None:
         super().__init__(request, settings.OIDC_ISSUER)
+        self._sign_ins = sign_ins or PendingSignIns(request, BEGIN)
 
     def get_provider(self) -> "Provider":
-        return provider(self.request)
+        return provider(self.request, self._sign_ins)
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:  # noqa: ARG002
         return canonical(request, site_path(CALLBACK))
@@ -136,18 +142,35 @@ def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
     return {**claims, **further}
 
 
-class Provider(OpenIDConnectProvider):
+class Provider(RemembersInCookies, OpenIDConnectProvider):
     oauth2_adapter_class = Protocol
 
     def extract_uid(self, data: dict[str, Any]) -> str:
         """Of allauth's own accounts, of which there are none here: `person` says who it is."""
         return hashlib.sha256(f"{data['userinfo']['sub']}".encode()).hexdigest()
 
+    def get_pkce_params(self) -> dict[str, str]:
+        """With a verifier as RFC 7636 recommends it: allauth's is three times as long, and cookies are to be short."""
+        verifier = secrets.token_urlsafe(32)
+        challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        return {"code_verifier": verifier, "code_challenge_method": "S256", "code_challenge": challenge}
+
     def get_oauth2_adapter(self, request: HttpRequest) -> Protocol:
         return Protocol(request)
 
 
-def provider(request: HttpRequest) -> Provider:
+class _Callback(OAuth2CallbackView):
+    def _get_state(
+        self, request: HttpRequest, provider: Provider
+    ) -> tuple[dict[str, Any], None] | tuple[None, HttpResponse]:
+        """Return what the browser remembers; or the page that says that it does not. allauth asks the session here."""
+        try:
+            return provider.unstash_redirect_state(request, request.GET.get("state", "")), None
+        except PermissionDenied:
+            return None, render_authentication_error(request, provider)
+
+
+def provider(request: HttpRequest, sign_ins: PendingSignIns) -> Provider:
     """The one that the settings name."""
     app = SocialApp(
         provider=Provider.id,
@@ -158,28 +181,31 @@ def provider(request: HttpRequest) -> Provider:
         settings={
             "server_url": settings.OIDC_ISSUER,
             "scope": settings.OIDC_SCOPES,
-            "oauth_pkce_enabled": True,
         },
     )
-    return Provider(request, app=app)
+    made = Provider(request, app=app)
+    made.sign_ins = sign_ins
+    return made
 
 
-def start(request: HttpRequest, target: str, *, ask_who: bool = False) -> HttpResponse:
+def start(
+    request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool, ask_who: bool = False
+) -> HttpResponse:
     """Off to the provider, to come back to `target`. Raises one of `FAILURES` if it cannot be asked."""
     nonce = secrets.token_urlsafe(24)
     parameters = {"nonce": nonce} | ({"prompt": "login"} if ask_who else {})
-    response: HttpResponse = provider(request).redirect(
-        request, "login", next_url=target, auth_params=parameters, nonce=nonce, by="oidc"
+    response: HttpResponse = provider(request, sign_ins).redirect(
+        request, "login", next_url=target, auth_params=parameters, nonce=nonce, by="oidc", by_person=by_person
     )
     return response
 
 
-def finish(request: HttpRequest) -> HttpResponse:
-    """Back from the provider: allauth checks the state and exchanges the code, then `single_sign_on` takes over.
+def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
+    """Back from the provider: allauth exchanges the code of a sign-in begun here, then `single_sign_on` takes over.
 
     Raises one of `FAILURES` for a reply that lacks what allauth takes for granted.
     """
-    response: HttpResponse = OAuth2CallbackView.adapter_view(Protocol(request))(request)
+    response: HttpResponse = _Callback.adapter_view(Protocol(request, sign_ins))(request)
     return response
 
 

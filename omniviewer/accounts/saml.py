@@ -25,11 +25,13 @@ from onelogin.saml2.authn_request import OneLogin_Saml2_Authn_Request
 from omniviewer.accounts import throttle
 from omniviewer.accounts.admission import Person
 from omniviewer.accounts.claims import groups
+from omniviewer.accounts.pending import PendingSignIns, RemembersInCookies
 from omniviewer.accounts.requests import site_path
 from omniviewer.front import client_network
 
 # What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
+BEGIN: Final = "/sign-in/saml/"
 # In the addresses that the identity provider is told.
 SLUG: Final = "company"
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
@@ -40,7 +42,7 @@ _MAX_RESPONSES: Final = 200
 _WITHIN: Final = timedelta(minutes=10)
 # Of a response's first tag; the signature, and all else, is looked at later.
 _ANSWERS: Final = re.compile(rb"""<(?:[\w.-]+:)?Response\s(?:[^>]*\s)?InResponseTo\s*=\s*["']([^"'<>]{1,200})["']""")
-# Requests carry our signature in their id, so that it is known again without the browser's session, which is not sent
+# Requests carry our signature in their id, so that it is known again without the browser's cookies, which are not sent
 # along from another site. Dots and letters alone: an id is an XML name.
 _REQUESTS: Final = TimestampSigner(sep=".", salt="omniviewer.accounts.saml.requests")
 # Bytes of a longer one that are read past, unseen.
@@ -78,7 +80,7 @@ class _Request(OneLogin_Saml2_Authn_Request):
         return str(_REQUESTS.sign(f"_{get_random_string(32)}"))
 
 
-class Provider(SAMLProvider):
+class Provider(RemembersInCookies, SAMLProvider):
     """The one that the settings name."""
 
     def redirect(
@@ -103,7 +105,7 @@ class Provider(SAMLProvider):
         }
 
 
-def provider(request: HttpRequest) -> Provider:
+def provider(request: HttpRequest, sign_ins: PendingSignIns | None = None) -> Provider:
     app = SocialApp(
         provider=Provider.id,
         provider_id=settings.SAML_ENTITY_ID,
@@ -128,7 +130,9 @@ def provider(request: HttpRequest) -> Provider:
             },
         },
     )
-    return Provider(request, app=app)
+    made = Provider(request, app=app)
+    made.sign_ins = sign_ins or PendingSignIns(request, BEGIN)
+    return made
 
 
 class _Ours:
@@ -165,7 +169,12 @@ class Acs(_Ours, views.ACSView):
 
 
 class Finish(_Ours, views.FinishACSView):
-    """By now the browser brings its own session along."""
+    """By now the browser brings its own cookies along."""
+
+    sign_ins: PendingSignIns | None = None
+
+    def get_provider(self, _organization_slug: str) -> Provider:
+        return provider(self.request, self.sign_ins)
 
 
 class Metadata(_Ours, views.MetadataView):
@@ -185,18 +194,20 @@ def _is_awaited(request: HttpRequest) -> bool:
     return not throttle.is_over(f"saml to {request_id}", 1, _WITHIN)
 
 
-def start(request: HttpRequest, target: str) -> HttpResponse:
+def start(request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool) -> HttpResponse:
     """Off to the identity provider, to come back to `target`."""
-    response: HttpResponse = provider(request).redirect(request, "login", next_url=target, by="saml")
+    response: HttpResponse = provider(request, sign_ins).redirect(
+        request, "login", next_url=target, by="saml", by_person=by_person
+    )
     return response
 
 
-def finish(request: HttpRequest) -> HttpResponse:
+def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
     """Back from there: signature, times, audience, destination and `InResponseTo` are checked.
 
     Raises `PermissionDenied` if no such sign-in was begun in this browser.
     """
-    response: HttpResponse = Finish.as_view()(request, organization_slug=SLUG)
+    response: HttpResponse = Finish.as_view(sign_ins=sign_ins)(request, organization_slug=SLUG)
     return response
 
 

@@ -1,10 +1,10 @@
 """What happens once an identity provider has said who somebody is, or has failed to."""
 
+import functools
 import logging
 import re
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
@@ -12,15 +12,14 @@ from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.crypto import get_random_string
 from django.views.decorators.http import require_safe
 
 from omniviewer.accounts import oidc, sessions
 from omniviewer.accounts.admission import Refused, admit, known
+from omniviewer.accounts.pending import PendingSignIns, RemembersInCookies
 from omniviewer.accounts.refusing import refusal
 from omniviewer.accounts.requests import afterwards, is_at_public_url, next_path, site_path
 from omniviewer.audit import trail
@@ -30,15 +29,8 @@ from omniviewer.front import is_by_person
 if settings.SAML_ENTITY_ID:
     from omniviewer.accounts import saml
 
-# Where a session keeps what address somebody wanted when they set out for the provider.
-_WANTED = "wanted_when_signing_in"
-# And whether they set out by a click of their own, not by a script of another site's.
-_BY_PERSON = "set_out_by_person"
-_STATE = "omniviewer.accounts.single_sign_on"
 # In an address: whoever comes with it was led to the public one already.
 _LED_THERE = "led-there"
-# Seconds that somebody may take at the provider.
-_ON_THE_WAY = 3600
 _log = logging.getLogger("omniviewer.accounts")
 
 UNREACHABLE = Refused("unreachable", "Your company’s sign-in does not answer just now.")
@@ -50,12 +42,14 @@ _LOST = Refused(
 _INVALID = Refused("invalid", "What your company’s sign-in sent could not be verified, so nobody was signed in.")
 
 
+class _Start(Protocol):
+    def __call__(
+        self, request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool
+    ) -> HttpResponse: ...
+
+
 class Adapter(DefaultSocialAccountAdapter):
     """allauth's way to be told what to do: it keeps no accounts of its own here."""
-
-    def generate_state_param(self, state: dict[str, Any]) -> str:
-        """Unguessable; and it brings the wanted address back where the session that knows it was lost on the way."""
-        return f"{get_random_string(32)}.{signing.dumps(state.get('next') or '', salt=_STATE)}"
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> NoReturn:
         """Raises `ImmediateHttpResponse` with the page that comes next."""
@@ -64,49 +58,54 @@ class Adapter(DefaultSocialAccountAdapter):
     def on_authentication_error(
         self,
         request: HttpRequest,
-        provider: object,  # noqa: ARG002
+        provider: RemembersInCookies,
         error: object = None,
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> NoReturn:
         """Raises `ImmediateHttpResponse` with a page that says what happened."""
-        raise ImmediateHttpResponse(failed(request, extra_context or {}, error, exception))
+        raise ImmediateHttpResponse(_failed(request, extra_context or {}, provider.sign_ins, error, exception))
 
 
 @login_not_required
 @require_safe
 def to_provider(request: HttpRequest) -> HttpResponse:
     """Off to the OpenID provider; with `again`, so that it asks who one is even if it knows somebody."""
-    return _set_out(request, lambda target: oidc.start(request, target, ask_who="again" in request.GET))
+    ask_who = "again" in request.GET
+    return _set_out(request, oidc.BEGIN, functools.partial(oidc.start, ask_who=ask_who))
 
 
 @login_not_required
 @require_safe
 def from_provider(request: HttpRequest) -> HttpResponse:
     """Back from the OpenID provider, to where one wanted to be, or to a page that says why not."""
+    sign_ins = PendingSignIns(request, oidc.BEGIN)
     try:
-        return oidc.finish(request)
+        response = oidc.finish(request, sign_ins)
     except oidc.FAILURES as error:
-        return failed(request, {"state": {}}, None, error)
+        response = _failed(request, {"state": {}}, sign_ins, None, error)
+    return _settled(request, response, sign_ins)
 
 
 @login_not_required
 @require_safe
 def to_saml(request: HttpRequest) -> HttpResponse:
     """Off to the SAML identity provider."""
-    return _set_out(request, lambda target: saml.start(request, target))
+    return _set_out(request, saml.BEGIN, saml.start)
 
 
 @login_not_required
 @require_safe
 def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
     """Back from it."""
+    sign_ins = PendingSignIns(request, saml.BEGIN)
     try:
-        return saml.finish(request)
+        response = saml.finish(request, sign_ins)
     except PermissionDenied:
-        return failed(request, {}, None, None)
+        response = _failed(request, {}, sign_ins, None, None)
     except saml.FAILURES as error:
-        return failed(request, {"saml_errors": [type(error).__name__]}, None, error)
+        response = _failed(request, {"saml_errors": [type(error).__name__]}, sign_ins, None, error)
+    return _settled(request, response, sign_ins)
 
 
 @login_not_required
@@ -136,21 +135,25 @@ def _elsewhere(request: HttpRequest) -> HttpResponse | None:
     return refusal(request, refused, next_path(request), status=HTTPStatus.BAD_GATEWAY)
 
 
-def _set_out(request: HttpRequest, start: Callable[[str], HttpResponse]) -> HttpResponse:
+def _set_out(request: HttpRequest, begin: str, start: _Start) -> HttpResponse:
     if elsewhere := _elsewhere(request):
         return elsewhere  # or the cookie that is set here is not there on the way back
     target = next_path(request)
     if request.user.is_authenticated and "again" not in request.GET:
         return redirect(target or site_path("/conversations/"))
-    request.session[_WANTED] = target  # if the way there is lost
-    request.session[_BY_PERSON] = is_by_person(request)
-    if not request.user.is_authenticated:
-        # Robots that preview links come this far and no further.
-        request.session.set_expiry(_ON_THE_WAY)
+    # Robots that preview links come this far and no further: nothing is stored here.
+    sign_ins = PendingSignIns(request, begin)
     try:
-        return start(target)
+        response = start(request, target, sign_ins, by_person=is_by_person(request))
     except oidc.FAILURES as error:
         return unreachable(request, error, target)
+    return sign_ins.settle(request, response)
+
+
+def _settled(request: HttpRequest, response: HttpResponse, sign_ins: PendingSignIns) -> HttpResponse:
+    if request.user.is_authenticated:
+        sign_ins.forget_wanted()
+    return sign_ins.settle(request, response)
 
 
 def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
@@ -164,17 +167,22 @@ def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     sessions.begin(request, user, by=by)
     if by == "oidc":
         request.session[oidc.SIGNED] = login.account.extra_data["signed"]
-    request.session.pop(_WANTED, None)
-    if request.session.pop(_BY_PERSON, False):
+    if login.state["by_person"]:
         sessions.note_arrival(request, target)
     return redirect(target or site_path("/conversations/"))
 
 
-def failed(request: HttpRequest, context: dict[str, Any], error: object, exception: Exception | None) -> HttpResponse:
+def _failed(
+    request: HttpRequest,
+    context: dict[str, Any],
+    sign_ins: PendingSignIns,
+    error: object,
+    exception: Exception | None,
+) -> HttpResponse:
     """Why a sign-in came to nothing. `context` holds the `state` that was remembered when setting out, if it is known,
     or `saml_errors`; `exception` is what went wrong."""
     state, saml_errors = context.get("state"), context.get("saml_errors")
-    target = afterwards((state or {}).get("next") or _wanted(request))
+    target = afterwards((state or {}).get("next") or sign_ins.wanted(request.GET.get("state", "")))
     if error == AuthError.CANCELLED:
         return refusal(request, _CANCELLED, target)
     if state is None and not saml_errors:
@@ -194,14 +202,6 @@ def failed(request: HttpRequest, context: dict[str, Any], error: object, excepti
         return refusal(request, _PROVIDER_ERROR, target)
     trail.record(request, Kind.REFUSED, result=_INVALID.why, by="saml" if saml_errors else "oidc")
     return refusal(request, _INVALID, target)
-
-
-def _wanted(request: HttpRequest) -> str:
-    """As the state says that came back, though nobody here remembers it; or whatever was wanted last."""
-    try:
-        return str(signing.loads(request.GET.get("state", "").partition(".")[2], salt=_STATE, max_age=_ON_THE_WAY))
-    except signing.BadSignature:
-        return str(request.session.get(_WANTED) or "")
 
 
 def _told(request: HttpRequest, exception: Exception | None) -> str:
