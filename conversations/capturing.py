@@ -12,11 +12,11 @@ from conversations.archive import CannotShow, NoMessage
 from conversations.explaining import explain, not_opened
 from conversations.forms import FreshForm
 from conversations.models import Star
-from conversations.omni import OmniError
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+from omniviewer.omni import OmniError
 
 
 def star(request: Request, omni_id: UUID) -> HttpResponse:

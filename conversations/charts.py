@@ -10,10 +10,10 @@ from conversations import archive, shaping
 from conversations.archive import CannotShow, NoMessage
 from conversations.drawing import draw
 from conversations.explaining import not_opened
-from conversations.omni import OmniError
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit.models import Kind
+from omniviewer.omni import OmniError
 
 # A drawing brings its own styles, and nothing else; opened by itself it is no page of ours.
 _ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}

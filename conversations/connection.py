@@ -5,8 +5,8 @@ from django.db import transaction
 from conversations import asking
 from conversations.asking import Left
 from conversations.models import PeopleWalk, Removal
-from conversations.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 from omniviewer.accounts.models import ApiToken, Credential
+from omniviewer.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 
 
 def identify(instance: str, token: Token) -> replies.Identity:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.urls import reverse
 
-from conversations.omni import BadAddress, parse_address
+from omniviewer.omni import BadAddress, parse_address
 
 # Characters of it that are looked at: a ticket, not a book.
 LONGEST = 20_000

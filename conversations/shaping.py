@@ -13,12 +13,12 @@ from conversations import archive, plots, rendering, tables
 from conversations.archive import CannotShow, Evidence, Notice, Opened, Running, Standing
 from conversations.clock import TooCostly
 from conversations.models import Action, EarlierMessage, Star
-from conversations.omni import OmniError
 from conversations.plots import Plot
 from conversations.sections import Section
 from conversations.tables import Column, Table
 from conversations.terms import Filter
 from omniviewer.accounts.models import User
+from omniviewer.omni import OmniError
 
 # Seconds between two looks at an answer that is being written; each look makes the next one later.
 _FIRST_LOOK = 5.0

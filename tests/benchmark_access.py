@@ -26,9 +26,9 @@ from django.test.utils import override_settings, setup_test_environment  # noqa:
 
 from conversations import tasks  # noqa: E402
 from conversations.models import Access, Conversation, Job, JobAccess, Message, recency  # noqa: E402
-from conversations.omni import CONVERSATIONS_A_PAGE, Token, replies  # noqa: E402
 from omniviewer.accounts.models import ApiToken, Credential  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn  # noqa: E402
+from omniviewer.omni import CONVERSATIONS_A_PAGE, Token, replies  # noqa: E402
 from tests.captured import work  # noqa: E402
 from tests.conftest import credential_for, person  # noqa: E402
 

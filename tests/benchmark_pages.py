@@ -28,9 +28,9 @@ from django.test.utils import override_settings, setup_test_environment  # noqa:
 from django.urls import path  # noqa: E402
 
 from conversations.models import Conversation  # noqa: E402
-from conversations.omni import Client as Omni  # noqa: E402
-from conversations.omni import Token  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
+from omniviewer.omni import Client as Omni  # noqa: E402
+from omniviewer.omni import Token  # noqa: E402
 from omniviewer.urls import urlpatterns as the_sites  # noqa: E402
 from tests.conftest import credential_for, person, signed_in  # noqa: E402
 

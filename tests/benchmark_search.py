@@ -29,9 +29,9 @@ from django.utils import timezone  # noqa: E402
 
 from conversations import searching  # noqa: E402
 from conversations.models import Access, Conversation, Message, Walk, recency  # noqa: E402
-from conversations.omni import Token, replies  # noqa: E402
 from conversations.searching import documents  # noqa: E402
 from omniviewer.accounts.models import Credential, User  # noqa: E402
+from omniviewer.omni import Token, replies  # noqa: E402
 from tests.conftest import signed_in  # noqa: E402
 
 SIZES = [1_000, 10_000, 100_000, 1_000_000]

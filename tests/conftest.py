@@ -18,10 +18,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from conversations import connection
 from conversations.models import Access
-from conversations.omni import Token
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Member
+from omniviewer.omni import Token
 from tests import watching
 from tests.programs import need
 

@@ -42,10 +42,10 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
 from conversations.models import Conversation, Star  # noqa: E402
-from conversations.omni import Token, replies  # noqa: E402
 from omniviewer.accounts.models import Credential, User  # noqa: E402
 from omniviewer.audit.models import Event  # noqa: E402
 from omniviewer.demo.stand_in import Fault, Organization, StandIn  # noqa: E402
+from omniviewer.omni import Token, replies  # noqa: E402
 from tests.serving import ROOT, database_environment, serve, start_redis  # noqa: E402
 
 # Seconds of a siege after which Omni's instance is asked again before it ends: it is left alone for up to a minute.

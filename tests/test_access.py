@@ -13,9 +13,9 @@ from pytest_django import Settings
 
 from conversations import archive, rendering
 from conversations.models import Access, Conversation, Message, Reader
-from conversations.omni import replies
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
+from omniviewer.omni import replies
 from tests.conftest import EXAMPLE, credential_for, member_behind, shown_ago, signed_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"

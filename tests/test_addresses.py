@@ -2,7 +2,7 @@
 
 import pytest
 
-from conversations.omni import BadAddress, is_omni_link, parse_address
+from omniviewer.omni import BadAddress, is_omni_link, parse_address
 
 OMNI = ["omniapp.co", "playground.exploreomni.dev", "omni.co"]
 

@@ -19,9 +19,9 @@ from conversations import asking, tasks
 from conversations.asking import Urgency, breaker, budget, flight
 from conversations.asking.question import PATIENCE
 from conversations.models import Access, Conversation, Flight, Instance, SentRequest, TokenBudget
-from conversations.omni import CannotAsk, NotVisible, RateLimited
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.omni import CannotAsk, NotVisible, RateLimited
 from tests.conftest import EXAMPLE, credential_for, member_behind, person, shown_ago, signed_in, text_of
 from tests.serving import serve
 
@@ -415,8 +415,8 @@ def test_a_token_that_is_replaced_meanwhile_is_not_shown_what_the_old_one_was(
 ) -> None:
     from conversations import connection
     from conversations.archive import store
-    from conversations.omni import Client as Omni
-    from conversations.omni import Token
+    from omniviewer.omni import Client as Omni
+    from omniviewer.omni import Token
 
     credential = credential_for(owner, omni, omni.organization.demo_tokens["lead"])
     asked_at = timezone.now()

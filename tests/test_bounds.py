@@ -29,13 +29,13 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from conversations import document, rendering, searching, tables
-from conversations.omni import Client as OmniClient
-from conversations.omni import Token, Unreadable
-from conversations.omni.errors import OmniError
 from conversations.tables import NoTable
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
+from omniviewer.omni import Client as OmniClient
+from omniviewer.omni import Token, Unreadable
+from omniviewer.omni.errors import OmniError
 from tests.captured import answered, thread
 from tests.conftest import EXAMPLE, signed_in, text_of
 from tests.programs import free_port, need

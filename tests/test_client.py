@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from conversations.omni import CannotAsk, Client, NotVisible, OmniError, RateLimited, Token, TokenRejected, Unreadable
 from omniviewer.demo.stand_in import Fault, StandIn
+from omniviewer.omni import CannotAsk, Client, NotVisible, OmniError, RateLimited, Token, TokenRejected, Unreadable
 from tests.conftest import EXAMPLE
 
 

@@ -19,9 +19,9 @@ from pytest_django import Settings
 
 from conversations import rendering
 from conversations.models import Action, Job, Message
-from conversations.omni import replies
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.omni import replies
 from tests.conftest import EXAMPLE, assert_accessible, clipboard, credential_for, pasted, person, sign_in, signed_in
 from tests.test_rendering import PIECES
 

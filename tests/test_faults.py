@@ -20,10 +20,10 @@ from pytest_django import Settings
 
 from conversations.archive import lists
 from conversations.models import Access, Conversation, EarlierMessage, Instance, Message, TokenBudget, Walk
-from conversations.omni import Client as Omni
-from conversations.omni import Token, client
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.omni import Client as Omni
+from omniviewer.omni import Token, client
 from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 from tests.faults import CLOCK_ROWS, KEPT, LIST_ROWS, NEW, NOTHING, PAGE, ROWS, STORED, Row, table
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from conversations.omni import Token, replies
 from omniviewer.accounts.models import Credential
 from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.omni import Token, replies
 from tests.conftest import person
 from tests.serving import Site, serve
 

@@ -12,9 +12,9 @@ from conversations import archive
 from conversations.archive import people
 from conversations.asking import Urgency
 from conversations.models import Member, PeopleWalk, Walk
-from conversations.omni import replies
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.omni import replies
 from tests.conftest import credential_for, one_dialect, signed_in, text_of
 
 pytestmark = [one_dialect, pytest.mark.django_db]

@@ -17,13 +17,13 @@ from conversations.archive import walks
 from conversations.asking import Urgency
 from conversations.models import Access, Action, Chart, Conversation, Job, Member
 from conversations.models.conversation import recency
-from conversations.omni import Token, omni_link, replies, results
-from conversations.omni.fields import as_reason
-from conversations.omni.times import as_time
 from conversations.rendering import render_answer
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member as InOmni
+from omniviewer.omni import Token, omni_link, replies, results
+from omniviewer.omni.fields import as_reason
+from omniviewer.omni.times import as_time
 from tests.conftest import credential_for, one_dialect, signed_in, text_of
 from tests.replying import answer_with
 

@@ -31,11 +31,11 @@ from conversations.models import (
     Reader,
     Walk,
 )
-from conversations.omni import CannotAsk, replies
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
+from omniviewer.omni import CannotAsk, replies
 from tests.captured import answered, thread, work
 from tests.conftest import credential_for, person, shown_ago, signed_in, text_of
 

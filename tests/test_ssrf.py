@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.urls import get_resolver
 
-from conversations.omni import BadAddress, CannotAsk, Client, Token, parse_address
-from conversations.omni.instances import is_public
 from omniviewer.accounts.models import Credential, User
+from omniviewer.omni import BadAddress, CannotAsk, Client, Token, parse_address
+from omniviewer.omni.addresses import is_public
 from tests.conftest import signed_in, text_of
 
 ALLOWED = ["omniapp.co", "playground.exploreomni.dev"]

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations import numbers, queries, tables
+from conversations import numbers, tables
 from conversations.tables import NoTable
 from omniviewer import spreadsheet
+from omniviewer.omni import semantic_query
 
 Rows = list[list[str]]
 
@@ -178,7 +179,7 @@ def test_what_is_no_number(cell: str) -> None:
 
 
 def test_the_fields_of_a_query() -> None:
-    told = queries.read(
+    told = semantic_query.read(
         {
             "table": "order_items",
             "fields": ["products.name", "order_items.total"],
@@ -195,8 +196,10 @@ def test_the_fields_of_a_query() -> None:
         "Fields: products.name, order_items.total. Filters: orders.state complete; orders.at is last 30 days. "
         "Sorted by: order_items.total descending, a descending, b. Limit: 1000."
     )
-    assert queries.read({}).on_a_line == ""
-    assert queries.read({"fields": 7, "filters": [], "sorts": {}, "table": ["x"]}) == queries.Fields(table='["x"]')
+    assert semantic_query.read({}).on_a_line == ""
+    assert semantic_query.read({"fields": 7, "filters": [], "sorts": {}, "table": ["x"]}) == semantic_query.Fields(
+        table='["x"]'
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_the_fields_of_a_query() -> None:
     ],
 )  # fmt: skip
 def test_the_filters_of_a_query_in_words(condition: object, words: str) -> None:
-    assert queries.read({"filters": {"f": condition}}).filters == [("f", words)]
+    assert semantic_query.read({"filters": {"f": condition}}).filters == [("f", words)]
 
 
 JSON = st.recursive(
@@ -238,7 +241,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_filter_can_be_read(condition: object) -> None:
-    (told,) = queries.read({"filters": {"f": condition}}).filters
+    (told,) = semantic_query.read({"filters": {"f": condition}}).filters
     assert isinstance(told[1], str)
 
 

@@ -18,10 +18,10 @@ from django.test import Client
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from conversations.omni import Token
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
+from omniviewer.omni import Token
 from tests.captured import answered, thread, work
 from tests.conftest import credential_for, signed_in, text_of
 

@@ -17,8 +17,8 @@ from conversations.asking import Urgency
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
 from conversations.models.access import AccessQuerySet
 from conversations.models.message import MessageQuerySet
-from conversations.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 from omniviewer.accounts.models import ApiToken, User
+from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
 log = logging.getLogger("omniviewer.capture")
 

@@ -11,8 +11,8 @@ from conversations.archive.standings import Jobs, Standing
 from conversations.archive.thread import open_conversation, still_open
 from conversations.asking import Urgency
 from conversations.models import Action, Chart, Job, Message
-from conversations.omni import NotVisible, OmniError
 from omniviewer.accounts.models import User
+from omniviewer.omni import NotVisible, OmniError
 
 
 class NoMessage(Exception):

@@ -7,8 +7,8 @@ from conversations.archive import thread
 from conversations.archive.outcomes import Ask
 from conversations.asking import Urgency
 from conversations.models import Access, Conversation, HandOver
-from conversations.omni import NotVisible, OmniError
 from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.omni import NotVisible, OmniError
 
 # Conversations that the other key has to be shown before anything goes over to it, among the newest so many: Omni may
 # have deleted some.

@@ -12,8 +12,8 @@ from conversations.archive.outcomes import CannotShow
 from conversations.archive.thread import open_conversation, reader_of
 from conversations.asking import Urgency
 from conversations.models import Access, Job, Message, Reader
-from conversations.omni import NotVisible, OmniError, TokenRejected, Unreadable
 from omniviewer.accounts.models import ApiToken, User
+from omniviewer.omni import NotVisible, OmniError, TokenRejected, Unreadable
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from django.utils import timezone
 from conversations import asking
 from conversations.asking import Urgency
 from conversations.models import Action, Chart, Conversation, Job, JobAccess, is_over
-from conversations.omni import NotVisible, OmniError
 from omniviewer.accounts.models import ApiToken
+from omniviewer.omni import NotVisible, OmniError
 
 
 @dataclass(frozen=True)

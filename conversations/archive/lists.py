@@ -11,10 +11,10 @@ from conversations.archive.outcomes import Ask, Notice
 from conversations.archive.tops import CATCH_UP, accepted, look, owners
 from conversations.asking import Urgency
 from conversations.models import Owner, Walk
-from conversations.omni import OmniError
 from conversations.terms import Asked
 from omniviewer import metrics
 from omniviewer.accounts.models import Credential, User
+from omniviewer.omni import OmniError
 
 # Pages of Omni's that a reader is made to wait for, who goes further back than was read.
 _MOST_PAGES = 2

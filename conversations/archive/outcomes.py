@@ -7,8 +7,8 @@ from enum import Enum, auto
 from uuid import UUID
 
 from conversations.models import Access, Conversation, EvidenceRights, Reader
-from conversations.omni import OmniError, RateLimited
 from omniviewer.accounts.models import ApiToken, Credential
+from omniviewer.omni import OmniError, RateLimited
 
 
 class Ask(Enum):

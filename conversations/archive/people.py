@@ -13,7 +13,9 @@ from django.utils import timezone
 from conversations import asking, connection
 from conversations.asking import Urgency
 from conversations.models import Conversation, Member, Owner, PeopleWalk
-from conversations.omni import (
+from conversations.words import fold, words
+from omniviewer.accounts.models import ApiToken, User
+from omniviewer.omni import (
     PEOPLE_PATHS,
     BadRequest,
     CannotAsk,
@@ -24,8 +26,6 @@ from conversations.omni import (
     Unreadable,
     replies,
 )
-from conversations.words import fold, words
-from omniviewer.accounts.models import ApiToken, User
 
 # People of an organization that are offered as a choice: where there are more, their names are typed.
 MOST_MEMBERS = 500

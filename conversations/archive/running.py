@@ -14,8 +14,8 @@ from conversations.archive.standings import Jobs
 from conversations.archive.thread import open_conversation
 from conversations.asking import Urgency
 from conversations.models import EvidenceRight, Job, Message
-from conversations.omni import NotVisible, OmniError, TokenRejected
 from omniviewer.accounts.models import User
+from omniviewer.omni import NotVisible, OmniError, TokenRejected
 
 # A typical answer takes up to a minute. After this long nobody is waiting for it any more.
 _RECENT = timedelta(minutes=15)

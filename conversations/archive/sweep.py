@@ -18,8 +18,8 @@ from conversations.archive import removal, thread
 from conversations.archive.outcomes import Ask
 from conversations.asking import Urgency
 from conversations.models import Access, Conversation
-from conversations.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 from omniviewer.accounts.models import ApiToken
+from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
 # Seconds until a token whose budget is used up is asked again, where nothing else is known.
 _BUDGET_SECONDS = 60.0

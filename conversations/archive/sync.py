@@ -25,8 +25,8 @@ from conversations.archive.outcomes import Ask
 from conversations.asking import Urgency
 from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
 from conversations.models.conversation import CLOCKS_DIFFER
-from conversations.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
 log = logging.getLogger("omniviewer.sync")
 

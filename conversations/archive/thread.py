@@ -13,9 +13,9 @@ from conversations import asking, connection, searching
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.asking import Urgency
 from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
-from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 from omniviewer import metrics
 from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 
 # Before all that Omni could tell.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)

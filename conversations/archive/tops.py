@@ -12,9 +12,9 @@ from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.asking import Urgency
 from conversations.models import Owner, Reader, Walk
-from conversations.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 from conversations.terms import Asked
 from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 
 # Seconds for what the search has yet to take in, before a reader is answered: of their own where these are few. Then
 # the time tells nothing of what others do.

@@ -15,8 +15,8 @@ from django.utils import timezone
 from conversations import asking, connection
 from conversations.asking import Urgency
 from conversations.models import Access, Conversation, Walk, recency
-from conversations.omni import BadRequest, CannotAsk, replies
 from omniviewer.accounts.models import ApiToken
+from omniviewer.omni import BadRequest, CannotAsk, replies
 
 # Pages in a row that hold nothing new, after which a list is taken for endless. Some do: rows move on between pages.
 _MOST_IDLE = 5

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from conversations.models import Flight
-from conversations.omni import OmniError, RateLimited
+from omniviewer.omni import OmniError, RateLimited
 
 # Seconds between two looks at whether it has landed: short at first, most answers are quick.
 _FIRST_LOOK = 0.02

@@ -10,10 +10,10 @@ from django.conf import settings
 
 from conversations.asking import breaker, budget
 from conversations.asking.budget import Urgency
-from conversations.omni import BadAddress, CannotAsk, Client, OmniError, RateLimited, Resting, Token, parse_address
 from omniviewer import metrics
 from omniviewer.accounts.encryption import Undecryptable, digest
 from omniviewer.accounts.models import ApiToken
+from omniviewer.omni import BadAddress, CannotAsk, Client, OmniError, RateLimited, Resting, Token, parse_address
 
 Reply = TypeVar("Reply")
 log = logging.getLogger("omniviewer.upstream")

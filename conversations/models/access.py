@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from conversations.models.conversation import CLOCKS_DIFFER, Conversation, is_fresh, recency
 from conversations.models.reader import Reader
-from conversations.omni import replies
 from omniviewer.accounts.models import ApiToken
+from omniviewer.omni import replies
 
 
 class AccessQuerySet(models.QuerySet["Access"]):

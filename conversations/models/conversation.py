@@ -12,8 +12,8 @@ from django.utils.functional import cached_property
 from django.utils.text import Truncator
 
 from conversations.models.lists import Owner
-from conversations.omni import replies
 from omniviewer.accounts.models import ApiToken, User
+from omniviewer.omni import replies
 
 if TYPE_CHECKING:
     from conversations.models.access import Access

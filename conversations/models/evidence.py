@@ -9,11 +9,11 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from conversations import queries, tables
+from conversations import tables
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
-from conversations.omni import results
 from conversations.tables import NoTable, Table
+from omniviewer.omni import results, semantic_query
 
 # Names in an action that is no query whose values all stand on the page.
 _SHOWN = frozenset({"type", "message", "timestamp", "toolName", "status", "isError", "durationMs", "documentId"})
@@ -164,8 +164,8 @@ class Action(models.Model):
         return cast("dict[str, Any]", json.loads(_unpressed(self.body))) if self.body else {}
 
     @cached_property
-    def query_fields(self) -> queries.Fields:
-        return queries.read(self.query)
+    def query_fields(self) -> semantic_query.Fields:
+        return semantic_query.read(self.query)
 
     @cached_property
     def query_json(self) -> str:

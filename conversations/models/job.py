@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from conversations.models.conversation import Conversation
-from conversations.omni import replies
+from omniviewer.omni import replies
 
 # Omni keeps a result for 14 days from when the job was complete.
 OMNI_KEEPS = timedelta(days=14)

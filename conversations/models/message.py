@@ -16,7 +16,7 @@ from conversations.models.access import Access, SeenRevision
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.models.reader import Reader
-from conversations.omni import omni_link, replies, site_url
+from omniviewer.omni import omni_link, replies, site_url
 
 # A pause between two messages that is worth a line of its own.
 LONG_PAUSE = timedelta(hours=4)

@@ -7,9 +7,9 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from conversations.omni import BadAddress, Token, parse_address
 from omniviewer.accounts.encryption import digests
 from omniviewer.accounts.models import Credential, User
+from omniviewer.omni import BadAddress, Token, parse_address
 
 # What a header may carry; pasted tokens often bring white space or a "Bearer" along.
 _TOKEN = re.compile(r"[\x21-\x7e]{8,2000}")

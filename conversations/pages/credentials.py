@@ -11,13 +11,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from conversations import archive, connection, tasks
 from conversations.models import HandOver, Removal
-from conversations.omni import OmniError, TokenRejected
 from conversations.pages.credential_forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts import throttle
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, next_path, site_path
 from omniviewer.audit import trail
 from omniviewer.audit.models import OK, Kind
+from omniviewer.omni import OmniError, TokenRejected
 
 
 @require_GET

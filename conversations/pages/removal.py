@@ -8,13 +8,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from conversations import archive, connection, tasks
 from conversations.archive import NotProven
 from conversations.models import HandOver, Removal
-from conversations.omni import OmniError
 from conversations.pages.credential_forms import HandOverForm, TakeOverForm
 from omniviewer.accounts import throttle
 from omniviewer.accounts.models import Credential, User
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+from omniviewer.omni import OmniError
 
 
 @require_GET

@@ -4,7 +4,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from conversations.omni import Token
+from omniviewer.omni import Token
 
 
 class Undecryptable(Exception):

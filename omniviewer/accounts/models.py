@@ -11,8 +11,8 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from conversations.omni import Token, replies
 from omniviewer.accounts import encryption
+from omniviewer.omni import Token, replies
 
 
 class User(AbstractUser):

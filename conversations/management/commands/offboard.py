@@ -8,10 +8,10 @@ from django.db import transaction
 
 from conversations import archive, connection
 from conversations.archive import Loss, NotProven
-from conversations.omni import OmniError
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+from omniviewer.omni import OmniError
 
 # Seconds of work between two lines about progress.
 _REPORT_SECONDS = 5.0

@@ -19,11 +19,11 @@ from django.db import connections
 
 from conversations import connection
 from conversations.models import Conversation, Job
-from conversations.omni import OmniError, Token
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.background import EmbeddedWorker
 from omniviewer.demo.people import PEOPLE
 from omniviewer.demo.stand_in import DEMO_TOKENS
+from omniviewer.omni import OmniError, Token
 
 _PORTS_TO_TRY = 20
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from conversations.omni.contents import as_content
-from conversations.omni.errors import Unreadable
-from conversations.omni.fields import as_count, as_json, as_object, as_plain_object, as_reason, as_text
-from conversations.omni.times import as_time
+from omniviewer.omni.contents import as_content
+from omniviewer.omni.errors import Unreadable
+from omniviewer.omni.fields import as_count, as_json, as_object, as_plain_object, as_reason, as_text
+from omniviewer.omni.times import as_time
 
 # Actions of one job that are read: of more, the first and the last ones.
 MOST_ACTIONS = 2_000

@@ -16,18 +16,10 @@ import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
-from conversations.omni import images, replies, results
-from conversations.omni.attempt import Adapter, Attempt, ElsewhereError
-from conversations.omni.errors import (
-    BadRequest,
-    CannotAsk,
-    NoContent,
-    NotVisible,
-    RateLimited,
-    TokenRejected,
-    Unreadable,
-)
-from conversations.omni.instances import Network, base_url, is_loopback_instance, is_public
+from omniviewer.omni import png, replies, results
+from omniviewer.omni.addresses import Network, base_url, is_loopback_instance, is_public
+from omniviewer.omni.errors import BadRequest, CannotAsk, NoContent, NotVisible, RateLimited, TokenRejected, Unreadable
+from omniviewer.omni.transport import Adapter, Attempt, ElsewhereError
 
 CONVERSATIONS_A_PAGE = 100
 PEOPLE_A_PAGE = 100
@@ -132,7 +124,7 @@ class Client:
             if error.outcome == str(HTTPStatus.UNPROCESSABLE_ENTITY):
                 return None
             raise
-        return None if _is_json(body) else images.checked_png(body)
+        return None if _is_json(body) else png.checked_png(body)
 
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
         body = self._ask(path, query)

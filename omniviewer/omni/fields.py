@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from conversations.omni.errors import Unreadable
+from omniviewer.omni.errors import Unreadable
 
 # What an integer column of every database holds.
 _MOST = 2**31 - 1

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from conversations.omni.fields import as_text, storable
+from omniviewer.omni.fields import as_text, storable
 
 # Levels of a message's content: parts in an object, and those in a list.
 _DEEPEST_CONTENT = 8

@@ -3,7 +3,7 @@
 import struct
 from typing import Final
 
-from conversations.omni.errors import Unreadable
+from omniviewer.omni.errors import Unreadable
 
 # Bytes, and pixels: a chart, not a bomb.
 MOST_BYTES: Final = 8 * 1024 * 1024

@@ -1,7 +1,8 @@
 """The only place that speaks HTTP to Omni. It knows no Django model."""
 
-from conversations.omni.client import CONVERSATIONS_A_PAGE, PEOPLE_A_PAGE, PEOPLE_PATHS, Client, Token
-from conversations.omni.errors import (
+from omniviewer.omni.addresses import BadAddress, is_omni_link, omni_link, parse_address, site_url
+from omniviewer.omni.client import CONVERSATIONS_A_PAGE, PEOPLE_A_PAGE, PEOPLE_PATHS, Client, Token
+from omniviewer.omni.errors import (
     BadRequest,
     CannotAsk,
     NotVisible,
@@ -11,7 +12,6 @@ from conversations.omni.errors import (
     TokenRejected,
     Unreadable,
 )
-from conversations.omni.instances import BadAddress, is_omni_link, omni_link, parse_address, site_url
 
 __all__ = [
     "CONVERSATIONS_A_PAGE",

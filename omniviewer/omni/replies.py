@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from conversations.omni.contents import as_attachments, as_content
-from conversations.omni.errors import Unreadable
-from conversations.omni.fields import NOTHING, as_count, as_id, as_list, as_object, as_reason, as_text, as_uuid
-from conversations.omni.times import as_time
+from omniviewer.omni.contents import as_attachments, as_content
+from omniviewer.omni.errors import Unreadable
+from omniviewer.omni.fields import NOTHING, as_count, as_id, as_list, as_object, as_reason, as_text, as_uuid
+from omniviewer.omni.times import as_time
 
 # Characters: it stands in addresses and in a unique index.
 LONGEST_CURSOR = 2000
