@@ -2,9 +2,9 @@
 
 from django.db import transaction
 
-from conversations import asking
-from conversations.asking import Left
+from conversations import upstream
 from conversations.models import PeopleWalk, Removal
+from conversations.upstream import Left
 from omniviewer.accounts.models import ApiToken, Credential
 from omniviewer.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 
@@ -16,10 +16,10 @@ def identify(instance: str, token: Token) -> replies.Identity:
     scope stays unknown.
     """
     try:
-        return asking.ask_with(instance, token, "whoami", lambda omni: omni.whoami())
+        return upstream.ask_with(instance, token, "whoami", lambda omni: omni.whoami())
     except (NotVisible, Unreadable):
         try:
-            asking.ask_with(instance, token, "conversations", lambda omni: omni.conversations())
+            upstream.ask_with(instance, token, "conversations", lambda omni: omni.conversations())
         except NotVisible:
             raise Unreadable from None
         return replies.Identity(scope="", role="", user_id="", membership_id="")
@@ -57,7 +57,7 @@ def is_accepted(token: ApiToken) -> bool:
 
 def what_is_left(token: ApiToken) -> Left:
     """Return what is left of the token's budget."""
-    return asking.left(token.digest)
+    return upstream.left(token.digest)
 
 
 def remove(credential: Credential, heir: ApiToken | None = None) -> None:

@@ -20,7 +20,7 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from conversations import archive, asking, searching
+from conversations import archive, searching, upstream
 from conversations.archive import Opened
 from conversations.models import Access, Capture, Conversation, Walk
 from omniviewer.accounts import throttle
@@ -104,7 +104,7 @@ def hourly() -> None:
     nudge_chores()
     call_command("clearsessions", verbosity=0)
     throttle.forget()
-    asking.forget_unused()
+    upstream.forget_unused()
     remove_unheld.call()
 
 

@@ -15,10 +15,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import asking, tasks
-from conversations.asking import Urgency, breaker, budget, flight
-from conversations.asking.question import PATIENCE
+from conversations import tasks, upstream
 from conversations.models import Access, Conversation, Flight, Instance, SentRequest, TokenBudget
+from conversations.upstream import Urgency, budget, circuit_breaker, single_flight
+from conversations.upstream.request import PATIENCE
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.omni import CannotAsk, NotVisible, RateLimited
@@ -73,9 +73,9 @@ def test_those_who_wait_learn_of_a_failure_too(db: None) -> None:
 
     looked_at = timezone.now()
     with pytest.raises(NotVisible):
-        asking.once("question", since=looked_at, work=fail)
+        upstream.once("question", since=looked_at, work=fail)
     with pytest.raises(NotVisible) as told:
-        asking.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
+        upstream.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
     assert (told.value.sentence, told.value.outcome, told.value.retry_after) == (NotVisible.sentence, "404", 7.5)
 
 
@@ -85,50 +85,50 @@ def test_what_one_had_no_budget_for_another_may_ask(db: None) -> None:
 
     looked_at = timezone.now()
     with pytest.raises(RateLimited):
-        asking.once("question", since=looked_at, work=fail)
-    assert asking.once("question", since=looked_at, work=lambda: None)
+        upstream.once("question", since=looked_at, work=fail)
+    assert upstream.once("question", since=looked_at, work=lambda: None)
 
 
 def test_who_asks_later_asks_anew(db: None) -> None:
     done: list[int] = []
     for _ in range(3):
-        assert asking.once("question", since=timezone.now(), work=lambda: done.append(1))
+        assert upstream.once("question", since=timezone.now(), work=lambda: done.append(1))
     assert len(done) == 3
     assert Flight.objects.get().number == 3
 
 
 def test_who_looked_before_somebody_else_had_it_takes_theirs(db: None) -> None:
     looked_at = timezone.now()
-    asking.once("question", since=looked_at, work=lambda: None)
-    assert not asking.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
+    upstream.once("question", since=looked_at, work=lambda: None)
+    assert not upstream.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
 
 
 def test_a_flight_whose_process_died_is_taken_over(db: None) -> None:
-    asking.once("question", since=timezone.now(), work=lambda: None)
+    upstream.once("question", since=timezone.now(), work=lambda: None)
     Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(seconds=0.3))
-    assert asking.once("question", since=timezone.now(), work=lambda: None)
+    assert upstream.once("question", since=timezone.now(), work=lambda: None)
     assert Flight.objects.get().number == 2
 
 
 def test_a_flight_of_a_clock_that_was_wrong_is_taken_over(db: None) -> None:
-    asking.once("question", since=timezone.now(), work=lambda: None)
+    upstream.once("question", since=timezone.now(), work=lambda: None)
     Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(days=1))
     began = time.monotonic()
-    assert asking.once("question", since=timezone.now(), work=lambda: None)
+    assert upstream.once("question", since=timezone.now(), work=lambda: None)
     assert time.monotonic() - began < 1
 
 
 def test_a_flight_that_began_a_moment_after_we_looked_at_the_clock_is_not(db: None) -> None:
-    asking.once("question", since=timezone.now(), work=lambda: None)
+    upstream.once("question", since=timezone.now(), work=lambda: None)
     begun = timezone.now() + timedelta(seconds=site_settings.OMNI_TIMEOUT + 10 + 1)
     Flight.objects.update(landed_at=None, lands_by=begun)
-    assert flight._take_off(Flight.objects.get().question) is None
+    assert single_flight._take_off(Flight.objects.get().question) is None
 
 
 def test_our_own_fault_is_not_taken_for_an_answer(db: None) -> None:
     with pytest.raises(ZeroDivisionError):
-        asking.once("question", since=timezone.now(), work=lambda: 1 / 0)  # type: ignore[arg-type]
-    assert asking.once("question", since=timezone.now(), work=lambda: None)
+        upstream.once("question", since=timezone.now(), work=lambda: 1 / 0)  # type: ignore[arg-type]
+    assert upstream.once("question", since=timezone.now(), work=lambda: None)
 
 
 # The budget -----------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_a_429_empties_the_budget(owner: User, omni: StandIn, said: str | None, 
     credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     omni.fail(Fault.status(429, headers={"Retry-After": said} if said else {}), path="/v1/ai", times=1)
     assert signed_in(owner).get(THREAD).status_code == 429
-    left = asking.left(credential.api_token.digest)
+    left = upstream.left(credential.api_token.digest)
     assert left.requests == 0
     assert left.blocked_until
     assert seconds * 0.75 <= (left.blocked_until - timezone.now()).total_seconds() <= seconds * 1.25
@@ -252,7 +252,7 @@ def test_a_date_in_a_429_is_counted_from_omnis_own_clock(
     credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     omni.fail(Fault.status(429, headers=headers), path="/v1/ai", times=1)
     signed_in(owner).get(THREAD)
-    left = asking.left(credential.api_token.digest)
+    left = upstream.left(credential.api_token.digest)
     assert left.blocked_until
     assert 35 <= (left.blocked_until - timezone.now()).total_seconds() <= 41
 
@@ -326,21 +326,21 @@ def test_a_dead_omni_is_left_alone_and_asked_again_later(
 
 def test_one_tries_while_the_others_go_on_waiting(db: None) -> None:
     for _ in range(3):
-        breaker.failed("omni.example")
-    assert 0 < breaker.may_ask("omni.example") <= 5
+        circuit_breaker.failed("omni.example")
+    assert 0 < circuit_breaker.may_ask("omni.example") <= 5
     Instance.objects.update(rests_until=timezone.now())
-    assert breaker.may_ask("omni.example") == 0
-    assert breaker.may_ask("omni.example") > 0
-    breaker.failed("omni.example")
-    assert 5 < breaker.rest_of("omni.example") <= 10
-    breaker.answered("omni.example")
-    assert breaker.may_ask("omni.example") == 0
+    assert circuit_breaker.may_ask("omni.example") == 0
+    assert circuit_breaker.may_ask("omni.example") > 0
+    circuit_breaker.failed("omni.example")
+    assert 5 < circuit_breaker.rest_of("omni.example") <= 10
+    circuit_breaker.answered("omni.example")
+    assert circuit_breaker.may_ask("omni.example") == 0
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_the_same_moment_one_tries() -> None:
     for _ in range(3):
-        breaker.failed("omni.example")
+        circuit_breaker.failed("omni.example")
     for _ in range(5):
         Instance.objects.update(rests_until=timezone.now())
         together = threading.Barrier(8)
@@ -348,7 +348,7 @@ def test_of_many_at_the_same_moment_one_tries() -> None:
         def ask(together: threading.Barrier) -> float:
             together.wait()
             try:
-                return breaker.may_ask("omni.example")
+                return circuit_breaker.may_ask("omni.example")
             finally:
                 database.close()
 
@@ -359,15 +359,15 @@ def test_of_many_at_the_same_moment_one_tries() -> None:
 
 def test_it_never_rests_for_long(db: None) -> None:
     for _ in range(30):
-        breaker.failed("omni.example")
-    assert breaker.rest_of("omni.example") <= 60
+        circuit_breaker.failed("omni.example")
+    assert circuit_breaker.rest_of("omni.example") <= 60
 
 
 def test_a_clock_that_was_a_day_ahead_leaves_nobody_alone(db: None) -> None:
     for _ in range(3):
-        breaker.failed("omni.example")
+        circuit_breaker.failed("omni.example")
     Instance.objects.update(rests_until=timezone.now() + timedelta(days=1))
-    assert breaker.may_ask("omni.example") == 0
+    assert circuit_breaker.may_ask("omni.example") == 0
 
 
 def test_one_instance_does_not_speak_for_another(owner: User, omni: StandIn) -> None:
@@ -377,7 +377,7 @@ def test_one_instance_does_not_speak_for_another(owner: User, omni: StandIn) -> 
         other.fail(Fault.status(500), path="")
         for _ in range(3):
             with pytest.raises(CannotAsk):
-                asking.ask(dead.api_token, "whoami", lambda client: client.whoami(), Urgency.REFRESHING)
+                upstream.ask(dead.api_token, "whoami", lambda client: client.whoami(), Urgency.REFRESHING)
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Alive")
     assert signed_in(owner).get(THREAD).status_code == 200
 

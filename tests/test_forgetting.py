@@ -14,8 +14,8 @@ from django_tasks_db.models import DBTaskResult
 
 from conversations import archive, searching, tasks
 from conversations.archive import walks
-from conversations.asking import Urgency
 from conversations.models import Access, Conversation, Job, Message, Walk
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn

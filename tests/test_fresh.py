@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from conversations import shaping
 from conversations.archive import keeping
-from conversations.asking import Urgency
 from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as Made

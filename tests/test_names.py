@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from conversations import archive
 from conversations.archive import people
-from conversations.asking import Urgency
 from conversations.models import Member, PeopleWalk, Walk
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.omni import replies

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from conversations import archive, connection
 from conversations.archive import walks
-from conversations.asking import Urgency
 from conversations.models import Access, Action, Chart, Conversation, Job, Member
 from conversations.models.conversation import recency
 from conversations.rendering import render_answer
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member as InOmni

@@ -18,7 +18,6 @@ from django.utils import timezone
 from conversations import archive, tasks
 from conversations.archive import keeping, walks
 from conversations.archive import thread as threads
-from conversations.asking import Urgency
 from conversations.models import (
     Access,
     Action,
@@ -31,6 +30,7 @@ from conversations.models import (
     Reader,
     Walk,
 )
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni

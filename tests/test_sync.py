@@ -21,7 +21,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from conversations import archive, asking, tasks
+from conversations import archive, tasks, upstream
 from conversations.models import CHECK_EVERY, Access, Conversation, Message, Reader, SentRequest, Walk
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -302,7 +302,7 @@ def test_it_stays_within_its_share_of_the_budget(
     settings.RATE_PER_MINUTE = 60
     many(small, analyst, 60)
     sync()
-    share = int(asking.allowance() * asking.Urgency.AHEAD.value)
+    share = int(upstream.allowance() * upstream.Urgency.AHEAD.value)
     # The first was to see what the token is.
     assert len(small_omni.requests) + 1 == SentRequest.objects.count() == share == 21
     # That is as it should be, and no failure; people have the rest.
@@ -665,7 +665,7 @@ def _wasted(omni: StandIn, changes: list[tuple[datetime, UUID]]) -> int:
 
 
 def _assert_budget_kept(omni: StandIn, rate: int) -> None:
-    most = int((rate - rate // 10) * asking.Urgency.AHEAD.value)
+    most = int((rate - rate // 10) * upstream.Urgency.AHEAD.value)
     times = [row.at for row in omni.requests]
     first = 0
     for last, at in enumerate(times):

@@ -9,14 +9,14 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from conversations import asking, connection
+from conversations import connection, upstream
 from conversations.archive import thread
 from conversations.archive.keeping import Inquiry, keep_all, kept_job
 from conversations.archive.outcomes import Ask, Opened
-from conversations.asking import Urgency
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
 from conversations.models.access import AccessQuerySet
 from conversations.models.message import MessageQuerySet
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
@@ -73,7 +73,7 @@ def minutes_for(answers: int, token: ApiToken) -> int:
     since = timezone.now() - _RATE_OF
     done = JobAccess.objects.filter(api_token=token, shown_at__gte=since).count()
     turns = 2 if settings.SYNC == "all" else 1
-    by_budget = asking.allowance() * Urgency.AHEAD.value / _REQUESTS / turns
+    by_budget = upstream.allowance() * Urgency.AHEAD.value / _REQUESTS / turns
     return math.ceil(answers / (done / (_RATE_OF.total_seconds() / 60) or by_budget))
 
 

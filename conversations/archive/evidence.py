@@ -9,8 +9,8 @@ from conversations.archive.keeping import Inquiry, ask_about_job, keep_chart, ke
 from conversations.archive.outcomes import CannotShow, Opened
 from conversations.archive.standings import Jobs, Standing
 from conversations.archive.thread import open_conversation, still_open
-from conversations.asking import Urgency
 from conversations.models import Action, Chart, Job, Message
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import User
 from omniviewer.omni import NotVisible, OmniError
 

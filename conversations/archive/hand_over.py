@@ -5,8 +5,8 @@ from django.utils import timezone
 from conversations import connection
 from conversations.archive import thread
 from conversations.archive.outcomes import Ask
-from conversations.asking import Urgency
 from conversations.models import Access, Conversation, HandOver
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import NotVisible, OmniError
 

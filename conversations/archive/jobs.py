@@ -7,11 +7,11 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
-from conversations import asking, connection
+from conversations import connection, upstream
 from conversations.archive.outcomes import CannotShow
 from conversations.archive.thread import open_conversation, reader_of
-from conversations.asking import Urgency
 from conversations.models import Access, Job, Message, Reader
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import NotVisible, OmniError, TokenRejected, Unreadable
 
@@ -87,10 +87,10 @@ def _ask_for(token: ApiToken, job_id: UUID) -> UUID:
     """The conversation that it belongs to, by Omni's word. Raises `OmniError`."""
 
     def work() -> None:
-        reply = asking.ask(token, "job", lambda omni: omni.job(job_id), Urgency.WAITING)
+        reply = upstream.ask(token, "job", lambda omni: omni.job(job_id), Urgency.WAITING)
         Job.learn(token.instance, reply)
 
-    asking.once(token.digest, token.instance, "job", job_id, since=timezone.now(), work=work)
+    upstream.once(token.digest, token.instance, "job", job_id, since=timezone.now(), work=work)
     job = Job.objects.filter(instance=token.instance, omni_id=job_id).first()
     if job is None or job.conversation_id is None:
         raise Unreadable("Omni knows this job, but does not say which conversation it belongs to.", outcome="shape")

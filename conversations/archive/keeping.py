@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations import asking
-from conversations.asking import Urgency
+from conversations import upstream
 from conversations.models import Action, Chart, Conversation, Job, JobAccess, is_over
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import NotVisible, OmniError
 
@@ -29,7 +29,7 @@ class Inquiry:
 
     def once(self, route: str, work: Callable[[], None]) -> None:
         """Do `work`, unless somebody is at the same with this token. Raises `OmniError`."""
-        asking.once(self.token.digest, self.token.instance, route, self.job_id, since=timezone.now(), work=work)
+        upstream.once(self.token.digest, self.token.instance, route, self.job_id, since=timezone.now(), work=work)
 
     def shown(self, route: str) -> None:
         JobAccess.objects.show(self.token, self.conversation, self.job_id, route)
@@ -52,7 +52,7 @@ def ask_about_job(inquiry: Inquiry, urgency: Urgency) -> None:
 
     def work() -> None:
         try:
-            reply = asking.ask(inquiry.token, "job", lambda omni: omni.job(inquiry.job_id), urgency)
+            reply = upstream.ask(inquiry.token, "job", lambda omni: omni.job(inquiry.job_id), urgency)
         except NotVisible as refusal:
             inquiry.refused("job", refusal)
             raise
@@ -67,7 +67,7 @@ def keep_result(inquiry: Inquiry, urgency: Urgency) -> None:
 
     def work() -> None:
         try:
-            result = asking.ask(inquiry.token, "result", lambda omni: omni.job_result(inquiry.job_id), urgency)
+            result = upstream.ask(inquiry.token, "result", lambda omni: omni.job_result(inquiry.job_id), urgency)
         except NotVisible as refusal:
             _learn_why_not(inquiry, refusal, urgency)
         else:
@@ -119,12 +119,12 @@ def keep_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
 
     def work() -> None:
         try:
-            png = asking.ask(token, "chart", lambda omni: omni.chart(job.omni_id), urgency)
+            png = upstream.ask(token, "chart", lambda omni: omni.chart(job.omni_id), urgency)
         except NotVisible:
             png = None
         Chart.keep(job, png)
 
-    asking.once(token.digest, token.instance, "chart", job.omni_id, since=timezone.now(), work=work)
+    upstream.once(token.digest, token.instance, "chart", job.omni_id, since=timezone.now(), work=work)
 
 
 def kept_job(conversation: Conversation, job_id: UUID) -> Job | None:

@@ -9,9 +9,9 @@ from conversations.archive.finding import Finder, Page, Stretch, few_conversatio
 from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, Notice
 from conversations.archive.tops import CATCH_UP, accepted, look, owners
-from conversations.asking import Urgency
 from conversations.models import Owner, Walk
 from conversations.terms import Asked
+from conversations.upstream import Urgency
 from omniviewer import metrics
 from omniviewer.accounts.models import Credential, User
 from omniviewer.omni import OmniError

@@ -10,9 +10,9 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import asking, connection
-from conversations.asking import Urgency
+from conversations import connection, upstream
 from conversations.models import Conversation, Member, Owner, PeopleWalk
+from conversations.upstream import Urgency
 from conversations.words import fold, words
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import (
@@ -145,7 +145,7 @@ def are_due(token: ApiToken) -> bool:
 def learn(token: ApiToken, urgency: Urgency, *, most: int = _AT_ONCE) -> None:
     """Ask for so many pages of them; `are_due` says whether there are more. Raises `OmniError`."""
     try:
-        asking.once(token.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(token, urgency, most))
+        upstream.once(token.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(token, urgency, most))
     except OmniError as error:
         if not isinstance(error, CannotAsk):
             token.note_members_asked()
@@ -228,7 +228,7 @@ def _page(token: ApiToken, paths: tuple[str, ...], start: int, urgency: Urgency)
     spellings = sorted(paths, key=lambda path: path != known)
     for path in spellings:
         try:
-            page = asking.ask(token, "members", partial(Client.members, path=path, start=start), urgency)
+            page = upstream.ask(token, "members", partial(Client.members, path=path, start=start), urgency)
         except (NotVisible, BadRequest, Unreadable) as error:
             # A refusal is no matter of spelling.
             if error.outcome == str(HTTPStatus.FORBIDDEN.value) or path == spellings[-1]:

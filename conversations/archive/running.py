@@ -12,8 +12,8 @@ from conversations.archive.keeping import Inquiry, ask_about_job
 from conversations.archive.outcomes import Ask, Opened
 from conversations.archive.standings import Jobs
 from conversations.archive.thread import open_conversation
-from conversations.asking import Urgency
 from conversations.models import EvidenceRight, Job, Message
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import User
 from omniviewer.omni import NotVisible, OmniError, TokenRejected
 

@@ -16,8 +16,8 @@ from django.utils import timezone
 from conversations import connection
 from conversations.archive import removal, thread
 from conversations.archive.outcomes import Ask
-from conversations.asking import Urgency
 from conversations.models import Access, Conversation
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 

@@ -18,13 +18,13 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from conversations import asking, connection
+from conversations import connection, upstream
 from conversations.archive import keeping, people, thread, walks
 from conversations.archive.keeping import Inquiry
 from conversations.archive.outcomes import Ask
-from conversations.asking import Urgency
 from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
 from conversations.models.conversation import CLOCKS_DIFFER
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
@@ -295,7 +295,7 @@ class Progress:
     @property
     def minutes_left(self) -> int:
         """At the rate of the last half minute; before there is one, at what the token allows for it."""
-        a_minute = self.walk.rate or max(1, int(asking.allowance() * Urgency.AHEAD.value))
+        a_minute = self.walk.rate or max(1, int(upstream.allowance() * Urgency.AHEAD.value))
         pages = 0 if self.walk.has_seen_all else max(self.total - self.walk.rows, 0) / CONVERSATIONS_A_PAGE
         threads = max(self.total - self.walk.read, 0) if settings.SYNC == "all" else 0
         return math.ceil((pages + threads) / a_minute)

@@ -9,10 +9,10 @@ from django.db.models import Max, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from conversations import asking, connection, searching
+from conversations import connection, searching, upstream
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
-from conversations.asking import Urgency
 from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
+from conversations.upstream import Urgency
 from omniviewer import metrics
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
@@ -117,13 +117,13 @@ def fetch(token: ApiToken, omni_id: UUID, looked_at: datetime, ask: Ask, urgency
         asked_at = timezone.now()
         known = _last_activity(Access.objects.filter(api_token=token, conversation__omni_id=omni_id))
         try:
-            reply = asking.ask(token, "conversation", lambda omni: omni.conversation(omni_id), urgency)
+            reply = upstream.ask(token, "conversation", lambda omni: omni.conversation(omni_id), urgency)
         except NotVisible:
             Access.objects.filter(api_token=token, conversation__omni_id=omni_id).refuse()
             raise
         store(token, reply, asked_at, known, render=urgency is not Urgency.AHEAD)
 
-    asking.once(token.digest, token.instance, "conversation", omni_id, since=looked_at, work=work)
+    upstream.once(token.digest, token.instance, "conversation", omni_id, since=looked_at, work=work)
 
 
 def _last_activity(same: QuerySet[Access]) -> datetime | None:

@@ -10,9 +10,9 @@ from conversations.archive import people, walks
 from conversations.archive.finding import Finder, few_conversations
 from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
-from conversations.asking import Urgency
 from conversations.models import Owner, Reader, Walk
 from conversations.terms import Asked
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import asking, connection
-from conversations.asking import Urgency
+from conversations import connection, upstream
 from conversations.models import Access, Conversation, Walk, recency
+from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadRequest, CannotAsk, replies
 
@@ -73,7 +73,7 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
 
     def work() -> None:
         asked_at = timezone.now()
-        reply = asking.ask(
+        reply = upstream.ask(
             token, "conversations", lambda omni: omni.conversations(cursor=cursor, member=walk.member), urgency
         )
         with transaction.atomic():
@@ -88,7 +88,7 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
             fresh.save()
 
     question = token.digest, token.instance, "conversations", walk.member, cursor, step.__name__
-    asking.once(*question, since=looked_at, work=work)
+    upstream.once(*question, since=looked_at, work=work)
 
 
 def _keep(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> bool:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from conversations.asking import breaker, budget
-from conversations.asking.budget import Urgency
+from conversations.upstream import budget, circuit_breaker
+from conversations.upstream.budget import Urgency
 from omniviewer import metrics
 from omniviewer.accounts.encryption import Undecryptable, digest
 from omniviewer.accounts.models import ApiToken
@@ -41,24 +41,24 @@ def ask(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgenc
     """
     host = api_token.instance
     token = token_of(api_token)
-    rest = breaker.may_ask(host)
+    rest = circuit_breaker.may_ask(host)
     if rest:
         raise Resting(outcome="resting", retry_after=rest)
     try:
         reply = ask_with(host, token, route, call, urgency)
     except RateLimited as error:
         if error.outcome == "budget":
-            breaker.not_tried(host)
+            circuit_breaker.not_tried(host)
         else:
-            breaker.answered(host)
+            circuit_breaker.answered(host)
         raise
     except CannotAsk:
-        breaker.failed(host)
+        circuit_breaker.failed(host)
         raise
     except OmniError:
-        breaker.answered(host)
+        circuit_breaker.answered(host)
         raise
-    breaker.answered(host)
+    circuit_breaker.answered(host)
     return reply
 
 
