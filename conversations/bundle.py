@@ -13,10 +13,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations import archive, document, export, shaping, tables
+from conversations import archive, document, export, shaping
 from conversations.archive import Jobs, Line, Opened, Standing
 from conversations.drawing import draw
 from conversations.models import Action, Chart, Job, Message
+from conversations.tables import parsing
 from omniviewer.accounts.models import User
 
 MANIFEST = "manifest.json"
@@ -173,7 +174,7 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
         table = action.table
         if table:
             query["file"] = f"{folder}/query-{action.number:02}{_words(action.name)}.csv"
-            rows = tables.as_csv(*table.for_file())
+            rows = parsing.as_csv(*table.for_file())
             what = about | {"what": "rows of a query", "query": action.number}
             yield from bundle.add(query["file"], _encoded(rows), job.kept_at, **what)
         elif action.text.strip():

@@ -12,12 +12,13 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from conversations import archive, shaping, tables
+from conversations import archive, shaping
 from conversations.archive import Jobs, Line, Opened
 from conversations.drawing import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
 from conversations.shaping import TablePage, TableRow
-from conversations.tables import Column
+from conversations.tables import parsing
+from conversations.tables.parsing import Column
 from omniviewer.accounts.models import User
 
 Thing = TypeVar("Thing")
@@ -150,7 +151,7 @@ def _step(action: Action, cells_left: int) -> Step:
     if not action.is_query:
         return Step(action)
     table = action.table
-    columns = min(len(table.columns), tables.MOST_COLUMNS) if table else 1
+    columns = min(len(table.columns), parsing.MOST_COLUMNS) if table else 1
     shown = shaping.rows(action, most=max(min(ROWS, cells_left // columns), 1))
     return Step(action, shown, _beside(shown) if table else [])
 

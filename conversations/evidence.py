@@ -12,12 +12,13 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, marking, shaping, tables, terms
+from conversations import archive, marking, shaping, terms
 from conversations.archive import CannotShow, Evidence, NoMessage, Standing
 from conversations.explaining import explain, not_opened
 from conversations.forms import RowsForm
 from conversations.models import Action
 from conversations.rendering import trusted
+from conversations.tables import parsing
 from conversations.terms import Asked
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
@@ -98,7 +99,7 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
     name = re.sub(r"[^\w-]+", "-", action.title, flags=re.ASCII).strip("-")[:60] or f"query-{number}"
     name = f"{name}-{str(omni_id)[:8]}-{position}-{timezone.localdate(action.job.kept_at):%Y-%m-%d}"
     return StreamingHttpResponse(
-        tables.as_csv(*table.for_file()),
+        parsing.as_csv(*table.for_file()),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )

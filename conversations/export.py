@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
-from conversations import rendering, tables
+from conversations import rendering
 from conversations.models import Conversation, Message
+from conversations.tables import parsing
 
 # Our own words in the JSON, apart from Omni's.
 OURS = "omniviewer"
@@ -70,7 +71,7 @@ def as_json(conversation: Conversation, address: str) -> str:
 def as_csv(conversation: Conversation, address: str) -> Iterator[str]:
     """A row a message."""
     columns = ["position", "role", "time", "text", "job", "omni", "link"]
-    return tables.as_csv(columns, _csv_rows(conversation.thread, address))
+    return parsing.as_csv(columns, _csv_rows(conversation.thread, address))
 
 
 def _csv_rows(thread: Iterable[Message], address: str) -> Iterator[list[str]]:

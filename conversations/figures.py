@@ -16,7 +16,7 @@ from conversations.archive import Insights, Share, Span
 from conversations.lettering import cut
 from conversations.models import Owner
 from conversations.plots import Plot
-from conversations.tables import Column
+from conversations.tables.parsing import Column
 from conversations.templatetags.moments import duration
 from conversations.terms import WEEKDAYS, Filter
 

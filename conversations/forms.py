@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from conversations import date_words, terms
 from conversations.archive import ORDERS, CannotShow, Stretch
-from conversations.tables import ROWS_A_PAGE
+from conversations.tables.parsing import ROWS_A_PAGE
 from conversations.terms import Asked
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import site_path

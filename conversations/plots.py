@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from conversations import measures, numbers, periods
 from conversations.lettering import cut, extent
-from conversations.tables import Column, Table
+from conversations.tables import dates, measures, numbers
+from conversations.tables.parsing import Column, Table
 
 MOST_MEASURES = 5
 _MOST_TIMES = 400
@@ -99,7 +99,7 @@ def _of(table: Table, title: str) -> list[Plot]:
     labels = [row[0].strip() for row in table.rows]
     if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:  # noqa: PLR2004  (one is no comparison)
         return []
-    times = periods.read(labels, may_be_years=not key.is_number or "year" in key.name.lower())
+    times = dates.read(labels, may_be_years=not key.is_number or "year" in key.name.lower())
     if times and len(labels) <= _MOST_TIMES:
         return _by_time(table, title, times)
     if key.is_number or times or len(labels) > _NAMES_AT_ALL:
@@ -109,7 +109,7 @@ def _of(table: Table, title: str) -> list[Plot]:
     return [Plot(title, key, labels[:_MOST_NAMES], None, group, unit, names_in_all) for unit, group in _groups(shown)]
 
 
-def _by_time(table: Table, title: str, times: "periods.Times") -> list[Plot]:
+def _by_time(table: Table, title: str, times: "dates.Times") -> list[Plot]:
     """In the order of time, with an empty place where a regular row of periods leaves one out."""
     order = sorted(range(len(times.moments)), key=lambda place: times.moments[place])
     rows = [table.rows[place] for place in order]

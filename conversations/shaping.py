@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 
-from conversations import archive, plots, rendering, tables
+from conversations import archive, plots, rendering
 from conversations.archive import CannotShow, Evidence, Notice, Opened, Running, Standing
 from conversations.clock import TooCostly
 from conversations.models import Action, EarlierMessage, Star
 from conversations.plots import Plot
-from conversations.sections import Section
-from conversations.tables import Column, Table
+from conversations.tables import parsing
+from conversations.tables.parsing import Column, Table
+from conversations.tables.sections import Section
 from conversations.terms import Filter
 from omniviewer.accounts.models import User
 from omniviewer.omni import OmniError
@@ -192,7 +193,7 @@ class TablePage:
     sort: int = 0
     descending: bool = False
     # How many were asked for, and how many there are.
-    most: int = tables.ROWS_A_PAGE
+    most: int = parsing.ROWS_A_PAGE
     count: int = 0
     # How many the page with more of them shows; None where a page holds no more.
     more: int | None = None
@@ -200,25 +201,25 @@ class TablePage:
     is_not_sorted: bool = False
 
     # The name of the column that tells the parts of a cut result in what is taken along.
-    section_column: ClassVar[str] = tables.SECTION_COLUMN
+    section_column: ClassVar[str] = parsing.SECTION_COLUMN
 
     @property
     def is_cut_here(self) -> bool:
         return self.count > self.most
 
 
-def rows(action: Action, sort: int = 0, *, descending: bool = False, most: int = tables.ROWS_A_PAGE) -> TablePage:
+def rows(action: Action, sort: int = 0, *, descending: bool = False, most: int = parsing.ROWS_A_PAGE) -> TablePage:
     """Shape a query's rows for a page, by that column (0: as Omni gave them)."""
     table = action.table
     if table is None:
         return TablePage(action)
-    limit = max(min(tables.MOST_ROWS, tables.MOST_CELLS // min(len(table.columns), tables.MOST_COLUMNS)), 1)
+    limit = max(min(parsing.MOST_ROWS, parsing.MOST_CELLS // min(len(table.columns), parsing.MOST_COLUMNS)), 1)
     most = min(most, limit)
     try:
         ordered, is_not_sorted = (table.sorted_by(sort, descending=descending) if sort else table), False
     except TooCostly:
         ordered, is_not_sorted = table, True
-    columns = ordered.columns[: tables.MOST_COLUMNS]
+    columns = ordered.columns[: parsing.MOST_COLUMNS]
     sections = {section.start: section for section in ordered.sections}
     return TablePage(
         action,
@@ -229,7 +230,7 @@ def rows(action: Action, sort: int = 0, *, descending: bool = False, most: int =
         descending,
         most,
         len(table.rows),
-        min(most + tables.ROWS_A_PAGE, len(table.rows)) if limit > most < len(table.rows) else None,
+        min(most + parsing.ROWS_A_PAGE, len(table.rows)) if limit > most < len(table.rows) else None,
         is_not_sorted,
     )
 

@@ -28,8 +28,9 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from conversations import document, rendering, searching, tables
-from conversations.tables import NoTable
+from conversations import document, rendering, searching
+from conversations.tables import parsing
+from conversations.tables.parsing import NoTable
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
@@ -71,7 +72,7 @@ BOMBS = {
     "a wide header over short rows": "," * 2_000 + "\n" + "a\n" * 20_000,
     "short rows, and a wide one at the end": "a\n" * 20_000 + "," * 2_000,
     "a million columns": "," * MB,
-    "a column beyond the widest": "," * tables.WIDEST,
+    "a column beyond the widest": "," * parsing.WIDEST,
     "a quote that never ends": '"' + "a,\n" * MB,
 }
 
@@ -80,10 +81,10 @@ BOMBS = {
 def test_a_csv_that_would_not_fit_is_no_table(what: str) -> None:
     with bounded(seconds=8, megabytes=120):
         try:
-            table = tables.read(BOMBS[what])
+            table = parsing.read(BOMBS[what])
         except NoTable:
             return
-        assert len(table.columns) * max(len(table.rows), 1) < tables.LARGEST
+        assert len(table.columns) * max(len(table.rows), 1) < parsing.LARGEST
         assert len(table.columns) == 1, "a header alone, which has no end"
 
 
@@ -91,7 +92,7 @@ def test_a_csv_that_would_not_fit_is_no_table(what: str) -> None:
 def test_many_columns_are_judged_by_few_rows(cell: str) -> None:
     text = ("x" + ",x" * 4_999 + "\n") + (f'"{cell}"' + f',"{cell}"' * 4_999 + "\n") * 100
     with bounded(seconds=12, megabytes=260):
-        table = tables.read(text)
+        table = parsing.read(text)
         table.sorted_by(1)
     assert len(table.columns) == 5_000
 

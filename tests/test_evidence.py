@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
-from conversations import tables
 from conversations.models import Action, Chart, Conversation, Job, Message
+from conversations.tables import parsing
 from omniviewer import spreadsheet
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -440,8 +440,8 @@ def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Cli
         assert owner_reads.get(f"/conversations/{EXAMPLE}.zip").getvalue().startswith(b"PK")
         answer = owner_reads.get(f"{ANSWER}queries/1.csv")
         try:
-            table = tables.read(text)
-        except tables.NoTable:
+            table = parsing.read(text)
+        except parsing.NoTable:
             assert answer.status_code == 404
             return
         back = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))
@@ -673,7 +673,7 @@ def test_the_parts_of_a_cut_result_are_copied_as_a_column(page: Page, site: str,
     expect(page.get_by_text("3 rows copied")).to_be_visible()
     plain, _ = raw_clipboard(page)
     assert plain.splitlines() == [
-        f"City\tN\t{tables.SECTION_COLUMN}",
+        f"City\tN\t{parsing.SECTION_COLUMN}",
         "Oslo\t1\tFirst row",
         "Rome\t2\tLast 2 rows",
         "Bonn\t3\tLast 2 rows",

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from conversations import tables
 from conversations.clock import Clock
+from conversations.tables import parsing
 from tests import expressions
 from tests.expressions import ROOT, Expression
 
@@ -80,14 +80,14 @@ def test_no_cell_takes_long(piece: str) -> None:
     cells = [f"({piece * 57}x"[:most] for most in (59, 60, 61, 4000)]
     text = "a\n" + "".join(f'"{cell}"\n' for cell in cells * 1000)
     start = time.thread_time()
-    table = tables.read(text)
+    table = parsing.read(text)
     table.sorted_by(1)
     assert time.thread_time() - start < 2
 
 
 def test_a_table_that_takes_long_to_judge_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conversations.tables.Clock", lambda *_: Clock(-1.0))
-    table = tables.read("a,b\n1,2\n")
+    monkeypatch.setattr("conversations.tables.parsing.Clock", lambda *_: Clock(-1.0))
+    table = parsing.read("a,b\n1,2\n")
     assert [column.holds for column in table.columns] == ["text", "text"]
     assert table.rows == [["1", "2"]]
 

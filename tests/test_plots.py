@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from conversations import drawing, plots, tables
+from conversations import drawing, plots
 from conversations.plots import Plot
+from conversations.tables import parsing
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
@@ -25,7 +26,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def of(text: str, title: str = "Orders") -> list[Plot]:
-    return plots.of(tables.read(text), title)
+    return plots.of(parsing.read(text), title)
 
 
 def parsed(drawn: bytes) -> ElementTree.Element:
@@ -155,7 +156,7 @@ def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
 
 def test_of_a_result_that_omni_cut_it_says_so() -> None:
     text = "Month,Orders\n2026-01,1\n2026-02,2\n"
-    (plot,) = plots.of(tables.read(text), "Orders by month and by much else besides", is_cut=True)
+    (plot,) = plots.of(parsing.read(text), "Orders by month and by much else besides", is_cut=True)
     assert "Omni cut the result: not all of it is drawn." in plot.alt
     for form in (plot, plot.narrow()):
         assert any(said.endswith(" (not all rows)") for said in texts(drawn(form)))
@@ -277,8 +278,8 @@ CELL = st.one_of(
 @given(st.lists(st.lists(CELL, min_size=2, max_size=4), min_size=1, max_size=12), st.text(max_size=50))
 def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title: str) -> None:
     width = max(len(row) for row in rows)
-    table = tables.Table(
-        tuple(tables.Column(number, f"c{number}", number > 1 or rows[0][0] == "1") for number in range(1, width + 1)),
+    table = parsing.Table(
+        tuple(parsing.Column(number, f"c{number}", number > 1 or rows[0][0] == "1") for number in range(1, width + 1)),
         [row + [""] * (width - len(row)) for row in rows],
     )
     for plot in plots.of(table, title):
@@ -471,7 +472,7 @@ def test_european_numbers_are_drawn_at_their_size() -> None:
 def test_lines_that_lie_on_each_other_are_all_seen() -> None:
     """Each above is broken where those below shine through, and its dots leave a ring of theirs."""
     rows = "Month,A,B,C\n" + "".join(f"2026-{month:02},{month},{month},{month}\n" for month in range(1, 7))
-    (plot,) = plots.of(tables.read(rows), "Equal")
+    (plot,) = plots.of(parsing.read(rows), "Equal")
     drawn = drawing.draw(plot).decode()
     radii: dict[str, list[float]] = {"0": [], "1": [], "2": []}
     for part in drawn.split('class="series serie-')[1:]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations import numbers, tables
-from conversations.tables import NoTable
+from conversations.tables import numbers, parsing
+from conversations.tables.parsing import NoTable
 from omniviewer import spreadsheet
 from omniviewer.omni import semantic_query
 
@@ -65,7 +65,7 @@ BODIES: dict[str, tuple[str, list[str], Rows]] = {
 @pytest.mark.parametrize("what", BODIES)
 def test_what_becomes_of_it(what: str) -> None:
     text, names, rows = BODIES[what]
-    table = tables.read(text)
+    table = parsing.read(text)
     assert [f"{'#' if column.is_number else ''}{column.name}" for column in table.columns] == names
     assert table.rows == rows
 
@@ -73,18 +73,18 @@ def test_what_becomes_of_it(what: str) -> None:
 @pytest.mark.parametrize("text", ["", "\n", "\r\n\r\n", "\ufeff"])
 def test_nothing_is_no_table(text: str) -> None:
     with pytest.raises(NoTable):
-        tables.read(text)
+        parsing.read(text)
 
 
 def test_a_column_is_judged_by_its_beginning_and_sorted_to_its_end() -> None:
-    table = tables.read("a\n" + "2\n" * 1000 + "none of these\n1\n")
+    table = parsing.read("a\n" + "2\n" * 1000 + "none of these\n1\n")
     assert table.columns[0].is_number
     assert [row[0] for row in table.sorted_by(1).rows][:2] == ["1", "2"]
     assert table.sorted_by(1).rows[-1] == table.sorted_by(1, descending=True).rows[-1] == ["none of these"]
 
 
 def test_times_are_sorted_by_time() -> None:
-    table = tables.read("m\nApr 2026\nFebruary 2026\n-\nMay 2025\n")
+    table = parsing.read("m\nApr 2026\nFebruary 2026\n-\nMay 2025\n")
     assert [row[0] for row in table.sorted_by(1).rows] == ["May 2025", "February 2026", "Apr 2026", "-"]
     assert [row[0] for row in table.sorted_by(1, descending=True).rows] == [
         "Apr 2026",
@@ -111,7 +111,7 @@ def test_what_it_would_not_is_left_as_it_is(cell: str) -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_any_text_is_a_table_or_none(text: str) -> None:
     try:
-        table = tables.read(text)
+        table = parsing.read(text)
     except NoTable:
         return
     assert all(len(row) == len(table.columns) for row in table.rows)
@@ -125,7 +125,7 @@ def test_any_text_is_a_table_or_none(text: str) -> None:
     st.lists(st.lists(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r")), min_size=2), min_size=1)
 )
 def test_a_download_reads_back_but_for_what_was_defused(rows: Rows) -> None:
-    text = "".join(tables.as_csv(rows[0], rows[1:])).removeprefix("\ufeff")
+    text = "".join(parsing.as_csv(rows[0], rows[1:])).removeprefix("\ufeff")
     back = list(csv.reader(io.StringIO(text, newline="")))
     assert back == [[spreadsheet.defused(cell) for cell in row] for row in rows]
     for row in back:
@@ -166,7 +166,7 @@ def test_a_download_reads_back_but_for_what_was_defused(rows: Rows) -> None:
     ],
 )
 def test_numbers_as_people_write_them(cell: str, value: str) -> None:
-    assert tables.value(cell) == Decimal(value)
+    assert parsing.value(cell) == Decimal(value)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_numbers_as_people_write_them(cell: str, value: str) -> None:
      "12:30", "2025-01-01", "$($5)", "-$(5)", "5EUR", "ABCD 5", "AB5", "$(5", "1.234,56", "1" * 61, "NaN", "Infinity"],
 )  # fmt: skip
 def test_what_is_no_number(cell: str) -> None:
-    assert tables.value(cell) is None
+    assert parsing.value(cell) is None
 
 
 def test_the_fields_of_a_query() -> None:
@@ -285,7 +285,7 @@ def test_a_column_is_sorted_by_what_it_holds(shape: str) -> None:
     holds, name, cells = SORTED[shape]
     text = io.StringIO(newline="")
     csv.writer(text).writerows([[name, "n"], *[[cell, "x"] for cell in sorted(cells, reverse=True)]])
-    table = tables.read(text.getvalue())
+    table = parsing.read(text.getvalue())
     assert table.columns[0].holds == holds
     rows = [row[0] for row in table.sorted_by(1).rows]
     known = [cell for cell in cells if not numbers.says_nothing(cell)]
@@ -306,7 +306,7 @@ def test_a_column_is_sorted_by_what_it_holds(shape: str) -> None:
     ],
 )
 def test_a_header_of_numbers_is_one_where_it_counts_up(text: str, names: list[str], count: int) -> None:
-    table = tables.read(text)
+    table = parsing.read(text)
     assert [column.name for column in table.columns] == names
     assert len(table.rows) == count
 
@@ -328,13 +328,13 @@ CUT = "City,N\n# FIRST 2 ROWS:\nOslo,1\nRome,2\n{}# LAST 1 ROWS:\nBonn,9\n"
     ],
 )  # fmt: skip
 def test_the_marks_of_a_cut_result_are_no_rows(middle: str, labels: list[str], rows: int) -> None:
-    table = tables.read(CUT.format(middle))
+    table = parsing.read(CUT.format(middle))
     assert [section.label for section in table.sections] == labels
     assert len(table.rows) == rows
     assert not table.is_ragged
     assert table.has_gaps
     assert table.columns[1].is_number
-    text = "".join(tables.as_csv(*table.for_file()))
+    text = "".join(parsing.as_csv(*table.for_file()))
     assert "#" not in text
     assert text.splitlines()[-1] == "Bonn,9,Last row"
     assert table.sorted_by(2).sections == ()
@@ -351,11 +351,11 @@ def test_the_marks_of_a_cut_result_are_no_rows(middle: str, labels: list[str], r
     ],
 )
 def test_what_is_no_mark_is_a_row(text: str) -> None:
-    table = tables.read(text)
+    table = parsing.read(text)
     assert table.sections == ()
     assert len(table.rows) == text.count("\n") - 1
 
 
 def test_the_beginning_alone_has_no_gap() -> None:
-    table = tables.read("City,N\n# FIRST 2 ROWS:\nOslo,1\nRome,2\n")
+    table = parsing.read("City,N\n# FIRST 2 ROWS:\nOslo,1\nRome,2\n")
     assert (len(table.sections), table.has_gaps) == (1, False)

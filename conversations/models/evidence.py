@@ -9,10 +9,10 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from conversations import tables
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
-from conversations.tables import NoTable, Table
+from conversations.tables import parsing
+from conversations.tables.parsing import NoTable, Table
 from omniviewer.omni import results, semantic_query
 
 # Names in an action that is no query whose values all stand on the page.
@@ -179,7 +179,7 @@ class Action(models.Model):
     def table(self) -> Table | None:
         """None where there are no rows, or where what Omni sent is no table: then it is in `text`."""
         try:
-            return tables.read(self.text)
+            return parsing.read(self.text)
         except NoTable:
             return None
 

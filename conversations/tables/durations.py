@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from conversations.numbers import MOST_OF, folded, share
+from conversations.tables.numbers import MOST_OF, folded, share
 
 _SECONDS: Final = {
     ("ms", "msec", "msecs", "millisecond", "milliseconds"): 0.001,

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from conversations import numbers
-from conversations.tables import Column
+from conversations.tables import numbers
+from conversations.tables.parsing import Column
 
 _YEARS: Final = range(1700, 2201)
 _DAYS_OF_YEAR: Final = 366

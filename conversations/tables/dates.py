@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Final
 
-from conversations.numbers import FIRST_CELLS, MOST_OF, folded, share
+from conversations.tables.numbers import FIRST_CELLS, MOST_OF, folded, share
 
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 # A leap year for dates that name none.

@@ -8,10 +8,10 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, Final
 
-from conversations import durations, numbers, periods, sections
 from conversations.clock import Clock, TooCostly
-from conversations.numbers import Notation, says_nothing
-from conversations.sections import Section
+from conversations.tables import dates, durations, numbers, sections
+from conversations.tables.numbers import Notation, says_nothing
+from conversations.tables.sections import Section
 from omniviewer import spreadsheet
 
 # Rows that a page shows at first, and more at a time.
@@ -219,7 +219,7 @@ def _column(number: int, name: str, said: Sequence[str], clock: Clock) -> Column
         return Column(number, name, is_number, notation, "numbers", notation.value)
     clock.tick()
     some = said[:_TELLING]
-    if form := periods.form_of(some):
+    if form := dates.form_of(some):
         return Column(number, name, is_number=False, holds=form.name, key=form.moment)
     clock.tick()
     if key := durations.key_of(some):
