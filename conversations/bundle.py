@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from conversations import archive, document, export, shaping
 from conversations.archive import Jobs, Line, Opened, Standing
-from conversations.drawing import draw
+from conversations.charts.svg import draw
 from conversations.models import Action, Chart, Job, Message
 from conversations.tables import parsing
 from omniviewer.accounts.models import User

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from conversations import archive, shaping
 from conversations.archive import Jobs, Line, Opened
-from conversations.drawing import draw
+from conversations.charts.svg import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
 from conversations.shaping import TablePage, TableRow
 from conversations.tables import parsing

@@ -11,11 +11,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
-from conversations import drawing, rendering
+from conversations import rendering
 from conversations.archive import Insights, Share, Span
-from conversations.lettering import cut
+from conversations.charts import svg
+from conversations.charts.labels import cut
+from conversations.charts.spec import Plot
 from conversations.models import Owner
-from conversations.plots import Plot
 from conversations.tables.parsing import Column
 from conversations.templatetags.moments import duration
 from conversations.terms import WEEKDAYS, Filter
@@ -66,7 +67,7 @@ class Figure:
     @property
     def drawings(self) -> list[tuple[SafeString, SafeString]]:
         """For a desk, and for a telephone."""
-        pairs = [(drawing.draw_within(plot), drawing.draw_within(plot.narrow())) for plot in self.plots]
+        pairs = [(svg.draw_within(plot), svg.draw_within(plot.narrow())) for plot in self.plots]
         return [(rendering.drawn(wide), rendering.drawn(narrow)) for wide, narrow in pairs]
 
 

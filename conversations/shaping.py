@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 
-from conversations import archive, plots, rendering
+from conversations import archive, rendering
 from conversations.archive import CannotShow, Evidence, Notice, Opened, Running, Standing
+from conversations.charts import spec
+from conversations.charts.spec import Plot
 from conversations.clock import TooCostly
 from conversations.models import Action, EarlierMessage, Star
-from conversations.plots import Plot
 from conversations.tables import parsing
 from conversations.tables.parsing import Column, Table
 from conversations.tables.sections import Section
@@ -152,7 +153,7 @@ class Drawing:
 
 
 def plots_of(action: Action) -> list[Plot]:
-    return plots.of(action.table, action.title, is_cut=action.was_cut) if action.table else []
+    return spec.of(action.table, action.title, is_cut=action.was_cut) if action.table else []
 
 
 def drawings(action: Action) -> list[Drawing]:

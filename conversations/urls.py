@@ -3,8 +3,8 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import capturing, charts, evidence, exporting, fragments, insights, links, listing, stored, views
-from conversations.pages import credentials, removal
+from conversations import capturing, evidence, exporting, fragments, insights, links, listing, stored, views
+from conversations.pages import charts, credentials, removal
 
 app_name = "conversations"
 

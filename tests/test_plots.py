@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from conversations import drawing, plots
-from conversations.plots import Plot
+from conversations.charts import spec, svg
+from conversations.charts.spec import Plot
 from conversations.tables import parsing
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -26,7 +26,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def of(text: str, title: str = "Orders") -> list[Plot]:
-    return plots.of(parsing.read(text), title)
+    return spec.of(parsing.read(text), title)
 
 
 def parsed(drawn: bytes) -> ElementTree.Element:
@@ -34,7 +34,7 @@ def parsed(drawn: bytes) -> ElementTree.Element:
 
 
 def drawn(plot: Plot) -> ElementTree.Element:
-    return parsed(drawing.draw(plot))
+    return parsed(svg.draw(plot))
 
 
 def texts(root: ElementTree.Element) -> list[str]:
@@ -156,7 +156,7 @@ def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
 
 def test_of_a_result_that_omni_cut_it_says_so() -> None:
     text = "Month,Orders\n2026-01,1\n2026-02,2\n"
-    (plot,) = plots.of(parsing.read(text), "Orders by month and by much else besides", is_cut=True)
+    (plot,) = spec.of(parsing.read(text), "Orders by month and by much else besides", is_cut=True)
     assert "Omni cut the result: not all of it is drawn." in plot.alt
     for form in (plot, plot.narrow()):
         assert any(said.endswith(" (not all rows)") for said in texts(drawn(form)))
@@ -259,7 +259,7 @@ NASTY = "</text><script>alert(1)</script>\u202e<image href='https://evil.example
 def test_hostile_names_are_text() -> None:
     rows = f'"{NASTY}",N"{NASTY}"\n"a {NASTY}",1\n"b {NASTY}",2\n'
     (plot,) = of(rows, NASTY)
-    drawn = drawing.draw(plot)
+    drawn = svg.draw(plot)
     assert_harmless(drawn)
     assert b"<script" not in drawn
 
@@ -282,8 +282,8 @@ def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title:
         tuple(parsing.Column(number, f"c{number}", number > 1 or rows[0][0] == "1") for number in range(1, width + 1)),
         [row + [""] * (width - len(row)) for row in rows],
     )
-    for plot in plots.of(table, title):
-        assert_harmless(drawing.draw(plot))
+    for plot in spec.of(table, title):
+        assert_harmless(svg.draw(plot))
         assert plot.alt
 
 
@@ -291,8 +291,8 @@ def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title:
 @given(st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=3), min_size=2, max_size=20))
 def test_any_numbers_can_be_drawn(numbers: list[object]) -> None:
     for plot in of("P,N\n" + "".join(f"n{place},{number:f}\n" for place, number in enumerate(numbers))):
-        assert_harmless(drawing.draw(plot))
-        assert_harmless(drawing.draw(plot.narrow()))
+        assert_harmless(svg.draw(plot))
+        assert_harmless(svg.draw(plot.narrow()))
 
 
 def test_many_points_are_drawn_in_little_time_and_space() -> None:
@@ -300,7 +300,7 @@ def test_many_points_are_drawn_in_little_time_and_space() -> None:
     found = of(text)
     assert sum(len(plot.measures) for plot in found) == 5
     for plot in found:
-        assert_harmless(drawing.draw(plot))
+        assert_harmless(svg.draw(plot))
 
 
 def channel(value: int) -> float:
@@ -315,7 +315,7 @@ def luminance(colour: str) -> float:
 
 def test_every_colour_stands_out_from_its_background() -> None:
     for place, background in enumerate(("#ffffff", "#1b1f25")):
-        for pair in (pair for name, pair in drawing.COLOURS.items() if name.startswith("--series")):
+        for pair in (pair for name, pair in svg.COLOURS.items() if name.startswith("--series")):
             light, dark = sorted((luminance(pair[place]), luminance(background)), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 3
 
@@ -447,7 +447,7 @@ def test_no_text_sticks_out(chromium: Browser) -> None:
         drawn = of(text, long)
         assert drawn
         for plot in [*drawn, *[plot.narrow() for plot in drawn]]:
-            page.set_content(drawing.draw(plot).decode())
+            page.set_content(svg.draw(plot).decode())
             out = page.evaluate(
                 """() => {
                     const frame = document.querySelector("svg").getBoundingClientRect();
@@ -472,8 +472,8 @@ def test_european_numbers_are_drawn_at_their_size() -> None:
 def test_lines_that_lie_on_each_other_are_all_seen() -> None:
     """Each above is broken where those below shine through, and its dots leave a ring of theirs."""
     rows = "Month,A,B,C\n" + "".join(f"2026-{month:02},{month},{month},{month}\n" for month in range(1, 7))
-    (plot,) = plots.of(parsing.read(rows), "Equal")
-    drawn = drawing.draw(plot).decode()
+    (plot,) = spec.of(parsing.read(rows), "Equal")
+    drawn = svg.draw(plot).decode()
     radii: dict[str, list[float]] = {"0": [], "1": [], "2": []}
     for part in drawn.split('class="series serie-')[1:]:
         radii[part[0]] += map(float, re.findall(r'<circle[^>]* r="([\d.]+)"', part))

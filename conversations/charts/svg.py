@@ -13,8 +13,8 @@ import pygal
 from django.contrib.staticfiles import finders
 from pygal.style import Style
 
-from conversations.lettering import LETTERS, cut, extent, shortened
-from conversations.plots import ASIDE, Plot, short
+from conversations.charts.labels import LETTERS, cut, extent, shortened
+from conversations.charts.spec import ASIDE, Plot, short
 
 # pygal brings a finder for plugins of its own, by an interface that Python has given up: each import would warn of it.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]

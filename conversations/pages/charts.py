@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from conversations import archive, shaping
 from conversations.archive import CannotShow, NoMessage
-from conversations.drawing import draw
+from conversations.charts.svg import draw
 from conversations.explaining import not_opened
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from conversations.lettering import cut, extent
+from conversations.charts.labels import cut, extent
 from conversations.tables import dates, measures, numbers
 from conversations.tables.parsing import Column, Table
 
