@@ -12,14 +12,15 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, marking, shaping, terms
+from conversations import archive, shaping
 from conversations.archive import CannotShow, Evidence, NoMessage, Standing
 from conversations.explaining import explain, not_opened
 from conversations.forms import RowsForm
 from conversations.models import Action
 from conversations.rendering import trusted
+from conversations.search import highlight, syntax
+from conversations.search.syntax import Asked
 from conversations.tables import parsing
-from conversations.terms import Asked
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
@@ -69,18 +70,18 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     context["drawn"] = shaping.drawings(action)
     if request.htmx:
         return render(request, "conversations/_rows.html", context)
-    return render(request, "conversations/query.html", context | _marked(action, terms.read(request.GET.get("q", ""))))
+    return render(request, "conversations/query.html", context | _marked(action, syntax.read(request.GET.get("q", ""))))
 
 
 def _marked(action: Action, sought: Asked) -> dict[str, Any]:
     """For query.html: its name and its fields, opened and marked where the words of a search stand."""
     fields = action.query_fields
-    said = marking.matches(f"{action.title} {fields.table} {fields.on_a_line}", sought.wanted)
+    said = highlight.matches(f"{action.title} {fields.table} {fields.on_a_line}", sought.wanted)
     context = {"query": fields, "action": action, "is_open": True, "is_json_open": bool(sought.wanted) and not said}
     html = render_to_string("conversations/_query_fields.html", context)
     return {
-        "title": marking.pieces(action.title, sought.wanted),
-        "fields": trusted(marking.marked(html, sought.wanted).html if sought.wanted else html),
+        "title": highlight.pieces(action.title, sought.wanted),
+        "fields": trusted(highlight.marked(html, sought.wanted).html if sought.wanted else html),
     }
 
 

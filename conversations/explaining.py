@@ -6,8 +6,9 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from conversations import pasted, shaping, tickets
+from conversations import shaping, tickets
 from conversations.archive import CannotShow
+from conversations.search import pasted
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail

@@ -17,9 +17,9 @@ from conversations.charts import svg
 from conversations.charts.labels import cut
 from conversations.charts.spec import Plot
 from conversations.models import Owner
+from conversations.search.syntax import WEEKDAYS, Filter
 from conversations.tables.parsing import Column
 from conversations.templatetags.moments import duration
-from conversations.terms import WEEKDAYS, Filter
 
 # Bars of one chart; and rows of its table.
 _MOST_BARS, _MOST_ROWS = 20, 500

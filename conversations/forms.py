@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from django import forms
 from django.db.models import QuerySet
 
-from conversations import date_words, terms
 from conversations.archive import ORDERS, CannotShow, Stretch
+from conversations.search import date_words, syntax
+from conversations.search.syntax import Asked
 from conversations.tables.parsing import ROWS_A_PAGE
-from conversations.terms import Asked
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import site_path
 
@@ -88,7 +88,7 @@ class ListForm(_CredentialForm):
         return ListQuery(
             credentials=[chosen] if chosen else list(self.credentials),
             credential=chosen,
-            asked=terms.read(said["q"]),
+            asked=syntax.read(said["q"]),
             stretch=Stretch(said["sort"] or "activity", said["before"], said["after"]),
         )
 
@@ -132,16 +132,16 @@ class InsightsForm(_CredentialForm):
         chosen: Credential | None = said["credential"]
         name, since, until = said["period"], said["since"], said["until"]
         odd = []
-        period = terms.days(name if name in PERIODS and name != "all" else _USUAL)
+        period = syntax.days(name if name in PERIODS and name != "all" else _USUAL)
         if since or until:
-            ends = terms.days(since) if since else None, terms.days(until or "today")
+            ends = syntax.days(since) if since else None, syntax.days(until or "today")
             first, last = ends if since else (ends[1], ends[1])
             if first and last and first[0] < last[1]:
                 period, name = (first[0], last[1]), ""
                 odd += [doubt for value in (since, until) if (doubt := date_words.doubt(value))]
             else:
                 odd.append(
-                    f"From “{since[:40]}” to “{until[:40]}” is no time: each takes {terms.TIMES}. "
+                    f"From “{since[:40]}” to “{until[:40]}” is no time: each takes {syntax.TIMES}. "
                     f"The {PERIODS[_USUAL].lower()} are shown."
                 )
                 name = _USUAL
@@ -190,7 +190,7 @@ class FiltersForm(forms.Form):
     def text(self, typed: str) -> str:
         """The text of the search with what these controls say in the place of its filters of the same kind."""
         self.is_valid()
-        asked = terms.read(typed)
+        asked = syntax.read(typed)
         for control in self.fields:
             if control in self.data:
                 value = self.cleaned_data.get(control, "").replace('"', " ")

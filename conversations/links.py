@@ -7,9 +7,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, pasted
+from conversations import archive
 from conversations.archive import CannotShow
 from conversations.explaining import not_opened
+from conversations.search import pasted
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 

@@ -8,11 +8,12 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from conversations import archive, date_words, shaping, tasks, terms
+from conversations import archive, shaping, tasks
 from conversations.archive import Listed
 from conversations.forms import ListQuery
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
-from conversations.terms import Asked, Filter
+from conversations.search import date_words, syntax
+from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
 # People whom a chip names.
@@ -55,7 +56,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
 
 def _meaning(user: User, row: Filter, found: Listed) -> str:
     """Who or which days a filter was taken to mean, where it does not say so itself."""
-    if row.name in terms.SPANS:
+    if row.name in syntax.SPANS:
         return date_words.written(row.value, row.name)
     if row.name != "owner":
         return ""
@@ -166,8 +167,8 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
             "only": asked.value("is"),
             "place": asked.value("in"),
         },
-        "states": terms.STATES,
-        "places": terms.PLACES,
+        "states": syntax.STATES,
+        "places": syntax.PLACES,
         "read_until": Visit.objects.read_until(user),
     }
 

@@ -13,12 +13,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive, list_page, many, pasted, tasks, terms, tickets
+from conversations import archive, list_page, many, tasks, tickets
 from conversations.archive import Ask, CannotShow, Listed
 from conversations.explaining import explain
 from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
 from conversations.models import Conversation, ReadUntil, Star
 from conversations.refreshing import ask, refreshed
+from conversations.search import pasted, syntax
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical, next_path, site_path
@@ -82,7 +83,7 @@ def _listed(request: Request, query: ListQuery, when: Ask) -> Listed:
 def _elsewhere(request: Request) -> str:
     """Where an address leads that says it otherwise: by the controls, by a link that was pasted, as it once was."""
     typed = request.GET.get("q", "")
-    if not terms.read(typed).filters and pasted.read(typed):
+    if not syntax.read(typed).filters and pasted.read(typed):
         return f"{site_path('/open')}?{urlencode({'q': typed})}"
     filters = FiltersForm(request.GET)
     if not any(name in request.GET for name in (*filters.fields, "member")):

@@ -15,10 +15,10 @@ from conversations.charts import spec
 from conversations.charts.spec import Plot
 from conversations.clock import TooCostly
 from conversations.models import Action, EarlierMessage, Star
+from conversations.search.syntax import Filter
 from conversations.tables import parsing
 from conversations.tables.parsing import Column, Table
 from conversations.tables.sections import Section
-from conversations.terms import Filter
 from omniviewer.accounts.models import User
 from omniviewer.omni import OmniError
 

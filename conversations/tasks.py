@@ -20,7 +20,7 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from conversations import archive, searching, upstream
+from conversations import archive, search, upstream
 from conversations.archive import Opened
 from conversations.models import Access, Capture, Conversation, Walk
 from omniviewer.accounts import throttle
@@ -78,7 +78,7 @@ def sync() -> None:
     until = time.monotonic() + _SHORT_SHIFT
     while time.monotonic() < until and archive.sync_next():
         pass
-    searching.refresh(seconds=_SHORT_SHIFT)
+    search.refresh(seconds=_SHORT_SHIFT)
     at = Walk.objects.next_at()
     if at:
         nudge(sync, max(at, timezone.now() + _BREATH))

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from conversations import archive, marking, terms, tickets
+from conversations import archive, tickets
 from conversations.archive import CannotShow, Finder, Stretch
 from conversations.forms import ListForm, list_address
 from conversations.models import Conversation, Message
 from conversations.rendering import trusted
-from conversations.terms import Filter, Text
+from conversations.search import highlight, syntax
+from conversations.search.syntax import Filter, Text
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 
@@ -83,11 +84,11 @@ def _find(conversation: Conversation, find: str) -> tuple[int, bool]:
 
     Return how many marks there are, and whether they are of words that begin so.
     """
-    asked = terms.read(find)
+    asked = syntax.read(find)
     for sought in (asked, asked.beginnings):
         if sought is None or not sought.wanted:
             continue
-        marks = _mark([row for row in conversation.thread if marking.has_all(row.text, sought.wanted)], sought.wanted)
+        marks = _mark([row for row in conversation.thread if highlight.has_all(row.text, sought.wanted)], sought.wanted)
         if marks:
             return marks, sought is not asked
     return 0, False
@@ -97,7 +98,7 @@ def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
     """Return how many marks there are."""
     marks = 0
     for message in messages:
-        found = marking.marked(message.html, wanted)
+        found = highlight.marked(message.html, wanted)
         if found.count:
             marks += found.count
             message.html = trusted(found.html)

@@ -28,7 +28,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from conversations import document, rendering, searching
+from conversations import document, rendering, search
 from conversations.tables import parsing
 from conversations.tables.parsing import NoTable
 from omniviewer.accounts.models import User
@@ -318,7 +318,7 @@ def test_a_thousand_sessions_cost_a_page_nothing(
     monkeypatch.setattr(time, "time", stopped.timestamp)
     owner_reads.get("/conversations/")
     # A page takes into the search what it can within a moment: on a slow machine some would be left for the next.
-    searching.refresh(seconds=60)
+    search.refresh(seconds=60)
     with django_assert_max_num_queries(60) as before:
         owner_reads.get("/conversations/")
     others = [signed_in(owner) for _ in range(1_000)]

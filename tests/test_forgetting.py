@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from conversations import archive, searching, tasks
+from conversations import archive, search, tasks
 from conversations.archive import walks
 from conversations.models import Access, Conversation, Job, Message, Walk
 from conversations.upstream import Urgency
@@ -53,7 +53,7 @@ def stored(reads: Client, found: InOmni) -> InOmni:
     reads.get(f"{thread(found)}?ticket=SUP-17")
     reads.get(f"{thread(found)}messages/2/evidence/")
     reads.post(f"{thread(found)}star/", {"starred": "on"})
-    searching.refresh(seconds=10)
+    search.refresh(seconds=10)
     assert Job.objects.exclude(kept_at=None).exists()
     return found
 

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route
 from playwright.sync_api import Error as PlaywrightError
 from pytest_django import Settings
 
-from conversations import archive, searching, tasks
+from conversations import archive, search, tasks
 from conversations.models import Access
 from conversations.models import Job as OurJob
 from omniviewer.accounts.models import Credential, User
@@ -159,7 +159,7 @@ def read_all(fed: Fed, client: Client, user: User, settings: Settings) -> None:
     for conversation in (fed.failed, fed.running, fed.made, fed.drawn):
         for place in range(2, len(conversation.messages) + 1, 2):
             archive.evidence(user, conversation.id, place)
-    searching.refresh(seconds=20)
+    search.refresh(seconds=20)
 
 
 @dataclass

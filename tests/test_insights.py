@@ -18,8 +18,8 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from conversations import tasks
-from conversations.archive import finding, narrowing
 from conversations.models import Access, Job, Walk
+from conversations.search import finder, narrowing
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -443,8 +443,8 @@ def test_questions_are_found_by_their_time(
     lead: Client, typed: str, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of few conversations or many, and few questions or many: each is asked for otherwise."""
-    for few, most in ((finding.FEW, narrowing._MOST_ASKED), (0, narrowing._MOST_ASKED), (0, 0)):
-        monkeypatch.setattr(finding, "FEW", few)
+    for few, most in ((finder.FEW, narrowing._MOST_ASKED), (0, narrowing._MOST_ASKED), (0, 0)):
+        monkeypatch.setattr(finder, "FEW", few)
         monkeypatch.setattr(narrowing, "_MOST_ASKED", most)
         page = text_of(lead.get("/conversations/", {"q": typed}))
         assert re.findall(r'class="row-title"[^>]*>([^<]+)<', page) == names

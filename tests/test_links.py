@@ -9,9 +9,9 @@ from django.test import Client
 from django.utils.http import urlencode
 from playwright.sync_api import Page, expect
 
-from conversations import pasted
 from conversations.models import Access, Message
-from conversations.pasted import Kind
+from conversations.search import pasted
+from conversations.search.pasted import Kind
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, credential_for, member_behind, person, sign_in, signed_in, text_of

@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from conversations import searching
+from conversations import search
 from conversations.models import Access, Walk
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -300,7 +300,7 @@ def test_queries_do_not_grow_with_the_list(
 ) -> None:
     owner_reads.get("/conversations/")
     # A reader waits for the search a moment only: on a busy machine that is not all of it.
-    assert searching.refresh(seconds=60)
+    assert search.refresh(seconds=60)
     with django_assert_max_num_queries(20):
         owner_reads.get("/conversations/")
 

@@ -15,9 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from conversations import searching, tasks
-from conversations.archive import finding
+from conversations import search, tasks
 from conversations.models import Conversation, Job, Walk
+from conversations.search import finder
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -49,7 +49,7 @@ def corpus(
             client.get(f"{thread(made[told.key])}messages/2/evidence/")
         if told.has_chart:
             client.get(f"{thread(made[told.key])}messages/2/chart.png")
-    searching.refresh(seconds=10)
+    search.refresh(seconds=10)
     return made
 
 
@@ -383,9 +383,9 @@ def test_what_others_may_read_is_not_even_looked_at(
         looked_at.append({key for key in (everything if within is None else within) if key is not None})
         return searching_matching(*words, within=within, **named)
 
-    searching_matching = searching.matching
-    monkeypatch.setattr(searching, "matching", matching)
-    monkeypatch.setattr(finding, "FEW", 3)
+    searching_matching = search.matching
+    monkeypatch.setattr(search, "matching", matching)
+    monkeypatch.setattr(finder, "FEW", 3)
     for address in ("how", "returns", "how -shipment", "state:failed", "owner:me how", "how&sort=started", "cafe*"):
         page = text_of(client.get(f"/conversations/?q={address}"))
         assert "conversations" in page
@@ -469,7 +469,7 @@ def test_asking_for_one_persons_takes_nobody_elses_away(
 def test_a_thousand_are_counted_and_not_more(
     reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "MOST_COUNTED", 2)
+    monkeypatch.setattr(finder, "MOST_COUNTED", 2)
     monkeypatch.setattr("conversations.archive.MOST_COUNTED", 2)
     for number in range(4):
         small.add_conversation(owner=analyst, name=f"Number {number}", turns=[("Walrus?", "Seal.")])
@@ -483,11 +483,11 @@ def test_the_large_and_the_small_way_find_the_same(
     client = signed_in(colleague)
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
-    monkeypatch.setattr(finding, "FEW", 3)
-    monkeypatch.setattr(finding, "_SHORT", 4)
-    monkeypatch.setattr(finding, "_FIRST", 4)
+    monkeypatch.setattr(finder, "FEW", 3)
+    monkeypatch.setattr(finder, "_SHORT", 4)
+    monkeypatch.setattr(finder, "_FIRST", 4)
     # Some are looked up in the index, the rest in all its answers.
-    monkeypatch.setattr(finding, "_LOOKED_UP", 8)
+    monkeypatch.setattr(finder, "_LOOKED_UP", 8)
     assert {text: found_by(client, text) for text in typed} == few
     assert len(few["how"]) > 50
     page = text_of(client.get("/conversations/?q=how&sort=started"))

@@ -7,9 +7,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import terms
 from conversations.forms import FiltersForm
-from conversations.terms import FILTERS, MOST_TERMS
+from conversations.search import syntax
+from conversations.search.syntax import FILTERS, MOST_TERMS
 
 TODAY = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def today(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
 
 
 def test_it_works() -> None:
-    asked = terms.read('returns "order items" -draft rev* state:failed -owner:ann')
+    asked = syntax.read('returns "order items" -draft rev* state:failed -owner:ann')
     assert [(text.words, text.is_prefix, text.is_negated) for text in asked.texts] == [
         (("returns",), False, False),
         (("order", "items"), False, False),
@@ -51,16 +51,16 @@ def test_it_works() -> None:
     ],
 )
 def test_a_date_is_a_span_of_days(value: str, first: date, end: date) -> None:
-    assert terms.days(value) == (first, end)
-    asked = terms.read(f"on:{value}")
+    assert syntax.days(value) == (first, end)
+    asked = syntax.read(f"on:{value}")
     assert (asked.since, asked.until) == (
         datetime(first.year, first.month, first.day, tzinfo=UTC),
         datetime(end.year, end.month, end.day, tzinfo=UTC),
     )
-    assert terms.read(f"from:{value}").since == asked.since
-    assert terms.read(f"from:{value}").until is None
-    assert terms.read(f"to:{value}").until == asked.until
-    assert terms.read(f"to:{value}").since is None
+    assert syntax.read(f"from:{value}").since == asked.since
+    assert syntax.read(f"from:{value}").until is None
+    assert syntax.read(f"to:{value}").until == asked.until
+    assert syntax.read(f"to:{value}").since is None
 
 
 @pytest.mark.parametrize(
@@ -101,47 +101,47 @@ def test_a_date_is_a_span_of_days(value: str, first: date, end: date) -> None:
     ],
 )
 def test_a_date_is_understood_as_people_write_it(value: str, first: date, end: date) -> None:
-    assert terms.days(value) == (first, end)
+    assert syntax.days(value) == (first, end)
     midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (first, end)]
     for typed in (f'on:"{value}" x', f"x on:{value}", f"on:{value} x"):
         if ".." in value and '"' not in typed:
             continue
-        asked = terms.read(typed)
+        asked = syntax.read(typed)
         assert [asked.since, asked.until] == midnights, typed
         # None of its words is searched for.
         assert [text.words for text in asked.texts] == [("x",)], typed
         assert asked.plain == "x"
         # The address of the page says the same.
-        assert terms.read(" ".join([asked.plain, *map(str, asked.filters)])).since == asked.since
+        assert syntax.read(" ".join([asked.plain, *map(str, asked.filters)])).since == asked.since
 
 
 def test_a_doubtful_date_is_told_as_it_was_read() -> None:
-    assert terms.read("from:09/01/2025").odd == (
+    assert syntax.read("from:09/01/2025").odd == (
         "“09/01/2025” was read as 1 September 2025. Between slashes the month comes first; 2025-09-01 leaves no doubt.",
     )
-    assert terms.read("to:4-3-2026").odd == (
+    assert syntax.read("to:4-3-2026").odd == (
         "“4-3-2026” was read as 4 March 2026. Between dashes the day comes first; 2026-03-04 leaves no doubt.",
     )
     for value in ("1.9.2025", "5/5/2025", "25/01/2025", "01/25/2025", "2025-09-01", "lastweek"):
-        assert terms.read(f"from:{value}").odd == ()
+        assert syntax.read(f"from:{value}").odd == ()
 
 
 def test_what_follows_a_time_is_a_word_again() -> None:
     for typed in ("from:last week revenue", "revenue from:last week", "from: 7d revenue", "from:May 2025 revenue"):
-        asked = terms.read(typed)
+        asked = syntax.read(typed)
         assert [text.words for text in asked.texts] == [("revenue",)], typed
         assert asked.since, typed
-    assert [text.words for text in terms.read("last week").texts] == [("last",), ("week",)]
-    assert [text.words for text in terms.read("state:failed last week").texts] == [("last",), ("week",)]
+    assert [text.words for text in syntax.read("last week").texts] == [("last",), ("week",)]
+    assert [text.words for text in syntax.read("state:failed last week").texts] == [("last",), ("week",)]
 
 
 @pytest.mark.parametrize("typed", ["from:soon", "state:broken", "hour:99", "-to:2026", "in:", "topic:***"])
 def test_a_filter_that_was_left_out_is_not_applied(typed: str) -> None:
-    asked = terms.read(typed)
+    asked = syntax.read(typed)
     assert not asked.filters
     assert not asked.is_nonsense
     assert "was left out" in asked.odd[0]
-    assert terms.read("***").is_nonsense
+    assert syntax.read("***").is_nonsense
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_filter_that_was_left_out_is_not_applied(typed: str) -> None:
     ],
 )
 def test_beginnings_widen_what_may_be_widened(typed: str, begun: str) -> None:
-    found = terms.read(typed).beginnings
+    found = syntax.read(typed).beginnings
     assert found
     assert found.typed == begun
 
 
 @pytest.mark.parametrize("typed", ["", "x", "rev*", "-draft", "state:failed", "***", "from:soon"])
 def test_where_nothing_may_be_widened_there_are_none(typed: str) -> None:
-    assert terms.read(typed).beginnings is None
+    assert syntax.read(typed).beginnings is None
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,14 @@ def test_where_nothing_may_be_widened_there_are_none(typed: str) -> None:
     ],
 )
 def test_no_date_is_said(value: str) -> None:
-    assert terms.days(value) is None
-    asked = terms.read(f'from:"{value}"')
+    assert syntax.days(value) is None
+    asked = syntax.read(f'from:"{value}"')
     assert not asked.filters
     assert asked.odd[0].startswith("“from:” takes a day (2026-10-03)")
 
 
 def test_several_dates_bound_each_other() -> None:
-    asked = terms.read("from:2026-01 to:2026-02 from:2026-01-15")
+    asked = syntax.read("from:2026-01 to:2026-02 from:2026-01-15")
     assert asked.since == datetime(2026, 1, 15, tzinfo=UTC)
     assert asked.until == datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -214,7 +214,7 @@ def test_several_dates_bound_each_other() -> None:
     ],
 )
 def test_what_is_not_understood_is_said(typed: str, said: str) -> None:
-    assert said in terms.read(typed).odd
+    assert said in syntax.read(typed).odd
 
 
 def test_nothing_is_said_of_what_is_understood() -> None:
@@ -237,7 +237,7 @@ def test_nothing_is_said_of_what_is_understood() -> None:
         "ticket": "ABC-1",
     }
     assert values.keys() == set(FILTERS)
-    asked = terms.read("x " + " ".join(f"{name}:{value}" for name, value in values.items()))
+    asked = syntax.read("x " + " ".join(f"{name}:{value}" for name, value in values.items()))
     assert asked.odd == ()
     assert {row.name: row.value for row in asked.filters} == values
 

@@ -25,7 +25,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone
 
-from conversations import terms
 from conversations.forms import PERIODS, FiltersForm, FreshForm, InsightsForm, ListForm, RowsForm
 from conversations.models import (
     Access,
@@ -38,6 +37,7 @@ from conversations.models import (
     Visit,
     Walk,
 )
+from conversations.search import syntax
 from omniviewer.accounts.models import Credential
 from omniviewer.audit.models import Event, Kind
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -63,9 +63,9 @@ VALUES = {
     "hour": ["12"],
     "weekday": ["mon"],
     "in": [],
-    "state": list(terms.STATES),
-    "has": list(terms.HAS),
-    "is": list(terms.IS),
+    "state": list(syntax.STATES),
+    "has": list(syntax.HAS),
+    "is": list(syntax.IS),
     "owner": ["me", "ann", "nobody"],
     "topic": ["orders", "=orders", "elsewhere"],
     "ticket": ["ABC-1", "OTHERS-1"],
@@ -79,13 +79,13 @@ TEXTS = [
     "-orders",
     "elsewhere",
     "elsewher",
-    *(f"in:{place} orders" for place in terms.PLACES),
-    *(f"in:{place} elsewhere" for place in terms.PLACES),
+    *(f"in:{place} orders" for place in syntax.PLACES),
+    *(f"in:{place} elsewhere" for place in syntax.PLACES),
     "asked:30d hour:12 weekday:mon",
     "-asked:30d orders",
     "has:chart has:rows topic:orders state:answered",
 ]
-_TURNED = [name for name in terms.FILTERS if name not in ("in", "from", "to", "on")]
+_TURNED = [name for name in syntax.FILTERS if name not in ("in", "from", "to", "on")]
 ASKED = [
     *TEXTS,
     *(f"{name}:{value}" for name, values in VALUES.items() for value in values),
@@ -373,7 +373,7 @@ def world(crowded: World, db: None) -> World:
 
 
 def test_every_filter_field_and_address_is_asked(db: None) -> None:
-    assert set(VALUES) == set(terms.FILTERS)
+    assert set(VALUES) == set(syntax.FILTERS)
     assert set(LIST) == set(ListForm.base_fields)
     assert set(FILTERS) == set(FiltersForm.base_fields)
     assert set(INSIGHTS) == set(InsightsForm.base_fields)

@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from conversations import marking, terms
 from conversations.rendering import plain
-from conversations.words import LONGEST, fold, words
+from conversations.search import highlight, syntax
+from conversations.search.tokens import LONGEST, fold, words
 
 
 def said(text: str) -> list[str]:
@@ -55,10 +55,10 @@ def test_it_works(text: str, same: str) -> None:
     assert said(text) == said(same)
     for form in ("NFC", "NFD"):
         assert said(unicodedata.normalize(form, text)) == said(same)
-    wanted = terms.read(same).wanted
-    assert marking.has_all(text, wanted)
-    assert marking.has_all(same, terms.read(text).wanted)
-    marked = [piece.text for piece in marking.pieces(f"« {text} »", wanted) if piece.is_marked]
+    wanted = syntax.read(same).wanted
+    assert highlight.has_all(text, wanted)
+    assert highlight.has_all(same, syntax.read(text).wanted)
+    marked = [piece.text for piece in highlight.pieces(f"« {text} »", wanted) if piece.is_marked]
     # Where it stands, as it is written.
     assert "".join(marked).replace(" ", "") == text.replace(" ", "").strip("\u200e")
 
@@ -68,7 +68,7 @@ def test_it_works(text: str, same: str) -> None:
 )
 def test_other_words_stay_others(text: str, other: str) -> None:
     assert said(text) != said(other)
-    assert not marking.has_all(f"x {text} x", terms.read(f'"{other}"').wanted)
+    assert not highlight.has_all(f"x {text} x", syntax.read(f'"{other}"').wanted)
 
 
 GROUPED = [
@@ -97,9 +97,9 @@ GROUPED += [
 @pytest.mark.parametrize("typed", [typed for typed in GROUPED if not typed.endswith(".00")])
 def test_a_number_is_found_however_it_is_grouped(text: str, typed: str) -> None:
     sentence = f"The sum is {text}, they say."
-    wanted = terms.read(typed).wanted
-    assert marking.has_all(sentence, wanted)
-    marked = "".join(piece.text for piece in marking.pieces(sentence, wanted) if piece.is_marked)
+    wanted = syntax.read(typed).wanted
+    assert highlight.has_all(sentence, wanted)
+    marked = "".join(piece.text for piece in highlight.pieces(sentence, wanted) if piece.is_marked)
     # The whole of it, and no more.
     assert said(marked.replace(" ", "")) == said(text.strip('"').removesuffix(".00").replace(" ", ""))
 
@@ -117,7 +117,7 @@ def test_a_number_is_found_however_it_is_grouped(text: str, typed: str) -> None:
     ],
 )
 def test_another_number_is_not(text: str, typed: str) -> None:
-    assert not marking.has_all(f"It is {text}.", terms.read(typed).wanted)
+    assert not highlight.has_all(f"It is {text}.", syntax.read(typed).wanted)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_another_number_is_not(text: str, typed: str) -> None:
     ],
 )
 def test_decimals_beginnings_and_phrases_likewise(text: str, typed: str) -> None:
-    assert marking.has_all(f"There {text}.", terms.read(typed).wanted)
+    assert highlight.has_all(f"There {text}.", syntax.read(typed).wanted)
 
 
 HEAPS = ["e" + "\u0301\u0323" * 100_000, "\u0e01" + "\u0e47" * 200_000, "\u00ad" * 200_000 + "x", "x" * 400_000 + "é"]

@@ -13,12 +13,12 @@ from statistics import median
 from django.db.models import DateTimeField, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from conversations import terms
-from conversations.archive.finding import FEW, Finder
 from conversations.archive.outcomes import Notice
 from conversations.archive.tops import look
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
-from conversations.words import words
+from conversations.search import syntax
+from conversations.search.finder import FEW, Finder
+from conversations.search.tokens import words
 from omniviewer.accounts.models import Credential, User
 
 # States of a conversation that are counted, as `state:` names them.
@@ -104,7 +104,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
 
     `owner`: what `owner:` takes, or "" for everybody.
     """
-    asked = terms.read("").replaced("owner", owner)
+    asked = syntax.read("").replaced("owner", owner)
     tops = look(user, credentials, asked)
     finder, reader = Finder(tops.scope), tops.scope.reader
     tops.check_readable(finder)
@@ -112,7 +112,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     if owner:
         readable = readable.filter(reader.owned_by(tops.scope.owners.get(asked.value("owner"), [])))
     first, end = _bounded(period, readable)
-    begin, over = terms.midnight(first), terms.midnight(end)
+    begin, over = syntax.midnight(first), syntax.midnight(end)
     asked_then = _questions(readable, begin, over)
     counted = _Counted(first, end)
     instances = {token.pk: token.instance for token in reader.tokens}
@@ -146,7 +146,8 @@ def _bounded(period: tuple[date, date] | None, readable: QuerySet[Access]) -> tu
     first, end = period or (date(1970, 1, 1), today + timedelta(days=1))
     if (end - first).days <= _BY_WEEK:
         return first, end
-    earliest = _questions(readable, terms.midnight(first)).aggregate(at=Min("conversation__messages__created_at"))["at"]
+    questions = _questions(readable, syntax.midnight(first))
+    earliest = questions.aggregate(at=Min("conversation__messages__created_at"))["at"]
     if earliest:
         first = max(first, timezone.localdate(earliest))
     return min(first, today), max(min(end, today + timedelta(days=1)), min(first, today) + timedelta(days=1))

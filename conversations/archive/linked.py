@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
 
-from conversations.archive.answering import shown_rows
-from conversations.archive.finding import FEW
 from conversations.archive.outcomes import CannotShow
 from conversations.archive.thread import open_conversation, reader_of
 from conversations.models import Access, Conversation, TicketReference
 from conversations.models.access import AccessQuerySet
+from conversations.search.finder import FEW
+from conversations.search.shown_rows import shown_rows
 from omniviewer.accounts.models import User
 
 # Of those whose access has run out, how many Omni is asked about for one page.

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from conversations import connection, searching
+from conversations import connection, search
 from conversations.archive import walks
-from conversations.archive.finding import Finder, Page, Stretch, few_conversations
-from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, Notice
 from conversations.archive.tops import CATCH_UP, accepted, look, owners
 from conversations.models import Owner, Walk
-from conversations.terms import Asked
+from conversations.search.finder import Finder, Page, Stretch, few_conversations
+from conversations.search.narrowing import Scope
+from conversations.search.syntax import Asked
 from conversations.upstream import Urgency
 from omniviewer import metrics
 from omniviewer.accounts.models import Credential, User
@@ -81,7 +81,7 @@ def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) 
     reader = accepted(user, through)
     if asked:
         # A reply that was fetched just now, as a thread that was opened from the list, is still to be taken in.
-        searching.refresh(seconds=CATCH_UP, among=few_conversations(reader))
+        search.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Finder(Scope(reader, asked, owners(user, asked)), order)
 
 

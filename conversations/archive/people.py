@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from conversations import connection, upstream
 from conversations.models import Conversation, Member, Owner, PeopleWalk
+from conversations.search.tokens import fold, words
 from conversations.upstream import Urgency
-from conversations.words import fold, words
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import (
     PEOPLE_PATHS,

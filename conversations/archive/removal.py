@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from conversations import searching
+from conversations import search
 from conversations.models import (
     OMNI_KEEPS,
     Access,
@@ -93,7 +93,7 @@ def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
         for model in (Message, EarlierMessage):
             made = model.objects.filter(conversation__in=keys).exclude(job_id=None).values_list("job_id", flat=True)
             jobs.filter(conversation_id=None, omni_id__in=list(made)).delete()
-        searching.forget(rows)
+        search.forget(rows)
         Conversation.objects.filter(pk__in=keys).delete()
 
 

@@ -9,7 +9,7 @@ from django.db.models import Max, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from conversations import connection, searching, upstream
+from conversations import connection, search, upstream
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
 from conversations.upstream import Urgency
@@ -198,6 +198,6 @@ def _revision(conversation: Conversation, access: Access, fresh: list[Message]) 
             return access.revision
     if Message.replace_all(conversation, fresh, access):
         # The search must not find by words what was taken out of the thread, or put there otherwise.
-        searching.forget([conversation])
+        search.forget([conversation])
         conversation.indexed_as = None
     return conversation.revision

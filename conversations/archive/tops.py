@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from conversations import connection, searching
+from conversations import connection, search
 from conversations.archive import people, walks
-from conversations.archive.finding import Finder, few_conversations
-from conversations.archive.narrowing import Scope
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.models import Owner, Reader, Walk
-from conversations.terms import Asked
+from conversations.search.finder import Finder, few_conversations
+from conversations.search.narrowing import Scope
+from conversations.search.syntax import Asked
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected
@@ -86,7 +86,7 @@ def look(user: User, through: Sequence[Credential], asked: Asked, ask: Ask = Ask
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without those that were rejected just now.
     reader = Reader.of(user, through).stretched(unasked)
-    searching.refresh(seconds=CATCH_UP, among=few_conversations(reader))
+    search.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Tops(Scope(reader, asked, meant), found, failures, was_asked)
 
 

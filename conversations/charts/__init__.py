@@ -1,0 +1,1 @@
+"""Charts: rows as a chart specification, and that as SVG. No model, no HTTP."""

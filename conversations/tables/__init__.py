@@ -1,0 +1,1 @@
+"""Omni's CSV as typed columns, and back: no model, no HTTP."""

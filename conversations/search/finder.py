@@ -14,11 +14,11 @@ from typing import Final
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-from conversations import searching
-from conversations.archive.answering import answering, shown_rows
-from conversations.archive.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition, question_of
+from conversations import search
 from conversations.models import Access, Conversation, Reader, recency
-from conversations.searching import Bounds
+from conversations.search import Bounds
+from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition, question_of
+from conversations.search.shown_rows import answering, shown_rows
 
 A_PAGE: Final = 50
 # What is counted one by one: beyond that there are "more than".
@@ -168,7 +168,7 @@ class Finder:
     @cached_property
     def _foremost(self) -> list[int]:
         """Return keys that may answer the question: no more of them than tells that they are many."""
-        return searching.matching(self._question.broadest, self._bounds, most=_SHORT)
+        return search.matching(self._question.broadest, self._bounds, most=_SHORT)
 
     @cached_property
     def _own_answers(self) -> list[int]:
@@ -219,10 +219,10 @@ class Finder:
             chunk = list(further.values_list(self._column, "conversation__indexed_as")[:size])
             keys = [key for _, key in chunk if key is not None]
             if size > _LOOKED_UP and everything is None:
-                everything = set(searching.matching(self._question.broadest, self._bounds))
+                everything = set(search.matching(self._question.broadest, self._bounds))
             found = everything
             if found is None:
-                found = set(searching.matching(self._question.broadest, self._bounds, within=keys))
+                found = set(search.matching(self._question.broadest, self._bounds, within=keys))
             picked += self._answering(rows, [key for key in keys if key in found])
             if len(chunk) < size:
                 break
@@ -248,9 +248,7 @@ class Finder:
             yield self._foremost[size:]
             below = self._foremost[-1]
         while True:
-            chunk = searching.matching(
-                self._question.broadest, Bounds(above, below), is_newest_first=is_down, most=size
-            )
+            chunk = search.matching(self._question.broadest, Bounds(above, below), is_newest_first=is_down, most=size)
             yield chunk
             if len(chunk) < size:
                 return

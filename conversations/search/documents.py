@@ -23,9 +23,9 @@ from conversations.models import (
     TicketReference,
     settle_evidence,
 )
-from conversations.searching import index
-from conversations.searching.index import BREAK, Document, Fact, Question
-from conversations.words import words
+from conversations.search import index
+from conversations.search.index import BREAK, Document, Fact, Question
+from conversations.search.tokens import words
 from omniviewer import metrics
 from omniviewer.database_errors import named
 

@@ -7,8 +7,8 @@ from html import escape, unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-from conversations.terms import Text
-from conversations.words import Word, words
+from conversations.search.syntax import Text
+from conversations.search.tokens import Word, words
 
 # Characters that are shown around the first hit of a text, and hits that are marked in one.
 _AROUND = 110

@@ -13,8 +13,8 @@ from typing import Any
 
 from django.db import connection
 
-from conversations.terms import Text
-from conversations.words import words
+from conversations.search.syntax import Text
+from conversations.search.tokens import words
 
 # Of a document: the name from the list; questions and answers from the messages; queries from the evidence.
 PLACES = ("name", "question", "answer", "query")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from conversations import date_words
-from conversations.date_words import SEVERAL_WORDS, TIMES, WEEKDAYS, days, midnight, moments
-from conversations.number_words import groups_of_one, other_forms
-from conversations.words import is_together, words
+from conversations.search import date_words
+from conversations.search.date_words import SEVERAL_WORDS, TIMES, WEEKDAYS, days, midnight, moments
+from conversations.search.number_words import groups_of_one, other_forms
+from conversations.search.tokens import is_together, words
 
 __all__ = [
     "FILTERS",

@@ -7,7 +7,7 @@ is one. So the query is widened, not the text: each form of the number is a phra
 import re
 from typing import NamedTuple
 
-from conversations.words import fold
+from conversations.search.tokens import fold
 
 # What may stand between groups, or in front of decimals; blanks of any width are one kind.
 _SEPARATORS = "[,.'_\u2019\u02bc\u066b\u066c\uff0c\uff0e \u00a0\u2007\u2009\u202f]"

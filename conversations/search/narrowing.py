@@ -8,8 +8,8 @@ from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
 from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
-from conversations.searching import Fact, Question
-from conversations.terms import WEEKDAYS, Asked, moments
+from conversations.search import Fact, Question
+from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 
 # Questions of a time that are fetched to learn whether that is all of them: then the list is made of theirs alone.

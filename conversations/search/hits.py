@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from conversations import marking
-from conversations.marking import Match, Piece
 from conversations.models import Action, Conversation, EvidenceRight, EvidenceRights, Job, Message
 from conversations.rendering import is_in_code, plain
-from conversations.terms import Asked, Text
+from conversations.search import highlight
+from conversations.search.highlight import Match, Piece
+from conversations.search.syntax import Asked, Text
 
 # Messages that are shown of one conversation; and of how many of its messages the words are looked for at all.
 MOST_HITS = 3
@@ -52,7 +52,7 @@ class Hits:
 def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]:
     """By the conversation's key: of those on a page, which the reader may read."""
     wanted = asked.wanted
-    found = {row.pk: Hits(marking.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
+    found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
     if not wanted:
         return found
     of_these = Message.objects.filter(conversation__in=conversations, position__lte=_MOST_READ)
@@ -65,7 +65,7 @@ def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]
         # What took its form later, the reader's token has not been shown.
         if revision > revisions[pk] or not _in(asked, _ROLES.get(role, "answer")):
             continue
-        matched = marking.matches(text, wanted)
+        matched = highlight.matches(text, wanted)
         if matched:
             different = len({match.number for match in matched})
             left[pk] = _best([*left[pk], (different, position, role, text, matched)])
@@ -93,15 +93,15 @@ def _best(told: list[_Found]) -> list[_Found]:
 def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Text]) -> list[Piece]:
     """A question as it was typed, an answer without its Markdown; unless the words stand in what that leaves out."""
     if role == Message.Role.USER:
-        return marking.snippet(text, matched)
-    hit = matched[marking.densest(matched)]
+        return highlight.snippet(text, matched)
+    hit = matched[highlight.densest(matched)]
     start = text.rfind("\n", 0, max(hit.start - _NEAR, 0)) + 1
     end = text.find("\n", hit.end + _NEAR)
     near = plain(text[start : end if end >= 0 else len(text)], begins_in_code=is_in_code(text[:start]))
-    again = marking.matches(near, wanted)
+    again = highlight.matches(near, wanted)
     if not again:
-        return marking.snippet(text, matched)
-    shown = marking.snippet(near, again)
+        return highlight.snippet(text, matched)
+    shown = highlight.snippet(near, again)
     return [Piece("… "), *shown] if start and shown[0].text != "… " else shown
 
 
@@ -137,6 +137,6 @@ def _of_query(action: Action, job: Job, wanted: Sequence[Text]) -> Iterator[list
     fields = action.query_fields
     name = f"{action.title} · {job.topic}" if job.topic else action.title
     for text in (name, f"{action.title}: {fields.table}. {fields.on_a_line}", action.query_json):
-        matched = marking.matches(text, wanted)
+        matched = highlight.matches(text, wanted)
         if matched:
-            yield marking.snippet(text, matched)
+            yield highlight.snippet(text, matched)
