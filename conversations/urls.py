@@ -13,7 +13,7 @@ urlpatterns = [
     path("conversations/fresh/", listing.fresh),
     path("conversations/selected/", listing.selected),
     path("conversations/all-read/", listing.all_read),
-    path("credentials/", credentials.credentials, name="credentials"),
+    path("credentials/", credentials.page, name="credentials"),
     path("credentials/connect/", credentials.connect, name="connect"),
     path("credentials/<number:pk>/", credentials.credential, name="credential"),
     path("credentials/<number:pk>/token/", credentials.replace_token, name="replace-token"),

@@ -16,7 +16,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from conversations import connection
+from conversations.archive import credentials
 from conversations.models import Access
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
@@ -106,7 +106,7 @@ def person(username: str) -> User:
 
 def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") -> Credential:
     """What the connecting page makes, without the page."""
-    identity = connection.identify(omni.host, Token(token))
+    identity = credentials.identify(omni.host, Token(token))
     credential = Credential.objects.connect(owner, label, omni.host, Token(token), identity)
     omni.requests.clear()
     return credential

@@ -413,8 +413,7 @@ def test_a_second_try_is_counted(owner_reads: Client, omni: StandIn) -> None:
 def test_a_token_that_is_replaced_meanwhile_is_not_shown_what_the_old_one_was(
     owner: User, omni: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from conversations import connection
-    from conversations.archive import store
+    from conversations.archive import credentials, store
     from omniviewer.omni import Client as Omni
     from omniviewer.omni import Token
 
@@ -422,7 +421,7 @@ def test_a_token_that_is_replaced_meanwhile_is_not_shown_what_the_old_one_was(
     asked_at = timezone.now()
     token = Token(omni.organization.demo_tokens["lead"])
     reply = Omni(omni.host, token, timeout=5, max_body=10**7).conversation(UUID(EXAMPLE))
-    connection.replace_token(Credential.objects.get(pk=credential.pk), Token(omni.organization.demo_tokens["support"]))
+    credentials.replace_token(Credential.objects.get(pk=credential.pk), Token(omni.organization.demo_tokens["support"]))
     with pytest.raises(CannotAsk, match="The token was replaced"):
         store(credential.api_token, reply, asked_at)
     assert not Conversation.objects.readable_by(owner).exists()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from conversations import archive, search, tasks
-from conversations.archive import walks
+from conversations.archive import list_walk
 from conversations.models import Access, Conversation, Job, Message, Walk
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import User
@@ -150,7 +150,7 @@ def test_each_answer_of_omnis_renews_the_time(reads: Client, stored: InOmni) -> 
     walk = Walk.objects.get()
 
     def look_at_list() -> None:
-        walks.check(walk, Urgency.WAITING, looked_at=timezone.now())
+        list_walk.check(walk, Urgency.WAITING, looked_at=timezone.now())
 
     for look in (look_at_list, lambda: reads.get(thread(stored))):
         shown_ago(LONG_AGO)

@@ -12,8 +12,8 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations import archive, connection
-from conversations.archive import walks
+from conversations import archive
+from conversations.archive import credentials, list_walk
 from conversations.models import Access, Action, Chart, Conversation, Job, Member
 from conversations.models.conversation import recency
 from conversations.rendering import render_answer
@@ -160,9 +160,11 @@ def test_a_time_out_of_reach_stops_neither_list_nor_sync(replies_with: Callable[
     client = replies_with({"/v1/ai/conversations": listed, "/v1/ai/conversations/": {"$status": 503}})
     page = text_of(client.get("/conversations/"))
     assert all(f"Ferries {count}" in page for count in (1, 2, 3))
-    walk = walks.walk_of(ApiToken.objects.get())
-    assert walks.go_on(walk, Urgency.AHEAD).has_seen_all
-    assert walks.check(walk, Urgency.AHEAD, looked_at=datetime.now(UTC)).newest == datetime(2026, 10, 3, 8, tzinfo=UTC)
+    walk = list_walk.walk_of(ApiToken.objects.get())
+    assert list_walk.go_on(walk, Urgency.AHEAD).has_seen_all
+    assert list_walk.check(walk, Urgency.AHEAD, looked_at=datetime.now(UTC)).newest == datetime(
+        2026, 10, 3, 8, tzinfo=UTC
+    )
 
 
 # The list -------------------------------------------------------------------------------------------------
@@ -197,8 +199,8 @@ def test_what_stood_where_an_odd_row_is_stays_readable(
     client = replies_with({"/v1/ai/conversations": listing(row(1), row(2), row(3))})
     client.get("/conversations/")
     answer_with(small_omni, {"/v1/ai/conversations": listing(row(1), None, row(3))})
-    walk = walks.go_on(walks.walk_of(ApiToken.objects.get()), Urgency.AHEAD)
-    walks.check(walk, Urgency.AHEAD, looked_at=datetime.now(UTC))
+    walk = list_walk.go_on(list_walk.walk_of(ApiToken.objects.get()), Urgency.AHEAD)
+    list_walk.check(walk, Urgency.AHEAD, looked_at=datetime.now(UTC))
     assert Access.objects.exclude(listed_at=None).count() == 3
     assert "Ferries 2" in text_of(client.get("/conversations/?refresh=1", follow=True))
 
@@ -584,7 +586,7 @@ def test_where_whoami_says_nothing_the_list_tells_whether_a_token_works(
     small: Organization, small_omni: StandIn, reply: object
 ) -> None:
     answer_with(small_omni, {"/v1/whoami": reply})
-    identity = connection.identify(small_omni.host, Token(small.organization_key()))
+    identity = credentials.identify(small_omni.host, Token(small.organization_key()))
     assert identity.scope == ""
     assert [request.path for request in small_omni.requests] == ["/api/v1/whoami", "/api/v1/ai/conversations"]
 

@@ -16,8 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import archive, tasks
-from conversations.archive import keeping, walks
-from conversations.archive import thread as threads
+from conversations.archive import keeping, list_walk, threads
 from conversations.models import (
     Access,
     Action,
@@ -950,9 +949,9 @@ def test_401_while_an_answer_is_being_written_ends_the_page_too(
 
 def test_a_list_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Client, found: InOmni) -> None:
     token = ApiToken.objects.get()
-    walk = walks.walk_of(token)
+    walk = list_walk.walk_of(token)
     ApiToken.objects.get().reject()
-    walks.check(walk, Urgency.WAITING, looked_at=timezone.now())
+    list_walk.check(walk, Urgency.WAITING, looked_at=timezone.now())
     assert not Access.objects.exists()
 
 

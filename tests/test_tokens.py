@@ -131,7 +131,7 @@ def test_nor_does_one_while_it_is_being_connected(
         said = [token.reveal()]
         raise RuntimeError("a fault of our own", len(said))
 
-    monkeypatch.setattr("conversations.connection.identify", fail)
+    monkeypatch.setattr("conversations.archive.credentials.identify", fail)
     client = signed_in(owner)
     client.raise_request_exception = False
     fields = {"instance_address": small_omni.url, "token": SECRET, "label": "Mine"}

@@ -6,19 +6,19 @@ Whatever it returns, Omni has shown to one of the reader's own tokens; whatever 
 from conversations.archive.capture import capture_next, minutes_for, want, want_chosen, want_expiring
 from conversations.archive.coverage import Coverage, coverage, outcomes
 from conversations.archive.evidence import Evidence, NoMessage, chart, evidence, must_ask_for_chart
+from conversations.archive.evidence_status import Jobs, Line, Standing, standings, unkept
 from conversations.archive.hand_over import NotProven, may_be_offered, offer, prove, take_over
 from conversations.archive.insights import STATES, Insights, Share, Span, insights
 from conversations.archive.jobs import Place, find, find_job
-from conversations.archive.linked import Linked, linked_from
 from conversations.archive.lists import Listed, finder, listed
+from conversations.archive.live_answer import Running, renew, running
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.archive.people import MOST_MEMBERS, members, names, owner_name
 from conversations.archive.removal import Loss, forget, loss_with, remove_next
-from conversations.archive.running import Running, renew, running
-from conversations.archive.standings import Jobs, Line, Standing, standings, unkept
 from conversations.archive.sweep import Sweep, Swept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
-from conversations.archive.thread import fetch, open_conversation, still_open, store
+from conversations.archive.threads import fetch, open_conversation, still_open, store
+from conversations.archive.ticket_links import Linked, linked_from
 from conversations.search.finder import MOST_COUNTED, ORDERS, Finder, Page, Stretch
 from conversations.search.hits import Hits, hits
 from conversations.search.narrowing import has_unread, unread

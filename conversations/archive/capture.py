@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from conversations import connection, upstream
-from conversations.archive import thread
+from conversations import upstream
+from conversations.archive import credentials, threads
 from conversations.archive.keeping import Inquiry, keep_all, kept_job
 from conversations.archive.outcomes import Ask, Opened
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
@@ -90,7 +90,7 @@ def capture_next() -> bool:
             inquiry = Inquiry(row.api_token, row.conversation, row.job_id, row.expires_at - OMNI_KEEPS)
             keep_all(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
         except OmniError as error:
-            failure = connection.note(row.api_token, error)
+            failure = credentials.note(row.api_token, error)
             if isinstance(error, RateLimited):
                 _rest(row.api_token, error)
         else:
@@ -119,7 +119,7 @@ def _open_messages(row: Capture) -> None:
         return
     if Access.objects.filter(api_token=token, conversation=conversation).exclude(refused_at=None).exists():
         raise _not_readable()
-    thread.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.BACKGROUND)
+    threads.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.BACKGROUND)
 
 
 def _settle(row: Capture) -> None:

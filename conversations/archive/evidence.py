@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import cast
 from uuid import UUID
 
-from conversations import connection
+from conversations.archive import credentials
+from conversations.archive.evidence_status import Jobs, Standing
 from conversations.archive.keeping import Inquiry, ask_about_job, keep_chart, keep_result
 from conversations.archive.outcomes import CannotShow, Opened
-from conversations.archive.standings import Jobs, Standing
-from conversations.archive.thread import open_conversation, still_open
+from conversations.archive.threads import open_conversation, still_open
 from conversations.models import Action, Chart, Job, Message
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import User
@@ -96,7 +96,7 @@ def _ask(opened: Opened, message: Message, jobs: Jobs) -> OmniError | None:
         except NotVisible:
             continue  # Omni's one word for several things: which one, the clock tells
         except OmniError as error:
-            failure = connection.note(access.api_token, error)
+            failure = credentials.note(access.api_token, error)
             continue
         return None
     return failure
@@ -124,6 +124,6 @@ def chart(found: Evidence) -> bytes | None:
         try:
             keep_chart(found.opened.token, job, Urgency.WAITING)
         except OmniError as error:
-            raise connection.note(found.opened.token, error) from None
+            raise credentials.note(found.opened.token, error) from None
         kept = Chart.objects.filter(job=job).first()
     return bytes(kept.png) if kept and kept.png else None

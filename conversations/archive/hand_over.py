@@ -2,8 +2,7 @@
 
 from django.utils import timezone
 
-from conversations import connection
-from conversations.archive import thread
+from conversations.archive import credentials, threads
 from conversations.archive.outcomes import Ask
 from conversations.models import Access, Conversation, HandOver
 from conversations.upstream import Urgency
@@ -39,14 +38,14 @@ def take_over(credential: Credential, heir: Credential) -> None:
     cannot be asked.
     """
     prove(credential.api_token, heir.api_token)
-    connection.remove(credential, heir=heir.api_token)
+    credentials.remove(credential, heir=heir.api_token)
 
 
 def prove(token: ApiToken, heir: ApiToken) -> None:
     """Raise `NotProven` unless Omni shows `heir` what it showed `token`; `OmniError` where Omni cannot be asked."""
     if heir.instance != token.instance or heir == token:
         raise NotProven("It is no other key for the same Omni instance.")
-    if connection.identify(heir.instance, heir.token).scope != ApiToken.Scope.ORGANIZATION:
+    if credentials.identify(heir.instance, heir.token).scope != ApiToken.Scope.ORGANIZATION:
         raise NotProven("Omni does not say that it is an organization key.")
     shown = Access.objects.filter(api_token=token, opened_at__isnull=False).select_related("conversation")
     newest = [access.conversation for access in shown.newest_first()[:_MOST_PROOFS]]
@@ -65,9 +64,9 @@ def prove(token: ApiToken, heir: ApiToken) -> None:
 def _sees(token: ApiToken, conversation: Conversation) -> bool:
     """Ask Omni. Raises `OmniError` where it cannot be asked."""
     try:
-        thread.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.WAITING)
+        threads.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.WAITING)
     except NotVisible:
         return False
     except OmniError as error:
-        raise connection.note(token, error) from None
+        raise credentials.note(token, error) from None
     return True

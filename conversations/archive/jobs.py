@@ -7,9 +7,10 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
-from conversations import connection, upstream
+from conversations import upstream
+from conversations.archive import credentials
 from conversations.archive.outcomes import CannotShow
-from conversations.archive.thread import open_conversation, reader_of
+from conversations.archive.threads import open_conversation, reader_of
 from conversations.models import Access, Job, Message, Reader
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
@@ -72,7 +73,7 @@ def find_job(user: User, job_id: UUID) -> Place:
         try:
             conversation_id = _ask_for(token, job_id)
         except OmniError as error:
-            failures.append(connection.note(token, error))
+            failures.append(credentials.note(token, error))
         else:
             return _place(user, conversation_id, job_id)
     failure = next((error for error in failures if not isinstance(error, NotVisible | TokenRejected)), None)

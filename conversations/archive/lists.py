@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from conversations import connection, search
-from conversations.archive import walks
+from conversations import search
+from conversations.archive import credentials, list_walk
 from conversations.archive.outcomes import Ask, Notice
 from conversations.archive.tops import CATCH_UP, accepted, look, owners
 from conversations.models import Owner, Walk
@@ -93,9 +93,9 @@ def _go_further_back(found: list[Walk], asked: Asked) -> bool:
         # Where nobody reads ahead, what was confirmed long ago has run out: then it is walked again.
         if walk.began_at or walk.walk_is_due:
             try:
-                found[place] = walks.go_on(walk, Urgency.WAITING)
+                found[place] = list_walk.go_on(walk, Urgency.WAITING)
             except OmniError as error:
-                connection.note(walk.api_token, error)
+                credentials.note(walk.api_token, error)
                 return False
             return True
     return False

@@ -10,7 +10,8 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import connection, upstream
+from conversations import upstream
+from conversations.archive import credentials
 from conversations.models import Conversation, Member, Owner, PeopleWalk
 from conversations.search.tokens import fold, words
 from conversations.upstream import Urgency
@@ -132,7 +133,7 @@ def members(token: ApiToken, *, ask: bool = True) -> list[Member]:
         try:
             learn(token, Urgency.REFRESHING)
         except OmniError as error:
-            connection.note(token, error)
+            credentials.note(token, error)
     return list(token.members.all()[: MOST_MEMBERS + 1])
 
 
@@ -177,7 +178,7 @@ def _ask_for_members(token: ApiToken, urgency: Urgency, most: int) -> None:
 def _store(walk: PeopleWalk, token: ApiToken, page: replies.MemberPage | None) -> bool:
     """Store a page of people (None: Omni refused it), and where the walk goes on. Return whether it does."""
     with transaction.atomic():
-        if not connection.is_accepted(token):
+        if not credentials.is_accepted(token):
             return False
         if page is None:
             walk.is_whole &= walk.start == 1

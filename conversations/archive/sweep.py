@@ -13,8 +13,7 @@ from django.db import transaction
 from django.db.models import Exists
 from django.utils import timezone
 
-from conversations import connection
-from conversations.archive import removal, thread
+from conversations.archive import credentials, removal, threads
 from conversations.archive.outcomes import Ask
 from conversations.models import Access, Conversation
 from conversations.upstream import Urgency
@@ -89,9 +88,9 @@ class Sweep:
             return True
         for token in tokens:
             try:
-                thread.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.AHEAD)
+                threads.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.AHEAD)
             except (NotVisible, TokenRejected) as error:
-                connection.note(token, error)
+                credentials.note(token, error)
             except OmniError as error:
                 self._put_off(token, error)
                 return True

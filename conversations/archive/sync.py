@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from conversations import connection, upstream
-from conversations.archive import keeping, people, thread, walks
+from conversations import upstream
+from conversations.archive import credentials, keeping, list_walk, people, threads
 from conversations.archive.keeping import Inquiry
 from conversations.archive.outcomes import Ask
 from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
@@ -80,7 +80,7 @@ def sync_next(seconds: float = _TURN) -> bool:
             walk = found
             Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now() + _step_lasts())
     except OmniError as error:
-        _failed(walk, connection.note(walk.api_token, error))
+        _failed(walk, credentials.note(walk.api_token, error))
     count(walk.api_token, has_read=has_read)
     Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now())
     return True
@@ -97,9 +97,9 @@ def _step(walk: Walk) -> _Step:
     done = _Step.READ
     if (walk.check_is_due and walk.has_seen_all) or walk.drop_before:
         done = _Step.READ if walk.drop_before else _Step.LOOKED
-        walks.check(walk, Urgency.AHEAD, looked_at=timezone.now())
+        list_walk.check(walk, Urgency.AHEAD, looked_at=timezone.now())
     elif walk.walk_is_due:
-        walks.go_on(walk, Urgency.AHEAD)
+        list_walk.go_on(walk, Urgency.AHEAD)
         if walk.began_at is None:
             _learn_people(walk.api_token)
     elif not _work_in_turn(walk.api_token):
@@ -134,7 +134,7 @@ def _learn_people(token: ApiToken) -> bool:
     try:
         people.learn(token, Urgency.AHEAD, most=1)
     except OmniError as error:
-        connection.note(token, error)
+        credentials.note(token, error)
         return False
     return True
 
@@ -155,14 +155,14 @@ def _read_one(token: ApiToken) -> bool:
             continue
         try:
             now = timezone.now()
-            thread.fetch(token, access.conversation.omni_id, now, Ask.ALWAYS, Urgency.AHEAD)
+            threads.fetch(token, access.conversation.omni_id, now, Ask.ALWAYS, Urgency.AHEAD)
         except NotVisible:
             pass  # remembered: its messages are asked for again when the list tells of something new
         except (CannotAsk, RateLimited, TokenRejected):
             Access.objects.filter(pk=access.pk).update(not_before=now)
             raise
         except OmniError as error:
-            connection.note(token, error)
+            credentials.note(token, error)
             access.again_in(min(_AWAY * 2 ** (access.tries + 1), 24 * _LONGEST), error.sentence)
         return True
     return False
@@ -199,7 +199,7 @@ def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], N
     except (CannotAsk, RateLimited, TokenRejected):
         raise
     except OmniError as error:
-        connection.note(token, error)
+        credentials.note(token, error)
         again_at += timedelta(seconds=_LONGEST)
     finally:
         JobAccess.objects.filter(pk=row.pk).update(not_before=again_at)
@@ -321,6 +321,6 @@ def progress(user: User) -> list[Progress]:
 
 def pause(token: ApiToken, *, is_paused: bool) -> None:
     """Stop reading in the background, or go on where it stopped."""
-    walk = walks.walk_of(token)
+    walk = list_walk.walk_of(token)
     now = timezone.now()
     Walk.objects.filter(pk=walk.pk).update(paused_at=now if is_paused else None, not_before=now)

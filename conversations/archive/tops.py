@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from conversations import connection, search
-from conversations.archive import people, walks
+from conversations import search
+from conversations.archive import credentials, list_walk, people
 from conversations.archive.outcomes import Ask, CannotShow, Notice
 from conversations.models import Owner, Reader, Walk
 from conversations.search.finder import Finder, few_conversations
@@ -74,14 +74,14 @@ def look(user: User, through: Sequence[Credential], asked: Asked, ask: Ask = Ask
     failures: dict[ApiToken, OmniError] = {}
     found, was_asked = [], False
     for token in reader.tokens:
-        walk = walks.walk_of(token, _member(token, asked, meant))
+        walk = list_walk.walk_of(token, _member(token, asked, meant))
         walk.api_token = token
         try:
             renewed = _renew_top(walk, ask)
             was_asked |= renewed is not walk
             walk = renewed
         except OmniError as error:
-            failures[token] = connection.note(token, error)
+            failures[token] = credentials.note(token, error)
         found.append(walk)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without those that were rejected just now.
@@ -116,4 +116,4 @@ def _renew_top(walk: Walk, ask: Ask) -> Walk:
     if walk.is_known and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and walk.is_fresh)):
         return walk
     urgency = Urgency.REFRESHING if walk.is_known else Urgency.WAITING
-    return walks.check(walk, urgency, looked_at=timezone.now())
+    return list_walk.check(walk, urgency, looked_at=timezone.now())

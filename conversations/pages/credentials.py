@@ -9,7 +9,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from conversations import archive, connection, tasks
+from conversations import archive, tasks
+from conversations.archive import credentials
 from conversations.models import HandOver, Removal
 from conversations.pages.credential_forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts import throttle
@@ -21,11 +22,11 @@ from omniviewer.omni import OmniError, TokenRejected
 
 
 @require_GET
-def credentials(request: Request) -> HttpResponse:
+def page(request: Request) -> HttpResponse:
     mine = list(Credential.objects.of(request.user))
     read = {row.credential: row for row in archive.progress(request.user)}
     offered = {offer.credential_id: offer for offer in HandOver.objects.offered_by(request.user)}
-    told = [(row, connection.what_is_left(row.api_token), read.get(row), offered.get(row.pk)) for row in mine]
+    told = [(row, credentials.what_is_left(row.api_token), read.get(row), offered.get(row.pk)) for row in mine]
     offers = [
         (offer, [own for own in mine if own.instance == offer.credential.instance and own.sees_organization])
         for offer in HandOver.objects.offered_to(request.user)
@@ -43,7 +44,7 @@ def connect(request: Request) -> HttpResponse:
         instance, token, label = (form.cleaned_data[name] for name in ("instance_address", "token", "label"))
         try:
             with throttle.trying_token(request.user):
-                identity = connection.identify(instance, token)
+                identity = credentials.identify(instance, token)
         except throttle.Throttled as throttled:
             form.add_error("token", ValidationError(throttled.sentence, code="throttled"))
         except OmniError as error:
@@ -89,7 +90,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             with throttle.trying_token(request.user):
-                connection.replace_token(found, form.cleaned_data["token"])
+                credentials.replace_token(found, form.cleaned_data["token"])
         except throttle.Throttled as throttled:
             form.add_error("token", ValidationError(throttled.sentence, code="throttled"))
         except OmniError as error:

@@ -5,8 +5,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from conversations import archive, connection, tasks
-from conversations.archive import NotProven
+from conversations import archive, tasks
+from conversations.archive import NotProven, credentials
 from conversations.models import HandOver, Removal
 from conversations.pages.credential_forms import HandOverForm, TakeOverForm
 from omniviewer.accounts import throttle
@@ -30,7 +30,7 @@ def remove(request: Request, pk: int) -> HttpResponse:
     found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
     if request.method == "POST":
         token = found.api_token
-        connection.remove(found)
+        credentials.remove(found)
         trail.record(request, Kind.CREDENTIAL_REMOVED, instance=token.instance, credential_id=pk)
         tasks.remove_at_once(token)
         messages.success(request, f"{found.label} was removed, with its token.")

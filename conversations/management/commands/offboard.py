@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.db import transaction
 
-from conversations import archive, connection
-from conversations.archive import Loss, NotProven
+from conversations import archive
+from conversations.archive import Loss, NotProven, credentials
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -103,7 +103,7 @@ def _loss(leaving: list[User], heirs: dict[Credential, Credential]) -> Loss:
 def _end(user: User, heirs: dict[Credential, Credential]) -> None:
     for credential in Credential.objects.of(user):
         pk, instance, heir = credential.pk, credential.instance, heirs.get(credential)
-        connection.remove(credential, heir=heir.api_token if heir else None)
+        credentials.remove(credential, heir=heir.api_token if heir else None)
         trail.record(None, Kind.CREDENTIAL_REMOVED, user=user, instance=instance, credential_id=pk)
         if heir:
             whom = heir.owner.username

@@ -17,7 +17,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler, get_internal_wsgi_application
 from django.db import connections
 
-from conversations import connection
+from conversations.archive import credentials
 from conversations.models import Conversation, Job
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.background import EmbeddedWorker
@@ -103,7 +103,7 @@ class Command(BaseCommand):
             if person.token and not Credential.objects.of(user).exists():
                 token = Token(DEMO_TOKENS[person.token])
                 try:
-                    identity = connection.identify(instance, token)
+                    identity = credentials.identify(instance, token)
                 except OmniError as error:
                     raise CommandError(f"The stand-in Omni did not accept its own demo token: {error}") from None
                 Credential.objects.connect(user, "Demo Omni", instance, token, identity)

@@ -9,7 +9,8 @@ from django.db.models import Max, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from conversations import connection, search, upstream
+from conversations import search, upstream
+from conversations.archive import credentials
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
 from conversations.upstream import Urgency
@@ -48,7 +49,7 @@ def open_conversation(
         except NotVisible as error:
             failures[token] = error
         except OmniError as error:
-            failures[token] = connection.note(token, error)
+            failures[token] = credentials.note(token, error)
         else:
             metrics.page_from("asked")
             fetched = _readable(reader, omni_id)
@@ -172,7 +173,7 @@ def store(
         conversation, _ = Conversation.objects.select_for_update().get_or_create(
             instance=token.instance, omni_id=reply.id
         )
-        if not connection.is_accepted(token):
+        if not credentials.is_accepted(token):
             raise CannotAsk(
                 "The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1
             )

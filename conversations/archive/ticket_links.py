@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef
 
 from conversations.archive.outcomes import CannotShow
-from conversations.archive.thread import open_conversation, reader_of
+from conversations.archive.threads import open_conversation, reader_of
 from conversations.models import Access, Conversation, TicketReference
 from conversations.models.access import AccessQuerySet
 from conversations.search.finder import FEW

@@ -12,7 +12,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import connection, upstream
+from conversations import upstream
+from conversations.archive import credentials
 from conversations.models import Access, Conversation, Walk, recency
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken
@@ -77,7 +78,7 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
             token, "conversations", lambda omni: omni.conversations(cursor=cursor, member=walk.member), urgency
         )
         with transaction.atomic():
-            if not connection.is_accepted(token):
+            if not credentials.is_accepted(token):
                 return
             fresh = Walk.objects.select_for_update().filter(pk=walk.pk).first()
             if fresh is None:

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations import connection
+from conversations.archive import credentials
+from conversations.archive.evidence_status import Jobs
 from conversations.archive.keeping import Inquiry, ask_about_job
 from conversations.archive.outcomes import Ask, Opened
-from conversations.archive.standings import Jobs
-from conversations.archive.thread import open_conversation
+from conversations.archive.threads import open_conversation
 from conversations.models import EvidenceRight, Job, Message
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import User
@@ -76,7 +76,7 @@ def _is_still_running(opened: Opened, last: Message) -> bool:
         return False
     except OmniError as error:
         # A rejected token shows nothing any more: the thread is opened anew, through what is left.
-        return not isinstance(connection.note(opened.token, error), TokenRejected)
+        return not isinstance(credentials.note(opened.token, error), TokenRejected)
     job = _job(opened, last)
     return job is not None and job.is_running
 
