@@ -8,10 +8,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, bundle, document, export, tasks
-from conversations import for_ticket as ticket
+from conversations import archive, tasks
 from conversations.archive import CannotShow, Opened
 from conversations.explaining import explain, not_opened
+from conversations.exports import bundle, document, formats
+from conversations.exports import clipboard as ticket
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -78,7 +79,7 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
     conversation = opened.conversation
     address = canonical(request, conversation.get_absolute_url())
     headers = {
-        "Content-Disposition": f'attachment; filename="{export.file_name(conversation, extension)}"',
+        "Content-Disposition": f'attachment; filename="{formats.file_name(conversation, extension)}"',
         # Whatever is in it, no browser shows it as a page of ours.
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
@@ -91,10 +92,10 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
     elif extension == "html":
         content = document.as_html(opened, request.user, address)
     elif extension == "csv":
-        content = export.as_csv(conversation, address)
+        content = formats.as_csv(conversation, address)
     elif extension == "json":
-        content = export.as_json(conversation, address)
+        content = formats.as_json(conversation, address)
     else:
-        content = export.as_markdown(conversation, address)
+        content = formats.as_markdown(conversation, address)
     answer = HttpResponse if isinstance(content, str) else StreamingHttpResponse
     return answer(content, content_type=_TYPES[extension], headers=headers)

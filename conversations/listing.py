@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive, list_page, many, tasks, tickets
+from conversations import archive, list_page, tasks, tickets
 from conversations.archive import Ask, CannotShow, Listed
 from conversations.explaining import explain
+from conversations.exports import selection
 from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
 from conversations.models import Conversation, ReadUntil, Star
 from conversations.refreshing import ask, refreshed
@@ -101,14 +102,14 @@ def selected(request: Request) -> HttpResponseBase:
     back = next_path(request) or site_path("/conversations/")
     if request.method != "POST":
         return redirect(back)
-    chosen = many.chosen(request.user, request.POST.getlist("conversation"))
+    chosen = selection.chosen(request.user, request.POST.getlist("conversation"))
     if not chosen:
         messages.error(request, "Nothing was selected. Tick the conversations first.")
         return redirect(back)
     if request.POST.get("do") in ("export", "star"):
         tasks.want_chosen(request.user, chosen)
     if request.POST.get("do") == "export":
-        pieces = many.stream(request.user, chosen, canonical(request, ""), partial(_record_export, request))
+        pieces = selection.stream(request.user, chosen, canonical(request, ""), partial(_record_export, request))
         name = f"conversations-{timezone.localdate():%Y-%m-%d}.zip"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": "application/zip"}
         return StreamingHttpResponse(pieces, headers=headers)

@@ -28,7 +28,8 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from conversations import document, rendering, search
+from conversations import rendering, search
+from conversations.exports import document
 from conversations.tables import parsing
 from conversations.tables.parsing import NoTable
 from omniviewer.accounts.models import User

@@ -255,7 +255,7 @@ def test_it_ends_with_what_may_still_be_read_where_omni_stops_showing_the_thread
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the file is sent, another page asks Omni and is refused."""
-    monkeypatch.setattr("conversations.bundle.RIGHTS_LAST", timedelta(0))
+    monkeypatch.setattr("conversations.exports.bundle.RIGHTS_LAST", timedelta(0))
     found = answered(small, analyst, ages=[3 * DAY, 2 * DAY, DAY])
     reads.get(thread(found))
     work()
@@ -283,7 +283,7 @@ def test_it_ends_with_what_may_still_be_read_where_omni_stops_showing_the_thread
 def test_an_answer_whose_job_omni_refuses_meanwhile_is_left_out(
     reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conversations.bundle.RIGHTS_LAST", timedelta(0))
+    monkeypatch.setattr("conversations.exports.bundle.RIGHTS_LAST", timedelta(0))
     found = answered(small, analyst, ages=[3 * DAY, 2 * DAY, DAY])
     reads.get(thread(found))
     work()

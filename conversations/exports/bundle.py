@@ -13,9 +13,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations import archive, document, export, shaping
+from conversations import archive, shaping
 from conversations.archive import Jobs, Line, Opened, Standing
 from conversations.charts.svg import draw
+from conversations.exports import document, formats
 from conversations.models import Action, Chart, Job, Message
 from conversations.tables import parsing
 from omniviewer.accounts.models import User
@@ -80,7 +81,7 @@ class _Bundle:
                 target.write(piece)
                 yield self.pipe.take()
         yield self.pipe.take()
-        fetched = {"fetchedAt": export.iso(at)} if at else {}
+        fetched = {"fetchedAt": formats.iso(at)} if at else {}
         self.files.append({"name": name, "bytes": size, "sha256": digest.hexdigest(), **about, **fetched})
 
 
@@ -99,9 +100,9 @@ def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Itera
     conversation = opened.conversation
     at = conversation.fetched_at
     yield from bundle.add(
-        "thread.md", [export.as_markdown(conversation, address).encode()], at, what="the conversation"
+        "thread.md", [formats.as_markdown(conversation, address).encode()], at, what="the conversation"
     )
-    yield from bundle.add("thread.json", [export.as_json(conversation, address).encode()], at, what="the conversation")
+    yield from bundle.add("thread.json", [formats.as_json(conversation, address).encode()], at, what="the conversation")
     page = document.as_html(opened, user, address).encode()
     yield from bundle.add("thread.html", [page], at, what="the conversation with its evidence")
     yield from _answers(bundle, opened)
@@ -111,9 +112,9 @@ def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Itera
             "title": conversation.title,
             "instance": conversation.instance,
             "address": address,
-            "fetchedAt": export.iso(at),
+            "fetchedAt": formats.iso(at),
         },
-        "exportedAt": export.iso(timezone.now()),
+        "exportedAt": formats.iso(timezone.now()),
         "exportedBy": user.display_name,
         "files": bundle.files,
         "answers": bundle.answers,
@@ -182,7 +183,7 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
             what = about | {"what": "what Omni sent in place of rows", "query": action.number}
             yield from bundle.add(query["file"], [action.text.encode()], job.kept_at, **what)
         queries.append(query)
-    answer = about | {"state": "kept", "topic": job.topic, "fetchedAt": export.iso(job.kept_at), "queries": queries}
+    answer = about | {"state": "kept", "topic": job.topic, "fetchedAt": formats.iso(job.kept_at), "queries": queries}
     if chart:
         name = f"{folder}/chart.png"
         answer["chart"] = name

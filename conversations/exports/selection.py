@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
-from conversations import archive, export
+from conversations import archive
 from conversations.archive import CannotShow
-from conversations.bundle import Pipe
+from conversations.exports import formats
+from conversations.exports.bundle import Pipe
 from conversations.models import Access, Conversation, Reader
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import OK
@@ -63,10 +64,10 @@ def stream(
             record(found, OK)
             address = f"{site}{found.get_absolute_url()}"
             for extension, text in (
-                ("md", export.as_markdown(found, address)),
-                ("json", export.as_json(found, address)),
+                ("md", formats.as_markdown(found, address)),
+                ("json", formats.as_json(found, address)),
             ):
-                target.writestr(f"{number:03}-{export.file_name(found, extension)}", text)
+                target.writestr(f"{number:03}-{formats.file_name(found, extension)}", text)
                 yield pipe.take()
         if missing:
             target.writestr("not-included.json", json.dumps(missing, indent=2, ensure_ascii=False))

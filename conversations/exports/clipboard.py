@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 from django.template.loader import render_to_string
 from django.utils.text import Truncator
 
-from conversations import archive, export, rendering, shaping
+from conversations import archive, rendering, shaping
 from conversations.archive import Opened
+from conversations.exports import formats
 from conversations.models import Action, Conversation, Job, Message
 from conversations.shaping import TablePage
 
@@ -32,8 +33,8 @@ def of_message(opened: Opened, message: Message, question: Message | None, addre
         "failures": failures,
         "address": f"{address}messages/{message.position}/",
     }
-    parts = [export.quoted(question.text) if question else "", export.body(message)]
-    parts += [f"**{export.line(row.name)}**: {export.line(row.outcome)}" for row in failures]
+    parts = [formats.quoted(question.text) if question else "", formats.body(message)]
+    parts += [f"**{formats.line(row.name)}**: {formats.line(row.outcome)}" for row in failures]
     parts += [_query(shown) for shown in queries]
     return _both(parts, context)
 
@@ -42,13 +43,13 @@ def of_thread(conversation: Conversation, address: str) -> dict[str, str]:
     """Likewise of all messages, without queries."""
     context = {"conversation": conversation, "messages_shown": conversation.thread, "whole": True, "address": address}
     parts = [
-        f"**{message.position}. {export.role(message)}**\n\n{export.body(message)}" for message in conversation.thread
+        f"**{message.position}. {formats.role(message)}**\n\n{formats.body(message)}" for message in conversation.thread
     ]
     return _both(parts, context)
 
 
 def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
-    source = f"{context['address']}, as of {export.moment(context['conversation'].fetched_at)}"
+    source = f"{context['address']}, as of {formats.moment(context['conversation'].fetched_at)}"
     text = "\n\n".join(part for part in [*parts, source] if part) + "\n"
     return {"text": rendering.spelled(text), "html": render_to_string("conversations/_for_ticket.html", context)}
 
@@ -81,11 +82,11 @@ def _query(shown: TablePage) -> str:
     """As a table of GitHub's Markdown, which the trackers read."""
     action = shown.action
     asked = action.query_fields
-    source = f" from {export.line(asked.table)}" if asked.table else ""
-    outcome = export.line(_outcome(action))
-    head = f"**{export.line(action.title)}**{source}{': ' if outcome else ''}{outcome}"
+    source = f" from {formats.line(asked.table)}" if asked.table else ""
+    outcome = formats.line(_outcome(action))
+    head = f"**{formats.line(action.title)}**{source}{': ' if outcome else ''}{outcome}"
     if asked.on_a_line:
-        head += f"\n\n{export.line(asked.on_a_line)}"
+        head += f"\n\n{formats.line(asked.on_a_line)}"
     if not shown.table:
         return head
     columns = shown.columns
@@ -112,4 +113,4 @@ def _not_all(shown: TablePage) -> str:
 
 
 def _cells(cells: list[str], *, escape: bool = True) -> str:
-    return f"| {' | '.join(export.line(cell) if escape else cell for cell in cells)} |"
+    return f"| {' | '.join(formats.line(cell) if escape else cell for cell in cells)} |"
