@@ -3,16 +3,28 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from conversations import capturing, evidence, exporting, fragments, insights, links, listing, stored, views
-from conversations.pages import charts, credentials, removal
+from conversations.pages import (
+    capture,
+    charts,
+    credentials,
+    evidence,
+    exports,
+    fragments,
+    insights,
+    links,
+    removal,
+    storage,
+    thread,
+)
+from conversations.pages import list as conversation_list
 
 app_name = "conversations"
 
 urlpatterns = [
-    path("conversations/", listing.conversations, name="conversations"),
-    path("conversations/fresh/", listing.fresh),
-    path("conversations/selected/", listing.selected),
-    path("conversations/all-read/", listing.all_read),
+    path("conversations/", conversation_list.conversations, name="conversations"),
+    path("conversations/fresh/", conversation_list.fresh),
+    path("conversations/selected/", conversation_list.selected),
+    path("conversations/all-read/", conversation_list.all_read),
     path("credentials/", credentials.page, name="credentials"),
     path("credentials/connect/", credentials.connect, name="connect"),
     path("credentials/<number:pk>/", credentials.credential, name="credential"),
@@ -22,12 +34,12 @@ urlpatterns = [
     path("credentials/<number:pk>/hand-over/", removal.offer, name="offer"),
     path("credentials/offers/<number:pk>/", removal.answer, name="answer-offer"),
     path("credentials/removals/", removal.removals, name="removals"),
-    path("credentials/<number:pk>/sync/", listing.sync),
+    path("credentials/<number:pk>/sync/", conversation_list.sync),
     path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
-    path("conversations/<uuid:omni_id>/", views.conversation, name="conversation"),
-    path("conversations/<uuid:omni_id>/messages/<number:position>/", views.conversation, name="message"),
+    path("conversations/<uuid:omni_id>/", thread.conversation, name="conversation"),
+    path("conversations/<uuid:omni_id>/messages/<number:position>/", thread.conversation, name="message"),
     path("conversations/<uuid:omni_id>/messages/<number:position>/evidence/", evidence.evidence, name="evidence"),
-    path("conversations/<uuid:omni_id>/messages/<number:position>/evidence/keep/", capturing.keep),
+    path("conversations/<uuid:omni_id>/messages/<number:position>/evidence/keep/", capture.keep),
     path("conversations/<uuid:omni_id>/messages/<number:position>/chart.png", charts.png),
     path("conversations/<uuid:omni_id>/messages/<number:position>/charts/", charts.charts),
     path("conversations/<uuid:omni_id>/messages/<number:position>/queries/<number:number>/", evidence.rows),
@@ -36,21 +48,21 @@ urlpatterns = [
     path(
         "conversations/<uuid:omni_id>/messages/<number:position>/queries/<number:number>-<number:place>.svg", charts.svg
     ),
-    path("conversations/<uuid:omni_id>/standings/", capturing.standings),
-    path("conversations/<uuid:omni_id>/bundle/", capturing.bundle),
-    path("conversations/<uuid:omni_id>/star/", capturing.star),
-    path("conversations/<uuid:omni_id>/tickets/", views.add_ticket),
-    path("conversations/<uuid:omni_id>/tickets/remove/", views.remove_ticket),
-    path("conversations/<uuid:omni_id>.md", exporting.export_thread, {"extension": "md"}),
-    path("conversations/<uuid:omni_id>.json", exporting.export_thread, {"extension": "json"}),
-    path("conversations/<uuid:omni_id>.csv", exporting.export_thread, {"extension": "csv"}),
-    path("conversations/<uuid:omni_id>.html", exporting.export_thread, {"extension": "html"}),
-    path("conversations/<uuid:omni_id>.zip", exporting.export_thread, {"extension": "zip"}),
-    path("conversations/<uuid:omni_id>/print/", exporting.print_page),
-    path("conversations/<uuid:omni_id>/for-ticket.json", exporting.for_ticket),
-    path("conversations/<uuid:omni_id>/messages/<number:position>/for-ticket.json", exporting.for_ticket),
+    path("conversations/<uuid:omni_id>/standings/", capture.standings),
+    path("conversations/<uuid:omni_id>/bundle/", capture.bundle),
+    path("conversations/<uuid:omni_id>/star/", capture.star),
+    path("conversations/<uuid:omni_id>/tickets/", thread.add_ticket),
+    path("conversations/<uuid:omni_id>/tickets/remove/", thread.remove_ticket),
+    path("conversations/<uuid:omni_id>.md", exports.export_thread, {"extension": "md"}),
+    path("conversations/<uuid:omni_id>.json", exports.export_thread, {"extension": "json"}),
+    path("conversations/<uuid:omni_id>.csv", exports.export_thread, {"extension": "csv"}),
+    path("conversations/<uuid:omni_id>.html", exports.export_thread, {"extension": "html"}),
+    path("conversations/<uuid:omni_id>.zip", exports.export_thread, {"extension": "zip"}),
+    path("conversations/<uuid:omni_id>/print/", exports.print_page),
+    path("conversations/<uuid:omni_id>/for-ticket.json", exports.for_ticket),
+    path("conversations/<uuid:omni_id>/messages/<number:position>/for-ticket.json", exports.for_ticket),
     path("insights/", insights.insights),
-    path("stored/", stored.page),
+    path("stored/", storage.page),
     path("jobs/<uuid:job_id>/", links.job, name="job"),
     path("open", links.open_pasted, name="open"),
     path("open/", links.open_pasted),

@@ -11,9 +11,9 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django import Settings
 
-from conversations import shaping
 from conversations.archive import keeping
 from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
+from conversations.pages import shaping
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn

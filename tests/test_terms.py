@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations.forms import FiltersForm
+from conversations.pages.list_forms import FiltersForm
 from conversations.search import syntax
 from conversations.search.syntax import FILTERS, MOST_TERMS
 

@@ -25,7 +25,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone
 
-from conversations.forms import PERIODS, FiltersForm, FreshForm, InsightsForm, ListForm, RowsForm
 from conversations.models import (
     Access,
     Conversation,
@@ -37,6 +36,7 @@ from conversations.models import (
     Visit,
     Walk,
 )
+from conversations.pages.list_forms import PERIODS, FiltersForm, FreshForm, InsightsForm, ListForm, RowsForm
 from conversations.search import syntax
 from omniviewer.accounts.models import Credential
 from omniviewer.audit.models import Event, Kind

@@ -145,7 +145,7 @@ def test_a_page_that_fails_shows_no_setting_that_is_secret(
     owner: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEBUG = True
-    monkeypatch.setattr("conversations.forms.ListForm.query", lambda _: 1 / 0)
+    monkeypatch.setattr("conversations.pages.list_forms.ListForm.query", lambda _: 1 / 0)
     client = signed_in(owner)
     client.raise_request_exception = False
     page = client.get("/admin/nothing/").content + client.get("/conversations/").content

@@ -13,11 +13,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations import archive, shaping
+from conversations import archive
 from conversations.archive import Jobs, Line, Opened, Standing
 from conversations.charts.svg import draw
 from conversations.exports import document, formats
 from conversations.models import Action, Chart, Job, Message
+from conversations.pages import shaping
 from conversations.tables import parsing
 from omniviewer.accounts.models import User
 

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 from django.template.loader import render_to_string
 from django.utils.text import Truncator
 
-from conversations import archive, rendering, shaping
+from conversations import archive, rendering
 from conversations.archive import Opened
 from conversations.exports import formats
 from conversations.models import Action, Conversation, Job, Message
-from conversations.shaping import TablePage
+from conversations.pages import shaping
+from conversations.pages.shaping import TablePage
 
 # Rows of each query, queries, and characters of a reason: a ticket is read, not calculated with.
 ROWS = 10

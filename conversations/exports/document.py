@@ -12,11 +12,12 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from conversations import archive, shaping
+from conversations import archive
 from conversations.archive import Jobs, Line, Opened
 from conversations.charts.svg import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
-from conversations.shaping import TablePage, TableRow
+from conversations.pages import shaping
+from conversations.pages.shaping import TablePage, TableRow
 from conversations.tables import parsing
 from conversations.tables.parsing import Column
 from omniviewer.accounts.models import User

@@ -6,10 +6,11 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, shaping
+from conversations import archive
 from conversations.archive import CannotShow, NoMessage
 from conversations.charts.svg import draw
-from conversations.explaining import not_opened
+from conversations.pages import shaping
+from conversations.pages.errors import not_opened
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit.models import Kind

@@ -13,13 +13,14 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive, list_page, tasks, tickets
+from conversations import archive, tasks, tickets
 from conversations.archive import Ask, CannotShow, Listed
-from conversations.explaining import explain
 from conversations.exports import selection
-from conversations.forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
 from conversations.models import Conversation, ReadUntil, Star
-from conversations.refreshing import ask, refreshed
+from conversations.pages import list_context
+from conversations.pages.errors import explain
+from conversations.pages.list_forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
+from conversations.pages.refresh import ask, refreshed
 from conversations.search import pasted, syntax
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential
@@ -48,8 +49,8 @@ def conversations(request: Request) -> HttpResponse:
     tasks.nudge_sync()
     if query.asked:
         trail.record(request, Kind.SEARCHED)
-    context = list_page.of(request.user, found, query, request.GET)
-    context |= list_page.controls(request.user, query.credentials, query.asked) | {"credentials": credentials}
+    context = list_context.of(request.user, found, query, request.GET)
+    context |= list_context.controls(request.user, query.credentials, query.asked) | {"credentials": credentials}
     return render(request, "conversations/list.html", context)
 
 
@@ -68,8 +69,8 @@ def fresh(request: Request) -> HttpResponse:
         return HttpResponseClientRefresh()
     if query.asked:
         sessions.record_once(request, Kind.SEARCHED)
-    context = list_page.of(request.user, found, query, request.GET, said.cleaned_data["looks"])
-    digest = list_page.digest(found.page.conversations, found.page.older)
+    context = list_context.of(request.user, found, query, request.GET, said.cleaned_data["looks"])
+    digest = list_context.digest(found.page.conversations, found.page.older)
     context["has_changed"] = digest != said.cleaned_data["shown"]
     return render(request, "conversations/_fresh_list.html", context)
 
@@ -169,6 +170,6 @@ def _linked(request: Request, text: str) -> HttpResponse:
         "address": tickets.address_of(ticket) if ticket else "",
         "linked": linked,
     }
-    context |= list_page.linked_rows(request.user, shown, ticket or "")
+    context |= list_context.linked_rows(request.user, shown, ticket or "")
     status = HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "conversations/linked.html", context, status=status)

@@ -8,10 +8,11 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from conversations import archive, shaping, tasks
+from conversations import archive, tasks
 from conversations.archive import Listed
-from conversations.forms import ListQuery
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
+from conversations.pages import shaping
+from conversations.pages.list_forms import ListQuery
 from conversations.search import date_words, syntax
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User

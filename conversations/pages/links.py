@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from conversations import archive
 from conversations.archive import CannotShow
-from conversations.explaining import not_opened
+from conversations.pages.errors import not_opened
 from conversations.search import pasted
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request

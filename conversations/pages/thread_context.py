@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from conversations import archive, tickets
 from conversations.archive import CannotShow, Finder, Stretch
-from conversations.forms import ListForm, list_address
 from conversations.models import Conversation, Message
+from conversations.pages.list_forms import ListForm, list_address
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.syntax import Filter, Text

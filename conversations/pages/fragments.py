@@ -10,9 +10,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive, shaping, tasks
+from conversations import archive, tasks
 from conversations.archive import CannotShow
-from conversations.forms import FreshForm
+from conversations.pages import shaping
+from conversations.pages.list_forms import FreshForm
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit.models import Kind

@@ -6,8 +6,9 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from conversations import shaping, tickets
+from conversations import tickets
 from conversations.archive import CannotShow
+from conversations.pages import shaping
 from conversations.search import pasted
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical

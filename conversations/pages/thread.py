@@ -8,11 +8,12 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, shaping, tasks, thread_within, tickets
+from conversations import archive, tasks, tickets
 from conversations.archive import CannotShow
-from conversations.explaining import not_opened
 from conversations.models import TicketReference, Visit
-from conversations.refreshing import ask, refreshed
+from conversations.pages import shaping, thread_context
+from conversations.pages.errors import not_opened
+from conversations.pages.refresh import ask, refreshed
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
@@ -36,7 +37,7 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
     tasks.want(opened)
     Visit.objects.note(request.user, opened.conversation)
-    context = shaping.thread(request.user, opened) | thread_within.of(request, opened.conversation)
+    context = shaping.thread(request.user, opened) | thread_context.of(request, opened.conversation)
     missing = position is not None and not 1 <= position <= context["count"]
     context |= {
         "focus": position,

@@ -10,9 +10,9 @@ from django.views.decorators.http import require_safe
 
 from conversations import archive, tasks
 from conversations.archive import CannotShow, Opened
-from conversations.explaining import explain, not_opened
 from conversations.exports import bundle, document, formats
 from conversations.exports import clipboard as ticket
+from conversations.pages.errors import explain, not_opened
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind

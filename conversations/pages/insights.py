@@ -5,11 +5,12 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, list_page, tasks
+from conversations import archive, tasks
 from conversations.archive import CannotShow
-from conversations.explaining import explain
-from conversations.figures import Figures
-from conversations.forms import PERIODS, InsightsForm
+from conversations.pages import list_context
+from conversations.pages.errors import explain
+from conversations.pages.insights_figures import Figures
+from conversations.pages.list_forms import PERIODS, InsightsForm
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 
@@ -25,7 +26,7 @@ def insights(request: Request) -> HttpResponse:
         return explain(request, error)
     tasks.nudge_sync()
     names = archive.names(request.user, found.owners)
-    coverage = list_page.coverage(request.user, query.credentials)
+    coverage = list_context.coverage(request.user, query.credentials)
     credential = str(query.credential.pk) if query.credential else ""
     figures = Figures(found, query.owner, credential, names, is_all_read=coverage["coverage"].is_all)
     context = {
@@ -38,7 +39,7 @@ def insights(request: Request) -> HttpResponse:
         "figures": figures.all(),
         "last": figures.last,
         "zone": timezone.get_current_timezone_name(),
-        **list_page.owners(query.credentials, query.owner),
+        **list_context.owners(query.credentials, query.owner),
         **coverage,
     }
     return render(request, "conversations/insights.html", context)

@@ -12,11 +12,12 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, shaping
+from conversations import archive
 from conversations.archive import CannotShow, Evidence, NoMessage, Standing
-from conversations.explaining import explain, not_opened
-from conversations.forms import RowsForm
 from conversations.models import Action
+from conversations.pages import shaping
+from conversations.pages.errors import explain, not_opened
+from conversations.pages.list_forms import RowsForm
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.syntax import Asked
