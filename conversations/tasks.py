@@ -23,8 +23,8 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 from conversations import archive, search, upstream
 from conversations.archive import Opened
 from conversations.models import Access, Capture, Conversation, Walk
-from omniviewer.accounts import throttle
 from omniviewer.accounts.models import ApiToken, User
+from omniviewer.accounts.sign_in import throttle
 
 log = logging.getLogger("omniviewer.tasks")
 

@@ -216,7 +216,7 @@ PROXY_SIGN_OUT_URL = env.address("OMNIVIEWER_PROXY_SIGN_OUT_URL", may_have_query
 TRUSTED_PROXIES = env.proxies("OMNIVIEWER_TRUSTED_PROXIES")
 if PROXY_HEADER:
     MIDDLEWARE.insert(
-        1 + MIDDLEWARE.index("omniviewer.accounts.sessions.expire"), "omniviewer.accounts.proxy.proxy_user"
+        1 + MIDDLEWARE.index("omniviewer.accounts.sessions.expire"), "omniviewer.accounts.sign_in.proxy.proxy_user"
     )
 # Who may enter, and who is staff, as the provider or the proxy says at each sign-in.
 ALLOWED_EMAIL_DOMAINS = env.domains("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS")
@@ -228,7 +228,7 @@ LOCAL_LOGIN = env.flag("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIG
 if SINGLE_SIGN_ON:
     INSTALLED_APPS += ["allauth", "allauth.account", "allauth.socialaccount"]
     MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
-    SOCIALACCOUNT_ADAPTER = "omniviewer.accounts.single_sign_on.Adapter"
+    SOCIALACCOUNT_ADAPTER = "omniviewer.accounts.sign_in.single_sign_on.Adapter"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

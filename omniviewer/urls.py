@@ -6,9 +6,9 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from omniviewer import converters
-from omniviewer.accounts import signing_in
 from omniviewer.accounts.admin import own_password
 from omniviewer.accounts.requests import site_path
+from omniviewer.accounts.sign_in import password
 
 converters.register()
 handler500 = "omniviewer.faults.page_of_a_fault"
@@ -18,8 +18,8 @@ urlpatterns = [
     path("", include("omniviewer.accounts.urls")),
     path("", include("omniviewer.audit.urls")),
     # One door: the admin has no sign-in page of its own.
-    path("admin/login/", signing_in.administration),
-    path("admin/logout/", signing_in.sign_out),
+    path("admin/login/", password.administration),
+    path("admin/logout/", password.sign_out),
     path("admin/password_change/", own_password),
     path("admin/", admin.site.urls),
 ]
@@ -27,4 +27,4 @@ if settings.DEMO:
     urlpatterns += [path("demo/", include("omniviewer.demo.urls"))]
 if settings.SAML_ENTITY_ID:
     # allauth asks for these by their names, without a namespace.
-    urlpatterns += [path("sign-in/saml/", include("omniviewer.accounts.saml_urls"))]
+    urlpatterns += [path("sign-in/saml/", include("omniviewer.accounts.sign_in.saml_urls"))]

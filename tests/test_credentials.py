@@ -16,9 +16,9 @@ from pytest_django import Settings
 
 from conversations import tasks
 from conversations.models import Access, Conversation, SentRequest, TokenBudget
-from omniviewer.accounts import throttle
 from omniviewer.accounts.models import ApiToken, Credential, FailedSignIn, User
 from omniviewer.accounts.session_store import SessionStore
+from omniviewer.accounts.sign_in import throttle
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
 

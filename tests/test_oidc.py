@@ -562,7 +562,7 @@ def test_a_cookie_that_is_not_as_it_was_made_signs_nobody_in(
     [(name, value)] = pending(visitor).items()
     other = Visitor(visitor.site)
     other.go(MESSAGE)
-    keys = salted_hmac("omniviewer.accounts.pending", "", algorithm="sha256").digest()
+    keys = salted_hmac("omniviewer.accounts.sign_in.pending", "", algorithm="sha256").digest()
     fernet = Fernet(base64.urlsafe_b64encode(keys))
     # As the site makes it, so that what is tried below fails for the reason that is tried.
     whole = value.encode() + b"=" * (-len(value) % 4)

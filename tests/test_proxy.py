@@ -18,8 +18,8 @@ from django.test import Client
 from django.utils.http import urlencode
 from pytest_django import Settings
 
-from omniviewer.accounts import proxy
 from omniviewer.accounts.models import Identity, User
+from omniviewer.accounts.sign_in import proxy
 from omniviewer.audit.models import Event
 from omniviewer.environment import Environment
 from tests.conftest import EXAMPLE, PASSWORD, text_of
@@ -37,7 +37,7 @@ def behind_proxy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Setting
     place = settings.MIDDLEWARE.index("omniviewer.accounts.sessions.expire") + 1
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE[:place],
-        "omniviewer.accounts.proxy.proxy_user",
+        "omniviewer.accounts.sign_in.proxy.proxy_user",
         *settings.MIDDLEWARE[place:],
     ]
     settings.PROXY_HEADER = "X-Forwarded-User"

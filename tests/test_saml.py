@@ -349,7 +349,7 @@ def test_a_long_address_is_not_lost_on_the_way(visitor: Visitor, provider: Ident
 
 
 def test_one_client_has_so_many_kept_and_no_more(visitor: Visitor, provider: IdentityProvider, served: Site) -> None:
-    signer = TimestampSigner(sep=".", salt="omniviewer.accounts.saml.requests")
+    signer = TimestampSigner(sep=".", salt="omniviewer.accounts.sign_in.saml.requests")
     for number in range(205):
         response = f'<Response ID="a" InResponseTo="{signer.sign(f"_{number}")}">'
         post(visitor, provider, SAMLResponse=base64.b64encode(response.encode()).decode())

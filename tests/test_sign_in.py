@@ -24,10 +24,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conversations.models import Conversation
-from omniviewer.accounts import admission, throttle
-from omniviewer.accounts.admission import Person, Refused, admit
-from omniviewer.accounts.claims import groups_in
 from omniviewer.accounts.models import Credential, FailedSignIn, Identity, User
+from omniviewer.accounts.sign_in import admission, throttle
+from omniviewer.accounts.sign_in.admission import Person, Refused, admit
+from omniviewer.accounts.sign_in.claims import groups_in
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from tests.conftest import EXAMPLE, PASSWORD, signed_in, text_of

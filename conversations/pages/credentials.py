@@ -13,9 +13,9 @@ from conversations import archive, tasks
 from conversations.archive import credentials
 from conversations.models import HandOver, Removal
 from conversations.pages.credential_forms import ConnectForm, LabelForm, TokenForm
-from omniviewer.accounts import throttle
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, next_path, site_path
+from omniviewer.accounts.sign_in import throttle
 from omniviewer.audit import trail
 from omniviewer.audit.models import OK, Kind
 from omniviewer.omni import OmniError, TokenRejected

@@ -9,9 +9,9 @@ from conversations import archive, tasks
 from conversations.archive import NotProven, credentials
 from conversations.models import HandOver, Removal
 from conversations.pages.credential_forms import HandOverForm, TakeOverForm
-from omniviewer.accounts import throttle
 from omniviewer.accounts.models import Credential, User
 from omniviewer.accounts.requests import Request
+from omniviewer.accounts.sign_in import throttle
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 from omniviewer.omni import OmniError

@@ -16,9 +16,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
 from omniviewer.accounts import sessions
-from omniviewer.accounts.admission import Person, Refused, admit, known
-from omniviewer.accounts.refusing import refusal
 from omniviewer.accounts.requests import afterwards
+from omniviewer.accounts.sign_in.admission import Person, Refused, admit, known
+from omniviewer.accounts.sign_in.refusal_page import refusal
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 from omniviewer.front import peer_address

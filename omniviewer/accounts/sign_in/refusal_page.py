@@ -5,7 +5,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from omniviewer.accounts.admission import Refused
+from omniviewer.accounts.sign_in.admission import Refused
 
 
 def refusal(

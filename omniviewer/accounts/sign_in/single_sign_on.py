@@ -17,17 +17,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
-from omniviewer.accounts import oidc, sessions
-from omniviewer.accounts.admission import Refused, admit, known
-from omniviewer.accounts.pending import PendingSignIns, RemembersInCookies
-from omniviewer.accounts.refusing import refusal
+from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import afterwards, is_at_public_url, next_path, site_path
+from omniviewer.accounts.sign_in import oidc
+from omniviewer.accounts.sign_in.admission import Refused, admit, known
+from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
+from omniviewer.accounts.sign_in.refusal_page import refusal
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 from omniviewer.front import is_by_person
 
 if settings.SAML_ENTITY_ID:
-    from omniviewer.accounts import saml
+    from omniviewer.accounts.sign_in import saml
 
 # In an address: whoever comes with it was led to the public one already.
 _LED_THERE = "led-there"

@@ -23,10 +23,10 @@ from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from omniviewer.accounts.admission import Person
-from omniviewer.accounts.claims import groups_in
-from omniviewer.accounts.pending import PendingSignIns, RemembersInCookies
 from omniviewer.accounts.requests import canonical, site_path
+from omniviewer.accounts.sign_in.admission import Person
+from omniviewer.accounts.sign_in.claims import groups_in
+from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
 
 BEGIN: Final = "/sign-in/oidc/"
 CALLBACK: Final = "/sign-in/oidc/callback/"

@@ -95,4 +95,4 @@ def _until(tries: QuerySet[FailedSignIn], most: int, since: datetime) -> timedel
 
 
 def _digest(text: str) -> str:
-    return salted_hmac("omniviewer.accounts.throttle", text, algorithm="sha256").hexdigest()
+    return salted_hmac("omniviewer.accounts.sign_in.throttle", text, algorithm="sha256").hexdigest()

@@ -4,8 +4,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path
 from django.views.generic import RedirectView
 
-from omniviewer.accounts import saml, single_sign_on
 from omniviewer.accounts.requests import site_path
+from omniviewer.accounts.sign_in import saml, single_sign_on
 
 _signed_out = login_not_required(RedirectView.as_view(url=site_path("/signed-out/")))
 urlpatterns = [

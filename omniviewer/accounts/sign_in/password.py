@@ -11,14 +11,15 @@ from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from omniviewer.accounts import sessions, throttle
+from omniviewer.accounts import sessions
 from omniviewer.accounts.models import User
 from omniviewer.accounts.requests import next_path, own_path, site_path
+from omniviewer.accounts.sign_in import throttle
 from omniviewer.audit import trail
 from omniviewer.front import client_network
 
 if settings.OIDC_ISSUER:
-    from omniviewer.accounts import oidc
+    from omniviewer.accounts.sign_in import oidc
 
 # Where each way of single sign-on begins, and what it is called.
 _PROVIDERS = [(site_path("/sign-in/oidc/"), settings.OIDC_NAME)] if settings.OIDC_ISSUER else []

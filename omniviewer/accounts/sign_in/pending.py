@@ -21,7 +21,7 @@ from django.utils.crypto import get_random_string, salted_hmac
 
 from omniviewer.accounts.requests import site_path
 
-_SALT: Final = "omniviewer.accounts.pending"
+_SALT: Final = "omniviewer.accounts.sign_in.pending"
 # Seconds for which the address that somebody wanted is known, however long they take at the provider.
 _WANTED_FOR: Final = 3600
 # Characters. Servers read 8 KB of cookies in all, and answer 400 to more.

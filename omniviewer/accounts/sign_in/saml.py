@@ -22,11 +22,11 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from onelogin.saml2.authn_request import OneLogin_Saml2_Authn_Request
 
-from omniviewer.accounts import throttle
-from omniviewer.accounts.admission import Person
-from omniviewer.accounts.claims import groups
-from omniviewer.accounts.pending import PendingSignIns, RemembersInCookies
 from omniviewer.accounts.requests import site_path
+from omniviewer.accounts.sign_in import throttle
+from omniviewer.accounts.sign_in.admission import Person
+from omniviewer.accounts.sign_in.claims import groups
+from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
 from omniviewer.front import client_network
 
 # What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
@@ -44,7 +44,7 @@ _WITHIN: Final = timedelta(minutes=10)
 _ANSWERS: Final = re.compile(rb"""<(?:[\w.-]+:)?Response\s(?:[^>]*\s)?InResponseTo\s*=\s*["']([^"'<>]{1,200})["']""")
 # Requests carry our signature in their id, so that it is known again without the browser's cookies, which are not sent
 # along from another site. Dots and letters alone: an id is an XML name.
-_REQUESTS: Final = TimestampSigner(sep=".", salt="omniviewer.accounts.saml.requests")
+_REQUESTS: Final = TimestampSigner(sep=".", salt="omniviewer.accounts.sign_in.saml.requests")
 # Bytes of a longer one that are read past, unseen.
 _MOST_PASSED_OVER: Final = 4 * 1024 * 1024
 # Seconds between the response and the look at it.
