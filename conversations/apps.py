@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-from omniviewer import health, metrics
+from omniviewer.operations import health, metrics
 
 
 class Conversations(AppConfig):

@@ -8,7 +8,7 @@ from django.conf import settings
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from omniviewer.background import EmbeddedWorker
+from omniviewer.operations.embedded_worker import EmbeddedWorker
 from omniviewer.starting import start
 
 # Files are closed here and not by gunicorn's own `umask`: that closes its socket to the proxy as well.
@@ -20,7 +20,7 @@ logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
 
-from omniviewer.metric_files import forget_ended  # noqa: E402
+from omniviewer.operations.metric_files import forget_ended  # noqa: E402
 
 # No header becomes a variable of the server's: with SCRIPT_NAME, a client would choose where links lead.
 forwarder_headers = ""

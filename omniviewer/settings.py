@@ -7,8 +7,9 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from omniviewer import consistency, log_configuration
+from omniviewer import consistency
 from omniviewer.environment import Environment
+from omniviewer.operations import log_configuration
 from omniviewer.private_files import close_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -118,12 +119,12 @@ INSTALLED_APPS = [
     "django_tasks_db",
 ]
 MIDDLEWARE = [
-    "omniviewer.front.bounded_cookies",
-    "omniviewer.front.forwarded_headers",
-    "omniviewer.front.below_prefix",
-    "omniviewer.health.probes",
-    "omniviewer.logs.requests",
-    "omniviewer.front.no_neighbours",
+    "omniviewer.operations.front.bounded_cookies",
+    "omniviewer.operations.front.forwarded_headers",
+    "omniviewer.operations.front.below_prefix",
+    "omniviewer.operations.health.probes",
+    "omniviewer.operations.logs.requests",
+    "omniviewer.operations.front.no_neighbours",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -148,7 +149,7 @@ _CONTEXT_PROCESSORS = [
     *(["omniviewer.demo.context.demo"] if DEMO else []),
 ]
 # The site's own templates write addresses out: the loader puts the prefix before them.
-_TEMPLATE_LOADERS = ["omniviewer.front.TemplateLoader", "django.template.loaders.app_directories.Loader"]
+_TEMPLATE_LOADERS = ["omniviewer.operations.front.TemplateLoader", "django.template.loaders.app_directories.Loader"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -163,7 +164,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 # What a page or a report of a fault says of a fault: never a token, not even in development.
-DEFAULT_EXCEPTION_REPORTER_FILTER = "omniviewer.faults.NoTokens"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "omniviewer.operations.error_reports.NoTokens"
 
 
 # Where things are kept ------------------------------------------------------------------------------------

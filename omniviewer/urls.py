@@ -11,7 +11,7 @@ from omniviewer.accounts.requests import site_path
 from omniviewer.accounts.sign_in import password
 
 converters.register()
-handler500 = "omniviewer.faults.page_of_a_fault"
+handler500 = "omniviewer.operations.error_reports.page_of_a_fault"
 urlpatterns = [
     path("", RedirectView.as_view(url=site_path("/conversations/"))),
     path("", include("conversations.urls")),

@@ -25,9 +25,9 @@ from conversations.models import Access, Action, Capture, Chart, Conversation, J
 from conversations.models.capture import CaptureQuerySet
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit.models import Event
-from omniviewer.background import EmbeddedWorker
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
+from omniviewer.operations.embedded_worker import EmbeddedWorker
 from tests.captured import answered, thread, work
 from tests.conftest import EXAMPLE, credential_for, sign_in, signed_in, text_of
 from tests.serving import ROOT, database_environment, serve
@@ -701,7 +701,10 @@ def test_gunicorn_on_sqlite_brings_a_worker_along_which_ends_with_it(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
-    script = "from omniviewer.background import EmbeddedWorker; import time; EmbeddedWorker().start(); time.sleep(600)"
+    script = (
+        "from omniviewer.operations.embedded_worker import EmbeddedWorker; import time; "
+        "EmbeddedWorker().start(); time.sleep(600)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=database_environment())
     try:
         wait_for(lambda: len(_embedded_workers()) == 1)
@@ -709,7 +712,7 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path
         parent.kill()
         parent.wait()
     # And whoever would have started it again.
-    wait_for(lambda: _embedded_workers() + _embedded_workers(b"omniviewer.background") == [])
+    wait_for(lambda: _embedded_workers() + _embedded_workers(b"omniviewer.operations.embedded_worker") == [])
 
 
 @pytest.mark.django_db(transaction=True)

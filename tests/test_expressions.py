@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from conversations.clock import Clock
 from conversations.tables import parsing
+from omniviewer.time_limit import Clock
 from tests import expressions
 from tests.expressions import ROOT, Expression
 

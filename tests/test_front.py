@@ -17,9 +17,9 @@ from django.test import Client, RequestFactory
 from playwright.sync_api import BrowserContext, expect
 from pytest_django.fixtures import Settings
 
-from omniviewer import front
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import StandIn
+from omniviewer.operations import front
 from tests.conftest import EXAMPLE, PASSWORD, credential_for
 from tests.serving import Site, serve
 from tests.test_house import PRODUCTION, manage

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from omniviewer.front import check_python
+from omniviewer.operations.front import check_python
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKS = ROOT / ".docs/deploy-checks.md"

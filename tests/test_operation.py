@@ -34,12 +34,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
 from conversations.models import SentRequest, TokenBudget
-from omniviewer import logs, metrics
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import StandIn
-from omniviewer.log_configuration import configuration
-from omniviewer.logs import Line, Scrubbed
-from omniviewer.metric_files import ReservedDict
+from omniviewer.operations import logs, metrics
+from omniviewer.operations.log_configuration import configuration
+from omniviewer.operations.logs import Line, Scrubbed
+from omniviewer.operations.metric_files import ReservedDict
 from tests.conftest import EXAMPLE, credential_for, one_dialect, signed_in, text_of
 from tests.programs import free_port, missing
 from tests.serving import ROOT, Site, serve
@@ -219,7 +219,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
 def test_what_a_database_says_is_left_out(db: None, form: str) -> None:
     formatters = configuration("INFO", is_development=False)["formatters"]
     formatter = Line() if form == "json" else Scrubbed(formatters["plain"]["fmt"])
-    assert formatters["plain"]["()"] == "omniviewer.logs.Scrubbed"
+    assert formatters["plain"]["()"] == "omniviewer.operations.logs.Scrubbed"
     own = refused()
     assert "zebraquagga" in str(own)
     quoting = raised(ValueError(f"could not keep it: {own}"), own)

@@ -8,8 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from conversations import tickets
-from conversations.models import Access, Conversation, TicketReference
+from conversations.models import Access, Conversation, TicketReference, ticket_names
 from conversations.models.ticket import MOST_LINKED, MOST_REFERENCES
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -133,22 +132,22 @@ def test_each_is_remembered_once_in_the_order_of_their_coming(owner_reads: Clien
     ],
 )
 def test_how_tickets_are_named(text: str, ticket: str | None) -> None:
-    assert tickets.read(text) == ticket
+    assert ticket_names.read(text) == ticket
 
 
 def test_the_format_and_the_address_can_be_set(settings: Settings) -> None:
     settings.TICKET_FORMAT = r"#\d+ ?[a-z/]*"
     settings.TICKET_URL = "https://tickets.example.com/{ticket}"
-    assert tickets.read("#12 a/b") == "#12 a/b"
-    assert tickets.address_of("#12 a/b") == "https://tickets.example.com/%2312%20a%2Fb"
-    assert tickets.read("ABC-1") is None
+    assert ticket_names.read("#12 a/b") == "#12 a/b"
+    assert ticket_names.address_of("#12 a/b") == "https://tickets.example.com/%2312%20a%2Fb"
+    assert ticket_names.read("ABC-1") is None
     settings.TICKET_FORMAT = ".+"
-    assert tickets.read("x" * 64) == "x" * 64
-    assert tickets.read("x" * 65) is None
+    assert ticket_names.read("x" * 64) == "x" * 64
+    assert ticket_names.read("x" * 65) is None
     # In capitals it is three times as long.
-    assert tickets.read("\N{LATIN SMALL LIGATURE FFI}" * 30) == "\N{LATIN SMALL LIGATURE FFI}" * 30
+    assert ticket_names.read("\N{LATIN SMALL LIGATURE FFI}" * 30) == "\N{LATIN SMALL LIGATURE FFI}" * 30
     settings.TICKET_FORMAT = "[A-Z]+"
-    assert tickets.read("\N{LATIN SMALL LIGATURE FFI}" * 30) is None
+    assert ticket_names.read("\N{LATIN SMALL LIGATURE FFI}" * 30) is None
 
 
 def test_a_ticket_that_is_not_named_so_is_told_and_left_out(owner_reads: Client) -> None:

@@ -12,9 +12,9 @@ from conversations.search.finder import Finder, Page, Stretch, few_conversations
 from conversations.search.narrowing import Scope
 from conversations.search.syntax import Asked
 from conversations.upstream import Urgency
-from omniviewer import metrics
 from omniviewer.accounts.models import Credential, User
 from omniviewer.omni import OmniError
+from omniviewer.operations import metrics
 
 # Pages of Omni's that a reader is made to wait for, who goes further back than was read.
 _MOST_PAGES = 2

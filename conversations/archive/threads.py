@@ -14,9 +14,9 @@ from conversations.archive import credentials
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
 from conversations.upstream import Urgency
-from omniviewer import metrics
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
+from omniviewer.operations import metrics
 
 # Before all that Omni could tell.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)

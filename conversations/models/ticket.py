@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from conversations import tickets
+from conversations.models import ticket_names
 from conversations.models.conversation import Conversation
 from omniviewer.accounts.models import User
 
@@ -48,7 +48,7 @@ class TicketReference(models.Model):
     """Somebody who may read the conversation came from this ticket, or said by hand that it belongs there."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="ticket_references")
-    ticket = models.CharField(max_length=tickets.LONGEST, db_index=True)
+    ticket = models.CharField(max_length=ticket_names.LONGEST, db_index=True)
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
     is_by_hand = models.BooleanField(default=False)
@@ -63,4 +63,4 @@ class TicketReference(models.Model):
 
     @property
     def address(self) -> str:
-        return tickets.address_of(self.ticket)
+        return ticket_names.address_of(self.ticket)

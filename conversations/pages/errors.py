@@ -6,8 +6,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from conversations import tickets
 from conversations.archive import CannotShow
+from conversations.models import ticket_names
 from conversations.pages import shaping
 from conversations.search import pasted
 from omniviewer.accounts.models import Credential
@@ -54,7 +54,7 @@ def not_opened(
     request: Request, error: CannotShow, omni_id: UUID | None = None, position: int | None = None
 ) -> HttpResponse:
     """The same, noted in the audit log. Without `omni_id`: an id that leads nowhere, and nobody knows of what it is."""
-    ticket = tickets.read(request.GET.get("ticket", ""))
+    ticket = ticket_names.read(request.GET.get("ticket", ""))
     about: trail.About = {"position": position, "ticket": ticket}
     if omni_id:
         about["conversation_id"] = omni_id

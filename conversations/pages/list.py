@@ -13,10 +13,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive, tasks, tickets
+from conversations import archive, tasks
 from conversations.archive import Ask, CannotShow, Listed
 from conversations.exports import selection
-from conversations.models import Conversation, ReadUntil, Star
+from conversations.models import Conversation, ReadUntil, Star, ticket_names
 from conversations.pages import list_context
 from conversations.pages.errors import explain
 from conversations.pages.list_forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
@@ -158,7 +158,7 @@ def sync(request: Request, pk: int) -> HttpResponse:
 
 def _linked(request: Request, text: str) -> HttpResponse:
     """The list, of what is linked from a ticket alone."""
-    ticket = tickets.read(text)
+    ticket = ticket_names.read(text)
     try:
         linked = archive.linked_from(request.user, ticket) if ticket else None
     except CannotShow as error:
@@ -167,7 +167,7 @@ def _linked(request: Request, text: str) -> HttpResponse:
     context = {
         "text": text.strip(),
         "ticket": ticket,
-        "address": tickets.address_of(ticket) if ticket else "",
+        "address": ticket_names.address_of(ticket) if ticket else "",
         "linked": linked,
     }
     context |= list_context.linked_rows(request.user, shown, ticket or "")

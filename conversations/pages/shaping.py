@@ -13,7 +13,6 @@ from conversations import archive, rendering
 from conversations.archive import CannotShow, Evidence, Notice, Opened, Running, Standing
 from conversations.charts import spec
 from conversations.charts.spec import Plot
-from conversations.clock import TooCostly
 from conversations.models import Action, EarlierMessage, Star
 from conversations.search.syntax import Filter
 from conversations.tables import parsing
@@ -21,6 +20,7 @@ from conversations.tables.parsing import Column, Table
 from conversations.tables.sections import Section
 from omniviewer.accounts.models import User
 from omniviewer.omni import OmniError
+from omniviewer.time_limit import TooCostly
 
 # Seconds between two looks at an answer that is being written; each look makes the next one later.
 _FIRST_LOOK = 5.0

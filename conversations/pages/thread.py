@@ -8,9 +8,9 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, tasks, tickets
+from conversations import archive, tasks
 from conversations.archive import CannotShow
-from conversations.models import TicketReference, Visit
+from conversations.models import TicketReference, Visit, ticket_names
 from conversations.pages import shaping, thread_context
 from conversations.pages.errors import not_opened
 from conversations.pages.refresh import ask, refreshed
@@ -30,7 +30,7 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     if "refresh" in request.GET and not opened.notice:
         return refreshed(request)
     came_from = request.GET.get("ticket", "")
-    ticket = tickets.read(came_from)
+    ticket = ticket_names.read(came_from)
     # A link of another site may lead here, and not write by itself: then the ticket is only proposed.
     is_link = request.method == "GET" and sessions.arrives(request)
     if ticket and is_link:
@@ -56,7 +56,7 @@ def add_ticket(request: Request, omni_id: UUID) -> HttpResponse:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:
         return not_opened(request, error, omni_id)
-    ticket = tickets.read(request.POST.get("ticket", ""))
+    ticket = ticket_names.read(request.POST.get("ticket", ""))
     if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
         tasks.want(opened)
         return redirect(opened.conversation)
@@ -74,7 +74,7 @@ def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:
         return not_opened(request, error, omni_id)
-    ticket = tickets.read(request.POST.get("ticket", ""))
+    ticket = ticket_names.read(request.POST.get("ticket", ""))
     removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
     if removed:
         about: trail.About = {"conversation_id": omni_id, "instance": opened.conversation.instance, "ticket": ticket}
@@ -84,7 +84,7 @@ def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
 
 
 def _thread_page(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    shown, came_from = context["conversation"], tickets.read(request.GET.get("ticket", ""))
+    shown, came_from = context["conversation"], ticket_names.read(request.GET.get("ticket", ""))
     about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
     about["position"] = context.setdefault("focus", None)
     trail.record(request, Kind.OPENED, **about)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from conversations import archive, tickets
+from conversations import archive
 from conversations.archive import CannotShow, Finder, Stretch
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Message, ticket_names
 from conversations.pages.list_forms import ListForm, list_address
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
@@ -26,7 +26,7 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
     """
     find = request.GET.get("find", "").strip()
     given: dict[str, str] = {name: str(value) for name, value in request.GET.items() if name in _OF_THE_LIST}
-    ticket = tickets.read(given.pop("linked", ""))
+    ticket = ticket_names.read(given.pop("linked", ""))
     if ticket:
         given = {"linked": ticket}
     wanted = {"q": str(Filter("ticket", ticket))} if ticket else given

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
-from conversations.clock import LONGEST, Clock, TooCostly
 from conversations.rendering import allowlist, characters, links, page, parser
 from conversations.rendering.characters import with_newlines
 from conversations.rendering.embedding import self_contained
 from conversations.rendering.plain import is_in_code, plain
+from omniviewer.time_limit import LONGEST, Clock, TooCostly
 
 __all__ = [
     "RENDERER",

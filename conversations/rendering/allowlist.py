@@ -7,7 +7,7 @@ import re
 
 from bleach.sanitizer import Cleaner
 
-from conversations.clock import TooCostly
+from omniviewer.time_limit import TooCostly
 
 # Tags and entities: html5lib takes some 25 µs for each, and none of our clock's ticks. And characters.
 MOST_PIECES = 20_000

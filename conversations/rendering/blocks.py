@@ -17,7 +17,6 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement
 
 from markdown import Markdown
 
-from conversations.clock import Clock
 from conversations.rendering import rows
 from conversations.rendering.open_blocks import (
     TAB,
@@ -29,6 +28,7 @@ from conversations.rendering.open_blocks import (
     Table,
     reference_name,
 )
+from omniviewer.time_limit import Clock
 
 # Lists, items and quotes within each other. Deeper marks are text: trees are walked by copying the way to each element.
 DEEPEST = 24

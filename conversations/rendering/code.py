@@ -6,8 +6,8 @@ from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 
-from conversations.clock import Clock, TooCostly
 from conversations.rendering import characters
+from omniviewer.time_limit import Clock, TooCostly
 
 # Seconds for all blocks of an answer; the rest is shown without colours.
 ALLOWANCE = 0.3

@@ -7,9 +7,9 @@ lowered; all else stays as Omni sent it.
 
 import re
 
-from conversations.clock import LONGEST, Clock, TooCostly
 from conversations.rendering import characters, links, parser
 from conversations.rendering.code_spans import code_spans
+from omniviewer.time_limit import LONGEST, Clock, TooCostly
 
 _LOWEST = 6
 # A tag, comment or declaration; not an address in angle brackets, nor the one element that the page has for it.

@@ -16,7 +16,7 @@ from markdown import Markdown
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import ETX, STX, AtomicString
 
-from conversations.clock import Clock
+from omniviewer.time_limit import Clock
 
 # Elements within each other. Beyond it, browsers take the tree apart.
 _DEEPEST = 60

@@ -11,9 +11,9 @@ from xml.etree.ElementTree import Element
 from markdown import Markdown, inlinepatterns
 from markdown.util import ETX, STX, AtomicString, Registry
 
-from conversations.clock import Clock, TooCostly
 from conversations.rendering import characters, links
 from conversations.rendering.open_blocks import OpenBlocks, reference_name
+from omniviewer.time_limit import Clock, TooCostly
 
 # Characters of one paragraph, list item or cell that has any markup. Bounds the work between two ticks.
 LONGEST_PARAGRAPH = 20_000

@@ -5,8 +5,8 @@ from xml.etree.ElementTree import Element
 
 from django.utils.html import escape
 
-from conversations.clock import Clock
 from conversations.rendering import characters, code, inline, links
+from omniviewer.time_limit import Clock
 
 _WRITTEN = {
     **{

@@ -11,10 +11,10 @@ import markdown
 from markdown import treeprocessors
 from markdown.util import ETX, STX, Registry
 
-from conversations.clock import Clock
 from conversations.rendering import characters, inline
 from conversations.rendering.blocks import Blocks
 from conversations.rendering.emphasis import Emphasis
+from omniviewer.time_limit import Clock
 
 # Markdown's own marks for what it puts aside. A text that has them gets pictures of them.
 _PICTURES = {ord(STX): "\u2402", ord(ETX): "\u2403"}

@@ -26,8 +26,8 @@ from conversations.models import (
 from conversations.search import index
 from conversations.search.index import BREAK, Document, Fact, Question
 from conversations.search.tokens import words
-from omniviewer import metrics
-from omniviewer.database_errors import named
+from omniviewer.operations import metrics
+from omniviewer.operations.database_errors import named
 
 _log = logging.getLogger("omniviewer.search")
 # Conversations of one transaction: as long as that takes, nobody else writes where the database is a file.

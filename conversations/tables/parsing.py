@@ -8,11 +8,11 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, Final
 
-from conversations.clock import Clock, TooCostly
 from conversations.tables import dates, durations, numbers, sections
 from conversations.tables.numbers import Notation, says_nothing
 from conversations.tables.sections import Section
 from omniviewer import spreadsheet
+from omniviewer.time_limit import Clock, TooCostly
 
 # Rows that a page shows at first, and more at a time.
 ROWS_A_PAGE: Final = 200

@@ -10,10 +10,10 @@ from django.conf import settings
 
 from conversations.upstream import budget, circuit_breaker
 from conversations.upstream.budget import Urgency
-from omniviewer import metrics
 from omniviewer.accounts.encryption import Undecryptable, digest
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadAddress, CannotAsk, Client, OmniError, RateLimited, Resting, Token, parse_address
+from omniviewer.operations import metrics
 
 Reply = TypeVar("Reply")
 log = logging.getLogger("omniviewer.upstream")

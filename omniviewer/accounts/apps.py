@@ -1,9 +1,9 @@
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 
-from omniviewer import health
-from omniviewer.deployment import check_parts, check_settings
-from omniviewer.front import check_python
+from omniviewer.operations import health
+from omniviewer.operations.deployment import check_parts, check_settings
+from omniviewer.operations.front import check_python
 from omniviewer.private_files import check_file_modes
 
 

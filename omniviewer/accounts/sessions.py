@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from omniviewer.accounts.models import User
 from omniviewer.audit import trail
 from omniviewer.audit.models import OK, Event, Kind
-from omniviewer.front import is_by_person, is_navigation
+from omniviewer.operations.front import is_by_person, is_navigation
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _BY, _BEGAN, _SEEN = "signed_in_by", "began_at", "seen_at"

@@ -11,7 +11,7 @@ from django.db import Error, transaction
 from django.http import HttpRequest
 
 from omniviewer.audit.models import OK, By, Event, Kind
-from omniviewer.front import client_address
+from omniviewer.operations.front import client_address
 
 _READING = {Kind.OPENED, Kind.EXPORTED, Kind.SEARCHED}
 _LARGEST_POSITION = 2**31 - 1  # of the column

@@ -5,7 +5,7 @@ from typing import Any
 
 from conversations import tasks
 from conversations.management.commands import db_worker
-from omniviewer.background import end_with_parent
+from omniviewer.operations.embedded_worker import end_with_parent
 
 
 class Command(db_worker.Command):

@@ -16,7 +16,7 @@ from omniviewer.accounts.models import User
 from omniviewer.accounts.requests import next_path, own_path, site_path
 from omniviewer.accounts.sign_in import throttle
 from omniviewer.audit import trail
-from omniviewer.front import client_network
+from omniviewer.operations.front import client_network
 
 if settings.OIDC_ISSUER:
     from omniviewer.accounts.sign_in import oidc

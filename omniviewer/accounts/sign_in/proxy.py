@@ -21,7 +21,7 @@ from omniviewer.accounts.sign_in.admission import Person, Refused, admit, known
 from omniviewer.accounts.sign_in.refusal_page import refusal
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
-from omniviewer.front import peer_address
+from omniviewer.operations.front import peer_address
 
 SECRET_HEADER = "X-Omniviewer-Proxy-Secret"  # noqa: S105  (its name)
 _LONGEST_NAME = 150

@@ -27,7 +27,7 @@ from omniviewer.accounts.sign_in import throttle
 from omniviewer.accounts.sign_in.admission import Person
 from omniviewer.accounts.sign_in.claims import groups
 from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
-from omniviewer.front import client_network
+from omniviewer.operations.front import client_network
 
 # What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)

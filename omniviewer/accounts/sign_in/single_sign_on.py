@@ -25,7 +25,7 @@ from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCooki
 from omniviewer.accounts.sign_in.refusal_page import refusal
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
-from omniviewer.front import is_by_person
+from omniviewer.operations.front import is_by_person
 
 if settings.SAML_ENTITY_ID:
     from omniviewer.accounts.sign_in import saml

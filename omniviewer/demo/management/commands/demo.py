@@ -20,10 +20,10 @@ from django.db import connections
 from conversations.archive import credentials
 from conversations.models import Conversation, Job
 from omniviewer.accounts.models import ApiToken, Credential, User
-from omniviewer.background import EmbeddedWorker
 from omniviewer.demo.people import PEOPLE
 from omniviewer.demo.stand_in import DEMO_TOKENS
 from omniviewer.omni import OmniError, Token
+from omniviewer.operations.embedded_worker import EmbeddedWorker
 
 _PORTS_TO_TRY = 20
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
-from omniviewer.background import end_with_parent
 from omniviewer.demo.stand_in import StandIn, sample_organization
+from omniviewer.operations.embedded_worker import end_with_parent
 
 
 class Command(BaseCommand):

@@ -21,7 +21,7 @@ from django.utils.functional import LazyObject
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from omniviewer import database_errors, metrics
+from omniviewer.operations import database_errors, metrics
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  (Django's name for it)
 
-from omniviewer import health
+from omniviewer.operations import health
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "", None)
 

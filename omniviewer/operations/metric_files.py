@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
 
-_log = logging.getLogger("omniviewer.metrics")
+_log = logging.getLogger("omniviewer.operations.metrics")
 _FIRST_BYTES = 1 << 16
 # A key takes some bytes more than its own: its length, its padding, its value and its time.
 _BESIDE_KEY_BYTES = 64

@@ -8,10 +8,13 @@ def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"of_request": {"()": "omniviewer.logs.OfRequest"}},
+        "filters": {"of_request": {"()": "omniviewer.operations.logs.OfRequest"}},
         "formatters": {
-            "plain": {"()": "omniviewer.logs.Scrubbed", "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-            "json": {"()": "omniviewer.logs.Line"},
+            "plain": {
+                "()": "omniviewer.operations.logs.Scrubbed",
+                "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            },
+            "json": {"()": "omniviewer.operations.logs.Line"},
         },
         "handlers": {
             "console": {

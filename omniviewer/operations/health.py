@@ -18,7 +18,7 @@ from django.urls import ResolverMatch
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from omniviewer import metrics
+from omniviewer.operations import metrics
 
 OK = "ok"
 

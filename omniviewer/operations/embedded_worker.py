@@ -29,7 +29,7 @@ class EmbeddedWorker:
         self._keeper: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._keeper = _start("omniviewer.background")
+        self._keeper = _start("omniviewer.operations.embedded_worker")
 
     def stop(self) -> None:
         """What it is doing is done again by the next one."""

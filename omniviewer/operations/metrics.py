@@ -19,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from omniviewer.metric_files import ReservedDict
+from omniviewer.operations.metric_files import ReservedDict
 
 # Before any count is made.
 values.MmapedDict = ReservedDict  # type: ignore[attr-defined]

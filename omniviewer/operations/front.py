@@ -48,7 +48,7 @@ def below_prefix(get_response: GetResponse) -> GetResponse:
         if prefix and path.startswith(f"{prefix}/"):
             request.path, request.path_info = path, path.removeprefix(prefix)
         elif prefix and path not in _PROBES:
-            request.urlconf = "omniviewer.front"
+            request.urlconf = "omniviewer.operations.front"
             request.path = path
         return get_response(request)
 

@@ -1,0 +1,1 @@
+"""Running the site: logs, metrics, probes, error pages, the embedded worker."""
