@@ -4,17 +4,16 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from conversations.pages import (
-    capture,
     charts,
     credentials,
     evidence,
     exports,
-    fragments,
     insights,
     links,
     removal,
     storage,
     thread,
+    tickets,
 )
 from conversations.pages import list as conversation_list
 
@@ -34,12 +33,12 @@ urlpatterns = [
     path("credentials/<number:pk>/hand-over/", removal.offer, name="offer"),
     path("credentials/offers/<number:pk>/", removal.answer, name="answer-offer"),
     path("credentials/removals/", removal.removals, name="removals"),
-    path("credentials/<number:pk>/sync/", conversation_list.sync),
-    path("conversations/<uuid:omni_id>/fresh/", fragments.conversation),
+    path("credentials/<number:pk>/sync/", credentials.sync),
+    path("conversations/<uuid:omni_id>/fresh/", thread.fresh),
     path("conversations/<uuid:omni_id>/", thread.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<number:position>/", thread.conversation, name="message"),
     path("conversations/<uuid:omni_id>/messages/<number:position>/evidence/", evidence.evidence, name="evidence"),
-    path("conversations/<uuid:omni_id>/messages/<number:position>/evidence/keep/", capture.keep),
+    path("conversations/<uuid:omni_id>/messages/<number:position>/evidence/keep/", evidence.keep),
     path("conversations/<uuid:omni_id>/messages/<number:position>/chart.png", charts.png),
     path("conversations/<uuid:omni_id>/messages/<number:position>/charts/", charts.charts),
     path("conversations/<uuid:omni_id>/messages/<number:position>/queries/<number:number>/", evidence.rows),
@@ -48,11 +47,11 @@ urlpatterns = [
     path(
         "conversations/<uuid:omni_id>/messages/<number:position>/queries/<number:number>-<number:place>.svg", charts.svg
     ),
-    path("conversations/<uuid:omni_id>/standings/", capture.standings),
-    path("conversations/<uuid:omni_id>/bundle/", capture.bundle),
-    path("conversations/<uuid:omni_id>/star/", capture.star),
-    path("conversations/<uuid:omni_id>/tickets/", thread.add_ticket),
-    path("conversations/<uuid:omni_id>/tickets/remove/", thread.remove_ticket),
+    path("conversations/<uuid:omni_id>/standings/", evidence.standings),
+    path("conversations/<uuid:omni_id>/bundle/", exports.bundle_page),
+    path("conversations/<uuid:omni_id>/star/", thread.star),
+    path("conversations/<uuid:omni_id>/tickets/", tickets.add),
+    path("conversations/<uuid:omni_id>/tickets/remove/", tickets.remove),
     path("conversations/<uuid:omni_id>.md", exports.export_thread, {"extension": "md"}),
     path("conversations/<uuid:omni_id>.json", exports.export_thread, {"extension": "json"}),
     path("conversations/<uuid:omni_id>.csv", exports.export_thread, {"extension": "csv"}),

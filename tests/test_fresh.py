@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from conversations.archive import keeping
 from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
-from conversations.pages import shaping
+from conversations.pages import refresh
 from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -207,7 +207,7 @@ def test_it_gives_up_in_the_end(owner_reads: Client, omni: StandIn) -> None:
     while asks_for(page):
         page = text_of(renew(owner_reads, page))
         looks += 1
-    assert looks == shaping.MOST_LOOKS
+    assert looks == refresh.MOST_LOOKS
 
 
 # What Omni has changed ------------------------------------------------------------------------------------
@@ -357,8 +357,8 @@ def test_it_took_as_long_as_its_job(small: Organization, owner: User, small_omni
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other in fractions of a second."""
-    monkeypatch.setattr(shaping, "_FIRST_LOOK", 0.2)
-    monkeypatch.setattr(shaping, "_LATEST_LOOK", 0.2)
+    monkeypatch.setattr(refresh, "_FIRST_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(refresh, "_LATEST_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(Job, "POLL_EVERY", timedelta(0))
 
 

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from conversations.charts.labels import cut, extent
 from conversations.tables import dates, measures, numbers
 from conversations.tables.parsing import Column, Table
 
+# Charts of ours, of one answer.
+MOST_DRAWINGS = 8
 MOST_MEASURES = 5
 _MOST_TIMES = 400
 _MOST_NAMES = 30
@@ -169,3 +172,40 @@ def short(value: Decimal | float, unit: str) -> str:
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     before, behind = (unit, "") if len(unit) == 1 and unit != "%" else ("", unit if unit in ("", "%") else f" {unit}")
     return f"{sign}{before}{digits}{letter}{behind}"
+
+
+class Queried(Protocol):
+    """A query that ran: its number among the job's actions, and its rows."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def was_cut(self) -> bool: ...
+    @property
+    def table(self) -> Table | None: ...
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart of ours of a query's rows; `place` from 1, where they make several."""
+
+    number: int
+    place: int
+    plot: Plot
+
+    @property
+    def path(self) -> str:
+        """Return the address below the message's."""
+        return f"queries/{self.number}{f'-{self.place}' if self.place > 1 else ''}.svg"
+
+
+def plots_of(query: Queried) -> list[Plot]:
+    """Return what is drawn of a query's rows."""
+    return of(query.table, query.title, is_cut=query.was_cut) if query.table else []
+
+
+def drawings(query: Queried) -> list[Drawing]:
+    """Return the charts of a query's rows, each with its address."""
+    return [Drawing(query.number, place, plot) for place, plot in enumerate(plots_of(query), start=1)]

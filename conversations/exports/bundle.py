@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from conversations import archive
 from conversations.archive import Jobs, Line, Opened, Standing
+from conversations.charts import spec
 from conversations.charts.svg import draw
 from conversations.exports import document, formats
 from conversations.models import Action, Chart, Job, Message
-from conversations.pages import shaping
 from conversations.tables import parsing
 from omniviewer.accounts.models import User
 
@@ -190,8 +190,8 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
         answer["chart"] = name
         yield from bundle.add(name, [bytes(chart.png)], chart.fetched_at, what="Omni's chart", **about)
     else:
-        drawings = [drawing for action in actions if action.is_query for drawing in shaping.drawings(action)]
-        for drawing in drawings[: shaping.MOST_DRAWINGS]:
+        drawings = [drawing for action in actions if action.is_query for drawing in spec.drawings(action)]
+        for drawing in drawings[: spec.MOST_DRAWINGS]:
             name = f"{folder}/{drawing.path.replace('queries/', 'drawing-')}"
             what = {"what": "our drawing of a query's rows", "query": drawing.number}
             yield from bundle.add(name, [draw(drawing.plot)], job.kept_at, **about, **what)

@@ -9,8 +9,8 @@ from conversations import archive, rendering
 from conversations.archive import Opened
 from conversations.exports import formats
 from conversations.models import Action, Conversation, Job, Message
-from conversations.pages import shaping
-from conversations.pages.shaping import TablePage
+from conversations.tables import paging
+from conversations.tables.paging import TablePage
 
 # Rows of each query, queries, and characters of a reason: a ticket is read, not calculated with.
 ROWS = 10
@@ -21,7 +21,7 @@ _LONGEST_REASON = 1000
 def of_message(opened: Opened, message: Message, question: Message | None, address: str) -> dict[str, str]:
     """`text` and `html` of an answer: what was asked, what became of its job and queries, and the way back."""
     job, actions = _work(opened, message)
-    queries = [shaping.rows(action, most=ROWS) for action in actions if action.is_query][:_QUERIES]
+    queries = [paging.page_of(action, most=ROWS) for action in actions if action.is_query][:_QUERIES]
     failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][:_QUERIES]
     if job and job.state in Job.State.IN_VAIN:
         failures.insert(0, _Failure("Job", _joined(job.state.lower(), job.error)))
@@ -79,7 +79,7 @@ def _joined(status: str, reason: str) -> str:
     return ": ".join(part.strip() for part in (status, Truncator(reason).chars(_LONGEST_REASON)) if part.strip())
 
 
-def _query(shown: TablePage) -> str:
+def _query(shown: TablePage[Action]) -> str:
     """As a table of GitHub's Markdown, which the trackers read."""
     action = shown.action
     asked = action.query_fields
@@ -100,7 +100,7 @@ def _query(shown: TablePage) -> str:
     return f"{head}\n\n" + "\n".join(lines) + (f"\n\n{not_all}" if not_all else "")
 
 
-def _not_all(shown: TablePage) -> str:
+def _not_all(shown: TablePage[Action]) -> str:
     """Which rows are left out, here and by Omni; "" if none are."""
     action = shown.action
     if not shown.table:

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from conversations import archive
 from conversations.archive import Jobs, Line, Opened
+from conversations.charts import spec
 from conversations.charts.svg import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
-from conversations.pages import shaping
-from conversations.pages.shaping import TablePage, TableRow
-from conversations.tables import parsing
+from conversations.tables import paging, parsing
+from conversations.tables.paging import TablePage, TableRow
 from conversations.tables.parsing import Column
 from omniviewer.accounts.models import User
 
@@ -62,7 +62,7 @@ class Step:
     """An action; of a query its rows as tables that stand below each other, each as wide as paper is."""
 
     action: Action
-    shown: TablePage | None = None
+    shown: TablePage[Action] | None = None
     tables: "list[Beside]" = field(default_factory=list)
 
 
@@ -153,11 +153,11 @@ def _step(action: Action, cells_left: int) -> Step:
         return Step(action)
     table = action.table
     columns = min(len(table.columns), parsing.MOST_COLUMNS) if table else 1
-    shown = shaping.rows(action, most=max(min(ROWS, cells_left // columns), 1))
+    shown = paging.page_of(action, most=max(min(ROWS, cells_left // columns), 1))
     return Step(action, shown, _beside(shown) if table else [])
 
 
-def _beside(shown: TablePage) -> list[Beside]:
+def _beside(shown: TablePage[Action]) -> list[Beside]:
     """Its columns in groups that fit on paper."""
     columns = shown.columns
     if len(columns) <= COLUMNS_BESIDE:
@@ -181,8 +181,8 @@ def _pictures(message: Message, actions: list[Action], chart: Chart | None, *, i
         inside = _inside("image/png", bytes(chart.png)) if is_file else f"{address}chart.png"
         yield Picture(inside, f"Omni’s chart for answer {message.position}; its numbers stand in the tables below.")
         return
-    drawings = [drawing for action in actions if action.is_query for drawing in shaping.drawings(action)]
-    for drawing in drawings[: shaping.MOST_DRAWINGS]:
+    drawings = [drawing for action in actions if action.is_query for drawing in spec.drawings(action)]
+    for drawing in drawings[: spec.MOST_DRAWINGS]:
         inside = _inside("image/svg+xml", draw(drawing.plot)) if is_file else f"{address}{drawing.path}"
         yield Picture(inside, drawing.plot.alt, is_ours=True)
 

@@ -8,8 +8,9 @@ from django.views.decorators.http import require_safe
 
 from conversations import archive
 from conversations.archive import CannotShow, NoMessage
+from conversations.charts import spec
 from conversations.charts.svg import draw
-from conversations.pages import shaping
+from conversations.pages import evidence_context
 from conversations.pages.errors import not_opened
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
@@ -46,7 +47,7 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
     except NoMessage:
         raise Http404 from None
     action = next((action for action in found.queries if action.number == number), None)
-    drawn = shaping.plots_of(action) if action else []
+    drawn = spec.plots_of(action) if action else []
     if not 1 <= place <= len(drawn):
         raise Http404
     _record(request, omni_id, position)
@@ -66,7 +67,7 @@ def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     except NoMessage:
         raise Http404 from None
     _record(request, omni_id, position)
-    context = {"message": found.message, "charts": shaping.charts(found)}
+    context = {"message": found.message, "charts": evidence_context.charts(found)}
     return render(request, "conversations/_charts.html", context)
 
 

@@ -116,6 +116,22 @@ def make_default(request: Request, pk: int) -> HttpResponse:
     return redirect("conversations:credentials")
 
 
+def sync(request: Request, pk: int) -> HttpResponse:
+    """Pause reading in the background, or go on; the line that says how far it is."""
+    back = next_path(request) or site_path("/conversations/")
+    credential = Credential.objects.of(request.user).filter(pk=pk).first()
+    if credential is None:
+        return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
+    if request.method == "POST":
+        archive.pause(credential.api_token, is_paused=request.POST.get("do") == "pause")
+        tasks.nudge_sync()
+    if not request.htmx:
+        return redirect(back)
+    tasks.nudge_sync()
+    told = [row for row in archive.progress(request.user) if row.credential == credential]
+    return render(request, "conversations/_progress.html", {"progress": told, "asks_again": True})
+
+
 def _note(request: Request, kind: Kind, credential: Credential, error: OmniError | None = None) -> None:
     _record(request, kind, credential.instance, credential.pk, error)
 

@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from conversations.archive import CannotShow
 from conversations.models import ticket_names
-from conversations.pages import shaping
+from conversations.pages.refresh import again_in as retry_in
 from conversations.search import pasted
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical
@@ -30,7 +30,7 @@ def explain(request: Request, error: CannotShow, credential: Credential | None =
     mine = list(Credential.objects.of(request.user))
     accepted = [row for row in mine if not row.rejected_at]
     named = pasted.instance_named(request.GET.get("instance", ""))
-    again_in = shaping.again_in(error)
+    again_in = retry_in(error)
     context = {
         "why": error.why,
         "sentence": error.sentence,

@@ -7,25 +7,28 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive
+from conversations import archive, tasks
 from conversations.archive import CannotShow, Evidence, NoMessage, Standing
+from conversations.charts import spec
 from conversations.models import Action
-from conversations.pages import shaping
+from conversations.pages import evidence_context
 from conversations.pages.errors import explain, not_opened
-from conversations.pages.list_forms import RowsForm
+from conversations.pages.list_forms import FreshForm, RowsForm
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.syntax import Asked
-from conversations.tables import parsing
+from conversations.tables import paging, parsing
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+from omniviewer.omni import OmniError
 
 _STATUS = {
     Standing.NOT_REACHED: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -46,15 +49,15 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if found.is_new:
         trail.record(request, Kind.CAPTURED, **about)
     _record(request, **about)
-    steps = [(action, shaping.rows(action) if action.is_query else None) for action in found.actions]
+    steps = [(action, paging.page_of(action) if action.is_query else None) for action in found.actions]
     line = archive.standings(found.opened, [position]).get(position)
     context = _context(found) | {"steps": steps, "line": line}
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
-        context["charts"] = None if archive.must_ask_for_chart(found) else shaping.charts(found)
+        context["charts"] = None if archive.must_ask_for_chart(found) else evidence_context.charts(found)
         return render(request, "conversations/_evidence.html", context)
     # In a thread it stands above the line.
     context["took"] = line.took if line and line.took is not None else found.message.took
-    context["charts"] = shaping.charts(found)  # a page without a script cannot ask for them later
+    context["charts"] = evidence_context.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
     return render(request, "conversations/evidence.html", context, status=status)
 
@@ -67,8 +70,8 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     except CannotShow as error:
         return not_opened(request, error, omni_id, position)
     _record(request, conversation_id=omni_id, position=position)
-    context = _context(found) | {"shown": shaping.rows(action, **RowsForm(request.GET).wanted())}
-    context["drawn"] = shaping.drawings(action)
+    context = _context(found) | {"shown": paging.page_of(action, **RowsForm(request.GET).wanted())}
+    context["drawn"] = spec.drawings(action)
     if request.htmx:
         return render(request, "conversations/_rows.html", context)
     return render(request, "conversations/query.html", context | _marked(action, syntax.read(request.GET.get("q", ""))))
@@ -133,3 +136,52 @@ def _context(found: Evidence) -> dict[str, Any]:
         "standing": found.standing.value,
         "evidence_address": f"{found.message.get_absolute_url()}evidence/",
     }
+
+
+@require_safe
+def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+    """Keep what the AI did for an answer at once; the line under the answer as it stands then."""
+    if not request.htmx:
+        return redirect("conversations:evidence", omni_id, position)
+    try:
+        found = archive.evidence(request.user, omni_id, position)
+    except CannotShow as error:
+        return explain(request, error)
+    except NoMessage:
+        raise Http404 from None
+    sessions.record_once(request, Kind.OPENED, conversation_id=omni_id, position=position)
+    failure = found.failure
+    try:
+        archive.chart(found)
+    except OmniError as error:
+        failure = error
+    if found.is_new:
+        trail.record(request, Kind.CAPTURED, conversation_id=omni_id, position=position)
+    line = archive.standings(found.opened, [position]).get(position)
+    if line is None:
+        raise Http404
+    context = {"conversation": found.opened.conversation, "line": line, "failure": failure}
+    return render(request, "conversations/_line.html", context)
+
+
+@require_safe
+def standings(request: Request, omni_id: UUID) -> HttpResponse:
+    """The line under each answer of a page that shows `count` messages, while some are being captured."""
+    form = FreshForm(request.GET)
+    if not request.htmx or not form.is_valid():
+        return redirect("conversations:conversation", omni_id)
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow:
+        return HttpResponseClientRefresh()  # the page itself says why
+    sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
+    # Should the worker that was at it have been killed before it said so.
+    tasks.nudge(tasks.capture)
+    count = form.cleaned_data["count"]
+    context = evidence_context.standings(opened, form.cleaned_data["looks"])
+    context |= {
+        "conversation": opened.conversation,
+        # The page cannot replace the line of what it does not show yet.
+        "lines": {position: line for position, line in context["lines"].items() if position <= count},
+    }
+    return render(request, "conversations/_standings.html", context)

@@ -7,12 +7,16 @@ from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpRespon
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
 from conversations import archive, tasks
 from conversations.archive import CannotShow, Opened
 from conversations.exports import bundle, document, formats
 from conversations.exports import clipboard as ticket
+from conversations.pages import evidence_context
 from conversations.pages.errors import explain, not_opened
+from conversations.pages.list_forms import FreshForm
+from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -99,3 +103,21 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
         content = formats.as_markdown(conversation, address)
     answer = HttpResponse if isinstance(content, str) else StreamingHttpResponse
     return answer(content, content_type=_TYPES[extension], headers=headers)
+
+
+@require_safe
+def bundle_page(request: Request, omni_id: UUID) -> HttpResponse:
+    """What the evidence bundle will hold, and how far capture is with it; with htmx, that part alone."""
+    form = FreshForm(request.GET)
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return HttpResponseClientRefresh() if request.htmx else not_opened(request, error, omni_id)
+    tasks.want(opened)
+    context = evidence_context.bundle(opened, form.cleaned_data["looks"] if form.is_valid() else 0)
+    if request.htmx:
+        tasks.nudge(tasks.capture)
+        sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
+        return render(request, "conversations/_bundle.html", context)
+    trail.record(request, Kind.OPENED, conversation_id=omni_id, instance=opened.conversation.instance)
+    return render(request, "conversations/bundle.html", context)

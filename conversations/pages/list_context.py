@@ -11,8 +11,8 @@ from django.utils.functional import SimpleLazyObject
 from conversations import archive, tasks
 from conversations.archive import Listed
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
-from conversations.pages import shaping
 from conversations.pages.list_forms import ListQuery
+from conversations.pages.refresh import fresh_in
 from conversations.search import date_words, syntax
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
@@ -51,7 +51,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
-        "fresh_in": shaping.fresh_in(found.notice, None, looks, is_stale=stale),
+        "fresh_in": fresh_in(found.notice, None, looks, is_stale=stale),
     }
 
 

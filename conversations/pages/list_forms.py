@@ -221,7 +221,7 @@ class RowsForm(forms.Form):
     rows = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
 
     def wanted(self) -> dict[str, Any]:
-        """For `shaping.rows`: the column to sort by (0: as Omni gave them), whether descending, and how many rows."""
+        """For `paging.page_of`: the column to sort by (0: as Omni gave them), whether descending, and how many rows."""
         self.is_valid()
         said = self.cleaned_data
         return {

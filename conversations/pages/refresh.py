@@ -1,11 +1,23 @@
-"""What `?refresh=1` means, on every page that has it."""
+"""Asking Omni again: by `?refresh=1`, and by a page itself after a while."""
+
+import math
+import random
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from conversations.archive import Ask
+from conversations.archive import Ask, CannotShow, Notice, Running
 from omniviewer.accounts.requests import Request
+
+# Seconds between two looks at an answer that is being written; each look makes the next one later.
+_FIRST_LOOK_SECONDS = 5.0
+_LATER_BY = 1.25
+_LATEST_LOOK_SECONDS = 30.0
+# Then a page that was left open stops asking: after some seven minutes.
+MOST_LOOKS = 20
+# Seconds until a page that could not be had is asked for again, where nobody knows better.
+_RETRY_SECONDS = 20
 
 
 def ask(request: Request) -> Ask:
@@ -18,3 +30,29 @@ def refreshed(request: Request) -> HttpResponse:
     query.pop("refresh", None)
     messages.success(request, "Up to date.")
     return redirect(f"{request.path}?{query.urlencode()}" if query else request.path)
+
+
+def look_in(looks: int) -> float:
+    """Return the seconds until the next look of a page that has looked so often."""
+    return min(_FIRST_LOOK_SECONDS * _LATER_BY**looks, _LATEST_LOOK_SECONDS)
+
+
+def again_in(error: CannotShow) -> int | None:
+    """Return the whole seconds until a page that shows nothing tries again; None where trying does not help."""
+    if error.why not in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
+        return None
+    seconds = _RETRY_SECONDS if error.retry_after is None else error.retry_after
+    # A little later than told, and not everybody at the same time.
+    return math.ceil(seconds + random.uniform(0.5, 2.5))  # noqa: S311
+
+
+def fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_stale: bool) -> float | None:
+    """Return the seconds until the page asks for a newer one by itself; None: it does not."""
+    if looks >= MOST_LOOKS:
+        return None
+    later = look_in(looks)
+    if notice:
+        return max(later, notice.retry_after or _RETRY_SECONDS)
+    if running:
+        return later if running.is_certain else 1.0
+    return 0 if is_stale and looks == 0 else None

@@ -1,22 +1,22 @@
-"""Four beats a view: fetch, ask, shape, render. The pages; what htmx asks for stands in fragments.py."""
+"""A thread: the page, the parts of it that Omni has changed meanwhile, the reader's star."""
 
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
 from conversations import archive, tasks
 from conversations.archive import CannotShow
-from conversations.models import TicketReference, Visit, ticket_names
-from conversations.pages import shaping, thread_context
+from conversations.models import Star, TicketReference, Visit, ticket_names
+from conversations.pages import thread_context
 from conversations.pages.errors import not_opened
+from conversations.pages.list_forms import FreshForm
 from conversations.pages.refresh import ask, refreshed
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
-from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
 
@@ -37,7 +37,7 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
     tasks.want(opened)
     Visit.objects.note(request.user, opened.conversation)
-    context = shaping.thread(request.user, opened) | thread_context.of(request, opened.conversation)
+    context = thread_context.thread(request.user, opened) | thread_context.within(request, opened.conversation)
     missing = position is not None and not 1 <= position <= context["count"]
     context |= {
         "focus": position,
@@ -45,49 +45,49 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
         "ticket_text": "" if is_link else ticket or "",
         "odd_ticket": "" if ticket else came_from.strip(),
     }
-    return _thread_page(request, context, HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK)
+    return thread_context.render_thread(request, context, HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK)
 
 
-def add_ticket(request: Request, omni_id: UUID) -> HttpResponse:
-    """A reader says by hand that the conversation belongs to a ticket."""
+@require_safe
+def fresh(request: Request, omni_id: UUID) -> HttpResponse:
+    """The messages that are newer than `revision`, of a page that shows `count`; how far a running answer is."""
+    form = FreshForm(request.GET)
+    if not request.htmx or not form.is_valid():
+        return redirect("conversations:conversation", omni_id)
+    revision, shown, looks = (form.cleaned_data[name] for name in ("revision", "count", "looks"))
+    try:
+        opened = archive.renew(request.user, omni_id)
+    except CannotShow:
+        return HttpResponseClientRefresh()  # the page itself says why
+    sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
+    if opened.was_asked:
+        tasks.want(opened)
+    context = thread_context.thread(request.user, opened, looks)
+    changed = []
+    if opened.conversation.revision != revision:
+        thread = opened.conversation.thread
+        changed = [message for message in thread if message.revision > revision or message.position > shown]
+    context |= {
+        "changed": [message for message in changed if message.position <= shown],
+        "added": [message for message in changed if message.position > shown],
+        "gone": range(context["count"] + 1, min(shown, context["count"] + 1000) + 1),
+    }
+    return render(request, "conversations/_fresh_thread.html", context)
+
+
+def star(request: Request, omni_id: UUID) -> HttpResponse:
+    """Set the reader's star, or take it away; with htmx, the button as it is then."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
     try:
         opened = archive.open_conversation(request.user, omni_id)
     except CannotShow as error:
-        return not_opened(request, error, omni_id)
-    ticket = ticket_names.read(request.POST.get("ticket", ""))
-    if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
+        return HttpResponseClientRefresh() if request.htmx else not_opened(request, error, omni_id)
+    starred = request.POST.get("starred") == "1"
+    Star.objects.set(request.user, opened.conversation, starred=starred)
+    if starred:
         tasks.want(opened)
+    if not request.htmx:
         return redirect(opened.conversation)
-    wrong = "It has too many tickets already: remove one." if ticket else "This is not how tickets are named here."
-    context = shaping.thread(request.user, opened)
-    context |= {"ticket_error": wrong, "ticket_text": request.POST.get("ticket", "")}
-    return _thread_page(request, context, HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-def remove_ticket(request: Request, omni_id: UUID) -> HttpResponse:
-    """Likewise that it does not; the page then offers to put it back."""
-    if request.method != "POST":
-        return redirect("conversations:conversation", omni_id)
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id)
-    ticket = ticket_names.read(request.POST.get("ticket", ""))
-    removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
-    if removed:
-        about: trail.About = {"conversation_id": omni_id, "instance": opened.conversation.instance, "ticket": ticket}
-        trail.record(request, Kind.TICKET_REMOVED, **about)
-    context = shaping.thread(request.user, opened) | {"removed_ticket": ticket if removed else None}
-    return _thread_page(request, context)
-
-
-def _thread_page(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    shown, came_from = context["conversation"], ticket_names.read(request.GET.get("ticket", ""))
-    about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
-    about["position"] = context.setdefault("focus", None)
-    trail.record(request, Kind.OPENED, **about)
-    references = TicketReference.objects.filter(conversation=shown)
-    context["tickets"] = list(references.oldest_first())
-    return render(request, "conversations/conversation.html", context, status=status)
+    context = {"conversation": opened.conversation, "is_starred": starred}
+    return render(request, "conversations/_star.html", context)

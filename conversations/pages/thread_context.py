@@ -1,25 +1,89 @@
-"""A thread within the list that a reader came from: what was searched for in it, and what stands next to it there."""
+"""Contexts for a thread: its messages, and its place within the list that a reader came from."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from conversations import archive
-from conversations.archive import CannotShow, Finder, Stretch
-from conversations.models import Conversation, Message, ticket_names
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from conversations import archive, rendering
+from conversations.archive import CannotShow, Finder, Opened, Stretch
+from conversations.models import Conversation, EarlierMessage, Message, Star, TicketReference, ticket_names
+from conversations.pages.evidence_context import standings
 from conversations.pages.list_forms import ListForm, list_address
+from conversations.pages.refresh import MOST_LOOKS, fresh_in
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.syntax import Filter, Text
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.models import Credential, User
 from omniviewer.accounts.requests import Request
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
 
 # Of the list's address: what is asked for, and the page of it; `linked`: the ticket whose list it is.
 _ASKED = ("q", "credential", "sort")
 _OF_THE_LIST = (*_ASKED, "before", "after", "linked")
+# Messages from which on a thread has an outline beside it, and a search of its own.
+_LONG_MESSAGES = 8
 
 
-def of(request: Request, conversation: Conversation) -> dict[str, Any]:
+def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
+    """Return the context of conversation.html and its parts. `looks`: how often the page has asked by itself."""
+    conversation = opened.conversation
+    last = conversation.last_message
+    # The first revision is the first fetch: it replaced nothing.
+    earlier = _earlier(opened) if conversation.latest_revision > 1 else []
+    running = archive.running(opened)
+    count = last.position if last else 0
+    found = standings(opened)
+    for message in conversation.thread if earlier else ():
+        message.earlier = [row for row in earlier if row.position == message.position]
+    return {
+        "conversation": conversation,
+        # A stored thread is shown without asking Omni for anything.
+        "owner_name": archive.owner_name(user, conversation, opened.token, ask=opened.was_asked),
+        "owner_filter": Filter("owner", conversation.owner.as_filter(opened.reader.tokens)),
+        "credential": opened.credential if opened.is_one_of_several else None,
+        "has_several_credentials": opened.is_one_of_several,
+        "notice": opened.notice,
+        "shortfall": conversation.shortfall,
+        "count": count,
+        "is_long": count >= _LONG_MESSAGES,
+        **found,
+        # Which lines a kept piece of HTML shows.
+        "lines_shown": hashlib.sha256(repr(found["lines"]).encode()).hexdigest(),
+        "is_starred": Star.objects.has(user, conversation),
+        "earlier": earlier,
+        "no_longer": [message for message in earlier if message.position > count],
+        "running": running,
+        "awaits_answer": bool(last and last.is_question),
+        "is_given_up": bool(running) and looks >= MOST_LOOKS,
+        "renderer": rendering.RENDERER,
+        "zone": timezone.get_current_timezone_name(),
+        "as_of": conversation.fetched_at,
+        "fresh_address": f"{conversation.get_absolute_url()}fresh/?"
+        + urlencode({"revision": conversation.revision, "count": count, "looks": looks + 1}),
+        "fresh_in": fresh_in(opened.notice, running, looks, is_stale=not conversation.is_fresh),
+    }
+
+
+def _earlier(opened: Opened) -> list[EarlierMessage]:
+    """Return the earlier wordings that the reader was shown, but for those that say what stands there now."""
+    shown = EarlierMessage.objects.shown_to(opened.reader, opened.conversation)
+    shown.render_outdated()
+    found = list(shown)
+    if not found:
+        return []
+    now = {(row.position, row.role, row.text) for row in opened.conversation.thread}
+    once = {(row.position, row.role, row.text): row for row in reversed(found)}
+    return [row for key, row in once.items() if key not in now][::-1]
+
+
+def within(request: Request, conversation: Conversation) -> dict[str, Any]:
     """For _within.html and _find.html; marks the words in the messages: those of `find` before those of the list's `q`.
 
     What makes no sense in the address is left out.
@@ -40,14 +104,13 @@ def of(request: Request, conversation: Conversation) -> dict[str, Any]:
         marks, is_widened = _find(conversation, find)
     elif query.asked.wanted:
         marks = _mark(conversation.thread, query.asked.wanted)
-    within = urlencode(given)
     return {
         "asked": query.asked,
         "find": find,
         "find_is_widened": is_widened,
         "kept": list(given.items()),
         "marks": marks,
-        "within": within,
+        "within": urlencode(given),
         "list_address": list_address({"ticket": ticket} if ticket else given),
         **_neighbours(finder, query.stretch, conversation, given),
     }
@@ -103,3 +166,14 @@ def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
             marks += found.count
             message.html = trusted(found.html)
     return marks
+
+
+def render_thread(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
+    """Render conversation.html with this context, its tickets added; write the audit row."""
+    shown, came_from = context["conversation"], ticket_names.read(request.GET.get("ticket", ""))
+    about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
+    about["position"] = context.setdefault("focus", None)
+    trail.record(request, Kind.OPENED, **about)
+    references = TicketReference.objects.filter(conversation=shown)
+    context["tickets"] = list(references.oldest_first())
+    return render(request, "conversations/conversation.html", context, status=status)

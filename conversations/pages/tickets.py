@@ -1,0 +1,51 @@
+"""Tickets of a conversation, linked and removed by hand."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+
+from conversations import archive, tasks
+from conversations.archive import CannotShow
+from conversations.models import TicketReference, ticket_names
+from conversations.pages import thread_context
+from conversations.pages.errors import not_opened
+from omniviewer.accounts.requests import Request
+from omniviewer.audit import trail
+from omniviewer.audit.models import Kind
+
+
+def add(request: Request, omni_id: UUID) -> HttpResponse:
+    """A reader says by hand that the conversation belongs to a ticket."""
+    if request.method != "POST":  # who had to sign in first, say
+        return redirect("conversations:conversation", omni_id)
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return not_opened(request, error, omni_id)
+    ticket = ticket_names.read(request.POST.get("ticket", ""))
+    if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
+        tasks.want(opened)
+        return redirect(opened.conversation)
+    wrong = "It has too many tickets already: remove one." if ticket else "This is not how tickets are named here."
+    context = thread_context.thread(request.user, opened)
+    context |= {"ticket_error": wrong, "ticket_text": request.POST.get("ticket", "")}
+    return thread_context.render_thread(request, context, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def remove(request: Request, omni_id: UUID) -> HttpResponse:
+    """Likewise that it does not; the page then offers to put it back."""
+    if request.method != "POST":
+        return redirect("conversations:conversation", omni_id)
+    try:
+        opened = archive.open_conversation(request.user, omni_id)
+    except CannotShow as error:
+        return not_opened(request, error, omni_id)
+    ticket = ticket_names.read(request.POST.get("ticket", ""))
+    removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
+    if removed:
+        about: trail.About = {"conversation_id": omni_id, "instance": opened.conversation.instance, "ticket": ticket}
+        trail.record(request, Kind.TICKET_REMOVED, **about)
+    context = thread_context.thread(request.user, opened) | {"removed_ticket": ticket if removed else None}
+    return thread_context.render_thread(request, context)

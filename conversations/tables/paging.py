@@ -1,0 +1,89 @@
+"""A page of a query's rows: as many, sorted as asked for."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from conversations.tables import parsing
+from conversations.tables.parsing import Column, Table
+from conversations.tables.sections import Section
+from omniviewer.time_limit import TooCostly
+
+
+class Queried(Protocol):
+    """Anything that has rows: a query that ran."""
+
+    @property
+    def table(self) -> Table | None: ...
+
+
+Query = TypeVar("Query", bound=Queried)
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row of a page; `section` names the part of a cut result that it begins, or is ""."""
+
+    cells: list[tuple[Column, str]]
+    section: str = ""
+    is_after_gap: bool = False
+
+
+@dataclass(frozen=True)
+class TablePage(Generic[Query]):
+    """A query and as many of its rows as a page may hold: for _rows.html. `table` is None where it has no rows."""
+
+    action: Query
+    table: Table | None = None
+    columns: tuple[Column, ...] = ()
+    rows: list[TableRow] = field(default_factory=list)
+    # The number of the column by which they are sorted; 0: as Omni gave them.
+    sort: int = 0
+    descending: bool = False
+    # How many were asked for, and how many there are.
+    most: int = parsing.ROWS_A_PAGE
+    count: int = 0
+    # How many the page with more of them shows; None where a page holds no more.
+    more: int | None = None
+    # Whether putting them in order would have taken too long.
+    is_not_sorted: bool = False
+
+    # The name of the column that tells the parts of a cut result in what is taken along.
+    section_column: ClassVar[str] = parsing.SECTION_COLUMN
+
+    @property
+    def is_cut_here(self) -> bool:
+        return self.count > self.most
+
+
+def page_of(
+    action: Query, sort: int = 0, *, descending: bool = False, most: int = parsing.ROWS_A_PAGE
+) -> TablePage[Query]:
+    """Shape a query's rows for a page, by that column (0: as Omni gave them)."""
+    table = action.table
+    if table is None:
+        return TablePage(action)
+    limit = max(min(parsing.MOST_ROWS, parsing.MOST_CELLS // min(len(table.columns), parsing.MOST_COLUMNS)), 1)
+    most = min(most, limit)
+    try:
+        ordered, is_not_sorted = (table.sorted_by(sort, descending=descending) if sort else table), False
+    except TooCostly:
+        ordered, is_not_sorted = table, True
+    columns = ordered.columns[: parsing.MOST_COLUMNS]
+    sections = {section.start: section for section in ordered.sections}
+    return TablePage(
+        action,
+        ordered,
+        columns,
+        [_row(columns, row, sections.get(place)) for place, row in enumerate(ordered.rows[:most])],
+        0 if is_not_sorted else sort,
+        descending,
+        most,
+        len(table.rows),
+        min(most + parsing.ROWS_A_PAGE, len(table.rows)) if limit > most < len(table.rows) else None,
+        is_not_sorted,
+    )
+
+
+def _row(columns: tuple[Column, ...], row: list[str], section: Section | None) -> TableRow:
+    cells = list(zip(columns, row, strict=False))
+    return TableRow(cells, section.label, section.is_after_gap) if section else TableRow(cells)
