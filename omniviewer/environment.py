@@ -66,7 +66,7 @@ class Environment(Variables):
     def required(self, name: str, how: str) -> str:
         value = self.text(name)
         if not value and not self.is_development:
-            raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and the README's settings table.")
+            raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and .docs/settings.md.")
         return value
 
     def signing_keys(self, name: str, before_name: str) -> tuple[str, list[str]]:

@@ -1,6 +1,6 @@
 """Omniviewer's settings, top to bottom: all that differs between deployments comes from the environment.
 
-Every variable read here stands in the README's settings table; a test holds the two against each other.
+Every variable read here stands in .docs/settings.md; a test holds the two against each other.
 """
 
 from pathlib import Path

@@ -58,7 +58,7 @@ class Variables:
         for name in sorted((set(os.environ) | self._of_file) - self._read - _OF_THE_TESTS):
             meant = self._meant(name)
             if meant is not None:
-                hint = f"Did you mean {meant}?" if meant else "See the settings table in the README."
+                hint = f"Did you mean {meant}?" if meant else "See .docs/settings.md."
                 raise ImproperlyConfigured(f"{name} is set, and there is no such setting. {hint}")
 
     def _meant(self, name: str) -> str | None:

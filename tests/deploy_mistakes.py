@@ -52,7 +52,7 @@ execute_from_command_line(["manage.py", "check", "--deploy", "--database", "defa
 """
 A_TOKEN = """
 import django; django.setup()
-from conversations.omni import Token, replies
+from omniviewer.omni import Token, replies
 from omniviewer.accounts.models import Credential, User
 identity = replies.Identity("organization", "ORG_ADMIN", "u", "m")
 Credential.objects.connect(User.objects.create(username="x"), "Omni", "omni.example", Token("omni_org_x"), identity)

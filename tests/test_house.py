@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from django.core.management import get_commands
 
 from omniviewer.operations.front import check_python
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKS = ROOT / ".docs/deploy-checks.md"
 README = ROOT / "README.md"
+PAGES = [README, ROOT / "conversations/README.md", *sorted((ROOT / ".docs").rglob("*.md")), ROOT / ".readme/faults.md"]
 SOURCES = [path for folder in ("omniviewer", "conversations") for path in (ROOT / folder).rglob("*.py")]
 PRODUCTION = {
     "OMNIVIEWER_SECRET_KEY": "rQ8v7yJm2LhXw5ZpT3nKc9Ds6Gf1BaVeUi4Mo0SxRtYqPlHgNjWkEzC8dF5A",
@@ -111,21 +113,46 @@ def test_only_rendering_marks_text_as_safe() -> None:
         assert not re.search(r"\|\s*safe\b|autoescape", path.read_text()), path
 
 
-def test_every_setting_stands_in_the_readme_and_the_other_way_round() -> None:
+def test_every_setting_is_documented_and_the_other_way_round() -> None:
     read = set(
         re.findall(
             r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL|PROMETHEUS_\w+)"', (ROOT / "omniviewer/settings.py").read_text()
         )
     )
-    told = set(re.findall(r"^\| `([A-Z_]+)` \|", README.read_text(), re.M))
+    told = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / ".docs/settings.md").read_text(), re.M))
     assert read - {"OMNIVIEWER_DEMO"} == told
 
 
-def test_every_dependency_has_its_reason_in_the_readme() -> None:
+def test_every_dependency_has_its_reason() -> None:
     block = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
     assert block
     named = set(re.findall(r'"([a-z0-9-]+)', block.group(1)))
-    assert named <= set(re.findall(r"^\| \*\*([a-z0-9-]+)\*\* \|", README.read_text(), re.M | re.I))
+    reasons = (ROOT / ".docs/dependencies.md").read_text()
+    assert named == set(re.findall(r"^\| \*\*([a-z0-9-]+)\*\* \|", reasons, re.M | re.I))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_the_documentation_names_exists(page: Path) -> None:
+    """Links, commands, modules of the tests, and paths of this project."""
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / link).exists(), link
+    commands = {path.stem for path in ROOT.glob("*/**/management/commands/*.py")} | set(get_commands())
+    assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= commands
+    for module in re.findall(r"python -m (tests\.\w+)", text):
+        assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
+    for path in re.findall(r"`((?:omniviewer|conversations|tests|templates|static)/[\w/.]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_a_map() -> None:
+    assert len(README.read_text().splitlines()) < 150
+
+
+def test_every_metric_is_documented() -> None:
+    named = {name for path in SOURCES for name in re.findall(r'"(omniviewer_[a-z_]+)"', path.read_text())}
+    told = set(re.findall(r"omniviewer_[a-z_]+", (ROOT / ".docs/operations.md").read_text()))
+    assert named <= told | {name.removesuffix("_total") for name in told}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -65,7 +65,7 @@ def test_two_processes_that_store_the_same_end_with_one_whole_copy(omni: StandIn
         from uuid import UUID
         from django.utils import timezone
         from conversations import archive
-        from conversations.omni import replies
+        from omniviewer.omni import replies
         from omniviewer.accounts.models import Credential
         omni_id, word, length = UUID(sys.argv[1]), sys.argv[2], int(sys.argv[3])
         for turn in range(25):

@@ -1,4 +1,4 @@
-"""A short siege: `python -m tests.siege` is the whole one, whose figures stand in the README."""
+"""A short siege: `python -m tests.siege` is the whole one, whose figures stand in .docs/security.md."""
 
 import re
 import subprocess
