@@ -1,7 +1,7 @@
 """The requests a minute that Omni allows a token, counted over every process that uses the token.
 
-The arithmetic of the sliding minute is pyrate-limiter's; where it is counted is the site's own database. (The buckets
-that come with it want a file and a lock beside SQLite, or make a table for each token in PostgreSQL.)
+A sliding window: each request is a row, good for a minute. They are counted in the site's own database, which all
+processes share; `.docs/decisions/budget-in-the-database.md` says why.
 """
 
 import random
@@ -13,8 +13,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
-from pyrate_limiter import AbstractBucket, Rate, RateItem
-from pyrate_limiter.abstracts.algorithm import Decision
 
 from conversations.models import SentRequest, TokenBudget
 
@@ -26,7 +24,9 @@ _HEADROOM = 0.1
 LONGEST_BLOCK = timedelta(minutes=5)
 # Seconds after the first `429` without a word on when to come back; doubled by each further one.
 _FIRST_BLOCK = 5.0
-_MILLISECOND = timedelta(milliseconds=1)
+_WINDOW_MS = WINDOW // timedelta(milliseconds=1)
+# Seconds to wait at least where there is no room: nobody asks again at once.
+_SHORTEST_WAIT = 0.05
 
 
 class Urgency(Enum):
@@ -69,11 +69,23 @@ def take(token: str, urgency: Urgency) -> float | None:
         blocked = _blocked_for(budget)
         if blocked:
             return blocked
-        bucket = _Bucket(token, max(1, int(allowance() * urgency.value)))
-        decision = bucket.decide(RateItem(token, bucket.now()))
-    if decision.allowed:
+        return _take_now(token, max(1, int(allowance() * urgency.value)))
+
+
+def _take_now(token: str, limit: int) -> float | None:
+    """Record a request if fewer than `limit` were sent within the window; else return the seconds until there is room.
+
+    The caller holds the lock on the token's `TokenBudget`.
+    """
+    now, sent = _milliseconds(timezone.now()), SentRequest.objects.filter(token=token)
+    # What was sent before the window; or, as a clock was set back since, will have been sent after it.
+    sent.exclude(sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).delete()
+    # There is room once this one has left the window.
+    oldest = sent.order_by("-sent_at").values_list("sent_at", flat=True)[limit - 1 : limit].first()
+    if oldest is None:
+        SentRequest.objects.create(token=token, sent_at=now)
         return None
-    return max((decision.retry_after_ms or 1000) / 1000, 0.05)
+    return max((oldest + _WINDOW_MS - now) / 1000, _SHORTEST_WAIT)
 
 
 def refused(token: str, retry_after: float | None) -> float:
@@ -97,10 +109,9 @@ def accepted(token: str) -> None:
 
 
 def left(token: str) -> Left:
-    bucket = _Bucket(token, allowance())
     blocked = TokenBudget.objects.filter(token=token).first()
     until = blocked.blocked_until if blocked and _blocked_for(blocked) else None
-    return Left(0 if until else max(0, allowance() - bucket.count()), allowance(), until)
+    return Left(0 if until else max(0, allowance() - _count(token)), allowance(), until)
 
 
 def left_by_token() -> dict[str, int]:
@@ -136,51 +147,9 @@ def _blocked_for(budget: TokenBudget) -> float:
     return (until - now).total_seconds()
 
 
-class _Bucket(AbstractBucket):
-    """One token's sliding minute; its writers hold the lock on the token's `TokenBudget`."""
-
-    is_async = False
-
-    def __init__(self, token: str, limit: int) -> None:
-        self.rates = [Rate(limit, WINDOW // _MILLISECOND)]
-        self._sent = SentRequest.objects.filter(token=token)
-
-    def now(self) -> int:
-        return _milliseconds(timezone.now())
-
-    def put(self, item: RateItem) -> bool:
-        return self.decide(item).allowed
-
-    def decide(self, item: RateItem) -> Decision:
-        """Record it if there is room for it."""
-        self.leak(item.timestamp)
-        decision = self._algorithm.decide(
-            self.rates, [self._sent.count()], item.weight, item.timestamp, self._newest_but
-        )
-        if self._record(item, decision):
-            SentRequest.objects.create(token=item.name, sent_at=item.timestamp)
-        return decision
-
-    def _newest_but(self, offset: int) -> int | None:
-        return self._sent.order_by("-sent_at").values_list("sent_at", flat=True)[offset : offset + 1].first()
-
-    def leak(self, current_timestamp: int | None = None) -> int:
-        """Forget what was sent before the window, or (a clock was set back since) will have been sent after it."""
-        now = self.now() if current_timestamp is None else current_timestamp
-        window = self._algorithm.window_start(self.rates[0], now), now + self.rates[0].interval
-        forgotten, _ = self._sent.exclude(sent_at__range=window).delete()
-        return forgotten
-
-    def count(self) -> int:
-        now = self.now()
-        return self._sent.filter(sent_at__range=(now - self.rates[0].interval, now + self.rates[0].interval)).count()
-
-    def flush(self) -> None:
-        self._sent.delete()
-
-    def peek(self, index: int) -> RateItem | None:
-        found = self._newest_but(index)
-        return None if found is None else RateItem("", found)
+def _count(token: str) -> int:
+    now = _milliseconds(timezone.now())
+    return SentRequest.objects.filter(token=token, sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).count()
 
 
 def _milliseconds(moment: datetime) -> int:
