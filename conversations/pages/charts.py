@@ -7,11 +7,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from conversations import archive
-from conversations.archive import CannotShow, NoMessage
 from conversations.charts import spec
 from conversations.charts.svg import draw
 from conversations.pages import evidence_context
-from conversations.pages.errors import not_opened
+from conversations.pages.errors import explains_refusals
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit.models import Kind
@@ -22,14 +21,13 @@ _ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'un
 
 
 @require_safe
+@explains_refusals()
 def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Omni's picture."""
     try:
         found = archive.evidence(request.user, omni_id, position)
         picture = archive.chart(found)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id, position)
-    except (NoMessage, OmniError):
+    except OmniError:
         raise Http404 from None
     if picture is None:
         raise Http404
@@ -38,14 +36,10 @@ def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 
 
 @require_safe
+@explains_refusals()
 def svg(request: Request, omni_id: UUID, position: int, number: int, place: int = 1) -> HttpResponse:
     """One of our drawings of a query's rows, from 1. It has the colours of the page around it: on paper, light ones."""
-    try:
-        found = archive.evidence(request.user, omni_id, position)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id, position)
-    except NoMessage:
-        raise Http404 from None
+    found = archive.evidence(request.user, omni_id, position)
     action = next((action for action in found.queries if action.number == number), None)
     drawn = spec.plots_of(action) if action else []
     if not 1 <= place <= len(drawn):
@@ -56,16 +50,12 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
 
 
 @require_safe
+@explains_refusals()
 def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """The part of the evidence that holds the pictures, for a page that did not wait for them."""
     if not request.htmx:
         return redirect("conversations:evidence", omni_id, position)
-    try:
-        found = archive.evidence(request.user, omni_id, position, with_rows=True)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id, position)
-    except NoMessage:
-        raise Http404 from None
+    found = archive.evidence(request.user, omni_id, position, with_rows=True)
     _record(request, omni_id, position)
     context = {"message": found.message, "charts": evidence_context.charts(found)}
     return render(request, "conversations/_charts.html", context)

@@ -1,12 +1,17 @@
 """The page that stands in the place of another: why there is nothing to show, and what to do."""
 
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django_htmx.http import HttpResponseClientRefresh
 
-from conversations.archive import CannotShow
+from conversations.archive import CannotShow, NoMessage
 from conversations.models import ticket_names
 from conversations.pages.refresh import again_in as retry_in
 from conversations.search import pasted
@@ -14,6 +19,8 @@ from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+
+View = Callable[..., HttpResponseBase]
 
 _STATUS = {
     CannotShow.NO_CREDENTIAL: HTTPStatus.FORBIDDEN,
@@ -51,12 +58,40 @@ def explain(request: Request, error: CannotShow, credential: Credential | None =
 
 
 def not_opened(
-    request: Request, error: CannotShow, omni_id: UUID | None = None, position: int | None = None
+    request: Request,
+    error: CannotShow,
+    omni_id: UUID | None = None,
+    position: int | None = None,
+    audit: Kind = Kind.OPENED,
 ) -> HttpResponse:
-    """The same, noted in the audit log. Without `omni_id`: an id that leads nowhere, and nobody knows of what it is."""
+    """Explain it, and note it in the audit log as `audit`. Without `omni_id`: nobody knows of what the id is."""
     ticket = ticket_names.read(request.GET.get("ticket", ""))
     about: trail.About = {"position": position, "ticket": ticket}
     if omni_id:
         about["conversation_id"] = omni_id
-    trail.record(request, Kind.OPENED, result=error.why, **about)
+    trail.record(request, audit, result=error.why, **about)
     return explain(request, error)
+
+
+def explains_refusals(audit: Kind = Kind.OPENED) -> Callable[[View], View]:
+    """Decorate a view of one conversation: explain what cannot be shown, and note it in the audit log as `audit`.
+
+    A part of a page, asked for by htmx, has the page loaded again instead: that says why. A message that is not there
+    is a 404.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def explained(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                return view(request, *args, **kwargs)
+            except CannotShow as error:
+                if request.htmx:
+                    return HttpResponseClientRefresh()
+                return not_opened(request, error, kwargs.get("omni_id"), kwargs.get("position"), audit)
+            except NoMessage:
+                raise Http404 from None
+
+        return explained
+
+    return decorate

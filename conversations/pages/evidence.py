@@ -11,14 +11,13 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from django_htmx.http import HttpResponseClientRefresh
 
 from conversations import archive, tasks
-from conversations.archive import CannotShow, Evidence, NoMessage, Standing
+from conversations.archive import Evidence, NoMessage, Standing
 from conversations.charts import spec
 from conversations.models import Action
 from conversations.pages import evidence_context
-from conversations.pages.errors import explain, not_opened
+from conversations.pages.errors import explains_refusals
 from conversations.pages.list_forms import FreshForm, RowsForm
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
@@ -37,14 +36,10 @@ _STATUS = {
 
 
 @require_safe
+@explains_refusals()
 def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Each action in order, each query with its rows, and the chart."""
-    try:
-        found = archive.evidence(request.user, omni_id, position, with_rows=True)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id, position)
-    except NoMessage:
-        raise Http404 from None
+    found = archive.evidence(request.user, omni_id, position, with_rows=True)
     about: trail.About = {"conversation_id": omni_id, "position": position}
     if found.is_new:
         trail.record(request, Kind.CAPTURED, **about)
@@ -63,12 +58,10 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 
 
 @require_safe
+@explains_refusals()
 def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpResponse:
     """The rows of one query: sorted, and more of them, as the address says."""
-    try:
-        found, action = _query(request, omni_id, position, number)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id, position)
+    found, action = _query(request, omni_id, position, number)
     _record(request, conversation_id=omni_id, position=position)
     context = _context(found) | {"shown": paging.page_of(action, **RowsForm(request.GET).wanted())}
     context["drawn"] = spec.drawings(action)
@@ -90,13 +83,10 @@ def _marked(action: Action, sought: Asked) -> dict[str, Any]:
 
 
 @require_safe
+@explains_refusals(Kind.EXPORTED)
 def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> HttpResponseBase:
     """All of them that Omni gave, as a file for spreadsheets."""
-    try:
-        _, action = _query(request, omni_id, position, number)
-    except CannotShow as error:
-        trail.record(request, Kind.EXPORTED, result=error.why, conversation_id=omni_id, position=position)
-        return explain(request, error)
+    _, action = _query(request, omni_id, position, number)
     table = action.table
     if table is None:
         raise Http404
@@ -139,16 +129,12 @@ def _context(found: Evidence) -> dict[str, Any]:
 
 
 @require_safe
+@explains_refusals()
 def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Keep what the AI did for an answer at once; the line under the answer as it stands then."""
     if not request.htmx:
         return redirect("conversations:evidence", omni_id, position)
-    try:
-        found = archive.evidence(request.user, omni_id, position)
-    except CannotShow as error:
-        return explain(request, error)
-    except NoMessage:
-        raise Http404 from None
+    found = archive.evidence(request.user, omni_id, position)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id, position=position)
     failure = found.failure
     try:
@@ -165,15 +151,13 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 
 
 @require_safe
+@explains_refusals()
 def standings(request: Request, omni_id: UUID) -> HttpResponse:
     """The line under each answer of a page that shows `count` messages, while some are being captured."""
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow:
-        return HttpResponseClientRefresh()  # the page itself says why
+    opened = archive.open_conversation(request.user, omni_id)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     # Should the worker that was at it have been killed before it said so.
     tasks.nudge(tasks.capture)

@@ -7,14 +7,13 @@ from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpRespon
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
-from django_htmx.http import HttpResponseClientRefresh
 
 from conversations import archive, tasks
-from conversations.archive import CannotShow, Opened
+from conversations.archive import Opened
 from conversations.exports import bundle, document, formats
 from conversations.exports import clipboard as ticket
 from conversations.pages import evidence_context
-from conversations.pages.errors import explain, not_opened
+from conversations.pages.errors import explains_refusals
 from conversations.pages.list_forms import FreshForm
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request, canonical
@@ -31,25 +30,20 @@ _TYPES = {
 
 
 @require_safe
+@explains_refusals(Kind.EXPORTED)
 def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpResponseBase:
     """As a file: what the thread's page would show, in the reader's time zone; as zip, with all that is kept of it."""
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        trail.record(request, Kind.EXPORTED, result=error.why, conversation_id=omni_id)
-        return explain(request, error)
+    opened = archive.open_conversation(request.user, omni_id)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
     tasks.want(opened)
     return _file(request, opened, extension)
 
 
 @require_safe
+@explains_refusals(Kind.EXPORTED)
 def print_page(request: Request, omni_id: UUID) -> HttpResponse:
     """The thread with all that is kept of how it was made, to be printed; asks Omni for none of that."""
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id)
+    opened = archive.open_conversation(request.user, omni_id)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
     tasks.want(opened)
     address = canonical(request, opened.conversation.get_absolute_url())
@@ -57,12 +51,10 @@ def print_page(request: Request, omni_id: UUID) -> HttpResponse:
 
 
 @require_safe
+@explains_refusals(Kind.EXPORTED)
 def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
     """A message, or the thread, as the page's script puts it on the clipboard: `{"text", "html"}`."""
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        return explain(request, error)
+    opened = archive.open_conversation(request.user, omni_id)
     conversation = opened.conversation
     address = canonical(request, conversation.get_absolute_url())
     thread = {message.position: message for message in conversation.thread}
@@ -106,13 +98,11 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
 
 
 @require_safe
+@explains_refusals()
 def bundle_page(request: Request, omni_id: UUID) -> HttpResponse:
     """What the evidence bundle will hold, and how far capture is with it; with htmx, that part alone."""
     form = FreshForm(request.GET)
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        return HttpResponseClientRefresh() if request.htmx else not_opened(request, error, omni_id)
+    opened = archive.open_conversation(request.user, omni_id)
     tasks.want(opened)
     context = evidence_context.bundle(opened, form.cleaned_data["looks"] if form.is_valid() else 0)
     if request.htmx:

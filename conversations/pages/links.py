@@ -8,24 +8,22 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from conversations import archive
-from conversations.archive import CannotShow
-from conversations.pages.errors import not_opened
+from conversations.pages.errors import explains_refusals
 from conversations.search import pasted
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 
 
 @require_safe
+@explains_refusals()
 def job(request: Request, job_id: UUID) -> HttpResponse:
     """To the message that this job answered."""
-    try:
-        place = archive.find_job(request.user, job_id)
-    except CannotShow as error:
-        return not_opened(request, error)
+    place = archive.find_job(request.user, job_id)
     return _to(request, place.address)
 
 
 @require_safe
+@explains_refusals()
 def open_pasted(request: Request) -> HttpResponse:
     """To whatever a pasted text names: a message, a conversation, a job. Without one, the box to paste it into."""
     text = request.GET.get("q", "")
@@ -35,10 +33,7 @@ def open_pasted(request: Request) -> HttpResponse:
         return render(request, "conversations/open.html", {"text": text}, status=status)
     if found.kind is not pasted.Kind.ID:
         return _to(request, found.address, found.instance, found.ticket)
-    try:
-        place = archive.find(request.user, found.id)
-    except CannotShow as error:
-        return not_opened(request, error)
+    place = archive.find(request.user, found.id)
     return _to(request, place.address)
 
 

@@ -6,13 +6,11 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
-from django_htmx.http import HttpResponseClientRefresh
 
 from conversations import archive, tasks
-from conversations.archive import CannotShow
 from conversations.models import Star, TicketReference, Visit, ticket_names
 from conversations.pages import thread_context
-from conversations.pages.errors import not_opened
+from conversations.pages.errors import explains_refusals
 from conversations.pages.list_forms import FreshForm
 from conversations.pages.refresh import ask, refreshed
 from omniviewer.accounts import sessions
@@ -21,12 +19,10 @@ from omniviewer.audit.models import Kind
 
 
 @require_safe
+@explains_refusals()
 def conversation(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
     """A thread; with `position`, opened and focused at that message."""
-    try:
-        opened = archive.open_conversation(request.user, omni_id, ask=ask(request))
-    except CannotShow as error:
-        return not_opened(request, error, omni_id, position)
+    opened = archive.open_conversation(request.user, omni_id, ask=ask(request))
     if "refresh" in request.GET and not opened.notice:
         return refreshed(request)
     came_from = request.GET.get("ticket", "")
@@ -49,16 +45,14 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
 
 
 @require_safe
+@explains_refusals()
 def fresh(request: Request, omni_id: UUID) -> HttpResponse:
     """The messages that are newer than `revision`, of a page that shows `count`; how far a running answer is."""
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
     revision, shown, looks = (form.cleaned_data[name] for name in ("revision", "count", "looks"))
-    try:
-        opened = archive.renew(request.user, omni_id)
-    except CannotShow:
-        return HttpResponseClientRefresh()  # the page itself says why
+    opened = archive.renew(request.user, omni_id)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     if opened.was_asked:
         tasks.want(opened)
@@ -75,14 +69,12 @@ def fresh(request: Request, omni_id: UUID) -> HttpResponse:
     return render(request, "conversations/_fresh_thread.html", context)
 
 
+@explains_refusals()
 def star(request: Request, omni_id: UUID) -> HttpResponse:
     """Set the reader's star, or take it away; with htmx, the button as it is then."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        return HttpResponseClientRefresh() if request.htmx else not_opened(request, error, omni_id)
+    opened = archive.open_conversation(request.user, omni_id)
     starred = request.POST.get("starred") == "1"
     Star.objects.set(request.user, opened.conversation, starred=starred)
     if starred:

@@ -7,23 +7,20 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 
 from conversations import archive, tasks
-from conversations.archive import CannotShow
 from conversations.models import TicketReference, ticket_names
 from conversations.pages import thread_context
-from conversations.pages.errors import not_opened
+from conversations.pages.errors import explains_refusals
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
 
+@explains_refusals()
 def add(request: Request, omni_id: UUID) -> HttpResponse:
     """A reader says by hand that the conversation belongs to a ticket."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id)
+    opened = archive.open_conversation(request.user, omni_id)
     ticket = ticket_names.read(request.POST.get("ticket", ""))
     if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
         tasks.want(opened)
@@ -34,14 +31,12 @@ def add(request: Request, omni_id: UUID) -> HttpResponse:
     return thread_context.render_thread(request, context, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
+@explains_refusals()
 def remove(request: Request, omni_id: UUID) -> HttpResponse:
     """Likewise that it does not; the page then offers to put it back."""
     if request.method != "POST":
         return redirect("conversations:conversation", omni_id)
-    try:
-        opened = archive.open_conversation(request.user, omni_id)
-    except CannotShow as error:
-        return not_opened(request, error, omni_id)
+    opened = archive.open_conversation(request.user, omni_id)
     ticket = ticket_names.read(request.POST.get("ticket", ""))
     removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
     if removed:
