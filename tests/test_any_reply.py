@@ -14,6 +14,8 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action, Member
 from tests.conftest import EXAMPLE, credential_for, one_dialect
 
+pytestmark = pytest.mark.both_dialects
+
 THREAD = f"/conversations/{EXAMPLE}/"
 NAMES = [
     "id",

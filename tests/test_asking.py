@@ -239,6 +239,7 @@ def test_a_429_empties_the_budget(owner: User, omni: StandIn, said: str | None, 
 
 
 @pytest.mark.parametrize("clock_is_off_by", [timedelta(0), timedelta(days=1), timedelta(days=-1)])
+@pytest.mark.both_dialects
 def test_a_date_in_a_429_is_counted_from_omnis_own_clock(
     owner: User, omni: StandIn, clock_is_off_by: timedelta
 ) -> None:

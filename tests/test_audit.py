@@ -56,6 +56,7 @@ def csv_of(answer: Any) -> list[dict[str, str]]:
 # What is noted --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner: User, owner_reads: Client, omni: StandIn) -> None:
     before = timezone.now()
     owner_reads.get(f"{THREAD}messages/2/?ticket=SUP-17")

@@ -37,6 +37,7 @@ def manifest(zipped: zipfile.ZipFile) -> Any:
     return json.loads(zipped.read("manifest.json"))
 
 
+@pytest.mark.both_dialects
 def test_it_works(reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     found = answered(small, analyst, ages=[2 * DAY, DAY])
     reads.get(thread(found))

@@ -53,6 +53,7 @@ def today(moved: timedelta = timedelta(0)) -> str:
     return f"{timezone.localtime(datetime.now(UTC) + moved):%-d %b}"
 
 
+@pytest.mark.both_dialects
 def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     found = answered(small, analyst, ages=[DAY, timedelta(hours=1)])
     page = text_of(reads.get(thread(found)))
@@ -177,6 +178,7 @@ def test_while_omni_is_away_it_waits(
     assert Capture.objects.count() == 0
 
 
+@pytest.mark.both_dialects
 def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, clock: Callable[[timedelta], None]
 ) -> None:

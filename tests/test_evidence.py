@@ -70,6 +70,7 @@ def conversation_named(omni: StandIn, name: str) -> InOmni:
     return next(row for row in omni.organization.conversations if row.name == name)
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner_reads: Client, omni: StandIn) -> None:
     page = text_of(owner_reads.get(EVIDENCE))
     assert "Top 5 Products by Revenue" in page
@@ -80,6 +81,7 @@ def test_it_works(owner_reads: Client, omni: StandIn) -> None:
     assert asked(omni)[:2] == [f"/conversations/{EXAMPLE}", f"/jobs/{JOB}/result"]
 
 
+@pytest.mark.both_dialects
 def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client, omni: StandIn) -> None:
     assert "<span>5 rows</span> <span>Took 1 min 30 s</span> <span>Captured" in text_of(owner_reads.get(EVIDENCE))
     assert text_of(owner_reads.get(ANSWER)).count("Took 1 min 30 s") == 1
@@ -177,6 +179,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
         ("Answers from before there were jobs", "Omni names no job for this message", 200),
     ],
 )
+@pytest.mark.both_dialects
 def test_what_became_of_a_job_is_told(
     owner_reads: Client, omni: StandIn, name: str, sentence: str, status: int
 ) -> None:
@@ -264,6 +267,7 @@ NONSENSE: list[Any] = [
 
 
 @pytest.mark.parametrize("body", NONSENSE, ids=lambda body: json.dumps(body)[:60])
+@pytest.mark.both_dialects
 def test_whatever_a_result_holds_there_is_a_page(owner_reads: Client, omni: StandIn, body: Any) -> None:
     omni.fail(Fault.edit(lambda _: body), path=f"/v1/ai/jobs/{JOB}/result")
     assert owner_reads.get(EVIDENCE).status_code == 200
@@ -271,6 +275,7 @@ def test_whatever_a_result_holds_there_is_a_page(owner_reads: Client, omni: Stan
     assert Action.objects.count() <= 2000
 
 
+@pytest.mark.both_dialects
 def test_a_result_that_is_none_is_told_as_such(owner_reads: Client, omni: StandIn) -> None:
     omni.fail(Fault.edit(lambda _: ["a list"]), path=f"/v1/ai/jobs/{JOB}/result")
     answer = owner_reads.get(EVIDENCE)
@@ -454,6 +459,7 @@ def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Cli
 # The chart ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_dialects
 def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(EVIDENCE, headers=HTMX)
     answer = owner_reads.get(f"{ANSWER}chart.png")

@@ -28,6 +28,7 @@ from tests.test_rendering import PIECES
 BASE = f"/conversations/{EXAMPLE}"
 
 
+@pytest.mark.both_dialects
 def test_markdown_is_the_whole_thread(owner_reads: Client) -> None:
     owner_reads.get("/conversations/")
     answer = owner_reads.get(f"{BASE}.md")
@@ -42,6 +43,7 @@ def test_markdown_is_the_whole_thread(owner_reads: Client) -> None:
     assert f"[In Omni](https://my-org.omni.co/chat/{EXAMPLE})" in text
 
 
+@pytest.mark.both_dialects
 def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: StandIn) -> None:
     """A script for Omni's reference reads it; so does our own client, in place of a reply."""
     text = owner_reads.get(f"{BASE}.json").content.decode()
@@ -63,6 +65,7 @@ def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: Sta
     assert whole["omniviewer"]["address"] == f"http://testserver{BASE}/"
 
 
+@pytest.mark.both_dialects
 def test_csv_is_a_row_a_message(owner_reads: Client) -> None:
     answer = owner_reads.get(f"{BASE}.csv")
     rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))

@@ -27,6 +27,8 @@ from omniviewer.omni import Token, client
 from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 from tests.faults import CLOCK_ROWS, KEPT, LIST_ROWS, NEW, NOTHING, PAGE, ROWS, STORED, Row, table
 
+pytestmark = pytest.mark.both_dialects
+
 THREAD = f"/conversations/{EXAMPLE}/"
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: re.sub(r"\W+", "-", row.name))
 Break = Callable[[Row], None]

@@ -151,6 +151,7 @@ def test_it_works(lead: Client) -> None:
     assert numbers(lead, MARCH, "Failed and unanswered") == [["5 Mar", "1", "0"]]
 
 
+@pytest.mark.both_dialects
 def test_people_go_by_their_names(lead: Client, dialect: str) -> None:
     found = numbers(lead, MARCH, "People")
     # The other dialect tells nobody whose a conversation is.

@@ -30,6 +30,7 @@ def leads_to(client: Client, address: str) -> str:
 # Jobs -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner_reads: Client) -> None:
     assert leads_to(owner_reads, f"/jobs/{JOB}/") == f"{THREAD}messages/4/"
 

@@ -88,6 +88,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
+@pytest.mark.both_dialects
 def test_it_works(reads: Client, kept: InOmni, small_omni: StandIn) -> None:
     small_omni.stop()
     page = text_of(reads.get(f"{thread(kept)}print/"))
@@ -108,6 +109,7 @@ def test_what_is_not_kept_is_said_and_not_asked_for(reads: Client, found: InOmni
     assert small_omni.requests == []
 
 
+@pytest.mark.both_dialects
 def test_the_owner_stands_there_by_name(
     reads: Client, colleague: User, kept: InOmni, small: Organization, small_omni: StandIn
 ) -> None:

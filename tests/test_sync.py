@@ -92,6 +92,7 @@ def assert_same(organization: Organization, token: str, credential: Credential) 
         assert at.replace(microsecond=0) == row.updated_at.replace(microsecond=0)
 
 
+@pytest.mark.both_dialects
 def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     """Four pages of the list and each thread once; nobody had to open anything."""
     many(small, analyst, 320)
@@ -110,6 +111,7 @@ def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analy
     assert small_omni.requests == []
 
 
+@pytest.mark.both_dialects
 def test_then_only_what_changed_is_read(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -506,6 +508,7 @@ def test_the_same_token_walks_once(
         assert_same(small, token, credential)
 
 
+@pytest.mark.both_dialects
 def test_times_that_the_two_routes_tell_differently_are_no_change(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:

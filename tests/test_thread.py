@@ -15,6 +15,8 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
 
+pytestmark = pytest.mark.both_dialects
+
 
 def articles(page: str) -> list[str]:
     return re.findall(r"<article.*?</article>", page, re.S)

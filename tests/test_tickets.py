@@ -27,6 +27,7 @@ def names() -> list[str]:
     return [reference.ticket for reference in TicketReference.objects.oldest_first()]
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner_reads: Client, owner: User) -> None:
     page = text_of(owner_reads.get(f"{THREAD}messages/3/?ticket=ABC-123"))
     assert "Linked from" in page
