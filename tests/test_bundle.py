@@ -200,6 +200,7 @@ def test_what_is_no_table_is_taken_along_as_it_is(reads: Client, small: Organiza
 
 
 @pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_large_results_are_streamed(reads: Client, small: Organization, analyst: Member) -> None:
     found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 5)])
     for message in found.messages[1::2]:

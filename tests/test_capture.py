@@ -376,6 +376,7 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
 
 
 @pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_no_address_gives_any_of_it_to_a_stranger(
     reads: Client, stranger: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:

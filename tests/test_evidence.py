@@ -327,6 +327,7 @@ def test_the_first_rows_come_first_and_then_more(owner_reads: Client, omni: Stan
 
 @pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("columns", "most"), [(1, 2000), (100, 600), (1000, 300)])
+@pytest.mark.slow
 def test_a_page_has_only_so_many_cells(owner_reads: Client, omni: StandIn, columns: int, most: int) -> None:
     row = ",".join("1" for _ in range(columns))
     with_rows(omni, ",".join(f"c{n}" for n in range(columns)) + f"\n{row}" * 5000)
@@ -432,6 +433,7 @@ def test_many_queries_cost_no_more(
 
 
 @pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(EVIDENCE)
 

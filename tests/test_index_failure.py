@@ -140,6 +140,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("text", HEAVY.values(), ids=HEAVY)
+@pytest.mark.slow
 def test_every_text_is_indexed(
     reads: Client, good: InOmni, small: Organization, analyst: Member, text: str, settings: Settings
 ) -> None:

@@ -176,6 +176,7 @@ def test_every_number_of_conversations_is_that_of_its_list(lead: Client) -> None
 
 
 @one_dialect
+@pytest.mark.slow
 def test_every_mark_opens_what_stands_in_the_table(lead: Client) -> None:
     page = lead.get(MARCH).content.decode()
     marks = re.findall(r'<a href="([^"]+)" tabindex="-1"><title>([^<]*)</title>', page)

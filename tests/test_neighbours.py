@@ -87,6 +87,7 @@ def test_what_no_person_began_writes_no_ticket(owner_reads: Client, headers: dic
 
 
 @one_dialect
+@pytest.mark.slow
 def test_links_are_bounded(reads: Client, small: Organization, analyst: Member, owner: User) -> None:
     """Of one conversation, with room left for those by hand; and of one person in an hour."""
     threads = [small.add_conversation(owner=analyst, name=f"{number}", turns=[("One?", "Two.")]) for number in range(4)]

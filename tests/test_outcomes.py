@@ -64,6 +64,7 @@ def test_what_omni_drops_soon_comes_first(
     assert results == [str(found.jobs[place].id) for place in (0, 1, 2)]
 
 
+@pytest.mark.slow
 def test_capture_does_not_stop_the_reading(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:

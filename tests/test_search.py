@@ -108,6 +108,7 @@ def found_by(client: Client, typed: str) -> list[str]:
     pytest.fail("the pages do not end")
 
 
+@pytest.mark.slow
 def test_it_works(corpus: dict[str, InOmni], searcher: User) -> None:
     assert len(QUERIES) >= 60
     keys = {str(row.id): key for key, row in corpus.items()}
@@ -121,6 +122,7 @@ def test_it_works(corpus: dict[str, InOmni], searcher: User) -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 def test_what_makes_no_sense_is_said_and_never_fails(corpus: dict[str, InOmni], searcher: User) -> None:
     client = signed_in(searcher)
     silent = []
@@ -136,6 +138,7 @@ def test_what_makes_no_sense_is_said_and_never_fails(corpus: dict[str, InOmni], 
 
 @hypothesis_settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(typed=st.text(max_size=80) | st.text(alphabet="ab \"*-:().{}'退é", max_size=40))
+@pytest.mark.slow
 def test_no_text_is_an_error(reads: Client, typed: str) -> None:
     answer = reads.get("/conversations/", {"q": typed})
     assert answer.status_code in (200, 302)

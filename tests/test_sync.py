@@ -93,25 +93,27 @@ def assert_same(organization: Organization, token: str, credential: Credential) 
 
 
 @pytest.mark.both_dialects
+@pytest.mark.slow
 def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
-    """Four pages of the list and each thread once; nobody had to open anything."""
-    many(small, analyst, 320)
+    """Three pages of the list and each thread once; nobody had to open anything."""
+    many(small, analyst, 220)
     sync()
     credential = Credential.objects.get()
     assert_same(small, credential.api_token.token.reveal(), credential)
     asked = asked_for(small_omni)
     # And one look at the top, for what may have moved meanwhile.
-    assert asked[LISTS] == 5
-    assert set(asked.values()) == {1, 5}
-    assert len(small_omni.requests) == 325
+    assert asked[LISTS] == 4
+    assert set(asked.values()) == {1, 4}
+    assert len(small_omni.requests) == 224
     walk = Walk.objects.get()
-    assert (walk.listed, walk.read, walk.total, walk.failure) == (320, 320, 320, "")
+    assert (walk.listed, walk.read, walk.total, walk.failure) == (220, 220, 220, "")
     small_omni.requests.clear()
     assert text_of(reads.get("/conversations/?q=question")).count('class="row-title"') == 50
     assert small_omni.requests == []
 
 
 @pytest.mark.both_dialects
+@pytest.mark.slow
 def test_then_only_what_changed_is_read(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -137,13 +139,14 @@ def test_then_only_what_changed_is_read(
 
 
 @one_dialect
+@pytest.mark.slow
 def test_a_check_goes_down_to_what_is_known(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
     many(small, analyst, 30)
     sync()
     later = datetime.now(UTC) - timedelta(days=1)
-    for number in range(250):
+    for number in range(210):
         small.add_conversation(owner=analyst, name="New", turns=[("?", "!")], started_at=later + timedelta(0, number))
     small_omni.requests.clear()
     look_again()
@@ -154,6 +157,7 @@ def test_a_check_goes_down_to_what_is_known(
 
 
 @one_dialect
+@pytest.mark.slow
 def test_what_is_no_longer_listed_is_dropped(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -173,10 +177,11 @@ def test_what_is_no_longer_listed_is_dropped(
 
 
 @one_dialect
+@pytest.mark.slow
 def test_a_list_that_ends_too_early_drops_nothing(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    many(small, analyst, 250)
+    many(small, analyst, 150)
     sync()
     before = Access.objects.exclude(confirmed_at=None).count()
     walk_again()
@@ -187,16 +192,17 @@ def test_a_list_that_ends_too_early_drops_nothing(
 
     small_omni.fail(Fault.edit(end), path=LISTS.removeprefix("/api"))
     sync()
-    assert Access.objects.exclude(confirmed_at=None).count() == before == 250
+    assert Access.objects.exclude(confirmed_at=None).count() == before == 150
     page = text_of(reads.get("/conversations/"))
-    assert "Omni counts 250 conversations and listed 100 of them." in page
+    assert "Omni counts 150 conversations and listed 100 of them." in page
 
 
 @one_dialect
+@pytest.mark.slow
 def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    many(small, analyst, 250)
+    many(small, analyst, 150)
     archive.begin_walks()
     reads.get("/conversations/")
     Walk.objects.update(cursor="of last week")
@@ -211,10 +217,11 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
 
 
 @one_dialect
+@pytest.mark.slow
 def test_a_list_that_goes_in_a_circle_is_left_and_said(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    many(small, analyst, 350)
+    many(small, analyst, 220)
     sync()
     walk_again()
     cursors: list[str] = []
@@ -228,7 +235,7 @@ def test_a_list_that_goes_in_a_circle_is_left_and_said(
     small_omni.requests.clear()
     sync()
     assert asked_for(small_omni)[LISTS] <= 3
-    assert Access.objects.exclude(confirmed_at=None).count() == 350
+    assert Access.objects.exclude(confirmed_at=None).count() == 220
     assert "Omni’s list goes in a circle" in text_of(reads.get("/conversations/"))
     small_omni.recover()
     walk_again()
@@ -262,7 +269,7 @@ def test_a_list_that_never_ends_is_left_and_said(
 def test_two_workers_do_nothing_twice(
     owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
 ) -> None:
-    many(small, analyst, 350)
+    many(small, analyst, 220)
     token = small.personal_token(analyst)
     credential = credential_for(owner, small_omni, token)
     environment = {"OMNIVIEWER_RATE_PER_MINUTE": "10000", "OMNIVIEWER_SYNC": "all", "OMNIVIEWER_DEMO": "true"}
@@ -387,6 +394,7 @@ def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
 
 
 @one_dialect
+@pytest.mark.slow
 def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -410,6 +418,7 @@ def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
 
 
 @one_dialect
+@pytest.mark.slow
 def test_the_names_of_people_come_right_behind_the_newest(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -491,10 +500,11 @@ def test_a_backlog_of_one_token_keeps_no_others_list_old(
 
 
 @one_dialect
+@pytest.mark.slow
 def test_the_same_token_walks_once(
     owner: User, colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    ids = many(small, analyst, 230)
+    ids = many(small, analyst, 130)
     token = small.organization_key()
     for reader in (owner, colleague):
         credential_for(reader, small_omni, token)

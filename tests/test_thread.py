@@ -186,6 +186,7 @@ def test_a_thread_of_400_messages_is_shown_whole(
 
 
 @pytest.mark.parametrize("dialect", ["reference"])  # the other one tells the same
+@pytest.mark.slow
 def test_every_conversation_of_the_sample_is_shown(colleague_reads: Client, omni: StandIn) -> None:
     # The generated ones are alike: of those each tenth.
     rows = [row for number, row in enumerate(omni.organization.conversations) if number < 100 or number % 10 == 0]

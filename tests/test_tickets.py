@@ -317,6 +317,7 @@ def test_what_somebody_else_linked_costs_no_request_and_shows_nothing(
 
 
 @pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_many_cost_no_more_queries(
     colleague_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
