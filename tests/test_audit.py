@@ -356,7 +356,6 @@ def test_a_page_is_shown_without_the_table(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_page_is_shown_while_somebody_else_holds_the_table(
     owner: User, omni: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -247,7 +247,6 @@ def test_an_address_of_omnis_stays_in_its_link(small: Organization, small_omni: 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("width", [1280, 390, 320])
 def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
@@ -347,7 +346,6 @@ def test_markup_that_a_person_typed_is_text_in_both_forms(hostile: tuple[Client,
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_it_is_on_the_clipboard_in_both_forms(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"{BASE}/")

@@ -339,7 +339,6 @@ def learn_jobs(thread: Thread, omni: StandIn) -> None:
     keeping.ask_about_job(keeping.Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.both_dialects
 def test_it_took_as_long_as_its_job(small: Organization, owner: User, small_omni: StandIn) -> None:
     """Between the messages' times lies what Omni wrote down when: the job knows better."""
@@ -431,7 +430,6 @@ def test_a_job_that_omni_does_not_show_is_asked_for_once(small: Organization, ow
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_what_is_new_appears_in_place(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str
 ) -> None:
@@ -460,7 +458,6 @@ def test_what_is_new_appears_in_place(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_running_answer_comes_by_itself_unless_nobody_looks(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, quick: None
 ) -> None:
@@ -502,7 +499,6 @@ def test_only_lines_that_the_page_has_are_replaced(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_lines_are_followed_while_the_page_grows(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, quick: None
 ) -> None:
@@ -529,7 +525,6 @@ def test_lines_are_followed_while_the_page_grows(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_token_that_is_revoked_meanwhile_closes_the_open_page(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str
 ) -> None:
@@ -546,7 +541,6 @@ def test_a_token_that_is_revoked_meanwhile_closes_the_open_page(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_page_that_has_to_wait_comes_by_itself(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, settings: Settings
 ) -> None:
@@ -559,7 +553,6 @@ def test_a_page_that_has_to_wait_comes_by_itself(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_serious_on_bad_days(
     chromium: Browser, site: str, small: Organization, small_omni: StandIn, dialect: str, scheme: str, width: int

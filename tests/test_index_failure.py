@@ -25,7 +25,7 @@ from tests.conftest import credential_for, signed_in, text_of
 from tests.test_operation import Lines, lines
 
 __all__ = ["lines"]
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("dialect", ["reference"])]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SECRET = "zebraquagga"
 

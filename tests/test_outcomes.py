@@ -14,9 +14,7 @@ from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import DAY, answered, thread, work
-from tests.conftest import credential_for, one_dialect, signed_in, text_of
-
-pytestmark = one_dialect
+from tests.conftest import credential_for, signed_in, text_of
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
 from tests import old_rows
 from tests.captured import thread, work
-from tests.conftest import credential_for, one_dialect, person, signed_in, text_of
+from tests.conftest import credential_for, person, signed_in, text_of
 from tests.serving import ROOT, database_environment
 
 HTMX = {"HX-Request": "true"}
@@ -138,7 +138,6 @@ def test_then_only_what_changed_is_read(
     assert_same(small, credential.api_token.token.reveal(), credential)
 
 
-@one_dialect
 @pytest.mark.slow
 def test_a_check_goes_down_to_what_is_known(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
@@ -156,7 +155,6 @@ def test_a_check_goes_down_to_what_is_known(
     assert_same(small, credential.api_token.token.reveal(), credential)
 
 
-@one_dialect
 @pytest.mark.slow
 def test_what_is_no_longer_listed_is_dropped(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
@@ -176,7 +174,6 @@ def test_what_is_no_longer_listed_is_dropped(
     assert reads.get(f"/conversations/{ids[1]}/").status_code == 200
 
 
-@one_dialect
 @pytest.mark.slow
 def test_a_list_that_ends_too_early_drops_nothing(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
@@ -197,7 +194,6 @@ def test_a_list_that_ends_too_early_drops_nothing(
     assert "Omni counts 150 conversations and listed 100 of them." in page
 
 
-@one_dialect
 @pytest.mark.slow
 def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
@@ -216,7 +212,6 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     assert Walk.objects.get().failures == 0
 
 
-@one_dialect
 @pytest.mark.slow
 def test_a_list_that_goes_in_a_circle_is_left_and_said(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
@@ -243,7 +238,6 @@ def test_a_list_that_goes_in_a_circle_is_left_and_said(
     assert "in a circle" not in text_of(reads.get("/conversations/"))
 
 
-@one_dialect
 def test_a_list_that_never_ends_is_left_and_said(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -264,7 +258,6 @@ def test_a_list_that_never_ends_is_left_and_said(
     assert Access.objects.exclude(confirmed_at=None).count() == 100
 
 
-@one_dialect
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_do_nothing_twice(
     owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
@@ -281,7 +274,6 @@ def test_two_workers_do_nothing_twice(
     assert asked[LISTS] <= 6
 
 
-@one_dialect
 def test_a_token_that_is_revoked_in_the_middle_ends_it(
     reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -304,7 +296,6 @@ def test_a_token_that_is_revoked_in_the_middle_ends_it(
     assert small_omni.requests == []
 
 
-@one_dialect
 def test_it_stays_within_its_share_of_the_budget(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
 ) -> None:
@@ -322,7 +313,6 @@ def test_it_stays_within_its_share_of_the_budget(
     assert re.search(r"18 of 60 read, about 2 minutes left at your rate", page)
 
 
-@one_dialect
 def test_it_is_paused_and_goes_on(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     many(small, analyst, 5)
     reads.get("/conversations/")
@@ -348,7 +338,6 @@ def test_nobody_pauses_anothers(reads: Client, colleague: User, small: Organizat
     assert not Walk.objects.exclude(paused_at=None).exists()
 
 
-@one_dialect
 def test_a_failure_is_told_and_gone_once_it_works_again(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -365,7 +354,6 @@ def test_a_failure_is_told_and_gone_once_it_works_again(
     assert Walk.objects.get().read == 5
 
 
-@one_dialect
 def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -393,7 +381,6 @@ def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
     assert 'value="resume"' in page
 
 
-@one_dialect
 @pytest.mark.slow
 def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
@@ -417,7 +404,6 @@ def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
     assert asked_for(small_omni)["/api/scim/v2/users"] == asked["/api/scim/v2/users"]
 
 
-@one_dialect
 @pytest.mark.slow
 def test_the_names_of_people_come_right_behind_the_newest(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
@@ -430,7 +416,6 @@ def test_the_names_of_people_come_right_behind_the_newest(
     assert paths.count("/api/scim/v2/users") == 1
 
 
-@one_dialect
 def test_one_conversation_that_makes_no_sense_stops_no_other(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -448,7 +433,6 @@ def test_one_conversation_that_makes_no_sense_stops_no_other(
     assert not Access.objects.exclude(failure="").exists()
 
 
-@one_dialect
 @pytest.mark.parametrize(("mode", "threads"), [("off", 0), ("list", 0), ("all", 5)])
 def test_the_operator_says_how_much(
     reads: Client,
@@ -467,7 +451,6 @@ def test_the_operator_says_how_much(
     assert (asked[LISTS] > 0) is (mode != "off")
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db
 def test_a_backlog_of_one_token_keeps_no_others_list_old(
     small: Organization, small_omni: StandIn, settings: Settings
@@ -499,7 +482,6 @@ def test_a_backlog_of_one_token_keeps_no_others_list_old(
     assert Access.objects.filter(is_behind=True).exists()
 
 
-@one_dialect
 @pytest.mark.slow
 def test_the_same_token_walks_once(
     owner: User, colleague: User, small: Organization, small_omni: StandIn, analyst: Member
@@ -534,7 +516,6 @@ def test_times_that_the_two_routes_tell_differently_are_no_change(
     assert all(count == 1 for path, count in asked.items() if THREADS.fullmatch(path))
 
 
-@one_dialect
 def test_what_was_read_ahead_is_rendered_when_it_is_opened(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -595,7 +576,6 @@ def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID
     stop()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_a_thousand_that_change_while_a_worker_is_killed_ten_times(
     owner: User, large: Organization, dialect: str, request: pytest.FixtureRequest
@@ -720,7 +700,6 @@ class Work:
         return int(here * node["Actual Loops"]) + sum(map(self._rows_of, node.get("Plans", [])))
 
 
-@one_dialect
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="test_postgresql.py runs it there")
 def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db: None) -> None:
     """Of what is not new nothing is gone through, where all is read and where much is left to read."""
