@@ -31,6 +31,7 @@ from tests.captured import work
 from tests.conftest import EXAMPLE, credential_for, person, signed_in, taken_back
 from tests.test_sign_in import addresses
 
+pytestmark = pytest.mark.slow
 HTMX = {"HX-Request": "true"}
 # Stands in every text of the conversation that all this is about, followed by the kind of text.
 MARK = "zebra"
@@ -407,7 +408,6 @@ def test_every_address_stands_in_the_matrix(db: None) -> None:
     assert set(MATRIX) == set(addresses())
 
 
-@pytest.mark.slow
 def test_each_is_shown_what_their_own_token_was_shown_and_others_nothing(world: World) -> None:
     """Each cell of the table: all that an address shows of what somebody may be shown, and not a byte of the rest."""
     wrong: dict[tuple[str, str, str], tuple[list[str], list[str]]] = {}
@@ -469,7 +469,6 @@ def test_staff_read_no_text_in_the_administration(world: World) -> None:
         assert world.shown(world.cast["staff"].get(path), path) <= {ID, TICKET}, path
 
 
-@pytest.mark.slow
 def test_a_question_is_answered_out_of_what_the_asker_may_be_shown(world: World) -> None:
     wrong = []
     for who in sorted(RIGHTS.keys() - {"later token", "job alone"}):
@@ -501,7 +500,6 @@ def test_the_insights_count_what_their_reader_may_read(world: World) -> None:
         assert ("2 questions in 1 conversation" in text) is (QUESTION in right.kinds), (who, text)
 
 
-@pytest.mark.slow
 def test_no_question_tells_others_of_it(world: World) -> None:
     """No count, no row, no coverage, no owner among the controls: as if it were not kept here."""
     asked = [("/conversations/", {"q": typed}, typed) for typed in FINDS]
@@ -516,7 +514,6 @@ def test_no_question_tells_others_of_it(world: World) -> None:
             assert 'class="row-title"' not in page
 
 
-@pytest.mark.slow
 def test_what_is_not_shown_and_what_is_not_there_are_the_same(world: World) -> None:
     job, compared = world.planted.jobs[0].id, 0
     for who in ("colleague", "another organization", "rejected", "removed", "no credential", "signed out"):
