@@ -715,6 +715,7 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.programs
 def test_a_worker_that_is_told_to_end_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """By itself, and is not waited for until it is killed."""
     for name, value in database_environment().items():
