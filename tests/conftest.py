@@ -4,16 +4,20 @@ The cast stays the same everywhere: an *owner* with a personal token, a *colleag
 organization, and a *stranger* with a personal token of somebody else's. Addresses are written out: they are public.
 """
 
+import gc
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from conversations.archive import credentials
@@ -23,6 +27,7 @@ from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Member
 from omniviewer.omni import Token
 from tests import watching
+from tests.marks import mark_by_use
 from tests.programs import need
 
 watching.begin()
@@ -45,12 +50,28 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["searched"] = dict(watching.searched)
 
 
-# Files that take long and hold few tests: first, so that none of them is left to one process at the end.
-_LONG = ["test_load", "test_hostile", "test_sync", "test_postgresql", "test_siege", "test_capture", "test_matrix"]
+# Files that take longest, in that order: the process that is free takes the next, and both end at nearly the same time.
+# Load first and siege far from it: both measure how long readers wait.
+_LONG = [
+    *("test_load", "test_hostile", "test_postgresql", "test_sync", "test_faults", "test_any_reply", "test_siege"),
+    *("test_browser", "test_matrix", "test_capture", "test_access_model", "test_demo", "test_oidc", "test_house"),
+    *("test_bounds", "test_evidence", "test_print", "test_fresh", "test_insights", "test_search", "test_list"),
+]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function):
+            mark_by_use(item)
     items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else len(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector skip what stays anyhow, and run less often: about a tenth of the time goes to it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -64,14 +85,35 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(f"searched for tokens: {counts}")
 
 
-@pytest.fixture(params=["reference", "sdk"])
-def dialect(request: pytest.FixtureRequest) -> str:
-    """Every test that talks to Omni runs in both of its dialects."""
-    return str(request.param)
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """End sessions that a test's threads left open on PostgreSQL, which drops no database while one is in use."""
+    yield
+    if connections["default"].vendor == "postgresql":
+        with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
-# For what does not depend on it: how replies are read is tested in both, elsewhere.
+@pytest.fixture
+def dialect() -> str:
+    """Omni's dialect: that of its reference, or each of both where a test is marked `both_dialects`."""
+    return "reference"
+
+
+# For single tests of a file that is marked `both_dialects`, where no reply is parsed.
 one_dialect = pytest.mark.parametrize("dialect", ["reference"])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of how replies are parsed in both of Omni's dialects."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    is_chosen = any(mark.args[0] == "dialect" for mark in marks)
+    is_both = metafunc.definition.get_closest_marker("both_dialects") and not is_chosen
+    if is_both and "dialect" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", ["reference", "sdk"])
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +140,14 @@ def small() -> Organization:
 def small_omni(small: Organization, dialect: str) -> Iterator[StandIn]:
     with StandIn(small, dialect=dialect, rate_per_minute=10_000) as stand_in:
         yield stand_in
+
+
+@contextmanager
+def taken_back() -> Iterator[None]:
+    """Roll back what the block stores."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def person(username: str) -> User:

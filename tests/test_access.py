@@ -29,6 +29,7 @@ def stretched(user: User) -> Reader:
     return reader.stretched(reader.tokens)
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner_reads: Client, colleague_reads: Client, stranger_reads: Client) -> None:
     assert owner_reads.get(THREAD).status_code == 200
     assert colleague_reads.get(THREAD).status_code == 200
@@ -125,6 +126,7 @@ def test_while_omni_cannot_be_asked_an_access_is_stretched(
     assert owner_reads.get(THREAD).status_code == (429 if fault.code == 429 else 503)
 
 
+@pytest.mark.both_dialects
 def test_nonsense_in_place_of_an_answer_stretches_nothing(
     owner_reads: Client, omni: StandIn, settings: Settings
 ) -> None:
@@ -167,6 +169,7 @@ def test_a_rejected_credential_does_not_stand_in_the_way_of_another(owner: User,
     assert Credential.objects.get(label="Old").rejected_at is not None
 
 
+@pytest.mark.both_dialects
 def test_changed_messages_take_the_place_of_the_old_ones(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
     before = dict(Message.objects.values_list("position", "pk"))

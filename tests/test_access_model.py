@@ -735,6 +735,7 @@ class Machine(RuleBasedStateMachine):
         self._look(reader, place, number)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_a_reader_is_shown_what_omni_showed_a_token_of_theirs_and_nothing_else(settings: Settings) -> None:
     settings.SYNC, settings.CAPTURE = "all", "all"

@@ -28,7 +28,6 @@ def opened(page: Page, site: str, small: Organization, small_omni: StandIn, anal
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 def test_a_long_table_is_whole_and_its_head_stays(
     page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, width: int, dialect: str
@@ -51,7 +50,6 @@ def test_a_long_table_is_whole_and_its_head_stays(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 def test_a_wide_table_has_room_and_its_first_column_stays(
@@ -93,7 +91,6 @@ def test_a_wide_table_has_room_and_its_first_column_stays(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_beside_an_outline_it_does_not_cover_it(
     page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
 ) -> None:
@@ -129,7 +126,6 @@ def on_top(cell: Locator) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_head_as_high_as_the_window_does_not_stay_over_the_rows(
     page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
 ) -> None:

@@ -14,7 +14,10 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action, Member
 from tests.conftest import EXAMPLE, credential_for, one_dialect
 
+pytestmark = [pytest.mark.both_dialects, pytest.mark.slow]
+
 THREAD = f"/conversations/{EXAMPLE}/"
+WORDS = [f"Well-formed {number}" for number in range(6)]
 NAMES = [
     "id",
     "messages",
@@ -80,36 +83,58 @@ def look(client: Client, address: str) -> None:
     assert before <= texts()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
-@pytest.mark.parametrize("address", [THREAD, "/conversations/"])
-def test_any_json(owner_reads: Client, omni: StandIn, address: str) -> None:
-    owner_reads.get(address)
+def check_any_json(client: Client, omni: StandIn, address: str) -> None:
+    client.get(address)
 
     @many
     @given(anything)
     def check(reply: Any) -> None:
         omni.recover()
         omni.fail(Fault.body(reply), path="/v1/ai")
-        look(owner_reads, address)
+        look(client, address)
 
     check()
 
 
-@pytest.mark.parametrize("address", [THREAD, "/conversations/"])
-def test_any_change_to_a_real_reply(owner_reads: Client, omni: StandIn, address: str) -> None:
-    owner_reads.get(address)
+def check_any_change(client: Client, omni: StandIn, address: str) -> None:
+    client.get(address)
 
     @many
     @given(changes)
     def check(wanted: list[tuple[int, Any]]) -> None:
         omni.recover()
         omni.fail(Fault.edit(lambda reply: mutate(reply, wanted)), path="/v1/ai")
-        look(owner_reads, address)
+        look(client, address)
 
     check()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.fixture
+def listed(small: Organization, analyst: Member) -> None:
+    """A list of a few rows: each change hits one that is shown, and a page of them costs little."""
+    for words in WORDS:
+        small.add_conversation(owner=analyst, name=words, turns=[("How many?", "Ten.")])
+
+
+@one_dialect
+def test_any_json_for_a_thread(owner_reads: Client, omni: StandIn) -> None:
+    check_any_json(owner_reads, omni, THREAD)
+
+
+@one_dialect
+def test_any_json_for_a_list(listed: None, reads: Client, small_omni: StandIn) -> None:
+    check_any_json(reads, small_omni, "/conversations/")
+
+
+def test_any_change_to_a_thread(owner_reads: Client, omni: StandIn) -> None:
+    check_any_change(owner_reads, omni, THREAD)
+
+
+def test_any_change_to_a_list(listed: None, reads: Client, small_omni: StandIn) -> None:
+    check_any_change(reads, small_omni, "/conversations/")
+
+
+@one_dialect
 def test_any_bytes(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
 
@@ -124,8 +149,6 @@ def test_any_bytes(owner_reads: Client, omni: StandIn) -> None:
 
 
 # One place holds anything, and the rest is well-formed: the rest is shown ----------------------------------
-
-WORDS = [f"Well-formed {number}" for number in range(6)]
 
 
 def spoiled(rows: list[Any], place: int, inner: int, instead: Any) -> None:

@@ -26,13 +26,11 @@ from tests.conftest import EXAMPLE, credential_for, member_behind, person, shown
 from tests.serving import serve
 
 THREAD = f"/conversations/{EXAMPLE}/"
-reference_only = pytest.mark.parametrize("dialect", ["reference"])
 
 
 # One in flight --------------------------------------------------------------------------------------------
 
 
-@reference_only
 @pytest.mark.django_db(transaction=True)
 def test_a_hundred_readers_of_a_cold_thread_make_one_request(omni: StandIn, dialect: str, tmp_path: Path) -> None:
     reader = person("owner")
@@ -45,7 +43,6 @@ def test_a_hundred_readers_of_a_cold_thread_make_one_request(omni: StandIn, dial
     assert len(omni.requests) == 1
 
 
-@reference_only
 @pytest.mark.django_db(transaction=True)
 def test_two_people_with_the_same_token_make_one_request(omni: StandIn, dialect: str, tmp_path: Path) -> None:
     readers = [person("one"), person("two")]
@@ -134,7 +131,6 @@ def test_our_own_fault_is_not_taken_for_an_answer(db: None) -> None:
 # The budget -----------------------------------------------------------------------------------------------
 
 
-@reference_only
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_keep_one_budget(omni: StandIn, dialect: str, tmp_path: Path) -> None:
     reader = person("owner")
@@ -239,6 +235,7 @@ def test_a_429_empties_the_budget(owner: User, omni: StandIn, said: str | None, 
 
 
 @pytest.mark.parametrize("clock_is_off_by", [timedelta(0), timedelta(days=1), timedelta(days=-1)])
+@pytest.mark.both_dialects
 def test_a_date_in_a_429_is_counted_from_omnis_own_clock(
     owner: User, omni: StandIn, clock_is_off_by: timedelta
 ) -> None:

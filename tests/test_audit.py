@@ -56,6 +56,7 @@ def csv_of(answer: Any) -> list[dict[str, str]]:
 # What is noted --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner: User, owner_reads: Client, omni: StandIn) -> None:
     before = timezone.now()
     owner_reads.get(f"{THREAD}messages/2/?ticket=SUP-17")
@@ -355,7 +356,6 @@ def test_a_page_is_shown_without_the_table(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_page_is_shown_while_somebody_else_holds_the_table(
     owner: User, omni: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:

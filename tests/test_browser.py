@@ -43,7 +43,6 @@ def test_a_link_survives_signing_in_and_connecting(page: Page, site: str, owner:
     expect(page.locator("#message-4")).to_be_focused()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_message_deep_in_a_long_thread_is_in_view(page: Page, site: str, owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     longest = max(omni.organization.conversations, key=lambda row: len(row.messages))
@@ -53,7 +52,6 @@ def test_a_message_deep_in_a_long_thread_is_in_view(page: Page, site: str, owner
     expect(page.locator("#message-333 h2")).to_be_in_viewport()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_times_are_in_the_readers_zone(page: Page, site: str, owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"/conversations/{EXAMPLE}/")
@@ -73,7 +71,6 @@ def test_the_theme_switches_at_once_and_is_remembered(page: Page, site: str, own
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_the_keyboard_alone_is_enough(page: Page, site: str, owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site)
@@ -96,7 +93,6 @@ def test_the_keyboard_alone_is_enough(page: Page, site: str, owner: User, omni: 
     expect(page.get_by_role("article").first).to_be_visible()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_ids_are_copied(page: Page, site: str, owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"/conversations/{EXAMPLE}/")
@@ -105,7 +101,6 @@ def test_ids_are_copied(page: Page, site: str, owner: User, omni: StandIn) -> No
     expect(page.get_by_text("Id copied")).to_be_visible()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_every_page_works_without_javascript(chromium: Browser, site: str, owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     with chromium.new_context(java_script_enabled=False) as context:
@@ -178,7 +173,6 @@ def _named(omni: StandIn, sign: str) -> object:
     return max(omni.organization.conversations, key=lambda row: _text_of(row).count(sign))
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_axe_finds_nothing_serious(chromium: Browser, site: str, omni: StandIn, scheme: str, width: int) -> None:
     lead = person("colleague")

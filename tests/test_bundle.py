@@ -37,6 +37,7 @@ def manifest(zipped: zipfile.ZipFile) -> Any:
     return json.loads(zipped.read("manifest.json"))
 
 
+@pytest.mark.both_dialects
 def test_it_works(reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     found = answered(small, analyst, ages=[2 * DAY, DAY])
     reads.get(thread(found))
@@ -198,7 +199,7 @@ def test_what_is_no_table_is_taken_along_as_it_is(reads: Client, small: Organiza
     assert "file" not in manifest(zipped)["answers"][0]["queries"][0]
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_large_results_are_streamed(reads: Client, small: Organization, analyst: Member) -> None:
     found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 5)])
     for message in found.messages[1::2]:
@@ -224,7 +225,6 @@ def test_large_results_are_streamed(reads: Client, small: Organization, analyst:
     assert peak < 12 * whole, "not all of the tables at a time"
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_long_thread_costs_few_queries(
     reads: Client,
     small: Organization,
@@ -250,7 +250,6 @@ def test_its_name_says_conversation_and_date(reads: Client, small: Organization,
         )
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_it_ends_with_what_may_still_be_read_where_omni_stops_showing_the_thread(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,7 +278,6 @@ def test_it_ends_with_what_may_still_be_read_where_omni_stops_showing_the_thread
     assert [(row["state"], row.get("why")) for row in said["answers"]] == [("kept", None), *[("not-shown", why)] * 2]
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_an_answer_whose_job_omni_refuses_meanwhile_is_left_out(
     reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:

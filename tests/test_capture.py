@@ -53,6 +53,7 @@ def today(moved: timedelta = timedelta(0)) -> str:
     return f"{timezone.localtime(datetime.now(UTC) + moved):%-d %b}"
 
 
+@pytest.mark.both_dialects
 def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     found = answered(small, analyst, ages=[DAY, timedelta(hours=1)])
     page = text_of(reads.get(thread(found)))
@@ -177,6 +178,7 @@ def test_while_omni_is_away_it_waits(
     assert Capture.objects.count() == 0
 
 
+@pytest.mark.both_dialects
 def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, clock: Callable[[timedelta], None]
 ) -> None:
@@ -373,7 +375,7 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
     assert b"standing" not in other.get(f"{thread(found)}standings/?looks=1", headers=HTMX).content
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_no_address_gives_any_of_it_to_a_stranger(
     reads: Client, stranger: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -612,7 +614,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_and_one_killed_capture_everything_once(
     reads: Client,
@@ -645,7 +646,6 @@ def test_two_workers_and_one_killed_capture_everything_once(
     assert Chart.objects.count() == 30
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_worker_that_was_killed_is_taken_over_from_when_its_lease_ends(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, clock: Callable[[timedelta], None]
 ) -> None:
@@ -675,7 +675,6 @@ def test_a_page_that_waits_for_it_nudges_the_workers(reads: Client, small: Organ
     assert Job.objects.get().kept_at
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_gunicorn_on_sqlite_brings_a_worker_along_which_ends_with_it(
     reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member, tmp_path: Path
@@ -716,6 +715,7 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.programs
 def test_a_worker_that_is_told_to_end_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """By itself, and is not waited for until it is killed."""
     for name, value in database_environment().items():
@@ -806,7 +806,6 @@ def test_where_there_is_no_answer_there_is_nothing_to_keep(
     assert reads.get(f"{thread(found)}messages/{place}/evidence/keep/", headers=HTMX).status_code == 404
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_the_lines_of_a_long_thread_cost_no_more_queries(
     reads: Client,
     small: Organization,
@@ -821,7 +820,6 @@ def test_the_lines_of_a_long_thread_cost_no_more_queries(
         assert len(lines(text_of(reads.get(thread(found))))) == 59
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_a_reader_watches_it_being_kept(
     page: Page, site: str, owner: User, small: Organization, small_omni: StandIn, analyst: Member

@@ -11,6 +11,8 @@ from omniviewer.demo.stand_in import Fault, StandIn
 from omniviewer.omni import CannotAsk, Client, NotVisible, OmniError, RateLimited, Token, TokenRejected, Unreadable
 from tests.conftest import EXAMPLE
 
+pytestmark = pytest.mark.both_dialects
+
 
 @pytest.fixture
 def client(omni: StandIn) -> Client:

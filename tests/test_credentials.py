@@ -27,6 +27,7 @@ def connect(client: Client, omni: StandIn, token: str, **fields: str) -> Any:
     return client.post("/credentials/connect/", {"instance_address": omni.url, "token": token, **fields})
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner: User, omni: StandIn) -> None:
     answer = connect(signed_in(owner), omni, omni.organization.demo_tokens["analyst"], label="Mine")
     assert answer["Location"] == "/conversations/"
@@ -75,6 +76,7 @@ def test_it_goes_back_to_the_page_that_needed_it(owner: User, omni: StandIn) -> 
     assert client.post(link.group(1), fields)["Location"] == f"/conversations/{EXAMPLE}/messages/2/"
 
 
+@pytest.mark.both_dialects
 def test_an_older_instance_without_whoami_is_asked_for_its_list(
     owner: User, sample: Organization, dialect: str
 ) -> None:

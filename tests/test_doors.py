@@ -110,7 +110,6 @@ def test_every_address_stands_in_the_table(db: None) -> None:
     assert set(WALK) == set(addresses())
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("address", WALK)
 def test_who_gets_what(owner: User, colleague: User, omni: StandIn, dialect: str, address: str) -> None:
     rejected = credential_for(colleague, omni, omni.organization.demo_tokens["analyst"])
@@ -332,7 +331,6 @@ def test_copied_links_have_the_public_address(owner_reads: Client, settings: Set
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_links_are_copied_without_what_was_in_the_address(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"{THREAD}messages/3/?ticket=ABC-123")

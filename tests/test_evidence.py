@@ -29,7 +29,6 @@ from tests.conftest import (
     assert_accessible,
     clipboard,
     credential_for,
-    one_dialect,
     pasted,
     person,
     sign_in,
@@ -70,6 +69,7 @@ def conversation_named(omni: StandIn, name: str) -> InOmni:
     return next(row for row in omni.organization.conversations if row.name == name)
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner_reads: Client, omni: StandIn) -> None:
     page = text_of(owner_reads.get(EVIDENCE))
     assert "Top 5 Products by Revenue" in page
@@ -80,6 +80,7 @@ def test_it_works(owner_reads: Client, omni: StandIn) -> None:
     assert asked(omni)[:2] == [f"/conversations/{EXAMPLE}", f"/jobs/{JOB}/result"]
 
 
+@pytest.mark.both_dialects
 def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client, omni: StandIn) -> None:
     assert "<span>5 rows</span> <span>Took 1 min 30 s</span> <span>Captured" in text_of(owner_reads.get(EVIDENCE))
     assert text_of(owner_reads.get(ANSWER)).count("Took 1 min 30 s") == 1
@@ -177,6 +178,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
         ("Answers from before there were jobs", "Omni names no job for this message", 200),
     ],
 )
+@pytest.mark.both_dialects
 def test_what_became_of_a_job_is_told(
     owner_reads: Client, omni: StandIn, name: str, sentence: str, status: int
 ) -> None:
@@ -264,6 +266,7 @@ NONSENSE: list[Any] = [
 
 
 @pytest.mark.parametrize("body", NONSENSE, ids=lambda body: json.dumps(body)[:60])
+@pytest.mark.both_dialects
 def test_whatever_a_result_holds_there_is_a_page(owner_reads: Client, omni: StandIn, body: Any) -> None:
     omni.fail(Fault.edit(lambda _: body), path=f"/v1/ai/jobs/{JOB}/result")
     assert owner_reads.get(EVIDENCE).status_code == 200
@@ -271,6 +274,7 @@ def test_whatever_a_result_holds_there_is_a_page(owner_reads: Client, omni: Stan
     assert Action.objects.count() <= 2000
 
 
+@pytest.mark.both_dialects
 def test_a_result_that_is_none_is_told_as_such(owner_reads: Client, omni: StandIn) -> None:
     omni.fail(Fault.edit(lambda _: ["a list"]), path=f"/v1/ai/jobs/{JOB}/result")
     answer = owner_reads.get(EVIDENCE)
@@ -320,8 +324,8 @@ def test_the_first_rows_come_first_and_then_more(owner_reads: Client, omni: Stan
     assert "Show more rows" not in page
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("columns", "most"), [(1, 2000), (100, 600), (1000, 300)])
+@pytest.mark.slow
 def test_a_page_has_only_so_many_cells(owner_reads: Client, omni: StandIn, columns: int, most: int) -> None:
     row = ",".join("1" for _ in range(columns))
     with_rows(omni, ",".join(f"c{n}" for n in range(columns)) + f"\n{row}" * 5000)
@@ -360,7 +364,6 @@ def test_the_download_is_whole_and_safe_in_a_spreadsheet(owner_reads: Client, om
     assert [row[0] for row in back[1:]] == ["'=1+1", "+2", "-3", "'@x", "-", "a\tb", "ü", 'say "hi"', "'-2+3", "'\t=1"]
 
 
-@one_dialect
 def test_the_sample_shows_a_cut_result(owner_reads: Client, omni: StandIn) -> None:
     found = conversation_named(omni, "Every return of September")
     omni._now = found.updated_at + timedelta(hours=1)
@@ -426,7 +429,7 @@ def test_many_queries_cost_no_more(
     assert page.count("678,994.41") == 40
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(EVIDENCE)
 
@@ -454,6 +457,7 @@ def test_any_text_in_the_place_of_rows_is_shown_and_taken_along(owner_reads: Cli
 # The chart ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_dialects
 def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(EVIDENCE, headers=HTMX)
     answer = owner_reads.get(f"{ANSWER}chart.png")
@@ -513,7 +517,6 @@ def test_what_is_no_picture_is_not_passed_on(owner_reads: Client, omni: StandIn,
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_under_an_answer_it_opens_sorts_and_is_copied(
     page: Page, site: str, omni: StandIn, dialect: str, width: int
@@ -558,7 +561,6 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 2000})
     with_rows(omni, "n\n" + "\n".join(str(n) for n in range(150)))
@@ -584,7 +586,6 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     omni.fail(Fault.status(422), path=f"/v1/ai/jobs/{JOB}/vis")
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
@@ -602,7 +603,6 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_copied_cells_are_what_stands_there_but_for_formulas(
     page: Page, site: str, omni: StandIn, dialect: str
 ) -> None:
@@ -648,7 +648,6 @@ def raw_clipboard(page: Page) -> tuple[str, str]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_codes_and_dates_are_copied_as_text(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     rows = 'Zip,Day,Name,Account,N\n01234,9/1/2026,Ann,12345678901234567890,"1,200"\n00012,3-4,Ben <b>,12,5\n'
     opened_rows(page, site, omni, rows)
@@ -666,7 +665,6 @@ def test_codes_and_dates_are_copied_as_text(page: Page, site: str, omni: StandIn
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_the_parts_of_a_cut_result_are_copied_as_a_column(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     opened_rows(page, site, omni, "City,N\n# FIRST 1 ROWS:\nOslo,1\n# LAST 2 ROWS:\nRome,2\nBonn,3\n")
     page.get_by_role("button", name="Copy as cells").first.click()
@@ -680,7 +678,6 @@ def test_the_parts_of_a_cut_result_are_copied_as_a_column(page: Page, site: str,
     ]
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_an_expired_answer_has_nothing_to_open(reads: Client, small: Organization, analyst: Member) -> None:
     made = answered(small, analyst, ages=[timedelta(days=20), timedelta(days=2)])
     page = re.sub(r"\s+", " ", reads.get(f"/conversations/{made.id}/").content.decode())

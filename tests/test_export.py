@@ -28,6 +28,7 @@ from tests.test_rendering import PIECES
 BASE = f"/conversations/{EXAMPLE}"
 
 
+@pytest.mark.both_dialects
 def test_markdown_is_the_whole_thread(owner_reads: Client) -> None:
     owner_reads.get("/conversations/")
     answer = owner_reads.get(f"{BASE}.md")
@@ -42,6 +43,7 @@ def test_markdown_is_the_whole_thread(owner_reads: Client) -> None:
     assert f"[In Omni](https://my-org.omni.co/chat/{EXAMPLE})" in text
 
 
+@pytest.mark.both_dialects
 def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: StandIn) -> None:
     """A script for Omni's reference reads it; so does our own client, in place of a reply."""
     text = owner_reads.get(f"{BASE}.json").content.decode()
@@ -63,6 +65,7 @@ def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: Sta
     assert whole["omniviewer"]["address"] == f"http://testserver{BASE}/"
 
 
+@pytest.mark.both_dialects
 def test_csv_is_a_row_a_message(owner_reads: Client) -> None:
     answer = owner_reads.get(f"{BASE}.csv")
     rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline="")))
@@ -244,7 +247,6 @@ def test_an_address_of_omnis_stays_in_its_link(small: Organization, small_omni: 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("width", [1280, 390, 320])
 def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
@@ -344,7 +346,6 @@ def test_markup_that_a_person_typed_is_text_in_both_forms(hostile: tuple[Client,
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_it_is_on_the_clipboard_in_both_forms(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"{BASE}/")

@@ -60,6 +60,7 @@ def test_none_grows_beyond_the_line(swept: dict[str, Any]) -> None:
         (r"(?:[a-z]+,?)*;", "fullmatch"),
     ],
 )
+@pytest.mark.slow
 def test_one_that_grows_is_told(pattern: str, look: str) -> None:
     growth, _, _ = expressions.slowest(Expression("", 1, re.compile(pattern), (look,)))
     assert growth > MOST_GROWTH

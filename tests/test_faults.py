@@ -24,8 +24,10 @@ from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.omni import Client as Omni
 from omniviewer.omni import Token, client
-from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, one_dialect, signed_in, text_of
 from tests.faults import CLOCK_ROWS, KEPT, LIST_ROWS, NEW, NOTHING, PAGE, ROWS, STORED, Row, table
+
+pytestmark = pytest.mark.both_dialects
 
 THREAD = f"/conversations/{EXAMPLE}/"
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: re.sub(r"\W+", "-", row.name))
@@ -125,7 +127,7 @@ def assert_logged(caplog: pytest.LogCaptureFixture, omni: StandIn, row: Row) -> 
         assert "Sunglasses" not in whole
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
+@one_dialect
 @pytest.mark.parametrize("row", [row for row in ROWS if row.fault], ids=lambda row: re.sub(r"\W+", "-", row.name))
 def test_it_recovers_by_itself(owner_reads: Client, omni: StandIn, break_it: Break, row: Row) -> None:
     """Once Omni is well again, and what is said to wait for is over, so is the page: but for a token it rejected."""

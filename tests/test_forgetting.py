@@ -24,7 +24,7 @@ from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered, thread
 from tests.conftest import credential_for, shown_ago, signed_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.parametrize("dialect", ["reference"])]
+pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
 LONG_AGO = 31 * DAY

@@ -64,6 +64,7 @@ def thread(small: Organization) -> Thread:
     return Thread(small)
 
 
+@pytest.mark.both_dialects
 def test_it_works(thread: Thread, owner: User, small_omni: StandIn) -> None:
     client = thread.read_by(owner, small_omni)
     client.get(thread.path)
@@ -96,6 +97,7 @@ def test_the_first_open_is_one_request(owner_reads: Client, omni: StandIn) -> No
     assert len(omni.requests) == 1
 
 
+@pytest.mark.both_dialects
 def test_where_nothing_has_changed_only_the_time_does(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
     make_old()
@@ -123,6 +125,7 @@ def test_two_who_renew_at_once_ask_once(thread: Thread, owner: User, small_omni:
     assert len(small_omni.requests) == 1
 
 
+@pytest.mark.both_dialects
 def test_a_list_renews_itself_as_a_whole(thread: Thread, owner: User, small_omni: StandIn) -> None:
     client = thread.read_by(owner, small_omni)
     client.get("/conversations/")
@@ -217,6 +220,7 @@ def rewrite(small: Thread, position: int, text: str) -> None:
     small.row.messages[position - 1].text = text
 
 
+@pytest.mark.both_dialects
 def test_both_versions_of_a_changed_message_are_kept(thread: Thread, owner: User, small_omni: StandIn) -> None:
     client = thread.read_by(owner, small_omni)
     client.get(thread.path)
@@ -229,6 +233,7 @@ def test_both_versions_of_a_changed_message_are_kept(thread: Thread, owner: User
     assert "Omni has changed it since it was first fetched" in page
 
 
+@pytest.mark.both_dialects
 def test_messages_that_went_away_are_kept_apart(thread: Thread, owner: User, small_omni: StandIn) -> None:
     thread.go_on("Second?", "Two.")
     client = thread.read_by(owner, small_omni)
@@ -334,7 +339,7 @@ def learn_jobs(thread: Thread, omni: StandIn) -> None:
     keeping.ask_about_job(keeping.Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.both_dialects
 def test_it_took_as_long_as_its_job(small: Organization, owner: User, small_omni: StandIn) -> None:
     """Between the messages' times lies what Omni wrote down when: the job knows better."""
     thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=30))
@@ -362,6 +367,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Job, "POLL_EVERY", timedelta(0))
 
 
+@pytest.mark.both_dialects
 def test_a_running_job_is_followed(small: Organization, owner: User, small_omni: StandIn, quick: None) -> None:
     thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
     job = thread.row.messages[1].job
@@ -424,7 +430,6 @@ def test_a_job_that_omni_does_not_show_is_asked_for_once(small: Organization, ow
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_what_is_new_appears_in_place(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str
 ) -> None:
@@ -453,7 +458,6 @@ def test_what_is_new_appears_in_place(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_running_answer_comes_by_itself_unless_nobody_looks(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, quick: None
 ) -> None:
@@ -495,7 +499,6 @@ def test_only_lines_that_the_page_has_are_replaced(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_lines_are_followed_while_the_page_grows(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, quick: None
 ) -> None:
@@ -522,7 +525,6 @@ def test_lines_are_followed_while_the_page_grows(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_token_that_is_revoked_meanwhile_closes_the_open_page(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str
 ) -> None:
@@ -539,7 +541,6 @@ def test_a_token_that_is_revoked_meanwhile_closes_the_open_page(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_page_that_has_to_wait_comes_by_itself(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, settings: Settings
 ) -> None:
@@ -552,7 +553,6 @@ def test_a_page_that_has_to_wait_comes_by_itself(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_serious_on_bad_days(
     chromium: Browser, site: str, small: Organization, small_omni: StandIn, dialect: str, scheme: str, width: int

@@ -26,7 +26,6 @@ from tests.test_house import PRODUCTION, manage
 
 THREAD = f"/conversations/{EXAMPLE}/"
 PREFIX = "/team/omniviewer"
-one_dialect = pytest.mark.parametrize("dialect", ["reference"])
 # By which some server, proxy or framework lets a client say where the site is or which path it meant.
 CLAIMS = {
     "SCRIPT_NAME": "/conversations",
@@ -54,7 +53,6 @@ def without_csrf(page: str) -> str:
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
 
 
-@one_dialect
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("behind_proxy", ["false", "true"])
 def test_no_header_says_where_the_site_is(tmp_path: Path, reader: User, behind_proxy: str) -> None:
@@ -117,7 +115,6 @@ def below(tmp_path: Path, reader: User) -> Iterator[Site]:
         yield site
 
 
-@one_dialect
 @pytest.mark.django_db(transaction=True)
 def test_every_link_stays_below_the_prefix(below: Site, reader: User) -> None:
     """Follow every address that a page names, two pages deep."""
@@ -152,7 +149,6 @@ def test_every_link_stays_below_the_prefix(below: Site, reader: User) -> None:
     assert len(seen) > 15
 
 
-@one_dialect
 @pytest.mark.django_db(transaction=True)
 def test_a_browser_signs_in_and_reads_below_the_prefix(below: Site, reader: User, context: BrowserContext) -> None:
     # The deployed site does not know the tests' quick way of hashing.
@@ -177,7 +173,6 @@ def test_a_browser_signs_in_and_reads_below_the_prefix(below: Site, reader: User
     assert refused == []
 
 
-@one_dialect
 @pytest.mark.django_db(transaction=True)
 def test_nothing_but_the_probes_answers_outside_the_prefix(below: Site, reader: User) -> None:
     browser = below.reader(reader)

@@ -8,6 +8,7 @@ from tests.test_rendering import assert_is_safe, assert_nh3_agrees, html_of, tex
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_one_document_in_a_hundred_differs_at_most(seed: int) -> None:
     found = compare(500, seed)
     assert found.share <= 0.01, found.different[0]

@@ -25,7 +25,7 @@ from tests.conftest import credential_for, signed_in, text_of
 from tests.test_operation import Lines, lines
 
 __all__ = ["lines"]
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("dialect", ["reference"])]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SECRET = "zebraquagga"
 
@@ -140,6 +140,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("text", HEAVY.values(), ids=HEAVY)
+@pytest.mark.slow
 def test_every_text_is_indexed(
     reads: Client, good: InOmni, small: Organization, analyst: Member, text: str, settings: Settings
 ) -> None:

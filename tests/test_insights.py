@@ -28,7 +28,6 @@ from tests.captured import work
 from tests.conftest import (
     assert_accessible,
     credential_for,
-    one_dialect,
     person,
     shown_ago,
     sign_in,
@@ -151,6 +150,7 @@ def test_it_works(lead: Client) -> None:
     assert numbers(lead, MARCH, "Failed and unanswered") == [["5 Mar", "1", "0"]]
 
 
+@pytest.mark.both_dialects
 def test_people_go_by_their_names(lead: Client, dialect: str) -> None:
     found = numbers(lead, MARCH, "People")
     # The other dialect tells nobody whose a conversation is.
@@ -174,7 +174,7 @@ def test_every_number_of_conversations_is_that_of_its_list(lead: Client) -> None
     assert checked >= 15
 
 
-@one_dialect
+@pytest.mark.slow
 def test_every_mark_opens_what_stands_in_the_table(lead: Client) -> None:
     page = lead.get(MARCH).content.decode()
     marks = re.findall(r'<a href="([^"]+)" tabindex="-1"><title>([^<]*)</title>', page)
@@ -187,7 +187,6 @@ def test_every_mark_opens_what_stands_in_the_table(lead: Client) -> None:
     assert any(said == "5 Mar: 1 unanswered" for _, said in marks)
 
 
-@one_dialect
 def test_the_busiest_hours_are_the_readers_own(lead: Client) -> None:
     head, *rows = tables(lead, MARCH)["Busiest hours"]
     monday = dict(zip([text for text, _ in head], rows[0], strict=True))
@@ -227,7 +226,6 @@ def test_topics_and_failures_are_those_that_are_known(
     assert listed(lead, trouble[2][2][1]) == [str(week[1].id)]
 
 
-@one_dialect
 def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: Organization, analyst: Member) -> None:
     """Clocks differ: it is left out, and not counted as less than nothing."""
     ask(small, analyst, MONDAY, took=30)
@@ -237,7 +235,6 @@ def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: O
     assert numbers(reads, MARCH, "Time to answer") == [["2 Mar", "30 s", "30 s", "1"]]
 
 
-@one_dialect
 def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:
     """Whatever an answer names: this conversation is no key to it."""
     small_omni._now = MONDAY + 4 * DAY
@@ -250,7 +247,6 @@ def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[In
     assert "Known for 0 of 4 answers" in page
 
 
-@one_dialect
 @pytest.mark.parametrize(
     ("address", "sum_"),
     [
@@ -265,7 +261,6 @@ def test_the_period_and_the_owner_are_filters(lead: Client, address: str, sum_: 
     assert sum_ in text_of(lead.get(address))
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_an_owner_goes_along_into_the_lists(lead: Client, week: list[InOmni], ben: Member) -> None:
     assert "2 questions in 2 conversations" in text_of(lead.get(f"{MARCH}&owner=ben"))
     activity = tables(lead, f"{MARCH}&owner=ben")["Conversations and questions"]
@@ -273,7 +268,6 @@ def test_an_owner_goes_along_into_the_lists(lead: Client, week: list[InOmni], be
     assert opened == [[str(week[2].id)], [str(week[1].id)]]
 
 
-@one_dialect
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -289,12 +283,10 @@ def test_what_is_not_understood_is_said(lead: Client, address: str, said: str) -
     assert said in text_of(answer)
 
 
-@one_dialect
 def test_a_credential_that_one_does_not_have_is_a_bad_address(lead: Client) -> None:
     assert lead.get("/insights/?credential=999").status_code == 400
 
 
-@one_dialect
 @hypothesis_settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.fixed_dictionaries(
@@ -308,7 +300,6 @@ def test_no_address_is_an_error(reads: Client, values: dict[str, str]) -> None:
     assert reads.get("/insights/", values).status_code == 200
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(
     ("days", "key", "rows"),
     [(62, "Day", 62), (63, "Week", 10), (400, "Week", 58), (401, "Month", 14), (4000, "Year", 12)],
@@ -330,7 +321,6 @@ def test_long_times_are_told_by_longer_steps(
     assert sum(len(listed(reads, row[1][1])) for row in found if row[1][1]) == 2
 
 
-@one_dialect
 def test_nothing_asked_is_said(lead: Client) -> None:
     page = text_of(lead.get("/insights/?since=2025-01-01&until=2025-01-31"))
     assert "Nothing was asked in this time" in page
@@ -340,7 +330,6 @@ def test_nothing_asked_is_said(lead: Client) -> None:
 # Who reads --------------------------------------------------------------------------------------------------
 
 
-@one_dialect
 def test_only_what_one_may_read_is_counted(
     lead: Client, week: list[InOmni], small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -360,7 +349,6 @@ def test_only_what_one_may_read_is_counted(
         assert said not in nothing
 
 
-@one_dialect
 def test_what_ran_out_is_not_counted(lead: Client, small_omni: StandIn) -> None:
     small_omni.requests.clear()
     Access.objects.filter(conversation__name__in=("First", "Some")).update(confirmed_at=timezone.now() - 2 * DAY)
@@ -368,7 +356,6 @@ def test_what_ran_out_is_not_counted(lead: Client, small_omni: StandIn) -> None:
     assert "2 questions in 2 conversations" in page
 
 
-@one_dialect
 def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
     ApiToken.objects.update(rejected_at=timezone.now())
     answer = lead.get(MARCH)
@@ -376,7 +363,6 @@ def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
     assert "questions in" not in text_of(answer)
 
 
-@one_dialect
 def test_it_is_there_while_omni_is_away(lead: Client, small_omni: StandIn) -> None:
     """Stretched, with a notice, as the list is."""
     small_omni.fail(Fault.status(503), path="")
@@ -387,7 +373,6 @@ def test_it_is_there_while_omni_is_away(lead: Client, small_omni: StandIn) -> No
     assert "Not up to date." in page
 
 
-@one_dialect
 def test_what_is_not_read_yet_is_said(
     week: list[InOmni], small: Organization, small_omni: StandIn, owner: User
 ) -> None:
@@ -399,7 +384,6 @@ def test_what_is_not_read_yet_is_said(
     assert "Nothing was asked in this time" in page
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, analyst: Member) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
@@ -421,7 +405,6 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
 # Questions by their time, in the search ---------------------------------------------------------------------
 
 
-@one_dialect
 @pytest.mark.parametrize(
     ("typed", "names"),
     [
@@ -450,14 +433,12 @@ def test_questions_are_found_by_their_time(
         assert re.findall(r'class="row-title"[^>]*>([^<]+)<', page) == names
 
 
-@one_dialect
 @pytest.mark.parametrize("typed", ["asked:2026-03-05..2026-03-01", "asked:2026-03-01..", "asked:..", "asked:a..b..c"])
 def test_no_time_is_said(lead: Client, typed: str) -> None:
     page = text_of(lead.get("/conversations/", {"q": typed}))
     assert "“asked:” takes a day (2026-10-03)" in page
 
 
-@one_dialect
 @pytest.mark.parametrize("typed", ["asked:0001", "asked:9999", "-asked:0001-01-01", "asked:0001..9999"])
 def test_far_away_times_are_no_error(lead: Client, typed: str) -> None:
     lead.cookies["time_zone"] = "Pacific%2FKiritimati"
@@ -497,7 +478,6 @@ _FAINT = """() => {
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_a_mark_is_clicked(lead: Client, page: Page, site: str, width: int, scheme: Any) -> None:
     page.set_viewport_size({"width": width, "height": 900})
@@ -517,7 +497,6 @@ def test_a_mark_is_clicked(lead: Client, page: Page, site: str, width: int, sche
     expect(page.get_by_role("heading", name="Insights")).to_be_visible()
 
 
-@one_dialect
 def test_the_periods_are_named_as_people_name_them(lead: Client) -> None:
     page = text_of(lead.get("/insights/?period=1y"))
     assert '<option value="1y" selected>Last 12 months</option>' in page
@@ -526,7 +505,6 @@ def test_the_periods_are_named_as_people_name_them(lead: Client) -> None:
     assert "“2y” is no period: the last 30 days are shown." in text_of(lead.get("/insights/?period=2y"))
 
 
-@one_dialect
 def test_what_was_read_by_hand_counts_as_read(
     week: list[InOmni], small: Organization, small_omni: StandIn, owner: User
 ) -> None:
@@ -544,7 +522,6 @@ def test_what_was_read_by_hand_counts_as_read(
     assert "Where nothing is drawn, nothing is known yet." in page
 
 
-@one_dialect
 def test_no_failure_is_no_zero_where_no_outcome_is_known(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:
     small_omni._now = MONDAY + 4 * DAY
     week[1].jobs[0].state = "FAILED"
@@ -562,7 +539,6 @@ def test_no_failure_is_no_zero_where_no_outcome_is_known(lead: Client, week: lis
     assert ">3 Mar: 0 failed" not in page
 
 
-@one_dialect
 def test_a_doubtful_date_is_told_as_the_list_tells_it(reads: Client) -> None:
     for since, until, sentences in (
         ("02/03/2026", "2026-03-31", ["“02/03/2026” was read as 3 February 2026."]),

@@ -13,7 +13,7 @@ from omniviewer.demo.stand_in.organization import Member
 from tests.captured import thread
 from tests.conftest import assert_accessible, sign_in, text_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("dialect", ["reference"])]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

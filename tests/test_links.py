@@ -30,6 +30,7 @@ def leads_to(client: Client, address: str) -> str:
 # Jobs -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner_reads: Client) -> None:
     assert leads_to(owner_reads, f"/jobs/{JOB}/") == f"{THREAD}messages/4/"
 
@@ -214,7 +215,6 @@ def test_who_is_not_signed_in_comes_back_to_it(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_the_box_in_the_header_is_a_key_away(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site)

@@ -17,6 +17,8 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.conftest import EXAMPLE, credential_for, member_behind, shown_ago, sign_in, signed_in, text_of
 
+pytestmark = pytest.mark.both_dialects
+
 
 def ids_on(page: str) -> list[str]:
     return re.findall(r'class="row-title" href="/conversations/([0-9a-f-]{36})/["?]', page)

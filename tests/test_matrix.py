@@ -9,7 +9,6 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +18,6 @@ import pytest
 from django.contrib import admin
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
-from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -30,9 +28,10 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from tests.captured import work
-from tests.conftest import EXAMPLE, credential_for, person, signed_in
+from tests.conftest import EXAMPLE, credential_for, person, signed_in, taken_back
 from tests.test_sign_in import addresses
 
+pytestmark = pytest.mark.slow
 HTMX = {"HX-Request": "true"}
 # Stands in every text of the conversation that all this is about, followed by the kind of text.
 MARK = "zebra"
@@ -282,19 +281,12 @@ def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
         django_db_blocker.unblock(),
         StandIn(organization, dialect="reference", rate_per_minute=10_000) as omni,
         StandIn(elsewhere, dialect="reference", rate_per_minute=10_000) as other,
-        _taken_back(),
+        taken_back(),
     ):
         planted = _planted(organization)
         cast = _cast(organization, omni, planted)
         cast["another organization"] = _credential("elsewhere", other, elsewhere.organization_key())
         yield World(organization, omni, planted, cast)
-
-
-@contextmanager
-def _taken_back() -> Iterator[None]:
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 @pytest.fixture
@@ -424,7 +416,7 @@ def test_each_is_shown_what_their_own_token_was_shown_and_others_nothing(world: 
         marks = _marks()
         if who == "late":
             world.omni.fail(Fault.status(503), path="")
-        with _taken_back():
+        with taken_back():
             for address in MATRIX:
                 for way, (shown, count) in _shown_by_way(world, who, client, address).items():
                     answers += count

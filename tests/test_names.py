@@ -15,9 +15,9 @@ from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.omni import replies
-from tests.conftest import credential_for, one_dialect, signed_in, text_of
+from tests.conftest import credential_for, signed_in, text_of
 
-pytestmark = [one_dialect, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 USERS, EMBEDDED = "/api/scim/v2/users", "/api/scim/v2/embed/users"
 
 

@@ -20,7 +20,7 @@ from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
-from tests.conftest import EXAMPLE, one_dialect, sign_in
+from tests.conftest import EXAMPLE, sign_in
 
 THREAD = f"/conversations/{EXAMPLE}/"
 CLICK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"}
@@ -32,7 +32,6 @@ def events() -> list[tuple[Any, ...]]:
     return list(Event.objects.exclude(kind="signed-in").order_by("pk").values_list("kind", "result", "position"))
 
 
-@one_dialect
 @pytest.mark.parametrize("site", FOREIGN)
 @pytest.mark.parametrize(
     "how",
@@ -58,7 +57,6 @@ def test_nothing_is_fetched_or_embedded(owner_reads: Client, omni: StandIn, site
     assert omni.requests == []
 
 
-@one_dialect
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "cross-site", **CLICK}, {"Sec-Fetch-Site": "none", **CLICK}, {}]
 )
@@ -67,7 +65,6 @@ def test_a_link_leads_here_from_everywhere(owner_reads: Client, headers: dict[st
     assert list(TicketReference.objects.values_list("ticket", "is_by_hand")) == [("ABC-1", False)]
 
 
-@one_dialect
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -86,7 +83,7 @@ def test_what_no_person_began_writes_no_ticket(owner_reads: Client, headers: dic
     assert not TicketReference.objects.exists()
 
 
-@one_dialect
+@pytest.mark.slow
 def test_links_are_bounded(reads: Client, small: Organization, analyst: Member, owner: User) -> None:
     """Of one conversation, with room left for those by hand; and of one person in an hour."""
     threads = [small.add_conversation(owner=analyst, name=f"{number}", turns=[("One?", "Two.")]) for number in range(4)]
@@ -105,7 +102,6 @@ def test_links_are_bounded(reads: Client, small: Organization, analyst: Member, 
     assert TicketReference.objects.filter(ticket="NEW-1").exists()
 
 
-@one_dialect
 def test_removing_a_ticket_is_an_event(owner_reads: Client) -> None:
     owner_reads.get(f"{THREAD}?ticket=ABC-1")
     for _ in range(2):  # the second removes nothing
@@ -127,7 +123,6 @@ PARTS = [
 ]
 
 
-@one_dialect
 @pytest.mark.parametrize("path", PARTS)
 def test_a_part_that_comes_first_is_opened(owner_reads: Client, omni: StandIn, path: str) -> None:
     part = {"HX-Request": "true"}
@@ -138,7 +133,6 @@ def test_a_part_that_comes_first_is_opened(owner_reads: Client, omni: StandIn, p
     assert len([event for event in events() if event[0] == "opened"]) == 1, "of one conversation, once a session"
 
 
-@one_dialect
 @pytest.mark.parametrize("path", PARTS)
 def test_a_part_of_what_was_opened_is_no_event(owner_reads: Client, omni: StandIn, path: str) -> None:
     owner_reads.get(THREAD)
@@ -158,7 +152,6 @@ def test_a_part_of_what_was_opened_is_no_event(owner_reads: Client, omni: StandI
     assert len([event for event in events() if event[0] == "opened"]) == 2, "that of an earlier session does not count"
 
 
-@one_dialect
 @pytest.mark.parametrize("name", ["queries/{}.svg", "queries/{}-1.svg", "chart.png", "queries/{}/"])
 def test_a_picture_by_itself_is_opened(owner_reads: Client, omni: StandIn, name: str) -> None:
     # The documented example is of 2025: as if it had just been answered.
@@ -179,14 +172,12 @@ def test_a_picture_by_itself_is_opened(owner_reads: Client, omni: StandIn, name:
     assert all(len(opened) == 1 and opened[0][1] == "ok" for opened in found)
 
 
-@one_dialect
 def test_a_picture_that_is_not_shown_is_refused_in_the_log(stranger_reads: Client, omni: StandIn) -> None:
     for name in ("chart.png", "queries/1.svg"):
         assert stranger_reads.get(f"{THREAD}messages/2/{name}").status_code == 404
     assert events() == [("opened", "not-shown", 2)] * 2
 
 
-@one_dialect
 def test_a_search_that_is_a_part_is_one(owner_reads: Client, omni: StandIn) -> None:
     part = {"HX-Request": "true"}
     owner_reads.get("/conversations/fresh/?looks=1", headers=part)
@@ -222,7 +213,6 @@ def serving(bodies: dict[str, str]) -> Iterator[int]:
 # In a browser ---------------------------------------------------------------------------------------------
 
 
-@one_dialect
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"], ids=["same-site", "cross-site"])
 def test_a_browser_follows_links_and_embeds_nothing(

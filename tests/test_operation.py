@@ -40,7 +40,7 @@ from omniviewer.operations import logs, metrics
 from omniviewer.operations.log_configuration import configuration
 from omniviewer.operations.logs import Line, Scrubbed
 from omniviewer.operations.metric_files import ReservedDict
-from tests.conftest import EXAMPLE, credential_for, one_dialect, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 from tests.programs import free_port, missing
 from tests.serving import ROOT, Site, serve
 from tests.test_house import PRODUCTION, run
@@ -339,7 +339,6 @@ def test_it_is_not_ready_without_the_static_files(db: None, settings: Settings, 
     assert parts["static files"] == "not collected: run manage.py collectstatic, and restart"
 
 
-@one_dialect
 def test_it_is_degraded_while_no_worker_runs_and_pages_say_so(owner_reads: Client, settings: Settings) -> None:
     settings.SYNC = "all"
     cache.clear()

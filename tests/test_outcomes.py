@@ -14,9 +14,7 @@ from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import DAY, answered, thread, work
-from tests.conftest import credential_for, one_dialect, signed_in, text_of
-
-pytestmark = one_dialect
+from tests.conftest import credential_for, signed_in, text_of
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +62,7 @@ def test_what_omni_drops_soon_comes_first(
     assert results == [str(found.jobs[place].id) for place in (0, 1, 2)]
 
 
+@pytest.mark.slow
 def test_capture_does_not_stop_the_reading(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:

@@ -98,7 +98,7 @@ BEYOND = [2**31, 2**63 - 1, 2**63, 10**30, 10**5000]
 @pytest.mark.parametrize(
     "number", BEYOND, ids=lambda number: f"{len(str(number))} digits" if number < 10**40 else "5001"
 )
-@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: int) -> None:
     """In every address that has a number, and in every parameter, as a page and as a part of one."""
     owner_reads.get(f"/conversations/{EXAMPLE}/")

@@ -20,7 +20,7 @@ from tests.conftest import EXAMPLE, credential_for, person, signed_in, text_of
 from tests.programs import free_port
 from tests.serving import ROOT, database_environment, serve, start_redis
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("dialect", ["reference"])]
+pytestmark = pytest.mark.django_db(transaction=True)
 THREAD = f"/conversations/{EXAMPLE}/"
 
 

@@ -354,7 +354,6 @@ def test_the_evidence_shows_it_where_omni_has_none(reads: Client, without_chart:
     assert_harmless(answer.content)
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_on_a_telephone_it_is_drawn_narrower(page: Page, site: str, without_chart: str) -> None:
     page.set_viewport_size({"width": 390, "height": 900})
@@ -395,7 +394,6 @@ def test_while_omni_cannot_be_asked_for_its_own_that_is_said(
     assert "chart.png" in part or "queries/1.svg" in part
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("chosen", "system"), [("", "light"), ("", "dark"), ("dark", "light"), ("light", "dark")])
 def test_it_follows_the_readers_theme(

@@ -88,6 +88,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
+@pytest.mark.both_dialects
 def test_it_works(reads: Client, kept: InOmni, small_omni: StandIn) -> None:
     small_omni.stop()
     page = text_of(reads.get(f"{thread(kept)}print/"))
@@ -108,6 +109,7 @@ def test_what_is_not_kept_is_said_and_not_asked_for(reads: Client, found: InOmni
     assert small_omni.requests == []
 
 
+@pytest.mark.both_dialects
 def test_the_owner_stands_there_by_name(
     reads: Client, colleague: User, kept: InOmni, small: Organization, small_omni: StandIn
 ) -> None:
@@ -118,7 +120,6 @@ def test_the_owner_stands_there_by_name(
         assert "<dt>Asked by</dt><dd>not told by this instance" in page
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_missing_on_paper(
@@ -153,7 +154,6 @@ def test_nothing_is_missing_on_paper(
     assert words_outside(tmp_path) == []
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_no_heading_stands_alone_at_the_foot_of_a_page(
     page: Page, site: str, reads: Client, small: Organization, analyst: Member, tmp_path: Path
@@ -176,7 +176,6 @@ def test_no_heading_stands_alone_at_the_foot_of_a_page(
         assert not re.match(r"\d+\. (Question|Answer)|What the AI did|Topic|Words?\b|Summarize|3 rows", last), last
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_heads_of_tables_are_on_each_page_and_pictures_are_in(
     page: Page, site: str, kept: InOmni, tmp_path: Path
@@ -190,7 +189,6 @@ def test_heads_of_tables_are_on_each_page_and_pictures_are_in(
     assert b"/Subtype /Image" in pdf
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_the_thread_itself_prints_without_its_controls(page: Page, site: str, kept: InOmni, tmp_path: Path) -> None:
     page.emulate_media(color_scheme="dark")
@@ -214,7 +212,6 @@ def test_the_thread_itself_prints_without_its_controls(page: Page, site: str, ke
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 36, 41)"
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_to_print_is_readable_on_a_screen(
@@ -230,7 +227,6 @@ def test_the_page_to_print_is_readable_on_a_screen(
     assert cut == 0
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_the_file_needs_nothing_but_itself(
     reads: Client, kept: InOmni, tmp_path: Path, chromium: Browser, scheme: str, width: int
@@ -258,7 +254,6 @@ def test_the_file_needs_nothing_but_itself(
     assert [url for url in asked if not url.startswith(("file:", "data:image/png"))] == []
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_hostile_text_is_text(
     reads: Client, small: Organization, analyst: Member, small_omni: StandIn, chromium: Browser, tmp_path: Path
 ) -> None:
@@ -290,7 +285,6 @@ def test_a_conversation_without_messages_prints_too(reads: Client, small: Organi
     assert "it holds no message" in text_of(reads.get(f"{thread(found)}print/"))
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_a_document_has_an_end(
     reads: Client, kept: InOmni, small_omni: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

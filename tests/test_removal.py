@@ -21,7 +21,7 @@ from omniviewer.demo.stand_in.organization import Member
 from tests.captured import DAY, answered, thread, work
 from tests.conftest import credential_for, person, signed_in, text_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.parametrize("dialect", ["reference"])]
+pytestmark = pytest.mark.django_db
 
 COUNT = 7
 

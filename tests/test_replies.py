@@ -27,6 +27,8 @@ from omniviewer.omni.times import as_time
 from tests.conftest import credential_for, one_dialect, signed_in, text_of
 from tests.replying import answer_with
 
+pytestmark = pytest.mark.both_dialects
+
 NAMESPACE = UUID("00000000-0000-4000-8000-000000000000")
 WANTED = UUID("0c000000-0000-4000-8000-00000000000c")
 JOB = UUID("0d000000-0000-4000-8000-00000000000d")

@@ -38,7 +38,6 @@ from omniviewer.omni import CannotAsk, replies
 from tests.captured import answered, thread, work
 from tests.conftest import credential_for, person, shown_ago, signed_in, text_of
 
-pytestmark = pytest.mark.parametrize("dialect", ["reference"])
 DAY = timedelta(days=1)
 LAPSED = settings.ACCESS_TTL + timedelta(minutes=1)
 THREAD = re.compile(r"/v1/ai/conversations/[0-9a-f-]{36}$")

@@ -1,6 +1,8 @@
 """What is found: the same questions on SQLite and on PostgreSQL."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from html import escape, unescape
 from typing import Any
@@ -8,12 +10,12 @@ from urllib.parse import quote
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from conversations import search, tasks
 from conversations.models import Conversation, Job, Walk
@@ -23,34 +25,72 @@ from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import thread, work
-from tests.conftest import credential_for, signed_in, text_of
+from tests.conftest import credential_for, person, signed_in, taken_back, text_of
 from tests.corpus import BEGAN, LONG_TAIL, NONSENSE, QUERIES, TOLD, fill
 
-pytestmark = pytest.mark.parametrize("dialect", ["reference"])
+
+@dataclass(frozen=True)
+class Library:
+    """Conversations to be searched in, and the reader of all of them."""
+
+    organization: Organization
+    omni: StandIn
+    ben: Member
+    reader: User
+    made: dict[str, InOmni]
 
 
-@pytest.fixture
-def corpus(
-    small: Organization, small_omni: StandIn, analyst: Member, ben: Member, colleague: User, settings: Settings
-) -> dict[str, InOmni]:
-    """All of it read in the background with an organization key, and the evidence of what has some."""
-    settings.SYNC = "all"
-    made = fill(small, analyst, ben)
-    # Omni still has what was done.
-    small_omni._now = BEGAN + timedelta(days=10)
-    credential_for(colleague, small_omni, small.organization_key())
-    client = signed_in(colleague)
+@pytest.fixture(scope="module")
+def library(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Library]:
+    """The corpus, read in the background with an organization key, and the evidence of what has some.
+
+    Stored once for all tests of this file, each of which rolls back what it does.
+    """
+    organization = Organization("small-org")
+    ann = organization.add_member("Ann Analyst", "ann@small.example")
+    ben = organization.add_member("Ben Buyer", "ben@small.example")
+    made = fill(organization, ann, ben)
+    with (
+        django_db_blocker.unblock(),
+        StandIn(organization, rate_per_minute=10_000) as omni,
+        taken_back(),
+    ):
+        # Omni still has what was done.
+        omni._now = BEGAN + timedelta(days=10)
+        library = Library(organization, omni, ben, person("searcher"), made)
+        with override_settings(SYNC="all"):
+            _read_all(library)
+        yield library
+
+
+def _read_all(library: Library) -> None:
+    credential_for(library.reader, library.omni, library.organization.organization_key())
+    client = signed_in(library.reader)
     client.get("/conversations/")
     tasks.nudge_sync()
     work()
     for told in TOLD:
         if told.topic or told.ticket:
-            client.get(f"{thread(made[told.key])}?ticket={told.ticket}")
-            client.get(f"{thread(made[told.key])}messages/2/evidence/")
+            client.get(f"{thread(library.made[told.key])}?ticket={told.ticket}")
+            client.get(f"{thread(library.made[told.key])}messages/2/evidence/")
         if told.has_chart:
-            client.get(f"{thread(made[told.key])}messages/2/chart.png")
+            client.get(f"{thread(library.made[told.key])}messages/2/chart.png")
     search.refresh(seconds=10)
-    return made
+
+
+@pytest.fixture
+def corpus(library: Library, db: None, settings: Settings) -> Iterator[dict[str, InOmni]]:
+    """The library's conversations by key; a test may add to them."""
+    settings.SYNC = "all"
+    before = {key: (list(row.messages), row.updated_at) for key, row in library.made.items()}
+    yield library.made
+    for key, row in library.made.items():
+        row.messages[:], row.updated_at = before[key]
+
+
+@pytest.fixture
+def searcher(library: Library, db: None) -> User:
+    return library.reader
 
 
 def found_by(client: Client, typed: str) -> list[str]:
@@ -68,10 +108,11 @@ def found_by(client: Client, typed: str) -> list[str]:
     pytest.fail("the pages do not end")
 
 
-def test_it_works(corpus: dict[str, InOmni], colleague: User) -> None:
+@pytest.mark.slow
+def test_it_works(corpus: dict[str, InOmni], searcher: User) -> None:
     assert len(QUERIES) >= 60
     keys = {str(row.id): key for key, row in corpus.items()}
-    client = signed_in(colleague)
+    client = signed_in(searcher)
     wrong = {}
     for typed, expected in QUERIES.items():
         ids = found_by(client, typed)
@@ -81,8 +122,9 @@ def test_it_works(corpus: dict[str, InOmni], colleague: User) -> None:
     assert wrong == {}
 
 
-def test_what_makes_no_sense_is_said_and_never_fails(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+@pytest.mark.slow
+def test_what_makes_no_sense_is_said_and_never_fails(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     silent = []
     for typed in NONSENSE:
         answer = client.get("/conversations/", {"q": typed})
@@ -96,13 +138,14 @@ def test_what_makes_no_sense_is_said_and_never_fails(corpus: dict[str, InOmni], 
 
 @hypothesis_settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(typed=st.text(max_size=80) | st.text(alphabet="ab \"*-:().{}'退é", max_size=40))
+@pytest.mark.slow
 def test_no_text_is_an_error(reads: Client, typed: str) -> None:
     answer = reads.get("/conversations/", {"q": typed})
     assert answer.status_code in (200, 302)
 
 
-def test_an_answer_shows_the_words_where_they_stand(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_an_answer_shows_the_words_where_they_stand(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     page = text_of(client.get("/conversations/?q=strasse"))
     assert "Die <mark>Straße</mark> am Fluß" in page
     address = re.search(r'href="(/conversations/[^"]+/messages/2/[^"]*)"', page)
@@ -113,13 +156,13 @@ def test_an_answer_shows_the_words_where_they_stand(corpus: dict[str, InOmni], c
     assert "1 marked here" in message
 
 
-def test_what_is_found_far_down_is_shown(corpus: dict[str, InOmni], colleague: User) -> None:
-    page = text_of(signed_in(colleague).get(f"/conversations/?q={LONG_TAIL}"))
+def test_what_is_found_far_down_is_shown(corpus: dict[str, InOmni], searcher: User) -> None:
+    page = text_of(signed_in(searcher).get(f"/conversations/?q={LONG_TAIL}"))
     assert f"the last word is <mark>{LONG_TAIL}</mark> indeed" in page
 
 
-def test_markup_is_text_in_what_is_found(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_markup_is_text_in_what_is_found(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     page = text_of(client.get("/conversations/?q=alert+onerror"))
     assert "&lt;img src=x <mark>onerror</mark>=<mark>alert</mark>(1)&gt;" in page
     assert "<img src=x" not in page
@@ -129,14 +172,14 @@ def test_markup_is_text_in_what_is_found(corpus: dict[str, InOmni], colleague: U
     assert "<img src=x" not in shown
 
 
-def test_queries_are_shown_where_no_message_holds_the_words(corpus: dict[str, InOmni], colleague: User) -> None:
-    page = text_of(signed_in(colleague).get("/conversations/?q=delivered_at"))
+def test_queries_are_shown_where_no_message_holds_the_words(corpus: dict[str, InOmni], searcher: User) -> None:
+    page = text_of(signed_in(searcher).get("/conversations/?q=delivered_at"))
     assert 'row-role">Query</span>' in page
     assert "Late ones: order_items. Fields: order_items.<mark>delivered_at</mark>." in page
 
 
-def test_a_query_that_was_found_is_opened_and_marked(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_a_query_that_was_found_is_opened_and_marked(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     for typed, marked in (
         ("delivered_at", "<code>order_items.<mark>delivered_at</mark></code>"),
         ("ones", "Late <mark>ones</mark>"),
@@ -190,8 +233,8 @@ def test_a_snippet_of_an_answer_is_plain_text(reads: Client, small: Organization
     assert "(https://example.com/a_(b))" in snippets("example.com")[0]
 
 
-def test_beginnings_are_tried_where_nothing_is_found_and_it_is_said(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_beginnings_are_tried_where_nothing_is_found_and_it_is_said(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     page = text_of(client.get("/conversations/?q=bavar+lead+-draft"))
     assert "No exact matches. Showing words that begin with “bavar” and “lead”." in page
     assert "<mark>Bavaria</mark> <mark>leads</mark>" in page
@@ -205,13 +248,13 @@ def test_beginnings_are_tried_where_nothing_is_found_and_it_is_said(corpus: dict
         assert "No exact matches" not in text_of(client.get("/conversations/", {"q": typed})), typed
 
 
-def test_what_begins_so_goes_over_pages(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_what_begins_so_goes_over_pages(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     assert len(found_by(client, "percen")) == len(found_by(client, "percent")) == 60
 
 
-def test_a_filter_that_was_left_out_hides_nothing(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_a_filter_that_was_left_out_hides_nothing(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     everything = found_by(client, "")
     for typed in ("from:soon", "state:broken", "-on:today", "topic:***", "hour:99 weekday:xyz"):
         assert found_by(client, typed) == everything, typed
@@ -220,8 +263,8 @@ def test_a_filter_that_was_left_out_hides_nothing(corpus: dict[str, InOmni], col
     assert found_by(client, "***") == []
 
 
-def test_how_a_date_was_read_is_said(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_how_a_date_was_read_is_said(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     returns = str(corpus["returns"].id)
     for typed in (
         "on:02.03.2026",
@@ -289,8 +332,8 @@ def test_an_owner_is_meant_by_the_beginning_of_a_name(
     assert said == {"ana": ["Ana Silva, Ana-Maria O'Neil, Jo Banana"], "sil": ["Ana Silva"], "zoe": ["nobody"]}
 
 
-def test_a_filter_is_a_control_too(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_a_filter_is_a_control_too(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     answer = client.get("/conversations/?q=revenue+state:failed&state=answered&topic=order+items&since=2026-01")
     assert answer["Location"] == "/conversations/?" + "q=" + quote(
         'revenue state:answered topic:"order items" from:2026-01', safe=""
@@ -302,8 +345,8 @@ def test_a_filter_is_a_control_too(corpus: dict[str, InOmni], colleague: User) -
     assert 'Without topic:"order items"' in page
 
 
-def test_dates_are_the_readers_own(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_dates_are_the_readers_own(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     returns = str(corpus["returns"].id)
     assert found_by(client, "on:2026-03-02 returns") == [returns]
     assert found_by(client, "on:2026-03 returns") == [returns]
@@ -316,22 +359,22 @@ def test_dates_are_the_readers_own(corpus: dict[str, InOmni], colleague: User) -
     assert found_by(client, "hour:0 on:2026-03-02 returns") == [returns]
 
 
-def test_the_newest_come_first_or_last(corpus: dict[str, InOmni], colleague: User, small: Organization) -> None:
-    client = signed_in(colleague)
-    everything = [str(row.id) for row in small.conversations]
+def test_the_newest_come_first_or_last(corpus: dict[str, InOmni], library: Library, searcher: User) -> None:
+    client = signed_in(searcher)
+    everything = [str(row.id) for row in library.organization.conversations]
     assert found_by(client, "-nosuchword") == everything
     address = "/conversations/?q=-nosuchword&sort="
     for order, key in (("oldest", lambda row: row.updated_at), ("started", lambda row: -row.created_at.timestamp())):
-        expected = [str(row.id) for row in sorted(small.conversations, key=key)][:50]
+        expected = [str(row.id) for row in sorted(library.organization.conversations, key=key)][:50]
         page = text_of(client.get(address + order))
         assert re.findall(r'class="row-title" href="/conversations/([0-9a-f-]{36})/', page) == expected, order
 
 
 def test_stars_and_what_is_unread_are_the_readers_own(
-    corpus: dict[str, InOmni], colleague: User, owner: User, small: Organization, small_omni: StandIn
+    corpus: dict[str, InOmni], library: Library, searcher: User, owner: User
 ) -> None:
-    credential_for(owner, small_omni, small.organization_key())
-    client, other = signed_in(colleague), signed_in(owner)
+    credential_for(owner, library.omni, library.organization.organization_key())
+    client, other = signed_in(searcher), signed_in(owner)
     returns = corpus["returns"]
     client.post(f"{thread(returns)}star/", {"starred": "1"})
     assert found_by(client, "is:starred") == [str(returns.id)]
@@ -340,11 +383,9 @@ def test_stars_and_what_is_unread_are_the_readers_own(
     assert found_by(client, "is:unread") == []
 
 
-def test_nobody_finds_what_omni_does_not_show_them(
-    corpus: dict[str, InOmni], stranger: User, small: Organization, small_omni: StandIn, ben: Member
-) -> None:
+def test_nobody_finds_what_omni_does_not_show_them(corpus: dict[str, InOmni], library: Library, stranger: User) -> None:
     """Ben's own token shows him what is his: of the rest, no row, no count, no snippet, no name."""
-    credential_for(stranger, small_omni, small.personal_token(ben))
+    credential_for(stranger, library.omni, library.organization.personal_token(library.ben))
     client = signed_in(stranger)
     client.get("/conversations/")
     for typed in ("returns", "topic:customers", "state:failed", "has:ticket", "ticket:ABC-123", "owner:ann", "cafe"):
@@ -362,15 +403,13 @@ def test_nobody_finds_what_omni_does_not_show_them(
 
 def test_what_others_may_read_is_not_even_looked_at(
     corpus: dict[str, InOmni],
+    library: Library,
     stranger: User,
-    colleague: User,
-    small: Organization,
-    small_omni: StandIn,
-    ben: Member,
+    searcher: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Or the time that it takes would tell of it: also for readers of thousands, where others have thousands more."""
-    credential_for(stranger, small_omni, small.personal_token(ben))
+    credential_for(stranger, library.omni, library.organization.personal_token(library.ben))
     client = signed_in(stranger)
     client.get("/conversations/")
     own = Conversation.objects.filter(accesses__api_token__credentials__owner=stranger)
@@ -394,21 +433,21 @@ def test_what_others_may_read_is_not_even_looked_at(
     assert all(keys >= found for found in looked_at)
     # Who may read all of it is answered by the index.
     looked_at.clear()
-    signed_in(colleague).get("/conversations/?q=how")
+    signed_in(searcher).get("/conversations/?q=how")
     assert any(found - keys for found in looked_at)
 
 
 def test_what_ends_is_not_found_any_more(
-    corpus: dict[str, InOmni], colleague: User, small: Organization, settings: Settings
+    corpus: dict[str, InOmni], library: Library, searcher: User, settings: Settings
 ) -> None:
-    client = signed_in(colleague)
+    client = signed_in(searcher)
     assert found_by(client, "returns")
     Credential.objects.get().api_token.accesses.all().end_rows()
     assert found_by(client, "returns") == []
 
 
-def test_next_and_previous_stay_within_what_was_searched_for(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_next_and_previous_stay_within_what_was_searched_for(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     ids = found_by(client, "revenue")
     page = text_of(client.get(f"/conversations/{ids[0]}/?q=revenue"))
     following = re.search(r'rel="next" href="([^"]+)"', page)
@@ -421,17 +460,17 @@ def test_next_and_previous_stay_within_what_was_searched_for(corpus: dict[str, I
     assert 'class="back" href="/conversations/?q=revenue#row-' in back
 
 
-def test_what_is_new_is_found_at_once(corpus: dict[str, InOmni], colleague: User, small: Organization) -> None:
-    client = signed_in(colleague)
+def test_what_is_new_is_found_at_once(corpus: dict[str, InOmni], library: Library, searcher: User) -> None:
+    client = signed_in(searcher)
     returns = corpus["returns"]
-    small.ask(returns, "And the axolotl?", "None.", at=returns.updated_at)
+    library.organization.ask(returns, "And the axolotl?", "None.", at=returns.updated_at)
     assert found_by(client, "axolotl") == []
     client.get(f"{thread(returns)}?refresh=1")
     assert found_by(client, "axolotl") == [str(returns.id)]
 
 
-def test_what_is_removed_leaves_nothing_behind(corpus: dict[str, InOmni], colleague: User) -> None:
-    client = signed_in(colleague)
+def test_what_is_removed_leaves_nothing_behind(corpus: dict[str, InOmni], searcher: User) -> None:
+    client = signed_in(searcher)
     kept = list(Conversation.objects.values_list("indexed_as", flat=True))
     assert len(kept) == len(corpus) + 60
     client.post(f"/credentials/{Credential.objects.get().pk}/remove/")
@@ -456,10 +495,10 @@ def test_what_was_not_read_is_said(reads: Client, small: Organization, analyst: 
 
 
 def test_asking_for_one_persons_takes_nobody_elses_away(
-    corpus: dict[str, InOmni], colleague: User, settings: Settings
+    corpus: dict[str, InOmni], searcher: User, settings: Settings
 ) -> None:
     settings.FRESH_FOR = timedelta(0)
-    client = signed_in(colleague)
+    client = signed_in(searcher)
     for _ in range(3):
         assert found_by(client, "owner:ben bavaria") == [str(corpus["revenue"].id)]
         client.get("/conversations/?q=owner:ben&refresh=1")
@@ -477,10 +516,10 @@ def test_a_thousand_are_counted_and_not_more(
 
 
 def test_the_large_and_the_small_way_find_the_same(
-    corpus: dict[str, InOmni], colleague: User, monkeypatch: pytest.MonkeyPatch
+    corpus: dict[str, InOmni], searcher: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever may read thousands is answered along the index: here, with its thresholds far down."""
-    client = signed_in(colleague)
+    client = signed_in(searcher)
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
     monkeypatch.setattr(finder, "FEW", 3)

@@ -44,6 +44,7 @@ def test_of_raw_html() -> None:
         assert_nothing_left(f"<div class=code>{text}</div>")
 
 
+@pytest.mark.slow
 def test_of_generated_markdown() -> None:
     second_opinion.of_markdown(4_000)
 

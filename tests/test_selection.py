@@ -25,8 +25,6 @@ from tests.test_list import ids_on
 
 NAVIGATION = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
-pytestmark = pytest.mark.parametrize("dialect", ["reference"])
-
 
 @pytest.fixture
 def made(small: Organization, analyst: Member) -> list[InOmni]:

@@ -28,7 +28,7 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
 from tests import old_rows
 from tests.captured import thread, work
-from tests.conftest import credential_for, one_dialect, person, signed_in, text_of
+from tests.conftest import credential_for, person, signed_in, text_of
 from tests.serving import ROOT, database_environment
 
 HTMX = {"HX-Request": "true"}
@@ -92,24 +92,28 @@ def assert_same(organization: Organization, token: str, credential: Credential) 
         assert at.replace(microsecond=0) == row.updated_at.replace(microsecond=0)
 
 
+@pytest.mark.both_dialects
+@pytest.mark.slow
 def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
-    """Four pages of the list and each thread once; nobody had to open anything."""
-    many(small, analyst, 320)
+    """Three pages of the list and each thread once; nobody had to open anything."""
+    many(small, analyst, 220)
     sync()
     credential = Credential.objects.get()
     assert_same(small, credential.api_token.token.reveal(), credential)
     asked = asked_for(small_omni)
     # And one look at the top, for what may have moved meanwhile.
-    assert asked[LISTS] == 5
-    assert set(asked.values()) == {1, 5}
-    assert len(small_omni.requests) == 325
+    assert asked[LISTS] == 4
+    assert set(asked.values()) == {1, 4}
+    assert len(small_omni.requests) == 224
     walk = Walk.objects.get()
-    assert (walk.listed, walk.read, walk.total, walk.failure) == (320, 320, 320, "")
+    assert (walk.listed, walk.read, walk.total, walk.failure) == (220, 220, 220, "")
     small_omni.requests.clear()
     assert text_of(reads.get("/conversations/?q=question")).count('class="row-title"') == 50
     assert small_omni.requests == []
 
 
+@pytest.mark.both_dialects
+@pytest.mark.slow
 def test_then_only_what_changed_is_read(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -134,14 +138,14 @@ def test_then_only_what_changed_is_read(
     assert_same(small, credential.api_token.token.reveal(), credential)
 
 
-@one_dialect
+@pytest.mark.slow
 def test_a_check_goes_down_to_what_is_known(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
     many(small, analyst, 30)
     sync()
     later = datetime.now(UTC) - timedelta(days=1)
-    for number in range(250):
+    for number in range(210):
         small.add_conversation(owner=analyst, name="New", turns=[("?", "!")], started_at=later + timedelta(0, number))
     small_omni.requests.clear()
     look_again()
@@ -151,7 +155,7 @@ def test_a_check_goes_down_to_what_is_known(
     assert_same(small, credential.api_token.token.reveal(), credential)
 
 
-@one_dialect
+@pytest.mark.slow
 def test_what_is_no_longer_listed_is_dropped(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -170,11 +174,11 @@ def test_what_is_no_longer_listed_is_dropped(
     assert reads.get(f"/conversations/{ids[1]}/").status_code == 200
 
 
-@one_dialect
+@pytest.mark.slow
 def test_a_list_that_ends_too_early_drops_nothing(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    many(small, analyst, 250)
+    many(small, analyst, 150)
     sync()
     before = Access.objects.exclude(confirmed_at=None).count()
     walk_again()
@@ -185,16 +189,16 @@ def test_a_list_that_ends_too_early_drops_nothing(
 
     small_omni.fail(Fault.edit(end), path=LISTS.removeprefix("/api"))
     sync()
-    assert Access.objects.exclude(confirmed_at=None).count() == before == 250
+    assert Access.objects.exclude(confirmed_at=None).count() == before == 150
     page = text_of(reads.get("/conversations/"))
-    assert "Omni counts 250 conversations and listed 100 of them." in page
+    assert "Omni counts 150 conversations and listed 100 of them." in page
 
 
-@one_dialect
+@pytest.mark.slow
 def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    many(small, analyst, 250)
+    many(small, analyst, 150)
     archive.begin_walks()
     reads.get("/conversations/")
     Walk.objects.update(cursor="of last week")
@@ -208,11 +212,11 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     assert Walk.objects.get().failures == 0
 
 
-@one_dialect
+@pytest.mark.slow
 def test_a_list_that_goes_in_a_circle_is_left_and_said(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    many(small, analyst, 350)
+    many(small, analyst, 220)
     sync()
     walk_again()
     cursors: list[str] = []
@@ -226,7 +230,7 @@ def test_a_list_that_goes_in_a_circle_is_left_and_said(
     small_omni.requests.clear()
     sync()
     assert asked_for(small_omni)[LISTS] <= 3
-    assert Access.objects.exclude(confirmed_at=None).count() == 350
+    assert Access.objects.exclude(confirmed_at=None).count() == 220
     assert "Omni’s list goes in a circle" in text_of(reads.get("/conversations/"))
     small_omni.recover()
     walk_again()
@@ -234,7 +238,6 @@ def test_a_list_that_goes_in_a_circle_is_left_and_said(
     assert "in a circle" not in text_of(reads.get("/conversations/"))
 
 
-@one_dialect
 def test_a_list_that_never_ends_is_left_and_said(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -255,12 +258,11 @@ def test_a_list_that_never_ends_is_left_and_said(
     assert Access.objects.exclude(confirmed_at=None).count() == 100
 
 
-@one_dialect
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_do_nothing_twice(
     owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
 ) -> None:
-    many(small, analyst, 350)
+    many(small, analyst, 220)
     token = small.personal_token(analyst)
     credential = credential_for(owner, small_omni, token)
     environment = {"OMNIVIEWER_RATE_PER_MINUTE": "10000", "OMNIVIEWER_SYNC": "all", "OMNIVIEWER_DEMO": "true"}
@@ -272,7 +274,6 @@ def test_two_workers_do_nothing_twice(
     assert asked[LISTS] <= 6
 
 
-@one_dialect
 def test_a_token_that_is_revoked_in_the_middle_ends_it(
     reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -295,7 +296,6 @@ def test_a_token_that_is_revoked_in_the_middle_ends_it(
     assert small_omni.requests == []
 
 
-@one_dialect
 def test_it_stays_within_its_share_of_the_budget(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
 ) -> None:
@@ -313,7 +313,6 @@ def test_it_stays_within_its_share_of_the_budget(
     assert re.search(r"18 of 60 read, about 2 minutes left at your rate", page)
 
 
-@one_dialect
 def test_it_is_paused_and_goes_on(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
     many(small, analyst, 5)
     reads.get("/conversations/")
@@ -339,7 +338,6 @@ def test_nobody_pauses_anothers(reads: Client, colleague: User, small: Organizat
     assert not Walk.objects.exclude(paused_at=None).exists()
 
 
-@one_dialect
 def test_a_failure_is_told_and_gone_once_it_works_again(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -356,7 +354,6 @@ def test_a_failure_is_told_and_gone_once_it_works_again(
     assert Walk.objects.get().read == 5
 
 
-@one_dialect
 def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -384,7 +381,7 @@ def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
     assert 'value="resume"' in page
 
 
-@one_dialect
+@pytest.mark.slow
 def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -407,7 +404,7 @@ def test_the_names_of_people_are_learnt_once_and_nobody_waits_for_them(
     assert asked_for(small_omni)["/api/scim/v2/users"] == asked["/api/scim/v2/users"]
 
 
-@one_dialect
+@pytest.mark.slow
 def test_the_names_of_people_come_right_behind_the_newest(
     colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -419,7 +416,6 @@ def test_the_names_of_people_come_right_behind_the_newest(
     assert paths.count("/api/scim/v2/users") == 1
 
 
-@one_dialect
 def test_one_conversation_that_makes_no_sense_stops_no_other(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -437,7 +433,6 @@ def test_one_conversation_that_makes_no_sense_stops_no_other(
     assert not Access.objects.exclude(failure="").exists()
 
 
-@one_dialect
 @pytest.mark.parametrize(("mode", "threads"), [("off", 0), ("list", 0), ("all", 5)])
 def test_the_operator_says_how_much(
     reads: Client,
@@ -456,7 +451,6 @@ def test_the_operator_says_how_much(
     assert (asked[LISTS] > 0) is (mode != "off")
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db
 def test_a_backlog_of_one_token_keeps_no_others_list_old(
     small: Organization, small_omni: StandIn, settings: Settings
@@ -488,11 +482,11 @@ def test_a_backlog_of_one_token_keeps_no_others_list_old(
     assert Access.objects.filter(is_behind=True).exists()
 
 
-@one_dialect
+@pytest.mark.slow
 def test_the_same_token_walks_once(
     owner: User, colleague: User, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    ids = many(small, analyst, 230)
+    ids = many(small, analyst, 130)
     token = small.organization_key()
     for reader in (owner, colleague):
         credential_for(reader, small_omni, token)
@@ -506,6 +500,7 @@ def test_the_same_token_walks_once(
         assert_same(small, token, credential)
 
 
+@pytest.mark.both_dialects
 def test_times_that_the_two_routes_tell_differently_are_no_change(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -521,7 +516,6 @@ def test_times_that_the_two_routes_tell_differently_are_no_change(
     assert all(count == 1 for path, count in asked.items() if THREADS.fullmatch(path))
 
 
-@one_dialect
 def test_what_was_read_ahead_is_rendered_when_it_is_opened(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
@@ -582,7 +576,6 @@ def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID
     stop()
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.django_db(transaction=True)
 def test_a_thousand_that_change_while_a_worker_is_killed_ten_times(
     owner: User, large: Organization, dialect: str, request: pytest.FixtureRequest
@@ -707,7 +700,6 @@ class Work:
         return int(here * node["Actual Loops"]) + sum(map(self._rows_of, node.get("Plans", [])))
 
 
-@one_dialect
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="test_postgresql.py runs it there")
 def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db: None) -> None:
     """Of what is not new nothing is gone through, where all is read and where much is left to read."""

@@ -15,6 +15,8 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
 
+pytestmark = pytest.mark.both_dialects
+
 
 def articles(page: str) -> list[str]:
     return re.findall(r"<article.*?</article>", page, re.S)
@@ -184,6 +186,7 @@ def test_a_thread_of_400_messages_is_shown_whole(
 
 
 @pytest.mark.parametrize("dialect", ["reference"])  # the other one tells the same
+@pytest.mark.slow
 def test_every_conversation_of_the_sample_is_shown(colleague_reads: Client, omni: StandIn) -> None:
     # The generated ones are alike: of those each tenth.
     rows = [row for number, row in enumerate(omni.organization.conversations) if number < 100 or number % 10 == 0]

@@ -27,6 +27,7 @@ def names() -> list[str]:
     return [reference.ticket for reference in TicketReference.objects.oldest_first()]
 
 
+@pytest.mark.both_dialects
 def test_it_works(owner_reads: Client, owner: User) -> None:
     page = text_of(owner_reads.get(f"{THREAD}messages/3/?ticket=ABC-123"))
     assert "Linked from" in page
@@ -50,7 +51,6 @@ def test_whoever_may_read_the_thread_sees_it_and_nobody_else(
     assert names() == ["ABC-123"]
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_who_may_see_the_row_alone_hears_of_no_ticket(
     small: Organization, small_omni: StandIn, analyst: Member, reads: Client, colleague: User
 ) -> None:
@@ -85,7 +85,6 @@ def test_who_may_see_the_row_alone_hears_of_no_ticket(
     assert finds(colleague_reads) == ["ticket:qrs-7", "ticket:OWN-1", "has:ticket", "is:starred"]
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_who_was_shown_an_earlier_wording_still_hears_of_its_tickets(
     small: Organization, small_omni: StandIn, analyst: Member, reads: Client, colleague: User
 ) -> None:
@@ -169,7 +168,6 @@ def test_without_an_address_it_is_a_name_alone(owner_reads: Client, settings: Se
     assert "<span>ABC-123</span>" in page
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
 def test_there_are_not_ever_more_of_them(owner_reads: Client) -> None:
     for number in range(MOST_LINKED + 2):
         owner_reads.get(f"{THREAD}?ticket=ABC-{number}")
@@ -315,7 +313,7 @@ def test_what_somebody_else_linked_costs_no_request_and_shows_nothing(
     assert omni.requests == []
 
 
-@pytest.mark.parametrize("dialect", ["reference"])
+@pytest.mark.slow
 def test_many_cost_no_more_queries(
     colleague_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -336,7 +334,6 @@ def test_what_is_linked_goes_with_the_conversation(owner_reads: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("dialect", ["reference"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_reader_adds_and_removes_one(page: Page, site: str, omni: StandIn, dialect: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})

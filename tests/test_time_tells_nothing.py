@@ -46,7 +46,10 @@ from tests.captured import answered, work
 from tests.conftest import EXAMPLE, credential_for, person, signed_in
 from tests.test_sign_in import addresses
 
-pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone counts its instructions")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone counts its instructions"),
+]
 OTHERS = int(os.environ.get("OTHERS", "20000"))
 TRIES = int(os.environ.get("TRIES", "60"))
 HTMX = {"HX-Request": "true"}

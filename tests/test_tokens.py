@@ -51,6 +51,7 @@ def body(answer: Any) -> bytes:
     return sent
 
 
+@pytest.mark.both_dialects
 def test_it_works(
     planted: Credential, owner: User, small: Organization, analyst: Member, caplog: pytest.LogCaptureFixture
 ) -> None:

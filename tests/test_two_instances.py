@@ -21,9 +21,8 @@ from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from tests.captured import answered
-from tests.conftest import credential_for, one_dialect, signed_in, text_of
+from tests.conftest import credential_for, signed_in, text_of
 
-pytestmark = one_dialect
 DAY = timedelta(days=1)
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 # Seconds until a worker that ended is started anew: longer each time, until one has lived for long enough.
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
