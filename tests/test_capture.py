@@ -369,6 +369,9 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
     other = signed_in(stranger)
     for address in ("evidence/", "evidence/keep/", "chart.png"):
         answer = other.get(f"{thread(found)}messages/2/{address}", headers=HTMX)
+        # The page is loaded again, and says why.
+        assert (answer.headers["HX-Refresh"], answer.content) == ("true", b"")
+        answer = other.get(f"{thread(found)}messages/2/{address}", follow=True)
         assert answer.status_code == 404
         assert b"1,030" not in answer.content
         assert b"orders" not in answer.content
@@ -733,7 +736,7 @@ def test_stopping_a_worker_that_never_started_is_no_fault() -> None:
     EmbeddedWorker().stop()
 
 
-def _embedded_workers(what: bytes = b"embedded_worker") -> list[int]:
+def _embedded_workers(what: bytes = b"\0embedded_worker") -> list[int]:
     """Process ids, of those that work on the database of this test."""
     mine = database_environment()["DATABASE_URL"].encode()
     found = []

@@ -152,6 +152,7 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
 ELSEWHERE = {
     "/conversations/selected/", "/conversations/all-read/", f"{THREAD}tickets/", f"{THREAD}tickets/remove/",
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
+    "/credentials/1/hand-over/", "/credentials/offers/1/",
     "/appearance/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/demo/continue/",
 }  # fmt: skip
 PAGES = [
