@@ -666,3 +666,13 @@ def test_metrics_tell_what_is_left_of_each_tokens_budget(
     left = re.findall(r'omniviewer_budget_left\{token="([0-9a-f]{8})"\} (\S+)', told)
     assert [count for _, count in left] == ["53.0"]
     assert TokenBudget.objects.get().token.startswith(left[0][0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_steers_gunicorn_by_a_socket(tmp_path: Path) -> None:
+    """No process of the site listens on a named socket of the machine's."""
+    with serve(tmp_path) as site:
+        lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+        named = {f"socket:[{line[6]}]": line[7] for line in lines if len(line) > 7}
+        open_files = [link for pid in (site.pid, *site.workers) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        assert [named[str(link.readlink())] for link in open_files if str(link.readlink()) in named] == []
