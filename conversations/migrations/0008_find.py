@@ -3,7 +3,12 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-from conversations.models.conversation import recency
+
+def recency(moment, key):
+    """Return the number that orders conversations by a time: milliseconds above 20 bits of the key; below 0 without one."""
+    if moment is None:
+        return -1 - key
+    return min(max(int(moment.timestamp() * 1000), 0), (1 << 43) - 1) << 20 | key & (1 << 20) - 1
 
 
 _FTS5 = """
