@@ -96,7 +96,7 @@ class Jobs:
         rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
         # One of another conversation says nothing here: this conversation is no key to it.
         known = {job.omni_id: job for job in rows}
-        self._own = {key: job for key, job in known.items() if job.conversation_id in (None, conversation.omni_id)}
+        self._own = {key: job for key, job in known.items() if job.may_belong_to(conversation)}
         self._foreign = known.keys() - self._own.keys()
         self._answers = answers
         self._rights = opened.evidence_rights(answers.keys())

@@ -243,8 +243,8 @@ def _answers(of_period: QuerySet[Access]) -> QuerySet[Message]:
 
 def _jobs() -> QuerySet[Job]:
     """That of an answer, unless it belongs to another conversation, to which this one is no key."""
-    same = Job.objects.filter(instance=OuterRef("conversation__instance"), omni_id=OuterRef("job_id"))
-    return same.filter(Q(conversation_id=None) | Q(conversation_id=OuterRef("conversation__omni_id")))
+    own = Job.objects.of_conversation(OuterRef("conversation__instance"), OuterRef("conversation__omni_id"))
+    return own.filter(omni_id=OuterRef("job_id"))
 
 
 def _seen(answers: QuerySet[Message], reader: Reader) -> QuerySet[Message]:

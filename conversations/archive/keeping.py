@@ -129,5 +129,4 @@ def keep_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
 
 def kept_job(conversation: Conversation, job_id: UUID) -> Job | None:
     """What is known of it; None too where it belongs to another conversation, to which this one is no key."""
-    job = Job.objects.filter(instance=conversation.instance, omni_id=job_id).first()
-    return job if job is None or job.conversation_id in (None, conversation.omni_id) else None
+    return Job.objects.of_conversation(conversation.instance, conversation.omni_id).filter(omni_id=job_id).first()

@@ -21,6 +21,14 @@ class JobQuerySet(models.QuerySet["Job"]):
     def running(self) -> Self:
         return self.filter(state__in=Job.State.RUNNING)
 
+    def of_conversation(self, instance: str | models.OuterRef, omni_id: UUID | models.OuterRef) -> Self:
+        """Return the jobs that may belong to this conversation: another conversation's job is not shown through it.
+
+        Omni does not tell of each job to which conversation it belongs.
+        """
+        same = models.Q(conversation_id=None) | models.Q(conversation_id=omni_id)
+        return self.filter(same, instance=instance)
+
     def with_ids(self, ids: Iterable[tuple[str, UUID]]) -> Self:
         """Return the jobs with these ids, each of its instance: another instance may use the same id."""
         by_instance: dict[str, set[UUID]] = {}
@@ -98,6 +106,10 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.omni_id}: {self.state}"
+
+    def may_belong_to(self, conversation: Conversation) -> bool:
+        """Return whether it may be shown through this conversation, see `of_conversation`."""
+        return self.instance == conversation.instance and self.conversation_id in (None, conversation.omni_id)
 
     @property
     def is_running(self) -> bool:

@@ -128,7 +128,7 @@ def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
     for row in rows:
         thread = said[row.pk]
         theirs = [jobs[key] for *_, job_id in thread if (key := (row.instance, job_id)) in jobs]
-        theirs = [(job, queries) for job, queries in theirs if job.conversation_id in (None, row.omni_id)]
+        theirs = [(job, queries) for job, queries in theirs if job.may_belong_to(row)]
         yield Document(
             row.indexed_as or 0, _places(row, thread, theirs), _facts(thread, theirs, has_ticket=row.pk in linked)
         )

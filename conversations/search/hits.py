@@ -121,8 +121,7 @@ def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], 
     for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
         job = jobs[action.job_id]
         for conversation, position in places[job.omni_id]:
-            is_its_own = conversation.instance == job.instance and job.conversation_id in (None, conversation.omni_id)
-            if not is_its_own or len(found[conversation.pk].queries) >= MOST_HITS:
+            if not job.may_belong_to(conversation) or len(found[conversation.pk].queries) >= MOST_HITS:
                 continue
             through = conversation.access.api_token_id if conversation.access else 0
             if rights.of(job.omni_id, job.finished_at, through) is not EvidenceRight.SHOWN:
