@@ -1,4 +1,4 @@
-"""Capture: what the AI did is kept here before Omni drops it, in the background and within every token's budget."""
+"""Capture: store evidence before Omni drops it, in the background and within the budget of every token."""
 
 import logging
 import math
@@ -22,38 +22,38 @@ from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, Token
 
 log = logging.getLogger("omniviewer.capture")
 
-# Seconds until the next try: where Omni is away, where a job is still running (longer each time), where a reply made
-# no sense, and how often the last of these is tried.
+# Retry delays in seconds: Omni is unreachable; a job is still running (doubled each time); longest delay. Then the most
+# tries after replies that made no sense.
 _AWAY = 300.0
 _RUNNING = 30.0
 _LONGEST = 3600.0
 _MOST_TRIES = 8
-# Answers that come before the reading, where no more of a token's wait.
+# Up to so many pending answers of one token are captured ahead of the background reading.
 _FEW = 10
-# The time in which answers are counted, to tell how long others will take.
+# Window over which captured answers are counted, to estimate how long others will take.
 _RATE_OF = timedelta(minutes=3)
-# That an answer costs: its result and its chart.
+# Requests for each answer: its result and its chart.
 _REQUESTS = 2
 
 
 def want(opened: Opened) -> int:
-    """Queue what the AI did in a conversation that a reader opened, as far as it is not stored; how many jobs."""
+    """Queue the evidence of an opened conversation that is not stored yet; return the number of jobs."""
     return Capture.objects.want(opened.token, opened.conversation.shown_messages)
 
 
 def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
-    """Queue likewise for several conversations whose messages the reader may read, each with a token of theirs."""
+    """Queue missing evidence of several conversations, with the user's tokens that may read them; return the count."""
     reader = Reader.of(user)
     accesses = Access.objects.messages_of(reader).each_once(reader).filter(conversation__in=conversations)
-    # By their conversations first: how many messages others have is no matter of the time that this takes.
+    # Filter by conversation first: the query time must not depend on how many messages other readers have.
     messages = Message.objects.filter(conversation__in=conversations)
     return sum(_want(token, accesses.filter(api_token=token), messages) for token in reader.tokens)
 
 
 def want_expiring(*, everything: bool) -> int:
-    """Queue what Omni will drop within three days, of the marked conversations or of all; how many jobs.
+    """Queue the evidence that Omni drops within three days, of the marked conversations or of all; return the count.
 
-    Each is asked for with every token that was shown the messages: whoever finds it stored learns its right alone.
+    Each token that was shown the messages asks for itself: where evidence is stored, that records only its right to it.
     """
     due = Message.objects.filter(created_at__lte=timezone.now() - OMNI_KEEPS + SOON)
     count = 0
@@ -69,7 +69,7 @@ def _want(token: ApiToken, accesses: AccessQuerySet, messages: MessageQuerySet) 
 
 
 def minutes_for(answers: int, token: ApiToken) -> int:
-    """How long that many may take at the token's rate of the last minutes; before there is one, by its budget."""
+    """Estimate the minutes to capture so many answers, by the token's recent rate or, without one, its budget."""
     since = timezone.now() - _RATE_OF
     done = JobAccess.objects.filter(api_token=token, shown_at__gte=since).count()
     turns = 2 if settings.SYNC == "all" else 1
@@ -101,7 +101,7 @@ def capture_next() -> bool:
 
 
 def _are_few(token: ApiToken) -> bool:
-    """Whether no more wait than a reader who opened a thread may expect soon: many go by turns with the reading."""
+    """Return whether the token's queue is short enough to be captured ahead of the background reading."""
     return Capture.objects.filter(api_token=token)[: _FEW + 1].count() <= _FEW
 
 
@@ -110,7 +110,7 @@ def _not_readable() -> NotVisible:
 
 
 def _open_messages(row: Capture) -> None:
-    """Ask the thread route where the token's right to the messages has run out meanwhile, and was not refused.
+    """Fetch the thread if the token's access to the messages has expired since, unless Omni has refused it.
 
     Raises `OmniError`.
     """
@@ -123,7 +123,7 @@ def _open_messages(row: Capture) -> None:
 
 
 def _settle(row: Capture) -> None:
-    """Omni answered: it is kept, or nothing ever will be, or it is not finished."""
+    """Delete the row if the outcome is final; try again later while the job is still running."""
     job = kept_job(row.conversation, row.job_id)
     if job and job.is_running:
         row.again_in(min(_RUNNING * 2 ** (row.tries - 1), _LONGEST), "not finished")
@@ -132,7 +132,7 @@ def _settle(row: Capture) -> None:
 
 
 def _rest(token: ApiToken, error: RateLimited) -> None:
-    """Nothing else with this token before its budget has room again."""
+    """Postpone all captures of this token until its budget has room again."""
     until = timezone.now() + timedelta(seconds=error.retry_after or 60)
     Capture.objects.filter(api_token=token, not_before__lt=until).update(not_before=until)
 
@@ -143,6 +143,6 @@ def _postpone(row: Capture, failure: OmniError) -> None:
     elif not isinstance(failure, NotVisible | TokenRejected) and row.tries < _MOST_TRIES:
         row.again_in(_LONGEST, failure.sentence)
     else:
-        # Omni shows it to this token no longer: who opens the conversation again queues it again.
+        # Omni no longer shows the job to this token: opening the conversation queues it again.
         log.info("not captured", extra={"job": str(row.job_id), "because": failure.outcome})
         row.delete()

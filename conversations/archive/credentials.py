@@ -1,4 +1,4 @@
-"""An API token's connection to Omni: what a token is, and what Omni's answers mean for it."""
+"""An API token's connection to Omni: identifying it, replacing it, and the consequences of Omni's answers."""
 
 from django.db import transaction
 
@@ -10,10 +10,10 @@ from omniviewer.omni import NotVisible, OmniError, Token, TokenRejected, Unreada
 
 
 def identify(instance: str, token: Token) -> replies.Identity:
-    """What a token is, before it is saved. Raises `OmniError`.
+    """Return the token's scope and whom it speaks for, before it is saved. Raises `OmniError`.
 
-    Where `whoami` is missing or makes no sense, as on older instances, the list tells whether the token works; its
-    scope stays unknown.
+    Where `whoami` is missing or unreadable, as on older instances, the list shows whether the token works; its scope
+    stays unknown.
     """
     try:
         return upstream.ask_with(instance, token, "whoami", lambda omni: omni.whoami())
@@ -26,10 +26,10 @@ def identify(instance: str, token: Token) -> replies.Identity:
 
 
 def replace_token(credential: Credential, token: Token) -> None:
-    """Take a new token for a credential, if Omni accepts it. Raises `OmniError`, and then nothing has changed.
+    """Replace a credential's token, if Omni accepts the new one. Raises `OmniError`, and then changes nothing.
 
-    What the old token was shown, the new one has to be shown again: it may speak for somebody else. What is stored is
-    not lost: where nobody else holds the old token, workers put its accesses under the new one, without any right.
+    The new token has no right to what the old one was shown, as it may speak for somebody else. Nothing stored is lost:
+    if nobody else holds the old token, workers move its accesses to the new one, without any right.
     """
     identity = identify(credential.instance, token)
     old = credential.api_token
@@ -40,7 +40,7 @@ def replace_token(credential: Credential, token: Token) -> None:
 
 
 def note(token: ApiToken, error: OmniError) -> OmniError:
-    """Take what a failure says of the token itself: a `401` ends all that was read with it, for all who hold it."""
+    """Record what an error says about the token: a `401` ends all reading with it, for everybody who holds it."""
     if isinstance(error, TokenRejected):
         with transaction.atomic():
             token.reject()
@@ -61,13 +61,13 @@ def what_is_left(token: ApiToken) -> Left:
 
 
 def remove(credential: Credential, heir: ApiToken | None = None) -> None:
-    """Remove a credential: nobody reads with it from now on. The owner's next credential becomes the default.
+    """Remove a credential, so that nobody reads with it from now on. The owner's next credential becomes the default.
 
     With the last one of its token, workers delete what that token alone had access to, or put it under `heir`.
     """
     owner, token = credential.owner, credential.api_token
     with transaction.atomic():
-        # Whoever connects the same token at this moment waits until it is clear that nobody holds it.
+        # Lock the token: a concurrent connection of the same token waits until it is clear whether anybody holds it.
         ApiToken.objects.select_for_update().filter(pk=token.pk).first()
         credential.delete()
         if not token.credentials.exists():

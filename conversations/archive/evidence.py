@@ -1,4 +1,4 @@
-"""What the AI did for an answer: kept, or asked for."""
+"""Evidence of an answer: from the archive, or else from Omni."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -21,7 +21,7 @@ class NoMessage(Exception):
 
 @dataclass(frozen=True)
 class Evidence:
-    """`failure`: why Omni could not be asked, where the standing is NOT_REACHED."""
+    """Evidence of one answer. `failure` says why Omni could not be asked, where the standing is NOT_REACHED."""
 
     opened: Opened
     message: Message
@@ -29,7 +29,7 @@ class Evidence:
     job: Job | None = None
     actions: list[Action] = field(default_factory=list)
     failure: OmniError | None = None
-    # Whether it was kept just now.
+    # True if the evidence was stored by this call.
     is_new: bool = False
 
     @property
@@ -38,7 +38,7 @@ class Evidence:
 
 
 def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = False) -> Evidence:
-    """Of the message at this position; `with_rows` where those of all queries are shown.
+    """Return the evidence of the message at this position; `with_rows` loads the rows of all its queries at once.
 
     Raises `CannotShow` or `NoMessage`.
     """
@@ -103,19 +103,19 @@ def _ask(opened: Opened, message: Message, jobs: Jobs) -> OmniError | None:
 
 
 def _is_final(job: Job | None, standing: Standing) -> bool:
-    """Whether Omni would say the same again, however often it is asked."""
+    """Return whether asking Omni again cannot change the outcome."""
     if standing in (Standing.KEPT, Standing.DROPPED, Standing.FAILED, Standing.CANCELLED):
         return True
     return standing is Standing.EXPIRED and bool(job and job.no_result_at)
 
 
 def must_ask_for_chart(found: Evidence) -> bool:
-    """Whether Omni has not said yet if it has a picture."""
+    """Return whether Omni has yet to be asked for a chart."""
     return found.standing is Standing.KEPT and found.job is not None and found.job.has_chart is None
 
 
 def chart(found: Evidence) -> bytes | None:
-    """Omni's picture of it; None where it has none. Raises `OmniError`."""
+    """Return Omni's chart of the answer; None if Omni has none. Raises `OmniError`."""
     job = found.job
     if job is None or found.standing is not Standing.KEPT:
         return None

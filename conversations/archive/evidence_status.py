@@ -1,4 +1,4 @@
-"""Where the evidence of each answer stands, without asking: told apart here, since Omni has one `404` for all."""
+"""Status of each answer's evidence, without asking Omni, whose `404` does not say why there is none."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from django.utils import timezone
 from conversations.archive.outcomes import Opened
 from conversations.models import OMNI_KEEPS, Capture, EvidenceRight, Job, Message, is_over
 
-# No job takes as long: one that was running before that has ended since, one way or the other.
+# Longer than any job takes: one that was running before that has ended since.
 _LONGEST_JOB = timedelta(hours=1)
 
 
@@ -29,13 +29,13 @@ class Standing(Enum):
     NOT_REACHED = "not-reached"
 
 
-# There is nothing behind these, and there will be nothing.
+# Nothing can be shown for these, now or later.
 _OVER = frozenset({Standing.EXPIRED, Standing.DROPPED, Standing.NOTHING})
 
 
 @dataclass(frozen=True)
 class Line:
-    """What stands under an answer before anybody opens it. `until` is when Omni will drop it, as far as we can tell."""
+    """Evidence status of one answer before anybody opens it. `until` estimates when Omni will drop the evidence."""
 
     position: int
     standing: Standing
@@ -44,7 +44,7 @@ class Line:
     rows: int = 0
     kept_at: datetime | None = None
     until: datetime | None = None
-    # Omni's own words: why it failed, or how far it is.
+    # Omni's own words: why the job failed, or its progress.
     said: str = ""
     is_queued: bool = False
     # How long the job took, where Omni told.
@@ -56,7 +56,7 @@ class Line:
 
     @property
     def may_hold_anything(self) -> bool:
-        """Return whether opening it may show more than the line says already."""
+        """Return whether opening the evidence may show more than this line."""
         return self.standing not in _OVER
 
     @property
@@ -65,7 +65,7 @@ class Line:
 
 
 def standing_of(job: Job | None, written_at: datetime | None, right: EvidenceRight) -> Standing:
-    """Return where an answer of that time stands, as far as the reader may know; `job` where the right allows it."""
+    """Return the evidence status of an answer, as far as the reader may know; `job` only where the right allows it."""
     now = timezone.now()
     done_at = (job.finished_at if job else None) or written_at
     if job is None:
@@ -90,11 +90,11 @@ class Jobs:
     """The jobs of a conversation's answers, as far as the reader may see them."""
 
     def __init__(self, opened: Opened, answers: Mapping[UUID, datetime | None]) -> None:
-        """`answers`: by the id of its job, when each was written."""
+        """Take the time at which each answer was written, by the id of its job."""
         self.positions: dict[int, UUID] = {}
         conversation = opened.conversation
         rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
-        # One of another conversation says nothing here: this conversation is no key to it.
+        # Ignore jobs of other conversations: this conversation gives no right to them.
         known = {job.omni_id: job for job in rows}
         self._own = {key: job for key, job in known.items() if job.may_belong_to(conversation)}
         self._foreign = known.keys() - self._own.keys()
@@ -103,7 +103,7 @@ class Jobs:
 
     @classmethod
     def of(cls, opened: Opened, positions: Collection[int] | None = None) -> "Jobs":
-        """Return those of every answer that names its job; or of the answers at these positions."""
+        """Return the jobs of all answers that name one, or of the answers at these positions."""
         answers = opened.conversation.shown_messages.exclude(job_id=None)
         if positions is not None:
             answers = answers.filter(position__in=positions)
@@ -114,7 +114,7 @@ class Jobs:
 
     @classmethod
     def for_messages(cls, opened: Opened, messages: Iterable[Message]) -> "Jobs":
-        """Return those of these answers."""
+        """Return the jobs of these answers."""
         named = [(message, message.job_id) for message in messages if message.job_id]
         jobs = cls(opened, {job_id: message.created_at for message, job_id in named})
         jobs.positions = {message.position: job_id for message, job_id in named}
@@ -127,7 +127,7 @@ class Jobs:
         return self._rights.of(job_id, (job.finished_at if job else None) or self._answers.get(job_id))
 
     def get(self, job_id: UUID) -> Job | None:
-        """Return a job with all that is stored of it; None where that is nothing, or not the reader's to see."""
+        """Return a job with all that is stored of it; None if nothing is stored, or the reader may not see it."""
         return self._own.get(job_id) if self.right(job_id) is EvidenceRight.SHOWN else None
 
     def told(self, job_id: UUID) -> Job | None:
@@ -136,19 +136,19 @@ class Jobs:
         return self._own.get(job_id) if is_told else None
 
     def is_foreign(self, job_id: UUID) -> bool:
-        """Return whether it belongs to another conversation."""
+        """Return whether the job belongs to another conversation."""
         return job_id in self._foreign
 
     def is_stored(self, job_id: UUID) -> bool:
-        """Return whether what it did is stored, whoever may see it."""
+        """Return whether the job's evidence is stored, regardless of who may see it."""
         job = self._own.get(job_id)
         return job is not None and job.kept_at is not None
 
     def routes_to_ask(self, job_id: UUID, token_key: int) -> set[str]:
         """Return which of the routes `job` and `result` a token has to ask, to be shown the evidence.
 
-        What nobody has stored needs the result; else the small request for the job does. A refusal is undone by the
-        same route alone.
+        Evidence that is not stored needs the result route; otherwise the cheaper job route is enough. Only the route
+        that refused can undo its refusal.
         """
         first = "job" if self.is_stored(job_id) else "result"
         return {first, *self._rights.refusals(job_id, token_key)}
@@ -161,7 +161,7 @@ class Jobs:
 
 
 def standings(opened: Opened, positions: Collection[int] | None = None, jobs: Jobs | None = None) -> dict[int, Line]:
-    """By position, for every answer that names its job; or for these alone. `jobs`: where the caller has them."""
+    """Return evidence statuses by position, of these answers or all that name a job. `jobs`: if the caller has them."""
     jobs = jobs or Jobs.of(opened, positions)
     if not jobs.positions:
         return {}
@@ -196,5 +196,5 @@ def _said(job: Job | None, standing: Standing) -> str:
 
 
 def unkept(lines: Iterable[Line]) -> list[Line]:
-    """Those that are on their way here."""
+    """Return the answers whose evidence is queued for capture, or whose job is still running."""
     return [line for line in lines if line.is_queued or line.standing is Standing.RUNNING]

@@ -1,6 +1,6 @@
 """Counts over what the reader may read: who asked when and about what, and how long the answers took.
 
-All of it is by the time of a question, so that each number is that of a list which `asked:` opens.
+Everything is counted by the time of the question, so that each number links to a list filtered by `asked:`.
 """
 
 import math
@@ -23,17 +23,17 @@ from omniviewer.accounts.models import Credential, User
 
 # States of a conversation that are counted, as `state:` names them.
 STATES = ("unanswered", "failed", "cancelled", "running")
-# Days up to which a period is told day by day, by weeks, by months.
+# Longest periods, in days, that are shown by day, by week and by month.
 _BY_DAY, _BY_WEEK, _BY_MONTH = 62, 400, 3700
 _AT_A_TIME = 5_000
-# The owner of conversations of which no list or thread told whose they are.
+# Owner of the conversations whose owner neither a list nor a thread has named.
 NOBODY = Owner("", "")
 _PERCENTILE = 0.95
 
 
 @dataclass
 class Span:
-    """What was asked from the day `first` on, until the day `end`; `took`: seconds of each answer to that."""
+    """Questions asked from `first` to before `end`; `took` holds the seconds that each answer took."""
 
     first: date
     end: date
@@ -51,17 +51,17 @@ class Span:
 
     @property
     def percentile(self) -> float | None:
-        """The time in which 95 of 100 answers came, by the nearest rank."""
+        """Return the 95th percentile of the answer times, in seconds, by nearest rank."""
         return sorted(self.took)[math.ceil(_PERCENTILE * len(self.took)) - 1] if self.took else None
 
     def within(self, some: Collection[int]) -> int:
-        """How many of its conversations are among these."""
+        """Return how many of the span's conversations are among these."""
         return len(self.conversations & set(some))
 
 
 @dataclass
 class Share:
-    """Of one person, topic or hour."""
+    """Questions and conversations of one person, topic or hour."""
 
     questions: int = 0
     conversations: set[int] = field(default_factory=set)
@@ -69,10 +69,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Insights:
-    """`first` to before `end`: the period. `reader`: as whom it was read. Topics by what `topic:` takes; hours by
-    weekday (0: Monday) and hour. `answers`: those of the period's conversations that a job made; `known`: of so many of
-    them is known here what became of it. `known_in` and `unknown_in`: conversations with such an answer, and with
-    another one.
+    """Counts of the period from `first` to before `end`, as `reader` may see them.
+
+    `topics` are keyed by the value that `topic:` takes, `hours` by weekday (0: Monday) and hour. `answers` counts the
+    answers that a job made, `known` those among them whose outcome is stored here; `known_in` and `unknown_in` are the
+    conversations with answers of either kind.
     """
 
     first: date
@@ -100,9 +101,9 @@ class Insights:
 
 
 def insights(user: User, credentials: Sequence[Credential], period: tuple[date, date] | None, owner: str) -> Insights:
-    """Of the days from the first of the period to before its last; None: of all time. Raises `CannotShow`.
+    """Count the questions of a period (first day, day after the last), or of all time. Raises `CannotShow`.
 
-    `owner`: what `owner:` takes, or "" for everybody.
+    `owner` is a value of `owner:`, or "" for everybody.
     """
     asked = syntax.read("").replaced("owner", owner)
     tops = look(user, credentials, asked)
@@ -141,7 +142,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
 
 
 def _bounded(period: tuple[date, date] | None, readable: QuerySet[Access]) -> tuple[date, date]:
-    """Not before the first question, nor after today, where that is years away."""
+    """Limit a long period to the time between the first question and today."""
     today = timezone.localdate()
     first, end = period or (date(1970, 1, 1), today + timedelta(days=1))
     if (end - first).days <= _BY_WEEK:
@@ -154,8 +155,9 @@ def _bounded(period: tuple[date, date] | None, readable: QuerySet[Access]) -> tu
 
 
 def _of_these(asked_then: QuerySet[Access]) -> QuerySet[Access]:
-    """Return the accesses of these questions, each once; named one by one where they are few, as they are asked for
-    several times.
+    """Return the accesses of these questions, each once.
+
+    Few are named by their keys, since the result is queried several times.
     """
     keys = asked_then.order_by().values_list("pk", flat=True).distinct()
     few = list(keys[: FEW + 1])
@@ -166,7 +168,7 @@ _Row = tuple[int, datetime, int, str, datetime | None]
 
 
 def _questions(readable: QuerySet[Access], begin: datetime, over: datetime | None = None) -> QuerySet[Access]:
-    """Return an access for each question of that time that its token was shown: a row of a join with the messages."""
+    """Return a row for each question of that time that its token was shown: accesses joined with messages."""
     conditions = {"gte": begin} | ({"lt": over} if over else {})
     return readable.filter(
         conversation__messages__role=Message.Role.USER,
@@ -176,7 +178,7 @@ def _questions(readable: QuerySet[Access], begin: datetime, over: datetime | Non
 
 
 def _rows(questions: QuerySet[Access]) -> Iterable[_Row]:
-    """Return for each its conversation, when it was asked, the token, whose it is, and when the answer was there."""
+    """Return for each question its conversation, its time, the token, the owner, and the time of its answer."""
     following = Message.objects.filter(
         conversation=OuterRef("conversation"),
         position=OuterRef("conversation__messages__position") + 1,
@@ -210,7 +212,7 @@ class _Counted:
 
 
 def _spans(first: date, end: date) -> Iterable[Span]:
-    """Days, weeks (from Monday), months or years: the first and the last of them may be parts."""
+    """Yield days, weeks (from Monday), months or years; the first and the last may be partial."""
     length = (end - first).days
     while first < end:
         if length <= _BY_DAY:
@@ -226,23 +228,24 @@ def _spans(first: date, end: date) -> Iterable[Span]:
 
 
 def _unanswered(of_period: QuerySet[Access]) -> frozenset[int]:
-    """Those that end with a question, as `state:unanswered` finds them."""
+    """Return the conversations that end with a question, as `state:unanswered` finds them."""
     shown = Message.objects.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
     ending = of_period.annotate(last_role=Subquery(shown.order_by("-position").values("role")[:1]))
     return frozenset(ending.filter(last_role=Message.Role.USER).order_by().values_list("conversation_id", flat=True))
 
 
 def _answers(of_period: QuerySet[Access]) -> QuerySet[Message]:
-    # Not by the key itself: a database would go through all of them for each message, not look the conversation up.
+    # Compare an expression, not the key itself: a database would scan all keys for each message instead of looking the
+    # conversation up.
     keys = Access.objects.alias(key=F("pk") + 0).filter(key__in=of_period.order_by().values("pk"))
     shown = keys.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
-    # By their conversations first: how many messages others have is no matter of the time that this takes.
+    # Filter by conversation first: the query time must not depend on how many messages other readers have.
     own = Message.objects.filter(conversation__in=of_period.order_by().values("conversation"))
     return own.filter(Exists(shown)).exclude(job_id=None)
 
 
 def _jobs() -> QuerySet[Job]:
-    """That of an answer, unless it belongs to another conversation, to which this one is no key."""
+    """Select the job of an answer, unless it belongs to another conversation: this one gives no right to it."""
     own = Job.objects.of_conversation(OuterRef("conversation__instance"), OuterRef("conversation__omni_id"))
     return own.filter(omni_id=OuterRef("job_id"))
 
@@ -260,7 +263,7 @@ def _seen(answers: QuerySet[Message], reader: Reader) -> QuerySet[Message]:
 def _told_of_jobs(
     of_period: QuerySet[Access], reader: Reader
 ) -> tuple[dict[str, tuple[str, int]], dict[str, frozenset[int]]]:
-    """By what `topic:` takes, how Omni writes it and in how many conversations it came up; and by state, which."""
+    """Return topics (by value of `topic:`: Omni's spelling, conversation count) and conversations by state."""
     told = _seen(_answers(of_period), reader).annotate(
         topic=Subquery(_jobs().values("topic")[:1]), state=Subquery(_jobs().values("state")[:1])
     )

@@ -19,7 +19,7 @@ from omniviewer.omni import NotVisible, OmniError, TokenRejected, Unreadable
 
 @dataclass(frozen=True)
 class Place:
-    """A message of a conversation, or (`position` None) the conversation: its answer is not there yet, or no longer."""
+    """A message, or its conversation (`position` None) where the answer is not there yet, or no longer."""
 
     conversation_id: UUID
     position: int | None = None
@@ -32,7 +32,7 @@ class Place:
 
 
 def find(user: User, omni_id: UUID) -> Place:
-    """What an id alone is of: a conversation, else a job. Raises `CannotShow`, the same where it is neither."""
+    """Return the place of an id, a conversation's or else a job's. Raises `CannotShow`, the same if it is neither."""
     if _stored_answer(Reader.of(user), omni_id) is None:
         try:
             open_conversation(user, omni_id)
@@ -60,7 +60,7 @@ def _stored_answer(reader: Reader, job_id: UUID) -> Message | None:
 
 
 def find_job(user: User, job_id: UUID) -> Place:
-    """Where the answer of this job stands, as far as Omni shows it to one of the reader's credentials.
+    """Return the place of the answer that this job made, if Omni shows it to one of the reader's credentials.
 
     Raises `CannotShow`.
     """
@@ -85,7 +85,7 @@ def find_job(user: User, job_id: UUID) -> Place:
 
 
 def _ask_for(token: ApiToken, job_id: UUID) -> UUID:
-    """The conversation that it belongs to, by Omni's word. Raises `OmniError`."""
+    """Ask Omni which conversation the job belongs to, and return its id. Raises `OmniError`."""
 
     def work() -> None:
         reply = upstream.ask(token, "job", lambda omni: omni.job(job_id), Urgency.WAITING)
@@ -99,7 +99,7 @@ def _ask_for(token: ApiToken, job_id: UUID) -> UUID:
 
 
 def _place(user: User, conversation_id: UUID, job_id: UUID) -> Place:
-    """A job that Omni shows is no word on its conversation: that is opened like any other. Raises `CannotShow`."""
+    """Return the answer's place, opening its conversation anew: a job gives no right to it. Raises `CannotShow`."""
     opened = open_conversation(user, conversation_id)
     answer = opened.conversation.shown_messages.filter(job_id=job_id).first()
     return Place(conversation_id, answer.position if answer else None)

@@ -1,7 +1,7 @@
-"""Asking for what a job did and storing it: for a reader who looks, and ahead of Omni's forgetting it.
+"""Fetching evidence from Omni and storing it: for a reader who looks at it, and before Omni drops it.
 
-Each token is asked itself whether it may see a job. What the job did is stored once: where that is done, the job route,
-a small request, is all that another token costs.
+Every token has to ask Omni itself whether it may see a job. Evidence is stored once; after that, another token costs
+only a small request to the job route.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ class Inquiry:
     written_at: datetime | None
 
     def once(self, route: str, work: Callable[[], None]) -> None:
-        """Do `work`, unless somebody is at the same with this token. Raises `OmniError`."""
+        """Do `work`, unless the same request is under way with this token. Raises `OmniError`."""
         upstream.once(self.token.digest, self.token.instance, route, self.job_id, since=timezone.now(), work=work)
 
     def shown(self, route: str) -> None:
         JobAccess.objects.show(self.token, self.conversation, self.job_id, route)
 
     def refused(self, route: str, refusal: NotVisible) -> None:
-        """Remember a refusal, but for the `404` of a job that Omni has dropped: that says nothing of rights."""
+        """Store a refusal, except for the `404` of a job that Omni has dropped: that says nothing about rights."""
         job = Job.objects.filter(instance=self.token.instance, omni_id=self.job_id).first()
         done_at = (job.finished_at if job else None) or self.written_at
         if refusal.outcome != "404" or not is_over(done_at):
@@ -63,7 +63,7 @@ def ask_about_job(inquiry: Inquiry, urgency: Urgency) -> None:
 
 
 def keep_result(inquiry: Inquiry, urgency: Urgency) -> None:
-    """Store what the job did, or else what became of it. Raises `OmniError`; `NotVisible` where Omni shows neither."""
+    """Store the job's result, or else why there is none. Raises `OmniError`; `NotVisible` if Omni shows neither."""
 
     def work() -> None:
         try:
@@ -93,16 +93,16 @@ def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> N
         raise
     job = Job.objects.get(instance=inquiry.token.instance, omni_id=inquiry.job_id)
     if job.state == Job.State.COMPLETE:
-        # Omni has one of a complete job: it is refused, or there is none for anybody.
+        # Omni has a result of every complete job: this one is refused, or there is none for anybody.
         inquiry.refused("result", refusal)
     if job.kept_at is None:
         job.has_no_result()
 
 
 def keep_all(inquiry: Inquiry, urgency: Urgency) -> None:
-    """Store of a job's result and chart what is not stored yet. Raises `OmniError`.
+    """Store whatever is missing of a job's result and chart. Raises `OmniError`.
 
-    Where all of it is stored, the job route tells whether the token may see it.
+    If everything is stored, ask the job route whether the token may see it.
     """
     job = kept_job(inquiry.conversation, inquiry.job_id)
     if job is None or not job.kept_at:
@@ -115,7 +115,7 @@ def keep_all(inquiry: Inquiry, urgency: Urgency) -> None:
 
 
 def keep_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
-    """Store Omni's picture of a job, or that there is none. Raises `OmniError`."""
+    """Store Omni's chart of a job, or that there is none. Raises `OmniError`."""
 
     def work() -> None:
         try:
@@ -128,5 +128,5 @@ def keep_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
 
 
 def kept_job(conversation: Conversation, job_id: UUID) -> Job | None:
-    """What is known of it; None too where it belongs to another conversation, to which this one is no key."""
+    """Return the stored job; None if it is unknown, or belongs to another conversation, which alone opens it."""
     return Job.objects.of_conversation(conversation.instance, conversation.omni_id).filter(omni_id=job_id).first()

@@ -1,8 +1,8 @@
 """Walking Omni's list: from the top until nothing is new, or through all pages.
 
-Omni orders it by last activity, so a conversation may move to the top while somebody walks: a check that goes down to
-the newest activity known before finds whatever moved, and only then is dropped what a full walk did not meet. Every
-step is one request, stored with the place where the next one goes on: whoever is killed between two loses nothing.
+Omni orders its list by last activity, so a conversation may move to the top during a walk. A check down to the newest
+activity known before finds everything that moved; only then are rows dropped that a full walk did not meet. Every step
+is one request and stores where to continue: a worker that is killed between two loses nothing.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadRequest, CannotAsk, replies
 
-# Pages in a row that hold nothing new, after which a list is taken for endless. Some do: rows move on between pages.
+# Pages in a row with nothing new before the walk ends: some lists never do, as rows move between pages.
 _MOST_IDLE = 5
 _CIRCLES = "Omni’s list goes in a circle: what stands behind it was not seen."
 _CUT_OFF = "Omni’s list has more pages, but does not say how to ask for them."
@@ -36,7 +36,7 @@ def check(walk: Walk, urgency: Urgency, *, looked_at: datetime) -> Walk:
 
     Raises `OmniError`.
     """
-    # A reader wants the top, wherever the worker is.
+    # A waiting reader needs the top, however far the worker is.
     cursor = walk.check_cursor if urgency is Urgency.AHEAD else ""
     try:
         _ask_for(walk, cursor, urgency, looked_at, _checked)
@@ -47,12 +47,12 @@ def check(walk: Walk, urgency: Urgency, *, looked_at: datetime) -> Walk:
 
 
 def go_on(walk: Walk, urgency: Urgency) -> Walk:
-    """The next page of a full walk, or the first one of a new walk. Raises `OmniError`."""
+    """Fetch the next page of a full walk, or the first page of a new one. Raises `OmniError`."""
     cursor = walk.cursor if walk.began_at else ""
     try:
         _ask_for(walk, cursor, urgency, timezone.now(), _walked)
     except BadRequest:
-        # Omni no longer knows the place: from the top again, and what was read of the list stays.
+        # Omni no longer knows the cursor: start from the top again. Rows that were read stay stored.
         Walk.objects.filter(pk=walk.pk, cursor=cursor).update(began_at=None, cursor="", passed=[], rows=0)
         raise
     return _renewed(walk)
@@ -69,7 +69,7 @@ Step = Callable[[Walk, str, replies.ConversationPage, datetime], None]
 
 
 def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, step: Step) -> None:
-    """Ask here, unless somebody else does at the same time with the same token: then `step` is theirs."""
+    """Fetch a page and run `step`, unless this token's same request is under way: then its caller runs `step`."""
     token = walk.api_token
 
     def work() -> None:
@@ -93,14 +93,14 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
 
 
 def _keep(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> bool:
-    """Whether anything on the page was not met before by the full walk under way."""
+    """Store a page; return whether it holds a conversation that the full walk under way has not met before."""
     token = walk.api_token
     rows = {row.id: row for row in reply.conversations}
     Conversation.objects.bulk_create(
         [Conversation(instance=token.instance, omni_id=omni_id, recency=-1) for omni_id in rows],
         ignore_conflicts=True,
     )
-    # In one order everywhere: two pages that share rows, stored at once, do not wait for each other in a circle.
+    # Lock rows in one order everywhere: two pages that share rows, stored at once, must not deadlock.
     of_instance = Conversation.objects.filter(instance=token.instance, omni_id__in=rows)
     conversations = list(of_instance.select_for_update().order_by("pk"))
     changed = [row for row in conversations if row.learn(rows[row.omni_id], owner_id=_owner(walk))]
@@ -112,7 +112,7 @@ def _keep(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> bo
 
 
 def _owner(walk: Walk) -> str:
-    """Whose conversations stand in this list, where it is one person's."""
+    """Return the owner of all conversations in this list, if it is one person's list; else ""."""
     of_one = walk.api_token.scope == ApiToken.Scope.USER
     return walk.member or (walk.api_token.membership_id if of_one else "")
 
@@ -171,26 +171,26 @@ def _short(cursor: str) -> str:
 
 
 def _end_unlisted_above(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> None:
-    """Between the rows of the top page there is nothing else: what was listed there before has gone."""
+    """End rows that stood among those of the top page and are missing now: Omni no longer lists them."""
     times = [row.updated_at for row in reply.conversations]
-    # An entry that could not be read may be one of them.
+    # An entry that could not be read may be one of the missing rows.
     if walk.member or None in times or reply.unreadable:
         return
     gone = Access.objects.filter(api_token=walk.api_token, listed_at__lt=asked_at)
     is_all = not reply.next_cursor and (reply.total is None or reply.total <= len(times))
     if not is_all:
         lowest = min(time for time in times if time) if times else None
-        # By recency too, which has an index: a token may have been listed a hundred thousand.
+        # Filter by recency too, which is indexed: a token may have a hundred thousand rows.
         gone = gone.filter(updated_at__gt=lowest, recency__gte=recency(lowest)) if lowest else gone.none()
     gone.exclude(conversation__omni_id__in=[row.id for row in reply.conversations]).end_rows()
 
 
 def _drop(walk: Walk) -> None:
-    """What the last full walk did not meet, nor any check since, Omni lists no longer."""
+    """End the rows that neither the last full walk nor any check since has met: Omni no longer lists them."""
     listed = Access.objects.filter(api_token=walk.api_token)
     met = listed.filter(listed_at__gte=walk.drop_before).count()
     if walk.unreadable:
-        # Any of these may be one that was not met: what Omni no longer lists runs out by itself.
+        # An unreadable entry may be any of the missing rows: those that are really gone expire by themselves.
         walk.ended_early = ""
     elif walk.total is not None and met < walk.total:
         walk.ended_early = f"Omni counts {walk.total:,} conversations and listed {met:,} of them."

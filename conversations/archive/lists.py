@@ -16,15 +16,15 @@ from omniviewer.accounts.models import Credential, User
 from omniviewer.omni import OmniError
 from omniviewer.operations import metrics
 
-# Pages of Omni's that a reader is made to wait for, who goes further back than was read.
+# Most pages of Omni's list that a reader waits for when going further back than was read.
 _MOST_PAGES = 2
 
 
 @dataclass(frozen=True)
 class Listed:
-    """`walks`: of the tokens through which it is read. `odd`: what of the question was not understood.
+    """A page of the list. `walks` are those of the reader's tokens; `odd` says what of the query was not understood.
 
-    `asked`: what was looked for in the end. `owners`: the people behind `owner:`, by what was typed.
+    `asked` is the query that was run in the end. `owners` are the people behind each value of `owner:`.
     """
 
     page: Page
@@ -34,7 +34,7 @@ class Listed:
     asked: Asked
     owners: dict[str, list[Owner]]
     notice: Notice | None = None
-    # Whether Omni was asked just now.
+    # True if Omni was asked by this call.
     was_asked: bool = False
 
 
@@ -46,7 +46,7 @@ def listed(
     *,
     ask: Ask = Ask.IF_NEEDED,
 ) -> Listed:
-    """A page of what these credentials of the reader are shown, and of that what is asked for. Raises `CannotShow`."""
+    """Return a page of what these credentials show and the query matches. Raises `CannotShow`."""
     tops = look(user, through, asked, ask)
     found, was_asked = tops.walks, tops.was_asked
     asks_for = Finder(tops.scope, stretch.order)
@@ -77,20 +77,20 @@ def _named(asked: Asked) -> str:
 
 
 def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
-    """Find in what is stored of the same list, without asking Omni. Raises `CannotShow` where no token is accepted."""
+    """Return a finder over what is stored, without asking Omni. Raises `CannotShow` where no token is accepted."""
     reader = accepted(user, through)
     if asked:
-        # A reply that was fetched just now, as a thread that was opened from the list, is still to be taken in.
+        # Index a reply that was fetched just now, such as a thread that was opened from the list.
         search.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Finder(Scope(reader, asked, owners(user, asked)), order)
 
 
 def _go_further_back(found: list[Walk], asked: Asked) -> bool:
-    """One more page of Omni's, for a reader at the end of what was read of its list; False where there is none."""
+    """Fetch one more page of Omni's list for a reader at the end of what was read; False if there is none."""
     if asked and not any(walk.member for walk in found):
         return False
     for place, walk in enumerate(found):
-        # Where nobody reads ahead, what was confirmed long ago has run out: then it is walked again.
+        # Without background sync, accesses that were confirmed long ago have expired: walk the list again.
         if walk.began_at or walk.walk_is_due:
             try:
                 found[place] = list_walk.go_on(walk, Urgency.WAITING)

@@ -24,14 +24,14 @@ _LONGEST_JOB = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Running:
-    """`progress` is Omni's own sentence, or "" where it says none. Not certain: its job has not been asked for yet."""
+    """An answer being written. `progress` is Omni's sentence or ""; not certain until its job has been asked for."""
 
     progress: str = ""
     is_certain: bool = True
 
 
 def running(opened: Opened) -> Running | None:
-    """What is known, without asking, of an answer that is still being written; None if none is."""
+    """Return what is stored of an answer that is still being written, without asking Omni; None if there is none."""
     last = opened.conversation.last_message
     if last is None or not _is_within(last, _LONGEST_JOB):
         return None
@@ -46,7 +46,7 @@ def running(opened: Opened) -> Running | None:
 
 
 def renew(user: User, omni_id: UUID) -> Opened:
-    """The thread, asked for if it is stale; while its last answer is being written, how far Omni is with that.
+    """Return the thread, fetched again if stale; while its last answer is being written, with its job's progress.
 
     Raises `CannotShow`.
     """
@@ -65,7 +65,7 @@ def renew(user: User, omni_id: UUID) -> Opened:
 
 
 def _is_still_running(opened: Opened, last: Message) -> bool:
-    """Return whether the job of the last answer runs on, by what was just told or by what Omni says now."""
+    """Return whether the last answer's job is still running, from a very recent reply or from a new one."""
     job = _job(opened, last)
     if job and (job.was_asked_just_now or not job.is_running):
         return job.is_running
@@ -75,7 +75,7 @@ def _is_still_running(opened: Opened, last: Message) -> bool:
     except NotVisible:
         return False
     except OmniError as error:
-        # A rejected token shows nothing any more: the thread is opened anew, through what is left.
+        # A rejected token shows nothing any more: the thread is opened again, through the remaining tokens.
         return not isinstance(credentials.note(opened.token, error), TokenRejected)
     job = _job(opened, last)
     return job is not None and job.is_running

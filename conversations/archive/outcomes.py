@@ -1,4 +1,4 @@
-"""What asking the archive comes to."""
+"""Results of asking the archive, and the reasons why it cannot show something."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from omniviewer.omni import OmniError, RateLimited
 
 
 class Ask(Enum):
-    """When Omni is asked for what is kept already, and may be read."""
+    """When to ask Omni for something that is stored and may be read."""
 
-    # Not: it is shown at once, however old.
+    # Only if it is not stored: otherwise show it at once, however old.
     IF_NEEDED = auto()
     # If it is older than OMNIVIEWER_FRESH_FOR.
     IF_STALE = auto()
@@ -25,7 +25,7 @@ class Ask(Enum):
 class Notice:
     """A line that tells the reader why a page is not fresh. `retry_after`: seconds, where it is known.
 
-    `as_of` is None for a list that was never fetched: what it shows was opened by itself.
+    `as_of` is None for a list that was never fetched: it shows only conversations that were opened directly.
     """
 
     sentence: str
@@ -41,24 +41,24 @@ class Notice:
 class Opened:
     """A conversation as Omni showed it to the token of `accesses[0]`.
 
-    `accesses`: all through which the reader may read its messages now, the one that is shown first.
+    `accesses`: all through which the reader may read its messages now; the first one is shown.
     """
 
     conversation: Conversation
     reader: Reader
     accesses: list[Access]
     notice: Notice | None = None
-    # Whether Omni was asked just now.
+    # True if Omni was asked by this call.
     was_asked: bool = False
 
     @property
     def token(self) -> ApiToken:
-        """The token that it is read with."""
+        """Return the token that the conversation is read with."""
         return self.accesses[0].api_token
 
     @property
     def credential(self) -> Credential:
-        """The reader's first credential for that token."""
+        """Return the reader's first credential for that token."""
         held = Credential.objects.of(self.reader.user).filter(api_token=self.token)
         return held[0]
 
@@ -91,6 +91,6 @@ class CannotShow(Exception):
 
     @classmethod
     def because(cls, error: OmniError) -> "CannotShow":
-        """For an error that says nothing against the reader: it may work later."""
+        """Return the exception for an error that says nothing against the reader: a later try may work."""
         why = cls.LIMITED if isinstance(error, RateLimited) else cls.NOT_REACHED
         return cls(why, error.sentence, retry_after=error.retry_after)

@@ -34,9 +34,9 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Loss:
-    """What goes for good with the last credential of an API token: conversations that no other token is shown.
+    """Data deleted with the last credential of an API token: conversations that are shown to no other token.
 
-    `only_here` counts the answers among them whose evidence Omni has dropped; tickets and stars are links and marks.
+    `only_here` counts their answers whose evidence Omni has dropped; `tickets` and `stars` count links and marks.
     """
 
     conversations: int = 0
@@ -66,7 +66,7 @@ class Loss:
 
 
 def loss_with(token: ApiToken, leaving: Collection[Credential]) -> Loss:
-    """Count what goes when these credentials of a token are removed: nothing while others hold it."""
+    """Count what is deleted when these credentials of a token are removed: nothing while others hold it."""
     if token.credentials.exclude(pk__in=[credential.pk for credential in leaving]).exists():
         return Loss()
     gone = Conversation.objects.only_through(token)
@@ -89,7 +89,7 @@ def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
     for instance, rows in by_instance.items():
         keys, jobs = [row.pk for row in rows], Job.objects.filter(instance=instance)
         jobs.filter(conversation_id__in=[row.omni_id for row in rows]).delete()
-        # Omni does not tell of each job to which conversation it belongs: the answers that it made do.
+        # Omni does not name the conversation of every job: find the others by the answers that they made.
         for model in (Message, EarlierMessage):
             made = model.objects.filter(conversation__in=keys).exclude(job_id=None).values_list("job_id", flat=True)
             jobs.filter(conversation_id=None, omni_id__in=list(made)).delete()
@@ -106,14 +106,14 @@ def forget(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
 
 
 def remove_next(seconds: float, token: ApiToken | None = None) -> bool:
-    """Delete or hand over what tokens that nobody holds (or this one) could read, for so long.
+    """Delete or hand over what tokens that nobody holds (or this token) could read, for at most so many seconds.
 
     Return whether there is more to do.
     """
     unheld = ApiToken.objects.held_by_nobody()
-    # Somebody has connected one of them again.
+    # Keep the data of tokens that somebody has connected again.
     Removal.objects.exclude(api_token__in=unheld).delete()
-    # What another token hands over to one of them comes first.
+    # Leave a token that is to receive accesses until they have been handed over.
     unheld = unheld.exclude(pk__in=Removal.objects.filter(heir__isnull=False).values("heir"))
     until = time.monotonic() + seconds
     for key in [token.pk] if token else list(unheld.order_by("pk").values_list("pk", flat=True)):
@@ -129,7 +129,7 @@ def _remove_some(key: int) -> bool:
     token = ApiToken.objects.select_for_update().held_by_nobody().filter(pk=key).first()
     if token is None:
         return False
-    # In the order of an index: sorting them all for each batch would take time by their square.
+    # In index order: sorting all rows for each batch would take quadratic time.
     mine = Access.objects.filter(api_token=token).order_by("recency")
     rows = dict(mine.values_list("pk", "conversation")[:BATCH])
     if not rows:

@@ -1,8 +1,8 @@
 """Sync: reading everything in the background with each API token: its list, then the messages, then the jobs.
 
-Each token is asked itself, since what Omni shows to another is no word on its rights. What is to be done stands in
-`Walk`, `Access.is_behind` and `JobAccess`; each step is one request, the newest first, within the share of a token's
-budget that nobody waits for: people's clicks come first.
+Each token asks for itself, since Omni's answer to another token says nothing about its rights. `Walk`,
+`Access.is_behind` and `JobAccess` store what is left to do. Each step is one request, the newest first, within the
+share of a token's budget that nobody waits for: readers' requests come first.
 """
 
 import itertools
@@ -30,28 +30,28 @@ from omniviewer.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniErr
 
 log = logging.getLogger("omniviewer.sync")
 
-# Seconds of one token's turn; and until the next try where Omni is away or makes no sense, longer each time.
+# Seconds of one token's turn; and the shortest and longest wait after Omni was away or made no sense.
 _TURN = 3.0
 _AWAY = 60.0
 _LONGEST = 3600.0
-# Of the budget, so that a turn is worth a task.
+# Shortest wait, in seconds, for budget: a turn has to be worth a task.
 _SHORTEST_REST = 5.0
 _COUNT_EVERY = timedelta(seconds=30)
-# And where a token's turn found nothing to do: a count goes through all accesses of the token.
+# Where a token's turn found nothing to do: counting goes through all of the token's accesses.
 _COUNT_IDLE_EVERY = timedelta(hours=1)
-# A count older than that says nothing of how fast it goes now.
+# An older count says nothing about the current rate.
 _RATE_IS_KNOWN = timedelta(minutes=5)
-# Which kind of work begins, in this process.
+# Number of the turn in this process: each begins with another kind of work.
 _TURNS = itertools.count()
 
 
 def _step_lasts() -> timedelta:
-    """Longer than one step may: a request, and storing its answer."""
+    """Return more than the longest duration of a step: a request, and storing its reply."""
     return timedelta(seconds=settings.OMNI_TIMEOUT + 5)
 
 
 def begin_walks() -> None:
-    """Store a walk for each token that was connected since."""
+    """Store a walk for each newly connected token."""
     accepted = ApiToken.objects.accepted().filter(credentials__owner__is_active=True)
     new = accepted.exclude(walks__member="").distinct()
     Walk.objects.bulk_create([Walk(api_token=token) for token in new], ignore_conflicts=True)
@@ -68,7 +68,7 @@ def sync_next(seconds: float = _TURN) -> bool:
     until = time.monotonic() + seconds
     has_read = False
     try:
-        # Looking for what is new at all tokens goes before reading what one of them has.
+        # Checking all tokens for news goes before reading more with one of them.
         while (step := _step(walk)) is not _Step.NOTHING:
             has_read = has_read or step is _Step.READ
             if time.monotonic() >= until or Walk.objects.late().exists():
@@ -110,15 +110,16 @@ def _step(walk: Walk) -> _Step:
 
 
 def _work_in_turn(token: ApiToken) -> bool:
-    """One request or two: for people, a thread, the state of a job, evidence; False where there is nothing to do.
+    """Do one piece of work, a request or two; False if there is nothing to do.
 
-    Each kind begins in turn, so that none of them waits until another, which may take days, is done.
+    Work is about people, a thread, a job's state or evidence. Each kind begins in turn, so that none has to wait days
+    for another to finish.
     """
     has_begun_with_people = PeopleWalk.objects.filter(api_token=token).exists()
     kinds = [_learn_people] if has_begun_with_people else []
     if settings.SYNC == "all":
         kinds += [_read_one, _ask_about_one_job]
-    # While a reader's wishes are captured, between which this is called, evidence has its turns already.
+    # While readers' captures are queued, evidence has its turns already: this is called between them.
     if settings.SYNC == settings.CAPTURE == "all" and not Capture.objects.due().filter(api_token=token).exists():
         kinds.append(_capture_one)
     first = next(_TURNS) % max(len(kinds), 1)
@@ -128,7 +129,7 @@ def _work_in_turn(token: ApiToken) -> bool:
 
 
 def _learn_people(token: ApiToken) -> bool:
-    """Ask for a page of the organization's people; False where none is due, or Omni does not tell."""
+    """Fetch a page of the organization's people; False if none is due, or Omni does not tell."""
     if not people.are_due(token):
         return False
     try:
@@ -149,7 +150,7 @@ def _rest_until(walk: Walk, moment: datetime) -> None:
 
 
 def _read_one(token: ApiToken) -> bool:
-    """Fetch the messages of the newest conversation that is behind; False where there is none."""
+    """Fetch the messages of the newest conversation that is behind; False if there is none."""
     while (access := Access.objects.behind(token).select_related("conversation").first()) is not None:
         if not _claim(access):
             continue
@@ -169,21 +170,21 @@ def _read_one(token: ApiToken) -> bool:
 
 
 def _claim(access: Access) -> bool:
-    """Return whether it is ours to fetch: False where another worker is at it."""
+    """Claim the access; return False if another worker holds it."""
     now = timezone.now()
     mine = Access.objects.filter(pk=access.pk, not_before__lte=now)
     return bool(mine.update(not_before=now + _step_lasts()))
 
 
 def _ask_about_one_job(token: ApiToken) -> bool:
-    """Ask about the newest job that this token is yet to be asked about, or that still ran; False if there is none."""
+    """Ask about the newest job that this token has to ask about, or that was still running; False if there is none."""
     lasts = _step_lasts()
     row = JobAccess.objects.due(token).claim(lasts) or JobAccess.objects.running(token).claim(lasts)
     return row is not None and _serve(token, row, keeping.ask_about_job)
 
 
 def _capture_one(token: ApiToken) -> bool:
-    """Capture the foremost job whose evidence nobody has stored; False where there is none."""
+    """Capture the next job whose evidence is not stored; False if there is none."""
     row = JobAccess.objects.to_capture(token).claim(2 * _step_lasts())
     return row is not None and _serve(token, row, keeping.keep_all)
 
@@ -194,7 +195,7 @@ def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], N
     try:
         work(Inquiry(token, row.conversation, row.job_id, row.at), Urgency.AHEAD)
     except NotVisible:
-        # Where it was refused in time, that is remembered; else there is nothing to learn for now.
+        # A refusal while Omni had the evidence is stored; otherwise there is nothing to learn for now.
         again_at += timedelta(days=1)
     except (CannotAsk, RateLimited, TokenRejected):
         raise
@@ -207,7 +208,7 @@ def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], N
 
 
 def _failed(walk: Walk, error: OmniError) -> None:
-    """It goes on later; the reader is told why it does not, but not that the budget is used up: that is usual."""
+    """Schedule the next try, and store the reason for the reader; a used-up budget is usual and not reported."""
     now = timezone.now()
     rows = Walk.objects.filter(pk=walk.pk)
     if isinstance(error, RateLimited) and error.outcome == "budget":
@@ -222,7 +223,7 @@ def _failed(walk: Walk, error: OmniError) -> None:
 
 
 def count(token: ApiToken, *, has_read: bool = True) -> None:
-    """Count how much has been read: every half minute, and at the end; where nothing happens, every hour."""
+    """Count how much has been read: every half minute and at the end; every hour while nothing happens."""
     walk = Walk.objects.of_everything().filter(api_token=token).first()
     if walk is None or not _is_to_be_counted(walk, has_read=has_read):
         return
@@ -239,7 +240,7 @@ def count(token: ApiToken, *, has_read: bool = True) -> None:
 
 
 def _is_to_be_counted(walk: Walk, *, has_read: bool) -> bool:
-    """Return whether the last count is old. Costs the same, however many accesses the token has."""
+    """Return whether a new count is due, at the same cost however many accesses the token has."""
     if walk.counted_at is None:
         return True
     age = timezone.now() - walk.counted_at
@@ -247,16 +248,16 @@ def _is_to_be_counted(walk: Walk, *, has_read: bool) -> bool:
     has_news = walk.newest is not None and walk.newest > walk.counted_at - CLOCKS_DIFFER
     if not (has_read or has_news):
         return age > _COUNT_IDLE_EVERY
-    # In this order the database goes through the index of those that are behind, and finds that there is none at once.
+    # In this order the database uses the index of the rows that are behind, and sees at once if there are none.
     behind = Access.objects.filter(api_token=walk.api_token_id, is_behind=True).order_by("recency")
     return age > _COUNT_EVERY or behind.values_list("pk").first() is None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the reading of a credential's conversations is.
+    """Progress of reading a credential's conversations.
 
-    `total` by Omni's count, where it gives one; without those whose messages Omni refused to the token.
+    `total` is Omni's count, where it gives one, without conversations whose messages Omni refused to the token.
     """
 
     credential: Credential
@@ -268,7 +269,7 @@ class Progress:
 
     @property
     def read(self) -> int:
-        """Listed, or read as well: what `OMNIVIEWER_SYNC` asks for."""
+        """Return how many are listed, or listed and read, whichever `OMNIVIEWER_SYNC` asks for."""
         return self.walk.read if settings.SYNC == "all" else min(self._readable, self.total)
 
     @property
@@ -286,7 +287,7 @@ class Progress:
 
     @property
     def is_worth_telling(self) -> bool:
-        """Not where all is read, and nothing is wrong."""
+        """Return False if everything is read and nothing is wrong."""
         walk = self.walk
         return (
             self.goes_on or bool(walk.failures or walk.ended_early) or (walk.paused_at is not None and not self.is_off)
@@ -294,7 +295,7 @@ class Progress:
 
     @property
     def minutes_left(self) -> int:
-        """At the rate of the last half minute; before there is one, at what the token allows for it."""
+        """Estimate the minutes left at the current rate or, before there is one, at the token's budget."""
         a_minute = self.walk.rate or max(1, int(upstream.allowance() * Urgency.AHEAD.value))
         pages = 0 if self.walk.has_seen_all else max(self.total - self.walk.rows, 0) / CONVERSATIONS_A_PAGE
         threads = max(self.total - self.walk.read, 0) if settings.SYNC == "all" else 0
@@ -306,7 +307,7 @@ class Progress:
 
 
 def progress(user: User) -> list[Progress]:
-    """Of each of the reader's credentials that Omni accepts and whose list was asked for."""
+    """Return the progress for each of the reader's accepted credentials whose list was asked for."""
     mine = list(Credential.objects.of(user).accepted())
     walks_of = Walk.objects.of_everything().filter(api_token__in=[credential.api_token_id for credential in mine])
     found = {walk.api_token_id: walk for walk in walks_of.select_related("api_token")}
@@ -320,7 +321,7 @@ def progress(user: User) -> list[Progress]:
 
 
 def pause(token: ApiToken, *, is_paused: bool) -> None:
-    """Stop reading in the background, or go on where it stopped."""
+    """Pause background reading, or resume it where it stopped."""
     walk = list_walk.walk_of(token)
     now = timezone.now()
     Walk.objects.filter(pk=walk.pk).update(paused_at=now if is_paused else None, not_before=now)

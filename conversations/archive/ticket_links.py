@@ -12,13 +12,13 @@ from conversations.search.finder import FEW
 from conversations.search.shown_rows import shown_rows
 from omniviewer.accounts.models import User
 
-# Of those whose access has run out, how many Omni is asked about for one page.
+# Most conversations with expired access that Omni is asked about for one page.
 _MOST_ASKED = 5
 
 
 @dataclass(frozen=True)
 class Linked:
-    """`failure`: why some may be missing, if Omni could not be asked about them; `is_partial`: it was not asked yet."""
+    """Linked conversations. `failure`: why some may be missing; `is_partial`: not all were asked about yet."""
 
     conversations: list[Conversation]
     failure: CannotShow | None = None
@@ -26,10 +26,10 @@ class Linked:
 
 
 def linked_from(user: User, ticket: str) -> Linked:
-    """Newest activity first. Raises `CannotShow` if the reader has no credential that Omni accepts.
+    """Return the linked conversations, newest activity first. Raises `CannotShow` if no credential is accepted.
 
-    What Omni showed to the reader longer ago than `OMNIVIEWER_ACCESS_TTL` it is asked about again; of what it never
-    showed to them, nobody learns here that it is linked.
+    Omni is asked again about accesses older than `OMNIVIEWER_ACCESS_TTL`. Conversations that it never showed to the
+    reader stay out, so that nobody learns here that they are linked.
     """
     reader = reader_of(user)
     failure = None
@@ -49,7 +49,7 @@ def linked_from(user: User, ticket: str) -> Linked:
 def _linked(rows: AccessQuerySet, ticket: str) -> AccessQuerySet:
     """Return the accesses whose conversation is linked from the ticket.
 
-    Few are looked up one by one: how many conversations of others are linked from it shows not even in the time.
+    Few are looked up one by one: the query time must not reveal how many conversations of others are linked.
     """
     references = TicketReference.objects.filter(ticket=ticket)
     if rows.order_by()[: FEW + 1].count() <= FEW:

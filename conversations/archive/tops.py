@@ -1,4 +1,4 @@
-"""The tops of the lists through which somebody reads, as new as Omni's, before what is kept is looked through."""
+"""The tops of the lists through which somebody reads, checked with Omni before the archive is searched."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 
-# Seconds for what the search has yet to take in, before a reader is answered: of their own where these are few. Then
-# the time tells nothing of what others do.
+# Seconds spent on indexing new replies before a reader is answered; on the reader's own conversations where these are
+# few, so that the time reveals nothing about others.
 CATCH_UP = 0.25
 
 
 @dataclass(frozen=True)
 class Tops:
-    """`scope`: what may be read then. `walks`: of each token; `failures`: of those with which it went wrong."""
+    """Readable scope and walks of each token after the check. `failures`: errors by the token that met them."""
 
     scope: Scope
     walks: list[Walk]
@@ -32,7 +32,7 @@ class Tops:
 
     @property
     def state(self) -> str:
-        """For the metrics, where nothing was asked."""
+        """Return the list's state for the metrics, where Omni was not asked."""
         return "stretched" if self.failures else "fresh" if all(walk.is_fresh for walk in self.walks) else "stale"
 
     @property
@@ -45,13 +45,13 @@ class Tops:
 
     @property
     def odd(self) -> list[str]:
-        """What of the question meant nobody."""
+        """Return a sentence for each name in the query that matches nobody."""
         return [
             f"Nobody whom Omni told you of is called “{name}”." for name, ids in self.scope.owners.items() if not ids
         ]
 
     def check_readable(self, finder: Finder) -> None:
-        """Raises `CannotShow` where nothing may be shown and Omni did not say that there is nothing."""
+        """Raise `CannotShow` where nothing is readable and Omni did not say that there is nothing."""
         if len(self.failures) < len(self.walks):
             return
         errors = list(self.failures.values())
@@ -68,7 +68,7 @@ class Tops:
 
 
 def look(user: User, through: Sequence[Credential], asked: Asked, ask: Ask = Ask.IF_NEEDED) -> Tops:
-    """Raises `CannotShow` where Omni accepts none of the credentials; what else goes wrong is told in `failures`."""
+    """Check the tops, collecting errors in `failures`. Raises `CannotShow` where no credential is accepted."""
     reader = accepted(user, through)
     meant = owners(user, asked)
     failures: dict[ApiToken, OmniError] = {}
@@ -84,7 +84,7 @@ def look(user: User, through: Sequence[Credential], asked: Asked, ask: Ask = Ask
             failures[token] = credentials.note(token, error)
         found.append(walk)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
-    # Without those that were rejected just now.
+    # Without the tokens that were rejected just now.
     reader = Reader.of(user, through).stretched(unasked)
     search.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Tops(Scope(reader, asked, meant), found, failures, was_asked)
@@ -99,20 +99,20 @@ def accepted(user: User, through: Sequence[Credential]) -> Reader:
 
 
 def owners(user: User, asked: Asked) -> dict[str, list[Owner]]:
-    """By what was typed, the people whom `owner:` may mean."""
+    """Return the people whom each value of `owner:` may mean."""
     typed = dict.fromkeys(row.value for row in asked.filters if row.name == "owner")
     return {name: people.called(user, name) for name in typed}
 
 
 def _member(token: ApiToken, asked: Asked, owners: dict[str, list[Owner]]) -> str:
-    """The one person whose list an organization key may ask for: whose a conversation is stands nowhere else there."""
+    """Return the one person whose list to ask for with an organization key, as no other list names owners; else ""."""
     meant = [owner for name in asked.values("owner") for owner in owners[name]]
     ids = [owner.id for owner in meant if owner.instance == token.instance]
     return ids[0] if len(ids) == 1 and token.sees_organization else ""
 
 
 def _renew_top(walk: Walk, ask: Ask) -> Walk:
-    """The walk itself where nothing was asked. Raises `OmniError`."""
+    """Check the top unless the stored one will do; return the same walk if Omni was not asked. Raises `OmniError`."""
     if walk.is_known and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and walk.is_fresh)):
         return walk
     urgency = Urgency.REFRESHING if walk.is_known else Urgency.WAITING

@@ -1,7 +1,7 @@
-"""A chart of rows, where they suit one, for answers of which Omni has no picture: what `drawing` draws.
+"""Charts of rows that suit one, for answers of which Omni has no chart; `svg` draws them.
 
-What suits: a first column that tells the rows apart, by time or by name, and one to five measures beside it. Bars start
-at zero; what is missing stays a gap; measures that cannot share an axis get a chart each.
+Suitable rows have a first column that tells them apart, by time or by name, and one to five measures beside it. Bars
+start at zero; missing values stay gaps; measures that cannot share an axis get a chart each.
 """
 
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ from conversations.charts.labels import cut, extent
 from conversations.tables import dates, measures, numbers
 from conversations.tables.parsing import Column, Table
 
-# Charts of ours, of one answer.
+# Most charts of ours for one answer.
 MOST_DRAWINGS = 8
 MOST_MEASURES = 5
 _MOST_TIMES = 400
 _MOST_NAMES = 30
-# Of a list of more, thirty are no picture.
+# Above so many names no chart is drawn: the first thirty would not represent them.
 _NAMES_AT_ALL = 60
 # Measures further apart than this would flatten each other on one axis.
 _MOST_APART = 50
-# Beyond this, or as far below one, nobody compares by eye.
+# Largest value drawn; its inverse is the smallest. Beyond, nobody compares by eye.
 _LARGEST = Decimal(10) ** 15
-# Of pictures, in pixels: on a desk, and on a telephone, where a wide one would be shown too small to be read.
+# Widths in pixels: on a desktop, and on a phone, where a wide chart would be too small to read.
 _WIDE, _NARROW = 760, 380
-# Of that, what the bars do not get.
+# Pixels of the width that are not available to the bars.
 ASIDE = 160
 _SIZES = ((Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(10**3), "K"))
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One chart. `labels` belong to `times`, or stand for themselves; a value is None where there is none."""
+    """One chart. `labels` name the `times`, or the bars by themselves; a missing value is None."""
 
     title: str
     key: Column
@@ -42,17 +42,17 @@ class Plot:
     times: list[datetime] | None
     measures: list[tuple[Column, list[Decimal | None]]]
     unit: str
-    # Of how many names, where not all are drawn.
+    # Number of all names, if not all are drawn; else 0.
     names_in_all: int = 0
-    # Whether Omni cut the rows.
+    # True if Omni cut the rows.
     is_cut: bool = False
     width: int = _WIDE
-    # For each measure, the addresses of what its marks stand for, where they lead anywhere.
+    # For each measure, the addresses that its marks link to, if any.
     links: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_beside(self) -> bool:
-        """Whether the names stand beside their bars, as they would not fit below."""
+        """Return whether names are drawn beside horizontal bars, as they would not fit below vertical ones."""
         return max(map(extent, self.labels)) > (self.width - ASIDE) / len(self.labels)
 
     @property
@@ -60,7 +60,7 @@ class Plot:
         return self.width == _NARROW
 
     def narrow(self) -> "Plot":
-        """The same for a telephone."""
+        """Return the same chart in the width of a phone."""
         return replace(self, width=_NARROW)
 
     @property
@@ -71,7 +71,7 @@ class Plot:
 
     @property
     def alt(self) -> str:
-        """What somebody hears who does not see it."""
+        """Return the text alternative for screen readers."""
         names = ", ".join(cut(column.name, 60) for column, _ in self.measures)
         kind = "Line chart" if self.times else "Bar chart"
         first, last = cut(self.labels[0], 60), cut(self.labels[-1], 60)
@@ -88,13 +88,13 @@ class Plot:
 
 
 def of(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:
-    """The charts that these rows make; none where they do not suit. `is_cut`: whether Omni has more rows."""
+    """Return the charts that these rows suit, if any. `is_cut`: whether Omni has more rows."""
     return [replace(plot, is_cut=is_cut) for plot in _of(table, title)]
 
 
 def _of(table: Table, title: str) -> list[Plot]:
     key, *rest = table.columns
-    # In a ragged table nobody knows which cell belongs to which column; a picture would hide that rows are left out.
+    # A ragged table does not tell which column a cell belongs to; a chart would hide that rows are left out.
     if table.is_ragged or table.has_gaps or not 1 <= len(rest) <= MOST_MEASURES or len(table.rows) > _MOST_TIMES:
         return []
     if not all(measures.is_measure(column, [row[column.number - 1] for row in table.rows]) for column in rest):
@@ -113,7 +113,7 @@ def _of(table: Table, title: str) -> list[Plot]:
 
 
 def _by_time(table: Table, title: str, times: "dates.Times") -> list[Plot]:
-    """In the order of time, with an empty place where a regular row of periods leaves one out."""
+    """Return the charts in order of time, with a gap where a regular series leaves out a period."""
     order = sorted(range(len(times.moments)), key=lambda place: times.moments[place])
     rows = [table.rows[place] for place in order]
     moments = [times.moments[place] for place in order]
@@ -133,7 +133,7 @@ def _by_time(table: Table, title: str, times: "dates.Times") -> list[Plot]:
 
 
 def _groups(table: Table) -> list[tuple[str, list[tuple[Column, list[Decimal | None]]]]]:
-    """Measures that may share an axis: of one unit, and of about one size."""
+    """Group the measures that may share an axis: of the same unit, and of similar size."""
     groups: list[tuple[str, Decimal, list[tuple[Column, list[Decimal | None]]]]] = []
     for column in table.columns[1:]:
         cells = [row[column.number - 1] for row in table.rows]
@@ -153,21 +153,21 @@ def _groups(table: Table) -> list[tuple[str, list[tuple[Column, list[Decimal | N
 
 
 def _unit(column: Column, cells: Sequence[str]) -> str:
-    """The currency or "%" that all numbers carry, but for zeros; or ""."""
+    """Return the currency or "%" that all numbers but zeros carry; else ""."""
     found = {column.unit(cell) for cell in cells if not numbers.says_nothing(cell)}
     found = found if len(found) == 1 else found - {""}
     return found.pop() if len(found) == 1 else ""
 
 
 def short(value: Decimal | float, unit: str) -> str:
-    """ "680K", "$1.2M", "12.5%"."""
+    """Format a number with three figures, such as "680K", "$1.2M" or "12.5%"."""
     number = Decimal(str(value)) * (100 if unit == "%" else 1)
     sign, size, letter = "−" if number < 0 else "", abs(number), ""
     for least, its_letter in _SIZES:
         if size >= least:
             size, letter = size / least, its_letter
             break
-    # Three figures, and none more than it takes.
+    # Three significant figures, without trailing zeros.
     digits = f"{size:.{max(0, 2 - max(size.adjusted(), -6)) if size else 0}f}"
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     before, behind = (unit, "") if len(unit) == 1 and unit != "%" else ("", unit if unit in ("", "%") else f" {unit}")
@@ -189,7 +189,7 @@ class Queried(Protocol):
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart of ours of a query's rows; `place` from 1, where they make several."""
+    """A chart of a query's rows; `place` counts from 1 among the charts of one query."""
 
     number: int
     place: int
@@ -202,7 +202,7 @@ class Drawing:
 
 
 def plots_of(query: Queried) -> list[Plot]:
-    """Return what is drawn of a query's rows."""
+    """Return the charts that a query's rows suit."""
     return of(query.table, query.title, is_cut=query.was_cut) if query.table else []
 
 

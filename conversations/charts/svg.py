@@ -1,4 +1,4 @@
-"""Plots as SVG: as a picture by itself, and within a page, where each mark leads to what it stands for."""
+"""Plots as SVG: a standalone picture, or part of a page where each mark is a link."""
 
 import sys
 from collections.abc import Callable
@@ -21,15 +21,15 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module_
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
-# Of points on a line, so that each is worth a dot.
+# Most points on a line that are drawn with dots.
 _FEW = 60
 # Radius of a dot, and what each line below adds to it, in pixels.
 _DOT, _RING = 3, 1.5
-# Things that are counted one by one on an axis.
+# Largest count whose axis is numbered one by one.
 _COUNTED = 6
 _XLINK = "{http://www.w3.org/1999/xlink}"
-# By day and by night, as in variables.css, which a picture cannot read. Told apart by those who do not see all colours,
-# and by 3 to 1 from either background.
+# Light and dark, as in variables.css, which a standalone picture cannot read. Colour-blind readers can tell them apart,
+# and each has a contrast of 3 to 1 to either background.
 COLOURS = {
     "--ink": ("#1f2429", "#e5e3de"),
     "--ink-soft": ("#565d66", "#a3abb5"),
@@ -44,7 +44,7 @@ COLOURS = {
 
 
 def draw(plot: Plot) -> bytes:
-    """As SVG: without script, link or request. In a page it has the page's `color-scheme`, alone the system's."""
+    """Return SVG without scripts, links or requests, in the `color-scheme` of its page or else of the system."""
     root = _drawn(plot)
     root.set("role", "img")
     described = ElementTree.Element(f"{_SVG}desc")
@@ -58,9 +58,9 @@ def draw(plot: Plot) -> bytes:
 
 
 def draw_within(plot: Plot) -> str:
-    """As SVG for a page with plots.css, where each mark leads to its address. For the eye and the mouse alone."""
+    """Return SVG for a page with plots.css, where each mark is a link. It is for the eye and the mouse alone."""
     root = _drawn(plot)
-    # The page has the same numbers, and the same addresses, as a table.
+    # The page has the same numbers and links as a table.
     root.set("aria-hidden", "true")
     for title in root.findall(f"{_SVG}title"):
         root.remove(title)
@@ -85,7 +85,7 @@ def _settings(plot: Plot) -> dict[str, Any]:
         "truncate_label": 40,
         "margin": 16,
         "margin_right": 40,
-        # How many steps the axis of the numbers has at most.
+        # Most steps on the axis of numbers.
         "max_scale": 4 if plot.is_narrow and plot.is_beside and not plot.times else 10,
         "min_scale": 3,
         "spacing": 10,
@@ -97,7 +97,7 @@ def _settings(plot: Plot) -> dict[str, Any]:
 
 
 def _steps(plot: Plot) -> list[int] | None:
-    """On the axis of few things that are counted: no halves of them. None: pygal knows better."""
+    """Return whole steps for an axis of small counts, without halves; None leaves the steps to pygal."""
     values = [value for _, row in plot.measures for value in row if value is not None]
     most = max(values)
     if not plot.links or most > _COUNTED or any(value % 1 for value in values):
@@ -109,11 +109,11 @@ def _bars(plot: Plot) -> Any:
     beside = plot.is_beside
     chart = (pygal.HorizontalBar if beside else pygal.Bar)(**_settings(plot))
     chart.y_labels = _steps(plot)
-    # Beside each other they go from left to right, above each other they would go from the bottom to the top.
+    # Vertical bars go from left to right; horizontal ones would go from bottom to top.
     turn = -1 if beside else 1
     chart.x_labels = labels = [shortened(label, 18 if plot.is_narrow else 34) for label in plot.labels[::turn]]
     if beside:
-        # pygal reckons with letters of one width.
+        # pygal assumes that all letters have the same width.
         chart.margin_left = 16 + max(0, *(extent(label) - 0.6 * LETTERS * len(label) for label in labels))
     name = cut(", ".join(column.name for column, _ in plot.measures), 40)
     chart.x_title, chart.y_title = (cut(plot.key.name, 40), name) if not beside else (name, "")
@@ -126,7 +126,7 @@ def _bars(plot: Plot) -> Any:
 
 
 class _TimeLine(pygal.DateTimeLine):
-    """pygal's own counts by `datetime.utcfromtimestamp`, which Python 3.12 warns of and a later one will not have."""
+    """pygal's time line, without its use of `datetime.utcfromtimestamp`, which Python 3.12 deprecates."""
 
     @property
     def _x_format(self) -> Callable[[float], str]:
@@ -155,14 +155,14 @@ def _lines(plot: Plot) -> Any:
             (_naive(time), None) if value is None else _mark(plot, number, place, (_naive(time), float(value)))
             for place, (time, value) in enumerate(zip(plot.times, values, strict=True))
         ]
-        # Dots that lie on each other: a ring of each of those below is seen.
+        # Where dots lie on each other, a ring of each lower one stays visible.
         above = len(plot.measures) - 1 - number
         chart.add(cut(column.name, 28), points, dots_size=_DOT + _RING * above)
     return chart
 
 
 def _mark(plot: Plot, number: int, place: int, where: Any) -> Any:
-    """What pygal takes for a value of that measure: where it stands, and where it leads, if it does."""
+    """Return a value as pygal takes it: its position on the chart and, if there is one, its link."""
     if not plot.links:
         return where
     column, values = plot.measures[number]
@@ -171,12 +171,12 @@ def _mark(plot: Plot, number: int, place: int, where: Any) -> Any:
 
 
 def _naive(moment: datetime) -> datetime:
-    """In UTC, and without saying so: as pygal counts."""
+    """Return the time in UTC and without a time zone, as pygal counts."""
     return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
 
 
 def _drawn(plot: Plot) -> ElementTree.Element:
-    """pygal's drawing without what it brings along for pages of its own: scripts, styles, tooltips, comments."""
+    """Return pygal's drawing without its scripts, styles, tooltips and comments, made for pages of its own."""
     chart = _lines(plot) if plot.times else _bars(plot)
     root: ElementTree.Element = ElementTree.fromstring(chart.render(disable_xml_declaration=True))  # noqa: S314  (ours)
     for title in list(root.iter(f"{_SVG}title")):
@@ -196,7 +196,7 @@ def _drawn(plot: Plot) -> ElementTree.Element:
 
 
 def _tidy(link: ElementTree.Element) -> None:
-    """An address, and what it stands for where the mouse rests. Not met with the tabulator: see `draw_within`."""
+    """Reduce a link to its address and a tooltip, out of the tab order: see `draw_within`."""
     address, said = link.get(f"{_XLINK}href", ""), link.find(f"{_SVG}desc[@class='label']")
     link.attrib.clear()
     link.attrib |= {"href": address, "tabindex": "-1"}

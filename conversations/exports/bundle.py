@@ -1,4 +1,4 @@
-"""A thread with all that is kept of how it was made, as one zip: made while it is sent, a query's rows at a time."""
+"""A thread with its stored evidence as one zip, made while it is sent, a query's rows at a time."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from omniviewer.accounts.models import User
 MANIFEST = "manifest.json"
 _AT_A_TIME = 20
 NOT_INCLUDED = "not-included.json"
-# How long a reader's rights count while a file is sent.
+# Longest time for which a reader's rights are trusted while a file is sent.
 RIGHTS_LAST = timedelta(seconds=1)
 _WITHDRAWN = "Omni stopped showing you this conversation while the file was made."
 # Rows of a CSV that are written at once.
@@ -43,7 +43,7 @@ _WHY_NOT = {
 
 
 class Pipe(RawIOBase):
-    """What the zip is written to: it cannot go back, so each piece may be sent at once."""
+    """Write-only target of the zip; it never seeks back, so each piece can be sent at once."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -70,7 +70,7 @@ class _Bundle:
     withdrawn: bool = False
 
     def add(self, name: str, pieces: Iterable[bytes], at: datetime | None, **about: Any) -> Iterator[bytes]:
-        """Write a file; `at` is when what is in it was fetched from Omni."""
+        """Write a file; `at` is when its content was fetched from Omni."""
         moment = timezone.localtime(at or timezone.now())
         info = zipfile.ZipInfo(name, moment.timetuple()[:6])
         info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
@@ -87,7 +87,7 @@ class _Bundle:
 
 
 def stream(opened: Opened, user: User, address: str) -> Iterator[bytes]:
-    """The zip, in pieces; `address` is the thread's own."""
+    """Yield the zip in pieces; `address` is the thread's own."""
     pipe = Pipe()
     with zipfile.ZipFile(pipe, "w") as target:
         bundle = _Bundle(target, pipe)
@@ -128,7 +128,7 @@ def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Itera
 
 
 def _answers(bundle: _Bundle, opened: Opened) -> Iterator[bytes]:
-    """Write the evidence of all answers, each by rights that are at most `RIGHTS_LAST` old: sending may take long."""
+    """Write the evidence of all answers, each by rights at most `RIGHTS_LAST` old: sending may take long."""
     answers = [message for message in opened.conversation.thread if message.job_id]
     while answers:
         batch = answers[:_AT_A_TIME]
@@ -205,7 +205,7 @@ def _left_out(message: Message, line: Line) -> dict[str, Any]:
 
 
 def _words(name: str) -> str:
-    """In letters that every system takes; "" where none are left."""
+    """Return a hyphen and the name in letters that every file system takes; "" if none are left."""
     words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-")
     return f"-{words}" if words else ""
 

@@ -1,4 +1,4 @@
-"""What is pasted into a ticket: a message or a thread, as Markdown and as HTML at once."""
+"""Text and HTML to paste into a ticket: of a message, or of a thread."""
 
 from typing import Any, NamedTuple
 
@@ -12,14 +12,14 @@ from conversations.models import Action, Conversation, Job, Message
 from conversations.tables import paging
 from conversations.tables.paging import TablePage
 
-# Rows of each query, queries, and characters of a reason: a ticket is read, not calculated with.
+# Most rows of each query, queries, and characters of a reason: a ticket is for reading, not for calculation.
 ROWS = 10
 _QUERIES = 3
 _LONGEST_REASON = 1000
 
 
 def of_message(opened: Opened, message: Message, question: Message | None, address: str) -> dict[str, str]:
-    """`text` and `html` of an answer: what was asked, what became of its job and queries, and the way back."""
+    """Return `text` and `html` of an answer: its question, the outcome of its job and queries, and a link back."""
     job, actions = _work(opened, message)
     queries = [paging.page_of(action, most=ROWS) for action in actions if action.is_query][:_QUERIES]
     failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][:_QUERIES]
@@ -41,7 +41,7 @@ def of_message(opened: Opened, message: Message, question: Message | None, addre
 
 
 def of_thread(conversation: Conversation, address: str) -> dict[str, str]:
-    """Likewise of all messages, without queries."""
+    """Return `text` and `html` of all messages of a thread, without queries."""
     context = {"conversation": conversation, "messages_shown": conversation.thread, "whole": True, "address": address}
     parts = [
         f"**{message.position}. {formats.role(message)}**\n\n{formats.body(message)}" for message in conversation.thread
@@ -71,7 +71,7 @@ class _Failure(NamedTuple):
 
 
 def _outcome(action: Action) -> str:
-    """How a step ended, and why, in Omni's words; "" where it was simply done."""
+    """Return how a step ended and why, in Omni's words; "" if it was simply done."""
     return _joined(action.badge, action.reason)
 
 
@@ -80,7 +80,7 @@ def _joined(status: str, reason: str) -> str:
 
 
 def _query(shown: TablePage[Action]) -> str:
-    """As a table of GitHub's Markdown, which the trackers read."""
+    """Return the query as a table in GitHub's Markdown, which trackers read."""
     action = shown.action
     asked = action.query_fields
     source = f" from {formats.line(asked.table)}" if asked.table else ""
@@ -101,7 +101,7 @@ def _query(shown: TablePage[Action]) -> str:
 
 
 def _not_all(shown: TablePage[Action]) -> str:
-    """Which rows are left out, here and by Omni; "" if none are."""
+    """Return a sentence on the rows that are left out, here and by Omni; "" if none are."""
     action = shown.action
     if not shown.table:
         return ""

@@ -1,4 +1,4 @@
-"""What is still to be captured, and what a reader marked to be found again."""
+"""The queue of evidence to capture, and the stars that readers set."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -14,7 +14,7 @@ from conversations.models.message import Message
 from conversations.models.ticket import TicketReference
 from omniviewer.accounts.models import ApiToken, User
 
-# Longer than all requests of one capture may take.
+# Longer than all requests of one capture take.
 LEASE = timedelta(minutes=3)
 
 
@@ -22,7 +22,7 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
     def want(self, token: ApiToken, messages: models.QuerySet[Message]) -> int:
         """Queue the jobs of these messages, to be captured with this token; return how many there were to queue.
 
-        Left alone are those that are queued, known to hold nothing, refused to the token, or stored and shown to it.
+        Skips jobs that are queued, known to hold nothing, refused to the token, or stored and shown to it.
         """
         now = timezone.now()
         same = Job.objects.filter(instance=token.instance, omni_id=models.OuterRef("job_id"))
@@ -49,12 +49,12 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
         return len(rows)
 
     def due(self) -> Self:
-        """Those that nobody is at."""
+        """Return the captures that are due and held by no worker."""
         now = timezone.now()
         return self.filter(not_before__lte=now, leased_until__lte=now)
 
     def claim(self) -> "Capture | None":
-        """The foremost of them, ours until its lease ends: what Omni will soon drop, soonest first; then the newest."""
+        """Claim the next capture for one lease: evidence that Omni drops soon, soonest first; then the newest."""
         while True:
             due = self.due().select_related("conversation", "api_token")
             soon = due.filter(expires_at__lte=timezone.now() + SOON).order_by("expires_at", "pk")
@@ -62,32 +62,32 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
             if row is None:
                 return None
             seen, row.tries = row.leased_until, row.tries + 1
-            # One that ends its worker each time comes back later and later.
+            # A job that kills its worker each time is tried again later and later.
             row.leased_until = timezone.now() + LEASE * min(row.tries, 20)
             mine = self.filter(pk=row.pk, leased_until=seen)
             if mine.update(leased_until=row.leased_until, tries=row.tries):
                 return row
 
     def next_at(self) -> datetime | None:
-        """When there is something to do again; None if nothing is left."""
+        """Return when the next capture is due; None if the queue is empty."""
         moment = models.functions.Greatest("not_before", "leased_until")
         moments: dict[str, datetime | None] = self.aggregate(at=models.Min(moment))
         return moments["at"]
 
 
 class Capture(models.Model):
-    """A job whose evidence is to be kept here. The row goes when that is done, or has turned out to be in vain."""
+    """A job whose evidence is to be stored. The row is deleted once that is done, or has proved impossible."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="captures")
     job_id = models.UUIDField()
-    # With which it is asked for: that of whoever wants it.
+    # Token that Omni is asked with: that of the reader who wants the evidence.
     api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="captures")
-    # When Omni will drop it, as far as the answer's time tells.
+    # When Omni will drop the evidence, estimated from the answer's time.
     expires_at = models.DateTimeField(db_index=True)
     not_before = models.DateTimeField(db_index=True)
     leased_until = models.DateTimeField()
     tries = models.PositiveSmallIntegerField(default=0)
-    # Why it could not be captured when it was last tried.
+    # Reason why the last try failed.
     failure = models.CharField(max_length=300, blank=True)
 
     objects = CaptureQuerySet.as_manager()
@@ -117,7 +117,7 @@ class StarQuerySet(models.QuerySet["Star"]):
 
 
 class Star(models.Model):
-    """A reader marked this conversation. Nobody else sees it."""
+    """A reader's star on a conversation. Nobody else sees it."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="stars")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="stars")
@@ -133,7 +133,7 @@ class Star(models.Model):
 
 
 def marked() -> models.QuerySet[Conversation]:
-    """Conversations that somebody starred or linked from a ticket."""
+    """Return the conversations that somebody starred or linked from a ticket."""
     stars = Star.objects.filter(conversation=models.OuterRef("pk"))
     references = TicketReference.objects.filter(conversation=models.OuterRef("pk"))
     return Conversation.objects.filter(models.Exists(stars) | models.Exists(references))

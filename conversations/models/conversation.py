@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from conversations.models.message import Message, MessageQuerySet
     from conversations.models.reader import Reader
 
-# Characters of a title: a prompt that stands in for one can be a whole document.
+# Characters of a title: a prompt that serves as title can be a whole document.
 LONGEST_TITLE = 300
-# Characters of a question that an outline is made of.
+# Characters of each question in an outline.
 _OUTLINED = 200
-# How far ahead of this process's clock a time may lie that another one wrote. Further, and a clock was set back since:
-# such a time counts for nothing, or a reading would outlive its time by as much as the clock was wrong.
+# How far ahead of this process's clock a stored time may lie. If it lies further ahead, a clock was set back since:
+# such a time is ignored, or data would stay fresh for as long as that clock was wrong.
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 
-# Of a recency, the lower bits: they tell conversations apart that were active in the same millisecond.
+# Lower bits of a recency: they tell conversations apart that were active in the same millisecond.
 _PLACE_BITS = 20
-# Milliseconds since 1970 that still fit above them in 63 bits.
+# Latest time, in milliseconds since 1970, that fits above them in 63 bits.
 _LATEST = (1 << 63 - _PLACE_BITS) - 1
 
 
 def recency(moment: datetime | None, place: int = 0) -> int:
-    """A number that orders conversations by their last activity, and says which page goes on where.
+    """Return a number that orders conversations by their last activity, and says which page goes on where.
 
     Milliseconds since 1970, and below them the lower bits of `place`, the conversation's key; below 0 without a time.
     """
@@ -47,7 +47,7 @@ def recency(moment: datetime | None, place: int = 0) -> int:
 
 
 def is_fresh(fetched_at: datetime | None) -> bool:
-    """Whether what was fetched then is shown without asking again (`OMNIVIEWER_FRESH_FOR`)."""
+    """Return whether data fetched at that time is shown without asking again (`OMNIVIEWER_FRESH_FOR`)."""
     if fetched_at is None:
         return False
     age = timezone.now() - fetched_at
@@ -63,7 +63,7 @@ class Question(NamedTuple):
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def readable_by(self, reader: "User | Reader") -> Self:
-        """Return those whose messages the reader may read: the only way in, with the list's rows beside it."""
+        """Return the conversations whose messages the reader may read: the only way in, besides the list's rows."""
         from conversations.models.access import Access  # noqa: PLC0415  (accesses know their conversations)
         from conversations.models.reader import Reader  # noqa: PLC0415
 
@@ -71,18 +71,18 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(models.Exists(Access.objects.messages_of(reader).to_outer_conversation()))
 
     def touch(self) -> None:
-        """What the search keeps of these is to be made anew."""
+        """Mark these conversations to be indexed again."""
         self.filter(is_indexed=True).update(is_indexed=False)
 
     def only_through(self, token: ApiToken) -> Self:
-        """Return those that this token was ever shown, and that no other is shown now."""
+        """Return the conversations that were ever shown to this token, and are shown to no other now."""
         from conversations.models.access import Access  # noqa: PLC0415
 
         others = Access.objects.exclude(api_token=token).exclude(confirmed_at=None).to_outer_conversation()
         return self.filter(accesses__api_token=token).exclude(models.Exists(others))
 
     def unshown_since(self, moment: datetime) -> Self:
-        """Return those that Omni has shown to no token since then."""
+        """Return the conversations that Omni has shown to no token since then."""
         from conversations.models.access import Access  # noqa: PLC0415
 
         return self.exclude(models.Exists(Access.objects.filter(shown_at__gte=moment).to_outer_conversation()))
@@ -102,16 +102,16 @@ class Conversation(models.Model):
     organization_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(null=True)
-    # When Omni was asked for the messages as they are kept; None where only the list has told of it.
+    # When Omni was asked for the stored messages; None if only the list has named the conversation.
     fetched_at = models.DateTimeField(null=True)
-    # Counts the changes to the messages: each carries the revision in which it took its present form.
+    # Counts the changes to the messages: each message carries the revision of its last change.
     revision = models.PositiveIntegerField(default=0)
-    # Another random name for each revision: no cache ever takes one for another.
+    # Random name of each revision, so that no cache takes one for another.
     version = models.CharField(max_length=32, blank=True)
     # The times of the last activity and of the first one as numbers, see `recency`.
     recency = models.BigIntegerField(default=0)
     started = models.BigIntegerField(default=0)
-    # Its number in the search, whether what stands there is what is stored here, and the revision that stands there.
+    # Its number in the search index, whether its entry there is up to date, and the revision of that entry.
     indexed_as = models.BigIntegerField(null=True, unique=True)
     is_indexed = models.BooleanField(default=False)
     indexed_revision = models.PositiveIntegerField(default=0)
@@ -126,14 +126,14 @@ class Conversation(models.Model):
             models.Index("recency", name="conversations_not_indexed", condition=models.Q(is_indexed=False)),
         ]
 
-    # In a sentence, what of Omni's last reply to the token could not be read or is left out.
+    # Sentence that says what of Omni's last reply to the token could not be read, or was left out.
     shortfall: str = ""
-    # The access through which it is shown; None for the row itself. The row's own revision.
+    # The access through which it is shown, None for the row itself; and the row's own revision.
     access: "Access | None" = None
     latest_revision: int = 0
-    # Whether the reader may read its messages, and what people have added to it.
+    # True if the reader may read its messages, and what people have added to it.
     shows_messages: bool = True
-    # Set where a list shows it.
+    # Set by a list that shows it.
     owner_name: str
     is_starred: bool
     is_unread: bool
@@ -166,13 +166,13 @@ class Conversation(models.Model):
 
     @property
     def age(self) -> timedelta | None:
-        """Of the messages as they are kept."""
+        """Return the age of the stored messages."""
         return timezone.now() - self.fetched_at if self.fetched_at else None
 
     def shown_through(self, access: "Access", *, with_messages: bool = True) -> "Conversation":
-        """Return it as Omni showed it to the token of this access: a copy that cannot be saved.
+        """Return the conversation as Omni showed it to the token of this access: a copy that cannot be saved.
 
-        Without messages where the reader may see the row alone.
+        It has no messages if the reader may see only the row of the list.
         """
         shown = copy(self)
         shown.access, shown.latest_revision, shown.shows_messages = access, self.revision, with_messages
@@ -191,7 +191,7 @@ class Conversation(models.Model):
 
     @property
     def shown_messages(self) -> "MessageQuerySet":
-        """Return the messages, but for those that took their form after the token was last shown them."""
+        """Return the messages without those that changed after the token was last shown them."""
         rows = self.messages.all()
         return rows if self.access is None else rows.filter(revision__lte=self.revision)
 
@@ -203,14 +203,14 @@ class Conversation(models.Model):
 
     @cached_property
     def thread(self) -> "list[Message]":
-        """The messages in turn, each rendered by the renderer of today."""
+        """Return the messages in order, rendered by the current renderer."""
         rows = self.shown_messages
         rows.render_outdated()
         found = list(rows.in_turn())
         return self._with_earlier(found) if self.is_lagging else found
 
     def _with_earlier(self, unchanged: "list[Message]") -> "list[Message]":
-        """Return the thread of an earlier revision: what has not changed since, and the earlier wordings between."""
+        """Return the thread of an earlier revision: unchanged messages, and the earlier wordings of the others."""
         earlier = self.earlier_messages.of_revision(self.revision)
         earlier.render_outdated()
         by_position = {row.position: row.as_message() for row in earlier} | {row.position: row for row in unchanged}
@@ -221,7 +221,7 @@ class Conversation(models.Model):
         return thread
 
     def message_at(self, position: int) -> "Message | None":
-        """Return the message at this place, knowing when and by whom the one before it was written."""
+        """Return the message at this position, with the time and role of the one before it."""
         if self.is_lagging:
             return next((row for row in self.thread if row.position == position), None)
         near = {row.position: row for row in self.shown_messages.filter(position__in=[position - 1, position])}
@@ -233,7 +233,7 @@ class Conversation(models.Model):
 
     @property
     def questions(self) -> list[Question]:
-        """The questions in turn, for an outline."""
+        """Return the questions in order, for an outline."""
         if self.is_lagging:
             return [Question(row.position, row.text[:_OUTLINED]) for row in self.thread if row.is_question]
         asked = self.shown_messages.questions().order_by("position")
@@ -242,13 +242,13 @@ class Conversation(models.Model):
 
     @property
     def day(self) -> date | None:
-        """Of its last activity, in the reader's time zone."""
+        """Return the day of the last activity, in the reader's time zone."""
         return timezone.localdate(self.updated_at) if self.updated_at else None
 
     def learn(self, reply: replies.ListedConversation | replies.Conversation, *, owner_id: str = "") -> bool:
-        """Take what a reply says; whether that changes anything. Does not save.
+        """Take the values of a reply, without saving; return whether anything has changed.
 
-        What a dialect leaves out does not undo what the other told. `owner_id`: whose it is, where the list says so.
+        A value that this reply leaves out stays as another reply told it. `owner_id`: the owner, if the list names one.
         """
         before = self._told
         self.name = reply.name or self.name
@@ -258,8 +258,8 @@ class Conversation(models.Model):
             self.last_prompt = reply.last_prompt or self.last_prompt
             self.owner_id = owner_id[:64] or self.owner_id
         else:
-            # A list of one person's conversations says whose they are in the id that lists take; a thread may use
-            # another.
+            # A thread may name its owner by another id than lists take: an id from a list of one person's conversations
+            # stays.
             self.owner_id = self.owner_id or (reply.owner_id or "")[:64]
             self.organization_id = (reply.organization_id or self.organization_id)[:64]
             self.last_prompt = reply.last_prompt or self.last_prompt

@@ -1,4 +1,4 @@
-"""What a job did: its actions with their queries and rows, and the chart. Read under the rule of its conversation."""
+"""Evidence of a job: its actions with their queries and rows, and the chart. Its conversation's access rule applies."""
 
 import json
 import zlib
@@ -15,7 +15,7 @@ from conversations.tables import parsing
 from conversations.tables.parsing import NoTable, Table
 from omniviewer.omni import results, semantic_query
 
-# Names in an action that is no query whose values all stand on the page.
+# Fields of an action other than a query whose values the page shows already.
 _SHOWN = frozenset({"type", "message", "timestamp", "toolName", "status", "isError", "durationMs", "documentId"})
 
 
@@ -29,12 +29,12 @@ def _unpressed(pressed: bytes | memoryview) -> str:
 
 class ActionQuerySet(models.QuerySet["Action"]):
     def in_turn(self, *, with_rows: bool = False) -> Self:
-        """The rows may be large: they come along where all are shown, else each when it is asked for."""
+        """Return the actions in order. Rows may be large: they are loaded along if all are shown, else on first use."""
         return self.order_by("number") if with_rows else self.order_by("number").defer("csv", "raw")
 
 
 class Action(models.Model):
-    """One step of a job, from 1; a query, where `is_query`. Bodies are compressed: rows of people's data repeat."""
+    """One step of a job, numbered from 1. Bodies are compressed, since rows of people's data repeat themselves."""
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="actions")
     number = models.PositiveIntegerField()
@@ -56,7 +56,7 @@ class Action(models.Model):
     reason = models.TextField(blank=True)
     milliseconds = models.PositiveIntegerField(null=True)
     document_id = models.CharField(max_length=64, blank=True)
-    # As Omni sent it, as JSON and compressed, without the rows: what is not understood today cannot be asked for later.
+    # Omni's JSON, compressed and without rows, since data that is ignored today cannot be fetched later.
     raw = models.BinaryField(default=bytes)
 
     objects = ActionQuerySet.as_manager()
@@ -70,7 +70,7 @@ class Action(models.Model):
     @classmethod
     @transaction.atomic
     def keep(cls, job: Job, result: results.Result) -> None:
-        """In the place of whatever was kept of the job before."""
+        """Store the result of a job, in place of any that was stored before."""
         Action.objects.filter(job=job).delete()
         actions = [Action._of(job, number, row) for number, row in enumerate(result.actions, start=1)]
         Action.objects.bulk_create(actions)
@@ -108,7 +108,7 @@ class Action(models.Model):
 
     @property
     def rows_found(self) -> int:
-        """By Omni's count, else by ours."""
+        """Return the number of rows, by Omni's count or else by ours."""
         if self.row_count is not None:
             return self.row_count
         return len(self.table.rows) if self.table else 0
@@ -123,17 +123,17 @@ class Action(models.Model):
 
     @property
     def badge(self) -> str:
-        """Omni's word for how the step, or its query, ended; "" where it was simply done."""
+        """Return Omni's word for how the step, or its query, ended; "" if it was simply done."""
         return next((status for status in (self.outcome, self.status) if not results.is_success(status)), "")
 
     @property
     def is_wrong(self) -> bool:
-        """Return whether it failed, rather than being left out or done in part."""
+        """Return whether the step failed, rather than being left out or done in part."""
         return self.badge.strip().lower() not in ("", "partial", "skipped", "pending")
 
     @property
     def is_unreadable(self) -> bool:
-        """Return whether it only keeps the place of a step that could not be read."""
+        """Return whether the action only holds the place of a step that could not be read."""
         return not (self.type or self.message or self.is_query or self.reason or self.tool or self.badge)
 
     @property
@@ -142,17 +142,17 @@ class Action(models.Model):
 
     @property
     def label(self) -> str:
-        """Name of a step that is no query, by Omni's word for it."""
+        """Return the name of a step that is no query, from Omni's word for it."""
         return self.type.strip().capitalize() if self.type.strip() else "Step"
 
     @property
     def sent(self) -> str:
-        """JSON of what Omni sent, without the rows."""
+        """Return the step as Omni's JSON, without the rows."""
         return (_unpressed(self.raw) if self.raw else "") or "{}"
 
     @cached_property
     def as_sent(self) -> str:
-        """Indented JSON of what Omni sent, where it says more than the page shows; else ""."""
+        """Return the step as Omni's JSON, indented, if it says more than the page shows; else ""."""
         sent = json.loads(self.sent)
         if isinstance(sent, str) or (isinstance(sent, dict) and (self.is_query or sent.keys() <= _SHOWN)):
             return ""
@@ -160,7 +160,7 @@ class Action(models.Model):
 
     @cached_property
     def query(self) -> dict[str, Any]:
-        """The semantic query, as Omni wrote it."""
+        """Return the semantic query, as Omni wrote it."""
         return cast("dict[str, Any]", json.loads(_unpressed(self.body))) if self.body else {}
 
     @cached_property
@@ -177,7 +177,7 @@ class Action(models.Model):
 
     @cached_property
     def table(self) -> Table | None:
-        """None where there are no rows, or where what Omni sent is no table: then it is in `text`."""
+        """Return the rows as a table; None if there are none, or Omni sent no table: then see `text`."""
         try:
             return parsing.read(self.text)
         except NoTable:
@@ -185,7 +185,7 @@ class Action(models.Model):
 
 
 def drop_kept_before(moment: datetime, *, most: int) -> int:
-    """Remove the evidence, rows and charts, of up to so many jobs that was kept before that; how many there were."""
+    """Remove the evidence of up to so many jobs that was stored before that moment; return the number of jobs."""
     jobs = list(Job.objects.filter(kept_at__lt=moment).order_by("kept_at").values_list("pk", flat=True)[:most])
     with transaction.atomic():
         Action.objects.filter(job__in=jobs).delete()
@@ -201,7 +201,7 @@ def drop_kept_before(moment: datetime, *, most: int) -> int:
 
 
 class Chart(models.Model):
-    """The picture that Omni drew of a job; `png` is empty where there was nothing to draw."""
+    """Omni's chart of a job; `png` is empty if Omni drew none."""
 
     job = models.OneToOneField(Job, models.CASCADE, related_name="chart")
     png = models.BinaryField(default=bytes)
@@ -213,7 +213,7 @@ class Chart(models.Model):
     @classmethod
     @transaction.atomic
     def keep(cls, job: Job, png: bytes | None) -> None:
-        """None: Omni has none."""
+        """Store Omni's chart of a job; None if Omni has none."""
         cls.objects.update_or_create(job=job, defaults={"png": png or b"", "fetched_at": timezone.now()})
         Job.objects.filter(pk=job.pk, has_chart=None).update(size=models.F("size") + len(png or b""))
         Job.objects.filter(pk=job.pk).update(has_chart=bool(png))

@@ -1,4 +1,4 @@
-"""Conversations that the search could not take in."""
+"""Conversations that could not be indexed."""
 
 from datetime import timedelta
 from typing import Self
@@ -14,7 +14,7 @@ _LONGEST_REST = timedelta(days=1)
 
 class IndexFailureQuerySet(models.QuerySet["IndexFailure"]):
     def resting(self) -> Self:
-        """Those that are not to be tried again yet. A clock that was set back does not make any rest longer."""
+        """Return failures that are not to be tried again yet; ignore rests that a clock set back has made too long."""
         now = timezone.now()
         return self.filter(not_before__gt=now, not_before__lte=now + _LONGEST_REST)
 
@@ -22,7 +22,7 @@ class IndexFailureQuerySet(models.QuerySet["IndexFailure"]):
         return self.select_related("conversation").order_by("-failed_at", "pk")
 
     def note(self, conversation_id: int, reason: str) -> None:
-        """It could not be indexed: each time it rests for longer."""
+        """Store that the conversation could not be indexed; each failure doubles the rest."""
         now = timezone.now()
         failure, _ = self.get_or_create(conversation_id=conversation_id, defaults={"not_before": now})
         failure.tries += 1
@@ -32,7 +32,7 @@ class IndexFailureQuerySet(models.QuerySet["IndexFailure"]):
 
 
 class IndexFailure(models.Model):
-    """What stands in the search of this conversation is not what is stored, and why. `reason` quotes no text of it."""
+    """A conversation whose search entry is out of date, and why. `reason` quotes no text of the conversation."""
 
     conversation = models.OneToOneField(Conversation, models.CASCADE, related_name="index_failure")
     tries = models.PositiveIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""What answers a question: only as much of it as tells whether an answer is still being written."""
+"""Jobs, which answer questions: their state, and figures of the evidence that is stored."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -13,7 +13,7 @@ from omniviewer.omni import replies
 
 # Omni keeps a result for 14 days from when the job was complete.
 OMNI_KEEPS = timedelta(days=14)
-# What Omni will drop within this time comes before everything else.
+# Evidence that Omni drops within this time is captured first.
 SOON = timedelta(days=3)
 
 
@@ -40,7 +40,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(own)
 
     def settled(self) -> Self:
-        """Those that need not be asked for again: kept, or without anything to keep."""
+        """Return the jobs that need no further request: evidence stored or dropped, or nothing to store."""
         return self.filter(self._is_settled)
 
     def unsettled(self) -> Self:
@@ -57,7 +57,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 
 class Job(models.Model):
-    """A job as Omni last told its state to somebody who may read the conversation."""
+    """A job's state, as Omni last told it to somebody who may read the conversation."""
 
     class State:
         RUNNING = ("QUEUED", "EXECUTING", "DELIVERING")
@@ -69,32 +69,32 @@ class Job(models.Model):
 
     instance = models.CharField(max_length=260)
     omni_id = models.UUIDField()
-    # Omni's id of the conversation that it belongs to, where it was told.
+    # Omni's id of the conversation that it belongs to, if known.
     conversation_id = models.UUIDField(null=True)
     state = models.CharField(max_length=20)
     progress = models.TextField(blank=True)
     topic = models.CharField(max_length=300, blank=True)
-    # Omni's ids of the model and of its branch that the question went to.
+    # Omni's ids of the model and the branch that the question went to.
     model_id = models.UUIDField(null=True)
     branch_id = models.UUIDField(null=True)
-    # Omni's reason why it failed.
+    # Omni's reason for a failure.
     error = models.TextField(blank=True)
     finished_at = models.DateTimeField(null=True)
-    # From when it was created until it was finished; None where Omni does not tell both.
+    # Time from the job's creation to its end; None unless Omni tells both.
     took = models.DurationField(null=True)
-    # When its result was kept here; None where it was not.
+    # When its result was stored; None if it was not.
     kept_at = models.DateTimeField(null=True)
-    # Of what is kept: queries, their rows (all that Omni found, where it says so), and bytes, the chart's too.
+    # Figures of the stored evidence: queries, rows (all that Omni found, if it says so), and bytes with the chart's.
     query_count = models.PositiveIntegerField(default=0)
     row_count = models.PositiveBigIntegerField(default=0)
     size = models.PositiveBigIntegerField(default=0)
-    # In a sentence, what of its result could not be read or is left out.
+    # Sentence that says what of its result could not be read, or was left out.
     shortfall = models.CharField(max_length=300, blank=True)
-    # When Omni had no result of it, although it was finished.
+    # When Omni had no result although the job was finished.
     no_result_at = models.DateTimeField(null=True)
-    # Whether Omni drew a chart; None where that has not been asked.
+    # True if Omni drew a chart; None if it has not been asked.
     has_chart = models.BooleanField(null=True)
-    # When what was kept was removed again (`OMNIVIEWER_KEEP_DAYS`).
+    # When stored evidence was removed again (`OMNIVIEWER_KEEP_DAYS`).
     dropped_at = models.DateTimeField(null=True)
     asked_at = models.DateTimeField()
 
@@ -138,18 +138,18 @@ class Job(models.Model):
         return job
 
     def has_no_result(self) -> None:
-        """Omni was asked for its result and gave none: unless it is still at it, there will be none."""
+        """Record that Omni gave no result, unless the job is still running: then there will be none."""
         if not self.is_running:
             self.no_result_at = timezone.now()
             self.save(update_fields=["no_result_at"])
 
     @classmethod
     def of(cls, instance: str, omni_id: UUID, conversation_id: UUID) -> "Job":
-        """The row of a job, whatever is known of it."""
+        """Return the row of a job, created if there is none."""
         defaults = {"conversation_id": conversation_id, "asked_at": timezone.now()}
         return cls.objects.get_or_create(instance=instance, omni_id=omni_id, defaults=defaults)[0]
 
     def touch(self) -> None:
-        """What it did is searched for too."""
+        """Mark the job's conversation to be indexed again: evidence is searched too."""
         if self.conversation_id:
             Conversation.objects.filter(instance=self.instance, omni_id=self.conversation_id).touch()

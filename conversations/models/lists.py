@@ -28,7 +28,7 @@ class Member(models.Model):
     name = models.CharField(max_length=200)
     email = models.CharField(max_length=254, blank=True)
     is_active = models.BooleanField(default=True)
-    # When the walk began that told of them last.
+    # Start of the walk that last named them.
     told_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -44,14 +44,14 @@ class Member(models.Model):
 
 
 class PeopleWalk(models.Model):
-    """How far a token is through Omni's lists of people, which may take it many requests."""
+    """Progress of a token through Omni's lists of people, which may take many requests."""
 
     api_token = models.OneToOneField(ApiToken, models.CASCADE, related_name="people_walk")
     began_at = models.DateTimeField()
-    # The list, by its place among `PEOPLE_PATHS`, and the number of the person (from 1) with whom it goes on.
+    # The list, as an index into `PEOPLE_PATHS`, and the number (from 1) of the next person.
     place = models.PositiveSmallIntegerField(default=0)
     start = models.PositiveIntegerField(default=1)
-    # Whether Omni has answered for any of the lists; and whether each that it answered for was told to its end so far.
+    # True if Omni has answered for any of the lists; and if each list that it answered for was read to its end so far.
     is_told = models.BooleanField(default=False)
     is_whole = models.BooleanField(default=True)
 

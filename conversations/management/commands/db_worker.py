@@ -1,4 +1,4 @@
-"""`manage.py db_worker`: django-tasks' own, which here waits for a database that is away."""
+"""`manage.py db_worker`: the command of django-tasks, which here waits while the database is away."""
 
 import logging
 import time
@@ -10,14 +10,14 @@ from django_tasks_db.management.commands import db_worker
 from conversations import tasks
 
 _log = logging.getLogger("omniviewer.worker")
-# Seconds between two tries: longer each time.
+# Seconds between two tries, doubled each time.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
-# A worker that ran for so long was well: the next pause is a short one again.
+# Seconds after which a worker counts as healthy: the next pause is a short one again.
 _WELL = 60.0
 
 
 class Command(db_worker.Command):
-    """What it had in hand when the database went away is done again: tasks are nudges, and carry nothing."""
+    """Worker that survives the loss of its database. Interrupted work is done again, since tasks carry no data."""
 
     def handle(self, **options: Any) -> None:
         pause = _FIRST_PAUSE

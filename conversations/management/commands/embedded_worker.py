@@ -9,7 +9,7 @@ from omniviewer.operations.embedded_worker import end_with_parent
 
 
 class Command(db_worker.Command):
-    """As `db_worker`, until its standard input ends: then whoever started it is gone, however that came about."""
+    """`db_worker` that runs until its standard input ends, which means that the process that started it is gone."""
 
     help = "Run a background worker for as long as its standard input stays open (the site starts it by itself)."
 
@@ -18,11 +18,11 @@ class Command(db_worker.Command):
         parser.set_defaults(reload=False)
 
     def configure_logging(self, verbosity: int) -> None:
-        """As the site's settings say."""
+        """Leave logging as the site's settings configure it."""
 
     def handle(self, **options: Any) -> None:
         end_with_parent()
-        # What a worker before it may have left.
+        # Take up what an earlier worker may have left.
         tasks.nudge(tasks.capture)
         tasks.nudge_chores()
         tasks.nudge_sync()

@@ -22,7 +22,7 @@ _BATCH = 100
 
 @dataclass(frozen=True)
 class Stored:
-    """What is stored under a name: accounts here, people of Omni's, and conversations."""
+    """Data stored under a name: accounts here, people in Omni, and conversations."""
 
     people: list[User]
     members: QuerySet[Member]
@@ -30,7 +30,7 @@ class Stored:
 
     @classmethod
     def under(cls, name: str, instance: str) -> Self:
-        """Return what has this name; on one instance alone, where it is given."""
+        """Return what is stored under this name, on one instance alone if it is given."""
         members = Member.objects.filter(Q(omni_id=name) | Q(email__iexact=name))
         owners = Q(owner_id=name)
         for of_instance, omni_id in members.values_list("api_token__instance", "omni_id").distinct():
@@ -52,7 +52,7 @@ class Stored:
         return [row.username for row in self.people if row.is_active or Credential.objects.of(row).exists()]
 
     def lines(self) -> Iterator[str]:
-        """Say in sentences what there is."""
+        """Yield sentences that say what is stored."""
         for user in self.people:
             yield f"The account {user.username}, with its stars, visits and sign-ins."
         if told := self.members.count():
