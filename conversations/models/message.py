@@ -1,4 +1,4 @@
-"""The messages of a conversation: as Omni returns them now, and as it returned them before it changed its mind."""
+"""Messages of a conversation: as Omni returns them now, and earlier wordings that it has replaced."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,34 +18,34 @@ from conversations.models.job import Job
 from conversations.models.reader import Reader
 from omniviewer.omni import omni_link, replies, site_url
 
-# A pause between two messages that is worth a line of its own.
+# Shortest pause between two messages that gets a line of its own.
 LONG_PAUSE = timedelta(hours=4)
-# Words of a program for nothing, which some replies hold in place of an answer's text.
+# Texts that some replies hold by mistake in place of an answer's text.
 _NO_TEXT = frozenset({"undefined", "null"})
 
 
 class Written(models.Model):
-    """What somebody wrote. `text` is Omni's, as it came; `html` is what `rendering` made of it, under `renderer`."""
+    """A text by a person or Omni. `text` is unchanged; `html` is what `rendering` made of it, in version `renderer`."""
 
     class Role(models.TextChoices):
         USER = "user"
         ASSISTANT = "assistant"
 
-    # From 1: public, it stands in addresses.
+    # Counts from 1. Public, since it stands in addresses.
     position = models.PositiveIntegerField()
     role = models.CharField(max_length=20)
     text = models.TextField(blank=True)
     created_at = models.DateTimeField(null=True)
     html = models.TextField(blank=True)
-    # Why the answer is shown as plain text, in a sentence for the reader; empty where it is formatted.
+    # Sentence that tells the reader why the answer is shown as plain text; empty if it is formatted.
     plain_because = models.CharField(max_length=200, blank=True)
     renderer = models.PositiveSmallIntegerField(default=0)
-    # A job's id that is no UUID: shown, and never asked for.
+    # Id of a job that is no UUID: shown, but never asked for.
     other_job_id = models.CharField(max_length=200, blank=True)
     omni_chat_url = models.TextField(blank=True)
-    # Names of the files that came with it.
+    # Names of the attached files.
     attachments = models.JSONField(default=list)
-    # The revision of the conversation in which it took this form.
+    # Revision of the conversation in which the message took this form.
     revision = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -53,12 +53,12 @@ class Written(models.Model):
 
     @property
     def told(self) -> dict[str, Any]:
-        """Return all that another row needs to say the same in the same place."""
+        """Return the values that another row needs to say the same in the same place."""
         fields = ("position", "role", "text", "created_at", "html", "plain_because", "renderer", "revision", "job_id")
         return {name: getattr(self, name) for name in (*fields, "other_job_id", "omni_chat_url", "attachments")}
 
     def render(self, allowance: rendering.Allowance, instance: str) -> None:
-        """Make the HTML; paths in an answer's links lead to the instance."""
+        """Render the HTML; paths in an answer's links lead to the instance."""
         if self.is_question:
             made = rendering.render_question(self.text)
         else:
@@ -72,7 +72,7 @@ class Written(models.Model):
 
     @property
     def absence(self) -> str:
-        """Return in a sentence why it has no text; "" where it has one."""
+        """Return a sentence that says why there is no text; "" if there is one."""
         if self.is_unreadable:
             return "This message could not be read: Omni sent nothing in its place."
         if self.has_text:
@@ -81,7 +81,7 @@ class Written(models.Model):
 
     @property
     def is_unreadable(self) -> bool:
-        """Return whether it only keeps the place of something that could not be read."""
+        """Return whether the message only holds the place of something that could not be read."""
         told = self.told
         told["text"] = self.text.strip()
         return not any(told[name] for name in ("role", "text", "job_id", "other_job_id", "attachments", "created_at"))
@@ -100,7 +100,7 @@ class Written(models.Model):
 
 
 def _render_outdated(rows: models.QuerySet[Any]) -> None:
-    """Render what nobody has read yet, and again what an earlier version of the renderer made."""
+    """Render new messages, and again those that an earlier version of the renderer made."""
     outdated = list(rows.exclude(renderer=rendering.RENDERER).select_related("conversation").order_by("position"))
     allowance = rendering.Allowance()
     for message in outdated:
@@ -113,7 +113,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(role=Message.Role.USER)
 
     def in_turn(self) -> Self:
-        """In order, each knowing when and by whom the one before it was written."""
+        """Return the messages in order, each with the time and role of the one before it."""
         return self.annotate(
             previous_at=models.Window(Lag("created_at"), partition_by="conversation_id", order_by="position"),
             previous_role=models.Window(Lag("role"), partition_by="conversation_id", order_by="position"),
@@ -132,7 +132,7 @@ class Message(Written):
     # Annotated by in_turn().
     previous_at: datetime | None
     previous_role: str | None
-    # Set where the page shows it.
+    # Set by the page that shows it.
     earlier: "list[EarlierMessage]"
 
     objects = MessageQuerySet.as_manager()
@@ -154,7 +154,7 @@ class Message(Written):
     def rendered_from(
         cls, reply: replies.Conversation, known: Conversation | None, instance: str, *, now: bool
     ) -> list[Self]:
-        """Rows for the messages that the instance returned, unsaved; rendered, but for those that `known` has rendered.
+        """Return unsaved rows for the messages of a reply, rendered unless `known` has the same text rendered.
 
         `now=False`: the others are rendered when somebody reads them.
         """
@@ -181,10 +181,10 @@ class Message(Written):
 
     @classmethod
     def replace_all(cls, conversation: Conversation, fresh: list[Self], reader: Access | None = None) -> bool:
-        """Store these as the conversation's messages, in a transaction of the caller's, who saves the conversation.
+        """Store these as the conversation's messages, in the transaction of the caller, who saves the conversation.
 
-        Rows that are the same stay. What was said otherwise before, or is no longer there, is kept apart. `reader` is
-        the access whose token is shown them now. Returns whether anything but an addition at the end was needed.
+        Rows that are the same stay. Earlier wordings, and messages that are gone, are stored apart. `reader` is the
+        access whose token is shown them now. Returns whether anything but an addition at the end was needed.
         """
         kept = {message.position: message for message in conversation.messages.all()}
         changed = [row for row in fresh if row.position not in kept or not row.is_same_as(kept[row.position])]
@@ -192,7 +192,7 @@ class Message(Written):
         if not changed and not gone:
             return False
         rewritten = [kept[row.position] for row in changed if row.position in kept]
-        # The others are only rendered anew: what other tokens were shown is the same.
+        # Only the rendering of the others changes: other tokens were shown the same.
         told_otherwise = [row for row in rewritten if not row.is_told_as(fresh[row.position - 1])]
         conversation.revision += 1
         conversation.version = token_hex(16)
@@ -208,7 +208,7 @@ class Message(Written):
 
     @property
     def was_final(self) -> bool:
-        """Not an answer that its job was still writing: that one is replaced as it grows."""
+        """Return whether the text is final: an answer is replaced as it grows while its job is running."""
         if self.job_id is None:
             return self.has_text
         running = Job.objects.running().filter(instance=self.conversation.instance, omni_id=self.job_id)
@@ -227,7 +227,7 @@ class Message(Written):
 
     @property
     def omni_link(self) -> str:
-        """The deep link into Omni, or "" where it leads anywhere else."""
+        """Return the deep link into Omni; "" if it leads anywhere else."""
         return omni_link(self.omni_chat_url, self.conversation.instance)
 
     @property
@@ -238,14 +238,14 @@ class Message(Written):
 
     @property
     def took(self) -> timedelta | None:
-        """How long the answer took, where it follows a question and both have a time."""
+        """Return how long the answer took, if it follows a question and both have a time."""
         since = self._since_previous
         follows = self.is_answer and self.previous_role == self.Role.USER
         return since if follows and since is not None and since >= timedelta(0) else None
 
     @property
     def pause(self) -> timedelta | None:
-        """The silence before this message, where it was long."""
+        """Return the pause before this message, if it was long."""
         since = self._since_previous
         return since if since is not None and since > LONG_PAUSE else None
 
@@ -255,7 +255,7 @@ class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
         _render_outdated(self)
 
     def of_revision(self, revision: int) -> Self:
-        """Return those that stood in the thread at this revision."""
+        """Return the messages that were in the thread at this revision."""
         return self.filter(revision__lte=revision, until_revision__gt=revision)
 
     def shown_to(self, reader: Reader, conversation: Conversation) -> Self:
@@ -266,7 +266,7 @@ class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
             revision__gte=models.OuterRef("revision"),
             revision__lt=models.OuterRef("until_revision"),
         )
-        # An answer that its job was still writing is no earlier wording. That may become known only afterwards.
+        # An answer that was still being written is no earlier wording; that may become known only afterwards.
         writing = Job.objects.filter(
             instance=conversation.instance,
             omni_id=models.OuterRef("job_id"),
@@ -282,11 +282,11 @@ class EarlierMessage(Written):
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="earlier_messages")
     job_id = models.UUIDField(null=True)
     replaced_at = models.DateTimeField()
-    # The revision in which it was replaced: it stood in those from `revision` to before that. Zero where it was
-    # replaced before that was stored: nobody is known to have been shown it.
+    # The revision that replaced it: it stood from `revision` to before that one. Zero if it was replaced before that
+    # was stored: nobody is known to have been shown it.
     until_revision = models.PositiveIntegerField(default=0)
-    # Whether readers are told of it. Not of an answer that its job was still writing, nor of the same words under
-    # another job: these are stored for tokens alone that have been shown nothing newer.
+    # True if readers are told of the change. False for an answer that was still being written, and for the same words
+    # under another job: these are stored only for tokens that have been shown nothing newer.
     is_change = models.BooleanField(default=True)
     # When Omni was last asked for the thread with this message in it.
     seen_at = models.DateTimeField(null=True)
@@ -303,10 +303,10 @@ class EarlierMessage(Written):
     def keep(
         cls, conversation: Conversation, replaced: list[Message], fresh: Sequence[Message], reader: Access | None
     ) -> None:
-        """Keep what a revision replaces by `fresh`, for the tokens that were shown it.
+        """Store the messages that a revision replaces by `fresh`, for the tokens that were shown them.
 
-        `reader` is the access whose token is shown the new revision. What is no change for readers is kept only while
-        another token is at a revision that holds it.
+        `reader` is the access whose token is shown the new revision. A message that is no change for readers is stored
+        only while another token is at a revision that holds it.
         """
         others = Access.objects.filter(conversation=conversation, opened_at__isnull=False, revision__gt=0)
         if reader is not None:
@@ -333,5 +333,5 @@ class EarlierMessage(Written):
         cls.objects.bulk_create(rows, batch_size=200)
 
     def as_message(self) -> Message:
-        """Return it as it stood in the thread: an unsaved message."""
+        """Return an unsaved `Message`, as it stood in the thread."""
         return Message(conversation=self.conversation, **self.told)

@@ -16,8 +16,8 @@ from omniviewer.accounts.models import ApiToken, Credential, User
 class Reader:
     """A person and the accepted API tokens that they read through, in their own order.
 
-    `unasked` are keys of tokens with which Omni could not be asked at all just now: what these were shown may be as old
-    as `OMNIVIEWER_ACCESS_GRACE`, in place of `OMNIVIEWER_ACCESS_TTL`.
+    `unasked` are keys of tokens with which Omni could not be asked just now: their accesses may be as old as
+    `OMNIVIEWER_ACCESS_GRACE`, instead of `OMNIVIEWER_ACCESS_TTL`.
     """
 
     user: User
@@ -26,7 +26,7 @@ class Reader:
 
     @classmethod
     def of(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
-        """Return the reader, through these credentials of theirs alone where they are given."""
+        """Return the reader, through these credentials alone if they are given."""
         if through is None:
             return cls(user, tuple(ApiToken.objects.held_by(user)))
         held = dict.fromkeys(credential.api_token for credential in through)
@@ -34,7 +34,7 @@ class Reader:
 
     @classmethod
     def through(cls, token: ApiToken) -> "Reader":
-        """Return a reader of what this one token is shown, for work that nobody looks at."""
+        """Return a reader of what this one token is shown, for work in the background."""
         return cls(User(), (token,))
 
     def on(self, instance: str) -> "Reader":
@@ -42,7 +42,7 @@ class Reader:
         return replace(self, tokens=tuple(token for token in self.tokens if instance in ("", token.instance)))
 
     def renewed(self) -> "Reader":
-        """Return the reader through those of these tokens that are accepted by now."""
+        """Return the reader through those of these tokens that are still accepted."""
         accepted = {token.pk: token for token in ApiToken.objects.held_by(self.user)}
         return replace(self, tokens=tuple(accepted[key] for key in self.token_keys if key in accepted))
 
@@ -55,11 +55,11 @@ class Reader:
 
     @property
     def may_see_twice(self) -> bool:
-        """Whether two of the tokens are for one instance, so that both may have been shown the same conversation."""
+        """Return whether two tokens are for one instance, and so may both have been shown the same conversation."""
         return len({token.instance for token in self.tokens}) < len(self.tokens)
 
     def within(self, column: str) -> Q:
-        """Return the condition that what `column` says was proven recently enough for the row's token."""
+        """Return the condition that the time in `column` is recent enough for the row's token."""
         now = timezone.now()
         condition = Q(pk__in=[])
         for token in self.tokens:
@@ -71,7 +71,7 @@ class Reader:
         return condition
 
     def owned_by(self, owners: Collection[Owner]) -> Q:
-        """Return the condition that the row is one of these people's, by the word of the instance that knows them."""
+        """Return the condition that the row's owner is one of these people, on the instance that knows them."""
         condition = Q(pk__in=[])
         for token in self.tokens:
             ids = [owner.id for owner in owners if owner.instance == token.instance]
@@ -80,7 +80,7 @@ class Reader:
         return condition
 
     def since_accepted(self, column: str) -> Q:
-        """Return the condition that what `column` says was proven since Omni last accepted the row's token."""
+        """Return the condition that the time in `column` is later than Omni's last acceptance of the row's token."""
         rejected = {token.pk: token.rights_since for token in self.tokens if token.rights_since}
         condition = Q(api_token__in=[key for key in self.token_keys if key not in rejected])
         for key, moment in rejected.items():

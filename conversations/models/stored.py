@@ -1,4 +1,4 @@
-"""What is kept here of each instance, in figures: for the people who run the site."""
+"""Figures of what is stored, by instance, for the people who run the site."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from conversations.models.message import Message
 
 @dataclass(frozen=True)
 class Stored:
-    """Of one instance. `answers` are those that name their job; `size` is in bytes, compressed, of evidence alone."""
+    """Figures of one instance. `answers` are those with a job; `size` is of evidence alone, compressed, in bytes."""
 
     instance: str
     conversations: int = 0
@@ -31,14 +31,14 @@ class Stored:
     last_at: datetime | None = None
     queued: int = 0
     failing: int = 0
-    # Conversations that the search could not take in as they are.
+    # Conversations that could not be indexed as they are.
     not_indexed: int = 0
-    # Answers that Omni drops within three days, and that are not captured.
+    # Answers whose evidence Omni drops within three days, and that are not captured.
     expiring: int = 0
 
 
 def stored() -> list[Stored]:
-    """By instance, each in a fixed number of queries."""
+    """Return the figures by instance, in a fixed number of queries."""
     now = timezone.now()
     by_instance: dict[str, dict[str, Any]] = {}
 

@@ -1,4 +1,4 @@
-"""Which tickets a conversation is linked from."""
+"""References from tickets to conversations."""
 
 from datetime import timedelta
 from typing import Self
@@ -11,9 +11,10 @@ from conversations.models import ticket_names
 from conversations.models.conversation import Conversation
 from omniviewer.accounts.models import User
 
-# Of one conversation: whoever makes up more of them is not believed.
+# Most references to one conversation: more are taken for abuse.
 MOST_REFERENCES = 50
-# By links: so many leave room for those that people add; and of one person's, from whichever conversations.
+# Most references that links may add: to one conversation, so that people can still add some by hand; and by one person
+# in an hour.
 MOST_LINKED, MOST_LINKED_HOURLY = 40, 100
 
 
@@ -22,7 +23,7 @@ class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
         return self.order_by("added_at", "pk")
 
     def add(self, conversation: Conversation, ticket: str, user: User, *, is_by_hand: bool) -> bool:
-        """False if there are too many. One that is there already stays as it is."""
+        """Add a reference, or leave one that exists as it is; return False if there are too many."""
         if not self.filter(conversation=conversation, ticket=ticket).exists():
             most = MOST_REFERENCES if is_by_hand else MOST_LINKED
             if self.filter(conversation=conversation).count() >= most or not (is_by_hand or self._may_link(user)):
@@ -38,14 +39,14 @@ class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
         return self.filter(added_by=user, is_by_hand=False, added_at__gte=since).count() < MOST_LINKED_HOURLY
 
     def remove(self, conversation: Conversation, ticket: str) -> bool:
-        """Whether there was one."""
+        """Remove the reference; return whether there was one."""
         removed = self.filter(conversation=conversation, ticket=ticket).delete()[0] > 0
         Conversation.objects.filter(pk=conversation.pk).touch()
         return removed
 
 
 class TicketReference(models.Model):
-    """Somebody who may read the conversation came from this ticket, or said by hand that it belongs there."""
+    """A ticket from which somebody came to the conversation, or that they said by hand belongs to it."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="ticket_references")
     ticket = models.CharField(max_length=ticket_names.LONGEST, db_index=True)

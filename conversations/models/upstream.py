@@ -1,15 +1,15 @@
-"""How Omni is doing and what was asked of it lately: shared by every process, so it stands in the database."""
+"""State of Omni and recent requests to it, stored in the database since every process shares them."""
 
 from django.db import models
 
 
 class TokenBudget(models.Model):
-    """What Omni last said about the limit of one token. `token` is a keyed digest, never the token itself."""
+    """Rate limit of one token, as Omni last reported it. `token` is a keyed digest, never the token itself."""
 
     token = models.CharField(max_length=64, unique=True)
-    # Until when Omni wants no more requests, by a `429`.
+    # Until when Omni refuses requests, by a `429`.
     blocked_until = models.DateTimeField(null=True)
-    # How many `429` in a row.
+    # Number of `429` in a row.
     refusals = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
@@ -17,7 +17,7 @@ class TokenBudget(models.Model):
 
 
 class SentRequest(models.Model):
-    """One request that a token made within the last minute. `sent_at` in milliseconds since 1970."""
+    """One request with a token within the last minute. `sent_at` is in milliseconds since 1970."""
 
     token = models.CharField(max_length=64)
     sent_at = models.BigIntegerField()
@@ -42,9 +42,9 @@ class Instance(models.Model):
 
 
 class Flight(models.Model):
-    """A question that is being asked of Omni, or was: whoever has the same one waits for its end.
+    """A request to Omni that is under way, or was: callers with the same request wait for its result.
 
-    `number` counts the times it was asked. A process that died leaves `lands_by` behind, after which another may ask.
+    `number` counts its runs. If a process dies, another may take over after `lands_by`.
     """
 
     # A digest of the token, the instance and the question.

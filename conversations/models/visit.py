@@ -1,4 +1,4 @@
-"""What a reader has seen."""
+"""Conversations that a reader has seen."""
 
 from datetime import datetime
 
@@ -14,13 +14,13 @@ from omniviewer.accounts.models import User
 
 class VisitQuerySet(models.QuerySet["Visit"]):
     def note(self, user: User, conversation: Conversation) -> None:
-        """Nothing is written where nothing is new: a page is shown even while nobody may write."""
+        """Store a visit if it is news; otherwise write nothing, so that pages work while the database is read-only."""
         seen = conversation.updated_at
         if not self.filter(user=user, conversation=conversation, seen=seen).exists():
             self.update_or_create(user=user, conversation=conversation, defaults={"seen": seen})
 
     def read_until(self, user: User) -> datetime:
-        """Everything up to that time counts as read: when the reader first came, or last said so."""
+        """Return the time up to which all counts as read: the reader's first visit, or when they last said so."""
         row, _ = ReadUntil.objects.get_or_create(user=user)
         return row.at
 
@@ -50,7 +50,7 @@ class ReadUntil(models.Model):
 
     @classmethod
     def set(cls, user: User, at: str = "") -> datetime:
-        """All up to `at` (ISO 8601; else now) is read; returns until when it was before, so that it can be undone."""
+        """Mark everything up to `at` (ISO 8601; else now) as read; return the earlier time, to undo it."""
         before = Visit.objects.read_until(user)
         moment = parse_datetime(at) if at else None
         now = timezone.now()

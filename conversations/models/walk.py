@@ -1,4 +1,4 @@
-"""How far Omni's list has been walked with an API token."""
+"""Progress of walking Omni's list with an API token."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -10,12 +10,12 @@ from django.utils import timezone
 from conversations.models.conversation import is_fresh
 from omniviewer.accounts.models import ApiToken, Credential
 
-# The newest are looked for this often, by nobody's wish.
+# Interval of checks for new conversations that nobody asks for.
 CHECK_EVERY = timedelta(minutes=5)
 
 
 def walk_every() -> timedelta:
-    """All pages again before the accesses that they confirm run out."""
+    """Return the interval of full walks: shorter than the life of the accesses that they confirm."""
     return settings.ACCESS_TTL * 0.8
 
 
@@ -28,24 +28,24 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         return self.filter(member="")
 
     def to_do(self) -> Self:
-        """Return the walks of tokens that work, of people who still come here, that nobody paused."""
+        """Return the walks of accepted tokens of active people, unless they were paused."""
         holders = Credential.objects.filter(api_token=models.OuterRef("api_token"), owner__is_active=True)
         working = self.of_everything().filter(models.Exists(holders), api_token__rejected_at=None)
         return working.filter(paused_at=None)
 
     def due(self) -> Self:
-        """Those that nobody is at."""
+        """Return the walks that are due and held by no worker."""
         now = timezone.now()
         return self.to_do().filter(not_before__lte=now, leased_until__lte=now)
 
     def late(self) -> Self:
-        """Return the due walks whose newest conversations were not looked for in time."""
+        """Return the due walks that were not checked for new conversations in time."""
         return self.due().filter(_check_is_late())
 
     def claim(self, length: timedelta) -> "Walk | None":
-        """The one that has waited longest, ours for so long; None where nothing is due.
+        """Claim the walk that has waited longest, for so long; None if none is due.
 
-        Those that are late come first: one token's backlog, which may take days, keeps no other's list old.
+        Late walks come first: one token's backlog, which may take days, must not keep another's list old.
         """
         turn = models.Case(models.When(_check_is_late(), then=0), default=1)
         while True:
@@ -59,59 +59,59 @@ class WalkQuerySet(models.QuerySet["Walk"]):
                 return walk
 
     def overdue_since(self) -> datetime | None:
-        """Return since when the one that has waited longest was due; None where none is."""
+        """Return since when the walk that has waited longest has been due; None if none is."""
         moment = models.functions.Greatest("not_before", "leased_until")
         moments: dict[str, datetime | None] = self.due().aggregate(at=models.Min(moment))
         return moments["at"]
 
     def next_at(self) -> datetime | None:
-        """When one is due again; None if there is none."""
+        """Return when the next walk is due; None if there is none."""
         moment = models.functions.Greatest("not_before", "leased_until")
         moments: dict[str, datetime | None] = self.to_do().aggregate(at=models.Min(moment))
         return moments["at"]
 
 
 class Walk(models.Model):
-    """Omni's list as a token was shown it, newest activity first.
+    """Omni's list as one token is shown it, newest activity first.
 
-    A *check* goes down from the top until nothing is new; a *full walk* goes through all pages, and what none of them
-    lists any longer is dropped. `member`: a membership id by which the list was filtered, or "".
+    A *check* goes down from the top until nothing is new. A *full walk* goes through all pages, and drops the rows that
+    none of them lists any longer. `member` is a membership id by which the list is filtered, or "".
     """
 
     api_token = models.ForeignKey(ApiToken, models.CASCADE, related_name="walks")
     member = models.CharField(max_length=64, blank=True)
 
-    # When Omni was last asked for the top of the list; the newest activity (Omni's time) up to which all is known.
+    # When the top of the list was last fetched; and the newest activity (Omni's time) up to which all is known.
     checked_at = models.DateTimeField(null=True)
     newest = models.DateTimeField(null=True)
-    # A check that needs more pages: where it goes on, and the newest activity that it began with.
+    # A check that needs more pages: its cursor, and the newest activity that it began with.
     check_cursor = models.TextField(blank=True)
     check_newest = models.DateTimeField(null=True)
 
-    # The full walk under way: since when, where it goes on, digests of the cursors that it passed.
+    # The full walk under way: its start, its cursor, and digests of the cursors that it passed.
     began_at = models.DateTimeField(null=True)
     cursor = models.TextField(blank=True)
     passed = models.JSONField(default=list)
-    # Rows of it so far; and pages in a row on which nothing was new.
+    # Rows met so far; and pages in a row on which nothing was new.
     rows = models.PositiveIntegerField(default=0)
     idle = models.PositiveSmallIntegerField(default=0)
-    # When the last one that saw all pages began; and what was not listed since that time has gone, or is about to go.
+    # Start of the last full walk that saw all pages; rows not listed since are to be dropped; or have been.
     walked_at = models.DateTimeField(null=True)
     drop_before = models.DateTimeField(null=True)
     dropped_before = models.DateTimeField(null=True)
     # Entries that could not be read: on the list's first page, and on the others.
     unreadable_at_top = models.PositiveIntegerField(default=0)
     unreadable_below = models.PositiveIntegerField(default=0)
-    # Why the last one did not see all, in a sentence.
+    # Sentence that says why the last full walk did not see all.
     ended_early = models.CharField(max_length=200, blank=True)
 
-    # By Omni's count; those that the token was shown, of these those whose messages it was shown, and refused.
+    # Number of conversations by Omni's count; of those shown to the token; and of these, read and refused.
     total = models.PositiveIntegerField(null=True)
     listed = models.PositiveIntegerField(default=0)
     read = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
     counted_at = models.DateTimeField(null=True)
-    # Threads a minute between the last two counts.
+    # Threads read in a minute, between the last two counts.
     rate = models.FloatField(default=0)
 
     paused_at = models.DateTimeField(null=True)
@@ -119,7 +119,7 @@ class Walk(models.Model):
     leased_until = models.DateTimeField(default=timezone.now)
     turn_at = models.DateTimeField(default=timezone.now)
     succeeded_at = models.DateTimeField(null=True)
-    # The last one, in a sentence for the reader; and how often in a row: 0 once it works again.
+    # The last failure, in a sentence for the reader; and the number in a row, 0 once it works again.
     failure = models.CharField(max_length=300, blank=True)
     failed_at = models.DateTimeField(null=True)
     failures = models.PositiveSmallIntegerField(default=0)
@@ -138,7 +138,7 @@ class Walk(models.Model):
 
     @property
     def is_known(self) -> bool:
-        """Whether the top was seen recently enough to be shown without asking."""
+        """Return whether the top was seen recently enough to be shown without asking Omni."""
         return self.checked_at is not None and self.checked_at > timezone.now() - settings.ACCESS_TTL
 
     @property
