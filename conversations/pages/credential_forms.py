@@ -1,4 +1,4 @@
-"""What people type about their credentials. Whether Omni accepts a token is not a form's to know."""
+"""Forms for credentials. They do not check whether Omni accepts a token."""
 
 import re
 from typing import Any
@@ -11,12 +11,12 @@ from omniviewer.accounts.encryption import digests
 from omniviewer.accounts.models import Credential, User
 from omniviewer.omni import BadAddress, Token, parse_address
 
-# What a header may carry; pasted tokens often bring white space or a "Bearer" along.
+# Characters that a header may carry; pasted tokens often bring white space or a "Bearer" along.
 _TOKEN = re.compile(r"[\x21-\x7e]{8,2000}")
 
 
 class TokenField(forms.CharField):
-    """A token, never sent back to the page: after a mistake elsewhere it has to be pasted again."""
+    """A token, never sent back to the page: after an error in another field it has to be pasted again."""
 
     def __init__(self, **kwargs: Any) -> None:
         widget = forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}, render_value=False)
@@ -30,7 +30,7 @@ class TokenField(forms.CharField):
 
 
 class LabelForm(forms.Form):
-    """What a person calls a credential: a new one, or `credential` to rename it."""
+    """The name of a credential: a new one, or `credential` to rename it."""
 
     label = forms.CharField(max_length=60, label="Name")
 
@@ -49,13 +49,13 @@ class LabelForm(forms.Form):
 
 
 class TokenForm(forms.Form):
-    """Replace a credential's token."""
+    """A new token for a credential."""
 
     token = TokenField(help_text="Replaces the stored one as soon as Omni has accepted it.")
 
 
 class HandOverForm(forms.Form):
-    """Name the person who is to take over what a credential could read."""
+    """The person who is to take over what a credential could read."""
 
     name = forms.CharField(
         max_length=254,
@@ -66,7 +66,7 @@ class HandOverForm(forms.Form):
 
 
 class TakeOverForm(forms.Form):
-    """Choose the credential that takes over what somebody offers."""
+    """The credential that takes over what somebody offers."""
 
     def __init__(self, owner: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,7 +74,7 @@ class TakeOverForm(forms.Form):
 
 
 class ConnectForm(LabelForm):
-    """Add a credential. `instance_address` takes any form of address that people have at hand."""
+    """A new credential. `instance_address` takes any address of Omni that people have at hand."""
 
     instance_address = forms.CharField(
         max_length=2000,
@@ -102,7 +102,7 @@ class ConnectForm(LabelForm):
         self.fields["label"].help_text = "How you tell it from others. Left empty, it is named after the instance."
 
     def clean_instance_address(self) -> str:
-        """The host that the credential will point to."""
+        """Return the host that the credential will point to."""
         try:
             return parse_address(
                 self.cleaned_data["instance_address"], allowed=settings.OMNI_HOSTS, loopback=settings.DEMO

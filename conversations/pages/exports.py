@@ -1,4 +1,4 @@
-"""A thread, taken along as a file."""
+"""Exports of a thread: as a file, for printing, and for a ticket."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -32,7 +32,7 @@ _TYPES = {
 @require_safe
 @explains_refusals(Kind.EXPORTED)
 def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpResponseBase:
-    """As a file: what the thread's page would show, in the reader's time zone; as zip, with all that is kept of it."""
+    """Return the thread as a file, in the reader's time zone; as a zip, with its stored evidence."""
     opened = archive.open_conversation(request.user, omni_id)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
     tasks.want(opened)
@@ -42,7 +42,7 @@ def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpRespon
 @require_safe
 @explains_refusals(Kind.EXPORTED)
 def print_page(request: Request, omni_id: UUID) -> HttpResponse:
-    """The thread with all that is kept of how it was made, to be printed; asks Omni for none of that."""
+    """Render the thread with its stored evidence for printing, without asking Omni for more evidence."""
     opened = archive.open_conversation(request.user, omni_id)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
     tasks.want(opened)
@@ -53,7 +53,7 @@ def print_page(request: Request, omni_id: UUID) -> HttpResponse:
 @require_safe
 @explains_refusals(Kind.EXPORTED)
 def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
-    """A message, or the thread, as the page's script puts it on the clipboard: `{"text", "html"}`."""
+    """Return a message, or the thread, for the page's script to put on the clipboard: `{"text", "html"}`."""
     opened = archive.open_conversation(request.user, omni_id)
     conversation = opened.conversation
     address = canonical(request, conversation.get_absolute_url())
@@ -76,11 +76,11 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
     address = canonical(request, conversation.get_absolute_url())
     headers = {
         "Content-Disposition": f'attachment; filename="{formats.file_name(conversation, extension)}"',
-        # Whatever is in it, no browser shows it as a page of ours.
+        # Whatever the file holds, no browser may show it as a page of this site.
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
     if extension == "html":
-        # It brings its own styles; it still gets neither a script nor this site's origin.
+        # The file brings its own styles; it still gets neither a script nor this site's origin.
         headers["Content-Security-Policy"] = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     content: str | Iterator[str] | Iterator[bytes]
     if extension == "zip":
@@ -100,7 +100,7 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
 @require_safe
 @explains_refusals()
 def bundle_page(request: Request, omni_id: UUID) -> HttpResponse:
-    """What the evidence bundle will hold, and how far capture is with it; with htmx, that part alone."""
+    """Render what the evidence bundle will hold and the progress of capture; with htmx, only that part."""
     form = FreshForm(request.GET)
     opened = archive.open_conversation(request.user, omni_id)
     tasks.want(opened)

@@ -1,4 +1,4 @@
-"""What the insights show: each figure a chart and the same numbers as a table, every number leading to its list."""
+"""Figures of the insights: each a chart and the same numbers as a table, with every number linked to its list."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,21 +21,22 @@ from conversations.search.syntax import WEEKDAYS, Filter
 from conversations.tables.parsing import Column
 from conversations.templatetags.moments import duration
 
-# Bars of one chart; and rows of its table.
+# Most bars of one chart, and most rows of its table.
 _MOST_BARS, _MOST_ROWS = 20, 500
 _LONGEST_LABEL = 60
 _NOBODY = "Not told by Omni"
-# Shades of the busiest hours.
+# Number of shades of the busiest hours.
 _SHADES = 5
 
-# By their names, the values of each.
+# Values of each measure, by its name.
 _Measures = Mapping[str, Sequence[Decimal | None]]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`address`: the list that it counts; "" where it counts nothing. `said`: of what it is the number, for whoever
-    hears it alone. `shade`: 0 to 5, how much it is of the most.
+    """A number and `address`, the list that it counts; "" if it counts nothing.
+
+    `said` says what the number counts, for screen readers. `shade` is its share of the largest, from 0 to 5.
     """
 
     text: str
@@ -52,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """`key` names the first column of the table. `rest`: how many rows were left out of it."""
+    """A chart and its table. `key` names the table's first column; `rest` counts the rows that are left out."""
 
     name: str
     title: str
@@ -66,15 +67,15 @@ class Figure:
 
     @property
     def drawings(self) -> list[tuple[SafeString, SafeString]]:
-        """For a desk, and for a telephone."""
+        """Return the charts as SVG, each for a desktop and for a phone."""
         pairs = [(svg.draw_within(plot), svg.draw_within(plot.narrow())) for plot in self.plots]
         return [(rendering.drawn(wide), rendering.drawn(narrow)) for wide, narrow in pairs]
 
 
 class Figures:
-    """The figures of these insights; `owner` and `credential` as the page was asked for, and each list is opened with.
+    """Figures of these insights. `owner` and `credential` are the page's filters, and those of each linked list.
 
-    A count of nothing is a zero only where all is known: `is_all_read` is whether every conversation is read.
+    A count of nothing is zero only if all is known: `is_all_read` says whether every conversation was read.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Figures:
 
     @property
     def last(self) -> date:
-        """The last day of the period."""
+        """Return the last day of the period."""
         return self._found.end - timedelta(days=1)
 
     def all(self) -> list[Figure]:
@@ -96,7 +97,7 @@ class Figures:
         return [figure for figure in [*figures, self._hours()] if figure.rows]
 
     def _address(self, *filters: Filter, span: Span | None = None) -> str:
-        """Of the list of conversations in which something was asked then, of which all of these are true."""
+        """Return the address of the list of conversations with a question in that time that match all the filters."""
         first, last = (span.first, span.last) if span else (self._found.first, self.last)
         days = f"{first}" if first == last else f"{first}..{last}"
         own = self._owner if not any(row.name == "owner" for row in filters) else []
@@ -207,14 +208,14 @@ class Figures:
         )
 
     def _count(self, span: Span, count: int) -> Decimal | None:
-        """Return a count of that time; None where nothing was counted, and there may be something all the same."""
+        """Return the count of that time; None if nothing was counted, but something may be missing."""
         is_known = self._is_all_read and span.first <= timezone.localdate()
         return Decimal(count) if count or is_known else None
 
     def _state_count(self, span: Span, state: str) -> Decimal | None:
         found = self._found
         count = span.within(found.states[state])
-        # A question without an answer is seen in the messages, everything else is told by the job alone.
+        # Messages show that a question has no answer; every other state is known from the job alone.
         is_told = state == "unanswered" or span.within(found.known_in) or not span.within(found.unknown_in)
         if count or (is_told and span.questions):
             return Decimal(count)
@@ -251,7 +252,7 @@ class Figures:
 
     @property
     def _share(self) -> str:
-        """Of how many answers it is known what became of them."""
+        """Return a sentence that says for how many answers the outcome is known."""
         found = self._found
         if not found.answers:
             return "No answer in it tells of the job that made it."

@@ -1,4 +1,4 @@
-"""What leads to a thread: a job, and whatever was pasted."""
+"""Redirects to a thread: from a job, and from a pasted text."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -17,7 +17,7 @@ from omniviewer.accounts.requests import Request
 @require_safe
 @explains_refusals()
 def job(request: Request, job_id: UUID) -> HttpResponse:
-    """To the message that this job answered."""
+    """Redirect to the answer that this job made."""
     place = archive.find_job(request.user, job_id)
     return _to(request, place.address)
 
@@ -25,7 +25,7 @@ def job(request: Request, job_id: UUID) -> HttpResponse:
 @require_safe
 @explains_refusals()
 def open_pasted(request: Request) -> HttpResponse:
-    """To whatever a pasted text names: a message, a conversation, a job. Without one, the box to paste it into."""
+    """Redirect to the message, conversation or job that a pasted text names; without one, show a box to paste into."""
     text = request.GET.get("q", "")
     found = pasted.read(text)
     if found is None:
@@ -38,7 +38,10 @@ def open_pasted(request: Request) -> HttpResponse:
 
 
 def _to(request: Request, address: str, instance: str = "", ticket: str = "") -> HttpResponse:
-    """There, with whatever else the link said, and the instance that it named: should Omni not show it, that is why."""
+    """Redirect to the address with the link's other parameters.
+
+    An instance for which the reader has no credential goes along: it explains why Omni may not show the page.
+    """
     query = request.GET.copy()
     query.pop("q", None)
     if ticket:

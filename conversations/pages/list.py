@@ -1,4 +1,4 @@
-"""The list of conversations: searched, filtered, selected from; and how far reading it is."""
+"""The list of conversations: search, filters, selection, and read marks."""
 
 from functools import partial
 from http import HTTPStatus
@@ -31,7 +31,7 @@ from omniviewer.audit.models import Kind
 
 @require_safe
 def conversations(request: Request) -> HttpResponse:
-    """A page of what the reader may read, or of what is asked for of it; with `ticket`, what is linked from that."""
+    """Render a page of the reader's conversations that match the query; with `ticket`, of those linked from it."""
     if request.GET.get("ticket", "").strip():
         return _linked(request, request.GET["ticket"])
     elsewhere = _elsewhere(request)
@@ -56,7 +56,7 @@ def conversations(request: Request) -> HttpResponse:
 
 @require_safe
 def fresh(request: Request) -> HttpResponse:
-    """A page of the list, if it shows anything else than what `shown` is the digest of."""
+    """Render a page of the list again, if it differs from the one that `shown` is the digest of."""
     form = ListForm(Credential.objects.of(request.user), request.GET)
     said = FreshForm(request.GET)
     if not request.htmx or not said.is_valid():
@@ -83,7 +83,7 @@ def _listed(request: Request, query: ListQuery, when: Ask) -> Listed:
 
 
 def _elsewhere(request: Request) -> str:
-    """Where an address leads that says it otherwise: by the controls, by a link that was pasted, as it once was."""
+    """Return where an address with filter controls, a pasted link or an old parameter redirects; else ""."""
     typed = request.GET.get("q", "")
     if not syntax.read(typed).filters and pasted.read(typed):
         return f"{site_path('/open')}?{urlencode({'q': typed})}"
@@ -99,7 +99,7 @@ def _elsewhere(request: Request) -> str:
 
 
 def selected(request: Request) -> HttpResponseBase:
-    """What is done with the conversations that were selected in the list: starred, or taken along as one zip."""
+    """Star, unstar, or export as one zip, the conversations that were selected in the list."""
     back = next_path(request) or site_path("/conversations/")
     if request.method != "POST":
         return redirect(back)
@@ -132,7 +132,7 @@ def _starred(count: int, *, starred: bool) -> str:
 
 
 def all_read(request: Request) -> HttpResponse:
-    """Everything counts as read from now on, or (with `at`) from then on, as it did before."""
+    """Mark everything as read; or, with `at`, undo that: everything up to then counts as read."""
     if request.method == "POST":
         before = ReadUntil.set(request.user, request.POST.get("at", ""))
         context: dict[str, Any] = {"before": before.isoformat(), "is_undone": bool(request.POST.get("at"))}
@@ -141,7 +141,7 @@ def all_read(request: Request) -> HttpResponse:
 
 
 def _linked(request: Request, text: str) -> HttpResponse:
-    """The list, of what is linked from a ticket alone."""
+    """Render the list of the conversations that are linked from a ticket."""
     ticket = ticket_names.read(text)
     try:
         linked = archive.linked_from(request.user, ticket) if ticket else None

@@ -1,4 +1,4 @@
-"""What the list's page and the fragment that renews it have in common."""
+"""Context shared by the list's page and the fragment that refreshes it."""
 
 import hashlib
 from collections.abc import Collection, Iterable
@@ -17,14 +17,14 @@ from conversations.search import date_words, syntax
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
-# People whom a chip names.
+# Most people that a filter's chip names.
 _MOST_NAMES = 3
-# Of an address, what says where in the list one is, or what the page does by itself.
+# Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
 
 def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
-    """For list.html and its parts; `parameters` are those of the page's address."""
+    """Return the context of list.html and its parts; `parameters` are those of the page's address."""
     asked, page = query.asked, found.page
     stale = any(not walk.is_fresh for walk in found.walks)
     checked = [walk.checked_at for walk in found.walks if walk.checked_at]
@@ -56,7 +56,7 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
 
 
 def _meaning(user: User, row: Filter, found: Listed) -> str:
-    """Who or which days a filter was taken to mean, where it does not say so itself."""
+    """Return the people or days that a filter was taken to mean, unless its text says so itself."""
     if row.name in syntax.SPANS:
         return date_words.written(row.value, row.name)
     if row.name != "owner":
@@ -70,7 +70,7 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
-    """Threads are opened with what was looked for in the end: there it is marked."""
+    """Return the parameters with the query that was run in the end, so that opened threads highlight its words."""
     if sought is asked:
         return parameters
     within = parameters.copy()
@@ -89,7 +89,7 @@ def _shortfall(walks: list[Walk]) -> str:
 def rows(
     user: User, shown: list[Conversation], asked: Asked, parameters: QueryDict, order: str = "activity"
 ) -> dict[str, Any]:
-    """What each row says: whose it is, whether it is starred and unread, where the words stand."""
+    """Return the rows with their owners, stars, unread marks, tickets and matches."""
     ids = [row.pk for row in shown]
     hits = archive.hits(shown, asked)
     names = archive.names(user, {row.owner for row in shown})
@@ -110,17 +110,17 @@ def rows(
         within.pop(name, None)
     return {
         "rows": shown,
-        # Carried into the threads, so that what stands before and behind them in this very list is found again, and
-        # so that the way back leads to this very page of it.
+        # Carried into the threads, so that their neighbours in this list, and the way back to this very page of it, can
+        # be found.
         "within": within.urlencode(),
         "by_day": order != "started" and not asked.has_words,
     }
 
 
 def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str, Any]:
-    """Return the rows of a ticket's list: nothing is searched for in them, and threads lead back to that list.
+    """Return the rows of a ticket's list, without matches; their threads lead back to that list.
 
-    Not by `ticket`: by that name a thread's address says which ticket links to it.
+    The parameter is not `ticket`: in a thread's address, that names a ticket that links to the thread.
     """
     within = QueryDict(mutable=True)
     within["linked"] = ticket
@@ -128,7 +128,7 @@ def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str,
 
 
 def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
-    """How much of what Omni lists the answer is out of: counted where the page says it."""
+    """Return how much of Omni's list the result covers; counted only where the page says so."""
     reader = Reader.of(user, credentials)
     return {
         "progress": [row for row in archive.progress(user) if row.credential in credentials],
@@ -139,13 +139,13 @@ def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
 
 
 def digest(shown: Iterable[Conversation], older: int | None) -> str:
-    """Of what a page of the list shows: the same as long as nothing on it has changed."""
+    """Return a digest of a page of the list, which is the same as long as nothing on the page has changed."""
     lines = [f"{row.pk} {row.updated_at} {row.name} {row.last_prompt}" for row in shown]
     return hashlib.sha256("\n".join([*lines, str(older)]).encode()).hexdigest()[:16]
 
 
 def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
-    """How many there are: counted up to a thousand where something is asked for, else as Omni counts."""
+    """Return the number of conversations: counted up to `MOST_COUNTED` for a query, else as Omni counts."""
     if not query.asked:
         totals = [walk.total for walk in found.walks]
         return {"count": sum(total or 0 for total in totals) if None not in totals else None, "is_more": False}
@@ -154,7 +154,7 @@ def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
 
 
 def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
-    """For _filters.html: what may be chosen, and what is."""
+    """Return the context of _filters.html: the choices, and the current values."""
     return {
         **owners(credentials, asked.value("owner")),
         "chosen": {
@@ -175,7 +175,7 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
 
 
 def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
-    """For _owner_control.html: who may be chosen, and who is; nobody where they are too many for a choice."""
+    """Return the context of _owner_control.html: people to choose from, unless too many, and the one chosen."""
     tokens = dict.fromkeys(credential.api_token for credential in credentials)
     people = {
         member.owner.as_filter(tokens): member for token in tokens for member in archive.members(token, ask=False)

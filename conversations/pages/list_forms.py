@@ -1,4 +1,4 @@
-"""What the address of a page of the list may say."""
+"""Forms for the parameters of addresses: of the list, the insights, and the parts of pages that refresh."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def list_address(query: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """`credential`: the one that was chosen, if one was."""
+    """A query of the list. `credential` is the one that was chosen, if any."""
 
     credentials: list[Credential]
     credential: Credential | None
@@ -37,14 +37,14 @@ class ListQuery:
 
 
 class SearchField(forms.CharField):
-    """Any text: what no database takes is no letter of a word."""
+    """Any text, without the NUL character, which no database takes."""
 
     def to_python(self, value: Any) -> Any:
         return super().to_python(value.replace("\0", " ") if isinstance(value, str) else value)
 
 
 class _CredentialForm(forms.Form):
-    """Through which credential is read; none: all of the reader's."""
+    """The credential to read through; without one, all of the reader's."""
 
     credential = forms.ModelChoiceField(
         Credential.objects.none(),
@@ -60,7 +60,7 @@ class _CredentialForm(forms.Form):
         choice.queryset = credentials
 
     def said(self) -> dict[str, Any]:
-        """Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
+        """Return the cleaned values. Raises `CannotShow` without a credential, or if the address makes no sense."""
         if not self.credentials:
             raise CannotShow(CannotShow.NO_CREDENTIAL)
         if not self.is_valid():
@@ -70,7 +70,7 @@ class _CredentialForm(forms.Form):
 
 
 class ListForm(_CredentialForm):
-    """What is asked for, in what order, from which place on."""
+    """Query, order and place of a page of the list."""
 
     q = SearchField(required=False)
     sort = forms.ChoiceField(
@@ -82,7 +82,7 @@ class ListForm(_CredentialForm):
     after = forms.IntegerField(min_value=-(2**63), max_value=2**63 - 1, required=False, error_messages=_NO_PLACE)
 
     def query(self) -> ListQuery:
-        """What is asked for. Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
+        """Return the query. Raises `CannotShow` if the reader has no credential, or the address makes no sense."""
         said = self.said()
         chosen: Credential | None = said["credential"]
         return ListQuery(
@@ -93,7 +93,7 @@ class ListForm(_CredentialForm):
         )
 
 
-# Of the insights: what the address says, and what it is called.
+# Periods of the insights: the value in the address, and the name on the page.
 PERIODS = {
     "7d": "Last 7 days",
     "30d": "Last 30 days",
@@ -106,7 +106,7 @@ _USUAL = "30d"
 
 @dataclass(frozen=True)
 class InsightsQuery:
-    """`period`: the first day, and the one after the last; None: all time. `odd`: what was not understood."""
+    """`period` is the first day and the day after the last; None for all time. `odd` says what was not understood."""
 
     credentials: list[Credential]
     credential: Credential | None
@@ -119,7 +119,7 @@ class InsightsQuery:
 
 
 class InsightsForm(_CredentialForm):
-    """A period by its name, or from one day to another; whose conversations; through which credential."""
+    """A named period, or one from a day to another; the owner; and the credential to read through."""
 
     period = SearchField(required=False)
     since = SearchField(required=False)
@@ -127,7 +127,7 @@ class InsightsForm(_CredentialForm):
     owner = SearchField(required=False, max_length=200)
 
     def query(self) -> InsightsQuery:
-        """What is asked for. Raises `CannotShow` where the reader has no credential, or asks for nonsense."""
+        """Return the query. Raises `CannotShow` if the reader has no credential, or the address makes no sense."""
         said = self.said()
         chosen: Credential | None = said["credential"]
         name, since, until = said["period"], said["since"], said["until"]
@@ -164,7 +164,7 @@ class InsightsForm(_CredentialForm):
 
 
 class FiltersForm(forms.Form):
-    """The filters as controls: each stands for one in the text of the search."""
+    """Filters as controls: each stands for a filter in the text of the search."""
 
     owner = forms.CharField(required=False, max_length=200)
     state = forms.CharField(required=False, max_length=40)
@@ -175,7 +175,7 @@ class FiltersForm(forms.Form):
     has = forms.CharField(required=False, max_length=40)
     only = forms.CharField(required=False, max_length=40)
     place = forms.CharField(required=False, max_length=40)
-    # Not `ticket`: by that name tickets link to the list of what is linked from them.
+    # Not `ticket`: tickets use that name in their links to the list of conversations linked from them.
     linked = forms.CharField(required=False, max_length=100)
 
     NAMES: ClassVar = {
@@ -188,7 +188,7 @@ class FiltersForm(forms.Form):
     }
 
     def text(self, typed: str) -> str:
-        """The text of the search with what these controls say in the place of its filters of the same kind."""
+        """Return the text of the search, with its filters replaced by those of the controls."""
         self.is_valid()
         asked = syntax.read(typed)
         for control in self.fields:
@@ -199,7 +199,7 @@ class FiltersForm(forms.Form):
 
 
 class FreshForm(forms.Form):
-    """What a page that asks for newer parts of itself shows already. Its own address: nothing is said of errors."""
+    """State of a page that asks for newer parts of itself. The page made this address, so errors are not reported."""
 
     revision = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
     count = forms.IntegerField(min_value=0, max_value=10**6, required=False)
@@ -214,14 +214,14 @@ class FreshForm(forms.Form):
 
 
 class RowsForm(forms.Form):
-    """Which rows of a query are shown. What makes no sense counts for nothing: the table is there all the same."""
+    """The rows of a query to show. Values that make no sense are ignored: the table is shown all the same."""
 
     sort = forms.IntegerField(min_value=1, max_value=10_000, required=False)
     down = forms.BooleanField(required=False)
     rows = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
 
     def wanted(self) -> dict[str, Any]:
-        """For `paging.page_of`: the column to sort by (0: as Omni gave them), whether descending, and how many rows."""
+        """Return arguments of `paging.page_of`: column to sort by (0: Omni's order), direction, and number of rows."""
         self.is_valid()
         said = self.cleaned_data
         return {

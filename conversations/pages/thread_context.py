@@ -24,15 +24,15 @@ from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
-# Of the list's address: what is asked for, and the page of it; `linked`: the ticket whose list it is.
+# Parameters of the list's address: its query, and the page of it; `linked` is the ticket whose list it is.
 _ASKED = ("q", "credential", "sort")
 _OF_THE_LIST = (*_ASKED, "before", "after", "linked")
-# Messages from which on a thread has an outline beside it, and a search of its own.
+# Number of messages from which a thread has an outline beside it, and a search of its own.
 _LONG_MESSAGES = 8
 
 
 def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
-    """Return the context of conversation.html and its parts. `looks`: how often the page has asked by itself."""
+    """Return the context of conversation.html and its parts. `looks`: how often the page has refreshed by itself."""
     conversation = opened.conversation
     last = conversation.last_message
     # The first revision is the first fetch: it replaced nothing.
@@ -54,7 +54,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "count": count,
         "is_long": count >= _LONG_MESSAGES,
         **found,
-        # Which lines a kept piece of HTML shows.
+        # Digest of the evidence lines, for the key of cached HTML that shows them.
         "lines_shown": hashlib.sha256(repr(found["lines"]).encode()).hexdigest(),
         "is_starred": Star.objects.has(user, conversation),
         "earlier": earlier,
@@ -72,7 +72,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
 
 
 def _earlier(opened: Opened) -> list[EarlierMessage]:
-    """Return the earlier wordings that the reader was shown, but for those that say what stands there now."""
+    """Return the earlier wordings that the reader was shown, without those that equal the current message."""
     shown = EarlierMessage.objects.shown_to(opened.reader, opened.conversation)
     shown.render_outdated()
     found = list(shown)
@@ -84,9 +84,9 @@ def _earlier(opened: Opened) -> list[EarlierMessage]:
 
 
 def within(request: Request, conversation: Conversation) -> dict[str, Any]:
-    """For _within.html and _find.html; marks the words in the messages: those of `find` before those of the list's `q`.
+    """Return the context of _within.html and _find.html; highlight the words of `find`, or else of the list's `q`.
 
-    What makes no sense in the address is left out.
+    Parameters that make no sense are ignored.
     """
     find = request.GET.get("find", "").strip()
     given: dict[str, str] = {name: str(value) for name, value in request.GET.items() if name in _OF_THE_LIST}
@@ -119,7 +119,7 @@ def within(request: Request, conversation: Conversation) -> dict[str, Any]:
 def _neighbours(
     finder: Finder, stretch: Stretch, conversation: Conversation, given: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The conversations next to this one, each with what its address says of the list: the page that it stands on."""
+    """Return the conversations next to this one, each with the list's parameters for its address."""
     page = finder.page(stretch)
     rows = page.conversations
     place = next((number for number, row in enumerate(rows) if row.pk == conversation.pk), None)
@@ -134,7 +134,8 @@ def _neighbours(
         beyond = dict(zip(sides, finder.neighbours(conversation), strict=True))
     asked = {name: value for name, value in given.items() if name in _ASKED}
     for name, side in sides.items():
-        # On the page that begins, or ends, next to this conversation; a ticket's list has one page alone.
+        # A neighbour on another page: the page that begins or ends next to this conversation. A ticket's list has one
+        # page.
         is_elsewhere = found[name] is None and "linked" not in given
         within = {**asked, side: finder.key(conversation)} if is_elsewhere else given
         found[name] = found[name] or beyond.get(name)
@@ -143,9 +144,9 @@ def _neighbours(
 
 
 def _find(conversation: Conversation, find: str) -> tuple[int, bool]:
-    """Mark the words in messages that hold all of them; where none does, words that begin so.
+    """Highlight the words in messages that hold all of them; if none does, words that begin with them.
 
-    Return how many marks there are, and whether they are of words that begin so.
+    Return the number of highlights, and whether they are of words that begin so.
     """
     asked = syntax.read(find)
     for sought in (asked, asked.beginnings):
@@ -158,7 +159,7 @@ def _find(conversation: Conversation, find: str) -> tuple[int, bool]:
 
 
 def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
-    """Return how many marks there are."""
+    """Highlight the words in these messages; return the number of highlights."""
     marks = 0
     for message in messages:
         found = highlight.marked(message.html, wanted)
@@ -169,7 +170,7 @@ def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
 
 
 def render_thread(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    """Render conversation.html with this context, its tickets added; write the audit row."""
+    """Render conversation.html with this context and the conversation's tickets; write the audit row."""
     shown, came_from = context["conversation"], ticket_names.read(request.GET.get("ticket", ""))
     about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
     about["position"] = context.setdefault("focus", None)

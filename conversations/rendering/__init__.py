@@ -1,8 +1,8 @@
 """Omni's text as safe HTML, at a bounded cost: the only place that marks text as safe.
 
-An answer is Markdown from a language model that read other people's data, so it is hostile. It passes two walls: `page`
-writes only the elements it knows from the parsed tree, `allowlist` (bleach) reads that HTML again and lets only the
-same through. What would cost too much, or breaks the parser, is shown as plain text, and says so.
+An answer is Markdown from a language model that read other people's data, so it is hostile. It passes two filters:
+`page` writes only the elements it knows from the parsed tree; `allowlist` (bleach) parses that HTML again and admits
+only the same elements. Text that costs too much, or breaks the parser, is shown as plain text, with the reason.
 """
 
 import logging
@@ -34,9 +34,9 @@ __all__ = [
     "with_newlines",
 ]
 
-# Stored beside the HTML. Raise it with every change that shows: what was rendered before is rendered again when read.
+# Stored beside the HTML. Raise it with every visible change: older HTML is rendered again when it is read.
 RENDERER = 3
-# Seconds, for one answer after another. A thousand long ones take as much.
+# Processor seconds for all answers of a conversation. A thousand long ones take as much.
 OF_A_CONVERSATION = 20.0
 
 TOO_LONG = "This answer is too long to format, so it is shown as plain text."
@@ -49,14 +49,14 @@ _logger = logging.getLogger(__name__)
 
 
 class Rendered(NamedTuple):
-    """HTML, and why it is plain text: a sentence for the reader, or "" where it is formatted."""
+    """HTML, and a sentence that tells the reader why it is plain text; "" if it is formatted."""
 
     html: SafeString
     plain_because: str
 
 
 def render_answer(text: str, base: str = "") -> Rendered:
-    """Markdown from Omni as HTML. Whatever the text, it costs a bounded time and loses none of its letters.
+    """Render an answer's Markdown as HTML, in bounded time and without losing any of its letters.
 
     Paths in its links are resolved against `base`, the address of Omni's pages.
     """
@@ -68,13 +68,13 @@ def render_answer(text: str, base: str = "") -> Rendered:
     except TooCostly:
         return Rendered(_plain(text), TOO_COSTLY)
     except Exception as error:  # noqa: BLE001  (whatever a parser stumbles over, the reader gets the text)
-        # Never the text, nor the exception's own words, which may quote it: both are somebody's data.
+        # Log neither the text nor the exception's own words, which may quote it: both are somebody's data.
         _logger.warning("An answer of %d characters broke the renderer: %s", len(text), type(error).__name__)
         return Rendered(_plain(text), BROKEN)
 
 
 class Allowance:
-    """The processor time that all answers of a conversation share: beyond it they are plain text."""
+    """Processor time that all answers of a conversation share: beyond it they are plain text."""
 
     def __init__(self) -> None:
         self._clock = Clock(OF_A_CONVERSATION)
@@ -88,32 +88,32 @@ class Allowance:
 
 
 def render_question(text: str) -> Rendered:
-    """What a person typed, as they typed it: escaped, never Markdown."""
+    """Render a question as it was typed: escaped, never as Markdown."""
     return Rendered(_plain(text), "")
 
 
 def visible(text: str) -> SafeString:
-    """A name, a cell, a word of Omni's as HTML: escaped, its hidden characters shown."""
+    """Return a short text of Omni's, such as a name or a cell, as escaped HTML with its hidden characters shown."""
     return mark_safe(_shown(text))
 
 
 def spelled(text: str) -> str:
-    """The same where no element may stand, as in an attribute: not marked safe, the template escapes it."""
+    """Return the same for attributes and other places without elements: plain text, which the template escapes."""
     return characters.spelled(characters.with_newlines(text))
 
 
 def trusted(html: str) -> SafeString:
-    """HTML that this module made earlier and the database kept."""
+    """Mark HTML as safe that this module made earlier and the database stored."""
     return mark_safe(html)
 
 
 def drawn(svg: str) -> SafeString:
-    """A chart that `drawing.draw_within` wrote: elements of its own, in which all text is escaped."""
+    """Mark a chart as safe that `svg.draw_within` wrote: it has only elements of its own, and all text is escaped."""
     return mark_safe(svg)
 
 
 def with_breaks(html: str) -> SafeString:
-    """HTML that this module made, for where no stylesheet goes along: of plain text, line ends and indents are kept."""
+    """Return this module's HTML for places without a stylesheet: plain text keeps its line ends and indents."""
     if html.startswith(_PLAIN):
         html = re.sub(r"(?m)^ +|  +", lambda blanks: "\u00a0" * len(blanks[0]), html.replace("\t", " " * 4))
         html = html.replace("\n", "<br>\n")
@@ -127,7 +127,7 @@ def _formatted(text: str) -> str:
 
 
 def _plain(text: str) -> SafeString:
-    """Line breaks stay newlines: the stylesheet keeps them (`white-space: pre-wrap`), at no tag a line."""
+    """Return text as HTML with its newlines, which the stylesheet shows (`white-space: pre-wrap`) without any tags."""
     return mark_safe(f"{_PLAIN}{_shown(text)}</div>")
 
 

@@ -30,11 +30,11 @@ from conversations.rendering.open_blocks import (
 )
 from omniviewer.time_limit import Clock
 
-# Lists, items and quotes within each other. Deeper marks are text: trees are walked by copying the way to each element.
+# Deepest nesting of lists, items and quotes. Deeper marks are text: walking a tree copies the path to each element.
 DEEPEST = 24
-# Columns: the widest gap between a marker and its text.
+# Widest gap between a marker and its text, in columns.
 _MAX_GAP = 4
-# All that a block, other than a paragraph, can begin with.
+# Characters that a block, other than a paragraph, can begin with.
 _STARTS = frozenset("#>`~-*_+=|:[0123456789")
 _FENCE = re.compile(r"(?P<mark>`{3,}(?=[^`]*$)|~{3,}) *(?P<language>[\w+#.-]*)")
 _RULE = re.compile(r"([-*_])(?: *\1){2,} *")
@@ -46,12 +46,12 @@ _NOTE = re.compile(r"\[\^(?P<label>[^\s\[\]]{1,200})\]: *")
 
 
 class Blocks(OpenBlocks):
-    """Builds the tree of a text, in which inline patterns still have to be applied to all that is no `AtomicString`."""
+    """Builder of a text's tree. Inline patterns are still to be applied to all text that is no `AtomicString`."""
 
     def __init__(self, md: Markdown, clock: Clock) -> None:
         super().__init__(md)
         self._clock = clock
-        # The line that is read: as it came, with tabs as spaces, how far it is read, and whether to its end.
+        # The current line: as it came, with tabs as spaces, how many columns are read, and whether all of it is.
         self._raw = self._line = ""
         self._column = 0
         self._is_read = False
@@ -116,10 +116,10 @@ class Blocks(OpenBlocks):
         fence.lines.append(_without_columns(self._raw, self._column + indent))
 
     def _read_text(self) -> None:
-        """Read what is left of a line in which no block begins."""
+        """Read the rest of a line in which no block begins."""
         text = self._rest()
         if isinstance(self._leaf, Paragraph):
-            # Also where the line lacks the marks of the quote or the indent of the item: a lazy continuation.
+            # Also if the line lacks the marks of the quote or the indent of the item: a lazy continuation.
             self._leaf.lines.append(text)
             self._leaf.numbers.append(self._number)
             return
@@ -148,10 +148,10 @@ class Blocks(OpenBlocks):
     def _skip_quote_mark(self, at: int) -> None:
         self._column = at + (2 if self._line[at + 1 : at + 2] == " " else 1)
 
-    # What begins on a line
+    # Starts of blocks
 
     def _begins_container(self) -> bool:
-        """Begin what the rest of the line begins; tell whether more may begin behind it, as in a container."""
+        """Begin the block that the rest of the line starts; return whether another may begin inside it."""
         indent = self._indent()
         at = self._column + indent
         if self._line[at : at + 1] not in _STARTS or at == len(self._line) or not self._may_begin(indent):

@@ -14,22 +14,22 @@ from html import escape
 
 # Invisible, though Unicode files them under letters, marks, symbols and separators.
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2028\u2029\u2800\u3164\uffa0\U00016fe4\U0001d159"
-# Nothing yet, but to be drawn as nothing (Default_Ignorable_Code_Point); and what is never to be a character.
+# Reserved, but to be drawn as nothing (Default_Ignorable_Code_Point); and code points that will never be characters.
 _RESERVED = {chr(point) for point in (0x2065, *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000), *range(0xFDD0, 0xFDF0))}
 _RESERVED |= {chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)}
 _SELECTORS = {chr(point) for point in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 _JOINERS = "\u200c\u200d"
-# They have no width, and only tell which way the punctuation beside them goes.
+# Without width: they only set the direction of the punctuation beside them.
 _DIRECTION_MARKS = "\u200e\u200f\u061c"
 _ISOLATES, _END_OF_ISOLATE = "\u2066\u2067\u2068", "\u2069"
-# Above this many in one text, spans would cost more than they tell.
+# Most spans in one text: more would cost more than they tell.
 _MOST_SPANS = 500
-# Marks on one letter: no language writes more.
+# Most marks on one letter: no language writes more.
 _MOST_MARKS = 8
 
 
 def _all_hidden() -> set[str]:
-    """Control, format and surrogate characters but tab and newline; the blank ones; tags; variation selectors."""
+    """Return all control, format and surrogate characters but tab and newline, blanks, tags and variation selectors."""
     return (of_category("Cc", "Cf", "Cs") | set(_BLANK) | _SELECTORS | _RESERVED) - {"\t", "\n"}
 
 
@@ -40,7 +40,7 @@ def of_category(*categories: str) -> set[str]:
 
 
 def ranges(members: set[str]) -> str:
-    """A regular expression's class of them; in ranges, as it is searched for in all text."""
+    """Return a regular expression's class of these characters; in ranges, since all text is searched for it."""
     spans: list[list[int]] = []
     for point in sorted(map(ord, members)):
         if spans and spans[-1][1] == point - 1:
@@ -52,7 +52,7 @@ def ranges(members: set[str]) -> str:
 
 _HIDDEN = _all_hidden()
 _MARKS = ranges(of_category("Mn", "Me") - _HIDDEN)
-# A run of one and the same is shown once, with a count; of marks, what is too much of it.
+# A run of one hidden character is shown once, with a count; of a run of marks, only those beyond the limit.
 _RUN = re.compile(rf"({ranges(_HIDDEN)})\1*|({_MARKS})(?<={_MARKS}{{{_MOST_MARKS + 1}}}){_MARKS}*")
 _DIRECTIONS = re.compile(f"[{_DIRECTION_MARKS}{_ISOLATES}{_END_OF_ISOLATE}]")
 _RIGHT_TO_LEFT = re.compile(
@@ -67,7 +67,7 @@ def with_newlines(text: str) -> str:
 
 
 def harmless_directions(text: str) -> frozenset[str]:
-    """Return the direction marks and isolates that every time they stand in this text belong to right-to-left text.
+    """Return the direction marks and isolates that belong to right-to-left text wherever they stand in this text.
 
     A mark belongs to it on a line that has some, if it is alone and not within a word of another script. Isolates do on
     such a line, if each is closed on it: an open one takes along what stands behind it.
@@ -105,7 +105,7 @@ def _isolates_are_closed(line: str) -> bool:
 
 
 def shown(text: str, harmless: frozenset[str] = frozenset()) -> str:
-    """`text` as HTML: escaped, its hidden characters spelled out, but for those that are `harmless` where it stands."""
+    """Return `text` as escaped HTML, its hidden characters spelled out except for those that are `harmless` in it."""
     if text.isascii() and text.isprintable():  # as most cells of a table are
         return escape(text, quote=False)
     parts: list[str] = []
@@ -122,7 +122,7 @@ def shown(text: str, harmless: frozenset[str] = frozenset()) -> str:
 
 
 def spelled(text: str) -> str:
-    """The same as plain text, not escaped: `[U+202E]`. For attributes, titles and pictures, which take no element."""
+    """Return the same as plain text, not escaped: `[U+202E]`. For attributes, titles and pictures, without elements."""
     harmless = harmless_directions(text)
     return _RUN.sub(
         lambda run: run[0] if run[0] in harmless or _belongs(text, run.start(), run.end()) else _told(run), text
@@ -145,19 +145,20 @@ def _span(run: re.Match[str]) -> str:
 
 
 def _belongs(text: str, start: int, end: int) -> bool:
-    """Whether what stands there is part of a letter or an emoji, as the writing system has it."""
+    """Return whether this hidden character is part of a letter or an emoji, as the writing system has it."""
     if start == 0 or end - start > 1 or text[start] not in _HIDDEN:
         return False
     character, before, after = text[start], text[start - 1], text[end : end + 1]
     if character in _SELECTORS:
-        # One, on a character that can be seen. The 240 further ones are for ideographs alone; elsewhere they smuggle.
+        # One selector, on a visible character. The 240 further ones are for ideographs alone; elsewhere they smuggle
+        # data.
         is_ideograph = unicodedata.category(before) == "Lo" and before > "\u2e80"
         return is_ideograph or (character <= "\ufe0f" and (_is_pictorial(before) or before in "0123456789#*"))
     return character in _JOINERS and _joins(before) and bool(after) and _joins(after)
 
 
 def _joins(character: str) -> bool:
-    """Letters and marks from Hebrew's block up to the scripts of India and beyond, and emoji."""
+    """Return whether this is a letter or mark from Hebrew's block to the scripts of India and beyond, or an emoji."""
     point, category = ord(character), unicodedata.category(character)
     is_script = 0x590 <= point <= 0x1CFF or 0xA800 <= point <= 0xABFF or 0x11000 <= point <= 0x11FFF  # noqa: PLR2004
     return (is_script and category[0] in "LM" and character not in _HIDDEN) or _is_pictorial(character)

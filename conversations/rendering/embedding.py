@@ -1,4 +1,4 @@
-"""An answer's Markdown as a part of another document: a file, a ticket.
+"""An answer's Markdown, made fit to be part of another document: a file or a ticket.
 
 A fence, a comment or an element that the answer leaves open would take along what follows, and its first heading would
 stand above the document's own. So fences are closed, raw HTML is made the text that it is on the page, and headings are
@@ -12,7 +12,7 @@ from conversations.rendering.code_spans import code_spans
 from omniviewer.time_limit import LONGEST, Clock, TooCostly
 
 _LOWEST = 6
-# A tag, comment or declaration; not an address in angle brackets, nor the one element that the page has for it.
+# A tag, comment or declaration; but no address in angle brackets, and not `<br>`, which the page knows too.
 _TAG = re.compile(
     rf"(?<!\\)(?<!\]\()(?:(?<=(?P<address>[^\s()]))<|<)(?=[A-Za-z/!?])(?!https?://|mailto:|br\s?/?>|{links.MAIL}>)",
     re.IGNORECASE,
@@ -21,7 +21,7 @@ _MARKS = re.compile(r" {0,3}#+")
 
 
 def self_contained(text: str, *, lowered_by: int) -> str:
-    """Return Markdown that ends where it ends, its headings lowered. What costs too much is plain text, in a fence."""
+    """Return Markdown that leaves nothing open, its headings lowered; if that costs too much, plain text in a fence."""
     text = characters.with_newlines(text)
     if len(text) > LONGEST:
         return _fenced(text)
@@ -36,7 +36,7 @@ def self_contained(text: str, *, lowered_by: int) -> str:
             lines[number - 1] = line
     for numbers, level in outline.headings:
         lowered = min(level + lowered_by, _LOWEST)
-        # Of a heading that is underlined, the last line is no title.
+        # The last line of an underlined heading is not part of its title.
         title = " ".join(str(lines[number - 1]).strip(" ") for number in numbers[: max(1, len(numbers) - 1)])
         lines[numbers[0] - 1] = "#" * lowered + " " + _MARKS.sub("", title, count=1).lstrip(" ")
         for number in numbers[1:]:
@@ -51,7 +51,7 @@ def _without_tags(text: str) -> str:
     parts: list[str] = []
     place = 0
     for start, end in [*code_spans(text), (len(text), len(text))]:
-        # Behind an address, which would take a backslash along, as an entity.
+        # An entity after an address, which would take a backslash along.
         plain = _TAG.sub(lambda found: "&lt;" if found["address"] else "\\<", text[place:start])
         parts += plain, text[start:end]
         place = end

@@ -1,4 +1,4 @@
-"""Bold, italic and struck-out text, after everything else in a line is known, as CommonMark has it.
+"""Bold, italic and struck-out text, as in CommonMark, made after everything else in a line is known.
 
 https://spec.commonmark.org/0.31.2/#emphasis-and-strong-emphasis; an opening mark is looked for no further down than
 where an equal one was looked for in vain, so the time is linear.
@@ -18,7 +18,7 @@ from markdown.util import ETX, STX, AtomicString
 
 from omniviewer.time_limit import Clock
 
-# Elements within each other. Beyond it, browsers take the tree apart.
+# Deepest nesting of elements: beyond it, browsers rearrange the tree.
 _DEEPEST = 60
 _RUNS = re.compile(r"(\*+|_+|~+)")
 # Between these, Python-Markdown keeps characters that were escaped: punctuation.
@@ -28,7 +28,7 @@ _TAGS = {"*": ("em", "strong"), "_": ("em", "strong"), "~": ("del", "del")}
 
 @dataclass
 class _Run:
-    """Equal marks side by side: `**`. `left` is how many of them nothing was made of yet."""
+    """Equal marks side by side, such as `**`. `left` counts those that are not used for an element yet."""
 
     mark: str
     length: int
@@ -43,17 +43,17 @@ _Piece: TypeAlias = str | Element | _Run
 
 @dataclass
 class _Line:
-    """The pieces of a text that are read, and those among them that may still be opened."""
+    """The pieces of a text that were read, and the runs among them that may still open an element."""
 
     pieces: list[_Piece] = field(default_factory=list)
-    # Of each run in `openers`, its place in `pieces`.
+    # Runs that may open an element, each with its index in `pieces`.
     openers: list[tuple[int, _Run]] = field(default_factory=list)
-    # The last opener below which none for this kind of closing run was found.
+    # Serial number of the last opener below which none for this kind of closing run was found.
     bottoms: dict[tuple[str, bool, int], int] = field(default_factory=dict)
 
 
 class Emphasis(Treeprocessor):
-    """Replaces the marks in all texts of a tree whose other inline elements are made."""
+    """Tree processor that replaces the marks in all texts, once their other inline elements are made."""
 
     def __init__(self, md: Markdown, clock: Clock) -> None:
         super().__init__(md)
@@ -143,7 +143,7 @@ def _run(marks: str, before: str, after: str) -> _Run:
         can_open = opens and (not closes or is_sign_before)
         can_close = closes and (not opens or is_sign_after)
     elif mark == "~":
-        # "~5 to ~$10": about.
+        # "~5 to ~$10" means "about".
         is_about = length == 1 and (after.isdecimal() or unicodedata.category(after) == "Sc")
         can_open, can_close = opens and length <= 2, closes and length <= 2 and not is_about  # noqa: PLR2004
     return _Run(mark, length, length, can_open=can_open, can_close=can_close)
@@ -166,7 +166,7 @@ def _close(line: _Line, closer: _Run) -> None:
         element.set("depth", str(element_depth))
         opener.left -= size
         closer.left -= size
-        # What was opened in between is text from here on.
+        # Openers in between found no closing run: they are text from here on.
         del line.openers[found + 1 :]
         del line.pieces[place + 1 :]
         if not opener.left:
@@ -204,7 +204,7 @@ def _depth(piece: _Piece) -> int:
 
 
 def _rebuild(element: Element, pieces: list[_Piece]) -> None:
-    """Put the pieces into an element, in place of what it holds."""
+    """Replace an element's content by these pieces."""
     element[:] = []
     texts: list[str] = []
     last: Element | None = None

@@ -1,4 +1,4 @@
-"""What stands within a line: code, links, addresses, line ends, entities, as patterns of Python-Markdown.
+"""Elements within a line: code, links, addresses, line ends and entities, as patterns of Python-Markdown.
 
 Bold and the like are made afterwards, by `emphasis`.
 """
@@ -15,7 +15,7 @@ from conversations.rendering import characters, links
 from conversations.rendering.open_blocks import OpenBlocks, reference_name
 from omniviewer.time_limit import Clock, TooCostly
 
-# Characters of one paragraph, list item or cell that has any markup. Bounds the work between two ticks.
+# Most characters of one paragraph, list item or cell that has any markup. Bounds the work between two ticks.
 LONGEST_PARAGRAPH = 20_000
 PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
@@ -29,8 +29,8 @@ _TARGET = re.compile(
 )
 _LABEL = re.compile(r"\[([^\[\]]{0,200})\]")
 
-# An address ends before punctuation and symbols of other scripts and of typography, which no address is written with;
-# but for the dots in Catalan and Japanese names.
+# An address ends before typographic or foreign punctuation and symbols, which no address is written with; except for
+# the dots in Catalan and Japanese names.
 _TYPOGRAPHIC = characters.ranges(
     {
         character
@@ -58,8 +58,8 @@ def patterns(md: Markdown, blocks: OpenBlocks, clock: Clock) -> "Registry[inline
         _Mail(rf"<({links.MAIL})>", md),
         _Bare(_BARE, md),
         _BareMail(_BARE_MAIL, md),
-        # A line's end is one on the page too, as in the chats that such answers are written for. Blanks around it are
-        # gone already.
+        # A line end is one on the page too, as in the chats that answers are written for. Blanks around it are gone
+        # already.
         inlinepatterns.SubstituteTagInlineProcessor(r"\\?\n", "br"),
         # The one piece of HTML that models write on purpose: there is no other way to break a line in a cell.
         inlinepatterns.SubstituteTagInlineProcessor(r"(?i)<br\s?/?>", "br"),
@@ -97,7 +97,7 @@ class _Ticking(inlinepatterns.InlineProcessor):
 
 
 class _Inline(inlinepatterns.InlineProcessor):
-    """A pattern that makes something of its match alone: `make` says what, and how many characters it takes."""
+    """A pattern that needs nothing but its match: `make` returns the element, and how many characters it takes."""
 
     ANCESTOR_EXCLUDES: ClassVar[tuple[str, ...]] = ("a",)
 
@@ -114,7 +114,7 @@ class _Inline(inlinepatterns.InlineProcessor):
 
 
 class _Code(inlinepatterns.InlineProcessor):
-    """Code between as many backticks on either side."""
+    """Code between equally long runs of backticks."""
 
     def handleMatch(  # type: ignore[override]  # noqa: N802
         self, m: re.Match[str], data: str
@@ -166,7 +166,7 @@ class _Bracket(inlinepatterns.InlineProcessor):
         return element, m.start(), end
 
     def _target(self, data: str, at: int) -> tuple[str, int] | None:
-        """Return the address in parentheses, and where they end. Models leave blanks in addresses: taken along."""
+        """Return the address in parentheses, and where they end. It may have blanks: models leave them there."""
         if data[at : at + 1] != "(":
             return None
         if found := _TARGET.match(data, at):
@@ -203,7 +203,7 @@ class _BareMail(_Inline):
 
 
 class _Bare(_Inline):
-    """An address that stands in the text by itself. `users.id` is none: it says neither http nor www."""
+    """An address in running text. `users.id` is none: it has neither http nor www."""
 
     def make(self, found: re.Match[str]) -> tuple[Element | None, int]:
         if len(found[0]) <= links.LONGEST:
@@ -215,19 +215,19 @@ class _Bare(_Inline):
 
 
 class _Entity(_Inline):
-    """`&lt;` as `<`: a character of the text from here on, escaped like any other when it is written."""
+    """An entity, such as `&lt;`, as the character it stands for; escaped like any other when it is written."""
 
     PATTERN = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
     ANCESTOR_EXCLUDES = ()
 
     def make(self, found: re.Match[str]) -> tuple[str | None, int]:
         character = _character(found[0])
-        # As if it were escaped: `&#42;` makes nothing bold.
+        # Marked as escaped: `&#42;` makes nothing bold.
         return f"{STX}{ord(character)}{ETX}" if character in PUNCTUATION else character or None, len(found[0])
 
 
 def _trimmed(code: str) -> str:
-    """Take off the blanks that keep backticks within code from those around it."""
+    """Remove the blanks that keep backticks within code apart from those around it."""
     return code[1:-1] if code[:1] == code[-1:] == " " and code.strip(" ") else code
 
 
@@ -242,7 +242,7 @@ def _closing(brackets: re.Pattern[str], opening: str, data: str, at: int) -> int
 
 
 def _without_sentence(url: str) -> str:
-    """Punctuation at the end belongs to the sentence around an address; so does a bracket that it does not open."""
+    """Return an address without punctuation at its end, or an unopened bracket: these belong to the sentence."""
     opens = {")": "(", "]": "["}
     surplus = {closing: url.count(closing) - url.count(opening) for closing, opening in opens.items()}
     end = len(url)
@@ -260,7 +260,7 @@ def _link(href: str, text: str) -> Element:
 
 
 def _character(entity: str) -> str:
-    """What an entity stands for; "" where that is nothing, or a control character, which Markdown marks places with."""
+    """Return an entity's character; "" if there is none, or a control character, which Markdown uses for markers."""
     name = entity[1:]
     if not name.startswith("#"):
         return html5.get(name, "")

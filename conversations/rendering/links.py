@@ -1,7 +1,7 @@
-"""Where a link really goes, and whether it may go there.
+"""Destination of a link, and whether it may be linked.
 
-Browsers forgive what a URL parser does not: they drop tabs and newlines, read `\\` as `/`, decode hosts. Rather than
-forgive in the same way, whatever is not plainly an address is no link.
+Browsers are more lenient than a URL parser: they drop tabs and newlines, read `\\` as `/`, decode hosts. Instead of
+imitating that, only what is plainly an address is linked.
 """
 
 import re
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from conversations.rendering import characters
 
 LONGEST = 2_000
-# Of what may not stand in an address, as browsers send it: filters in addresses are JSON. No host has them.
+# Characters that browsers encode in an address: filters in addresses are JSON. No host has them.
 _ENCODED = {ord(character): f"%{ord(character):02X}" for character in '"`{|}^'}
 _ENTITY_FREE = re.compile(r"[^\x00-\x20\x7f<>\"\\^`{|}]+")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
@@ -24,18 +24,18 @@ _MAIL = re.compile(rf"mailto:({MAIL})(\?.*)?", re.IGNORECASE)
 
 
 class Destination(NamedTuple):
-    """An address to put into `href`, and what the reader is told of it: the host in ASCII, or the mail address."""
+    """An address for `href`, and the name that the reader is shown: the host in ASCII, or the mail address."""
 
     href: str
     name: str
     says_itself: frozenset[str] = frozenset()
 
     def is_told_by(self, text: str) -> bool:
-        """Whether a reader of this text knows where the link goes."""
+        """Return whether this text tells the reader where the link goes."""
         return text.strip().translate(_ENCODED).casefold().rstrip("/") in self.says_itself
 
 
-# Where links within Omni lead: its pages write paths. Set around one answer, as only links are looked at with it.
+# Base of links within Omni, whose pages write paths. Set while one answer is rendered, since only links use it.
 _base: ContextVar[str] = ContextVar("base", default="")
 
 
@@ -50,7 +50,7 @@ def relative_to(base: str) -> Iterator[None]:
 
 
 def destination(href: str) -> Destination | None:
-    """Return where a link goes; None for all but http, https, mailto, and paths where these lead anywhere."""
+    """Return where a link goes; None unless it is http, https, mailto or, where a base is set, a path."""
     if _base.get() and re.match(r"/(?!/)", href):
         href = _base.get() + href[1:]
     href = href.strip(" \n").replace(" ", "%20")
@@ -68,7 +68,7 @@ def destination(href: str) -> Destination | None:
 
 
 def _address(host: str) -> str:
-    """A host that browsers take for an IP address, as they show it; "" for one in a form that says another: `0x7f.1`.
+    """Return a host as browsers show it; "" for an IP address that is written in another form: `0x7f.1`.
 
     https://url.spec.whatwg.org/#ends-in-a-number-checker
     """

@@ -12,7 +12,7 @@ from markdown.util import AtomicString
 
 from conversations.rendering import links
 
-# Columns of a tab stop; the indent from which CommonMark has code.
+# Columns of a tab stop, and the indent from which CommonMark reads code.
 TAB = 4
 _TASK = re.compile(r"\[(?P<state>[ xX])\] +(?=\S)")
 _DEFINITION = re.compile(
@@ -40,7 +40,7 @@ class Container:
 
     kind: Kind
     element: Element
-    # Columns: how far a line is indented that belongs to an item, and how far its marker was.
+    # Indents in columns: of lines that belong to an item, and of its marker.
     width: int = 0
     indent: int = 0
     # A list's bullet, or the sign after its numbers: another one begins another list.
@@ -78,7 +78,7 @@ class Table:
 
 
 class OpenBlocks(BlockParser):
-    """Holds what is open, and adds to it.
+    """Base of the block parser: it holds the open blocks, and adds to them.
 
     Code blocks are `pre` elements with a `language`; paragraphs of tight lists are `bare`; footnotes are `note`.
     """
@@ -86,15 +86,15 @@ class OpenBlocks(BlockParser):
     def __init__(self, md: Markdown) -> None:
         super().__init__(md)
         self.notes: set[str] = set()
-        # Where it stands in the source, by numbers of lines from 1: what forms a text of its own, the headings that are
-        # in no list or quote, with their levels, and the mark that a fence at the end of the text would be closed with.
+        # Line numbers in the source, from 1: of each text of its own, and of headings outside lists and quotes, with
+        # their levels. Then the mark that would close a fence that is open at the end of the text.
         self.texts: list[list[int]] = []
         self.headings: list[tuple[list[int], int]] = []
         self.open_fence = ""
         self._uses: Counter[str] = Counter()
         self._open: list[Container] = []
         self._leaf: Paragraph | Fence | Table | None = None
-        # Of the line that is read: its number, and how many of the open containers it continues.
+        # Number of the current line, and how many of the open containers it continues.
         self._number = self._matched = 0
 
     def _begin_tree(self, lines: list[str]) -> None:
@@ -171,7 +171,7 @@ class OpenBlocks(BlockParser):
                 leaf.element.tag = "bare"
 
     def _take_definitions(self, paragraph: Paragraph) -> None:
-        """Take `[1]: https://...` from a paragraph's beginning, where `[1]` is used and the address may be linked."""
+        """Remove `[1]: https://...` from a paragraph's beginning, if `[1]` is used and the address may be linked."""
         while paragraph.lines and (found := _DEFINITION.fullmatch(paragraph.lines[0])):
             name = reference_name(found["name"])
             if self._uses[name] < 2 or not links.destination(found["href"]):  # noqa: PLR2004
@@ -181,7 +181,7 @@ class OpenBlocks(BlockParser):
 
 
 def _uses_of_references(lines: list[str]) -> Counter[str]:
-    """Count the labels in brackets; those of definitions are among them."""
+    """Count the labels in brackets, including those of definitions."""
     if not any("]:" in line for line in lines):
         return Counter()
     return Counter(reference_name(label) for line in lines for label in _REFERENCE.findall(line))

@@ -1,4 +1,4 @@
-"""The tree of an answer as HTML: the first wall. What is not named here is not written; all text is escaped."""
+"""The tree of an answer as HTML: the first filter. Only known elements are written, and all text is escaped."""
 
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
@@ -32,7 +32,7 @@ def write(root: Element, clock: Clock, harmless: frozenset[str]) -> str:
 
 
 class _Writer:
-    """Walks the tree with a stack of its own: how deep a text nests must not decide how deep Python recurses."""
+    """Writer with a stack of its own: how deep a text nests must not decide how deep Python recurses."""
 
     def __init__(self, root: Element, clock: Clock, harmless: frozenset[str]) -> None:
         self._harmless = harmless
@@ -59,7 +59,7 @@ class _Writer:
         return "".join(out) + ("</ol>" if written else "")
 
     def _written(self, root: Element) -> Iterator[str]:
-        # What is still to be written, last first: HTML, or an element and whether it is inside a link.
+        # Pieces that are still to be written, last first: HTML, or an element and whether it is inside a link.
         waiting: list[str | tuple[Element, bool]] = [(root, False)]
         while waiting:
             self._clock.tick()
@@ -82,7 +82,7 @@ class _Writer:
             waiting += characters.shown(element.text or "", harmless), before
 
     def _around(self, element: Element, *, in_link: bool) -> tuple[str, str]:
-        """What stands before and after an element's content: nothing, for an element that is not known."""
+        """Return the HTML before and after an element's content: nothing for an unknown element."""
         tag = element.tag
         if tag == "a" and not in_link:
             return _link(element.get("href", ""), "".join(element.itertext()), element.get("source", ""))
@@ -93,7 +93,7 @@ class _Writer:
         if tag in ("note-mark", "note"):
             return self._note(tag, element.get("label", "")), ""
         if tag in _HEADINGS:
-            # The answer's highest becomes h3, and none is skipped on the way down: readers go by them.
+            # The answer's highest heading becomes h3, and no level is skipped: screen readers navigate by them.
             level = _LOWEST_OF_THE_PAGE + 1 + self._used_headings.index(tag)
             self._level = min(level, self._level + 1, _LOWEST)
             return f"<h{self._level}>", f"</h{self._level}>"
@@ -114,7 +114,7 @@ def _attribute(element: Element) -> str:
 
 
 def _link(href: str, text: str, source: str = "") -> tuple[str, str]:
-    """A link; or, where none may go, its text as it was written, with the address: `[EMEA](Europe and Africa)`."""
+    """Return the tags of a link; if it may not be one, its text and address as written: `[EMEA](Europe and Africa)`."""
     goes_to = links.destination(inline.decoded(href))
     if goes_to is None:
         return ("[", f"]{characters.shown(inline.decoded(source))}") if source else ("", "")
@@ -123,7 +123,7 @@ def _link(href: str, text: str, source: str = "") -> tuple[str, str]:
 
 
 def _image(element: Element, *, in_link: bool) -> str:
-    """Never loaded: that would tell any host who reads what."""
+    """Return an image as a link with its description: loading it would tell its host who reads what."""
     alt = inline.decoded(element.get("alt", "")).strip()
     label = f"image: {alt}" if alt else "image"
     href, source = element.get("src", ""), inline.decoded(element.get("source", ""))
