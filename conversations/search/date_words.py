@@ -27,7 +27,7 @@ _AGO: dict[str, Callable[[date, int], date]] = {
     "q": lambda today, count: _months_before(today, 3 * count) + timedelta(days=1),
     "y": lambda today, count: _months_before(today, 12 * count) + timedelta(days=1),
 }
-# What has a blank in it, where it begins a text: a filter may take it without quotation marks.
+# Dates with blanks, at the start of a text: a filter takes them without quotation marks.
 _UNITS = "(?:days?|weeks?|months?|quarters?|years?)"
 _A_MONTH, _DAY = _MONTH.replace("?P<month>", "?:"), r"[0-9]{1,2}(?:st|nd|rd|th)?"
 SEVERAL_WORDS = re.compile(
@@ -41,7 +41,7 @@ SEVERAL_WORDS = re.compile(
 
 
 def days(value: str) -> Span | None:
-    """Return the first day, and the one after the last, of what a date filter says; None if that is no time.
+    """Return the first day, and the day after the last, of a date filter; None if the text is no date.
 
     `7d` are the seven days that end with today; `2026-10..2026-12` all from the first to the last of the two.
     """
@@ -60,7 +60,7 @@ def days(value: str) -> Span | None:
 
 
 def moments(value: str) -> tuple[datetime, datetime] | None:
-    """Return the same as moments in the time zone that is active: the first, and the one at which it is over."""
+    """Return the same as moments in the active time zone: the start, and the end, which is not included."""
     found = days(value)
     return (midnight(found[0]), midnight(found[1])) if found else None
 
@@ -74,7 +74,7 @@ _SAYS_ITSELF = re.compile(rf"{_ISO}(?:\.\.{_ISO})?", re.IGNORECASE | re.ASCII)
 
 
 def written(value: str, name: str = "on") -> str:
-    """Return the days that `value` means to the filter `name`, for a person; "" where it says them itself."""
+    """Return in words the days that `value` means to the filter `name`; "" if the value says so itself."""
     found = days(value)
     if found is None or _SAYS_ITSELF.fullmatch(value):
         return ""
@@ -87,7 +87,7 @@ def written(value: str, name: str = "on") -> str:
 
 
 def doubt(value: str) -> str:
-    """Return how a date was read that might be read otherwise, in a sentence; "" where there is no doubt."""
+    """Return a sentence on how an ambiguous date was read; "" if there is no doubt."""
     for part in value.split(".."):
         found = days(part)
         if found and _is_ambiguous(part):
@@ -101,7 +101,7 @@ def _day(day: date) -> str:
 
 
 def _named_day(text: str) -> Span | None:
-    """Today, yesterday, a day of the week: the last one that has begun."""
+    """Read today, yesterday, or a day of the week: the last one that has begun."""
     today = timezone.localdate()
     found = re.fullmatch(rf"(?:(last|previous|this)[ _-]?)?({'|'.join((*_FULL_WEEKDAYS, *WEEKDAYS))})", text)
     if found:
@@ -115,7 +115,7 @@ def _named_day(text: str) -> Span | None:
 
 
 def _rolling(text: str) -> Span | None:
-    """So many days, weeks, months or years that end with today."""
+    """Read a number of days, weeks, months or years that end with today."""
     found = (
         re.fullmatch(r"(?P<count>[0-9]{1,4})(?P<unit>[dwmy])", text, re.ASCII)
         or re.fullmatch(rf"(?:(?:last|past|previous)[ _-]?)?(?P<count>[0-9]{{1,4}})[ _-]?{_UNIT}", text, re.ASCII)
@@ -128,7 +128,7 @@ def _rolling(text: str) -> Span | None:
 
 
 def _of_calendar(text: str) -> Span | None:
-    """Last week, this month, three quarters ago."""
+    """Read a period of the calendar: last week, this month, three quarters ago."""
     today = timezone.localdate()
     if found := re.fullmatch(rf"([0-9]{{1,4}})[ _-]?{_UNIT}[ _-]?ago", text, re.ASCII):
         return _whole(found["unit"], today, int(found[1]))
@@ -138,7 +138,7 @@ def _of_calendar(text: str) -> Span | None:
 
 
 def _whole(unit: str, today: date, back: int) -> Span:
-    """The calendar's day, week (from Monday), month, quarter or year, so many before the one that is."""
+    """Return a day, week (from Monday), month, quarter or year of the calendar, so many before the current one."""
     if unit in ("day", "week"):
         length = timedelta(days=1 if unit == "day" else 7)
         begun = today if unit == "day" else today - timedelta(days=today.weekday())
@@ -153,7 +153,7 @@ def _from_month(months: int) -> date:
 
 
 def _by_numbers(text: str) -> Span | None:
-    """The year first, as ISO 8601 has it."""
+    """Read a date in figures beyond doubt, mostly with the year first as in ISO 8601."""
     if found := re.fullmatch(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})", text, re.ASCII):
         return _calendar(int(found[1]), None, int(found[3]), int(found[4]))
     if found := re.fullmatch(r"([0-9]{4})([0-9]{2})([0-9]{2})", text, re.ASCII):
@@ -173,7 +173,7 @@ _MOST_MONTHS = 12
 
 
 def _by_day_and_month(text: str) -> Span | None:
-    """With slashes the month comes first, as in Omni's own country; with dots and dashes the day. Unless it cannot."""
+    """Read a date in figures: with slashes the month comes first, as in the US, else the day; swapped if impossible."""
     found = _DAY_AND_MONTH.fullmatch(text)
     if found is None:
         return None
@@ -190,7 +190,7 @@ def _is_ambiguous(value: str) -> bool:
 
 
 def _could_be_either(found: re.Match[str]) -> bool:
-    # With dots only the day ever comes first.
+    # With dots the day always comes first.
     return found[2] != "." and max(int(found[1]), int(found[3])) <= _MOST_MONTHS
 
 
@@ -201,7 +201,7 @@ _MONTH_FIRST = re.compile(rf"{_MONTH} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:,?
 
 
 def _by_name(text: str) -> Span | None:
-    """With the month's English name; without a year, the last one that has begun."""
+    """Read a date with the month's English name; without a year, the last one that has begun."""
     found = _DAY_FIRST.fullmatch(text.replace(",", "")) or _MONTH_FIRST.fullmatch(text)
     if found is None:
         return None

@@ -1,6 +1,6 @@
-"""What is searched of a conversation: its name, what was asked and answered, its queries, and facts about it.
+"""Search documents of conversations: the name, questions and answers, queries, and facts.
 
-Whatever goes wrong with one conversation stays with it: it is marked (`IndexFailure`), and tried again later.
+A failure affects only its conversation: it is stored (`IndexFailure`), and tried again later.
 """
 
 import json
@@ -30,16 +30,16 @@ from omniviewer.operations import metrics
 from omniviewer.operations.database_errors import named
 
 _log = logging.getLogger("omniviewer.search")
-# Conversations of one transaction: as long as that takes, nobody else writes where the database is a file.
+# Conversations of one transaction: while it lasts, nobody else can write if the database is a file.
 _AT_A_TIME = 20
-# Characters of one conversation that are searched: more than any person reads.
+# Most characters of one conversation that are searched: more than any person reads.
 _LONGEST = 4_000_000
 
 
 def refresh(*, seconds: float, among: Collection[int] | None = None) -> bool:
-    """Index what has changed for so long, the newest first. Return whether that was enough. Raises nothing.
+    """Index changed conversations for so many seconds, newest first; return whether all are done. Raises nothing.
 
-    `among`: keys of conversations, with which nothing else is looked at; None: all.
+    `among`: keys of the only conversations to look at; None for all.
     """
     until = time.monotonic() + seconds
     try:
@@ -53,28 +53,28 @@ def refresh(*, seconds: float, among: Collection[int] | None = None) -> bool:
 
 
 def forget(conversations: Iterable[Conversation]) -> None:
-    """Of conversations that go."""
+    """Remove conversations that are being deleted from the index."""
     index.remove(row.indexed_as for row in conversations if row.indexed_as is not None)
 
 
 def _waiting(among: Collection[int] | None) -> QuerySet[Conversation]:
     rows = Conversation.objects.filter(is_indexed=False)
     if among is not None:
-        # By their keys, and not by the index of all that wait.
+        # Look them up by key, not by the index of all conversations that wait.
         is_waiting = Case(When(is_indexed=False, then=True), default=False, output_field=BooleanField())
         rows = Conversation.objects.alias(is_waiting=is_waiting).filter(pk__in=among, is_waiting=True)
     return rows.exclude(Exists(IndexFailure.objects.resting().filter(conversation=OuterRef("pk"))))
 
 
 def _index_some(among: Collection[int] | None) -> bool:
-    """Index the newest of those that wait. Return False where there are none that nobody else is at."""
+    """Index the newest that wait; return False if there are none that no other worker holds."""
     some = list(_waiting(among).order_by("-recency").values_list("pk", flat=True)[:_AT_A_TIME])
     try:
         return _index(some)
     except Exception as error:
         if _is_the_databases(error):
             raise
-    # One of them, or more: the others go on.
+    # At least one of them failed: index them one by one, so that the others go on.
     for pk in some:
         try:
             _index([pk])
@@ -89,9 +89,9 @@ def _index_some(among: Collection[int] | None) -> bool:
 
 
 def _is_the_databases(error: Exception) -> bool:
-    """Return whether the database is away, busy or full, and this no matter of what was to be stored.
+    """Return whether the error is the database's own (away, busy, full), and not due to the data that was to be stored.
 
-    PostgreSQL: a limit of the program (class 54) is one on what may be stored.
+    PostgreSQL reports data beyond a limit (class 54) by the same kind of error.
     """
     if not isinstance(error, OperationalError | InterfaceError):
         return False
@@ -145,7 +145,7 @@ def _jobs(ids: Collection[tuple[str, UUID]]) -> dict[tuple[str, UUID | None], tu
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every text in a query, names of fields among them, as JSON nests it."""
+    """Yield every text in a query, including names of fields, however deep JSON nests it."""
     waiting = [value]
     while waiting:
         found = waiting.pop()
@@ -165,7 +165,7 @@ def _places(
     asked = [text for role, text, _ in thread if role == Message.Role.USER]
     answered = [text for role, text, _ in thread if role != Message.Role.USER]
     queries = [text for job, found in jobs for text in (job.topic, *found)]
-    # Where only the list has told of it, the last question is all that is known.
+    # If only the list has named the conversation, its last question is all that is known.
     texts = {"name": [row.name], "question": asked or [row.last_prompt], "answer": answered, "query": queries}
     return {place: _folded(texts[place]) for place in index.PLACES}
 
@@ -202,7 +202,7 @@ def _facts(
 
 
 def says(texts: dict[str, str], question: Question) -> bool:
-    """Return whether these texts, by place, hold what the question asks of texts: as the index would say."""
+    """Return whether these texts, by place, match the question's texts, as the index would tell."""
     places = {
         place: f" {_folded([text])} "
         for place, text in texts.items()

@@ -1,10 +1,9 @@
-"""Find the conversations that are asked for, of those that a reader may see, in order, a page at a time.
+"""Find the conversations that match a query, of those that a reader may see, in order, a page at a time.
 
 Everything starts at the reader's own accesses: each is a row of the list, in the order and the words that Omni told the
-reader's token. What may be looked at in a conversation depends on the access: the name by the row, questions and
-answers by the right to the messages, queries by the right to all evidence that the search knows. Whoever may see few of
-the conversations here, or a part of many, is answered from those alone, so that not even the time it takes tells of
-others.
+reader's token. The access decides which parts of a conversation are searched: the name by the row, questions and
+answers by the right to the messages, queries by the right to all evidence that the search knows. A reader of few of the
+conversations here, or of a part of many, is answered from those alone, so that not even the time reveals others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,26 +20,26 @@ from conversations.search.narrowing import Scope, by_owners, by_questions, by_ti
 from conversations.search.shown_rows import answering, shown_rows
 
 A_PAGE: Final = 50
-# What is counted one by one: beyond that there are "more than".
+# Most matches that are counted one by one: beyond, the page says "more than".
 MOST_COUNTED: Final = 500
-# Up to so many conversations, a reader's own are looked at and not the index of all; up to so many where others have
-# more than a tenth of what is here.
+# Readers of up to so many conversations are answered from their own, not from the index of all; up to `_FEW_OF_MANY` if
+# others have more than a tenth of all.
 FEW = 2000
 _FEW_OF_MANY = 20_000
 _NEARLY_ALL = 0.9
-# Answers of the index that are fetched to learn whether that is all of them: as many as are counted.
+# Index answers that are fetched to learn whether they are all there are: as many as are counted.
 _SHORT = MOST_COUNTED + 1
-# Answers of the index that are held against a reader's accesses at a time: more each time.
+# Index answers that are matched against a reader's accesses at a time, at first and at most: more each time.
 _FIRST, _LARGEST = 200, 20_000
-# Of a list, so many at a time are looked up in the index; then all answers of the index are fetched.
+# Most rows of a list that are looked up in the index; beyond, all answers of the index are fetched.
 _LOOKED_UP = 1600
-# By what the list may be ordered: the column, and whether the newest come first.
+# Orders of the list: the column, and whether the newest come first.
 ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("conversation__started", True)}
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Of a list in that order: what stands behind the key `before`, or in front of `after`; its top without either."""
+    """Part of a list in that order: behind the key `before`, or in front of `after`; without either, its top."""
 
     order: str = "activity"
     before: int | None = None
@@ -53,7 +52,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Page:
-    """`older` and `newer` are keys for a `Stretch`, None at the ends of the list."""
+    """A page of the list. `older` and `newer` are keys for a `Stretch`, None at the ends of the list."""
 
     conversations: list[Conversation]
     older: int | None
@@ -77,7 +76,7 @@ class Finder:
         self._readable = self._narrowed()
 
     def page(self, stretch: Stretch) -> Page:
-        """Up to 50 of them."""
+        """Return a page of up to 50 conversations."""
         before, after = stretch.before, stretch.after
         if after is not None:
             rows = self._some(after, A_PAGE + 1, is_backwards=True)
@@ -91,7 +90,7 @@ class Finder:
         return Page(shown, older, self.key(shown[0]) if before is not None and shown else None)
 
     def count(self) -> int:
-        """How many there are: one more than `MOST_COUNTED` stands for any number beyond."""
+        """Count the matches; one more than `MOST_COUNTED` stands for any larger number."""
         most = MOST_COUNTED + 1
         rows = self._readable.order_by()
         if self._question.never:
@@ -108,7 +107,7 @@ class Finder:
         return min(count, most)
 
     def neighbours(self, conversation: Conversation) -> tuple[Conversation | None, Conversation | None]:
-        """The one in front of it in the list, and the one behind it."""
+        """Return the conversations in front of and behind this one in the list."""
         key = self.key(conversation)
         found = (self._some(key, 1, is_backwards=backwards) for backwards in (True, False))
         previous, following = (rows[0] if rows else None for rows in found)
@@ -119,15 +118,15 @@ class Finder:
         return self.all_rows().exists()
 
     def key(self, conversation: Conversation) -> int:
-        """Return its place in the list, for a `Stretch`."""
+        """Return the conversation's key in the list, for a `Stretch`."""
         return int(getattr(conversation, self._column.removeprefix("conversation__")))
 
     def all_rows(self) -> QuerySet[Access]:
-        """Whatever is asked for: an access for each conversation whose row the reader may see."""
+        """Return an access for each conversation whose row the reader may see, whatever the query is."""
         return Access.objects.rows_of(self._scope.reader).each_once(self._scope.reader)
 
     def all_readable(self) -> QuerySet[Access]:
-        """Return an access for each conversation whose messages the reader may read; name few of them one by one."""
+        """Return an access for each conversation whose messages the reader may read; few are named by their keys."""
         rows = Access.objects.messages_of(self._scope.reader).each_once(self._scope.reader)
         few = self._few(rows)
         return rows if few is None else Access.objects.filter(pk__in=few)
@@ -151,7 +150,7 @@ class Finder:
             condition = own_condition(row.name, row.value, user)
             if condition is not None:
                 rows = rows.filter(~condition if row.is_negated else condition)
-        # Those that one person has starred are few.
+        # One person's starred conversations are few.
         self._is_few |= any((row.name, row.value, row.is_negated) == ("is", "starred", False) for row in asked.filters)
         return rows
 
@@ -161,25 +160,25 @@ class Finder:
         return ids if len(ids) <= FEW else None
 
     def _is_among_many(self) -> bool:
-        """Return whether the reader may see few enough, and others more than a tenth of what is here besides."""
+        """Return whether the reader may see few enough, and others have more than a tenth of all besides."""
         count = self.all_rows().order_by()[: _FEW_OF_MANY + 1].count()
         return count <= _FEW_OF_MANY and count < _NEARLY_ALL * Conversation.objects.count()
 
     @cached_property
     def _foremost(self) -> list[int]:
-        """Return keys that may answer the question: no more of them than tells that they are many."""
+        """Return the first index answers, as many as it takes to tell whether there are many."""
         return search.matching(self._question.broadest, self._bounds, most=_SHORT)
 
     @cached_property
     def _own_answers(self) -> list[int]:
-        """The accesses that answer the question, for a reader who may see few."""
+        """Return the accesses that match the question, for a reader who may see few."""
         return self._answering(self._readable)
 
     def _answering(self, rows: QuerySet[Access], keys: Sequence[int] | None = None) -> list[int]:
         return answering(self._scope.reader, self._question, rows, keys)
 
     def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> list[Conversation]:
-        """So many from the bound on, in the order of the list, or away from its end where `is_backwards`."""
+        """Return so many conversations from the bound on, in the list's order or, if `is_backwards`, against it."""
         if self._question.never:
             return []
         is_down = self._is_newest_first is not is_backwards
@@ -202,7 +201,7 @@ class Finder:
     def _along_the_index(
         self, rows: QuerySet[Access], bound: int | None, most: int, *, is_down: bool
     ) -> list[Conversation]:
-        """Many answer the question: those foremost in the list are held against the reader's accesses first."""
+        """Match the index's answers against the reader's accesses, first in the list first: for many matches."""
         picked: list[Conversation] = []
         for chunk in self._chunks(bound, is_down=is_down):
             picked += self._shown(rows.filter(pk__in=self._answering(rows, chunk))[: most - len(picked)])
@@ -211,7 +210,7 @@ class Finder:
         return picked
 
     def _along_the_list(self, rows: QuerySet[Access], most: int, *, is_down: bool) -> list[Conversation]:
-        """Likewise in an order that the index does not know: those foremost in the list are looked up in it."""
+        """Look rows up in the index, first in the list first: for many matches in an order that the index lacks."""
         picked: list[int] = []
         everything: set[int] | None = None
         size, further = _FIRST, rows
@@ -234,7 +233,8 @@ class Finder:
         if len(self._foremost) < _SHORT:  # That is all of it.
             keys = self._foremost if is_down else self._foremost[::-1]
             if bound is not None and is_down:
-                # What became active again stands higher in the list than in the index until that is made anew.
+                # A conversation with new activity stands higher in the list than in the index until it is indexed
+                # again.
                 keys = [key for key in keys if key < bound]
             yield keys[:_FIRST]
             yield keys[_FIRST:]

@@ -1,4 +1,4 @@
-"""The words that were searched for, in a text: where they stand, and what is shown around them."""
+"""Highlights of search words in a text, and the snippet around them."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,14 +10,14 @@ from typing import NamedTuple
 from conversations.search.syntax import Text
 from conversations.search.tokens import Word, words
 
-# Characters that are shown around the first hit of a text, and hits that are marked in one.
+# Characters of a snippet around the first match of a text, and most matches that are marked in one.
 _AROUND = 110
 _MOST = 500
 _Tags = list[tuple[str, str | None]]
 
 
 class Match(NamedTuple):
-    """Of the text with that number, from `start` up to `end`."""
+    """A match of the wanted text `number`, from `start` up to `end`."""
 
     number: int
     start: int
@@ -31,14 +31,14 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Marked:
-    """`html` with its marks, and how many hits these are."""
+    """HTML with its marks, and the number of matches."""
 
     html: str
     count: int
 
 
 def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
-    """In turn; none overlap."""
+    """Return the matches in order; none overlap."""
     if text.isascii() and not _may_stand(text, wanted):
         return []
     stream = list(words(text))
@@ -69,12 +69,12 @@ def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
 
 
 def has_all(text: str, wanted: Sequence[Text]) -> bool:
-    """Return whether each of these stands in the text."""
+    """Return whether the text holds each of these."""
     return all(matches(text, [one]) for one in wanted)
 
 
 def _may_stand(text: str, wanted: Sequence[Text]) -> bool:
-    """Of a text in ASCII, whose words are parts of it in lower case: most hold nothing of what is wanted."""
+    """Return whether an ASCII text may match: its words are parts of its lower case, which rules most texts out."""
     lower = text.lower()
     return any(form[0] in lower for one in wanted for form in one.forms)
 
@@ -87,17 +87,17 @@ def _stands(form: tuple[str, ...], stream: Sequence[Word], place: int, *, is_pre
 
 
 def pieces(text: str, wanted: Sequence[Text]) -> list[Piece]:
-    """The whole text."""
+    """Return the whole text, in pieces."""
     return _cut_up(text, matches(text, wanted), 0, len(text)) if wanted else [Piece(text)]
 
 
 def snippet(text: str, found: Sequence[Match]) -> list[Piece]:
-    """What stands around the place where most different words stand together, on one line."""
+    """Return one line around the place where the most different words stand together."""
     text = re.sub(r"\s", " ", text)
     best = densest(found)
     start = max(found[best].start - _AROUND // 2, 0)
     end = min(found[best].start + 2 * _AROUND, len(text))
-    # From one word to another.
+    # Begin and end between words.
     if start and not text[start - 1].isspace():
         space = text.find(" ", start, found[best].start)
         start = space + 1 if space >= 0 else start
@@ -114,7 +114,7 @@ def snippet(text: str, found: Sequence[Match]) -> list[Piece]:
 
 
 def densest(found: Sequence[Match]) -> int:
-    """Return the number of the hit from which on most different words stand together, the first of several."""
+    """Return the index of the first match from which on the most different words stand together."""
     return max(range(len(found)), key=lambda place: (_different(found, place), -place))
 
 
@@ -134,7 +134,7 @@ def _cut_up(text: str, found: Iterable[Match], start: int, end: int) -> list[Pie
 
 
 def marked(html: str, wanted: Sequence[Text]) -> Marked:
-    """HTML that `rendering` or a template made, with the words marked; nothing but `<mark>` is added to it."""
+    """Mark the words in HTML that `rendering` or a template made, adding nothing but `<mark>`."""
     parser = _Marker(wanted)
     parser.feed(html)
     parser.close()
@@ -142,23 +142,23 @@ def marked(html: str, wanted: Sequence[Text]) -> Marked:
 
 
 class _Part(NamedTuple):
-    """Of a block: a tag, or text, as it is written; `said`: what stands in the block's text in its place."""
+    """A tag or text of a block, as it is written; `said` is its part of the block's text."""
 
     written: str
     said: str
     is_text: bool = False
 
 
-# Elements in the middle of a line: words stand beside each other across their tags.
+# Elements within a line: words on either side of their tags stand beside each other.
 _INLINE = frozenset({"a", "bdi", "code", "del", "em", "mark", "q", "span", "strong", "sub", "sup"})
-# Ours, and no text of anybody's.
+# Labels of this site, no text of Omni's.
 _LABELS = frozenset({"dt", "summary"})
 _HIDDEN = "hidden-character"
 _CODE_POINT = re.compile("U[+]([0-9A-F]{4,6})")
 
 
 class _Marker(HTMLParser):
-    """Passes tags on as they came, and marks the text of a block as a whole: a hit may go on behind a tag."""
+    """Parser that passes tags on as they came, and matches the text of a block as a whole: matches may span tags."""
 
     def __init__(self, wanted: Sequence[Text]) -> None:
         super().__init__(convert_charrefs=False)
@@ -178,7 +178,7 @@ class _Marker(HTMLParser):
         if not text:
             return
         if self._is_hidden:
-            # It is shown by its code point, and is part of the word around it.
+            # A hidden character is shown by its code point, and is part of the word around it.
             found = _CODE_POINT.match(text)
             self._block.append(_Part(escape(text, quote=False), chr(int(found[1], 16)) if found else ""))
         else:
@@ -216,7 +216,7 @@ class _Marker(HTMLParser):
         self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        # In Markdown something stands there, which parts two words; not where code has its colours.
+        # In Markdown a mark stands there, which parts two words; but not where tags only colour code.
         self._tag(tag, f"</{tag}>", stands_for="" if tag == "span" else " ")
         self._is_hidden = False
 
@@ -230,11 +230,11 @@ class _Marker(HTMLParser):
         self._text.append(unescape(f"&#{name};"))
 
     def handle_comment(self, data: str) -> None:
-        """The renderer makes none."""
+        """Drop the comment: the renderer makes none."""
 
 
 def _marks(text: str, found: Sequence[Match], start: int, end: int) -> Iterator[str]:
-    """The text from `start` to `end`, with those parts of the hits that stand there; each hit begins once."""
+    """Yield the text from `start` to `end` with its parts of the matches marked; each match begins once."""
     place = start
     for match in found:
         begin, stop = max(match.start, start), min(match.end, end)

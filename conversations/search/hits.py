@@ -1,4 +1,4 @@
-"""Where in a conversation the words stand that were searched for."""
+"""Matches of a search within each conversation of a list."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,19 +11,19 @@ from conversations.search import highlight
 from conversations.search.highlight import Match, Piece
 from conversations.search.syntax import Asked, Text
 
-# Messages that are shown of one conversation; and of how many of its messages the words are looked for at all.
+# Most messages that are shown of one conversation, and most of its messages that are searched for matches.
 MOST_HITS = 3
 _MOST_READ = 400
-# Characters on either side of a hit that a snippet is cut from.
+# Characters on either side of a match that a snippet is cut from.
 _NEAR = 1500
-# How many different texts stand in a message, its position, role and text, and where they stand.
+# Number of different texts that a message holds; its position, role and text; and the matches.
 _Found = tuple[int, int, str, str, list[Match]]
 _ROLES = {"user": "question", "assistant": "answer"}
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A message in which words stand; `pieces`: what stands around them."""
+    """A message with matches; `pieces` is the snippet around them."""
 
     position: int
     role: str
@@ -32,7 +32,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class QueryHit:
-    """A query whose name or fields hold words: its message, and its number there."""
+    """A query whose name or fields match: the position of its message, and its number there."""
 
     position: int
     number: int
@@ -41,7 +41,7 @@ class QueryHit:
 
 @dataclass
 class Hits:
-    """`title`: the conversation's, in pieces. `queries`: those in which words stand."""
+    """Matches in one conversation. `title` is its title in pieces; `queries` are the queries that match."""
 
     title: list[Piece]
     shown: list[Hit] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Hits:
 
 
 def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]:
-    """By the conversation's key: of those on a page, which the reader may read."""
+    """Return the matches by the conversations' keys: these stand on a page, and the reader may read them."""
     wanted = asked.wanted
     found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
     if not wanted:
@@ -62,7 +62,7 @@ def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]
     )
     left: dict[int, list[_Found]] = defaultdict(list)
     for pk, position, role, text, revision in rows.iterator(chunk_size=500):
-        # What took its form later, the reader's token has not been shown.
+        # The reader's token has not been shown messages that changed later.
         if revision > revisions[pk] or not _in(asked, _ROLES.get(role, "answer")):
             continue
         matched = highlight.matches(text, wanted)
@@ -86,12 +86,12 @@ def _in(asked: Asked, place: str) -> bool:
 
 
 def _best(told: list[_Found]) -> list[_Found]:
-    """Those first that hold most of what was searched for, then those that come first."""
+    """Return the messages that hold most of the search first; of equal ones, the earlier."""
     return sorted(told, key=lambda row: (-row[0], row[1]))[:MOST_HITS]
 
 
 def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Text]) -> list[Piece]:
-    """A question as it was typed, an answer without its Markdown; unless the words stand in what that leaves out."""
+    """Return a snippet of a question as typed, of an answer without Markdown unless the match is in that markup."""
     if role == Message.Role.USER:
         return highlight.snippet(text, matched)
     hit = matched[highlight.densest(matched)]
@@ -106,7 +106,7 @@ def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Te
 
 
 def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], wanted: list[Text]) -> None:
-    """Of conversations in whose messages nothing was found: there it is all that can be shown."""
+    """Add the queries that match in conversations whose messages do not: nothing else could be shown of these."""
     bare = {row.pk: row for row in conversations if not found[row.pk].shown and row.access and row.revision}
     answers = Message.objects.filter(conversation__in=bare).exclude(job_id=None).order_by("position")
     places: dict[UUID, list[tuple[Conversation, int]]] = defaultdict(list)
@@ -132,7 +132,7 @@ def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], 
 
 
 def _of_query(action: Action, job: Job, wanted: Sequence[Text]) -> Iterator[list[Piece]]:
-    """Its name, or its fields as a person reads them, or all of it."""
+    """Yield a snippet of the query's name, of its fields as people read them, and of all of it, where they match."""
     fields = action.query_fields
     name = f"{action.title} · {job.topic}" if job.topic else action.title
     for text in (name, f"{action.title}: {fields.table}. {fields.on_a_line}", action.query_json):

@@ -1,4 +1,4 @@
-"""The index as this site's database keeps it, and the questions that it answers.
+"""The search index in this site's database, and the questions that it answers.
 
 SQLite: an FTS5 table (https://www.sqlite.org/fts5.html) whose `rowid` is `Conversation.indexed_as`, so that the newest
 come first without sorting. PostgreSQL: a `tsvector` a row under a GIN index; its positions end at 16,383 and after 256
@@ -16,30 +16,30 @@ from django.db import connection
 from conversations.search.syntax import Text
 from conversations.search.tokens import words
 
-# Of a document: the name from the list; questions and answers from the messages; queries from the evidence.
+# Places of a document: the name from the list; questions and answers from the messages; queries from the evidence.
 PLACES = ("name", "question", "answer", "query")
 # Not a place of a document: known to all who may read the messages, in an earlier revision too.
 TICKETS = "tickets"
 _WEIGHTS = dict(zip(PLACES, "ABCD", strict=True))
-# Between two messages: no phrase reaches from one into the other. A letter of nobody's script.
+# Stands between two messages, so that no phrase reaches from one into the other. A letter of no script.
 BREAK = "\ue000"
 _HAS_FACT = "instr(' ' || facts || ' ', %s)"
 _LAST_POSITION = 16_382
 _MOST_POSITIONS = 255
-# Bytes of a row's vector: PostgreSQL refuses 1,048,576. A word takes its own, its alignment and count, 2 a position.
+# Most bytes of a row's vector: PostgreSQL refuses 1,048,576. A word takes its own, alignment, count, 2 a position.
 _MOST_BYTES = 1_000_000
 _BYTES_A_WORD, _BYTES_A_POSITION = 3, 2
 
 
 @dataclass(frozen=True)
 class Fact:
-    """What is true of a conversation as a whole: `kind` is the name of a filter."""
+    """A property of a whole conversation; `kind` is the name of a filter."""
 
     kind: str
     value: str
 
     def is_known_from(self, places: frozenset[str]) -> bool:
-        """Return whether it may be told to somebody who may look at these places of the document."""
+        """Return whether the fact may be told to somebody who may look at these places of the document."""
         match self.kind, self.value:
             case "has", "ticket":
                 return TICKETS in places
@@ -50,18 +50,18 @@ class Fact:
 
     @property
     def mark(self) -> str:
-        """A word that no text holds. A digest: names and topics hold any character."""
+        """Return a word that no text holds: a digest, since names and topics hold any character."""
         return f"{self.kind}\u00b7{hashlib.sha256(self.value.encode()).hexdigest()[:20]}"
 
     @classmethod
     def of_topic(cls, topic: str) -> "list[Fact]":
-        """A topic is found by any of its words, and by all of it with a = in front."""
+        """Return the facts by which a topic is found: by any of its words, and by all of it after a "="."""
         said = [word.text for word in words(topic)]
         return [cls("topic", f"={' '.join(said)}"), *(cls("topic", word) for word in dict.fromkeys(said))]
 
     @classmethod
     def asked_of_topic(cls, typed: str) -> "list[Fact]":
-        """What has to be true where that was typed: none, where it holds no word."""
+        """Return the facts that a typed topic requires; none if it holds no word."""
         whole, *parts = cls.of_topic(typed.removeprefix("="))
         return [whole] if typed.startswith("=") and parts else parts
 
@@ -79,23 +79,23 @@ class Document:
 
 @dataclass(frozen=True)
 class Question:
-    """All of `texts` in `places` (empty: anywhere); of each group of facts one, and none of `no_facts`."""
+    """A question to the index: all of `texts` in `places` (empty: any), a fact of each group, none of `no_facts`."""
 
     texts: tuple[Text, ...] = ()
     places: frozenset[str] = frozenset()
     facts: tuple[tuple[Fact, ...], ...] = ()
     no_facts: tuple[Fact, ...] = ()
-    # What the index cannot answer is not asked of it.
+    # True if nothing can match: then the index is not asked.
     never: bool = field(default=False)
 
     def __bool__(self) -> bool:
         return bool(self.texts or self.facts or self.no_facts)
 
     def within(self, places: frozenset[str]) -> "Question":
-        """Return the question as it is asked of a document of which these places alone may be looked at.
+        """Return the question for documents of which only these places may be looked at.
 
-        Text that may stand nowhere there is not found, and is not there where it is unwanted. Facts likewise: each is
-        known from a place.
+        Text that can stand in none of them is not found, and counts as absent where it is unwanted. The same holds for
+        facts: each is known from a place.
         """
         allowed = (self.places or frozenset(PLACES)) & places
         facts = tuple(tuple(fact for fact in group if fact.is_known_from(places)) for group in self.facts)
@@ -109,7 +109,7 @@ class Question:
 
     @property
     def broadest(self) -> "Question":
-        """Return a question whose answers hold those of `within` any places: without what is unwanted."""
+        """Return a question that matches all that `within` any places matches: it leaves out the unwanted."""
         return Question(
             tuple(text for text in self.texts if not text.is_negated), self.places, self.facts, (), self.never
         )
@@ -117,7 +117,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Rowids, not themselves among the answers."""
+    """Rowids between which to search; they are not included."""
 
     above: int | None = None
     below: int | None = None
@@ -127,7 +127,7 @@ _UNBOUNDED = Bounds()
 
 
 def put(documents: Sequence[Document], old: Iterable[int]) -> None:
-    """In the place of the rows `old`, in a transaction of the caller's."""
+    """Store documents in place of the rows `old`, in the caller's transaction."""
     remove([*old, *(document.rowid for document in documents)])
     columns, rows = (_fts5_rows if _is_sqlite() else _tsvector_rows)(documents)
     holders = ", ".join("%s::tsvector" if column == "words" else "%s" for column in columns)
@@ -149,9 +149,9 @@ def matching(
     is_newest_first: bool = True,
     most: int | None = None,
 ) -> list[int]:
-    """The rowids that answer it, newest activity first: between the bounds, of `within`.
+    """Return the matching rowids between the bounds, of those `within`, newest activity first.
 
-    With `within` only these are looked at: how much else fits does not even show in the time it takes.
+    With `within` only these rows are looked at: the query time must not reveal how many others match.
     """
     ask = _tsquery if not _is_sqlite() else _fts5 if within is None else _fts5_scan
     condition, values = ask(question) if question else ("1 = 1", [])
@@ -170,7 +170,7 @@ def matching(
         if _is_sqlite():
             conditions.insert(0, rows)
         else:
-            # Or it might begin with all that hold the words, whoever may read them.
+            # Otherwise PostgreSQL might begin with all rows that hold the words, whoever may read them.
             source = f"(SELECT * FROM conversations_words WHERE {rows} OFFSET 0) AS own"  # noqa: S608  (ours alone)
         values = [*within, *values]
     statement = f"SELECT rowid FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608  (ours alone)
@@ -209,7 +209,7 @@ def _fts5(question: Question) -> tuple[str, list[Any]]:
 
 
 def _fts5_scan(question: Question) -> tuple[str, list[Any]]:
-    """The same for some rows one by one: FTS5 would begin its search anew for each of them."""
+    """Return the same condition for rows one by one: FTS5 would begin its search anew for each of them."""
     places = [place for place in PLACES if not question.places or place in question.places]
     conditions: list[str] = []
     values: list[Any] = []
@@ -228,7 +228,7 @@ def _fts5_scan(question: Question) -> tuple[str, list[Any]]:
 
 
 def _fts5_text(text: Text) -> str:
-    """Words hold no quotation marks."""
+    """Return the text in the syntax of FTS5. Words hold no quotation marks."""
     forms = [f'"{" ".join(form)}"{" *" if text.is_prefix else ""}' for form in text.forms]
     return f"({' OR '.join(forms)})" if len(forms) > 1 else forms[0]
 
@@ -250,7 +250,7 @@ def _tsvector_rows(documents: Sequence[Document]) -> tuple[list[str], list[tuple
 
 
 def _vector(document: Document) -> tuple[str, bool]:
-    """As PostgreSQL reads it: 'word':1A,7B. Of a long one, which has not room for all, a position a place."""
+    """Return PostgreSQL's notation, 'word':1A,7B; if there is no room for all positions, one for each place."""
     found: dict[str, list[tuple[int, str]]] = {}
     position = 0
     for place in PLACES:
@@ -263,12 +263,12 @@ def _vector(document: Document) -> tuple[str, bool]:
     is_long = position > _LAST_POSITION or any(len(places) > _MOST_POSITIONS for places in found.values())
     if is_long or sum(_size(word, places) for word, places in found.items()) + sum(map(_size, marks)) > _MOST_BYTES:
         is_long = True
-        # Apart from each other, so that no phrase is found where it does not stand.
+        # Not adjacent, so that no phrase is found where there is none.
         found = {
             word: [(2 * number + 2, weight) for number, weight in enumerate(sorted({weight for _, weight in places}))]
             for word, places in found.items()
         }
-    # What there is no room for is left out: facts first, then words as they come.
+    # Fill the room with facts first, then with words in order, and leave out the rest.
     left = _MOST_BYTES
     lexemes = []
     for word, places in [*((mark, ()) for mark in marks), *found.items()]:
@@ -287,7 +287,7 @@ def _tsquery(question: Question) -> tuple[str, list[Any]]:
     weights = "".join(_WEIGHTS[place] for place in PLACES if place in question.places)
     conditions: list[str] = []
     values: list[Any] = []
-    # In one expression: of what stands in several, each row would be unpacked for each of them.
+    # In one expression: with several, PostgreSQL would unpack each row for each of them.
     simple: list[str] = []
     for text in question.texts:
         if all(len(form) == 1 for form in text.forms):
@@ -318,7 +318,7 @@ def _ts_lexemes(form: tuple[str, ...], text: Text, weights: str) -> list[str]:
 
 
 def _ts_form(form: tuple[str, ...], text: Text, weights: str, places: frozenset[str]) -> tuple[str, list[Any]]:
-    """A word, or several beside each other."""
+    """Return the condition for a word, or for several beside each other."""
     lexemes = _ts_lexemes(form, text, weights)
     if len(form) == 1:
         return "words @@ %s::tsquery", lexemes

@@ -1,4 +1,4 @@
-"""The filters of a search that the database answers from a reader's own accesses, and the question to the index."""
+"""Filters that the database answers from a reader's own accesses, and the question to the index."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,15 +12,15 @@ from conversations.search import Fact, Question
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 
-# Questions of a time that are fetched to learn whether that is all of them: then the list is made of theirs alone.
+# Most questions of a time whose conversations are named one by one: the list is then made of these alone.
 _MOST_ASKED = 1000
-# No database is asked for times that some zone puts out of its range.
+# Limits of times, since some time zone would put others out of the database's range.
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A question to the list, its reader and their tokens. `owners`: the people behind `owner:`, by what was typed."""
+    """A query, its reader and their tokens. `owners`: the people behind each value of `owner:`."""
 
     reader: Reader
     asked: Asked
@@ -28,7 +28,7 @@ class Scope:
 
 
 def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
-    """By whose they are, as far as Omni told that to the reader's token."""
+    """Filter by owner, as far as Omni told the reader's token who that is."""
     wanted: list[Owner] = []
     is_asked = False
     for row in scope.asked.filters:
@@ -43,7 +43,7 @@ def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
 
 
 def by_tickets(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
-    """By the tickets that they are linked from now, where the reader may read the messages: the index follows later."""
+    """Filter by tickets that link to them now, if the reader may read the messages: the index lags behind."""
     readable = Access.objects.messages_of(scope.reader).filter(pk=OuterRef("pk"))
     for is_negated in (False, True):
         values = [
@@ -57,7 +57,7 @@ def by_tickets(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
 
 
 def own_condition(name: str, value: str, user: User) -> Q | None:
-    """Return the condition for a filter that is the reader's alone, which the index does not know."""
+    """Return the condition for a filter that depends on the reader, and is unknown to the index."""
     match name, value:
         case "is", "starred":
             return Q(conversation__in=Star.objects.filter(user=user).values("conversation"))
@@ -67,14 +67,14 @@ def own_condition(name: str, value: str, user: User) -> Q | None:
 
 
 def by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> QuerySet[Access]:
-    """With a question of that time: one that fits all of `asked:`, `hour:` and `weekday:`, in the reader's zone."""
+    """Filter by a question that matches all of `asked:`, `hour:` and `weekday:`, in the reader's time zone."""
     zone = timezone.get_current_timezone()
     asked = scope.asked
     readable = Access.objects.messages_of(scope.reader)
     questions = Message.objects.questions().alias(
         of_day=ExtractHour("created_at", tzinfo=zone), of_week=ExtractIsoWeekDay("created_at", tzinfo=zone)
     )
-    # Of each conversation, those that the token of its access was shown.
+    # Only messages that the token of the access was shown.
     own = questions.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
     wanted: dict[str, Q] = {}
     for row in asked.filters:
@@ -88,7 +88,7 @@ def by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> Query
     if not wanted:
         return rows
     if "asked" in wanted and not is_few:
-        # By the index of times. Of what the reader may read: how much others asked then shows not even in the time.
+        # Use the index of times, limited to what the reader may read: the time must not reveal how much others asked.
         shown = readable.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
         found = questions.filter(Exists(shown), *wanted.values()).order_by()
         ids = list(found.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
@@ -112,7 +112,7 @@ def _moment(name: str, value: str) -> Q | None:
 
 
 def unread(user: User) -> Q:
-    """Accesses with activity since the reader last opened the conversation, or since everything counted as read."""
+    """Return the condition for activity since the reader opened the conversation, or last marked all as read."""
     seen = Visit.objects.filter(user=user, conversation=OuterRef("conversation"), seen__gte=OuterRef("updated_at"))
     return Q(~Exists(seen), recency__gt=recency(Visit.objects.read_until(user)))
 

@@ -1,4 +1,4 @@
-"""A number as a search query has it, in every grouping in which a text may have it.
+"""Numbers in a search query, in every grouping in which a text may write them.
 
 Texts are cut at whatever stands between two groups: 1,234,567 and 1.234.567 and 1 234 567 are three words each, 1234567
 is one. So the query is widened, not the text: each form of the number is a phrase of its own.
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from conversations.search.tokens import fold
 
-# What may stand between groups, or in front of decimals; blanks of any width are one kind.
+# Characters between groups, or in front of decimals; blanks of any width count as one kind.
 _SEPARATORS = "[,.'_\u2019\u02bc\u066b\u066c\uff0c\uff0e \u00a0\u2007\u2009\u202f]"
 _NUMBER = re.compile(rf"(?<![^\W_])\d+(?:{_SEPARATORS}\d+)*(?![^\W_])")
 _BLANK = " "
-# Digits. Below, nobody groups; above, it is no amount but a key.
+# Fewest and most digits of a number with other groupings: nobody groups fewer; more are a key, not an amount.
 _FEWEST, _MOST = 4, 24
 
 
@@ -26,7 +26,7 @@ class Forms(NamedTuple):
 
 
 def other_forms(text: str, said: tuple[str, ...], *, is_prefix: bool) -> tuple[tuple[str, ...], ...]:
-    """Return the words `said` of `text` with its numbers written otherwise; none where it holds no large number."""
+    """Return the words `said` of `text` with its numbers in other groupings; none if it holds no large number."""
     folded = fold(text)
     numbers = [(found[0], *_read(found[0], is_begun=is_prefix)) for found in _NUMBER.finditer(folded)]
     if not any(_FEWEST - is_prefix <= len(digits) <= _MOST for _, digits, _ in numbers):
@@ -46,7 +46,7 @@ def other_forms(text: str, said: tuple[str, ...], *, is_prefix: bool) -> tuple[t
             form += [*groups, *decimals]
     whole = [(*form, *left) for form in forms]
     if is_prefix and len(numbers) == 1 and not left and not numbers[0][2]:
-        # How many digits follow is open, and so where the groups begin.
+        # The number of digits that follow is open, and so is the place where groups begin.
         digits = numbers[0][1]
         before = forms[0][:-1]
         whole = [(*before, digits), *((*before, digits[:size], *_cut(digits[size:])) for size in (1, 2, 3))]
@@ -54,7 +54,7 @@ def other_forms(text: str, said: tuple[str, ...], *, is_prefix: bool) -> tuple[t
 
 
 def _read(written: str, *, is_begun: bool) -> tuple[str, list[str]]:
-    """The digits in front of the decimal separator, and the groups behind it."""
+    """Return the digits in front of the decimal separator, and the groups behind it."""
     groups = re.findall(r"\d+", written)
     separators = re.sub(r"\d+", "", written)
     separators = re.sub(r"[\s\u00a0]", _BLANK, separators)
@@ -82,7 +82,7 @@ def _threes(digits: str) -> list[str]:
 
 
 def _indian(digits: str) -> list[str]:
-    """Lakh and crore: the last three, and pairs in front of them."""
+    """Split digits into lakh and crore: the last three, and pairs in front of them."""
     if len(digits) <= 3:  # noqa: PLR2004
         return [digits]
     front = digits[:-3]
@@ -100,7 +100,7 @@ _MOST_GROUPS = 8
 
 
 def groups_of_one(values: list[str]) -> int:
-    """Return how many of these, typed with blanks between them, begin the list as one number; 0 where none do."""
+    """Return how many values at the start, typed with blanks between them, are one number; 0 if none are."""
     for count in range(min(len(values), _MOST_GROUPS), 1, -1):
         if _BY_BLANKS.fullmatch(fold(_BLANK.join(values[:count]))):
             return count

@@ -1,4 +1,4 @@
-"""What people paste: a link from Omni or from here, an id, or a text with one of these in it."""
+"""Parsing of pasted text: a link from Omni or from this site, an id, or a text that holds one of these."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from omniviewer.omni import BadAddress, parse_address
 
-# Characters of it that are looked at: a ticket, not a book.
+# Most characters that are looked at: a ticket, not a book.
 LONGEST = 20_000
 _ID = r"(?P<id>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})(?![0-9a-fA-F-])"
 
@@ -20,7 +20,7 @@ class Kind(Enum):
     CONVERSATION = auto()
     MESSAGE = auto()
     JOB = auto()
-    # An id alone does not say of what.
+    # An id alone does not tell whether it is a conversation's or a job's.
     ID = auto()
 
 
@@ -35,7 +35,7 @@ class Pasted:
 
     @property
     def address(self) -> str:
-        """Where it is shown here; for an id alone, if it is a conversation's."""
+        """Return the address on this site; for an id alone, as if it were a conversation's."""
         match self.kind:
             case Kind.MESSAGE:
                 return reverse("conversations:message", args=[self.id, self.position])
@@ -46,7 +46,7 @@ class Pasted:
 
 _HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252})(?:/[^\s?#]{0,100})?$")
 _TICKET = re.compile(r"/?\?(?:[^\s#&]{1,100}&)?ticket=([^\s#&]{1,100})")
-# The most telling first: a link says what its id is of.
+# The most specific first: a link tells what its id belongs to.
 _FORMS = (
     (Kind.MESSAGE, re.compile(rf"/conversations/{_ID}/messages/(?P<position>[0-9]{{1,9}})")),
     (Kind.CONVERSATION, re.compile(rf"/(?:conversations|chat|chats)/{_ID}")),
@@ -58,9 +58,9 @@ _FORMS = (
 
 
 def read(text: str) -> Pasted | None:
-    """The first link of the most telling kind, or the first id; None where there is none."""
+    """Return the first link of the most specific kind, or else the first id; None if there is neither."""
     whole = text[:LONGEST]
-    # As it is, and as it would be had nobody escaped it on its way into a ticket.
+    # As it is, and without the escapes that a ticket may have added.
     for wording in (whole, unquote(whole)):
         for kind, form in _FORMS:
             found = form.search(wording)
@@ -74,13 +74,13 @@ def read(text: str) -> Pasted | None:
 
 
 def _instance(before: str) -> str:
-    """Out of what stands before a link's path; "" where that is no instance that this site knows of."""
+    """Return the instance in front of a link's path; "" if it is none that this site knows of."""
     found = _HOST.search(before[-400:])
     return instance_named(found[1]) if found else ""
 
 
 def instance_named(text: str) -> str:
-    """The instance that an address names, if credentials may point to it; else ""."""
+    """Return the instance that an address names, if credentials may point to it; else ""."""
     try:
         return parse_address(text, allowed=settings.OMNI_HOSTS)
     except BadAddress:

@@ -1,6 +1,6 @@
-"""What is typed into the search box: words, "phrases", -not, prefixes by *, and filters such as `state:failed`.
+"""Syntax of the search box: words, "phrases", -not, prefixes by *, and filters such as `state:failed`.
 
-Every text means something: what is not understood is told in `Asked.odd`, and nothing raises.
+Every text is accepted: `Asked.odd` says what was not understood, and nothing raises.
 """
 
 import re
@@ -29,22 +29,22 @@ __all__ = [
     "moments",
 ]
 
-# Characters that are read, and words and filters; what is more is left out, and said.
+# Most characters, and most words and filters, that are read; the rest is left out, with a note.
 LONGEST = 1000
 MOST_TERMS = 32
 PLACES = ("question", "answer", "query", "name")
 STATES = ("failed", "cancelled", "running", "unanswered", "answered")
 HAS = ("chart", "rows", "ticket")
 IS = ("starred", "unread")
-# Of the last activity; and of a question.
+# Filters by the last activity; and by the time of a question.
 _DATES = ("from", "to", "on")
 SPANS = (*_DATES, "asked")
 _CHOICES = {"in": PLACES, "state": STATES, "has": HAS, "is": IS, "weekday": WEEKDAYS}
 _FREE = ("owner", "topic", "ticket", "hour")
 FILTERS = (*SPANS, *_CHOICES, *_FREE)
-# Those of which one conversation has several, or none: they can be turned around.
+# Filters that cannot be negated; of the others, one conversation may have several values, or none.
 _ONE_ONLY = ("in", *_DATES)
-# Letters of a word that is looked for as the beginning of others.
+# Fewest letters of a word that is looked for as the beginning of others.
 _SHORTEST_BEGINNING = 2
 _ITEM = re.compile(
     r"""(?P<no>-)?(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)(?P<end>"\*?|$)|(?P<word>[^\s"]+)|(?P<rest>))"""
@@ -54,9 +54,9 @@ _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"
 
 @dataclass(frozen=True)
 class Text:
-    """Words that stand beside each other; the last one only begins so, where `is_prefix`.
+    """Words beside each other; if `is_prefix`, the last one is only the beginning of a word.
 
-    `others`: the same with its numbers grouped otherwise, any of which will do.
+    `others` are the same words with their numbers in other groupings; any of them will do.
     """
 
     words: tuple[str, ...]
@@ -82,17 +82,17 @@ class Filter:
 
 @dataclass(frozen=True)
 class Asked:
-    """`since` and `until` (not itself) bound the last activity. `odd`: sentences on what was not understood."""
+    """A parsed query. `since` and `until` (excluded) bound the last activity; `odd` says what was not understood."""
 
     typed: str = ""
     texts: tuple[Text, ...] = ()
     filters: tuple[Filter, ...] = ()
-    # Where the words are looked for; empty: everywhere.
+    # Places to look for the words; empty for all.
     places: frozenset[str] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
     odd: tuple[str, ...] = ()
-    # As it was typed, less the filters.
+    # The typed text, without the filters.
     plain: str = field(default="", compare=False)
 
     def __bool__(self) -> bool:
@@ -100,12 +100,12 @@ class Asked:
 
     @property
     def is_nonsense(self) -> bool:
-        """Words were typed, and nothing of them can be looked for. A filter that was left out hides nothing."""
+        """Return whether words were typed of which none can be searched for. Ignored filters do not count."""
         return bool(self.plain.strip()) and not (self.texts or self.filters)
 
     @property
     def wanted(self) -> list[Text]:
-        """The texts that have to stand there."""
+        """Return the texts that a match has to hold."""
         return [text for text in self.texts if not text.is_negated]
 
     @property
@@ -114,26 +114,26 @@ class Asked:
 
     @property
     def depends_on_outcome(self) -> bool:
-        """Return whether a filter asks what became of answers, which is known where Omni was asked about their jobs."""
+        """Return whether a filter is about outcomes of answers, known only if Omni was asked about their jobs."""
         outcomes = {"state": {"failed", "cancelled", "running"}, "has": {"chart", "rows"}}
         return any(row.name == "topic" or row.value in outcomes.get(row.name, ()) for row in self.filters)
 
     def values(self, name: str) -> list[str]:
-        """Of the filters of that name which are not turned around."""
+        """Return the values of the filters of that name which are not negated."""
         return [row.value for row in self.filters if row.name == name and not row.is_negated]
 
     def value(self, name: str) -> str:
         return next(iter(self.values(name)), "")
 
     def replaced(self, name: str, value: str) -> "Asked":
-        """With this filter in the place of all of its name; `value` "": with none."""
+        """Return the query with this filter in place of all others of its name; with none if `value` is ""."""
         others = [row for row in self.filters if row.name != name]
         rows = [*others, Filter(name, value)] if value else others
         return read(" ".join([self.plain, *map(str, rows)]).strip())
 
     @property
     def beginnings(self) -> "Asked | None":
-        """The same with words that only begin so; None where each may already, or is too short for that."""
+        """Return the query with its words as prefixes; None if they already are, or are too short for that."""
         items = list(_items(self.typed))
         begun = [item.begun for item in items]
         if begun == [item.whole for item in items]:
@@ -146,7 +146,7 @@ class Asked:
 
 
 def read(typed: str) -> Asked:
-    """In the time zone that is active."""
+    """Parse a query in the active time zone."""
     reading = _Reading()
     text = typed.translate(_QUOTES).replace("\0", " ")
     if len(text) > LONGEST:
@@ -160,7 +160,7 @@ def read(typed: str) -> Asked:
 
 
 class _Item(NamedTuple):
-    """A word, a phrase or a filter as it was typed. `ends_with`: the quotation mark of a phrase, and its star."""
+    """A word, phrase or filter, as it was typed. `ends_with`: the closing quotation mark of a phrase, and its star."""
 
     whole: str
     key: str
@@ -183,7 +183,7 @@ class _Item(NamedTuple):
 
     @property
     def begun(self) -> str:
-        """With a star at its end, where that widens the search."""
+        """Return the item with a star at its end, if that widens the search."""
         said = [word.text for word in words(self.value, is_asked=True)]
         if self.is_filter or self.is_negated or self.is_begun or not said or len(said[-1]) < _SHORTEST_BEGINNING:
             return self.whole
@@ -207,7 +207,7 @@ def _items(text: str) -> Iterator[_Item]:
 
 
 def _time(text: str, start: int, end: int) -> tuple[str, int]:
-    """A time of several words, or behind a blank; else what stands there: the value and where it ends."""
+    """Return a time of several words, or after a blank, and its end; else the text from `start` to `end`."""
     blank = re.compile(r"\s*").match(text, start)
     begin = blank.end() if blank else start
     several = SEVERAL_WORDS.match(text, begin)
@@ -230,7 +230,7 @@ class _Reading:
         while left:
             values = [item.value for item in left[: next((n for n, item in enumerate(left) if not item.is_bare), None)]]
             count = groups_of_one(values)
-            # Each group by itself, or else the whole number in any form.
+            # Each group by itself, or the whole number in any grouping.
             number = " ".join(values[:count])
             said = tuple(word.text for word in words(number, is_asked=True))
             others = (said, *other_forms(number, said, is_prefix=False)) if count else ()
