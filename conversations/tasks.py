@@ -1,6 +1,6 @@
-"""What is done in the background, by any number of `manage.py db_worker`.
+"""Background tasks, run by any number of `manage.py db_worker`.
 
-What there is to do stands in rows of our own: a task is a nudge, and carries nothing. So a worker that is killed loses
+Pending work is stored in rows of our own: a task is a nudge, and carries no data. So a worker that is killed loses
 nothing: the next nudge finds what it left.
 """
 
@@ -28,37 +28,37 @@ from omniviewer.accounts.sign_in import throttle
 
 log = logging.getLogger("omniviewer.tasks")
 
-# Seconds of work at a time: other tasks want their turn.
+# Seconds of work at a time, so that other tasks get their turn.
 _SHIFT = 20.0
-# And where there is always more: whoever ends a worker waits until its shift is over.
+# Seconds of work where there is always more: whoever stops a worker waits for the end of its shift.
 _SHORT_SHIFT = 3.0
-# While a reader waits.
+# Seconds of work while a reader waits.
 _AT_ONCE_SECONDS = 1.0
-# Between two shifts with nothing to do at once: a token's budget has room for some requests again.
+# Pause between two shifts with nothing to do at once, until a token's budget has room for some requests.
 _BREATH = timedelta(seconds=5)
-# In the site's time zone.
+# Hour of the nightly task, in the site's time zone.
 _NIGHT = 2
-# A worker looks every second: what has waited for this long waits for a worker.
+# A worker looks every second: a task that has waited for this long waits for a worker.
 _LATE = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
 _ASKED_EVERY_SECONDS = 60
 _LONGEST_TASK = timedelta(minutes=30)
-# Days for which the record of a finished task is kept.
+# Days for which records of finished tasks are stored.
 _RECORDS_KEPT = 1
 
 
 @task()
 def capture() -> None:
-    """Capture what is due, for a while."""
+    """Capture the jobs that are due, for one shift."""
     if not Capture.objects.due().exists():
         return _again()
-    # Taken up by another worker at once, or after this one, or in its place should it be killed.
+    # Queue another run first, for another worker, or to follow this one, or to replace it should it be killed.
     nudge(capture)
     if settings.SYNC != "off":
         archive.begin_walks()
     until = time.monotonic() + _SHIFT
     while time.monotonic() < until and archive.capture_next():
-        # By turns: reading goes on within the same share of a token's requests.
+        # Alternate with the sync, within the same share of a token's requests.
         if settings.SYNC != "off":
             archive.sync_next(seconds=0)
     return _again()
@@ -66,14 +66,14 @@ def capture() -> None:
 
 @task()
 def sync() -> None:
-    """Read lists and threads, for a while."""
+    """Read lists and threads, for one shift."""
     if settings.SYNC == "off":
         return
-    # What the night captures was read here, and perhaps opened by nobody.
+    # The nightly capture covers threads that were read here, and perhaps opened by nobody.
     nudge_chores()
     archive.begin_walks()
     if Walk.objects.due().exists():
-        # As above.
+        # Queue another run first, should this one be killed.
         nudge(sync)
     until = time.monotonic() + _SHORT_SHIFT
     while time.monotonic() < until and archive.sync_next():
@@ -86,7 +86,7 @@ def sync() -> None:
 
 @task()
 def nightly() -> None:
-    """Capture what Omni will soon drop, and forget what is to be forgotten."""
+    """Capture evidence that Omni will soon drop, and delete data that has expired here."""
     nudge_chores()
     for command in ("capture", "prune_evidence", "prune_conversations", "prune_audit"):
         try:
@@ -100,7 +100,7 @@ def nightly() -> None:
 
 @task()
 def hourly() -> None:
-    """Forget sessions that are over, tries and requests that no longer count, and tokens that nobody holds."""
+    """Delete expired sessions, old sign-in tries and requests, and the data of tokens that nobody holds."""
     nudge_chores()
     call_command("clearsessions", verbosity=0)
     throttle.forget()
@@ -110,40 +110,38 @@ def hourly() -> None:
 
 @task()
 def remove_unheld() -> None:
-    """Delete or hand over what only tokens that nobody holds any more could read, for a while."""
+    """Delete or hand over what only tokens that nobody holds could read, for one shift."""
     if ApiToken.objects.held_by_nobody().exists():
-        # As above.
+        # Queue another run first, should this one be killed.
         nudge(remove_unheld)
     archive.remove_next(seconds=_SHORT_SHIFT)
 
 
 @task()
 def sweep() -> None:
-    """Delete what Omni has shown to no token for long; go on by turns where a token's budget is used up."""
+    """Delete conversations that Omni has long shown to no token; go on later where a token's budget is used up."""
     call_command("prune_conversations", verbosity=0)
 
 
 def remove_at_once(token: ApiToken) -> None:
-    """Delete or hand over what a token that nobody holds could read: as much as a reader may wait for, workers the
-    rest.
-    """
+    """Delete or hand over an unheld token's data, for as long as a reader may wait; workers do the rest."""
     if archive.remove_next(_AT_ONCE_SECONDS, token):
         nudge(remove_unheld)
 
 
 def nudge_sweep(swept: archive.Swept) -> None:
-    """Have a sweep go on once the tokens' budgets have room again; where Omni is away, the next night does."""
+    """Queue the rest of a sweep for when the tokens' budgets have room; while Omni is away, the next night does it."""
     if swept.left and swept.retry_after is not None:
         nudge(sweep, timezone.now() + timedelta(seconds=swept.retry_after))
 
 
 def want(opened: Opened) -> int:
-    """Have what the AI did in this conversation captured; how many answers there were to queue."""
+    """Queue the evidence of this conversation for capture; return the number of answers queued."""
     return _wanted(archive.want(opened))
 
 
 def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
-    """Likewise for several."""
+    """Queue the evidence of several conversations for capture; return the number of answers queued."""
     return _wanted(archive.want_chosen(user, conversations))
 
 
@@ -155,7 +153,7 @@ def _wanted(count: int) -> int:
 
 
 def nudge(wanted: "Task[[], None]", at: datetime | None = None) -> None:
-    """Have it run at that time (None: now), unless it is going to anyway."""
+    """Queue the task for that time (None: now), unless it is queued already."""
     ready = DBTaskResult.objects.filter(status=TaskResultStatus.READY, task_path=wanted.module_path)
     now = timezone.now()
     if not ready.filter(Q(run_after=get_date_max()) | Q(run_after__lte=at or now)).exists():
@@ -163,13 +161,13 @@ def nudge(wanted: "Task[[], None]", at: datetime | None = None) -> None:
 
 
 def nudge_sync() -> None:
-    """Should whoever was at it have been killed, or nothing have been there to read."""
+    """Queue the sync, should its worker have been killed, or have had nothing to read."""
     if settings.SYNC != "off":
         nudge(sync)
 
 
 def nudge_chores() -> None:
-    """Have the nightly and the hourly chores run in their time."""
+    """Queue the nightly and the hourly chores."""
     nudge(nightly, _next_night())
     nudge(hourly, timezone.now() + _HOUR)
 
@@ -188,7 +186,7 @@ def _next_night() -> datetime:
 
 @dataclass(frozen=True)
 class Workers:
-    """When the last task ended, and how many wait although their time has come."""
+    """State of the workers: when the last task ended, how many tasks wait, and whether they are late."""
 
     last_at: datetime | None
     waiting: int
@@ -201,13 +199,13 @@ def workers() -> Workers:
     since = timezone.now() - _LATE
     overdue = waiting.filter(Q(run_after__lte=since) | Q(run_after=get_date_max(), enqueued_at__lte=since))
     is_idle = last_at is None or last_at < since
-    # One that lasts, as some of the night's do; one that was left behind by a worker's death counts for a while too.
+    # A long task counts as busy, as some nightly ones are; so does one left by a killed worker, for a while.
     is_busy = DBTaskResult.objects.running().filter(started_at__gt=timezone.now() - _LONGEST_TASK).exists()
     return Workers(last_at, waiting.count(), is_late=is_idle and not is_busy and overdue.exists())
 
 
 def stands_still() -> Workers | None:
-    """Return how the workers are where the background does nothing though it should; asked for once a minute."""
+    """Return the workers' state if the background stands still though it should not; looked up once a minute."""
     if settings.SYNC == "off":
         return None
     told: Workers | None = cache.get_or_set("workers", workers, _ASKED_EVERY_SECONDS)
@@ -215,7 +213,7 @@ def stands_still() -> Workers | None:
 
 
 def health_of_workers() -> str:
-    """For `/readyz`."""
+    """Return the workers' health for `/readyz`."""
     told = workers()
     if not told.is_late:
         return "ok"

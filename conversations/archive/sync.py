@@ -37,7 +37,7 @@ _LONGEST = 3600.0
 # Shortest wait, in seconds, for budget: a turn has to be worth a task.
 _SHORTEST_REST = 5.0
 _COUNT_EVERY = timedelta(seconds=30)
-# Where a token's turn found nothing to do: counting goes through all of the token's accesses.
+# Longer after a turn that found nothing to do: counting goes through all of the token's accesses.
 _COUNT_IDLE_EVERY = timedelta(hours=1)
 # An older count says nothing about the current rate.
 _RATE_IS_KNOWN = timedelta(minutes=5)

@@ -155,7 +155,7 @@ def _lines(plot: Plot) -> Any:
             (_naive(time), None) if value is None else _mark(plot, number, place, (_naive(time), float(value)))
             for place, (time, value) in enumerate(zip(plot.times, values, strict=True))
         ]
-        # Where dots lie on each other, a ring of each lower one stays visible.
+        # Grow the lower dots, so that a ring of each stays visible where dots lie on each other.
         above = len(plot.measures) - 1 - number
         chart.add(cut(column.name, 28), points, dots_size=_DOT + _RING * above)
     return chart

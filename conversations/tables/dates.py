@@ -12,7 +12,7 @@ from conversations.tables.numbers import FIRST_CELLS, MOST_OF, folded, share
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 # A leap year for dates that name none.
 _ANY_YEAR: Final = 2000
-# Two figures of a year from here on belong to the last century.
+# Two-digit years from here on belong to the last century.
 _LAST_CENTURY: Final = 70
 _MONTHS_BY_LANGUAGE = (
     "january february march april may june july august september october november december",
@@ -24,7 +24,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 
 
 def _months() -> dict[str, int]:
-    """By name, and by the first three letters where only one month of the language begins so."""
+    """Return months by name, and by the first three letters where these are unique in the language."""
     numbers = {"sept": 9, "juil": 7, "janv": 1, "févr": 2}
     for names in map(str.split, _MONTHS_BY_LANGUAGE):
         short = [name[:3] for name in names]
@@ -43,13 +43,13 @@ _DAYS_OF_WEEK = {
 
 @dataclass(frozen=True)
 class Times:
-    """`longest` is the longest time from one period to the next; None where nothing says how regular they are."""
+    """Times of a column. `longest` is the longest regular step between periods; None if none shows to be regular."""
 
     moments: list[datetime]
     longest: timedelta | None
 
     def gaps(self, moments: Sequence[datetime]) -> list[int]:
-        """Places in these, sorted, before which a period is left out."""
+        """Return the places in these sorted moments before which a period is missing."""
         if self.longest is None:
             return []
         return [
@@ -59,7 +59,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Form:
-    """One way to write times. `is_placed`: False where no year is named, so that they order but do not place."""
+    """One way to write times. `is_placed` is False if no year is named: such times can be sorted, but not drawn."""
 
     name: str
     pattern: re.Pattern[str]
@@ -76,7 +76,7 @@ class Form:
 
 
 def read(cells: Sequence[str], *, may_be_years: bool) -> Times | None:
-    """Return the times of a chart's axis; None unless all of them are times, written in one way, without doubt."""
+    """Return the times of a chart's axis; None unless all cells are times, written in one way and beyond doubt."""
     for form in _FORMS:
         if not form.is_placed or (form is _YEARS and not may_be_years):
             continue
@@ -90,7 +90,7 @@ def read(cells: Sequence[str], *, may_be_years: bool) -> Times | None:
 
 
 def form_of(cells: Sequence[str]) -> Form | None:
-    """Return the form in which most of these cells are written, each of which says something."""
+    """Return the form in which most of these non-empty cells are written."""
     first = cells[:FIRST_CELLS]
     likely = [form for form in _FORMS if form is not _YEARS and any(form.moment(cell) for cell in first)]
     shares = [(share(cells, form.moment), form) for form in likely]
@@ -109,7 +109,7 @@ def _all(form: Form, cells: Sequence[str]) -> list[datetime] | None:
 
 
 def _usual(moments: list[datetime]) -> timedelta | None:
-    """Of days and moments: the step that nearly all of them have, if there is one."""
+    """Return the longest regular step of days or moments, if nearly all of their steps are alike; else None."""
     steps = sorted(after - before for before, after in pairwise(sorted(moments)))
     if len(steps) < 3:  # noqa: PLR2004  (three of a kind before anything is called regular)
         return None
@@ -142,7 +142,7 @@ def _month(match: re.Match[str]) -> datetime:
 
 
 def _numbered(match: re.Match[str]) -> datetime:
-    """Year, month and day, by name or number, with the time of day behind them."""
+    """Return the moment of a date, its month by name or number, with the time of day behind it."""
     month = _named(_MONTHS, match) if "name" in match.re.groupindex else int(match["m"])
     return _with_time(_at(_year(match), month, int(match["d"])), match)
 

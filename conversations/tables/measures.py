@@ -1,4 +1,4 @@
-"""Which columns of numbers measure something: what names a thing, a place or a time is no height of a bar."""
+"""Columns of numbers that measure something: numbers that name a thing, a place or a time are not drawn as bars."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from conversations.tables.parsing import Column
 
 _YEARS: Final = range(1700, 2201)
 _DAYS_OF_YEAR: Final = 366
-# Figures from which on a number under such a name is one to dial.
+# Digits from which on a number under such a name is a telephone number.
 _DIALLED: Final = 6
 # A column's last word begins at one of these: "order_id", "orders.id", "customerId"; but "Orders per zip" measures.
 _START = r"(?:^|[\W_]|(?<=[a-z])(?=[A-Z]))(?<!(?i:per ))(?<!(?i:by ))"

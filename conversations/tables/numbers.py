@@ -12,7 +12,7 @@ from typing import Final
 
 # Characters of the longest number.
 MOST_CHARS: Final = 60
-# Share of a column's cells that have to be numbers, for the column to be put in their order.
+# Share of a column's cells that have to be numbers for the column to be sorted by them.
 MOST_OF: Final = 0.8
 # Cells by which a column is given up: where none of these is a number, the others are not tried.
 FIRST_CELLS: Final = 20
@@ -108,7 +108,7 @@ class Notation:
         return number.value if number else None
 
 
-# What Omni writes unless the organization is set to another country.
+# Omni's notation, unless the organization is set to another country.
 ENGLISH: Final = Notation()
 
 

@@ -1,4 +1,4 @@
-"""A page of a query's rows: as many, sorted as asked for."""
+"""A page of a query's rows, sorted as requested."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -36,18 +36,18 @@ class TablePage(Generic[Query]):
     table: Table | None = None
     columns: tuple[Column, ...] = ()
     rows: list[TableRow] = field(default_factory=list)
-    # The number of the column by which they are sorted; 0: as Omni gave them.
+    # Number of the column by which the rows are sorted; 0 for Omni's order.
     sort: int = 0
     descending: bool = False
-    # How many were asked for, and how many there are.
+    # Rows asked for, and rows in all.
     most: int = parsing.ROWS_A_PAGE
     count: int = 0
-    # How many the page with more of them shows; None where a page holds no more.
+    # Rows on the page that shows more of them; None if a page holds no more.
     more: int | None = None
-    # Whether putting them in order would have taken too long.
+    # True if sorting would have taken too long.
     is_not_sorted: bool = False
 
-    # The name of the column that tells the parts of a cut result in what is taken along.
+    # Name of the column that tells the parts of a cut result in downloads.
     section_column: ClassVar[str] = parsing.SECTION_COLUMN
 
     @property
@@ -58,7 +58,7 @@ class TablePage(Generic[Query]):
 def page_of(
     action: Query, sort: int = 0, *, descending: bool = False, most: int = parsing.ROWS_A_PAGE
 ) -> TablePage[Query]:
-    """Shape a query's rows for a page, by that column (0: as Omni gave them)."""
+    """Return a page of a query's rows, sorted by that column (0: Omni's order)."""
     table = action.table
     if table is None:
         return TablePage(action)

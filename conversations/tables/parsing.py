@@ -1,4 +1,4 @@
-"""A query's rows as a table, out of CSV that was formatted for people."""
+"""A query's rows as a table, parsed from CSV that was formatted for people."""
 
 import csv
 import io
@@ -14,23 +14,23 @@ from conversations.tables.sections import Section
 from omniviewer import spreadsheet
 from omniviewer.time_limit import Clock, TooCostly
 
-# Rows that a page shows at first, and more at a time.
+# Rows that a page shows at first, and adds at a time.
 ROWS_A_PAGE: Final = 200
-# Rows and cells of one page: a browser has to draw them, and we to write them.
+# Most rows and cells of one page: the browser has to draw them, and the site to write them.
 MOST_ROWS: Final = 2_000
 MOST_CELLS: Final = 60_000
 # Rows by which a column is judged: looking at five million cells would take longer than reading them.
 _JUDGED_BY: Final = 1_000
-# Of these, cells that tell dates and durations, which are nothing but an order.
+# Cells among these that decide on dates and durations, which only affect the order.
 _TELLING: Final = 100
-# Cells beyond this are left out of pages, never of downloads: a table of so many columns is read elsewhere.
+# Most columns of a page; downloads hold all. A table of so many columns is read elsewhere.
 MOST_COLUMNS: Final = 200
-# What is wider or larger is not read as a table: its rows are as long as the longest of them, and all are in memory.
+# Most columns and cells of a table, since all rows are held in memory, as long as the longest of them.
 WIDEST: Final = 10_000
 LARGEST: Final = 6_000_000
 # Cells by which all columns together are judged.
 _JUDGED_CELLS: Final = 200_000
-# Processor seconds in which one column is put in order.
+# Processor seconds for sorting by one column.
 _SORTING_ALLOWANCE: Final = 5.0
 # Columns from which on a first row of numbers that count up is a header.
 _COUNTS_UP: Final = 3
@@ -58,7 +58,7 @@ class NoTable(ValueError):
 class Column:
     """`number` counts from 1. `is_number`: whether every cell that says something, of the first thousand, is one.
 
-    `holds` says by which order its cells are sorted, and `key` gives what is compared: None for a cell of another kind.
+    `holds` names the order of its cells, and `key` returns what is compared: None for a cell of another kind.
     """
 
     number: int
@@ -81,8 +81,7 @@ class Column:
 class Table:
     """`rows` are as long as `columns`: what was missing is "". Ragged: whether anything was.
 
-    `sections` are the pieces in which Omni sent rows that it cut, in their order; none of a whole result, or one that
-    was sorted.
+    `sections` are the pieces in which Omni sent a cut result, in their order; none for a whole or a sorted result.
     """
 
     columns: tuple[Column, ...]
@@ -92,11 +91,11 @@ class Table:
 
     @property
     def has_gaps(self) -> bool:
-        """Tell whether rows between others are left out."""
+        """Return whether rows between others are left out."""
         return any(section.is_after_gap for section in self.sections)
 
     def sorted_by(self, number: int, *, descending: bool = False) -> "Table":
-        """Sort by what the column of that number holds; cells of another kind follow, and those that say nothing."""
+        """Return the table sorted by the column of that number: cells of another kind follow, then empty ones."""
         if not 1 <= number <= len(self.columns):
             return self
         key = self.columns[number - 1].key
@@ -132,7 +131,7 @@ class Table:
 
 
 def read(text: str) -> Table:
-    """The table that `csvResult` holds, its first row being the header. Raises `NoTable`.
+    """Parse the table that `csvResult` holds, whose first row is the header. Raises `NoTable`.
 
     Python's csv module reads whatever is in it: quotes, line ends within cells, ragged rows. A byte order mark goes; a
     first row of numbers alone is no header unless they are years or count up, so the columns are numbered instead.
@@ -157,7 +156,7 @@ def read(text: str) -> Table:
 
 
 def _bounded(text: str) -> tuple[list[list[str]], list[Section], int]:
-    """The rows that hold anything, the sections among those behind the first, and how wide the widest is.
+    """Return the rows that hold anything, the sections among those behind the first, and the largest width.
 
     Raises `NoTable` once they are too many.
     """
@@ -199,7 +198,7 @@ def _is_header(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
 
 
 def _judged(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Column]:
-    """Each column with what it holds; text, once judging them takes too long."""
+    """Yield each column with its kind; text, once judging the columns takes too long."""
     clock = Clock()
     for number, name in enumerate(names, start=1):
         said = []
@@ -228,13 +227,13 @@ def _column(number: int, name: str, said: Sequence[str], clock: Clock) -> Column
 
 
 def value(cell: str) -> Decimal | None:
-    """The number that a person reads in it: `678,994.41`, `$1,200`, `(12.5%)`, `-3`; None if it is none."""
+    """Return the number in the cell: `678,994.41`, `$1,200`, `(12.5%)`, `-3`; None if it is none."""
     number = numbers.read(cell)
     return number.value if number else None
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A file for spreadsheets, in pieces."""
+    """Yield a CSV file for spreadsheets, in pieces."""
     yield spreadsheet.BYTE_ORDER_MARK
     lines = spreadsheet.lines(chain([columns], rows))
     while piece := "".join(islice(lines, _LINES_A_PIECE)):

@@ -1,4 +1,4 @@
-"""What belongs to one place of many."""
+"""Template filters that pick one message of a thread."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -16,6 +16,6 @@ def at(found: Mapping[int, Found], position: int) -> Found | None:
 
 @register.filter(is_safe=True)
 def focused(html: str, position: int | None) -> str:
-    """Return a thread's HTML with the focus on one of its messages: the same is cached for every link into it."""
+    """Return a thread's HTML with one of its messages focused, so that every link into it shares the cached HTML."""
     whole = f'" id="message-{position}" tabindex="-1"'
     return html.replace(whole, f' is-focused{whole} autofocus aria-current="true"', 1) if position else html

@@ -1,4 +1,4 @@
-"""One request to Omni, with all that stands between wanting to ask and asking."""
+"""One request to Omni, with its circuit breaker, budget, logs and metrics."""
 
 import logging
 import random
@@ -18,12 +18,12 @@ from omniviewer.operations import metrics
 Reply = TypeVar("Reply")
 log = logging.getLogger("omniviewer.upstream")
 
-# Seconds that a reader with nothing to read is made to wait for the budget.
+# Seconds that a reader with nothing to read waits for the budget.
 PATIENCE = 2.0
 
 
 def token_of(api_token: ApiToken) -> Token:
-    """Raises `OmniError` where the stored token cannot be used."""
+    """Return the stored token. Raises `OmniError` if it cannot be decrypted."""
     try:
         return api_token.token
     except Undecryptable:
@@ -35,9 +35,9 @@ def token_of(api_token: ApiToken) -> Token:
 
 
 def ask(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgency: Urgency) -> Reply:
-    """What `call` returns, with a client that speaks for the token. Raises `OmniError`.
+    """Return the result of `call` with a client that speaks for the token. Raises `OmniError`.
 
-    `route` is the name under which it stands in logs and metrics.
+    `route` is its name in logs and metrics.
     """
     host = api_token.instance
     token = token_of(api_token)
@@ -65,7 +65,7 @@ def ask(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgenc
 def ask_with(
     host: str, token: Token, route: str, call: Callable[[Client], Reply], urgency: Urgency = Urgency.WAITING
 ) -> Reply:
-    """As `ask`, for a token that is not stored yet, on an instance that may never have answered."""
+    """Ask like `ask`, for a token that is not stored yet, on an instance that may never have answered."""
     try:
         # Checked again at use: the setting may have been narrowed since the address was saved.
         parse_address(host, allowed=settings.OMNI_HOSTS, loopback=settings.DEMO)
@@ -79,7 +79,7 @@ def ask_with(
         timeout=settings.OMNI_TIMEOUT,
         max_body=settings.MAX_BODY,
         networks=settings.OMNI_NETWORKS,
-        # A retry is a request like any other. Somebody who has something to read does without.
+        # A retry is a request like any other: a reader with something to read does without.
         may_retry=lambda: urgency is Urgency.WAITING and budget.take(known_as, urgency) is None,
     )
     began = time.monotonic()
@@ -101,7 +101,7 @@ def ask_with(
 
 
 def _take(known_as: str, urgency: Urgency) -> None:
-    """One request from the budget, after a short wait if need be. Raises `RateLimited`."""
+    """Take one request from the budget, after a short wait if need be. Raises `RateLimited`."""
     patience = PATIENCE if urgency is Urgency.WAITING else 0.0
     wait = budget.take(known_as, urgency)
     until = time.monotonic() + patience

@@ -1,4 +1,4 @@
-"""One question in flight: of all who ask the same at the same time, in whatever process, one asks and all learn."""
+"""Single flight: of callers with the same request at the same time, in any process, one asks and all learn."""
 
 import hashlib
 import time
@@ -13,7 +13,7 @@ from django.utils import timezone
 from conversations.models import Flight
 from omniviewer.omni import OmniError, RateLimited
 
-# Seconds between two looks at whether it has landed: short at first, most answers are quick.
+# Seconds between two looks at the result: short at first, since most answers are quick.
 _FIRST_LOOK = 0.02
 _LONGEST_LOOK = 0.25
 _KEPT = timedelta(hours=1)
@@ -21,10 +21,10 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
-    """Do `work`, which asks `question` and stores the answer, unless somebody is at it: then wait until they are done.
+    """Do `work`, which asks `question` and stores the answer, unless it is under way: then wait for its end.
 
-    `since` is when the caller looked, and found nothing that would do: what was done after that is what they want.
-    True if it was done here. Raises the `OmniError` that the work ended with, whoever did it.
+    `since` is when the caller found nothing that would do: work that ended after that is good enough. Returns whether
+    it was done here. Raises the `OmniError` that the work ended with, in any process.
     """
     key = hashlib.sha256("\0".join(map(str, question)).encode()).hexdigest()
     while True:
@@ -51,7 +51,7 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
     try:
         work()
     except RateLimited as error:
-        # Of our own budget: whoever waits may be more urgent than this was.
+        # A limit of our own budget: callers who wait may be more urgent than this one.
         landed_at = None if error.outcome == "budget" else timezone.now()
         mine.update(landed_at=landed_at, outcome=error.as_record(), lands_by=timezone.now())
         raise
@@ -59,7 +59,7 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
         mine.update(landed_at=timezone.now(), outcome=error.as_record())
         raise
     except BaseException:
-        # Our own fault, not an answer: whoever waits shall ask for themselves.
+        # Our own fault, not an answer: callers who wait shall ask for themselves.
         mine.update(lands_by=timezone.now())
         raise
     mine.update(landed_at=timezone.now(), outcome=None)
@@ -67,11 +67,11 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
 
 
 def _take_off(key: str) -> int | None:
-    """The number of the flight that is now ours, or None while another is in the air."""
+    """Return the number of the flight that is now ours; None while another one is under way."""
     now = timezone.now()
-    # As long as a request may take, its wait for the budget, and storing a long conversation.
+    # As long as a request may take, with its wait for the budget, and storing a long conversation.
     longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
-    # Or its clock was set back since; a little later than ours it may well have begun.
+    # Free too if a clock was set back since; a start slightly ahead of our clock may be real.
     free = Q(lands_by__lt=now) | Q(landed_at__isnull=False) | Q(lands_by__gt=now + longest + _CLOCKS_DIFFER)
     known = Flight.objects.filter(question=key).first()
     if known is None:
@@ -88,7 +88,7 @@ def _take_off(key: str) -> int | None:
 
 
 def _wait(key: str) -> Flight | None:
-    """The flight that was in the air, once it has landed; None if it never did."""
+    """Return the flight that was under way, once it has landed; None if it never does."""
     watched = Flight.objects.filter(question=key).first()
     pause = _FIRST_LOOK
     while watched and watched.landed_at is None:
@@ -99,7 +99,7 @@ def _wait(key: str) -> Flight | None:
         number = watched.number
         watched = Flight.objects.filter(question=key).first()
         if watched and watched.number != number:
-            # It landed, and the next one is off already: what it brought is stored.
+            # It has landed, and the next one has begun: its result is stored.
             watched.outcome = None
             return watched
     return watched
