@@ -1,4 +1,4 @@
-"""Public addresses: never broken, tickets hold them for years."""
+"""Public addresses. They must never break, since tickets hold them for years."""
 
 from django.urls import path
 from django.views.generic import RedirectView

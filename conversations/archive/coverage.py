@@ -1,4 +1,4 @@
-"""How much of what Omni lists to a reader's own tokens is read, and of how many answers the outcome is known."""
+"""Coverage: the share of the conversations listed to a reader's tokens that is read, and of answers with an outcome."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from conversations.models import Access, JobAccess, Reader, Walk
 
 @dataclass(frozen=True)
 class Coverage:
-    """Conversations whose messages the reader may read, of all that they may see: each once, whoever else reads them.
+    """Conversations whose messages the reader may read, and all that they may see, each counted once.
 
-    `is_all`: every list was walked to its end, and all that is listed is read.
+    `is_all`: every list was walked to its end, and everything listed is read.
     """
 
     read: int
@@ -19,7 +19,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Answers of whose job the reader may see what became, and those that are still to be asked about."""
+    """Answers whose outcome is known and visible to the reader, and answers that are still to be asked about."""
 
     known: int
     due: int

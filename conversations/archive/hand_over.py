@@ -1,4 +1,4 @@
-"""Handing over: what only one organization key could read goes under another one, in place of being removed."""
+"""Hand-over: moving what only one organization key could read to another key, instead of deleting it."""
 
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ _PROOFS, _MOST_PROOFS = 3, 10
 
 
 class NotProven(Exception):
-    """The key that is to take over was not shown what the other one was; says why, in a sentence."""
+    """The new key was not shown what the old one was; says why, in a sentence."""
 
 
 def may_be_offered(credential: Credential) -> bool:

@@ -32,7 +32,7 @@ from omniviewer.omni import (
 MOST_MEMBERS = 500
 # People of one list of Omni's that are asked for; the others are told by their id.
 _MOST_PEOPLE = 100_000
-# Pages of them that a reader is made to wait for.
+# Most pages of these lists that a reader waits for.
 _AT_ONCE = 10
 # How long an instance's spelling of a path is tried first.
 _SPELLING_IS_KNOWN = timedelta(days=30)
@@ -231,7 +231,7 @@ def _page(token: ApiToken, paths: tuple[str, ...], start: int, urgency: Urgency)
         try:
             page = upstream.ask(token, "members", partial(Client.members, path=path, start=start), urgency)
         except (NotVisible, BadRequest, Unreadable) as error:
-            # A refusal is no matter of spelling.
+            # A refusal does not depend on the spelling.
             if error.outcome == str(HTTPStatus.FORBIDDEN.value) or path == spellings[-1]:
                 raise
         else:

@@ -1,4 +1,4 @@
-"""The sweep: conversations that Omni has shown to no API token for a long time are deleted.
+"""The sweep: deletes conversations that Omni has shown to no API token for a long time.
 
 Before one is, Omni is asked for it with each token that may still be shown it. Where Omni cannot be asked, it stays.
 """
@@ -20,15 +20,15 @@ from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
-# Seconds until a token whose budget is used up is asked again, where nothing else is known.
+# Seconds until a token with a used-up budget is asked again, if Omni says nothing else.
 _BUDGET_SECONDS = 60.0
 
 
 @dataclass
 class Swept:
-    """The outcome: the deleted conversations by instance and id; how many were shown again, and how many are left.
+    """Outcome of a sweep: deleted conversations by instance and id, and the numbers shown again and left over.
 
-    `retry_after`: seconds until Omni may be asked about some of those that are left; None where it is away.
+    `retry_after`: seconds until Omni may be asked about some of those left over; None while it is away.
     """
 
     deleted: list[tuple[str, UUID]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Sweep:
     def __init__(self, before: datetime) -> None:
         self._unshown = Conversation.objects.unshown_since(before)
         self._swept = Swept()
-        # Keys of the tokens that cannot be asked for now.
+        # Keys of tokens that cannot be asked for now.
         self._away: set[int] = set()
 
     @classmethod
@@ -62,7 +62,7 @@ class Sweep:
         for batch in self._batches():
             gone = [conversation.pk for conversation in batch if not self._may_be_shown(conversation)]
             with transaction.atomic():
-                # Omni may have shown one of them meanwhile.
+                # Omni may have shown one of them in the meantime.
                 rows = list(self._unshown.filter(pk__in=gone).select_for_update(of=("self",)))
                 removal.forget(rows)
             self._swept.deleted += [(row.instance, row.omni_id) for row in rows]

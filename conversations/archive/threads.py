@@ -18,7 +18,7 @@ from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 from omniviewer.operations import metrics
 
-# Before all that Omni could tell.
+# Earlier than any time that Omni may tell.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +53,7 @@ def open_conversation(
         else:
             metrics.page_from("asked")
             fetched = _readable(reader, omni_id)
-            # The one that was asked first, whatever another instance knows by the same id.
+            # The token that was asked comes first, even if another instance has a conversation with the same id.
             fetched.sort(key=lambda access: access.api_token_id != token.pk)
             if fetched and fetched[0].api_token_id == token.pk:
                 return _opened(reader, fetched, was_asked=True)
@@ -128,7 +128,7 @@ def fetch(token: ApiToken, omni_id: UUID, looked_at: datetime, ask: Ask, urgency
 
 
 def _last_activity(same: QuerySet[Access]) -> datetime | None:
-    """Return it as this token was told it.
+    """Return the time of the last activity, as this token was told it.
 
     Always run the aggregate: query time must not reveal whether there is a row.
     """
@@ -137,14 +137,14 @@ def _last_activity(same: QuerySet[Access]) -> datetime | None:
 
 
 def _stored_or_nothing(reader: Reader, omni_id: UUID, failures: dict[ApiToken, OmniError]) -> Opened:
-    """Omni gave nothing: what may still be read, with a notice why it is not fresh, or the reason why nothing may."""
+    """Return the stored thread if it may still be read, with a notice why it is not fresh. Raises `CannotShow`."""
     errors = list(failures.values())
     failure = next((error for error in errors if not isinstance(error, NotVisible | TokenRejected)), None)
     if failure is None:
         is_rejected = all(isinstance(error, TokenRejected) for error in errors)
         raise CannotShow(CannotShow.REJECTED if is_rejected else CannotShow.NOT_SHOWN)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
-    # Without those that were rejected just now.
+    # Without the tokens that were rejected just now.
     stretched = reader.renewed().stretched(unasked)
     stored = _readable(stretched, omni_id)
     if not stored:
@@ -167,7 +167,7 @@ def store(
     when somebody reads them. Raises `CannotAsk` if the token was given up or rejected meanwhile.
     """
     known = Conversation.objects.filter(instance=token.instance, omni_id=reply.id).first()
-    # Rendered before the transaction: no other writer waits for Markdown.
+    # Render before the transaction, so that no other writer waits for Markdown.
     fresh = Message.rendered_from(reply, known, token.instance, now=render)
     with transaction.atomic():
         conversation, _ = Conversation.objects.select_for_update().get_or_create(
@@ -181,7 +181,7 @@ def store(
         access.api_token, access.conversation = token, conversation
         if access.was_answered_later(asked_at):
             return
-        # A reply that holds no list of messages says nothing of those that the token was shown before.
+        # A reply without a list of messages says nothing about those that the token was shown before.
         revision = _revision(conversation, access, fresh) if reply.has_messages else access.revision
         conversation.learn(reply)
         conversation.fetched_at = max(asked_at, conversation.fetched_at or asked_at)
@@ -192,13 +192,13 @@ def store(
 
 
 def _revision(conversation: Conversation, access: Access, fresh: list[Message]) -> int:
-    """Return the revision that says what the token is shown now, made where neither its own nor the latest does."""
+    """Return the revision that the token is shown now; make one if neither its own nor the latest fits."""
     if access.revision and access.revision < conversation.revision:
         own = conversation.shown_through(access).thread
         if len(own) == len(fresh) and all(map(Message.is_told_as, own, fresh)):
             return access.revision
     if Message.replace_all(conversation, fresh, access):
-        # The search must not find by words what was taken out of the thread, or put there otherwise.
+        # Words that were removed from the thread must no longer find it.
         search.forget([conversation])
         conversation.indexed_as = None
     return conversation.revision

@@ -1,27 +1,27 @@
-"""Texts in a picture: how wide they are, and what is left of long ones."""
+"""Texts in a chart: their width, and how long ones are shortened."""
 
 from unicodedata import east_asian_width
 
 from conversations import rendering
 
-# How large, in pixels.
+# Font size in pixels.
 LETTERS = 12
 
 
 def extent(text: str) -> float:
-    """About how many pixels wide."""
+    """Return the approximate width in pixels."""
     wide = sum(1.0 if east_asian_width(letter) in "WF" or letter in "MWmw@%" else 0.0 for letter in text)
     capitals = sum(1 for letter in text if letter.isupper())
     return LETTERS * (0.56 * len(text) + 0.44 * wide + 0.16 * capitals) + 8
 
 
 def _line(text: str) -> str:
-    """On one line, with what nobody sees, or what turns the direction of others, spelled out."""
+    """Return the text on one line, with invisible characters and those that turn its direction spelled out."""
     return rendering.spelled(" ".join(text.split()))
 
 
 def shortened(text: str, most: int) -> str:
-    """With its end, which is what tells long names apart."""
+    """Shorten a text in its middle: the end is what tells long names apart."""
     line = _line(text)
     return line if len(line) <= most else f"{line[: most - most // 3 - 1]}…{line[-(most // 3) :]}"
 

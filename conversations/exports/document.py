@@ -1,4 +1,4 @@
-"""A thread with all that is kept of how it was made, as one document: to be printed, and as a file of its own."""
+"""A thread with its stored evidence as one document: to be printed, or as a file of its own."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,29 +24,29 @@ from omniviewer.accounts.models import User
 
 Thing = TypeVar("Thing")
 
-# Rows of one query, and cells of the whole document: paper is read, the CSV is calculated with.
+# Most rows of one query, and most cells of a document: paper is read, and the CSV is for calculation.
 ROWS = 200
 MOST_CELLS = 100_000
-# Bytes of pictures that stand in a file.
+# Most bytes of the pictures inside a file.
 MOST_INSIDE = 64 * 1024 * 1024
-# Columns that fit beside each other on paper: a wider table goes on below, its first column again in front.
+# Most columns side by side on paper: a wider table goes on below, with its first column repeated.
 COLUMNS_BESIDE = 8
-# Messages whose evidence is in memory at a time.
+# Messages whose evidence is in memory at the same time.
 _AT_A_TIME = 20
 _STYLES = ("variables", "base", "answer", "evidence", "document")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A message, where its evidence stands, and that. `pictures`: Omni's, or else ours."""
+    """A message, its evidence line, and its evidence. `pictures` are Omni's chart, or else our own charts."""
 
     message: Message
     line: Line | None = None
     steps: "list[Step]" = field(default_factory=list)
     pictures: "list[Picture]" = field(default_factory=list)
-    # Left out, as there are too many in the file already.
+    # True if pictures are left out because the file holds too many already.
     is_without_pictures: bool = False
-    # In a sentence, what of its steps could not be read or is left out.
+    # Sentence that says what of its steps could not be read, or was left out.
     shortfall: str = ""
 
 
@@ -59,7 +59,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Step:
-    """An action; of a query its rows as tables that stand below each other, each as wide as paper is."""
+    """An action; if it is a query, with its rows as tables below each other, none wider than paper."""
 
     action: Action
     shown: TablePage[Action] | None = None
@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Beside:
-    """Columns of a query that fit on paper, with their rows; `first` to `last` of `of`, or 0 where all of them do."""
+    """Columns of a query that fit on paper, with their rows: `first` to `last` of `of` columns; 0 if all fit."""
 
     columns: Sequence[Column]
     rows: list[TableRow]
@@ -78,7 +78,7 @@ class Beside:
 
 
 def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> dict[str, Any]:
-    """For _document.html. `address`: the thread's own; `is_file`: pictures stand in it, rather than here."""
+    """Return the context of _document.html. `address` is the thread's; with `is_file`, pictures are embedded."""
     conversation = opened.conversation
     return {
         "conversation": conversation,
@@ -93,7 +93,7 @@ def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> di
 
 
 def as_html(opened: Opened, user: User, address: str) -> str:
-    """A page that needs nothing else: no script, no request, its styles and pictures inside."""
+    """Return a page that needs nothing else: without scripts or requests, with styles and pictures embedded."""
     page = render_to_string("conversations/document_file.html", of(opened, user, address, is_file=True))
     return page.replace("<!-- styles -->", f"<style>\n{_styles()}\n</style>", 1)
 
@@ -106,7 +106,7 @@ def owner_name(conversation: Conversation, user: User) -> str:
 
 
 def kept_by_message(jobs: Jobs, messages: Iterable[Message]) -> dict[int, tuple[Job, list[Action], Chart | None]]:
-    """By position, what is stored of their jobs and the reader may see: actions with all rows, and the picture."""
+    """Return stored evidence that the reader may see, by position: job, actions with all rows, and Omni's chart."""
     ids = [message.job_id for message in messages if message.job_id]
     found = {job_id: job for job_id in ids if (job := jobs.get(job_id)) and job.kept_at}
     actions: dict[int, list[Action]] = {}
@@ -121,7 +121,7 @@ def kept_by_message(jobs: Jobs, messages: Iterable[Message]) -> dict[int, tuple[
 
 
 def in_batches(things: "Iterable[Thing]", size: int) -> "Iterator[list[Thing]]":
-    """`itertools.batched`, which Python 3.11 does not have yet."""
+    """Yield lists of up to `size` things, as `itertools.batched` does from Python 3.12 on."""
     rest = iter(things)
     while batch := list(islice(rest, size)):
         yield batch
@@ -158,7 +158,7 @@ def _step(action: Action, cells_left: int) -> Step:
 
 
 def _beside(shown: TablePage[Action]) -> list[Beside]:
-    """Its columns in groups that fit on paper."""
+    """Split a query's columns into groups that fit on paper."""
     columns = shown.columns
     if len(columns) <= COLUMNS_BESIDE:
         return [Beside(columns, shown.rows)]

@@ -13,20 +13,20 @@ from conversations import rendering
 from conversations.models import Conversation, Message
 from conversations.tables import parsing
 
-# Our own words in the JSON, apart from Omni's.
+# Key of our own values in the JSON, apart from Omni's.
 OURS = "omniviewer"
 _ROLES = {"user": "Question", "assistant": "Answer"}
 
 
 def file_name(conversation: Conversation, extension: str) -> str:
-    """Says what and when, in letters that every system takes: `top-products-by-revenue-2025-01-15.md`."""
+    """Return a name of title and date, in letters for every system: `top-products-by-revenue-2025-01-15.md`."""
     words = re.sub(r"[^a-z0-9]+", "-", conversation.title.lower()).strip("-")[:60].strip("-")
     day = conversation.updated_at or conversation.created_at or timezone.now()
     return f"{words or conversation.omni_id}-{day:%Y-%m-%d}.{extension}"
 
 
 def as_markdown(conversation: Conversation, address: str) -> str:
-    """Text to be read, pasted and kept: hidden characters are spelled out. `address`: the thread's own."""
+    """Return the thread as Markdown, with hidden characters spelled out. `address` is the thread's own."""
     parts = [
         f"# {line(conversation.title)}",
         "\n".join(
@@ -48,7 +48,7 @@ def as_markdown(conversation: Conversation, address: str) -> str:
 
 
 def as_json(conversation: Conversation, address: str) -> str:
-    """As `GET /v1/ai/conversations/{id}` of Omni's reference says it; what we add stands under `OURS`."""
+    """Return JSON in the shape of Omni's `GET /v1/ai/conversations/{id}`; our own values stand under `OURS`."""
     whole: dict[str, Any] = {
         "id": str(conversation.omni_id),
         "name": conversation.name or None,
@@ -69,7 +69,7 @@ def as_json(conversation: Conversation, address: str) -> str:
 
 
 def as_csv(conversation: Conversation, address: str) -> Iterator[str]:
-    """A row a message."""
+    """Yield CSV with one row for each message."""
     columns = ["position", "role", "time", "text", "job", "omni", "link"]
     return parsing.as_csv(columns, _csv_rows(conversation.thread, address))
 
@@ -119,12 +119,12 @@ def _sources(message: Message, address: str) -> str:
 
 
 def _target(url: str) -> str:
-    """An address within `[...](...)`: what would end it, or begin something else, is percent-encoded."""
+    """Return an address for use in `[...](...)`: characters that would end it are percent-encoded."""
     return re.sub(r"[\s()\[\]<>\\\"'`*|]", lambda found: quote(found[0], safe=""), url)
 
 
 def body(message: Message) -> str:
-    """A question is what a person typed, not Markdown: quoted, so that it stays so. An answer ends where it ends."""
+    """Return a message as Markdown: a question quoted, since it is plain text; an answer made self-contained."""
     if message.is_question:
         return quoted(message.text)
     if message.absence:
@@ -133,23 +133,23 @@ def body(message: Message) -> str:
 
 
 def line(text: str) -> str:
-    """One line of plain text, with nothing in it that Markdown would take for more."""
+    """Return one line of plain text, with everything escaped that Markdown would interpret."""
     escaped = re.sub(r"([\\`*_{}\[\]<>#|~]|&(?=#?\w+;))", r"\\\1", re.sub(r"[ \t\r\n]+", " ", text).strip(" "))
     return re.sub(r"^(\d{1,9})(?=[.)](?: |$))|^(?=[-+](?: |$)|-+$|=+$)", lambda found: f"{found[1] or ''}\\", escaped)
 
 
 def quoted(text: str) -> str:
-    """Plain text as a quote whose lines stay lines: two blanks at a line's end say so."""
+    """Return plain text as a quote that keeps its lines, by two blanks at the end of each."""
     rows = [line(row) for row in rendering.with_newlines(text).strip().split("\n")]
     ends = ["  " if row and following else "" for row, following in zip(rows, [*rows[1:], ""], strict=True)]
     return "\n".join(f"> {row}{end}" if row else ">" for row, end in zip(rows, ends, strict=True))
 
 
 def moment(at: datetime | None) -> str:
-    """In the reader's zone, which it names."""
+    """Return the time in the reader's time zone, with its name."""
     return f"{timezone.localtime(at):%-d %B %Y, %H:%M:%S %Z}" if at else "not told"
 
 
 def iso(moment: datetime | None) -> str | None:
-    """As Omni writes times."""
+    """Return the time as Omni writes times."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

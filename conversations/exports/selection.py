@@ -1,4 +1,4 @@
-"""Several conversations at once: those that were selected in the list."""
+"""Conversations that were selected in the list, exported together."""
 
 import json
 import zipfile

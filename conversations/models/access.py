@@ -187,29 +187,29 @@ class Access(models.Model):
     # The last activity as a number, see `recency`: the order of this token's list.
     recency = models.BigIntegerField(default=-1)
 
-    # When Omni last showed the token the row or the messages. A right that ends leaves it.
+    # When Omni last showed the token the row or the messages. It stays when a right ends.
     shown_at = models.DateTimeField(default=timezone.now)
 
-    # Messages: since when the thread route has answered `200` without a refusal since (None: no right); when a list or
-    # thread reply last renewed that; when the route last refused.
+    # Messages: start of the right, by a `200` of the thread route without a later refusal (None: no right); last
+    # renewal by a list or thread reply; last refusal by the route.
     opened_at = models.DateTimeField(null=True)
     confirmed_at = models.DateTimeField(null=True)
     refused_at = models.DateTimeField(null=True)
-    # When the thread was last fetched with this token, and the revision that it was shown then, and since when.
+    # Last fetch of the thread with this token; the revision that it was shown then; and since when.
     fetched_at = models.DateTimeField(null=True)
     revision = models.PositiveIntegerField(default=0)
     revision_since = models.DateTimeField(null=True)
-    # In a sentence, what of the last reply of that route could not be read or is left out.
+    # Sentence that says what of the last reply of that route could not be read, or was left out.
     shortfall = models.CharField(max_length=300, blank=True)
 
-    # Background: the last activity that the fetched thread holds, whether the list has told of a later one, and why it
-    # could not be fetched.
+    # Background: last activity in the fetched thread; whether the list has told of a later one; and why it could not be
+    # fetched.
     read_of = models.DateTimeField(null=True)
     is_behind = models.BooleanField(default=True)
     not_before = models.DateTimeField(default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
     failure = models.CharField(max_length=300, blank=True)
-    # Search: whether this token may see the evidence of every job that the search knows of this conversation.
+    # Search: true if this token may see the evidence of every job of this conversation that the search knows.
     has_evidence = models.BooleanField(default=False)
 
     objects = AccessQuerySet.as_manager()
@@ -237,7 +237,7 @@ class Access(models.Model):
         owner_id: str = "",
         known: datetime | None = None,
     ) -> None:
-        """Take what a reply to this token says of the conversation with this key. Does not save.
+        """Take the values of a reply to this token about the conversation with this key, without saving.
 
         A dialect that leaves something out does not undo what the other told. `owner_id`: whose it is, where the list
         says so; a thread's own word never overwrites that. `known`: the last activity as this token was told it when
@@ -271,7 +271,7 @@ class Access(models.Model):
 
     @property
     def _was_read_too_soon(self) -> bool:
-        """Within the second of its last activity, of which Omni told no fraction: there may have been more in it."""
+        """Return whether it was fetched within the second of its last activity: more may have followed in it."""
         at, fetched_at = self.updated_at, self.fetched_at
         if at is None or fetched_at is None or at.microsecond or at != self.read_of:
             return False
@@ -281,7 +281,7 @@ class Access(models.Model):
         """Store that the thread route answered `200` with the messages of this revision. Saves."""
         rejected_at = self.api_token.rights_since
         if rejected_at and self.opened_at and self.opened_at <= rejected_at:
-            # A right that ended with the token's rejection, and what it let its holders see of earlier wordings.
+            # The right ended with the token's rejection; so did the view of earlier wordings.
             self.seen.all().delete()
             self.opened_at, self.revision = None, 0
         if self.revision and self.revision != revision and self.fetched_at:
@@ -296,7 +296,7 @@ class Access(models.Model):
         self.opened_at = self.opened_at or asked_at
         self.fetched_at = self.confirmed_at = self.shown_at = asked_at
         self.refused_at, self.not_before, self.tries, self.failure = None, timezone.now(), 0, ""
-        # Not `listed_at`: a list reply may have just left it out.
+        # Leave `listed_at` alone: a list reply may have left it out just now.
         self.save(update_fields=[*TOLD, *_PROVEN, *_FETCHED])
 
     def was_answered_later(self, asked_at: datetime) -> bool:
@@ -305,7 +305,7 @@ class Access(models.Model):
         return any(asked_at < at <= asked_at + CLOCKS_DIFFER for at in answers)
 
     def again_in(self, seconds: float, failure: str) -> None:
-        """Put off fetching its messages: they could not be had."""
+        """Postpone fetching the messages after a failure."""
         self.tries += 1
         self.not_before = timezone.now() + timedelta(seconds=seconds)
         self.failure = failure[:300]

@@ -52,7 +52,7 @@ def svg(request: Request, omni_id: UUID, position: int, number: int, place: int 
 @require_safe
 @explains_refusals()
 def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
-    """The part of the evidence that holds the pictures, for a page that did not wait for them."""
+    """Render the charts of the evidence, for a page that did not wait for them."""
     if not request.htmx:
         return redirect("conversations:evidence", omni_id, position)
     found = archive.evidence(request.user, omni_id, position, with_rows=True)
@@ -62,5 +62,5 @@ def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 
 
 def _record(request: Request, omni_id: UUID, position: int) -> None:
-    """A picture that is asked for by itself is opened as well."""
+    """Record that the answer was opened: a picture may be requested by itself."""
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id, position=position)

@@ -106,7 +106,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
 
 
 def make_default(request: Request, pk: int) -> HttpResponse:
-    """The one that is asked first."""
+    """Make this credential the one that is asked first."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:credentials")
     found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
@@ -117,7 +117,7 @@ def make_default(request: Request, pk: int) -> HttpResponse:
 
 
 def sync(request: Request, pk: int) -> HttpResponse:
-    """Pause reading in the background, or go on; the line that says how far it is."""
+    """Pause or resume background reading; with htmx, render its progress."""
     back = next_path(request) or site_path("/conversations/")
     credential = Credential.objects.of(request.user).filter(pk=pk).first()
     if credential is None:

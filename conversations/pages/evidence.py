@@ -1,4 +1,4 @@
-"""Pages of what the AI did for an answer; with htmx, the part of the thread that shows it."""
+"""Pages of an answer's evidence; with htmx, the part of the thread that shows it."""
 
 import re
 from http import HTTPStatus
@@ -38,7 +38,7 @@ _STATUS = {
 @require_safe
 @explains_refusals()
 def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
-    """Each action in order, each query with its rows, and the chart."""
+    """Render each action in order, each query with its rows, and the charts."""
     found = archive.evidence(request.user, omni_id, position, with_rows=True)
     about: trail.About = {"conversation_id": omni_id, "position": position}
     if found.is_new:
@@ -50,7 +50,7 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if archive.must_ask_for_chart(found) else evidence_context.charts(found)
         return render(request, "conversations/_evidence.html", context)
-    # In a thread it stands above the line.
+    # In a thread, this time stands above the line.
     context["took"] = line.took if line and line.took is not None else found.message.took
     context["charts"] = evidence_context.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
@@ -60,7 +60,7 @@ def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 @require_safe
 @explains_refusals()
 def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpResponse:
-    """The rows of one query: sorted, and more of them, as the address says."""
+    """Render rows of one query, with the order and number that the address asks for."""
     found, action = _query(request, omni_id, position, number)
     _record(request, conversation_id=omni_id, position=position)
     context = _context(found) | {"shown": paging.page_of(action, **RowsForm(request.GET).wanted())}
@@ -71,7 +71,7 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
 
 
 def _marked(action: Action, sought: Asked) -> dict[str, Any]:
-    """For query.html: its name and its fields, opened and marked where the words of a search stand."""
+    """Return the name and fields of a query for query.html, with the words of a search highlighted."""
     fields = action.query_fields
     said = highlight.matches(f"{action.title} {fields.table} {fields.on_a_line}", sought.wanted)
     context = {"query": fields, "action": action, "is_open": True, "is_json_open": bool(sought.wanted) and not said}
@@ -85,7 +85,7 @@ def _marked(action: Action, sought: Asked) -> dict[str, Any]:
 @require_safe
 @explains_refusals(Kind.EXPORTED)
 def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> HttpResponseBase:
-    """All of them that Omni gave, as a file for spreadsheets."""
+    """Return all rows that Omni gave, as a file for spreadsheets."""
     _, action = _query(request, omni_id, position, number)
     table = action.table
     if table is None:
@@ -101,7 +101,7 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
 
 
 def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple[Evidence, Action]:
-    """Raises `CannotShow` or `Http404`."""
+    """Return a query and its evidence. Raises `CannotShow` or `Http404`."""
     try:
         found = archive.evidence(request.user, omni_id, position)
     except NoMessage:
@@ -113,7 +113,7 @@ def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple
 
 
 def _record(request: Request, **about: Unpack[trail.About]) -> None:
-    """A part of a thread says only what the thread, when it was opened, has not said."""
+    """Record the reading; a part of a thread only if opening the thread has not done so."""
     note = sessions.record_once if request.htmx else trail.record
     note(request, Kind.OPENED, **about)
 
@@ -131,7 +131,7 @@ def _context(found: Evidence) -> dict[str, Any]:
 @require_safe
 @explains_refusals()
 def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
-    """Keep what the AI did for an answer at once; the line under the answer as it stands then."""
+    """Store the evidence of an answer at once; render its line as it is then."""
     if not request.htmx:
         return redirect("conversations:evidence", omni_id, position)
     found = archive.evidence(request.user, omni_id, position)
@@ -153,19 +153,19 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 @require_safe
 @explains_refusals()
 def standings(request: Request, omni_id: UUID) -> HttpResponse:
-    """The line under each answer of a page that shows `count` messages, while some are being captured."""
+    """Render the evidence lines of a page that shows `count` messages, while some are being captured."""
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
     opened = archive.open_conversation(request.user, omni_id)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
-    # Should the worker that was at it have been killed before it said so.
+    # Start a worker again, should the last one have been killed.
     tasks.nudge(tasks.capture)
     count = form.cleaned_data["count"]
     context = evidence_context.standings(opened, form.cleaned_data["looks"])
     context |= {
         "conversation": opened.conversation,
-        # The page cannot replace the line of what it does not show yet.
+        # The page cannot replace the lines of messages that it does not show yet.
         "lines": {position: line for position, line in context["lines"].items() if position <= count},
     }
     return render(request, "conversations/_standings.html", context)

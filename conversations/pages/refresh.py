@@ -25,7 +25,7 @@ def ask(request: Request) -> Ask:
 
 
 def refreshed(request: Request) -> HttpResponse:
-    """Back to the address without `refresh`, so that loading it again asks Omni nothing."""
+    """Redirect to the address without `refresh`, so that loading the page again does not ask Omni."""
     query = request.GET.copy()
     query.pop("refresh", None)
     messages.success(request, "Up to date.")

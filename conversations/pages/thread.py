@@ -21,13 +21,13 @@ from omniviewer.audit.models import Kind
 @require_safe
 @explains_refusals()
 def conversation(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
-    """A thread; with `position`, opened and focused at that message."""
+    """Render a thread; with `position`, opened and focused at that message."""
     opened = archive.open_conversation(request.user, omni_id, ask=ask(request))
     if "refresh" in request.GET and not opened.notice:
         return refreshed(request)
     came_from = request.GET.get("ticket", "")
     ticket = ticket_names.read(came_from)
-    # A link of another site may lead here, and not write by itself: then the ticket is only proposed.
+    # A link on another site may lead here but must not write: then the ticket is only proposed.
     is_link = request.method == "GET" and sessions.arrives(request)
     if ticket and is_link:
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
@@ -47,7 +47,7 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
 @require_safe
 @explains_refusals()
 def fresh(request: Request, omni_id: UUID) -> HttpResponse:
-    """The messages that are newer than `revision`, of a page that shows `count`; how far a running answer is."""
+    """Render the messages newer than `revision` for a page that shows `count`, and the progress of a running answer."""
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
@@ -71,7 +71,7 @@ def fresh(request: Request, omni_id: UUID) -> HttpResponse:
 
 @explains_refusals()
 def star(request: Request, omni_id: UUID) -> HttpResponse:
-    """Set the reader's star, or take it away; with htmx, the button as it is then."""
+    """Set or remove the reader's star; with htmx, render the new button."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
     opened = archive.open_conversation(request.user, omni_id)

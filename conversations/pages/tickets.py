@@ -17,7 +17,7 @@ from omniviewer.audit.models import Kind
 
 @explains_refusals()
 def add(request: Request, omni_id: UUID) -> HttpResponse:
-    """A reader says by hand that the conversation belongs to a ticket."""
+    """Link the conversation to a ticket, by hand."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
     opened = archive.open_conversation(request.user, omni_id)
@@ -33,7 +33,7 @@ def add(request: Request, omni_id: UUID) -> HttpResponse:
 
 @explains_refusals()
 def remove(request: Request, omni_id: UUID) -> HttpResponse:
-    """Likewise that it does not; the page then offers to put it back."""
+    """Remove a ticket from the conversation, and offer to put it back."""
     if request.method != "POST":
         return redirect("conversations:conversation", omni_id)
     opened = archive.open_conversation(request.user, omni_id)

@@ -1,4 +1,4 @@
-"""The second wall: the HTML is read again as a browser would read it, and only what we write ourselves is let through.
+"""The second filter: parses the HTML again as a browser would, and admits only what we write ourselves.
 
 bleach gets no more releases, so it stands behind `clean` alone; the tests hold what comes out against nh3.
 """

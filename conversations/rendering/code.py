@@ -1,4 +1,4 @@
-"""Code blocks: coloured by Pygments' classes, for the languages that answers are written in."""
+"""Code blocks, coloured by Pygments' classes for the languages that answers are written in."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from omniviewer.time_limit import Clock, TooCostly
 
 # Seconds for all blocks of an answer; the rest is shown without colours.
 ALLOWANCE = 0.3
-# Characters; what is longer is shown without colours. Lexers are quadratic in long lines, between two ticks.
+# Most characters that are coloured, in all and in a line: lexers take quadratic time in a line, between two ticks.
 LONGEST = 20_000
 LONGEST_LINE = 1_000
-# Few, so that no exotic lexer's worst case is a stranger's to choose.
+# Only a few, so that nobody can choose the worst case of an exotic lexer.
 _LANGUAGES = {
     "bash": "bash", "bigquery": "sql", "console": "bash", "css": "css", "csv": "", "diff": "diff", "html": "html",
     "javascript": "javascript", "js": "javascript", "json": "json", "markdown": "", "md": "", "mysql": "sql",
@@ -25,13 +25,13 @@ _LANGUAGES = {
 
 
 class Colours:
-    """Colours the code blocks of one answer, for as long as their share of its time lasts."""
+    """Colours for the code blocks of one answer, until their share of its time is used up."""
 
     def __init__(self) -> None:
         self._clock = Clock(ALLOWANCE)
 
     def block(self, source: str, language: str) -> str:
-        """HTML of one block. `language` is the fence's first word; it labels the block where it is a known one."""
+        """Return the HTML of one block. `language` is the fence's first word, and labels the block if it is known."""
         name = language.lower()
         label = f' data-language="{name}"' if name in _LANGUAGES else ""
         return f'<div class="code"{label}><pre tabindex="0"><code>{self._inside(source, name)}</code></pre></div>'

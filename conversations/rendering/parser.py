@@ -16,12 +16,12 @@ from conversations.rendering.blocks import Blocks
 from conversations.rendering.emphasis import Emphasis
 from omniviewer.time_limit import Clock
 
-# Markdown's own marks for what it puts aside. A text that has them gets pictures of them.
+# Markers that Python-Markdown uses internally; in a text they are replaced by their pictures.
 _PICTURES = {ord(STX): "\u2402", ord(ETX): "\u2403"}
 
 
 def parse(text: str, clock: Clock) -> Element:
-    """The tree of an answer: Markdown's elements, with nothing decided yet about links, images and headings."""
+    """Return the tree of an answer: Markdown's elements, with links, images and headings still to be decided on."""
     parser = _Parser(clock)
     root: Element = parser.parser.parseDocument(_lines(text)).getroot()  # type: ignore[assignment]
     for treeprocessor in parser.treeprocessors:
@@ -46,7 +46,7 @@ class _Parser(markdown.Markdown):
         super().__init__()
 
     def build_parser(self) -> Self:
-        """Documented as the place to put a parser together: only what is named here is in it."""
+        """Set up the parser with only what is named here, in the method that Python-Markdown documents for this."""
         self.ESCAPED_CHARS = sorted(inline.PUNCTUATION)
         self.references: dict[str, tuple[str, str]] = {}
         self.preprocessors, self.postprocessors = Registry(), Registry()

@@ -1,13 +1,13 @@
-"""Markdown as plain text: for a snippet, where nothing is formatted. Takes time by the length of the text alone."""
+"""Markdown as plain text, for snippets without formatting. Takes linear time."""
 
 import re
 from html import unescape
 
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _FENCES = re.compile(r"^[ \t>]{0,20}(?:`{3}|~{3})", re.MULTILINE)
-# In front of a line: a quote's mark, a heading's, a list's; numbers of a list are words and stay.
+# Marks in front of a line: of quotes, headings and lists. Numbers of a list are words, and stay.
 _FRONT = re.compile(r"(?:>|#{1,6}(?=\s)|[-*+](?=\s)(?:\s+\[[ xX]\](?=\s))?)\s*")
-# Marks in front of one line that are taken away.
+# Most marks that are removed in front of one line.
 _DEEPEST = 12
 _ALL_RULE = frozenset("-=*_|:+ \t")
 _HEADING_END = re.compile(r"\s#++$")
@@ -47,7 +47,7 @@ def is_in_code(text: str) -> bool:
 
 
 def _bare(line: str) -> str:
-    """Without what stands in front of a line; a rule is left as it is."""
+    """Return a line without the marks in front of it; a rule is left as it is."""
     line = line.strip()
     for _ in range(_DEEPEST):
         found = _FRONT.match(line)
@@ -67,7 +67,7 @@ def _row(line: str) -> str:
 
 
 def _spoken(text: str) -> str:
-    """Without the marks of code, links and emphasis."""
+    """Return a text without the marks of code, links and emphasis."""
     parts: list[str] = []
     runs = [run.span() for run in _TICKS.finditer(text)]
     following: dict[int, int] = {}
@@ -92,7 +92,7 @@ def _prose(text: str) -> str:
 
 
 def _without_emphasis(text: str) -> str:
-    """Marks go in pairs; one that has no other is a character like any."""
+    """Return a text without pairs of emphasis marks; a mark without a partner is an ordinary character."""
     opened: dict[str, list[list[int]]] = {"*": [], "_": [], "~": []}
     gone: set[int] = set()
     for found in _MARK.finditer(text):

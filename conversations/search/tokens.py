@@ -62,7 +62,7 @@ _WITH = re.compile(r"(LATIN|CYRILLIC) SMALL LETTER ([A-Z]+) WITH ")
 
 
 def _ranges(codes: list[int]) -> str:
-    """As the inside of a character class."""
+    """Return the inside of a character class."""
     found: list[list[int]] = []
     for code in codes:
         if found and found[-1][1] == code - 1:
@@ -73,7 +73,7 @@ def _ranges(codes: list[int]) -> str:
 
 
 def _by_category() -> dict[str, list[int]]:
-    """All but the ideographs of the higher planes, which are letters."""
+    """Return code points by category, except ideographs of the higher planes, which are all letters."""
     found: dict[str, list[int]] = defaultdict(list)
     for code in (*range(0x80, 0x20000), *range(0xE0000, 0xE1000)):
         found[unicodedata.category(chr(code))].append(code)
@@ -84,7 +84,7 @@ _CODES = _by_category()
 
 
 def _table() -> dict[int, str]:
-    """Letters that are written for each other: with a stroke, hook or tail for without; digits of any script."""
+    """Return letters that are treated as equal: without stroke, hook or tail; digits of any script."""
     table = {code: str(unicodedata.decimal(chr(code))) for code in _CODES["Nd"]}
     for code in _CODES["Ll"]:
         found = _WITH.match(unicodedata.name(chr(code), ""))
@@ -98,7 +98,7 @@ def _table() -> dict[int, str]:
 
 _SAME = _table()
 _MARKS = _ranges(sorted(_CODES["Mn"] + _CODES["Mc"] + _CODES["Me"]))
-# Drawn as nothing: soft hyphens, joiners, direction marks.
+# Characters drawn as nothing: soft hyphens, joiners, direction marks.
 _UNSEEN = _ranges(_CODES["Cf"])
 _LEFT_OUT = re.compile(f"[{_ACCENTS}{_UNSEEN}]")
 # Pictures that people type: each is a word. Not what only says how the one before it is to be drawn.
@@ -131,7 +131,7 @@ _IS_MARK = re.compile(f"[{_MARKS}]")
 
 
 class Word(NamedTuple):
-    """Folded, and where it stands in the text: from `start` up to `end`."""
+    """A folded word, and its place in the text: from `start` up to `end`."""
 
     text: str
     start: int
@@ -159,7 +159,7 @@ def words(text: str, *, is_asked: bool = False) -> Iterator[Word]:
             if piece[1]:
                 yield from _pairs(piece[1], start, is_asked=is_asked)
             else:
-                # A form such as ½ falls apart into several.
+                # A form such as ½ is split into several words.
                 for part in _RUN.findall(fold(piece[0][:_MOST_FOLDED])):
                     yield Word(part[:LONGEST], start, start + len(piece[0]))
 
@@ -169,12 +169,12 @@ def _pairs(run: str, start: int, *, is_asked: bool) -> Iterator[Word]:
     for first, second in pairwise(units):
         yield Word((first.text + second.text)[:LONGEST], first.start, second.end)
     if units and (len(units) == 1 or not is_asked):
-        # By itself too, or a single letter at the end would never be found.
+        # The last unit by itself too: otherwise a single letter at the end would never be found.
         yield units[-1]
 
 
 def _units(run: str, start: int) -> list[Word]:
-    """Letters with their marks. Cut once more after folding: some letters (Thai am) fall apart into mark and letter."""
+    """Split a run into letters with their marks; again after folding, as some (Thai am) become a mark and a letter."""
     units: list[Word] = []
     for cluster in _CLUSTER.finditer(run):
         begin, end = start + cluster.start(), start + cluster.end()
@@ -193,5 +193,5 @@ def _letters(cluster: str) -> tuple[str, ...]:
 
 
 def is_together(word: str) -> bool:
-    """Return whether it is of a script that writes no blanks."""
+    """Return whether the word is in a script that writes no blanks."""
     return _IS_TOGETHER.match(word) is not None

@@ -14,7 +14,7 @@ _UNITS = ((86400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s",
 
 @register.filter
 def ago(moment: datetime | None) -> str:
-    """ "3 weeks ago"; "" without a time. A time ahead of this machine's clock is "just now" for up to a day."""
+    """Return, say, "3 weeks ago"; "" without a time. Up to a day ahead of this machine's clock is "just now"."""
     if moment is None:
         return ""
     since = timezone.now() - moment
@@ -27,7 +27,7 @@ def ago(moment: datetime | None) -> str:
 
 @register.filter
 def clock(moment: datetime | None) -> str:
-    """In the reader's zone: "09:14" today, "21 Nov 2026, 09:14" on another day."""
+    """Return the time in the reader's time zone: "09:14" today, "21 Nov 2026, 09:14" on another day."""
     if moment is None:
         return ""
     here = timezone.localtime(moment)
@@ -36,20 +36,20 @@ def clock(moment: datetime | None) -> str:
 
 @register.filter
 def day(moment: datetime) -> str:
-    """In the reader's zone: "3 Oct", "3 Oct 2025" in another year."""
+    """Return the day in the reader's time zone: "3 Oct", or "3 Oct 2025" in another year."""
     here = timezone.localtime(moment)
     return date_format(here, "j M" if here.year == timezone.localdate().year else "j M Y")
 
 
 @register.filter
 def seconds(length: float) -> str:
-    """How soon something happens: "12 s", "3 min"."""
+    """Return a number of seconds in words: "12 s", "3 min"."""
     return duration(timedelta(seconds=math.ceil(length)))
 
 
 @register.filter
 def duration(length: timedelta) -> str:
-    """The two largest units: "1 min 30 s", "2 days 4 h"."""
+    """Return a duration in its two largest units: "1 min 30 s", "2 days 4 h"."""
     rest = max(int(length.total_seconds()), 0)
     parts = []
     for size, one, many in _UNITS:

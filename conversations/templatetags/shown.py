@@ -1,4 +1,4 @@
-"""Omni's words in a template: nothing in them stays hidden, nothing turns the direction of what stands around them."""
+"""Omni's text in templates: hidden characters are shown, and none turns the direction of the text around it."""
 
 from django import template
 from django.utils.safestring import SafeString
@@ -10,13 +10,13 @@ register = template.Library()
 
 @register.filter
 def visible(text: object) -> SafeString:
-    """Escaped, with what nobody can see spelled out."""
+    """Return escaped HTML, with hidden characters spelled out."""
     return rendering.visible(_text(text))
 
 
 @register.filter
 def spelled(text: object) -> str:
-    """The same where no element may stand: in an attribute, a title, an option."""
+    """Return the same as plain text, for attributes, titles and options."""
     return rendering.spelled(_text(text))
 
 
@@ -26,5 +26,5 @@ def _text(said: object) -> str:
 
 @register.filter
 def with_breaks(html: str) -> SafeString:
-    """HTML of a message as it may be pasted: lines stay lines without our stylesheet."""
+    """Return a message's HTML for pasting, with lines that stay lines without our stylesheet."""
     return rendering.with_breaks(html)

@@ -1,6 +1,6 @@
-"""An instance that does not answer is left alone for a while: its readers wait milliseconds, not for time-outs.
+"""Circuit breaker: an instance that does not answer is left alone, so that readers do not wait for time-outs.
 
-Open, half-open, closed, as such breakers are; kept in the database, so that what one process learnt helps the others.
+Open, half-open and closed, as usual; stored in the database, so that all processes share what one has learnt.
 """
 
 import random
@@ -12,20 +12,20 @@ from django.utils import timezone
 
 from conversations.models import Instance
 
-# Failures in a row, after which it is left alone.
+# Failures in a row after which the instance is left alone.
 MOST_FAILURES = 3
 _FIRST_REST = timedelta(seconds=5)
 _LONGEST_REST = timedelta(seconds=60)
 
 
 def rest_of(host: str) -> float:
-    """Seconds for which this instance is not to be asked, without trying; 0 if it may be."""
+    """Return the seconds for which this instance must not be asked; 0 if it may be."""
     instance = Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).first()
     return _rests(instance) if instance else 0.0
 
 
 def may_ask(host: str) -> float:
-    """As `rest_of`, but where a rest is over the first to come has to try, and the others go on waiting for it."""
+    """Return the same as `rest_of`; but after a rest only the first caller may try, and the others wait."""
     instance = Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).first()
     if not instance:
         return 0.0
@@ -39,7 +39,7 @@ def may_ask(host: str) -> float:
 
 
 def not_tried(host: str) -> None:
-    """Whoever may ask could not after all: the next to come shall."""
+    """Let the next caller try: the one that was allowed to could not."""
     Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).update(rests_until=timezone.now())
 
 
@@ -60,7 +60,7 @@ def answered(host: str) -> None:
 
 
 def _rests(instance: Instance) -> float:
-    """A clock that was set back since does not make it longer than any rest is."""
+    """Return the seconds of rest left; 0 if a clock set back since makes it longer than any rest."""
     until, now = instance.rests_until, timezone.now()
     longest = max(_LONGEST_REST, timedelta(seconds=settings.OMNI_TIMEOUT))
     if until is None or not now < until <= now + longest:
