@@ -1,4 +1,4 @@
-"""The only place that decides between what is kept and asking Omni.
+"""The archive: the only place that decides between stored data and asking Omni.
 
 Whatever it returns, Omni has shown to one of the reader's own tokens; whatever it raises says what to do next.
 """

@@ -9,13 +9,13 @@ from conversations.upstream import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import NotVisible, OmniError
 
-# Conversations that the other key has to be shown before anything goes over to it, among the newest so many: Omni may
-# have deleted some.
+# Conversations that the new key must be shown before it takes anything over, among so many of the newest: Omni may have
+# deleted some.
 _PROOFS, _MOST_PROOFS = 3, 10
 
 
 class NotProven(Exception):
-    """The new key was not shown what the old one was; says why, in a sentence."""
+    """The new key is not proven to see what the old one did. The message says why."""
 
 
 def may_be_offered(credential: Credential) -> bool:
@@ -25,7 +25,7 @@ def may_be_offered(credential: Credential) -> bool:
 
 
 def offer(credential: Credential, name: str, to: User | None) -> None:
-    """Offer what this credential's token could read to a person; an earlier offer of it ends."""
+    """Offer a person what this credential's token could read; an earlier offer of it ends."""
     said = {"name": name, "offered_to": to, "offered_at": timezone.now()}
     HandOver.objects.update_or_create(credential=credential, defaults=said)
 

@@ -28,13 +28,13 @@ from omniviewer.omni import (
     replies,
 )
 
-# People of an organization that are offered as a choice: where there are more, their names are typed.
+# Most people of an organization that are offered as a choice; if there are more, names are typed.
 MOST_MEMBERS = 500
-# People of one list of Omni's that are asked for; the others are told by their id.
+# Most people of one of Omni's lists that are stored; the others are shown by their ids.
 _MOST_PEOPLE = 100_000
 # Most pages of these lists that a reader waits for.
 _AT_ONCE = 10
-# How long an instance's spelling of a path is tried first.
+# Time for which the spelling of a path that an instance accepted is tried first.
 _SPELLING_IS_KNOWN = timedelta(days=30)
 
 
@@ -63,7 +63,7 @@ def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: 
     if not conversation.owner_id:
         return ""
     if conversation.owner_id in token.owner_ids and not token.sees_organization:
-        # A personal token is told of nobody: its owner goes by the name under which they are signed in.
+        # Omni tells a personal token of nobody: its owner has the name under which they are signed in.
         return user.display_name
     if ask and conversation.owner_id not in token.owner_ids:
         members(token)
@@ -117,7 +117,7 @@ def _begins_address(email: str, typed: str) -> bool:
 
 
 def _is_id(typed: str) -> bool:
-    """A membership id is a UUID; that of somebody of whom nothing was told may be typed all the same."""
+    """Return whether the text looks like a membership id (a UUID), which may be typed without a known name."""
     return len(typed) == 36 and typed.count("-") == 4  # noqa: PLR2004
 
 
@@ -154,7 +154,7 @@ def learn(token: ApiToken, urgency: Urgency, *, most: int = _AT_ONCE) -> None:
 
 
 def _ask_for_members(token: ApiToken, urgency: Urgency, most: int) -> None:
-    """Members of the organization, and then embed users. Raises `OmniError` where Omni tells of neither."""
+    """Fetch members of the organization, then embed users. Raises `OmniError` if Omni tells of neither."""
     now = timezone.now()
     recent = PeopleWalk.objects.filter(api_token=token, began_at__gt=now - settings.ACCESS_TTL)
     walk = recent.first() or PeopleWalk(api_token=token, began_at=now)

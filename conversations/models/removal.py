@@ -26,14 +26,14 @@ class RemovalQuerySet(models.QuerySet["Removal"]):
 
 
 class Removal(models.Model):
-    """A removal under way: `total` counts the token's accesses at its beginning.
+    """A removal under way. `total` is the number of the token's accesses when it began.
 
-    Somebody who connects the token again before the end stops it, and keeps what is left.
+    Connecting the token again before the end stops the removal, and keeps what is left.
     """
 
     api_token = models.OneToOneField(ApiToken, models.CASCADE, related_name="removal")
     removed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    # The token that takes the conversations over, without any right to them; None: they are deleted.
+    # Token that takes the conversations over, without any right to them; None if they are deleted.
     heir = models.ForeignKey(ApiToken, models.SET_NULL, null=True, related_name="+")
     total = models.PositiveIntegerField(default=0)
     began_at = models.DateTimeField(default=timezone.now)
@@ -61,13 +61,13 @@ class HandOverQuerySet(models.QuerySet["HandOver"]):
 
 
 class HandOver(models.Model):
-    """An offer to put what only an organization key could read under the key of somebody else, who has to accept.
+    """An offer to move what only an organization key could read to somebody else's key, if they accept.
 
-    Stored for a name that is nobody's too: the page must not tell who signs in here.
+    Stored even for a name that nobody has: the page must not reveal who signs in here.
     """
 
     credential = models.OneToOneField(Credential, models.CASCADE, related_name="hand_over")
-    # As it was typed.
+    # The name as it was typed.
     name = models.CharField(max_length=254)
     offered_to = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     offered_at = models.DateTimeField(default=timezone.now)

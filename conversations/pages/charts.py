@@ -16,14 +16,14 @@ from omniviewer.accounts.requests import Request
 from omniviewer.audit.models import Kind
 from omniviewer.omni import OmniError
 
-# A drawing brings its own styles, and nothing else; opened by itself it is no page of ours.
+# A chart of ours brings its own styles, and nothing else; opened by itself it is no page of this site.
 _ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
 
 
 @require_safe
 @explains_refusals()
 def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
-    """Omni's picture."""
+    """Return Omni's chart of an answer."""
     try:
         found = archive.evidence(request.user, omni_id, position)
         picture = archive.chart(found)
@@ -38,7 +38,7 @@ def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 @require_safe
 @explains_refusals()
 def svg(request: Request, omni_id: UUID, position: int, number: int, place: int = 1) -> HttpResponse:
-    """One of our drawings of a query's rows, from 1. It has the colours of the page around it: on paper, light ones."""
+    """Return our chart of a query, from 1, in the colours of the page around it: light ones on paper."""
     found = archive.evidence(request.user, omni_id, position)
     action = next((action for action in found.queries if action.number == number), None)
     drawn = spec.plots_of(action) if action else []

@@ -1,4 +1,4 @@
-"""The page that stands in the place of another: why there is nothing to show, and what to do."""
+"""Pages for what cannot be shown: they say why, and what to do."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -33,7 +33,7 @@ _STATUS = {
 
 
 def explain(request: Request, error: CannotShow, credential: Credential | None = None) -> HttpResponse:
-    """Why there is nothing to show and what to do: the same page whether a conversation exists or not."""
+    """Render why there is nothing to show and what to do: the same, whether a conversation exists or not."""
     mine = list(Credential.objects.of(request.user))
     accepted = [row for row in mine if not row.rejected_at]
     named = pasted.instance_named(request.GET.get("instance", ""))
@@ -64,7 +64,7 @@ def not_opened(
     position: int | None = None,
     audit: Kind = Kind.OPENED,
 ) -> HttpResponse:
-    """Explain it, and note it in the audit log as `audit`. Without `omni_id`: nobody knows of what the id is."""
+    """Explain the error, and record it in the audit log as `audit`; without `omni_id` if the id's kind is unknown."""
     ticket = ticket_names.read(request.GET.get("ticket", ""))
     about: trail.About = {"position": position, "ticket": ticket}
     if omni_id:
@@ -74,10 +74,10 @@ def not_opened(
 
 
 def explains_refusals(audit: Kind = Kind.OPENED) -> Callable[[View], View]:
-    """Decorate a view of one conversation: explain what cannot be shown, and note it in the audit log as `audit`.
+    """Decorate a view of one conversation: explain what cannot be shown, and record it in the audit log as `audit`.
 
-    A part of a page, asked for by htmx, has the page loaded again instead: that says why. A message that is not there
-    is a 404.
+    Part of a page, requested by htmx, reloads the page instead, which then says why. A message that does not exist is a
+    404.
     """
 
     def decorate(view: View) -> View:

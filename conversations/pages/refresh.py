@@ -10,13 +10,13 @@ from django.shortcuts import redirect
 from conversations.archive import Ask, CannotShow, Notice, Running
 from omniviewer.accounts.requests import Request
 
-# Seconds between two looks at an answer that is being written; each look makes the next one later.
+# Seconds between two looks at an answer that is being written: first, factor of each further one, and longest.
 _FIRST_LOOK_SECONDS = 5.0
 _LATER_BY = 1.25
 _LATEST_LOOK_SECONDS = 30.0
-# Then a page that was left open stops asking: after some seven minutes.
+# Looks after which a page that was left open stops asking: after some seven minutes.
 MOST_LOOKS = 20
-# Seconds until a page that could not be had is asked for again, where nobody knows better.
+# Seconds until a failed page tries again, unless Omni says when.
 _RETRY_SECONDS = 20
 
 
@@ -33,7 +33,7 @@ def refreshed(request: Request) -> HttpResponse:
 
 
 def look_in(looks: int) -> float:
-    """Return the seconds until the next look of a page that has looked so often."""
+    """Return the seconds until the next look of a page that has looked `looks` times."""
     return min(_FIRST_LOOK_SECONDS * _LATER_BY**looks, _LATEST_LOOK_SECONDS)
 
 
@@ -42,7 +42,7 @@ def again_in(error: CannotShow) -> int | None:
     if error.why not in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
         return None
     seconds = _RETRY_SECONDS if error.retry_after is None else error.retry_after
-    # A little later than told, and not everybody at the same time.
+    # Slightly later than told, and spread, so that not all pages ask at the same time.
     return math.ceil(seconds + random.uniform(0.5, 2.5))  # noqa: S311
 
 

@@ -9,7 +9,7 @@ from conversations import archive, tasks
 
 
 class Command(BaseCommand):
-    """Workers run it every night; to be run by hand after a time without any."""
+    """Command that workers run every night; run it by hand after a time without workers."""
 
     help = "Queue for capture what Omni will drop within three days (OMNIVIEWER_CAPTURE says of which conversations)."
 

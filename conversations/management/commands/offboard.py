@@ -1,4 +1,4 @@
-"""`manage.py offboard EMAIL`: somebody has left the company."""
+"""`manage.py offboard EMAIL`: removes the access of somebody who has left the company."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,12 +13,12 @@ from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 from omniviewer.omni import OmniError
 
-# Seconds of work between two lines about progress.
+# Seconds of work between two progress lines.
 _REPORT_SECONDS = 5.0
 
 
 class Command(BaseCommand):
-    """Ends their sessions, deletes their tokens and what only these could read, and deactivates their accounts."""
+    """Command that ends sessions, deletes tokens and what only these could read, and deactivates accounts."""
 
     help = "End somebody's sessions, delete their tokens and deactivate their accounts: they have left the company."
 

@@ -10,7 +10,7 @@ from conversations import archive, tasks
 
 
 class Command(BaseCommand):
-    """Workers run it every night. Omni is asked about each conversation before it goes."""
+    """Command that workers run every night. Omni is asked about each conversation before it is deleted."""
 
     help = "Delete conversations that Omni has shown to no API token for OMNIVIEWER_FORGET_DAYS."
 

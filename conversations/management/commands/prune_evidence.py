@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from conversations.models import Job, drop_kept_before
 
-# Removed at once: whoever else writes waits for no more than these.
+# Jobs in one transaction, for whose end other writers wait.
 BATCH = 200
 
 
 class Command(BaseCommand):
-    """Workers run it every night."""
+    """Command that workers run every night."""
 
     help = "Remove captured evidence that was kept longer than OMNIVIEWER_KEEP_DAYS ago."
 
