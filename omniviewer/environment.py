@@ -172,7 +172,7 @@ class Environment(Variables):
         return found
 
     def cache_to_spare(self, name: str, default: str) -> dict[str, Any]:
-        """Where it is away, pages do without."""
+        """Return the cache that the variable names. Pages work without the cache server, so its errors are ignored."""
         value = self.text(name, default)
         parts = _split(value)
         if parts is None or parts.scheme not in _CACHES or ("redis" in parts.scheme and not parts.hostname):
@@ -187,7 +187,7 @@ class Environment(Variables):
         return found
 
     def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
-        """Where prometheus_client finds it, in the environment: made if counts are kept, else unset."""
+        """Create prometheus_client's folder and name it in the environment, or unset the variable if not used."""
         folder = Path(self.text(name) or default)
         if not is_used:
             os.environ.pop(name, None)

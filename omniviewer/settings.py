@@ -18,7 +18,7 @@ env = Environment()
 env.read_file(BASE_DIR / ".env")
 
 
-# What kind of process this is -----------------------------------------------------------------------------
+# Development or demo --------------------------------------------------------------------------------------
 
 DEBUG = env.flag("OMNIVIEWER_DEBUG")
 
@@ -56,12 +56,11 @@ RATE_PER_MINUTE = env.whole("OMNIVIEWER_RATE_PER_MINUTE", default=60, bounds=(2,
 FRESH_FOR = env.duration("OMNIVIEWER_FRESH_FOR", "60s", unit="s", bounds=("1s", "1d"))
 
 
-# What is kept of it ---------------------------------------------------------------------------------------
+# Reading in the background, and retention -----------------------------------------------------------------
 
 # What is read in the background, for each credential: nothing, the list, or the messages too.
 SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
-# What is captured before Omni drops it: the evidence of "all" answers, as they are read in the background, or every
-# night that of conversations that are "marked" (starred, or linked from a ticket). What is opened is, in any case.
+# Reading in the background, for each credential: nothing, the list, or the messages too.
 CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["all", "marked"])
 # Days for which captured evidence is kept; 0: for ever. Below 15, Omni would still have it and it would come back.
 KEEP_DAYS = env.whole("OMNIVIEWER_KEEP_DAYS", default=0, bounds=(15, 36_500), or_zero=True)
@@ -76,7 +75,7 @@ TICKET_FORMAT = env.pattern("OMNIVIEWER_TICKET_FORMAT", default="[A-Z][A-Z0-9]{1
 TICKET_URL = env.address("OMNIVIEWER_TICKET_URL", may_have_query=True)
 
 
-# Where the site is ----------------------------------------------------------------------------------------
+# Addresses of the site ------------------------------------------------------------------------------------
 
 ALLOWED_HOSTS = env.hosts("OMNIVIEWER_ALLOWED_HOSTS", may_be_any=True)
 if DEMO or DEBUG:
@@ -98,7 +97,7 @@ ROOT_URLCONF = "omniviewer.urls"
 WSGI_APPLICATION = "omniviewer.wsgi.application"
 
 
-# What it is made of ---------------------------------------------------------------------------------------
+# Apps, middleware and templates ---------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "omniviewer.accounts",
@@ -163,11 +162,11 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
-# What a page or a report of a fault says of a fault: never a token, not even in development.
+# Keep API tokens out of error pages and error reports, even in development.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "omniviewer.operations.error_reports.NoTokens"
 
 
-# Where things are kept ------------------------------------------------------------------------------------
+# Databases and files --------------------------------------------------------------------------------------
 
 DATA_DIR = BASE_DIR / ".data"
 close_folder(DATA_DIR)
@@ -178,9 +177,9 @@ CACHES = {"default": env.cache_to_spare("CACHE_URL", default="locmemcache://")}
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 
-# What is done in the background: the tasks are rows of the database, and any number of `manage.py db_worker` do them.
+# Background tasks are rows of the database, done by any number of `manage.py db_worker`.
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
-# Whether gunicorn starts a worker beside itself: where the database is a file, nothing else needs to be started.
+# Have gunicorn start a worker beside itself: with a database file, nothing else needs to be started.
 WORKER = env.flag("OMNIVIEWER_WORKER", default=DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3")
 
 
@@ -219,7 +218,7 @@ if PROXY_HEADER:
     MIDDLEWARE.insert(
         1 + MIDDLEWARE.index("omniviewer.accounts.sessions.expire"), "omniviewer.accounts.sign_in.proxy.proxy_user"
     )
-# Who may enter, and who is staff, as the provider or the proxy says at each sign-in.
+# Admission and staff rights, by the word of the provider or the proxy at each sign-in.
 ALLOWED_EMAIL_DOMAINS = env.domains("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS")
 ALLOWED_GROUPS = env.words("OMNIVIEWER_ALLOWED_GROUPS", closes=True)
 STAFF_GROUP = env.text("OMNIVIEWER_STAFF_GROUP")
@@ -248,15 +247,15 @@ _IDLE = env.duration("OMNIVIEWER_IDLE_MINUTES", "480m", unit="m", bounds=("5m", 
 SESSION_COOKIE_AGE, SESSION_IDLE = int(_SESSION.total_seconds()), int(_IDLE.total_seconds())
 
 
-# Who read what --------------------------------------------------------------------------------------------
+# Audit log ------------------------------------------------------------------------------------------------
 
 # Days for which the audit log is kept, by `manage.py prune_audit`; 0: for ever.
 AUDIT_DAYS = env.whole("OMNIVIEWER_AUDIT_DAYS", default=365, bounds=(1, 36_500), or_zero=True)
-# Whether it also says from which address.
+# Store the reader's IP address with each event.
 AUDIT_IP = env.flag("OMNIVIEWER_AUDIT_IP")
 
 
-# What browsers are told -----------------------------------------------------------------------------------
+# Headers for browsers -------------------------------------------------------------------------------------
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -280,7 +279,7 @@ SECURE_SSL_REDIRECT = _BEHIND_TLS
 _HSTS_SECONDS = env.whole("OMNIVIEWER_HSTS_SECONDS", default=365 * 24 * 3600, bounds=(0, 10 * 365 * 24 * 3600))
 SECURE_HSTS_SECONDS = _HSTS_SECONDS if _BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.flag("OMNIVIEWER_HSTS_SUBDOMAINS")
-# Whether a whole domain is https is the company's decision, not this site's.
+# The company, not this site, decides whether its whole domain is https.
 SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W005", "security.W021"]
 
 
@@ -315,7 +314,7 @@ TIME_ZONE = env.time_zone("OMNIVIEWER_TIME_ZONE")
 _LOG_LEVEL = env.one_of("OMNIVIEWER_LOG_LEVEL", ["INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL"])
 LOGGING = log_configuration.configuration(_LOG_LEVEL, is_development=DEBUG)
 
-# What may read /metrics; without it nothing is written to disk for it.
+# Bearer token for /metrics; without one, no metrics are written to disk.
 METRICS_TOKEN = env.secret("OMNIVIEWER_METRICS_TOKEN", shortest=16)
 env.folder_of_counts("PROMETHEUS_MULTIPROC_DIR", default=DATA_DIR / "metrics", is_used=bool(METRICS_TOKEN))
 

@@ -8,7 +8,7 @@ from typing import Final
 BYTE_ORDER_MARK: Final = "\ufeff"
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); the last four are East Asia's.
 _BEGINS_FORMULA: Final = "=+@\\-\t\r\n\uff1d\uff0b\uff0d\uff20"
-# Where semicolons separate cells, quotes within a line count for nothing: a formula may begin behind each, and with it
+# If semicolons separate cells, quotes within a line count for nothing: a formula may begin behind each, and with it
 # behind each line end.
 _BEGINNING = re.compile(rf'(?:^|(?<=[;\r\n]))"*+(?=[{_BEGINS_FORMULA}])')
 # Amounts, and a dash for nothing: no function, no reference to a cell.

@@ -42,7 +42,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
             trail.record(request, Kind.SESSIONS_ENDED, whom=user.username)
         messages.success(request, f"{len(people)} signed out everywhere.")
 
-    # Who sets somebody's password becomes them, and reads with their tokens.
+    # Setting somebody's password means signing in as them and reading with their API tokens.
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         user = self.get_object(request, id)
@@ -65,7 +65,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
             for name, options in fieldsets
         ]
 
-    # Who is no superuser makes nobody one, and changes none.
+    # Only a superuser may make somebody a superuser, or change one.
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return super().get_readonly_fields(request, obj) if _is_superuser(request) else _POWERS

@@ -31,7 +31,7 @@ def reader_time_zone(get_response: GetResponse) -> GetResponse:
 
 
 def refresh_when_signed_out(get_response: GetResponse) -> GetResponse:
-    """Who is signed out while a page renews itself is led to the sign-in page: it does not appear inside the page."""
+    """Have htmx load the sign-in page as a whole page when a reader is signed out, not as a part of the open page."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -44,7 +44,7 @@ class User(AbstractUser):
         return self.get_full_name() or self.username
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Who is deactivated is signed out everywhere, and stays so if activated again."""
+        """Save, and end all sessions of a deactivated person. Reactivation does not bring the sessions back."""
         if not self.is_active:
             self.sessions_key = uuid4()
             update_fields = None if update_fields is None else {*update_fields, "sessions_key"}
@@ -55,18 +55,18 @@ class User(AbstractUser):
         self.save(update_fields=["sessions_key"])
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """What each session carries and Django compares: the same until the password or `sessions_key` changes."""
+        """Return the hash that Django compares with each session's: it changes with the password or `sessions_key`."""
         whole = f"{self.sessions_key} {self.password}"
         return salted_hmac("omniviewer.accounts.sessions", whole, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Identity(models.Model):
-    """Who somebody is to whoever vouches for them: the only thing by which a person is recognized, never an e-mail."""
+    """A person as an issuer knows them. People are recognized by nothing else, and never by an e-mail address."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="identities")
     # An OpenID provider's issuer, a SAML provider's entity id, or "proxy".
     issuer = models.CharField(max_length=255)
-    # What the issuer promises to give to nobody else: the claim `sub`, a persistent NameID, a proxy's header.
+    # An identifier that the issuer gives to nobody else: the claim `sub`, a persistent NameID, a proxy's header.
     subject = models.CharField(max_length=255)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -220,7 +220,7 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         return self.filter(owner=user).select_related("api_token").order_by("order", "pk")
 
     def accepted(self) -> Self:
-        """Those that Omni has not rejected since their token was last set."""
+        """Filter to credentials that Omni has not rejected since their API token was last set."""
         return self.filter(api_token__rejected_at=None)
 
     @transaction.atomic

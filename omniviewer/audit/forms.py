@@ -1,4 +1,4 @@
-"""What the address of a page of the audit log may say."""
+"""Forms that check the parameters in the addresses of audit log pages."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -46,7 +46,7 @@ class DayField(forms.DateField):
 
 
 class FilterForm(forms.Form):
-    """Which events."""
+    """Filters for the events to show."""
 
     who = forms.CharField(required=False, max_length=150, label="Who", help_text="Part of a username.")
     kind = forms.ChoiceField(

@@ -1,4 +1,4 @@
-"""What somebody did here, kept as it was written until its time is over."""
+"""The audit log: one row for each act of a person, unchanged until its retention ends."""
 
 from datetime import datetime
 from typing import Any, NoReturn, Self
@@ -50,7 +50,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(user_id=user_id)
 
     def of_reading(self, kind: Kind, conversation_id: UUID | None, since: datetime) -> Self:
-        """Those of this kind that came to something since then: of a conversation, or of no certain one."""
+        """Filter to successful events of a kind since then, about this conversation (`None`: about no certain one)."""
         return self.filter(kind=kind, result=OK, conversation_id=conversation_id, at__gte=since)
 
     def newest_first(self, before: int | None = None) -> Self:

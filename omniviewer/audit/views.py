@@ -34,7 +34,7 @@ def _auditors_only(view: View) -> View:
 
 @require_GET
 def mine(request: HttpRequest) -> HttpResponse:
-    """What the log holds of the reader."""
+    """Show the reader's own events."""
     return render(request, "audit/mine.html", _page(request, Event.objects.of(request.user.pk)))
 
 

@@ -1,4 +1,4 @@
-"""What templates show in the demo alone. Not in TEMPLATES otherwise."""
+"""Template context of the demo. Not in TEMPLATES otherwise."""
 
 from typing import Any
 

@@ -81,9 +81,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_public(address: str, besides: Iterable[Network] = ()) -> bool:
-    """Whether an IP address is one of the public internet, or in one of these networks.
+    """Return whether an IP address belongs to the public internet, or to one of the networks in `besides`.
 
-    Of addresses that carry another one (IPv4 in IPv6, NAT64, 6to4, Teredo), that one counts.
+    For an address that carries another one (IPv4 in IPv6, NAT64, 6to4, Teredo), the carried one counts.
     https://www.iana.org/assignments/iana-ipv4-special-registry
     """
     found = _carried(ipaddress.ip_address(address.split("%", maxsplit=1)[0]))
@@ -115,7 +115,7 @@ def omni_link(told: str, instance: str) -> str:
 
 
 def is_omni_link(url: str, instance: str) -> bool:
-    """Whether a link that Omni gave leads to Omni: https, on the instance itself or one of Omni's own domains."""
+    """Return whether a link in a reply leads to Omni: https, on the instance itself or one of Omni's own domains."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

@@ -177,7 +177,7 @@ class Client:
 
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
-        # What has come, as it comes: requests' own iterator waits for a whole chunk, however slowly it drips.
+        # Read bytes as they arrive: requests' own iterator waits for a whole chunk, however slowly it arrives.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._max_body:
@@ -213,7 +213,7 @@ def _is_json(body: bytes) -> bool:
 
 
 def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
-    """What to say of a request that got no whole answer."""
+    """Return the error to raise for a request that got no complete answer."""
     cause = _cause(error)
     match error, cause:
         case _, NameResolutionError():
@@ -236,7 +236,7 @@ def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What urllib3 ran into, out of what requests wrapped around it."""
+    """Return urllib3's error, unwrapped from the one that requests raised."""
     inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", inner)
     return reason if isinstance(reason, BaseException) else error

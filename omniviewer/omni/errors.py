@@ -1,4 +1,4 @@
-"""What can go wrong when Omni is asked. Each carries a sentence fit for a page: no token, no text of Omni's."""
+"""Errors raised when Omni is asked. Each carries a sentence fit for a page: no token, no text of Omni's."""
 
 from typing import ClassVar, Self
 
@@ -23,7 +23,7 @@ class OmniError(Exception):
         super().__init__(self.sentence)
 
     def as_record(self) -> dict[str, str | float | None]:
-        """What another process needs to raise the same."""
+        """Return the values from which another process can raise the same error."""
         return {
             "kind": type(self).__name__,
             "sentence": self.sentence,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from omniviewer.omni.errors import Unreadable
 
-# What an integer column of every database holds.
+# The largest value that an integer column of every database can hold.
 _MOST = 2**31 - 1
 # Levels of an object that is kept as it is. Queries of Omni's have some five.
 DEEPEST = 50

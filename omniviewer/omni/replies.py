@@ -1,4 +1,4 @@
-"""What Omni's API returns, as dataclasses, read from both dialects that its own sources use.
+"""The replies of Omni's API as dataclasses, read from both dialects that its own sources use.
 
 The reference (docs.omni.co/api) and the official Python SDK name some fields differently; a field is read under either
 name. Fields that nobody documented are ignored. An entry that cannot be read is counted, and the others are read; a
@@ -18,7 +18,7 @@ from omniviewer.omni.times import as_time
 # Characters: it stands in addresses and in a unique index.
 LONGEST_CURSOR = 2000
 LONGEST_JOB_ID = 200
-# Of one reply; of more, the first ones are read. A hundred conversations or people are asked for at a time.
+# Limits for one reply: only the first ones are read. We ask for a hundred conversations or people at a time.
 MOST_ROWS = 2_000
 MOST_MESSAGES = 10_000
 _NO_MESSAGES = "Omni sent this conversation without its messages. What was stored of them before stays."

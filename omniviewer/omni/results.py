@@ -1,4 +1,4 @@
-"""What `GET /v1/ai/jobs/{jobId}/result` returns: what the AI did. Every field of it may be absent."""
+"""The reply of `GET /v1/ai/jobs/{jobId}/result`: what the AI did. Each of its fields may be absent."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +27,7 @@ class Query:
     status: str
     body: dict[str, Any]
     csv: str
-    # Whether Omni cut the rows, and how many there were; None where it does not say.
+    # `was_cut`: Omni left out rows. `row_count`: how many there were; None if Omni does not say.
     was_cut: bool
     row_count: int | None
 

@@ -11,7 +11,7 @@ _KINDS = {
     "GREATER_THAN": "is greater than",
     "LESS_THAN": "is less than",
 }
-# Of a condition: what stands for its value, and what says nothing that a reader needs.
+# Keys of a condition: those that hold its value, and those that say nothing that a reader needs.
 _VALUES = ("value", "values", "left_side", "right_side")
 _ASIDE = ("kind", "type", "ui_type", "is_negative", *_VALUES)
 

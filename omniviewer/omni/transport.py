@@ -43,7 +43,7 @@ class Attempt:
         self._own: list[socket.socket] = []
         self._lock = threading.Lock()
         self._is_open = True
-        # Whether Omni began to answer.
+        # True once Omni has begun to answer.
         self.is_answered = False
         self._timer: threading.Timer | None = None
         self._token: Token[Attempt | None] | None = None
@@ -75,7 +75,7 @@ class Attempt:
         return not self.is_over and self._may_retry()
 
     def check(self, connected: socket.socket) -> None:
-        """Where it really leads: a name may have meant something else when it was looked at."""
+        """Refuse a connection to a forbidden address: the name may have changed its meaning since it was checked."""
         address = connected.getpeername()[0]
         if not self._may_reach(address):
             connected.close()

@@ -1,4 +1,4 @@
-"""What may be said of a database's error: its own words quote the row, and so somebody's text."""
+"""The parts of a database error that may be logged: its own words quote the row, and so somebody's text."""
 
 import sqlite3
 import traceback

@@ -32,7 +32,7 @@ class EmbeddedWorker:
         self._keeper = _start("omniviewer.operations.embedded_worker")
 
     def stop(self) -> None:
-        """What it is doing is done again by the next one."""
+        """Stop the worker. The next one starts its unfinished tasks again."""
         if self._keeper:
             _end(self._keeper, _PATIENCE * 2)
 

@@ -1,4 +1,4 @@
-"""What a reader sees when this site itself fails, and what a report of it leaves out."""
+"""The page that a reader sees when this site itself fails, and error reports without secrets."""
 
 import re
 import sys
@@ -48,7 +48,7 @@ class NoTokens(SafeExceptionReporterFilter):
         return {name: self.cleanse_setting(name, value) for name, value in found.items()}
 
     def _secrets_in(self, request: HttpRequest | None) -> list[str]:
-        """What was typed into fields that hold secrets, whatever it looks like."""
+        """Return the text typed into fields that hold secrets, whatever it looks like."""
         fields = request.POST.items() if request else ()
         return [str(value) for name, value in fields if value and self.hidden_settings.search(name)]
 

@@ -20,7 +20,7 @@ _MAX_BACKSLASHES = 250
 _PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 # An address that a template of the site's own writes out.
 _OWN_ADDRESS = re.compile(r'(?<=\s)((?:form)?action|href|src|hx-get|hx-post)="/(?!/)')
-# Of a path outside the prefix: the URLconf that leads nowhere.
+# An empty URLconf, for paths outside the prefix.
 urlpatterns: list[object] = []
 
 
@@ -128,7 +128,7 @@ def client_address(request: HttpRequest) -> Address | None:
 
 
 def client_network(request: HttpRequest) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which one home or machine has."""
+    """Return the network that counts as one client: an IPv4 address, or an IPv6 /64, which one home or machine has."""
     address = client_address(request)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), 64), strict=False))

@@ -1,4 +1,4 @@
-"""Which lines are written, and how. Apart from logs.py: settings are read before what that imports."""
+"""Logging configuration. Separate from logs.py because the settings are read before the modules it imports."""
 
 from typing import Any
 

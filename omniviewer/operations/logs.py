@@ -1,7 +1,7 @@
-"""What the site says of its work on standard error: a line a request, and outside development each line in JSON.
+"""Log lines on standard error: a line for each request, and outside development each line in JSON.
 
-Addresses stand in it as their patterns alone: what was looked at, and what was searched for, is the reader's business.
-So is what was to be stored: of a database's errors only the names are written.
+Lines name addresses by their patterns only: what was read or searched for is the reader's business. For the same
+reason a database error is logged by name only: its text may quote the row that was to be stored.
 """
 
 import logging
@@ -80,7 +80,7 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
 def _route_of(request: HttpRequest) -> str:
     """The pattern of its address, such as `conversations/<uuid:omni_id>/`."""
     try:
-        # What fails before it was resolved is of a route all the same.
+        # A request that failed before its address was resolved still has a route.
         match = request.resolver_match or resolve(request.path_info, getattr(request, "urlconf", None))
     except Resolver404:
         return _UNKNOWN

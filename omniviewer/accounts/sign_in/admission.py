@@ -1,4 +1,4 @@
-"""Who may enter, and as whom: what a company's identity provider, or its proxy, says of a person."""
+"""Admission: who may enter, and as which user, by the word of a company's identity provider or proxy."""
 
 import re
 from dataclasses import dataclass, field
@@ -25,11 +25,11 @@ _GROUPS_UNKNOWN = (
 
 @dataclass(frozen=True)
 class Person:
-    """What is said of somebody who wants to enter. `issuer` and `subject` alone say who it is."""
+    """A person as the issuer describes them. Only `issuer` and `subject` identify the person."""
 
     issuer: str
     subject: str
-    # What they would like to be called here, best first; the first that is free is taken.
+    # Usernames to try, best first: the first that is free is taken.
     usernames: tuple[str, ...] = ()
     email: str = ""
     email_is_verified: bool = False

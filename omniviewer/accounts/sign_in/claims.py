@@ -1,4 +1,4 @@
-"""What identity providers say of groups."""
+"""Read group names from the claims of identity providers."""
 
 from typing import Any
 

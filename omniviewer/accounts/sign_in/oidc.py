@@ -30,9 +30,9 @@ from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCooki
 
 BEGIN: Final = "/sign-in/oidc/"
 CALLBACK: Final = "/sign-in/oidc/callback/"
-# Where a session keeps the ID token, by which the provider knows whom to sign out.
+# Session key of the ID token, which tells the provider whom to sign out.
 SIGNED: Final = "oidc_id_token"
-# Those of RFC 7518 and RFC 8037 that need no secret shared with the provider, and never "none".
+# The algorithms of RFC 7518 and RFC 8037 that need no secret shared with the provider, and never "none".
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 # Claims about the ID token itself, or about whom it is: nothing else may say them.
 _OF_THE_TOKEN = frozenset(("iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "azp", "jti"))
@@ -42,12 +42,12 @@ _CLOCKS_DIFFER = 60
 _DISCOVERY_KEPT = 300
 
 
-# What a provider that is away or talks nonsense comes to; requests' errors are OSErrors.
+# Errors raised when the provider is down or its replies make no sense; requests' errors are OSErrors.
 FAILURES: Final = (OAuth2Error, OSError, KeyError, TypeError, ValueError)
 
 
 class Protocol(OpenIDConnectOAuth2Adapter):
-    """What goes back and forth between the provider and us."""
+    """The OpenID Connect exchange between the provider and this site."""
 
     def __init__(self, request: HttpRequest, sign_ins: PendingSignIns | None = None) -> None:
         super().__init__(request, settings.OIDC_ISSUER)
@@ -61,7 +61,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        """What the provider says of itself. Raises `OAuth2Error` if it is not the issuer that it should be."""
+        """Return the provider's discovery document. Raises `OAuth2Error` if it names the wrong issuer."""
         address = settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration"
         key = f"oidc:{address}"
         said: dict[str, Any] | None = cache.get(key)
@@ -135,7 +135,10 @@ def _signing_key(id_token: str, jwks: object) -> jwt.PyJWK:
 
 
 def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
-    """What the ID token says of itself is signed, and stays. An address and whether it is verified go together."""
+    """Add the userinfo to the ID token's claims, except for claims about the token itself: only those signed count.
+
+    An e-mail address and whether it is verified come from the same source.
+    """
     further = {name: said for name, said in userinfo.items() if name not in _OF_THE_TOKEN}
     if "email" in further:
         further.setdefault("email_verified", False)
@@ -146,7 +149,7 @@ class Provider(RemembersInCookies, OpenIDConnectProvider):
     oauth2_adapter_class = Protocol
 
     def extract_uid(self, data: dict[str, Any]) -> str:
-        """Of allauth's own accounts, of which there are none here: `person` says who it is."""
+        """Return an id for allauth's own account rows, which this site does not store: `person` identifies the user."""
         return hashlib.sha256(f"{data['userinfo']['sub']}".encode()).hexdigest()
 
     def get_pkce_params(self) -> dict[str, str]:
@@ -210,7 +213,7 @@ def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
 
 
 def person(login: SocialLogin) -> Person:
-    """Who the provider says it is. Raises `OAuth2Error` if that was said in another sign-in than this."""
+    """Return the person whom the provider names. Raises `OAuth2Error` if the ID token belongs to another sign-in."""
     claims: dict[str, Any] = login.account.extra_data["userinfo"]
     nonce: str = login.state.get("nonce", "")
     if not nonce or not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
@@ -229,7 +232,7 @@ def person(login: SocialLogin) -> Person:
 
 
 def sign_out_address(request: HttpRequest, afterwards: str) -> str:
-    """Where the provider signs people out, to come back to the path `afterwards`; "" where it does not offer that."""
+    """Return the provider's sign-out address, which leads back to the path `afterwards`, or "" if it has none."""
     try:
         endpoint = Protocol(request).openid_config.get("end_session_endpoint")
     except FAILURES:

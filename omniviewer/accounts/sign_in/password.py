@@ -21,7 +21,7 @@ from omniviewer.operations.front import client_network
 if settings.OIDC_ISSUER:
     from omniviewer.accounts.sign_in import oidc
 
-# Where each way of single sign-on begins, and what it is called.
+# Start address and name of each way of single sign-on.
 _PROVIDERS = [(site_path("/sign-in/oidc/"), settings.OIDC_NAME)] if settings.OIDC_ISSUER else []
 if settings.SAML_ENTITY_ID:
     _PROVIDERS.append((site_path("/sign-in/saml/"), settings.SAML_NAME))
@@ -86,7 +86,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def signed_out(request: HttpRequest) -> HttpResponse:
-    """Where the provider sends people after signing them out; it does not lead back to it by itself."""
+    """Show the page to which the provider returns people after signing them out. It does not redirect back."""
     if request.user.is_authenticated:
         return redirect(site_path("/conversations/"))
     return render(request, "accounts/signed_out.html")

@@ -25,7 +25,7 @@ from omniviewer.operations.front import peer_address
 
 SECRET_HEADER = "X-Omniviewer-Proxy-Secret"  # noqa: S105  (its name)
 _LONGEST_NAME = 150
-# What a session keeps of what the proxy said when it began.
+# Session key of the values that the proxy sent when the session began.
 _SAID = "said_by_proxy"
 _log = logging.getLogger("omniviewer.accounts")
 
@@ -74,7 +74,10 @@ def _comes_from_a_trusted_proxy(request: HttpRequest) -> bool:
 
 
 def _take_headers(request: HttpRequest) -> dict[str, str]:
-    """What the headers say, as UTF-8. Nothing downstream sees them: each is believed here or not at all."""
+    """Remove the proxy's headers from the request and return their values, decoded as UTF-8.
+
+    Nothing downstream sees these headers: each is trusted here or not at all.
+    """
     request.META.pop(_key(SECRET_HEADER), None)
     names = {
         "name": settings.PROXY_HEADER,
@@ -114,7 +117,7 @@ def _person(said: dict[str, str]) -> Person | None:
         subject=name,
         usernames=(name.partition("@")[0], name),
         email=email,
-        # Who trusts the proxy with names trusts it with addresses.
+        # A proxy that is trusted to name people is trusted with their addresses too.
         email_is_verified=bool(email),
         first_name=first,
         last_name=last,

@@ -29,7 +29,7 @@ from omniviewer.accounts.sign_in.claims import groups
 from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
 from omniviewer.operations.front import client_network
 
-# What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
+# Errors raised by a malformed response, besides those that allauth handles; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
 BEGIN: Final = "/sign-in/saml/"
 # In the addresses that the identity provider is told.
@@ -40,7 +40,7 @@ _LONGEST_RESPONSE: Final = 64 * 1024
 # Responses that are kept for a client in ten minutes: many people may share one address.
 _MAX_RESPONSES: Final = 200
 _WITHIN: Final = timedelta(minutes=10)
-# Of a response's first tag; the signature, and all else, is looked at later.
+# Matches a response's first tag only; its signature and everything else are checked later.
 _ANSWERS: Final = re.compile(rb"""<(?:[\w.-]+:)?Response\s(?:[^>]*\s)?InResponseTo\s*=\s*["']([^"'<>]{1,200})["']""")
 # Requests carry our signature in their id, so that it is known again without the browser's cookies, which are not sent
 # along from another site. Dots and letters alone: an id is an XML name.
@@ -51,7 +51,7 @@ _MOST_PASSED_OVER: Final = 4 * 1024 * 1024
 _ON_THE_WAY: Final = 300
 # In place of the groups where Entra ID has too many to say which.
 _GROUPS_ELSEWHERE: Final = "http://schemas.microsoft.com/claims/groups.link"
-# What the common attributes are called: by their LDAP ids, by Microsoft, or plainly.
+# Names of the common attributes: by their LDAP ids, by Microsoft, or plainly.
 _NAMES: Final = {
     "email": (
         "urn:oid:0.9.2342.19200300.100.1.3",
@@ -94,7 +94,7 @@ class Provider(RemembersInCookies, SAMLProvider):
         return HttpResponseRedirect(address)
 
     def extract_uid(self, data: Any) -> str:
-        """Of allauth's own accounts, of which there are none here: `person` says who it is."""
+        """Return an id for allauth's own account rows, which this site does not store: `person` identifies the user."""
         return hashlib.sha256(f"{data.get_nameid()}".encode()).hexdigest()
 
     def extract_extra_data(self, data: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def provider(request: HttpRequest, sign_ins: PendingSignIns | None = None) -> Pr
 
 
 class _Ours:
-    """What allauth's views ask for, out of our settings."""
+    """A mixin that answers allauth's views from our settings."""
 
     request: HttpRequest
 
@@ -178,7 +178,7 @@ class Finish(_Ours, views.FinishACSView):
 
 
 class Metadata(_Ours, views.MetadataView):
-    """What the identity provider has to know of this site."""
+    """The description of this site for the identity provider."""
 
 
 def _is_awaited(request: HttpRequest) -> bool:
@@ -212,7 +212,10 @@ def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
 
 
 def person(login: SocialLogin) -> Person:
-    """Who the identity provider says it is: by the attribute that the settings name, else by a persistent NameID."""
+    """Return the person whom the identity provider names.
+
+    The subject is the attribute that the settings name, else a persistent NameID.
+    """
     said = login.account.extra_data
     attributes: dict[str, list[str]] = said["attributes"]
     if settings.SAML_SUBJECT:

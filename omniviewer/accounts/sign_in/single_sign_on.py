@@ -1,4 +1,4 @@
-"""What happens once an identity provider has said who somebody is, or has failed to."""
+"""Views of single sign-on: to the identity provider, and back with a person or a failure."""
 
 import functools
 import logging
@@ -112,7 +112,7 @@ def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
 @login_not_required
 @require_safe
 def metadata(request: HttpRequest, organization_slug: str) -> HttpResponse:
-    """What the SAML identity provider has to know of this site, at its public address."""
+    """Return the description of this site for the SAML identity provider, at the site's public address."""
     if elsewhere := _elsewhere(request):
         return elsewhere
     response: HttpResponse = saml.Metadata.as_view()(request, organization_slug=organization_slug)

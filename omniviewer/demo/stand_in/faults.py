@@ -42,7 +42,7 @@ class Fault:
 
     @classmethod
     def html(cls, code: int = 200) -> Self:
-        """What a proxy in between answers."""
+        """Return an HTML page, as a proxy in between would answer."""
         page = b"<!doctype html><title>Gateway</title><h1>Something is wrong here</h1>"
         return cls(code=code, payload=page, content_type="text/html; charset=utf-8")
 
@@ -98,7 +98,7 @@ class Fault:
         return cls(change=change)
 
     def spoil(self, payload: bytes) -> tuple[bytes, int]:
-        """What is sent of a payload, and the length that is announced."""
+        """Return the part of a payload to send, and the length to announce."""
         if self.is_halved:
             payload = payload[: len(payload) // 2]
         if self.cut_after is None:

@@ -1,4 +1,4 @@
-"""What the stand-in tells of jobs: their state, what they did, and the chart."""
+"""The stand-in's replies about jobs: their state, their actions, and the chart."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What a stand-in Omni instance knows: people, tokens, conversations, jobs. No HTTP here."""
+"""The data of a stand-in Omni instance: people, tokens, conversations, jobs. No HTTP here."""
 
 import itertools
 import threading
@@ -60,9 +60,9 @@ class Action:
 
 @dataclass
 class Job:
-    """What answered a question. `chart` says whether there is something to draw, `no_chart` how Omni says that not.
+    """The job that answered a question. `chart`: there is a chart to draw. `no_chart`: the status for a missing chart.
 
-    With 422 the kind of chart is no picture, with 200 the data is no longer there, with 204 there is no chart at all.
+    422: this kind of chart has no picture; 200: the data has expired; 204: there is no chart at all.
     """
 
     id: UUID
@@ -119,7 +119,7 @@ class Organization:
         self.id = id or uuid5(NAMESPACE, name)
         self.lock = threading.RLock()
         self.members: list[Member] = []
-        # Which of a person's two ids threads and jobs name: no source of Omni's says.
+        # The id of a person that threads and jobs name, out of two: Omni's sources do not say which.
         self.owner_ids: Literal["membership", "user"] = "membership"
         self.demo_tokens: dict[str, str] = {}
         # Refusals and wordings by route, token and time; without any, ownership alone decides.
@@ -198,7 +198,7 @@ class Organization:
         """
         number = next(self._numbers)
         made = id or uuid5(NAMESPACE, f"{self.name} conversation {number}")
-        # Those made later are newer, however fast a test makes them.
+        # Conversations created later are newer, however fast a test creates them.
         hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         moment = started_at or hour_ago + timedelta(milliseconds=number)
         conversation = Conversation(made, owner, name, moment, moment)
@@ -272,7 +272,7 @@ class Organization:
             self._conversations.pop(conversation_id, None)
 
     def visible_to(self, token: str) -> list[Conversation]:
-        """What this token is shown, newest activity first."""
+        """Return the conversations that this token may see, newest activity first."""
         member = self._tokens[token]
         return [row for row in self.conversations if member is None or row.owner == member]
 

@@ -1,4 +1,4 @@
-"""What each of Omni's routes answers. Strict: what the real one would refuse, this refuses."""
+"""The stand-in's answers, a function for each route of Omni's. Strict: it refuses what the real Omni would refuse."""
 
 import base64
 import hashlib
@@ -194,7 +194,7 @@ def person(ask: Question, wanted: UUID) -> Answer:
 
 
 def _people(ask: Question) -> list[Member]:
-    """Those who stand under this path: embed users have one of their own."""
+    """Return the members listed under this path: embed users have a path of their own."""
     embedded = ask.path.startswith("/scim/v2/embed/")
     return [member for member in ask.organization.members if bool(member.embed_external_id) == embedded]
 
@@ -232,7 +232,7 @@ BY_ID: dict[str, Callable[[Question, UUID], Answer]] = {
 
 
 def answer(ask: Question) -> Answer:
-    """What Omni answers to a `GET`."""
+    """Return Omni's answer to a `GET`."""
     if ask.path.startswith("/scim/") and ask.member:
         return ask.refuse(403, "SCIM requires an organization API key")
     if ask.path.startswith("/scim/"):
@@ -253,7 +253,10 @@ def _place(row: Conversation) -> tuple[datetime, str]:
 
 
 def _cursor(row: Conversation) -> str:
-    """Where a page ended: rows that move meanwhile neither break it nor appear twice behind it."""
+    """Return the cursor of a page that ends with this row.
+
+    Rows that move meanwhile neither invalidate the cursor nor appear again behind it.
+    """
     place = f"{row.updated_at.astimezone(UTC).isoformat()}|{row.id}".encode()
     return base64.urlsafe_b64encode(_seal(place) + place).decode()
 

@@ -162,7 +162,7 @@ class StandIn:
         self.requests.append(Recorded(method, path, query, token, status, datetime.now(UTC)))
 
     def answer(self, method: str, path: str, query: dict[str, str], token: str) -> Answer:
-        """What Omni says to a request for `path` (with /api)."""
+        """Return Omni's answer to a request for `path` (with /api)."""
         below = path.removeprefix("/api")
         if method != "GET":
             return refusal(below, 405, "Only GET is spoken here")
@@ -275,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
         return token.strip() if scheme.lower() == "bearer" else ""
 
     def _skip_body(self) -> None:
-        """What came with a request is read, so that the sender gets as far as our answer, and dropped."""
+        """Read and drop the request's body, so that the sender gets as far as reading our answer."""
         length = self.headers.get("Content-Length") or "0"
         if length.isdecimal():
             self.rfile.read(min(int(length), _LARGEST_BODY))

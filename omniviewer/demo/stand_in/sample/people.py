@@ -1,4 +1,4 @@
-"""Who works at the sample company."""
+"""The people who work at the sample company."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""What people at the sample company ask about."""
+"""The subjects that people at the sample company ask about."""
 
 from dataclasses import dataclass
 
@@ -197,7 +197,7 @@ NAMES = (
     "{Measure} {period}, explained",
     "Checking {measure} for {first}",
 )
-# What stands at the end of some answers.
+# Sentences that end some answers.
 NEXT_STEPS = (
     "Would you like to see this by week?",
     "I can break this down further by channel or by customer age.",
