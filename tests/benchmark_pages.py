@@ -1,4 +1,4 @@
-"""What pages cost, by hand: `python -m tests.benchmark_pages`.
+"""Measure the time that pages take, by hand: `python -m tests.benchmark_pages`.
 
 Seconds differ from machine to machine, so everything is a ratio within one run: a warm thread of 100 messages to a bare
 signed-in view that returns the same bytes from memory; a cold thread to the bare request to Omni (a stand-in on

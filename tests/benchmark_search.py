@@ -1,4 +1,4 @@
-"""What the list and the search cost as the archive grows, by hand: `python -m tests.benchmark_search [MESSAGES ...]`.
+"""Measure list and search as the archive grows, by hand: `python -m tests.benchmark_search [MESSAGES ...]`.
 
 Generates conversations of ten messages, measures, generates more and measures again, at 1,000, 10,000, 100,000 and
 1,000,000 messages. Everything runs through the site's own pages, as a reader with an organization key who may read all
@@ -40,7 +40,7 @@ OWNERS = [str(UUID(int=number)) for number in range(1, 201)]
 ROUNDS = 20
 _BATCH = 1000
 _NEWEST = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-# What is filtered by fills a page at ten thousand messages already, so that pages of the same length are compared.
+# Each filter below fills a page even at ten thousand messages, so that pages of the same length are compared.
 # Some words in every conversation, most in few: as in any language.
 _COMMON = ["revenue", "orders", "region", "month", "rate", "by", "the", "customers", "growth", "total"]
 _WORDS = [f"{first}{second}{third}" for first in "bcdfglmnprst" for second in "aeiou" for third in "mnrst"]

@@ -29,7 +29,7 @@ def answered(
 
 
 def work() -> None:
-    """What a worker does until nothing is ready; here, in the transaction of the test, it keeps its connection."""
+    """Run a worker until no task is ready. It keeps its database connection, since the test's transaction is on it."""
     with patch.object(db_worker, "close_old_connections"):
         db_worker.Worker(
             queue_names=["default"],

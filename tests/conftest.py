@@ -155,7 +155,7 @@ def person(username: str) -> User:
 
 
 def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") -> Credential:
-    """What the connecting page makes, without the page."""
+    """Create the credential that the connecting page would create, without the page."""
     identity = credentials.identify(omni.host, Token(token))
     credential = Credential.objects.connect(owner, label, omni.host, Token(token), identity)
     omni.requests.clear()
@@ -302,7 +302,7 @@ def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversa
 
 
 def clipboard(page: Page) -> tuple[str, str]:
-    """What was copied, as text and as HTML."""
+    """Return the clipboard's content, as text and as HTML."""
     plain, html = page.evaluate(
         """async () => {
             const [item] = await navigator.clipboard.read();
@@ -314,7 +314,7 @@ def clipboard(page: Page) -> tuple[str, str]:
 
 
 def pasted(page: Page) -> tuple[str, list[list[str]]]:
-    """What was copied, pasted by the keyboard: into a text area, and into an editable document; there, its cells."""
+    """Paste by keyboard, and return the text in a text area and the table cells in an editable document."""
     page.evaluate(
         """() => {
             const area = Object.assign(document.createElement("textarea"), { id: "paste-text" });

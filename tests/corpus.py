@@ -87,7 +87,7 @@ TOLD = (
     Told("wide", "Ｆｕｌｌ ｗｉｄｔｈ", (("ﬁnance ½ price?", "Ⅷ of them, ①."),)),
 )
 
-# What is typed, and the keys of what has to be found: all of them, and nothing else.
+# Search queries, each with the keys of the conversations that it must find: all of them, and nothing else.
 QUERIES: dict[str, set[str]] = {
     "returns": {"returns"},
     "RETURNS": {"returns"},
@@ -230,7 +230,7 @@ QUERIES: dict[str, set[str]] = {
     "dashboard OR churn": set(),
     "nosuchwordanywhere": set(),
 }
-# What makes no sense must find nothing or everything, say so, and never fail.
+# Queries that make no sense must find nothing or everything, say so, and never fail.
 NONSENSE = (
     '"', '""', '"unbalanced phrase', "*", "**", "-", "--", '-"', "-*", "a*b*c", "()", "NEAR(", "NOT", "AND OR NOT",
     "^returns", "name:returns", "{name} : returns", "returns : ", ":", "from:", "from:soon", "to:2026-99", "on:0",

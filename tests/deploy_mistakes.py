@@ -1,5 +1,7 @@
-"""What `manage.py check --deploy` says of a site that is not as it should be: `python -m tests.deploy_mistakes` writes
-the table `.docs/deploy-checks.md`, which the tests hold against the site."""
+"""The warnings of `manage.py check --deploy` for each mistake in the settings.
+
+`python -m tests.deploy_mistakes` writes the table `.docs/deploy-checks.md`; a test compares it with the site.
+"""
 
 import os
 import re

@@ -61,7 +61,7 @@ class Expression:
         return f"{self.file}:{self.line} {self.pattern.pattern[:90]!r}"
 
 
-# Where they stand ---------------------------------------------------------------------------------------------
+# Expressions in the source ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def calls(path: Path) -> list[_Call]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        # Of Python-Markdown, which compiles them itself.
+        # Python-Markdown compiles the expressions of its processors itself.
         and node.func.attr.endswith("InlineProcessor")
         and node.args
         and isinstance(node.args[0], ast.Constant)

@@ -46,7 +46,7 @@ class Row:
     log: str
     fault: Fault | None = None
     elsewhere: str = ""
-    # Where the page has nothing to show, other words may be fit.
+    # The sentence if the conversation was stored before the fault, where it differs.
     when_kept: str = ""
 
 
@@ -116,7 +116,7 @@ ROWS = [
     Row("502", PROBLEM.format(502), 503, KEPT, "502", Fault.html(502)),
     Row("503", PROBLEM.format(503), 503, KEPT, "503", Fault.status(503)),
     Row("504", PROBLEM.format(504), 503, KEPT, "504", Fault.html(504)),
-    # What is said
+    # Faulty bodies
     Row("HTML with status 200", NO_JSON, 503, KEPT, "no-json", Fault.html(200)),
     Row("An empty body", NO_JSON, 503, KEPT, "no-json", Fault.empty()),
     Row("Truncated JSON", NO_JSON, 503, KEPT, "no-json", Fault.truncated_json()),
@@ -128,7 +128,7 @@ ROWS = [
     Row("Nothing in a message's place", "2 of the 6 messages could not be read", 200, NEW, "200", _edit(lambda reply: reply["messages"].__setitem__(slice(1, 1), [None, {}]))),
     Row("More than `OMNIVIEWER_MAX_BODY`", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.huge(3_000_000)),
     Row("A gzip bomb", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.gzip_bomb(50_000_000)),
-    # What is said of a message
+    # Faulty messages
     Row("Missing fields", "No time given", 200, NEW, "200", _edit_message(at=..., jobId=..., omniChatUrl=...)),
     Row("Null content", "Omni returned no text for this answer.", 200, NEW, "200", _edit_message(text=None)),
     Row("An unknown role", "Message by “tool”", 200, NEW, "200", _edit_message(role="tool")),
@@ -145,7 +145,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-# What happens to a list, or to clocks: a test of its own each, that looks for this sentence.
+# Faults of lists and clocks: each has a test of its own, which looks for this sentence.
 LIST_ROWS = {
     "A cursor that repeats": (
         "Omni’s list goes in a circle: what stands behind it was not seen.",

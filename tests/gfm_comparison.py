@@ -1,4 +1,4 @@
-"""What GitHub's own renderer makes of a text, and what we do: by hand, `python -m tests.gfm_comparison 20000`.
+"""Compare our rendering with GitHub's own renderer, by hand: `python -m tests.gfm_comparison 20000`.
 
 Documents are generated as models write them: lists of all kinds (tight, loose, mixed; nested by two, three or four
 columns), tables, fences, quotes, headings and paragraphs, within each other and with or without blank lines between.

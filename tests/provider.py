@@ -47,7 +47,7 @@ class OpenIDProvider:
         # Paths at which nothing answers.
         self.silent: set[str] = set()
         self.asked: list[str] = []
-        # Of the last sign-in.
+        # The nonce of the last sign-in.
         self.nonce = ""
 
     def sign(self, claims: Claims, *, key: Any = None, algorithm: str = "RS256", kid: str = "of-the-provider") -> str:

@@ -100,7 +100,7 @@ def serve(
 
 
 def database_environment() -> dict[str, str]:
-    """What a process of its own needs to work on the database of the test."""
+    """Return the environment for a separate process that works on the test's database."""
     return os.environ | {"DJANGO_SETTINGS_MODULE": "omniviewer.settings", "DATABASE_URL": _database_url()}
 
 

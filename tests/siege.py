@@ -135,7 +135,7 @@ class Reader(threading.Thread):
 
 
 class Siege:
-    """What fails when, and for how long: (name, from, to) in seconds of the siege, as it came about."""
+    """The faults of a siege, as they happened: (name, start, end), in seconds since the siege began."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -230,7 +230,7 @@ class Field:
 
 
 def besiege(seconds: float, count: int, field: Field) -> bool:
-    """Whether it held."""
+    """Attack the site while readers use it, and return whether it held."""
     readers = [field.reader(number) for number in range(count)]
     siege = Siege(seconds)
     siege.began = time.monotonic()

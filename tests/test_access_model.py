@@ -69,7 +69,7 @@ def number_of(marker: str) -> str:
 
 @dataclass
 class Shown:
-    """What replies showed one token of one conversation. `sure_*`: bounds from below, until a reply ends them."""
+    """The parts of a conversation that one API token was shown. `sure_*`: lower bounds, until a reply ends them."""
 
     listed_at: datetime | None = None
     row: set[str] = field(default_factory=set)
@@ -85,7 +85,7 @@ class Shown:
 
 @dataclass
 class JobShown:
-    """What the job and result routes answered one token about one job."""
+    """The answers of the job and result routes to one API token about one job."""
 
     was_shown: bool = False
     refused: set[str] = field(default_factory=set)
@@ -255,7 +255,7 @@ def organization() -> Organization:
 
 
 class World:
-    """What all sequences share, since it takes long to make: the readers, connected to one stand-in."""
+    """The readers, connected to one stand-in. All sequences share them, because creating them takes long."""
 
     def __init__(self, omni: Recording) -> None:
         self.omni = omni
@@ -463,7 +463,7 @@ class Machine(RuleBasedStateMachine):
             # An instance that failed is left alone for up to a minute.
             self.move_clock(timedelta(minutes=2))
 
-    # What readers and the background do ---------------------------------------------------------------------------
+    # Actions of readers and of the background ---------------------------------------------------------------------
 
     def _held(self, reader: int) -> list[str]:
         return [TOKENS[place] for place in HELD[reader]]

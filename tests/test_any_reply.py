@@ -39,7 +39,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | text, inner, max_size=5),
     max_leaves=20,
 )
-# Where in a reply, and what stands there instead; `...` for nothing at all.
+# Changes to a reply: the place, and the value to put there; `...` removes the value.
 changes = st.lists(st.tuples(st.integers(0, 10**6), anything | st.just(...)), min_size=1, max_size=4)
 many = settings(
     max_examples=100,

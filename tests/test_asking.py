@@ -199,7 +199,7 @@ def test_budgets_that_nobody_uses_any_more_are_deleted_every_hour(db: None, sett
     for token in ("in use", "left alone", "refused"):
         budget.take(token, Urgency.WAITING)
     SentRequest.objects.exclude(token="in use").update(sent_at=(now - timedelta(minutes=2)).timestamp() * 1000)
-    # What Omni said of a token that it refused is not forgotten while it counts.
+    # Omni's refusal of an API token is stored for as long as it counts.
     TokenBudget.objects.filter(token="refused").update(blocked_until=now + timedelta(minutes=4))
     tasks.hourly.call()
     assert set(TokenBudget.objects.values_list("token", flat=True)) == {"in use", "refused"}

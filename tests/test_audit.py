@@ -1,4 +1,4 @@
-"""Who read what: what is noted and what is not, who may see it, and that nothing changes it."""
+"""The audit log: which acts it stores, who may see them, and that nothing changes them."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def event(who: str = "somebody", kind: Kind = Kind.OPENED, **values: Any) -> Eve
 
 
 def whos(answer: Any) -> list[str]:
-    """Who did what stands in the table, from the top."""
+    """Return the usernames in the table, from top to bottom."""
     return re.findall(r'<td class="event-who">(?:<span[^>]*>)?([^<]*?) ?<', text_of(answer))
 
 
@@ -53,7 +53,7 @@ def csv_of(answer: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
 
 
-# What is noted --------------------------------------------------------------------------------------------
+# Acts that are logged -------------------------------------------------------------------------------------
 
 
 @pytest.mark.both_dialects
@@ -252,7 +252,7 @@ def test_a_message_that_cannot_be_is_no_message(owner_reads: Client, omni: Stand
     assert noted("conversation_id", "position") == [(UUID(EXAMPLE), None)]
 
 
-# What is not ----------------------------------------------------------------------------------------------
+# Details that are not logged ------------------------------------------------------------------------------
 
 
 def everything() -> str:

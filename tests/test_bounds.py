@@ -55,7 +55,7 @@ def dialect() -> str:
 
 @contextmanager
 def bounded(seconds: float, megabytes: float) -> Iterator[None]:
-    """What happens inside takes no more of either. Tracing makes it some four times as slow."""
+    """Fail if the block takes more processor time or memory. Tracing makes the block about four times as slow."""
     tracemalloc.start()
     began = time.thread_time()
     try:
@@ -67,7 +67,7 @@ def bounded(seconds: float, megabytes: float) -> Iterator[None]:
     assert peak < megabytes * MB, f"{peak / MB:.0f} MB"
 
 
-# What Omni answers ----------------------------------------------------------------------------------------
+# Answers of Omni's ----------------------------------------------------------------------------------------
 
 BOMBS = {
     "a wide header over short rows": "," * 2_000 + "\n" + "a\n" * 20_000,
@@ -243,7 +243,7 @@ def test_a_file_holds_only_so_many_pictures(
     assert page.count("Its chart, if it has one, is left out") == 1
 
 
-# What readers send ----------------------------------------------------------------------------------------
+# Requests of readers --------------------------------------------------------------------------------------
 
 QUERIES = {
     "a long word": "q=" + "x" * 200_000,

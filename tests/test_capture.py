@@ -193,7 +193,7 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
     assert Capture.objects.count() == 0
 
 
-# What becomes of it ---------------------------------------------------------------------------------------
+# Outcome of jobs ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_whoever_has_another_token_is_not_told_so(
     assert lines(text_of(other.get(thread(found))))[0].startswith("Omni keeps this until")
     work()
     assert lines(text_of(other.get(thread(found))))[0].endswith(f"Captured {today()}")
-    # What was refused to one token is opened by no other's: only by asking with that token again.
+    # Evidence refused to one API token only becomes visible when Omni is asked again with that same token.
     assert lines(text_of(reads.get(thread(found)))) == ["What was done is no longer visible to you"]
     assert reads.get(f"{thread(found)}messages/2/evidence/").status_code == 200
     assert lines(text_of(reads.get(thread(found))))[0].endswith(f"Captured {today()}")
@@ -637,7 +637,7 @@ def test_two_workers_and_one_killed_capture_everything_once(
     in_its_hands = set(Capture.objects.filter(leased_until__gt=timezone.now()).values_list("job_id", flat=True))
     assert len(tried_by | in_its_hands) <= 4
     wait_for(lambda: Job.objects.exclude(kept_at=None).count() >= 29 and Capture.objects.count() <= 1)
-    # What the killed one held comes when its lease has ended: not before, somebody may still be at it.
+    # Captures that the killed worker held are done once their lease has ended, and not before: it might still run.
     Capture.objects.update(leased_until=timezone.now())
     tasks.nudge(tasks.capture)
     wait_for(lambda: Capture.objects.count() == 0)

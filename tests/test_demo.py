@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a fresh clone holds: the files of the project and nothing that was made from them."""
+    """Return a copy of the project as a fresh clone has it: its files, and nothing generated from them."""
     target = tmp_path_factory.mktemp("clone") / "omniviewer"
     ignored = shutil.ignore_patterns(
         ".venv", ".git", ".demo", ".data", ".static", "__pycache__", "*.egg-info", ".*_cache"

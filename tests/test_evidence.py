@@ -1,4 +1,4 @@
-"""What the AI did for an answer: asked for once, kept, and shown to whoever may read the conversation."""
+"""Evidence of an answer: asked for once, stored, and shown to everybody who may read the conversation."""
 
 import csv
 import io
@@ -166,7 +166,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
     ]
 
 
-# Where it stands ------------------------------------------------------------------------------------------
+# Evidence status ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -631,7 +631,7 @@ def opened_rows(page: Page, site: str, omni: StandIn, text: str) -> None:
 
 
 def raw_clipboard(page: Page) -> tuple[str, str]:
-    """What another program gets: a page of its own, without this site's policy."""
+    """Return the text and HTML that another program would paste: a blank page without this site's policy."""
     other = page.context.new_page()
     other.set_content("<textarea></textarea>")
     other.evaluate(

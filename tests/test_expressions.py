@@ -23,7 +23,7 @@ MOST_GROWTH = 1.5
 
 @pytest.fixture(scope="module")
 def swept() -> dict[str, Any]:
-    """What a process of its own finds: here all modules are imported already."""
+    """Run the sweep in a process of its own, because all modules are imported already in this one."""
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     command = [sys.executable, "-m", "tests.expressions"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def swept() -> dict[str, Any]:
 
 
 def test_every_expression_is_found(swept: dict[str, Any]) -> None:
-    # Which depends on what a function is given: name examples in `expressions.GIVEN`.
+    # Unknown expressions depend on a function's arguments: name examples of these in `expressions.GIVEN`.
     assert swept["unknown"] == []
     assert swept["count"] >= 100
     for path in expressions.sources():

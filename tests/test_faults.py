@@ -67,7 +67,7 @@ def visible(answer: object) -> str:
 def test_where_nothing_is_kept(
     owner_reads: Client, omni: StandIn, break_it: Break, caplog: pytest.LogCaptureFixture, row: Row
 ) -> None:
-    # Where the first hours of the calendar lie before it.
+    # A zone west of Greenwich, where the first hours of year 1 in UTC lie before the calendar begins.
     owner_reads.cookies["time_zone"] = "America%2FNew_York"
     break_it(row)
     with caplog.at_level(logging.DEBUG):
@@ -89,7 +89,7 @@ def test_where_a_conversation_is_kept(
     owner_reads.get(THREAD)
     before = set(Message.objects.values_list("text", flat=True))
     assert len(before) == 4
-    # Where the first hours of the calendar lie before it.
+    # A zone west of Greenwich, where the first hours of year 1 in UTC lie before the calendar begins.
     owner_reads.cookies["time_zone"] = "America%2FNew_York"
     break_it(row)
     with caplog.at_level(logging.DEBUG):
@@ -242,7 +242,7 @@ def our_clock(off_by: timedelta) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", [name for name in CLOCK_ROWS if name.startswith("Our")])
 def test_our_clock(owner_reads: Client, omni: StandIn, settings: Settings, name: str) -> None:
-    """What was stored while the clock was wrong is neither believed for longer nor lost."""
+    """Data stored while the clock was wrong stays, and does not count as fresh for longer."""
     sentence, _ = CLOCK_ROWS[name]
     settings.SESSION_COOKIE_AGE, settings.SESSION_IDLE = 86400 * 14, 86400 * 14  # of what is kept, not of who is there
     owner_reads.force_login(User.objects.get())

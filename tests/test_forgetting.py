@@ -1,4 +1,4 @@
-"""What is deleted for good, and when: by the nightly sweep, and by `manage.py forget`."""
+"""Permanent deletion, by the nightly sweep and by `manage.py forget`."""
 
 from datetime import timedelta
 from io import StringIO

@@ -213,7 +213,7 @@ def test_it_gives_up_in_the_end(owner_reads: Client, omni: StandIn) -> None:
     assert looks == refresh.MOST_LOOKS
 
 
-# What Omni has changed ------------------------------------------------------------------------------------
+# Changes in Omni ------------------------------------------------------------------------------------------
 
 
 def rewrite(small: Thread, position: int, text: str) -> None:
@@ -331,7 +331,7 @@ def test_a_change_after_its_job_had_ended_is_one(small: Organization, owner: Use
 
 
 def learn_jobs(thread: Thread, omni: StandIn) -> None:
-    """What the background does: ask the job route about the answer."""
+    """Ask the job route about the answer, as the background does."""
     token = ApiToken.objects.get()
     conversation = Conversation.objects.get()
     job = thread.row.messages[1].job

@@ -1,4 +1,4 @@
-"""What a client or a proxy says of addresses, through gunicorn: where the site is, and who is connected."""
+"""Headers about addresses from clients and proxies, through gunicorn: the site's own address, and the client's."""
 
 import http.client
 import json

@@ -43,7 +43,7 @@ SAME = [
     "> ```sql\n> a\nno more code",
     "- ```sql\n  a\nno more code",
     "```sql\n\ta\n  \tb\n```",
-    # Where a list begins, and where the sentence goes on
+    # Lines that begin a list, and lines that continue the sentence
     "a\n- b",
     "a\n1. b",
     "a\n2. b",

@@ -34,7 +34,7 @@ from tests.hostile import FAMILIES, LEAK, TEXTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# What nobody sees, or what turns the text around: by Unicode's own lists, and not by those of the site.
+# Invisible characters and those that change the direction of text: from Unicode's own lists, not the site's.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U00016fe4\U0001bca0-\U0001bca3"
@@ -89,7 +89,10 @@ def dialect() -> str:
 
 @dataclass
 class Fed:
-    """Where the texts stand. Messages of `said`, of `made` the actions; in bundles, where there is only one place."""
+    """Conversations that hold the hostile texts: in messages (`said`), in actions (`made`), and so on.
+
+    Where there is only one place for a text, several are put together.
+    """
 
     said: Conversation
     roles: Conversation
@@ -238,7 +241,7 @@ def _signed_in(name: str, context: BrowserContext, site: str, user: User) -> Wat
     return watched
 
 
-# What is looked at ----------------------------------------------------------------------------------------
+# Pages, lists and files to look at ------------------------------------------------------------------------
 
 
 def pages(fed: Fed) -> dict[str, str]:
@@ -399,7 +402,7 @@ def look_at_files(fed: Fed, client: Client, watched: dict[str, Watched], folder:
 
 
 def look_at_clipboard(fed: Fed, watched: dict[str, Watched]) -> None:
-    """What is copied, put into an editor that lets everything in; and a table's cells."""
+    """Copied text, pasted into an editor that lets everything in, and a table's copied cells stay harmless."""
     for browser in watched.values():
         page = browser.page
         for address in (f"/conversations/{fed.said.id}/", f"/conversations/{fed.made.id}/"):
@@ -429,7 +432,7 @@ def _paste(browser: Watched, what: str) -> None:
 
 
 def look_at_what_comes_later(fed: Fed, small: Organization, watched: dict[str, Watched], settings: Settings) -> None:
-    """What htmx puts into a page that is open: evidence, and a thread that has grown."""
+    """Parts that htmx adds to an open page stay harmless: evidence, and a thread that has grown."""
     for browser in watched.values():
         browser.look(f"/conversations/{fed.made.id}/")
         browser.page.get_by_text("What the AI did", exact=True).click()

@@ -1,4 +1,4 @@
-"""What the search cannot take in stays with its conversation: on SQLite and on PostgreSQL."""
+"""A conversation that cannot be indexed stays stored and readable, on SQLite and on PostgreSQL."""
 
 import hashlib
 import json

@@ -327,7 +327,7 @@ def test_nothing_asked_is_said(lead: Client) -> None:
     assert "<svg" not in page
 
 
-# Who reads --------------------------------------------------------------------------------------------------
+# Readers ----------------------------------------------------------------------------------------------------
 
 
 def test_only_what_one_may_read_is_counted(
@@ -425,7 +425,7 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
 def test_questions_are_found_by_their_time(
     lead: Client, typed: str, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of few conversations or many, and few questions or many: each is asked for otherwise."""
+    """Questions are found by their time with few or many conversations and questions: each case takes another query."""
     for few, most in ((finder.FEW, narrowing._MOST_ASKED), (0, narrowing._MOST_ASKED), (0, 0)):
         monkeypatch.setattr(finder, "FEW", few)
         monkeypatch.setattr(narrowing, "_MOST_ASKED", most)
@@ -516,7 +516,7 @@ def test_what_was_read_by_hand_counts_as_read(
     page = text_of(client.get(MARCH))
     assert "3 questions in 1 conversation" in page
     assert "out of 1 of 3 conversations" in page
-    # Where others may have been asked something, nothing says that there was none.
+    # A day with no known questions shows no zero: there may be questions in conversations not read yet.
     counted = numbers(client, MARCH, "Conversations and questions")
     assert [row for row in counted if row[1] != "–"] == [["3 Mar", "1", "1"], ["2 Mar", "1", "2"]]
     assert "Where nothing is drawn, nothing is known yet." in page
@@ -529,7 +529,7 @@ def test_no_failure_is_no_zero_where_no_outcome_is_known(lead: Client, week: lis
     assert trouble == [["5 Mar", "1", "0"]]
     page = lead.get(MARCH).content.decode()
     drawn = page[page.index('id="trouble"') : page.index('id="hours"')]
-    # Of the days on which only answers of unknown outcome stand there is no point for failures.
+    # Days with nothing but answers of unknown outcome have no point for failures.
     assert ">2 Mar: 0 failed" not in drawn
     assert ">2 Mar: 0 unanswered" in drawn
     assert ">5 Mar: 0 failed" in drawn

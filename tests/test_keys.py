@@ -62,7 +62,7 @@ def test_rows_end_where_the_list_ends(at_the_list: Page) -> None:
 
 
 def test_rows_go_on_over_groups_and_from_where_one_was(at_the_list: Page) -> None:
-    """Of a list in several groups, which is renewed while somebody is elsewhere."""
+    """The keys go through a list in several groups, and keep their place when the list is renewed."""
     page = at_the_list
     page.evaluate(
         """() => {

@@ -105,7 +105,7 @@ def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
     assert f'href="/credentials/connect/?next=%2Fjobs%2F{JOB}%2F"' in text_of(answer)
 
 
-# What is pasted -------------------------------------------------------------------------------------------
+# Pasted text ----------------------------------------------------------------------------------------------
 
 CONVERSATION, MESSAGE, JOB_KIND, ID = Kind.CONVERSATION, Kind.MESSAGE, Kind.JOB, Kind.ID
 TEXTS: list[tuple[str, Kind | None, Any]] = [

@@ -33,7 +33,7 @@ PATIENCE = 100.0
 
 @dataclass
 class Seen:
-    """What one reader met with."""
+    """The results of one reader."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     pages: int = 0

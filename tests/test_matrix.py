@@ -196,8 +196,8 @@ ACTED: dict[str, dict[str, set[str]]] = {
     "/activity/all/": {"staff": {ID, TICKET}},
     "/activity/all/csv/": {"staff": {ID, TICKET}},
 }
-# What is typed; the kind that a reader needs the right to so that it finds the conversation; and a kind that the reader
-# must have no right to.
+# Search queries; the kind that a reader must be allowed to read for the query to find the conversation; and a kind
+# that the reader must not be allowed to read.
 NOBODY = "nobody"
 FINDS: dict[str, tuple[str, str]] = {
     **{WORDS[kind]: (kind, "") for kind in (NAME, PROMPT, QUESTION, ANSWER, QUERY, FIELDS)},
@@ -366,7 +366,7 @@ def _leave(cast: Cast) -> None:
     mine = Credential.objects.get(owner__username="removed")
     assert cast["removed"].post(f"/credentials/{mine.pk}/remove/").status_code == 302
     assert not Credential.objects.filter(owner__username="removed").exists()
-    # What was done is said once.
+    # Show the success message now: it appears only once, and must not appear on the pages compared later.
     cast["removed"].get("/credentials/")
     long_ago = timezone.now() - timedelta(days=8)
     of_late = Access.objects.filter(api_token__credentials__owner__username="late")
@@ -478,7 +478,7 @@ def test_a_question_is_answered_out_of_what_the_asker_may_be_shown(world: World)
             page = world.cast[who].get("/conversations/", {"q": typed})
             said = page.content.decode()
             is_found = needs in kinds and without not in kinds
-            # What is typed stands on the page.
+            # The page repeats the query, so its words are no leak.
             excess = world.shown(page, "") - kinds - {kind for kind, word in WORDS.items() if word in typed.lower()}
             if excess or ('class="row-title"' in said) is not is_found or ("1 conversation" in said) is not is_found:
                 wrong.append((who, typed, is_found, excess))

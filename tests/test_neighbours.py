@@ -85,7 +85,7 @@ def test_what_no_person_began_writes_no_ticket(owner_reads: Client, headers: dic
 
 @pytest.mark.slow
 def test_links_are_bounded(reads: Client, small: Organization, analyst: Member, owner: User) -> None:
-    """Of one conversation, with room left for those by hand; and of one person in an hour."""
+    """Links are bounded for each conversation, with room left for those by hand, and for each person and hour."""
     threads = [small.add_conversation(owner=analyst, name=f"{number}", turns=[("One?", "Two.")]) for number in range(4)]
     reads.get(f"/conversations/{threads[0].id}/")
     for number in range(MOST_LINKED + 5):

@@ -140,7 +140,7 @@ class Visitor:
         self.browser.trust_env = False
 
     def go(self, address: str, until: Until = lambda _: False, **form: str) -> requests.Response:
-        """Where the redirects end, or the answer that leads to an address of which `until` is true."""
+        """Follow redirects, and return the last answer, or the first that leads to an address where `until` is true."""
         answer = self._ask(urljoin(self.site, address), form)
         for _ in range(15):
             if "Submitting Callback" in answer.text:  # a form of the provider's that sends itself
@@ -247,7 +247,7 @@ def test_passwords_are_not_looked_at(visitor: Visitor, provider: OpenIDProvider)
     assert visitor.go("/credentials/").url.startswith(provider.issuer)
 
 
-# Who it is ------------------------------------------------------------------------------------------------
+# Identity -------------------------------------------------------------------------------------------------
 
 
 def test_another_email_keeps_the_account(
@@ -308,7 +308,7 @@ def test_the_group_of_staff_is_read_anew_each_time(visitor: Visitor, provider: O
     assert visitor.go("/admin/").status_code == 403
 
 
-# Who may not ----------------------------------------------------------------------------------------------
+# Refused admission ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -633,7 +633,7 @@ def test_a_link_to_another_name_of_the_site_sets_out_from_the_public_one(
         assert "has to pass on the Host header" in back.text
 
 
-# What is tampered with ------------------------------------------------------------------------------------
+# Tampered requests and tokens -----------------------------------------------------------------------------
 
 
 def expire(claims: dict[str, Any]) -> dict[str, Any]:
@@ -847,7 +847,7 @@ def test_signing_out_is_offered_at_the_provider_too(visitor: Visitor, provider: 
 def test_from_a_cold_link_to_the_very_message_and_out_again(
     context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
 ) -> None:
-    """What a support engineer does: a link in a ticket, the company's sign-in, Omni's token, and the message."""
+    """A support engineer follows a link in a ticket, signs in, connects Omni, and arrives at the message."""
     with StandIn(sample, rate_per_minute=10_000, now=NOW) as omni:
         page = context.new_page()
         page.goto(site + MESSAGE)

@@ -52,7 +52,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
-    """What the site's own handler wrote until now."""
+    """Return a function that reads the lines that the site's own handler has written so far."""
     console = next(handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, Line))
     assert isinstance(console, logging.StreamHandler)
     written = io.StringIO()
@@ -199,7 +199,7 @@ def test_a_line_does_not_ask_who_reads(lines: Lines) -> None:
 
 
 def refused() -> DatabaseError:
-    """What a database says of a statement, which it quotes."""
+    """Return a database error whose words quote the statement."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT " + "".join(("zebra", "quagga")))  # source lines stand in a traceback
@@ -234,7 +234,7 @@ def test_what_a_database_says_is_left_out(db: None, form: str) -> None:
         assert "zebraquagga" not in line
         assert "what the database said is left out" in line
         assert "OperationalError (SQLITE_ERROR)" in line or "UndefinedColumn (42703)" in line
-        # Where it happened is told.
+        # The traceback still names the function that failed.
         assert "in refused" in line or error is own.__cause__
         assert "zebraquagga" in str(error) or error is grouped
 

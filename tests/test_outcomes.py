@@ -1,4 +1,4 @@
-"""What became of every answer is learnt in the background: jobs, then evidence, by turns with the threads."""
+"""The background learns the outcome of every answer: jobs, then evidence, in turns with the threads."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

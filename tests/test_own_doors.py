@@ -18,7 +18,7 @@ from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
 from tests.test_sign_in import VALUES, addresses
 
-# Where a form may go: what is not here answers a POST with nothing done.
+# Addresses that accept forms: a POST to any other one changes nothing.
 FORMS = {
     "/conversations/selected/",
     "/conversations/all-read/",
@@ -41,7 +41,7 @@ FORMS = {
     "/admin/logout/",
     "/demo/continue/",
 }
-# What makes a cache, a proxy or a framework take a request for another one.
+# Headers that may make a cache, a proxy or a framework mistake one request for another.
 POISON = {
     "X-Forwarded-Host": "evil.example",
     "X-Host": "evil.example",

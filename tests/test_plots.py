@@ -51,7 +51,7 @@ def days(*numbers: int) -> str:
     return "Day,N\n" + "".join(f"2026-03-{number:02},{number}\n" for number in numbers)
 
 
-# What suits: text, then for each chart its kind, its measures, and its labels ("" is a gap).
+# Tables that suit a chart: the text, then for each chart its kind, its measures, and its labels ("" is a gap).
 SHAPES: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
     "months": ("Month,Orders\n2026-01,1\n2026-02,2\n", [("line", ["Orders"], ["2026-01", "2026-02"])]),
     "out of order": ("Month,Orders\n2026-02,2\n2026-01,1\n", [("line", ["Orders"], ["2026-01", "2026-02"])]),

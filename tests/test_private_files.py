@@ -1,4 +1,4 @@
-"""What the site writes is for its own user alone: files, and in the database its sessions."""
+"""Files that the site writes, and sessions in its database, are readable by the site's own user only."""
 
 import asyncio
 import contextlib
@@ -83,7 +83,7 @@ def test_whoever_follows_the_readme_leaves_nothing_open(copy: Path) -> None:
             assert mode(copy / ".data") == 0o700
         finally:
             server.terminate()
-    # What anybody may fetch is no secret, whoever serves it.
+    # Static files are public, so any server may read them.
     assert {mode(path) for path in (copy / ".static").rglob("*") if path.is_dir()} == {0o755}
     in_copy(copy, sys.executable, "manage.py", "check", "--deploy", "--fail-level", "ERROR")
 

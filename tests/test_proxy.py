@@ -375,7 +375,7 @@ def test_behind_nginx(tmp_path: Path, way: str) -> None:
         assert User.objects.get().username == "sam"
         session = answer.headers["Set-Cookie"].split(";")[0]
 
-        # What a client adds is written over.
+        # The proxy overwrites the header that a client adds.
         forged = get(outside, "/credentials/", f"company=sam; {session}", X_Auth_Request_User="boss")
         assert forged.status_code == 200
         assert 'Signed in as <strong dir="auto">sam</strong>' in forged.text

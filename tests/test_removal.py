@@ -69,7 +69,7 @@ def events() -> list[tuple[str, str, str]]:
     return list(Event.objects.filter(kind__in=kinds).order_by("pk").values_list("kind", "who", "whom"))
 
 
-# What it says, and what goes ------------------------------------------------------------------------------
+# Confirmation, and the rows that go -----------------------------------------------------------------------
 
 
 def test_it_says_what_will_be_lost(lead: Client, colleague: User) -> None:

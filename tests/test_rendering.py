@@ -1,4 +1,4 @@
-"""What becomes of Omni's text on the page: Markdown as models write it, hostile text, and what it may cost.
+"""Omni's text on the page: Markdown as models write it, hostile text, and the limits of what rendering may cost.
 
 The second opinions are nh3's, and those of an allow-list of this file's own, read by the standard library's parser.
 """

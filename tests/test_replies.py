@@ -569,7 +569,7 @@ def test_a_thread_does_not_undo_what_a_list_of_one_person_told(
     assert Conversation.objects.get().owner_id == str(analyst.id)
 
 
-# Who a token speaks for -----------------------------------------------------------------------------------
+# The person an API token belongs to -----------------------------------------------------------------------
 
 
 @one_dialect

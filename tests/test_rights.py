@@ -457,7 +457,7 @@ def test_a_question_that_came_later_is_not_found_by_its_time(
 def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
     reads: Client, colleague_reads: Client, found: InOmni
 ) -> None:
-    """What the background fetches is rendered when somebody reads it: by then another token may be further on."""
+    """A thread fetched in the background is rendered on reading, when another API token may have seen a newer text."""
     token = ApiToken.objects.get(scope="user")
     threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
     rewrite(found, "Redacted.")

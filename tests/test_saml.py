@@ -83,7 +83,7 @@ ENVIRONMENT = {
 
 @dataclass
 class Said:
-    """What the identity provider says of somebody; each default is as it should be."""
+    """The content of a SAML response about a person. By default, everything is in order."""
 
     subject: str = "persistent-1"
     subject_format: str = PERSISTENT
@@ -114,7 +114,7 @@ class IdentityProvider:
         self.audience = f"{site}/sign-in/saml/company/metadata/"
 
     def request_id(self, address: str) -> str:
-        """Of the request with which a browser comes."""
+        """Return the id of the SAML request in the address that the browser is sent to."""
         (packed,) = parse_qs(urlsplit(address).query)["SAMLRequest"]
         request = ElementTree.fromstring(zlib.decompress(base64.b64decode(packed), -15))  # noqa: S314
         assert request.get("AssertionConsumerServiceURL") == self.acs
@@ -284,7 +284,7 @@ def test_a_refusal_of_the_providers_is_told_as_such(visitor: Visitor, provider: 
 
 
 def post(visitor: Visitor, provider: IdentityProvider, **form: str) -> str:
-    """Where the browser is sent, without a cookie: it comes from another site."""
+    """Post the form as the identity provider's page would, without a cookie, and return the address to go to."""
     answer = requests.post(provider.acs, form, timeout=20, allow_redirects=False)
     assert answer.status_code == 302
     return str(answer.headers["Location"])

@@ -1,4 +1,4 @@
-"""What is found: the same questions on SQLite and on PostgreSQL."""
+"""Search results: the same queries on SQLite and on PostgreSQL."""
 
 import re
 from collections.abc import Iterator
@@ -191,7 +191,7 @@ def test_a_query_that_was_found_is_opened_and_marked(corpus: dict[str, InOmni], 
         query = text_of(client.get(unescape(address[1])))
         assert marked in query
         assert '<details class="query-fields" open>' in query
-    # What stands in its JSON alone is opened there; what is ours is not marked.
+    # A match only in the query's JSON opens the JSON; our own labels are not marked.
     query = text_of(client.get(f"{thread(corpus['fields'])}messages/2/queries/1/?q=table"))
     assert '<details class="query-json" open>' in query
     assert "<dt>Table</dt>" in query
@@ -229,7 +229,7 @@ def test_a_snippet_of_an_answer_is_plain_text(reads: Client, small: Organization
     assert told.startswith("The Okapi report Region · Animals · Source; North · 12 okapis · zoo_count; South · wild;")
     assert "South · wild; 1. See okapi.total and snake_case_name, 2 * 3 *so*. line" in snippets("snake_case_name")[0]
     assert re.fullmatch("… (line )+the addax, x", snippets("addax")[0])
-    # What stands in an address alone is shown where it stands.
+    # A snippet shows a link's address only if the match is in the address.
     assert "(https://example.com/a_(b))" in snippets("example.com")[0]
 
 
@@ -431,7 +431,7 @@ def test_what_others_may_read_is_not_even_looked_at(
     client.get(f"{thread(corpus['revenue'])}?q=how")
     assert len(looked_at) >= 7
     assert all(keys >= found for found in looked_at)
-    # Who may read all of it is answered by the index.
+    # For a reader of the whole archive, the index is searched without a list of conversations.
     looked_at.clear()
     signed_in(searcher).get("/conversations/?q=how")
     assert any(found - keys for found in looked_at)

@@ -1,4 +1,4 @@
-"""What is done from the list: selecting several, stars, what is unread; and a place in it that stays while it grows."""
+"""Actions from the list: selecting several, stars, unread marks, and a place in the list that stays while it grows."""
 
 import io
 import json
@@ -34,7 +34,7 @@ def made(small: Organization, analyst: Member) -> list[InOmni]:
 
 
 def choose(client: Client, what: str, chosen: list[InOmni]) -> str:
-    """What the page says then."""
+    """Do something with the selected conversations, and return the page that follows."""
     ids = [str(row.id) for row in chosen]
     return text_of(client.post("/conversations/selected/", {"do": what, "conversation": ids}, follow=True))
 

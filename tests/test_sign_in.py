@@ -110,7 +110,7 @@ def test_a_stranger_is_asked_to_sign_in_everywhere(db: None) -> None:
         assert Client().post(address).status_code in (302, 403, 405), address
 
 
-# What an anonymous GET may bring along: a way back from a provider, a robot's guess, cookies of anybody's making.
+# Parameters that an anonymous GET may carry: an identity provider's reply, a robot's guess, forged values.
 QUERIES = (
     "",
     "?next=/conversations/&again=1",
@@ -378,7 +378,7 @@ def test_signing_in_changes_the_key_of_the_session(owner: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_cookies_are_as_closed_as_can_be(tmp_path: Path) -> None:
-    """Of the site as it is deployed, behind a proxy that ends TLS."""
+    """The site as deployed, behind a proxy that ends TLS, sets its cookies with every restriction."""
     # The hash of the site's own settings, which are not those of the tests.
     User.objects.create(username="owner", password=PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1000))
     over_tls = {
@@ -469,7 +469,7 @@ def test_a_robot_may_ask_by_head(db: None) -> None:
     assert Client().head("/signed-out/").status_code == 200
 
 
-# Who leaves -----------------------------------------------------------------------------------------------
+# Offboarding ----------------------------------------------------------------------------------------------
 
 
 def test_who_leaves_is_signed_out_and_loses_tokens_and_what_only_they_could_read(
@@ -514,7 +514,7 @@ def test_somebody_unknown_is_told_and_nobody_else_goes(owner: User, nobody: str)
     assert User.objects.get().is_active
 
 
-# Who may enter --------------------------------------------------------------------------------------------
+# Admission ------------------------------------------------------------------------------------------------
 
 
 def somebody(subject: str = "1", **said: Any) -> Person:
@@ -626,7 +626,7 @@ def test_two_windows_at_first_sight_make_one_user(db: None, monkeypatch: pytest.
     assert Identity.objects.get().user == user
 
 
-# What the issuer says of groups and addresses -------------------------------------------------------------
+# Groups and addresses from the issuer ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from omniviewer.omni.addresses import is_public
 from tests.conftest import signed_in, text_of
 
 ALLOWED = ["omniapp.co", "playground.exploreomni.dev"]
-# What somebody may type to get at this machine, its network, or the cloud it runs in.
+# Addresses that somebody may type to reach this machine, its network, or the cloud it runs in.
 TYPED = [
     "localhost", "http://localhost", "https://localhost/api", "https://localhost.", "LOCALHOST", "localhost.localdomain",
     "127.0.0.1", "https://127.0.0.1", "http://127.0.0.1:8000", "https://127.1", "https://127.0.0.2", "0.0.0.0", "https://0",
@@ -37,7 +37,7 @@ TYPED = [
     "https://acme.omniapp.co\r\nHost: evil.example", "https://acme.omniapp.co\t.evil.example", "//127.0.0.1", "https:127.0.0.1",
     "https:///127.0.0.1", "https://*.omniapp.co", "https://", "", " ", "https://\0", "a" * 5000,
 ]  # fmt: skip
-# Where a name may lead, and whether that is the public internet.
+# IP addresses that a name may lead to, and whether each belongs to the public internet.
 LEADS = {
     "8.8.8.8": True, "1.1.1.1": True, "93.184.215.14": True, "2606:4700:4700::1111": True, "::ffff:8.8.8.8": True,
     "64:ff9b::808:808": True, "2002:808:808::1": True,

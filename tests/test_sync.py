@@ -54,7 +54,7 @@ def many(organization: Organization, owner: Member, count: int) -> list[UUID]:
 
 
 def sync() -> None:
-    """What a worker does until there is nothing to ask for."""
+    """Sync until there is nothing left to ask Omni for."""
     tasks.nudge_sync()
     work()
 
@@ -667,7 +667,7 @@ def _assert_budget_kept(omni: StandIn, rate: int) -> None:
         assert last - first + 1 <= most + 1
 
 
-# What a turn costs the database ---------------------------------------------------------------------------
+# Cost of a turn for the database --------------------------------------------------------------------------
 
 
 class Work:
@@ -702,7 +702,7 @@ class Work:
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="test_postgresql.py runs it there")
 def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db: None) -> None:
-    """Of what is not new nothing is gone through, where all is read and where much is left to read."""
+    """A turn goes through no old rows, whether the API token has read everything or has much left to read."""
     member = small_omni.organization.add_member("Somebody", "somebody@example.com")
     many(small_omni.organization, member, 150)
     idle, behind = (

@@ -1,4 +1,4 @@
-"""What is typed into the search box, as it is understood: dates, filters, their controls; what is said of the rest."""
+"""Parsing of the search box: dates, filters and their controls, and the notice about anything else."""
 
 from datetime import UTC, date, datetime
 

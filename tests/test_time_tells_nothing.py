@@ -96,7 +96,7 @@ ASKED = [
 ]
 # In place of the number of the reader's own credential.
 MINE = "mine"
-# Of each form, by control.
+# Values for each control of a form.
 LIST = {
     "q": ["orders"],
     "sort": ["activity", "oldest", "started"],
@@ -204,13 +204,13 @@ def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
             readers[who].post("/conversations/selected/", {"conversation": [str(own.id)], "do": "star"})
             # A full page of one's own acts, and more.
             Event.objects.bulk_create([Event(kind=Kind.SEARCHED, user=user, who=who) for _ in range(60)])
-        # What is read is counted now and then: not while pages are compared.
+        # Put off the occasional count of what was read: it must not happen while pages are compared.
         Walk.objects.update(counted_at=timezone.now() + timedelta(days=1))
         yield World(omni, own, readers)
         transaction.set_rollback(True)
 
 
-# What others have ------------------------------------------------------------------------------------------------
+# Data of other people --------------------------------------------------------------------------------------------
 
 # Their rows have keys from here on.
 _FIRST = 10_000_000
@@ -358,7 +358,7 @@ def _asked_by(world: World, who: str) -> Iterator[tuple[str, dict[str, str], dic
 
 @pytest.fixture(scope="module")
 def alone(built: World) -> dict[tuple[str, str], Cost]:
-    """What each page costs while nobody else has anything."""
+    """Return the cost of each page while nobody else has anything stored."""
     return _measured(built, warm=True)
 
 
@@ -407,7 +407,7 @@ def test_what_others_wait_for_in_the_search_costs_nothing(world: World) -> None:
     after, _ = _instructions(lambda: _read(client, "/conversations/", {"q": "orders"}))
     assert not waiting.filter(is_indexed=True).exists()
     assert after < before + MOST_MORE
-    # What is the reader's own is taken in at once.
+    # The reader's own conversation is indexed at once.
     Conversation.objects.filter(omni_id=world.own.id).touch()
     _read(client, "/conversations/", {"q": "orders"})
     assert Conversation.objects.get(omni_id=world.own.id).is_indexed
@@ -423,7 +423,7 @@ def test_counting_what_is_read_costs_the_same(world: World) -> None:
         assert counts[0] < counts[1] < counts[0] + 1000
 
 
-# What is another's, and what is not there ------------------------------------------------------------------------
+# Other people's data, and ids that do not exist ------------------------------------------------------------------
 
 
 def _theirs(number: int) -> tuple[UUID, UUID]:

@@ -305,7 +305,7 @@ def test_accesses_are_one_for_each_token_and_conversation(old: LastRelease) -> N
 
 
 def test_a_reply_to_another_token_takes_the_place_of_none_to_this_one(old: LastRelease) -> None:
-    """Of two credentials with one token, the later access was of the token that one of them held before."""
+    """Two credentials share an API token; the later access came from the token that one of them held before."""
     first = Access.objects.get(api_token=token(old, "key"), conversation__omni_id=old.found[0].id)
     assert first.listed_at == LISTED
 
@@ -366,7 +366,7 @@ def test_walks_and_people_are_one_for_each_token(old: LastRelease) -> None:
         ("", LISTED),
         (str(old.organization.members[0].id), LISTED),
     ]
-    # Of the list as another token was shown it: the walk begins anew.
+    # The old walk went through the list as another API token saw it, so a new walk begins.
     assert not Walk.objects.filter(api_token=token(old, "ben")).exists()
     assert sorted(Member.objects.values_list("api_token", "name")) == [
         (token(old, "key").pk, "Ann"),

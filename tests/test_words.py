@@ -59,7 +59,7 @@ def test_it_works(text: str, same: str) -> None:
     assert highlight.has_all(text, wanted)
     assert highlight.has_all(same, syntax.read(text).wanted)
     marked = [piece.text for piece in highlight.pieces(f"« {text} »", wanted) if piece.is_marked]
-    # Where it stands, as it is written.
+    # The marks cover the words exactly as they are written.
     assert "".join(marked).replace(" ", "") == text.replace(" ", "").strip("\u200e")
 
 

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest
 
-# Those of the demo are shown on a page of the demo, to be tried.
+# Matches the tests' API tokens only: a page of the demo shows its own, to be tried.
 TOKEN = re.compile(r"omni_(?:pat|org)_[a-z]+-org_\d+")
 
 searched: Counter[str] = Counter()
