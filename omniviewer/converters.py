@@ -7,7 +7,7 @@ _LARGEST = 2**63 - 1
 
 
 class Number(IntConverter):
-    """A key, or a place within a conversation."""
+    """A primary key, or a position within a conversation."""
 
     regex = "[0-9]{1,19}"
 

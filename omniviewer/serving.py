@@ -37,13 +37,13 @@ _worker = EmbeddedWorker()
 
 
 def when_ready(_server: Arbiter) -> None:
-    """Before any worker of gunicorn's own is forked."""
+    """Start the worker before gunicorn forks any process of its own."""
     if settings.WORKER:
         _worker.start()
 
 
 def on_reload(_server: Arbiter) -> None:
-    """On SIGHUP the worker beside the site begins anew as well, with the code and the settings of now."""
+    """Restart the worker beside the site on SIGHUP too, with the current code and settings."""
     if settings.WORKER:
         _worker.stop()
         _worker.start()
@@ -61,7 +61,7 @@ def on_exit(_server: Arbiter) -> None:
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Counts begin at nothing: those of processes that ended are forgotten, those of workers that go on are not."""
+    """Remove the metrics of processes that have ended; those of workers still running stay."""
     if settings.METRICS_TOKEN:
         forget_ended(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 

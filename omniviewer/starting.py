@@ -10,7 +10,7 @@ from omniviewer.private_files import keep_private
 
 
 def start() -> None:
-    """Load the settings. Where one is wrong, print the sentence that says so, and nothing else, and end the process."""
+    """Load the settings. If one is wrong, print only the sentence that says so, and end the process."""
     keep_private()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
     try:

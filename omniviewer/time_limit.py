@@ -15,11 +15,11 @@ LONGEST = 200_000
 
 
 class TooCostly(Exception):
-    """Formatting this answer, or judging this table, takes too long: show it as it is."""
+    """Raised when formatting an answer or judging a table takes too long: show it as it is."""
 
 
 class Clock:
-    """Counts this thread's processor time, not the wall's: a busy machine must not change what an answer looks like."""
+    """A clock of this thread's processor time: with wall time, a busy machine would change how an answer looks."""
 
     def __init__(self, allowance: float = ALLOWANCE) -> None:
         self._end = time.thread_time() + allowance

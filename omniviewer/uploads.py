@@ -10,7 +10,7 @@ class Refuse(FileUploadHandler):
         raise StopUpload(connection_reset=True)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """None comes."""
+        """Do nothing: no data is ever passed on."""
 
     def file_complete(self, file_size: int) -> None:
-        """None does."""
+        """Do nothing: no file is ever completed."""

@@ -30,7 +30,7 @@ _HEADER = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
 
 
 class Variables:
-    """The environment, and a file for what is not set there."""
+    """The variables of the environment, and of a file for those not set there."""
 
     def __init__(self) -> None:
         self._read: set[str] = set()
@@ -86,7 +86,7 @@ class Variables:
         return value.lower() in _YES if value else default
 
     def whole(self, name: str, *, default: int, bounds: tuple[int, int], or_zero: bool = False) -> int:
-        """A whole number between two, both included; or 0 as well."""
+        """Return a whole number within the bounds, both included; `or_zero` also allows 0."""
         value = self.text(name, str(default))
         number = int(value) if re.fullmatch(r"-?\d{1,15}", value, re.ASCII) else None
         if number is None or not (bounds[0] <= number <= bounds[1] or (or_zero and number == 0)):
@@ -94,7 +94,7 @@ class Variables:
         return number
 
     def duration(self, name: str, default: str, *, unit: str, bounds: tuple[str, str]) -> timedelta:
-        """A time between two, in `unit` (s, m, h or d) where it names none; `default`, `bounds`: as in "15m"."""
+        """Return a duration within the bounds. `unit` (s, m, h or d) applies to a bare number; else write "15m"."""
         value = self.text(name, default)
         length, least, most = _time(value, unit), _time(bounds[0], unit), _time(bounds[1], unit)
         if length is None or least is None or most is None or not least <= length <= most:
@@ -103,14 +103,14 @@ class Variables:
         return length
 
     def one_of(self, name: str, words: list[str]) -> str:
-        """The first of them if it is not set."""
+        """Return one of the words; the first if the variable is not set."""
         value = self.text(name, words[0])
         if value not in words:
             raise wrong(name, value, f"one of {', '.join(words)}")
         return value
 
     def words(self, name: str, default: list[str] | None = None, *, closes: bool = False) -> list[str]:
-        """Words between commas, with or without spaces.
+        """Return the words between commas, with or without spaces.
 
         `closes`: a list that keeps people out. Set to nothing, it would let everybody in.
         """
@@ -125,14 +125,14 @@ class Variables:
         return words
 
     def secret(self, name: str, *, shortest: int) -> str:
-        """ "" if it is not set."""
+        """Return the secret; "" if it is not set."""
         value = self.text(name)
         if 0 < len(value) < shortest:
             raise ImproperlyConfigured(f"{name} can be guessed: set at least {shortest} random characters.")
         return value
 
     def pattern(self, name: str, default: str) -> str:
-        """A regular expression that the empty text does not match."""
+        """Return a regular expression that does not match the empty text."""
         value = self.text(name, default)
         try:
             is_empty = re.fullmatch(value, "") is not None
@@ -143,7 +143,7 @@ class Variables:
         return value
 
     def header(self, name: str) -> str:
-        """The name of a header; "" if it is not set."""
+        """Return the name of a header; "" if it is not set."""
         value = self.text(name)
         if value and not _HEADER.fullmatch(value):
             raise wrong(name, value, "the name of a header, such as X-Auth-Request-User")

@@ -9,7 +9,7 @@ CHOICES = {"theme": THEMES, "keys": ("off",)}
 
 
 def appearance(request: HttpRequest) -> dict[str, str]:
-    """`theme`: "light", "dark", or "" to follow the system. `keys`: "off", or "" where keys work.
+    """Return `theme`: "light", "dark", or "" to follow the system; `keys`: "off", or "" if shortcut keys work.
 
     `public_url`: what copied links begin with, if set.
     """

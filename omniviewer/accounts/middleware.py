@@ -18,7 +18,7 @@ _ZONES = frozenset(available_timezones())
 
 
 def reader_time_zone(get_response: GetResponse) -> GetResponse:
-    """Times are shown in the zone that the browser told (static/js/site.js), or `OMNIVIEWER_TIME_ZONE`."""
+    """Show times in the zone that the browser reported (static/js/site.js), else in `OMNIVIEWER_TIME_ZONE`."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         name = unquote(request.COOKIES.get("time_zone", ""))
@@ -44,7 +44,7 @@ def refresh_when_signed_out(get_response: GetResponse) -> GetResponse:
 
 
 def private_pages(get_response: GetResponse) -> GetResponse:
-    """No proxy, cache or search robot keeps a page that somebody had to sign in for; no other site embeds it."""
+    """Forbid proxies, caches and search robots to store pages behind the sign-in, and other sites to embed them."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -16,7 +16,7 @@ from omniviewer.omni import Token, replies
 
 
 class User(AbstractUser):
-    """A person who signs in here. A model of our own from the first day: it cannot be exchanged later."""
+    """A person who signs in here. A custom model from the start, because Django cannot exchange it later."""
 
     # Another one ends every session of theirs, wherever it is.
     sessions_key = models.UUIDField(default=uuid4, editable=False)
@@ -79,7 +79,7 @@ class Identity(models.Model):
 
 
 class FailedSignIn(models.Model):
-    """A password, or a token of Omni's, that somebody tried. Digests: what is typed for a name may be a password."""
+    """A failed attempt with a password or an API token. Stored as digests: people type passwords as names."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     name = models.CharField(max_length=64)
@@ -115,7 +115,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """One secret for one Omni instance, whoever holds it: what Omni shows, it shows to a token.
+    """One secret for one Omni instance, no matter who holds it: Omni grants access to a token, not to a person.
 
     Accesses, walks, budgets and rejections belong to the token. A person reads through a credential of their own, and
     only while they hold it.
@@ -182,7 +182,7 @@ class ApiToken(models.Model):
 
     @property
     def owner_ids(self) -> set[str]:
-        """Omni's ids of the person for whom it speaks."""
+        """Return Omni's ids of the person to whom the token belongs."""
         return {self.membership_id, self.omni_user_id} - {""}
 
     @property
@@ -195,7 +195,7 @@ class ApiToken(models.Model):
 
     @property
     def what_it_sees(self) -> str:
-        """In words for a holder, what Omni shows to such a token."""
+        """Return a sentence for the token's holder about which conversations Omni shows to such a token."""
         match self.scope:
             case self.Scope.ORGANIZATION:
                 return "It sees every conversation of the organization."
@@ -236,7 +236,7 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
 
 
 class Credential(models.Model):
-    """A person's use of an API token, under a name of theirs."""
+    """A person's use of an API token, with a label of their own."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="credentials")
     api_token = models.ForeignKey(ApiToken, models.PROTECT, related_name="credentials")
@@ -271,7 +271,7 @@ class Credential(models.Model):
 
     @transaction.atomic
     def hold(self, token: Token, identity: replies.Identity) -> None:
-        """Hold this token, which Omni has just accepted, in place of the one before."""
+        """Replace the API token by this one, which Omni has just accepted."""
         self.api_token = ApiToken.accept(self.instance, token, identity)
         self.save(update_fields=["api_token"])
 

@@ -30,12 +30,12 @@ def next_path(request: HttpRequest) -> str:
 
 
 def afterwards(target: str) -> str:
-    """The same, if it is a path of our own that somebody may be sent to after signing in; else ""."""
+    """Return the target if it is a path of this site that people may be sent to after signing in, else ""."""
     return "" if target.removeprefix(settings.URL_PREFIX).startswith(_NOT_AFTERWARDS) else own_path(target)
 
 
 def own_path(target: str) -> str:
-    """The same, if it is a path of our own; else ""."""
+    """Return the target if it is a path of this site, else ""."""
     own = (
         target.startswith(site_path("/"))
         and not _ODD.search(target)

@@ -41,7 +41,7 @@ class SessionStore(db.SessionStore):
             super().delete(digest(key))
 
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002  (Django's signature)
-        """Django takes any error of the database for a session that was deleted meanwhile, and answers 400."""
+        """Save; raise the database's own error if it is down. Django would call the session deleted, and answer 400."""
         try:
             super().save(must_create=must_create)
         except UpdateError as error:

@@ -41,7 +41,7 @@ def end(request: HttpRequest, *, why: str = OK) -> None:
 
 
 def note_arrival(request: HttpRequest, target: str) -> None:
-    """Remember where somebody is sent who has just signed in: the provider's form may have sent itself."""
+    """Remember the address after signing in: a sign-in form of the provider may submit itself."""
     request.session[_ARRIVING] = target
 
 
@@ -54,7 +54,7 @@ def arrives(request: HttpRequest) -> bool:
 
 
 def began(request: HttpRequest) -> datetime:
-    """When this session began."""
+    """Return when this session began."""
     return datetime.fromtimestamp(request.session.get(_BEGAN, time.time()), UTC)
 
 
@@ -69,7 +69,7 @@ def signed_in_by(request: HttpRequest) -> str:
 
 
 def expire(get_response: GetResponse) -> GetResponse:
-    """A session ends after `OMNIVIEWER_SESSION_HOURS`, and after `OMNIVIEWER_IDLE_MINUTES` without anybody there."""
+    """End a session after `OMNIVIEWER_SESSION_HOURS`, or after `OMNIVIEWER_IDLE_MINUTES` without activity."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
@@ -93,5 +93,5 @@ def _is_over(request: HttpRequest) -> bool:
 
 
 def _is_by_itself(request: HttpRequest) -> bool:
-    """A page that was left open renews itself: that is nobody's doing."""
+    """Return whether an open page sent this request to renew itself, which is no activity of the reader."""
     return request.headers.get("HX-Request") == "true"

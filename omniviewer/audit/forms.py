@@ -21,12 +21,12 @@ _DAYS = [
 
 
 class PlaceForm(forms.Form):
-    """From where on: the number of the event before the page."""
+    """Paging: the number of the event before the page."""
 
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
     def before_or_newest(self) -> int | None:
-        """A place that makes no sense is the newest."""
+        """Return the number of the event before the page; None, for the newest page, if the form is invalid."""
         return self.cleaned_data["before"] if self.is_valid() else None
 
 
@@ -80,7 +80,7 @@ class FilterForm(forms.Form):
         return self.cleaned_data
 
     def events(self) -> EventQuerySet:
-        """For a valid form."""
+        """Return the events that fit the filters of a valid form."""
         said, rows = self.cleaned_data, Event.objects.all()
         if said["who"]:
             rows = rows.filter(who__icontains=said["who"])

@@ -12,7 +12,7 @@ OK = "ok"
 
 
 class AppendOnly(Exception):
-    """The audit log is added to, never changed."""
+    """Raised by attempts to change an event: the audit log only grows."""
 
 
 class Kind(models.TextChoices):
@@ -54,7 +54,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(kind=kind, result=OK, conversation_id=conversation_id, at__gte=since)
 
     def newest_first(self, before: int | None = None) -> Self:
-        """As they were written; with `before`, those that were written before that one."""
+        """Order by newest first; with `before`, only events written before that one."""
         rows = self.order_by("-pk")
         return rows.filter(pk__lt=before) if before else rows
 
@@ -62,7 +62,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(at__lt=moment)
 
     def forget(self, at_most: int) -> int:
-        """How many of these were deleted, `at_most` at once: the only way out of the log, for those past their time."""
+        """Delete up to `at_most` of these events, and return how many. The only way out of the log, for old events."""
         oldest = list(self.order_by("pk").values_list("pk", flat=True)[:at_most])
         deleted, _ = super(EventQuerySet, self.model.objects.filter(pk__in=oldest)).delete()
         return deleted
@@ -75,7 +75,7 @@ class EventQuerySet(models.QuerySet["Event"]):
 
 
 class Event(models.Model):
-    """One thing that somebody did. Written by trail.record alone; no title, no text, no token, no name of a credential.
+    """One act of a person. Only trail.record writes it; it holds no title, no text, no token, no credential's label.
 
     The database refuses changes too (migration 0002).
     """

@@ -39,7 +39,7 @@ def record(
     user: AbstractBaseUser | None = None,
     **about: Unpack[About],
 ) -> None:
-    """That `user`, or else who is signed in, did this just now; without a request, that a command did it to them.
+    """Store that `user`, or else the signed-in person, did this just now. Without a request, a command did it to them.
 
     A HEAD request shows nobody anything to read.
     """
@@ -70,7 +70,7 @@ def record(
 
 
 def refused(request: HttpRequest, name: str, *, by: str) -> None:
-    """That somebody was not let in as `name`. A name that is nobody's is not kept: it may be a password."""
+    """Store a refused sign-in as `name`. An unknown name is not stored, because it may be a password."""
     person = get_user_model().objects.filter(username=name).first()
     result = "unknown-name"
     if person:

@@ -41,7 +41,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_GET
 @_auditors_only
 def everybodys(request: HttpRequest) -> HttpResponse:
-    """The log, or what of it was asked for."""
+    """Show the log, filtered by the form."""
     form = FilterForm(request.GET)
     events = form.events() if form.is_valid() else Event.objects.none()
     context = {
@@ -57,7 +57,7 @@ def everybodys(request: HttpRequest) -> HttpResponse:
 @require_GET
 @_auditors_only
 def as_csv(request: HttpRequest) -> HttpResponseBase:
-    """The same, whole and as a file; a filter that makes no sense is told on the page."""
+    """Return the filtered log as a file; if a filter is invalid, go back to the page that says so."""
     form = FilterForm(request.GET)
     if not form.is_valid():
         return redirect(f"{reverse('audit:everybodys')}?{request.GET.urlencode()}")

@@ -18,7 +18,7 @@ class BadAddress(ValueError):
 
 
 def parse_address(pasted: str, *, allowed: Iterable[str], loopback: bool = False) -> str:
-    """The host (with its port on loopback) out of whatever form of address people have at hand.
+    """Return the host (with its port on loopback) from any form of address that people paste.
 
     Takes a host name, a base URL with or without `/api`, or the URL of any page of the instance. A deep link's
     `NAME.omni.co` becomes `NAME.omniapp.co`, where the API is. `allowed` are host names that allow themselves and all
@@ -67,7 +67,7 @@ def site_url(instance: str) -> str:
 
 
 def is_loopback_instance(instance: str) -> bool:
-    """The demo's."""
+    """Return whether the instance is on this machine, as the demo's is."""
     return is_loopback(instance.rsplit(":", 1)[0].strip("[]"))
 
 

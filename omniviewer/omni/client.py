@@ -74,7 +74,7 @@ class Client:
         self._may_retry = may_retry
 
     def whoami(self) -> replies.Identity:
-        """https://docs.omni.co/api/who-am-i. Older instances do not have it: `404` or `405`, so `NotVisible`."""
+        """Ask https://docs.omni.co/api/who-am-i. Older instances answer `404` or `405`, which raises `NotVisible`."""
         try:
             return replies.identity(self._get("/v1/whoami"))
         except BadRequest as error:
@@ -83,7 +83,7 @@ class Client:
             raise
 
     def conversations(self, *, cursor: str = "", member: str = "") -> replies.ConversationPage:
-        """https://docs.omni.co/api/ai/list-ai-conversations. `member` is a membership id, for organization keys."""
+        """Ask https://docs.omni.co/api/ai/list-ai-conversations. `member`: a membership id, for organization keys."""
         query: dict[str, str | int] = {"pageSize": CONVERSATIONS_A_PAGE}
         if cursor:
             query["cursor"] = cursor
@@ -92,26 +92,26 @@ class Client:
         return replies.conversation_page(self._get("/v1/ai/conversations", query))
 
     def conversation(self, conversation_id: UUID) -> replies.Conversation:
-        """https://docs.omni.co/api/ai/get-conversation. Raises `Unreadable` if Omni answers with another one."""
+        """Ask https://docs.omni.co/api/ai/get-conversation. Raises `Unreadable` if Omni answers with another one."""
         return replies.conversation(self._get(f"/v1/ai/conversations/{conversation_id}"), conversation_id)
 
     def members(self, path: str = "/scim/v2/users", *, start: int = 1) -> replies.MemberPage:
-        """https://docs.omni.co/api/users/list-users, from the `start`th person (counted from 1); organization keys.
+        """Ask https://docs.omni.co/api/users/list-users from person `start` (counted from 1); organization keys only.
 
         `path` is one of `PEOPLE_PATHS`.
         """
         return replies.member_page(self._get(path, {"count": PEOPLE_A_PAGE, "startIndex": start}))
 
     def job(self, job_id: UUID) -> replies.Job:
-        """https://docs.omni.co/api/ai/get-ai-job. Raises `Unreadable` if Omni answers with another one."""
+        """Ask https://docs.omni.co/api/ai/get-ai-job. Raises `Unreadable` if Omni answers with another one."""
         return replies.job(self._get(f"/v1/ai/jobs/{job_id}"), job_id)
 
     def job_result(self, job_id: UUID) -> results.Result:
-        """https://docs.omni.co/api/ai/get-ai-job-result: only of complete jobs, for 14 days. Raises `NotVisible`."""
+        """Ask https://docs.omni.co/api/ai/get-ai-job-result: for complete jobs, for 14 days. Raises `NotVisible`."""
         return results.result(self._get(f"/v1/ai/jobs/{job_id}/result"), job_id)
 
     def chart(self, job_id: UUID) -> bytes | None:
-        """https://docs.omni.co/api/ai/get-ai-job-vis: a PNG; None where there is nothing to draw.
+        """Ask https://docs.omni.co/api/ai/get-ai-job-vis for a PNG; None if there is nothing to draw.
 
         Omni says so with `422`, with `204`, or with JSON in place of a picture where the data is no longer available.
         Raises `Unreadable` if it is no PNG, or one that is too large to be shown.
@@ -193,7 +193,7 @@ _OWN_CA = "Where the company has a certificate authority of its own, REQUESTS_CA
 
 @cache
 def _session() -> requests.Session:
-    """One a process, for its open connections alone: no cookie goes from one person's request to another's."""
+    """Return this process's session, shared for its open connections only: no cookie passes between people."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"Accept": "application/json, image/png;q=0.9", "User-Agent": "Omniviewer"})
@@ -266,7 +266,7 @@ def _raise_for_status(response: requests.Response) -> None:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds, from either form of `Retry-After` (RFC 9110, 10.2.3); None where it says nothing that can be used.
+    """Return the seconds from either form of `Retry-After` (RFC 9110, 10.2.3); None if the header is unusable.
 
     A date is counted from Omni's own `Date`, not from this machine's clock.
     """

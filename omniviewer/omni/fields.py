@@ -57,7 +57,7 @@ def as_plain_object(value: Any) -> dict[str, Any]:
 
 
 def _is_deeper(value: Any, most: int) -> bool:
-    """Level by level: how deep it is must not decide how deep Python recurses."""
+    """Return whether a value is nested deeper than `most`. It goes level by level, because Python limits recursion."""
     level = [value]
     for _ in range(most):
         level = [
@@ -136,5 +136,5 @@ def as_id(reply: dict[str, Any], wanted: UUID, what: str) -> UUID:
 
 
 def as_count(value: Any) -> int | None:
-    """None where it is no number, or one that no database holds."""
+    """Return the number; None if it is no whole number, or too large for the database."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None

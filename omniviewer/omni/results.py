@@ -54,7 +54,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Result:
-    """`shortfall` tells the reader, in a sentence, what of it could not be read or is left out."""
+    """The result of a job. `shortfall` tells the reader, in a sentence, which parts are unreadable or left out."""
 
     topic: str
     actions: tuple[Action, ...] = field(default_factory=tuple)

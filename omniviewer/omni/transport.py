@@ -24,7 +24,7 @@ _current: ContextVar["Attempt | None"] = ContextVar("attempt", default=None)
 
 
 class ElsewhereError(Exception):
-    """A name led to an address at which no Omni may be. No `OSError`: urllib3 would try again."""
+    """A name led to an address where no Omni may be. Not an `OSError`, because urllib3 would retry."""
 
 
 class Attempt:
@@ -86,7 +86,7 @@ class Attempt:
             self._sockets.append(connected)
 
     def watch_until_connected(self, connected: socket.socket) -> None:
-        """Watch it by a number of its own: TLS takes the socket's away."""
+        """Watch the socket under a duplicate descriptor, because TLS detaches the original one."""
         with contextlib.suppress(OSError):
             own = connected.dup()
             self._own.append(own)
@@ -154,7 +154,7 @@ _POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class _Retries(Retry):
-    """Once more where that is safe (`GET` alone is sent) and useful: a connection refused or broken, `502` to `504`.
+    """Retries that are safe (only `GET` is sent) and useful: a connection refused or broken, or `502` to `504`.
 
     Not after a time-out: the reader has waited enough.
     """
@@ -177,7 +177,7 @@ class _Retries(Retry):
 
 
 class Adapter(HTTPAdapter):
-    """Pooled connections that keep to the current attempt."""
+    """An adapter of pooled connections that obey the current attempt's deadline."""
 
     def __init__(self) -> None:
         retries = _Retries(

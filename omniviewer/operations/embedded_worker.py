@@ -23,7 +23,7 @@ _PATIENCE = 4.0
 
 
 class EmbeddedWorker:
-    """To be started by the site's foremost process, before it forks any other."""
+    """The worker beside the site. Start it in the site's first process, before that forks any other."""
 
     def __init__(self) -> None:
         self._keeper: subprocess.Popen[bytes] | None = None

@@ -18,7 +18,7 @@ _RETRY_AFTER = "10"  # seconds
 
 
 def page_of_a_fault(request: HttpRequest) -> HttpResponse:
-    """Django calls it while it handles the exception: a database that is away or busy is no fault in the code."""
+    """Return the error page. Answer 503, not 500, if the database is down or busy: that is no fault in the code."""
     if not isinstance(sys.exception(), OperationalError | InterfaceError):
         return server_error(request)
     # Without the request: who reads, and what they like, stands in the database.
@@ -27,7 +27,7 @@ def page_of_a_fault(request: HttpRequest) -> HttpResponse:
 
 
 class NoTokens(SafeExceptionReporterFilter):
-    """As Django's, in development too, and no token: not in a variable of any frame, a header or a form."""
+    """Django's filter, in development too, that also hides tokens in variables, headers and forms."""
 
     # Django calls secret what holds one of these in its name.
     hidden_settings = re.compile(

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
-    """Django's LOGGING."""
+    """Return the value of Django's LOGGING."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -18,7 +18,7 @@ _BESIDE_KEY_BYTES = 64
 
 
 class ReservedDict(MmapedDict):
-    """The library's dict in a file, with all its blocks reserved; in memory, and in no sum, where there is no place."""
+    """The library's dict in a file, with all its blocks reserved; on a full disk in memory, left out of all sums."""
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:  # noqa: FBT001, FBT002  (the library's signature)
         try:

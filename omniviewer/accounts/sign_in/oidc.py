@@ -73,7 +73,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         return said
 
     def complete_login(self, request: HttpRequest, _app: SocialApp, token: SocialToken, **kwargs: Any) -> SocialLogin:
-        """The claims of the ID token and of the userinfo endpoint, both of the same person. Raises `OAuth2Error`."""
+        """Return the claims of the ID token and the userinfo endpoint, both about one person. Raises `OAuth2Error`."""
         id_token = kwargs["response"].get("id_token")
         if not isinstance(id_token, str):
             raise OAuth2Error("The provider sent no ID token")
@@ -89,7 +89,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         return login
 
     def _verified(self, id_token: str) -> dict[str, Any]:
-        """The claims of an ID token that the provider signed for us. The `nonce` is compared by `person`."""
+        """Return the claims of an ID token that the provider signed for this site. `person` compares the `nonce`."""
         try:
             key = _signing_key(id_token, _get_json(self.openid_config["jwks_uri"]).get("keys"))
             claims: dict[str, Any] = jwt.decode(
@@ -153,7 +153,7 @@ class Provider(RemembersInCookies, OpenIDConnectProvider):
         return hashlib.sha256(f"{data['userinfo']['sub']}".encode()).hexdigest()
 
     def get_pkce_params(self) -> dict[str, str]:
-        """With a verifier as RFC 7636 recommends it: allauth's is three times as long, and cookies are to be short."""
+        """Return a verifier as long as RFC 7636 recommends: allauth's is three times as long, too long for a cookie."""
         verifier = secrets.token_urlsafe(32)
         challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
         return {"code_verifier": verifier, "code_challenge_method": "S256", "code_challenge": challenge}
@@ -174,7 +174,7 @@ class _Callback(OAuth2CallbackView):
 
 
 def provider(request: HttpRequest, sign_ins: PendingSignIns) -> Provider:
-    """The one that the settings name."""
+    """Return the provider that the settings name."""
     app = SocialApp(
         provider=Provider.id,
         provider_id=settings.OIDC_ISSUER,
@@ -194,7 +194,7 @@ def provider(request: HttpRequest, sign_ins: PendingSignIns) -> Provider:
 def start(
     request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool, ask_who: bool = False
 ) -> HttpResponse:
-    """Off to the provider, to come back to `target`. Raises one of `FAILURES` if it cannot be asked."""
+    """Redirect to the provider, to come back to `target`. Raises one of `FAILURES` if it cannot be reached."""
     nonce = secrets.token_urlsafe(24)
     parameters = {"nonce": nonce} | ({"prompt": "login"} if ask_who else {})
     response: HttpResponse = provider(request, sign_ins).redirect(
@@ -204,7 +204,7 @@ def start(
 
 
 def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
-    """Back from the provider: allauth exchanges the code of a sign-in begun here, then `single_sign_on` takes over.
+    """Have allauth exchange the code of a sign-in begun here; `single_sign_on` takes over afterwards.
 
     Raises one of `FAILURES` for a reply that lacks what allauth takes for granted.
     """

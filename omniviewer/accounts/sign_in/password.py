@@ -28,7 +28,7 @@ if settings.SAML_ENTITY_ID:
 
 
 class PasswordForm(AuthenticationForm):
-    """A name and a password, which is not looked at after too many wrong ones."""
+    """A form for name and password. After too many wrong passwords it refuses without checking them."""
 
     request: HttpRequest
 
@@ -50,7 +50,7 @@ class PasswordForm(AuthenticationForm):
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The page to sign in; where there is one way alone and it is a provider's, straight there."""
+    """Show the page to sign in, or redirect to the provider if that is the only way to sign in."""
     target = next_path(request)
     if request.user.is_authenticated:
         return redirect(target or site_path("/conversations/"))
@@ -95,7 +95,7 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def administration(request: HttpRequest) -> HttpResponse:
-    """The admin's own door leads here: to the one for everybody, or to a page for who is not staff."""
+    """Redirect the admin's own sign-in page to the site's; show a page to people who are not staff."""
     if request.user.is_staff:
         return redirect(own_path(request.GET.get("next", "")) or site_path("/admin/"))
     if request.user.is_authenticated:

@@ -89,7 +89,7 @@ class PendingSignIns:
         return response
 
     def _set(self, response: HttpResponse, name: str, value: str, seconds: int) -> None:
-        """Lax, as a session's: the provider sends the browser back by a navigation of the whole window."""
+        """Set a SameSite=Lax cookie, because the provider sends the browser back by a top-level navigation."""
         response.set_cookie(
             name,
             value,
@@ -102,7 +102,7 @@ class PendingSignIns:
 
 
 class RemembersInCookies:
-    """One of allauth's providers, which would keep its states in a session."""
+    """A mixin that has allauth's providers store their states in cookies, not in a session."""
 
     sign_ins: PendingSignIns
 
@@ -115,7 +115,7 @@ class RemembersInCookies:
         state_id: str | None = None,
         **state: Any,
     ) -> str:
-        """Remember a sign-in that begins; return the id by which the provider's answer names it."""
+        """Store a sign-in that begins, and return the id that the provider's answer will carry."""
         target = next_url or ""
         self.sign_ins.want(target)
         if state_id is None:
@@ -162,7 +162,7 @@ def _prefix() -> str:
 
 
 def _encryption() -> MultiFernet:
-    """Under keys of its own, made from the signing keys: the first encrypts, all decrypt."""
+    """Return an encryption with keys derived from the signing keys: the first encrypts, all decrypt."""
     keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     made = (salted_hmac(_SALT, "", secret=key, algorithm="sha256").digest() for key in keys)
     return MultiFernet([Fernet(urlsafe_b64encode(key)) for key in made])

@@ -31,7 +31,7 @@ _log = logging.getLogger("omniviewer.accounts")
 
 
 def proxy_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Whom a trusted proxy names is signed in, for as long as it names them."""
+    """Sign in the person whom a trusted proxy names, for as long as the proxy names them."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         is_trusted = _comes_from_a_trusted_proxy(request)
@@ -61,7 +61,7 @@ def proxy_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
 
 def _comes_from_a_trusted_proxy(request: HttpRequest) -> bool:
-    """By the address of whoever is connected, never by what a header says of it; or by the shared secret."""
+    """Return whether the peer is a trusted proxy: by the shared secret or its address, never by a forwarding header."""
     given = request.headers.get(SECRET_HEADER, "")
     if settings.PROXY_SECRET and constant_time_compare(given, settings.PROXY_SECRET):
         return True
@@ -102,7 +102,7 @@ def _decoded(value: str) -> str:
 
 
 def _person(said: dict[str, str]) -> Person | None:
-    """None where the proxy names nobody, or somebody in a way that no proxy should."""
+    """Return the person, or None if the proxy names nobody, or uses a name that no proxy should."""
     name = said.get("name", "")
     if not name:
         return None
@@ -127,7 +127,7 @@ def _person(said: dict[str, str]) -> Person | None:
 
 
 def _groups(text: str) -> frozenset[str]:
-    """Separated by commas (oauth2-proxy), in quotes or not (vouch), or by `|` (authentik: there commas are letters)."""
+    """Return groups separated by commas (oauth2-proxy), quoted or not (vouch), or by `|` (authentik allows commas)."""
     [names] = csv.reader([text], delimiter="|" if "|" in text else ",", skipinitialspace=True)
     return frozenset(name.strip() for name in names if name.strip())
 

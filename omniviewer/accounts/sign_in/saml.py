@@ -81,12 +81,12 @@ class _Request(OneLogin_Saml2_Authn_Request):
 
 
 class Provider(RemembersInCookies, SAMLProvider):
-    """The one that the settings name."""
+    """The identity provider that the settings name."""
 
     def redirect(
         self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
     ) -> HttpResponse:
-        """As allauth's own, with an id of ours."""
+        """Redirect as allauth does, with a request id of our own."""
         auth = build_auth(request, self)
         auth.authn_request_class = _Request
         address = auth.login(return_to="")
@@ -149,7 +149,7 @@ class _Ours:
 
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
 class Acs(_Ours, views.ACSView):
-    """The identity provider sends the browser here, with its response. It is looked at one redirect later."""
+    """Receives the identity provider's response from the browser. `Finish` checks it, one redirect later."""
 
     def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
         # Anybody may send something here: it is kept only if it is short and answers a request of ours, once, and for
@@ -169,7 +169,7 @@ class Acs(_Ours, views.ACSView):
 
 
 class Finish(_Ours, views.FinishACSView):
-    """By now the browser brings its own cookies along."""
+    """Checks the response, now that the browser sends its cookies for this site."""
 
     sign_ins: PendingSignIns | None = None
 
@@ -182,7 +182,7 @@ class Metadata(_Ours, views.MetadataView):
 
 
 def _is_awaited(request: HttpRequest) -> bool:
-    """A response to a request of ours that nobody has answered yet, and not too many of them from one client."""
+    """Return whether the response is the first to a request of ours, and its client has not sent too many."""
     try:
         found = _ANSWERS.search(base64.b64decode(request.POST["SAMLResponse"]))
         request_id = found[1].decode("ascii") if found else ""
@@ -195,7 +195,7 @@ def _is_awaited(request: HttpRequest) -> bool:
 
 
 def start(request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool) -> HttpResponse:
-    """Off to the identity provider, to come back to `target`."""
+    """Redirect to the identity provider, to come back to `target`."""
     response: HttpResponse = provider(request, sign_ins).redirect(
         request, "login", next_url=target, by="saml", by_person=by_person
     )
@@ -203,7 +203,7 @@ def start(request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_per
 
 
 def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
-    """Back from there: signature, times, audience, destination and `InResponseTo` are checked.
+    """Finish a sign-in: check signature, times, audience, destination and `InResponseTo` of the response.
 
     Raises `PermissionDenied` if no such sign-in was begun in this browser.
     """

@@ -24,7 +24,7 @@ _MAX_TOKENS, TOKEN_WINDOW = 10, timedelta(minutes=10)
 
 
 class Throttled(Exception):
-    """No token is tried now; `sentence` says until when."""
+    """Raised while no attempt is allowed; `sentence` says until when."""
 
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
@@ -89,7 +89,7 @@ def forget() -> None:
 
 
 def _until(tries: QuerySet[FailedSignIn], most: int, since: datetime) -> timedelta | None:
-    """Until the oldest of the last `most` tries is out of the window."""
+    """Return the time until the oldest of the last `most` attempts leaves the window; None below the limit."""
     last = list(tries.filter(at__gte=since).order_by("-at").values_list("at", flat=True)[:most])
     return last[-1] - since if len(last) == most else None
 

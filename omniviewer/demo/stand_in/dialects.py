@@ -13,7 +13,7 @@ DEFAULT_PAGE_SIZE: dict[Dialect, int] = {"reference": 50, "sdk": 20}
 
 
 def moment(at: datetime, dialect: Dialect) -> str:
-    """With milliseconds in the reference, without in the SDK."""
+    """Format a time: with milliseconds in the reference's dialect, without in the SDK's."""
     at = at.astimezone(UTC)
     if dialect == "reference":
         return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"

@@ -36,7 +36,7 @@ class Fault:
         headers: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Self:
-        """`body`: bytes as they are, anything else as JSON; None for an error as Omni words it."""
+        """Return this status. `body`: bytes as they are, anything else as JSON; None for an error in Omni's words."""
         said = {"detail": "Failing on purpose", "status": code} if body is None else body
         return cls(code=code, payload=_bytes(said), headers=headers or {}, content_type=content_type)
 
@@ -48,7 +48,7 @@ class Fault:
 
     @classmethod
     def body(cls, body: Any) -> Self:
-        """`200` with these bytes, or with this as JSON."""
+        """Return `200` with these bytes, or with this value as JSON."""
         return cls(payload=_bytes(body))
 
     @classmethod
@@ -57,7 +57,7 @@ class Fault:
 
     @classmethod
     def truncated_json(cls) -> Self:
-        """The first half of the reply, as if that were all."""
+        """Send the first half of the reply, with a matching length."""
         return cls(is_halved=True)
 
     @classmethod
@@ -81,12 +81,12 @@ class Fault:
 
     @classmethod
     def huge(cls, size: int) -> Self:
-        """Valid JSON of so many bytes."""
+        """Return valid JSON of `size` bytes."""
         return cls(payload=b'{"x": "' + b"x" * (size - 9) + b'"}')
 
     @classmethod
     def gzip_bomb(cls, size: int) -> Self:
-        """Little on the wire, `size` bytes once it is unpacked."""
+        """Return a body that is short when compressed and `size` bytes long when unpacked."""
         squeeze = zlib.compressobj(wbits=_AS_GZIP)
         blocks = (b" " * min(_BLOCK, size - start) for start in range(0, size, _BLOCK))
         packed = b"".join(squeeze.compress(block) for block in blocks) + squeeze.flush()

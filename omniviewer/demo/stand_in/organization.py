@@ -112,7 +112,7 @@ class Conversation:
 
 
 class Organization:
-    """One company on Omni. May be changed while a stand-in serves it; `lock` guards that."""
+    """A company on Omni. It may change while a stand-in serves it; `lock` guards that."""
 
     def __init__(self, name: str, *, id: UUID | None = None) -> None:  # noqa: A002  (Omni's own word)
         self.name = name
@@ -133,7 +133,7 @@ class Organization:
 
     @property
     def conversations(self) -> list[Conversation]:
-        """Newest activity first."""
+        """Return the conversations, newest activity first."""
         with self.lock:
             rows = list(self._conversations.values())
         return sorted(rows, key=lambda row: (row.updated_at, row.id), reverse=True)
@@ -179,7 +179,7 @@ class Organization:
         return token in self._tokens
 
     def owner_of(self, token: str) -> Member | None:
-        """The person whose personal token this is; None for an organization key. Raises KeyError if it is unknown."""
+        """Return the owner of a personal token; None for an organization key. Raises KeyError for an unknown token."""
         return self._tokens[token]
 
     def add_conversation(
@@ -192,7 +192,7 @@ class Organization:
         started_at: datetime | None = None,
         with_jobs: bool = True,
     ) -> Conversation:
-        """A conversation of these questions and answers, each answer with a complete job; None: still running.
+        """Add a conversation of these questions and answers, each answer with a complete job; None: still running.
 
         Without jobs it is as one from before there were any: no job id and no link on the answers.
         """
@@ -221,7 +221,7 @@ class Organization:
         took: timedelta = ANSWER_TIME,
         job: Job | None = None,
     ) -> Job:
-        """One more turn. Without an answer its job runs on."""
+        """Add a question and its answer. Without an answer, its job keeps running."""
         with self.lock:
             made = job or Job(uuid5(conversation.id, f"job {len(conversation.messages)}"), question, at)
             conversation.messages.append(Message("user", question, at))
@@ -234,7 +234,7 @@ class Organization:
         return made
 
     def finish(self, conversation: Conversation, answer: str, *, at: datetime) -> Job:
-        """The answer that was still to come."""
+        """Add the answer that was still missing, and complete its job."""
         with self.lock:
             made, conversation.running = conversation.running, None
             if made is None:
@@ -244,11 +244,11 @@ class Organization:
         return made
 
     def finish_later(self, message: Message, text: str, *, at: datetime) -> None:
-        """The answer of a running job, which is there as far as it goes, reads so once that time has come."""
+        """Schedule the text that replaces a running job's partial answer at that time."""
         self._coming.append((at, message, text))
 
     def hold(self) -> None:
-        """Nothing comes by itself any more: what is shared between tests stays as it is."""
+        """Cancel all scheduled answers, so that data shared between tests does not change."""
         self._coming.clear()
 
     def advance(self, now: datetime) -> None:

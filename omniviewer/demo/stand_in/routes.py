@@ -41,7 +41,7 @@ class Answer:
 
 
 def refusal(path: str, status: int, words: str) -> Answer:
-    """Newer routes word an error as detail and status, older ones as error and message."""
+    """Return a refusal. Newer routes word an error as detail and status, older ones as error and message."""
     if path.startswith("/scim/") or path.endswith("/vis"):
         return Answer(status, {"error": HTTPStatus(status).phrase, "message": words})
     return Answer(status, {"detail": words, "status": status})
@@ -60,7 +60,7 @@ class Question:
 
     @property
     def member(self) -> Member | None:
-        """The owner of a personal token; None for an organization key."""
+        """Return the owner of a personal token; None for an organization key."""
         return self.organization.owner_of(self.token)
 
     def refuse(self, status: int, words: str) -> Answer:
@@ -161,7 +161,7 @@ def job_chart(ask: Question, wanted: UUID) -> Answer:
 
 
 def people(ask: Question) -> Answer:
-    """From `startIndex`, counted from 1, `count` of them: as SCIM has it, too small a number is the smallest one.
+    """List `count` people from `startIndex` on, counted from 1; as in SCIM, numbers that are too small are raised.
 
     https://www.rfc-editor.org/rfc/rfc7644#section-3.4.2.4
     """

@@ -15,7 +15,7 @@ BATCH = 1000
 
 
 class Command(BaseCommand):
-    """Workers run it every night."""
+    """Deletes events past their retention. Workers run this every night."""
 
     help = "Delete what the audit log holds for longer than OMNIVIEWER_AUDIT_DAYS."
 

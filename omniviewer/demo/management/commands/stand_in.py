@@ -12,7 +12,7 @@ from omniviewer.operations.embedded_worker import end_with_parent
 
 
 class Command(BaseCommand):
-    """Runs until Ctrl-C, or (with --with-parent) until whoever started it is gone."""
+    """Runs until Ctrl-C, or (with --with-parent) until its parent process ends."""
 
     help = "Run a stand-in Omni with sample data on loopback."
     requires_system_checks = []

@@ -19,7 +19,7 @@ _PERIOD = timedelta(days=150)
 
 
 def sample_organization(now: datetime) -> Organization:
-    """A company with more than 300 conversations over five months, the newest some minutes before `now` (aware)."""
+    """Return a company with over 300 conversations in five months, the newest minutes before `now` (aware)."""
     organization = Organization("my-org", id=UUID("880e8400-e29b-41d4-a716-446655440003"))
     shares = hire(organization)
     analyst = next(iter(shares))
@@ -96,7 +96,7 @@ def _special(organization: Organization, owner: Member, special: Special, number
 
 
 def _documented(organization: Organization, owner: Member) -> None:
-    """The example in Omni's reference, value for value."""
+    """Add the example from Omni's reference, value for value."""
     start = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)
     conversation = organization.add_conversation(
         owner=owner,

@@ -19,7 +19,7 @@ PLURALS = {"category": "categories", "city": "cities", "payment method": "paymen
 
 @dataclass(frozen=True)
 class Subject:
-    """A topic of the model, what is counted, and by what.
+    """A topic of the model, a measure, and the field to group it by.
 
     `unit` is "$" or "%", "." for a number with two decimals, or "" for a whole one. Whether `is_sum`: it may be added
     up over the groups.
@@ -41,7 +41,7 @@ class Subject:
         return PLURALS.get(self.by, f"{self.by}s")
 
     def shown(self, value: float) -> str:
-        """A number as Omni formats it for people."""
+        """Format a number for people, as Omni does."""
         match self.unit:
             case "%":
                 return f"{value:.1f}%"
