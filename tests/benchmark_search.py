@@ -85,7 +85,7 @@ def text(draw: random.Random, length: int) -> str:
 
 
 def grow(credential: Credential, begin: int, end: int) -> None:
-    """Conversations number `begin` to `end`, each older than the one before it, with accesses and their documents."""
+    """Store conversations number `begin` to `end`, each older than the one before, with accesses and documents."""
     draw = random.Random(begin)  # noqa: S311
     now = timezone.now()
     for first in range(begin, end, _BATCH):
@@ -153,7 +153,7 @@ def reader() -> tuple[Client, Credential]:
 
 
 def measure(client: Client, count: int) -> dict[str, list[float]]:
-    """Milliseconds of each page, `ROUNDS` times in turn; prints queries where their number differs."""
+    """Return the milliseconds of each page, `ROUNDS` times in turn; print queries if their number differs."""
     Walk.objects.filter(member="").update(total=count, listed=count, read=count)
     rows = Conversation.objects.order_by("-recency")
     places = {"deep": rows[int(count * 0.9)].recency, "thread": rows[count // 3].omni_id}

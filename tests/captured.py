@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 def answered(
     small: Organization, owner: Member, *, ages: list[timedelta], state: str = "COMPLETE", error: str = ""
 ) -> InOmni:
-    """A conversation with an answer of each age, each with a query of three rows and a chart."""
+    """Add a conversation with an answer of each age, each with a query of three rows and a chart."""
     found = small.add_conversation(owner=owner, name="Orders by month", turns=[])
     for number, age in enumerate(ages):
         job = small.ask(found, f"How many orders in month {number}?", "Some.", at=datetime.now(UTC) - age)

@@ -242,7 +242,7 @@ NONSENSE = (
 
 
 def fill(organization: Organization, ann: Member, ben: Member, *, filling: int = 60) -> dict[str, InOmni]:
-    """By key, the conversations of `TOLD`; and so many more."""
+    """Add the conversations of `TOLD`, and `filling` more; return those of `TOLD` by key."""
     made: dict[str, InOmni] = {}
     for number, told in enumerate(TOLD):
         began = BEGAN + timedelta(days=number)

@@ -71,7 +71,7 @@ tasks.sync.using(run_after=timezone.now() - timedelta(minutes=6)).enqueue()
 
 
 class Copy:
-    """The site in a folder of its own, with its static files and its tables."""
+    """A copy of the site in a folder of its own, with its static files and tables."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -100,7 +100,7 @@ def nothing(_copy: Copy) -> None:
 
 @dataclass(frozen=True)
 class Mistake:
-    """`prepare` makes it, in a copy of the site; `command` finds it."""
+    """A mistake that `prepare` makes in a copy of the site, and that `command` finds."""
 
     what: str
     variables: dict[str, str | None] = field(default_factory=dict)

@@ -50,7 +50,7 @@ _MOST_INPUTS = 160
 
 @dataclass(frozen=True)
 class Expression:
-    """`looks` are the ways in which the project uses it."""
+    """A regular expression. `looks` are the methods by which the project applies it."""
 
     file: str
     line: int
@@ -156,7 +156,7 @@ def recorded() -> dict[tuple[str, int], list[re.Pattern[str]]]:
 
 
 def collected() -> tuple[list[Expression], list[str]]:
-    """All expressions, and the calls of which none could be told. For a process of its own."""
+    """Return all expressions, and the calls whose expression is unknown. Run this in a process of its own."""
     seen = recorded()
     expressions: dict[tuple[str, int, str, int], Expression] = {}
     unknown = []
@@ -212,7 +212,7 @@ def _looks(call: _Call, text: str) -> tuple[str, ...]:
 
 
 def worst_cases(pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
-    """Beginnings, pieces to repeat, and ends: from the tree of the expression, with and without its optional parts."""
+    """Return beginnings, pieces to repeat, and ends, from the expression's tree with and without its optional parts."""
     tree = parser.parse(pattern.pattern, pattern.flags)
     beginnings: dict[str, None] = {"": None}
     pieces: dict[str, None] = {}
@@ -230,7 +230,7 @@ def worst_cases(pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
 
 
 def _repeats(nodes: list[Any], before: str, *, is_full: bool) -> Iterator[tuple[str, list[Any]]]:
-    """Each part that may be repeated, with a text that leads to it."""
+    """Yield each part that may be repeated, with a text that leads to it."""
     for operator, argument in nodes:
         for inner, is_repeated in _inside(operator, argument):
             if is_repeated:
@@ -255,7 +255,7 @@ def _inside(operator: Any, argument: Any) -> Iterator[tuple[list[Any], bool]]:
 
 
 def _examples(nodes: list[Any]) -> list[str]:
-    """Texts that match a part: each probe that it takes, and one of each of its alternatives."""
+    """Return texts that match a part: each probe that it accepts, and one for each of its alternatives."""
     if len(nodes) == 1 and nodes[0][0] in (sre.IN, sre.ANY, sre.NOT_LITERAL, sre.LITERAL, sre.CATEGORY):
         return _taken(*nodes[0])
     whole = ["".join(_example(*node, is_full=is_full) for node in nodes) for is_full in (False, True)]
@@ -280,7 +280,7 @@ def _example(operator: Any, argument: Any, *, is_full: bool) -> str:
 
 
 def _taken(operator: Any, argument: Any) -> list[str]:
-    """Probes that one place of an expression takes; of a literal itself."""
+    """Return the probes that one place of an expression accepts; for a literal, the literal itself."""
     if operator is sre.LITERAL:
         return [chr(argument)]
     if operator is sre.ANY:
@@ -341,7 +341,7 @@ def seconds(pattern: re.Pattern[str], look: str, text: str, *, times: int = 1) -
 
 
 def growth(pattern: re.Pattern[str], look: str, case: tuple[str, str, str]) -> tuple[float, float]:
-    """How the time of a case grows, as an exponent (0: too short to tell), and how long the longest text took."""
+    """Return the growth of a case's time as an exponent (0: too short to tell), and the longest text's seconds."""
     for size in _SMALL:
         if seconds(pattern, look, text_of(case, size)) > _TOO_LONG and (
             seconds(pattern, look, text_of(case, size), times=2) > _TOO_LONG
@@ -359,7 +359,7 @@ def growth(pattern: re.Pattern[str], look: str, case: tuple[str, str, str]) -> t
 
 
 def slowest(expression: Expression) -> tuple[float, tuple[str, str, str], str]:
-    """The worst growth of an expression, with the case and the way of looking."""
+    """Return the worst growth of an expression, with the case and the method."""
     worst = (0.0, ("", "", ""), "")
     longest = (0.0, ("", "", ""), "")
     for case in worst_cases(expression.pattern):

@@ -34,7 +34,7 @@ REFUSED = "The connection is refused"
 
 @dataclass(frozen=True)
 class Row:
-    """`sentence` is what the reader sees; `status` that of the page where nothing is kept; `log` the logged outcome.
+    """A fault. `sentence`: what the reader sees; `status`: with nothing stored; `log`: the logged outcome.
 
     `fault` is what the stand-in does; where that is not enough, `elsewhere` names what listens in its place.
     """
@@ -51,7 +51,7 @@ class Row:
 
 
 def _edit_message(position: int = 2, **fields: Any) -> Fault:
-    """Other values for these fields of one message, under the dialect's own names; `...` takes a field away."""
+    """Replace fields of one message, under the dialect's own names; `...` removes a field."""
 
     def change(reply: Any) -> Any:
         message = reply["messages"][position - 1]
@@ -168,7 +168,7 @@ CLOCK_ROWS = {
 
 @contextlib.contextmanager
 def listening(what: str, omni: StandIn) -> Iterator[str]:
-    """The host at which, in place of the stand-in, something else listens."""
+    """Yield the host of something that listens in place of the stand-in."""
     match what:
         case "nothing":
             with socket.socket() as probe:
@@ -192,7 +192,7 @@ def listening(what: str, omni: StandIn) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _full() -> Iterator[str]:
-    """A server that takes no further connection: its queue is full."""
+    """Yield the host of a server that accepts no further connection, because its queue is full."""
     with contextlib.ExitStack() as open_sockets:
         server = open_sockets.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
@@ -228,7 +228,7 @@ def _answering(answer: Callable[[socket.socket, threading.Event], None]) -> Iter
 
 
 def _drip(connected: socket.socket, done: threading.Event) -> None:
-    """A header that never ends, a byte well within every time-out."""
+    """Send a header that never ends, byte by byte, each well within every time-out."""
     connected.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while not done.wait(0.05):
         connected.sendall(b"x")
@@ -272,7 +272,7 @@ def _file(content: bytes) -> Iterator[str]:
 
 
 def table() -> str:
-    """The page for people, in Markdown."""
+    """Return the documentation page of all faults, in Markdown."""
     lines = [
         "# What a reader sees when Omni fails",
         "",

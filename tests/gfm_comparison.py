@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 class _Structure(HTMLParser):
-    """A page as what is seen of it: tags, and the text between them."""
+    """The visible structure of a page: tags, and the text between them."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -92,7 +92,7 @@ class _Structure(HTMLParser):
 
     @property
     def seen(self) -> list[str]:
-        """Texts with white space as it shows: none at the edge of a block, but in code as it is."""
+        """Return texts with white space as it shows: none at the edge of a block, but unchanged in code."""
         out: list[str] = []
         in_pre = False
         for place, piece in enumerate(self.found):

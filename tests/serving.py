@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Site:
-    """`url` of the running site, what it wrote to standard error until now, and its processes."""
+    """A running site: its address, its output on standard error so far, and its processes."""
 
     def __init__(self, url: str, log: Path, pid: int) -> None:
         self.url = url
@@ -54,7 +54,7 @@ class Site:
         return session
 
     def get_all(self, reader: requests.Session, paths: list[str]) -> list[requests.Response]:
-        """All at the same time."""
+        """Get all pages at the same time."""
 
         def get(path: str) -> requests.Response:
             return requests.get(self.url + path, cookies=reader.cookies, timeout=60, allow_redirects=False)
@@ -73,7 +73,7 @@ def serve(
     port: int | None = None,
     **environment: str,
 ) -> Iterator[Site]:
-    """`variables`, `environment`: settings that differ from the tests'. Ends with the block, by its own process id."""
+    """Run the site until the block ends. `variables`, `environment`: settings that differ from the tests'."""
     port = port or free_port()
     log = folder / "gunicorn.log"
     env = os.environ | {
@@ -122,7 +122,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    """A Redis that keeps nothing; end it by `kill()`."""
+    """Start a Redis that stores nothing on disk; end it by `kill()`."""
     program = need("Redis", "redis-server")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)

@@ -59,7 +59,7 @@ CONVERSATIONS = 4
 
 @dataclass
 class Answer:
-    """`second`: of the siege, when it came. `status` 0: the connection broke."""
+    """A reply. `second`: when it came, in seconds of the siege. `status` 0: the connection broke."""
 
     second: float
     what: str
@@ -76,7 +76,7 @@ class Told:
 
 
 class Reader(threading.Thread):
-    """Opens, searches, exports and stars; everything that is said to it has to be its own."""
+    """A reader who opens, searches, exports and stars; each reply must hold the reader's own data only."""
 
     def __init__(
         self, url: str, name: str, session: requests.Session, ids: list[str], began: float, ends: float
@@ -151,7 +151,7 @@ class Siege:
         self.faults.append((name, since, time.monotonic() - self.began))
 
     def excuses(self, answer: Answer) -> str:
-        """The fault that accounts for an answer that is no page; "" if none does."""
+        """Return the fault that accounts for a failed reply; "" if none does."""
         # 503: told to wait; 0: whoever was to answer was killed in the middle of it.
         if answer.status not in (0, 503, 429):
             return ""
@@ -162,7 +162,7 @@ class Siege:
 
 
 class Field:
-    """Everything that runs, and can be ended and begun again."""
+    """All running programs of the siege, each of which can be ended and started again."""
 
     def __init__(self, stack: ExitStack, folder: Path, database: PostgreSQL) -> None:
         self.database = database
@@ -190,7 +190,7 @@ class Field:
             process.wait()
 
     def reader(self, number: int) -> tuple[str, requests.Session, list[str]]:
-        """Somebody with a token of their own, and conversations in which their name stands everywhere."""
+        """Create a reader with an API token, and conversations in which the reader's name stands everywhere."""
         name = f"reader{number:04}"
         member = self.organization.add_member(name, f"{name}@siege.example")
         turns: list[tuple[str, str | None]] = [
@@ -275,7 +275,7 @@ def besiege(seconds: float, count: int, field: Field) -> bool:
 
 
 def _resident(pid: int) -> int:
-    """KB."""
+    """Return the resident memory of a process in KB."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) if found else 0
 

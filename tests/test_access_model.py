@@ -92,7 +92,7 @@ class JobShown:
 
 
 class Oracle:
-    """Rights by the replies that were sent, and by nothing else."""
+    """A model of the rights, derived from the replies that were sent and from nothing else."""
 
     def __init__(self) -> None:
         self.is_down = False
@@ -234,7 +234,7 @@ class Oracle:
 
 
 class Recording(StandIn):
-    """The stand-in, with the oracle of the sequence reading along."""
+    """A stand-in that reports each reply to the oracle of the sequence."""
 
     oracle = Oracle()
 
@@ -436,7 +436,7 @@ class Machine(RuleBasedStateMachine):
         self.organization.revoke(TOKENS[token])
 
     def accept_again(self, token: int) -> None:
-        """The same secret works again, and its holders connect anew."""
+        """Accept a revoked token again, and connect its holders anew."""
         secret = TOKENS[token]
         if self.oracle.is_down or self.organization.knows(secret):
             return
@@ -531,7 +531,7 @@ class Machine(RuleBasedStateMachine):
         return set(shown)
 
     def _check_messages(self, reader: int, conversation: InOmni, status: int, markers: set[str]) -> None:
-        """All of the thread as one of the reader's tokens was last shown it, or nothing."""
+        """Check that the page holds the whole thread as one of the reader's tokens was last shown it, or nothing."""
         now, key = self._now, str(conversation.id)
         readable = [token for token in self._held(reader) if self.oracle.may_read(token, key, now)]
         if any(self.oracle.has_to_read(token, key, now) for token in readable):

@@ -50,7 +50,7 @@ some = settings(many, max_examples=40)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a JSON value, as its container and the key in it."""
+    """Return every place in a JSON value, as its container and the key in it."""
     keys = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
     found = [(value, key) for key in keys]
     return found + [place for key in keys for place in places(value[key])]
@@ -75,7 +75,7 @@ def texts() -> set[str]:
 
 
 def look(client: Client, address: str) -> None:
-    """No exception (the test client raises it), no 500, and nothing that was stored is gone."""
+    """Check for no exception (the test client raises it), no 500, and no loss of stored text."""
     before = texts()
     Instance.objects.all().delete()
     for answer in (client.get(address + "?refresh=1", follow=True), client.get(address)):
@@ -111,7 +111,7 @@ def check_any_change(client: Client, omni: StandIn, address: str) -> None:
 
 @pytest.fixture
 def listed(small: Organization, analyst: Member) -> None:
-    """A list of a few rows: each change hits one that is shown, and a page of them costs little."""
+    """Add a short list, so that each change hits a row that is shown, and a page costs little."""
     for words in WORDS:
         small.add_conversation(owner=analyst, name=words, turns=[("How many?", "Ten.")])
 

@@ -284,7 +284,7 @@ def test_a_large_form_is_refused(owner_reads: Client) -> None:
 
 
 class Counted(BytesIO):
-    """How much of it was read."""
+    """A file that counts how much of it was read."""
 
     count = 0
 

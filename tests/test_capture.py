@@ -42,7 +42,7 @@ def asked(omni: StandIn, what: str = "/jobs/") -> list[str]:
 
 
 def lines(page: str) -> list[str]:
-    """The text of the line under each answer."""
+    """Return the text of the line under each answer."""
     return [
         " ".join(re.sub(r"<[^>]+>", " ", line).split())
         for line in re.findall(r'<p class="standing .*?</p>', page, re.S)
@@ -595,7 +595,7 @@ def test_the_command_says_how_many(reads: Client, capsys: pytest.CaptureFixture[
 
 @pytest.fixture
 def workers() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Starts real ones; those that are left at the end of the test are ended, each by its own process id."""
+    """Yield a function that starts real workers; end those left over by their own process ids."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(**environment: str) -> subprocess.Popen[bytes]:
@@ -669,7 +669,7 @@ def test_a_worker_that_was_killed_is_taken_over_from_when_its_lease_ends(
 
 
 def test_a_page_that_waits_for_it_nudges_the_workers(reads: Client, small: Organization, analyst: Member) -> None:
-    """Should the only nudge have been lost with the worker that took it."""
+    """The only nudge may have been lost with the worker that received it, so the page nudges again."""
     found = answered(small, analyst, ages=[DAY])
     reads.get(thread(found))
     DBTaskResult.objects.all().delete()
@@ -720,7 +720,7 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.programs
 def test_a_worker_that_is_told_to_end_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By itself, and is not waited for until it is killed."""
+    """The worker ends by itself, before the wait is over and it would be killed."""
     for name, value in database_environment().items():
         monkeypatch.setenv(name, value)
     worker = EmbeddedWorker()
@@ -737,7 +737,7 @@ def test_stopping_a_worker_that_never_started_is_no_fault() -> None:
 
 
 def _embedded_workers(what: bytes = b"\0embedded_worker") -> list[int]:
-    """Process ids, of those that work on the database of this test."""
+    """Return the process ids of workers on this test's database."""
     mine = database_environment()["DATABASE_URL"].encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -127,7 +127,7 @@ def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_it_ends_where_signals_were_ignored_when_it_started(checkout: Path, how: signal.Signals) -> None:
-    """As `nohup` and a shell's background jobs have it."""
+    """`nohup` and a shell's background jobs start programs with signals ignored."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         process = start(checkout)

@@ -56,7 +56,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def results_are_kept(omni: StandIn) -> None:
-    """The documented example is of 2025: the stand-in's clock goes back to it, as if it had just been answered."""
+    """Set the stand-in's clock back to 2025, when the documented example was answered."""
     row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
     omni._now = row.updated_at + timedelta(hours=1)
 
@@ -139,7 +139,7 @@ def test_who_may_not_read_the_conversation_sees_none_of_it(
 
 
 def test_a_job_of_another_conversation_is_no_way_in(owner_reads: Client, colleague_reads: Client) -> None:
-    """Should a message ever name a job that belongs elsewhere: what is kept of that is not shown here."""
+    """A message may name a job of another conversation: evidence stored for that job is not shown here."""
     owner_reads.get(EVIDENCE)
     other = Conversation.objects.exclude(omni_id=EXAMPLE).first()
     Job.objects.update(conversation_id="00000000-0000-4000-8000-000000000000")

@@ -45,7 +45,7 @@ def test_markdown_is_the_whole_thread(owner_reads: Client) -> None:
 
 @pytest.mark.both_dialects
 def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: StandIn) -> None:
-    """A script for Omni's reference reads it; so does our own client, in place of a reply."""
+    """A script written for Omni's reference can read the file, and so can our own client."""
     text = owner_reads.get(f"{BASE}.json").content.decode()
     whole = json.loads(text)
     read = replies.conversation(whole, UUID(EXAMPLE))
@@ -165,7 +165,7 @@ OPEN_ENDS = [
 @pytest.mark.django_db
 @pytest.mark.parametrize("answer", OPEN_ENDS)
 def test_an_answer_ends_where_it_ends(answer: str, small: Organization, small_omni: StandIn) -> None:
-    """In a file and in a ticket, whatever renders them: with raw HTML, too."""
+    """An answer does not run into the next one, in a file or a ticket, even with raw HTML in it."""
     member = small.add_member("Ana", "ana@small.example")
     made = small.add_conversation(owner=member, name="x", turns=[("One?", answer), ("Two?", "Done.")])
     owner = person("writer")

@@ -36,7 +36,7 @@ Break = Callable[[Row], None]
 
 @pytest.fixture
 def break_it(omni: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Break]:
-    """Makes a row happen from now on."""
+    """Yield a function that makes a row's fault happen from now on."""
     from tests.faults import listening
 
     settings.OMNI_TIMEOUT = 0.8
@@ -59,7 +59,7 @@ def break_it(omni: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
 
 def visible(answer: object) -> str:
-    """As a reader sees it: what keeps the direction of Omni's words to themselves is not seen."""
+    """Return the text that a reader sees, without the marks that isolate the direction of Omni's words."""
     return re.sub("</?bdi>", "", text_of(answer)).replace("&#x27;", "’").replace("'", "’")
 
 
@@ -130,7 +130,7 @@ def assert_logged(caplog: pytest.LogCaptureFixture, omni: StandIn, row: Row) -> 
 @one_dialect
 @pytest.mark.parametrize("row", [row for row in ROWS if row.fault], ids=lambda row: re.sub(r"\W+", "-", row.name))
 def test_it_recovers_by_itself(owner_reads: Client, omni: StandIn, break_it: Break, row: Row) -> None:
-    """Once Omni is well again, and what is said to wait for is over, so is the page: but for a token it rejected."""
+    """Once Omni works again and the waiting time is over, so does the page, unless Omni rejected the token."""
     owner_reads.get(THREAD)
     break_it(row)
     owner_reads.get(THREAD + "?refresh=1", follow=True)

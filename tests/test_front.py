@@ -84,7 +84,7 @@ def lines_of(site: Site) -> list[dict[str, str]]:
 
 @pytest.mark.django_db(transaction=True)
 def test_https_is_a_trusted_proxys_to_say(tmp_path: Path) -> None:
-    """`OMNIVIEWER_FORWARDED_ALLOW_IPS` names another peer than the one that connects."""
+    """`OMNIVIEWER_FORWARDED_ALLOW_IPS` names another peer than the one that connects, so its headers do not count."""
     secure = {"X-Forwarded-Proto": "https", "Host": "omniviewer.example.com"}
     environment = {**PRODUCTION, "OMNIVIEWER_DEMO": "false", "OMNIVIEWER_BEHIND_PROXY": "true"}
     answers = []

@@ -103,7 +103,7 @@ class Fed:
 
 
 def bundled(texts: tuple[str, ...], most: int) -> Iterator[str]:
-    """As many together as the place takes."""
+    """Yield texts joined together, as many as fit into `most` characters."""
     held = ""
     for text in texts:
         if held and len(held) + 1 + len(text) > most:
@@ -114,7 +114,7 @@ def bundled(texts: tuple[str, ...], most: int) -> Iterator[str]:
 
 
 def feed(small: Organization, texts: tuple[str, ...], listed: int = len(TEXTS)) -> Fed:
-    """A conversation of somebody of that name for each of so many; and all together, in every other place."""
+    """Add a conversation for each of the first texts, with an owner so named, and all texts in every other place."""
     at = datetime.now(UTC) - timedelta(hours=2)
     for number, text in enumerate(texts[:listed]):
         somebody = small.add_member(text, f"p{number}@small.example")
@@ -153,7 +153,7 @@ def _work(job: Job, steps: list[Step]) -> None:
 
 
 def read_all(fed: Fed, client: Client, user: User, settings: Settings) -> None:
-    """As workers and readers do: the threads, the evidence of each answer, the index."""
+    """Read threads, evidence of each answer, and index, as workers and readers do."""
     settings.SYNC = "all"
     client.get("/conversations/")
     tasks.nudge_sync()
@@ -167,7 +167,7 @@ def read_all(fed: Fed, client: Client, user: User, settings: Settings) -> None:
 
 @dataclass
 class Watched:
-    """A browser in which somebody is signed in, and all that must not happen in it."""
+    """A signed-in browser, and a record of everything that must not happen in it."""
 
     page: Page
     site: str
@@ -245,7 +245,7 @@ def _signed_in(name: str, context: BrowserContext, site: str, user: User) -> Wat
 
 
 def pages(fed: Fed) -> dict[str, str]:
-    """An address for each kind of page on which words of Omni's stand."""
+    """Return an address for each kind of page that shows Omni's words."""
     thread = {name: f"/conversations/{getattr(fed, name).id}/" for name in Fed.__dataclass_fields__}
     return {
         "the list": "/conversations/",
@@ -268,7 +268,7 @@ def pages(fed: Fed) -> dict[str, str]:
 
 
 def look_at_pages(fed: Fed, watched: dict[str, Watched], harmless: dict[str, dict[str, Any]]) -> None:
-    """As they are, and as on a telephone; what is ours has to stand where it stands on a harmless one."""
+    """Compare pages, wide and on a telephone, with a harmless one: the site's own parts must be in the same place."""
     for browser in watched.values():
         for name, address in pages(fed).items():
             found = browser.look(address)
@@ -297,7 +297,7 @@ def look_at_pages(fed: Fed, watched: dict[str, Watched], harmless: dict[str, dic
 
 
 def look_at_lists(watched: dict[str, Watched]) -> None:
-    """All their pages: each text is a name, a last prompt, a snippet and a person's name."""
+    """Look at all pages of the lists: each text is a name, a last prompt, a snippet and a person's name."""
     for browser in watched.values():
         for address in ("/conversations/", f"/conversations/?q={MARKER}"):
             texts = people = ""
@@ -315,7 +315,7 @@ def look_at_lists(watched: dict[str, Watched]) -> None:
 
 
 def look_at_titles(client: Client, browser: Watched, small: Organization) -> None:
-    """The page of each conversation, read by the browser: its title, its heading, its neighbours' titles."""
+    """Look at each conversation's page in the browser: its title, its heading, its neighbours' titles."""
     shown = []
     for row in small.conversations:
         answer = client.get(f"/conversations/{row.id}/")
@@ -334,7 +334,7 @@ def look_at_titles(client: Client, browser: Watched, small: Organization) -> Non
 
 
 def look_at_progress(fed: Fed, client: Client, browser: Watched) -> None:
-    """How far a job is, as the page asks for it while somebody waits."""
+    """Look at a job's progress, as the page requests it while somebody waits."""
     fed.running.messages[-1].created_at = datetime.now(UTC)
     client.get(f"/conversations/{fed.running.id}/?refresh=1")
     last, shown = fed.running.messages[-1].job, []
@@ -351,7 +351,7 @@ def look_at_progress(fed: Fed, client: Client, browser: Watched) -> None:
 
 
 def look_at_pictures(fed: Fed, watched: dict[str, Watched]) -> None:
-    """Our drawings as documents of their own: each text a label, some a title and an axis."""
+    """Look at our charts as documents of their own: each text is a label, some are a title and an axis."""
     texts = ""
     for browser in watched.values():
         for number in range(1, 25):
@@ -373,7 +373,7 @@ def look_at_pictures(fed: Fed, watched: dict[str, Watched]) -> None:
 
 
 def look_at_files(fed: Fed, client: Client, watched: dict[str, Watched], folder: Path) -> None:
-    """Exports: none is a page of this site; as pages of their own they are as safe."""
+    """Look at exports: none opens as a page of this site, and as pages of their own they are as safe."""
     types = {
         "md": "text/markdown",
         "json": "application/json",
@@ -452,7 +452,7 @@ def look_at_what_comes_later(fed: Fed, small: Organization, watched: dict[str, W
 
 
 def look_at_staff_pages(client: Client, user: User) -> None:
-    """No word of Omni's stands there."""
+    """Check that no word of Omni's appears on staff pages."""
     User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
     for address in ("/stored/", "/activity/all/", "/admin/", "/admin/audit/event/", "/admin/accounts/user/"):
         answer = client.get(address)

@@ -41,14 +41,14 @@ def good(small: Organization, analyst: Member) -> InOmni:
 
 @pytest.fixture
 def bad(small: Organization, analyst: Member) -> InOmni:
-    """One with a query in its evidence."""
+    """Return a conversation with a query in its evidence."""
     made = small.add_conversation(owner=analyst, name="Bad", turns=[(f"What of the {SECRET}?", "Nothing.")])
     made.jobs[0].actions = (Step("generate_query", "Looking", "Q", {"table": SECRET, "fields": []}, [["n"], ["5"]]),)
     return made
 
 
 def spoil(made: InOmni) -> None:
-    """Leave of the query what nobody can read, and have the conversation indexed again."""
+    """Make the stored query unreadable, and have the conversation indexed again."""
     assert Action.objects.filter(job__conversation_id=made.id, is_query=True).update(body=b"no zlib") == 1
     Conversation.objects.filter(omni_id=made.id).touch()
 
@@ -194,7 +194,7 @@ def test_what_the_database_refuses_is_marked_and_its_text_stands_in_no_log(
 def test_a_database_that_is_away_marks_no_conversation(
     reads: Client, good: InOmni, monkeypatch: pytest.MonkeyPatch, lines: Lines
 ) -> None:
-    """It is no fault of theirs; the page goes on with what was indexed before."""
+    """The conversations are not at fault; the page uses what was indexed before."""
     reads.get(thread(good))
     Conversation.objects.all().touch()
     for error in (OperationalError("database is locked"), InterfaceError("connection already closed")):

@@ -43,7 +43,7 @@ MARCH = "/insights/?since=2026-03-01&until=2026-03-31"
 
 
 class Tables(HTMLParser):
-    """By the title of each figure, its rows: the label, then (text, address) of each number."""
+    """A parser of figures: rows by title; each row has its label, then (text, address) of each number."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -81,12 +81,12 @@ def tables(client: Client, address: str) -> dict[str, list[list[tuple[str, str]]
 
 
 def numbers(client: Client, address: str, title: str) -> list[list[str]]:
-    """A figure's table, its header left out."""
+    """Return a figure's table without its header."""
     return [[text for text, _ in row] for row in tables(client, address)[title][1:]]
 
 
 def listed(client: Client, address: str) -> list[str]:
-    """The ids on all pages of the list that an address opens."""
+    """Return the ids on all pages of the list at an address."""
     ids: list[str] = []
     while True:
         page = text_of(client.get(address))
@@ -98,7 +98,7 @@ def listed(client: Client, address: str) -> list[str]:
 
 
 def ask(organization: Organization, owner: Member, *times: datetime, name: str = "", took: int = 20) -> InOmni:
-    """A conversation with a question at each of these times, answered so many seconds later."""
+    """Add a conversation with a question at each of these times, answered `took` seconds later."""
     made = organization.add_conversation(owner=owner, name=name or "Some", turns=[], started_at=times[0])
     for at in times:
         organization.ask(made, "How many?", "Five.", at=at, took=timedelta(seconds=took))
@@ -117,7 +117,7 @@ def synced(settings: Settings) -> None:
 
 @pytest.fixture
 def week(small: Organization, small_omni: StandIn, analyst: Member, ben: Member) -> list[InOmni]:
-    """A Monday with three questions in two conversations, a Tuesday with one, a Thursday without an answer."""
+    """Return a Monday with three questions in two conversations, a Tuesday with one, a Thursday with none answered."""
     first = ask(small, analyst, MONDAY, MONDAY + HOUR, MONDAY + DAY, name="First", took=10)
     second = ask(small, ben, MONDAY + 2 * HOUR, name="Second", took=100)
     third = small.add_conversation(owner=ben, name="Third", turns=[("Is it?", None)], started_at=MONDAY + 3 * DAY)
@@ -126,7 +126,7 @@ def week(small: Organization, small_omni: StandIn, analyst: Member, ben: Member)
 
 @pytest.fixture
 def lead(week: list[InOmni], small: Organization, small_omni: StandIn, colleague: User) -> Client:
-    """Reads everybody's, all of it read in the background."""
+    """Return a client that reads everybody's conversations, all of them synced."""
     credential_for(colleague, small_omni, small.organization_key())
     client = signed_in(colleague)
     client.get("/conversations/")
@@ -227,7 +227,7 @@ def test_topics_and_failures_are_those_that_are_known(
 
 
 def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: Organization, analyst: Member) -> None:
-    """Clocks differ: it is left out, and not counted as less than nothing."""
+    """Clocks differ: such an answer is left out, instead of counting as negative time."""
     ask(small, analyst, MONDAY, took=30)
     ask(small, analyst, MONDAY, took=-300)
     reads.get("/conversations/")
@@ -236,7 +236,7 @@ def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: O
 
 
 def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:
-    """Whatever an answer names: this conversation is no key to it."""
+    """An answer may name a job of another conversation: that gives no access to the job."""
     small_omni._now = MONDAY + 4 * DAY
     week[0].jobs[0].topic = "Secret plans"
     lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
@@ -364,7 +364,7 @@ def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
 
 
 def test_it_is_there_while_omni_is_away(lead: Client, small_omni: StandIn) -> None:
-    """Stretched, with a notice, as the list is."""
+    """While Omni is away, the page stays and shows a notice, as the list does."""
     small_omni.fail(Fault.status(503), path="")
     shown_ago(2 * DAY)
     Walk.objects.update(checked_at=timezone.now() - 2 * DAY)

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def made(small: Organization, analyst: Member) -> list[InOmni]:
-    """Four conversations, the newest first."""
+    """Return four conversations, newest first."""
     rows = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Walrus?", "Seal.")]) for n in range(4)]
     return rows[::-1]
 
 
 @pytest.fixture(autouse=True)
 def zone_known(page: Page, site: str) -> None:
-    """Or the first page is loaded twice, with keys pressed in between."""
+    """Set the time zone's cookie: otherwise the first page loads twice, while keys are pressed."""
     page.context.add_cookies([{"name": "time_zone", "value": "Europe%2FBerlin", "url": site}])
 
 

@@ -25,7 +25,7 @@ def ids_on(page: str) -> list[str]:
 
 
 def walk(client: Client, address: str) -> list[str]:
-    """Every conversation's id from `address` on, by following "Older"."""
+    """Return every conversation's id from `address` on, by following "Older"."""
     found: list[str] = []
     for _ in range(50):
         page = text_of(client.get(address))
@@ -308,7 +308,7 @@ def test_queries_do_not_grow_with_the_list(
 
 
 def row_of(page: str, omni_id: str) -> str:
-    """The id that a row of the list has on its page."""
+    """Return the HTML id of a conversation's row in the list."""
     found = re.search(rf'id="(row-[0-9]+)">(?:(?!<li).)*?href="/conversations/{omni_id}/', page)
     assert found
     return found[1]

@@ -23,7 +23,7 @@ QUESTIONS = 40
 
 @pytest.fixture
 def long(small: Organization, analyst: Member) -> InOmni:
-    """Answers of different lengths; of two things each, far from each other, there is only one."""
+    """Return a thread with answers of different lengths, two of which hold rare words to find."""
     said = [(f"What of week {n}?", f"Week {n}. " + "So it went on, and on. " * (n * 7 % 60)) for n in range(QUESTIONS)]
     said[30] = ("<b>Café</b> or platypus?", "The café, at the very bottom.")
     said[35] = ("And the café?", "It is closed.")
@@ -46,7 +46,7 @@ def at_the_thread(page: Page, site: str, reads: Client, long: InOmni) -> Page:
 
 
 def heading(page: Page, position: int) -> float:
-    """How far down the window a message stands."""
+    """Return a message's distance from the top of the window, in pixels."""
     return float(page.locator(f"#message-{position}").evaluate("message => message.getBoundingClientRect().top"))
 
 
@@ -117,7 +117,7 @@ def test_the_place_is_kept_on_reload(at_the_thread: Page, site: str, long: InOmn
 
 
 def test_the_browsers_own_search_finds_everything(at_the_thread: Page) -> None:
-    """Messages out of view are not drawn, and found all the same."""
+    """Messages out of view are not drawn, but the browser's search still finds them."""
     page = at_the_thread
     hidden = page.locator("#message-62")
     assert hidden.evaluate("message => getComputedStyle(message).contentVisibility") == "auto"

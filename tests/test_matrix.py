@@ -275,7 +275,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
-    """Everybody and everything, made once: what a test changes in the database is taken back."""
+    """Create everybody and everything once; each test's changes to the database are rolled back."""
     organization, elsewhere = Organization("small-org"), Organization("other-org")
     with (
         django_db_blocker.unblock(),
@@ -296,7 +296,7 @@ def world(built: World, db: None) -> World:
 
 
 def _planted(organization: Organization) -> InOmni:
-    """A conversation with a query, rows, a chart, a topic, a failed job, and texts that Omni will redact."""
+    """Add a conversation with a query, rows, a chart, a topic, a failed job, and texts that Omni will redact."""
     asks = organization.add_member(WORDS[OWNER], "quagga@small.example")
     found = organization.add_conversation(owner=asks, name=WORDS[OLD_NAME], turns=[])
     at = timezone.now().replace(hour=12, minute=0) - timedelta(days=2)
@@ -327,7 +327,7 @@ def _credential(who: str, omni: StandIn, token: str) -> Client:
 
 
 def _cast(organization: Organization, omni: StandIn, planted: InOmni) -> Cast:
-    """Readers first; those who are early have read it as it was before Omni redacted it."""
+    """Create readers first, because the early ones have to read before Omni redacts."""
 
     def joins(who: str, right: Right) -> None:
         token = organization.organization_key() if right.is_key else organization.personal_token(planted.owner)
@@ -409,7 +409,7 @@ def test_every_address_stands_in_the_matrix(db: None) -> None:
 
 
 def test_each_is_shown_what_their_own_token_was_shown_and_others_nothing(world: World) -> None:
-    """Each cell of the table: all that an address shows of what somebody may be shown, and not a byte of the rest."""
+    """Each cell of the table: an address shows somebody all that they may see, and not a byte more."""
     wrong: dict[tuple[str, str, str], tuple[list[str], list[str]]] = {}
     answers = 0
     for who, client in world.cast.items():
@@ -492,7 +492,7 @@ def test_a_ticket_leads_to_whoever_may_read_the_messages(world: World) -> None:
 
 
 def test_the_insights_count_what_their_reader_may_read(world: World) -> None:
-    """Questions by the right to the messages; failed answers and topics by that to the evidence."""
+    """Questions count by the right to the messages; failed answers and topics by the right to the evidence."""
     for who, right in RIGHTS.items():
         page = world.cast[who].get("/insights/?period=all").content.decode()
         text = re.sub(r"<[^>]+>|\s+", " ", page)
@@ -501,7 +501,7 @@ def test_the_insights_count_what_their_reader_may_read(world: World) -> None:
 
 
 def test_no_question_tells_others_of_it(world: World) -> None:
-    """No count, no row, no coverage, no owner among the controls: as if it were not kept here."""
+    """The reply has no count, no row, no coverage and no owner among the controls, as if nothing were stored."""
     asked = [("/conversations/", {"q": typed}, typed) for typed in FINDS]
     asked += [("/insights/", {"period": "all", "owner": typed}, typed) for typed in ("", "me", WORDS[OWNER])]
     for who in ("colleague", "another organization"):
@@ -552,7 +552,7 @@ def test_who_is_deactivated_in_the_middle_is_out_at_once(world: World) -> None:
 
 
 def test_past_its_time_omni_is_asked_again_and_its_no_counts(world: World) -> None:
-    """The last: Omni no longer accepts the token of the reader who is late."""
+    """Lastly, Omni no longer accepts the token of the reader who is late."""
     world.organization.revoke(Credential.objects.get(owner__username="late").api_token.token.reveal())
     world.omni.requests.clear()
     path = f"/conversations/{world.planted.id}/"

@@ -189,7 +189,7 @@ def test_a_search_that_is_a_part_is_one(owner_reads: Client, omni: StandIn) -> N
 
 @contextmanager
 def serving(bodies: dict[str, str]) -> Iterator[int]:
-    """A host of somebody else's on this machine: its port."""
+    """Serve another site on this machine, and yield its port."""
 
     class Neighbour(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -199,7 +199,7 @@ def serving(bodies: dict[str, str]) -> Iterator[int]:
             self.wfile.write(f"<!doctype html><title>x</title>{bodies.get(self.path.strip('/'), '')}".encode())
 
         def log_message(self, *_args: Any) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Neighbour)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -78,7 +78,7 @@ def port() -> int:
 def served(
     port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[tuple[Site, OpenIDProvider]]:
-    """The site as it is deployed behind the provider, for all tests of this module."""
+    """Run the site as deployed behind the provider, for all tests of this module."""
     with django_db_blocker.unblock(), providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as provider:
         environment = environment_for(provider)
         with tables(environment), serve(tmp_path_factory.mktemp("oidc"), environment, port=port) as site:
@@ -100,7 +100,7 @@ def environment_for(provider: OpenIDProvider) -> dict[str, str]:
 
 @contextlib.contextmanager
 def tables(environment: dict[str, str]) -> Iterator[None]:
-    """The tables that single sign-on brings along, which go with the block: no other test knows of them."""
+    """Create the tables of single sign-on, and drop them with the block: other tests do not know them."""
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(command, cwd=ROOT, env=database_environment() | environment, check=True)
     yield
@@ -132,7 +132,7 @@ def log(served: tuple[Site, OpenIDProvider]) -> Callable[[], str]:
 
 
 class Visitor:
-    """Somebody with a browser without a script; follows redirects as far as it is told."""
+    """A person with a browser without scripts, which follows redirects as far as told."""
 
     def __init__(self, site: str) -> None:
         self.site = site
@@ -160,7 +160,7 @@ class Visitor:
         return self.browser.get(address, timeout=20, allow_redirects=False)
 
     def sign_in(self, name: str, at: str = MESSAGE, until: Until = lambda _: False) -> requests.Response:
-        """From the address `at` to the provider, where they say who they are, and back."""
+        """Go from the address `at` to the provider, sign in under this name there, and come back."""
         asked = self.go(at)
         assert "Company sign-in" in asked.text, asked.text
         return self.go(asked.url, until, name=name)
@@ -340,7 +340,7 @@ OVERAGE: dict[str, dict[str, Any]] = {
 def test_too_many_groups_to_say_which_are_not_none(
     visitor: Visitor, provider: OpenIDProvider, how: str, log: Callable[[], str]
 ) -> None:
-    """Nobody is let in by them, and nobody put out or demoted: what was true at the last sign-in stays."""
+    """With unknown groups nobody new may enter, and nobody is put out or demoted: the last sign-in's groups stay."""
     visitor.sign_in("boss")
     provider.lies["/me"] = lambda claims: {**without("groups")(claims), **OVERAGE[how]}
     page = Visitor(visitor.site).sign_in("boss")
@@ -474,7 +474,7 @@ def test_who_is_refused_is_out_everywhere_and_staff_no_more(visitor: Visitor, pr
 
 
 def test_two_cold_tabs_both_arrive(visitor: Visitor, provider: OpenIDProvider) -> None:
-    """Both were opened before the first had its cookie."""
+    """Both tabs were opened before the first had its cookie."""
     other = Visitor(visitor.site)
     back, there = visitor.sign_in("sam", until=at_callback), other.sign_in("sam", "/credentials/", until=at_callback)
     visitor.browser.cookies.update(other.browser.cookies)
@@ -501,7 +501,7 @@ PENDING = re.compile(r"sign-in-[\w-]{22}")
 
 
 def pending(visitor: Visitor) -> dict[str, str]:
-    """The cookies of sign-ins that were begun in this browser."""
+    """Return the cookies of sign-ins that were begun in this browser."""
     return {cookie.name: cookie.value or "" for cookie in visitor.browser.cookies if PENDING.fullmatch(cookie.name)}
 
 
@@ -588,7 +588,7 @@ def test_a_cookie_that_is_not_as_it_was_made_signs_nobody_in(
 def test_a_cookie_that_is_put_back_serves_nobody_once_more(
     visitor: Visitor, provider: OpenIDProvider, log: Callable[[], str]
 ) -> None:
-    """The provider gives each code out for once."""
+    """The provider accepts each code only once."""
     back = visitor.sign_in("sam", until=at_callback).headers["Location"]
     kept = pending(visitor)
     assert path(visitor.go(back)) == MESSAGE
@@ -645,13 +645,13 @@ def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 def lie_of_nonces(of: OpenIDProvider) -> None:
-    """The signed one is another sign-in's, the right one is not signed."""
+    """Have the signed nonce be another sign-in's; the right nonce is in the unsigned userinfo."""
     of.change_id_token(lambda claims: {**claims, "nonce": "another"})
     of.lies["/me"] = lambda claims: {**claims, "nonce": of.nonce}
 
 
 def sign_with_another_key(of: OpenIDProvider) -> None:
-    """The provider's own keys have no names."""
+    """Sign with another key, while the provider's own keys have no ids."""
     of.change_id_token(dict, key=OTHER_KEY)
     of.lies["/jwks"] = lambda said: {"keys": [without("kid")(key) for key in said["keys"]]}
 
@@ -899,7 +899,7 @@ def test_whoever_is_refused_sees_why_and_can_be_somebody_else(
 def test_a_page_left_open_leads_back_to_signing_in_when_the_session_has_ended(
     context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
 ) -> None:
-    """Not into a corner of the page: the whole page goes to the provider, which knows them still, and comes back."""
+    """The whole page, not a part of it, goes to the provider, which still knows the reader, and comes back."""
     with StandIn(sample, rate_per_minute=10_000, now=NOW) as omni:
         page = context.new_page()
         page.goto(f"{site}/conversations/")

@@ -40,7 +40,7 @@ def database() -> Iterator[str]:
 
 
 def on_postgresql(database: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """This very suite, in a process of its own."""
+    """Run this suite in a process of its own, on PostgreSQL."""
     ours = ("PYTEST_", "DATABASE_URL")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(

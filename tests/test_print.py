@@ -39,7 +39,7 @@ select region, sum(price) from order_items group by region having sum(price) > 1
 
 @pytest.fixture
 def found(small: Organization, analyst: Member) -> InOmni:
-    """Four answers: with a chart, with forty columns, with 350 rows, and one that failed."""
+    """Return four answers: with a chart, with forty columns, with 350 rows, and one that failed."""
     found = answered(small, analyst, ages=[4 * DAY, 3 * DAY, 2 * DAY, DAY])
     for place, rows in ((3, WIDE), (5, LONG)):
         job = found.messages[place].job
@@ -61,7 +61,7 @@ def kept(reads: Client, found: InOmni) -> InOmni:
 
 
 def pages_of(pdf: bytes, folder: Path) -> list[str]:
-    """The text of each page, as one would select it."""
+    """Return the text of each page, as a reader could select it."""
     program = need("pdftotext")
     path = folder / "printed.pdf"
     path.write_bytes(pdf)

@@ -36,13 +36,13 @@ def mode(path: Path) -> int:
 
 
 def wide(folder: Path) -> dict[str, str]:
-    """Files and folders that anybody but their owner may read or write."""
+    """Return files and folders that others than their owner may read or write."""
     return {str(path.relative_to(folder)): oct(mode(path)) for path in folder.rglob("*") if mode(path) & 0o077}
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The project as somebody has just cloned it, with the usual umask."""
+    """Return a fresh clone of the project, with the usual umask."""
     for name in ("omniviewer", "conversations", "templates", "static"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("manage.py", ".env.example"):
@@ -190,7 +190,7 @@ def test_an_asgi_server_finds_the_same_sessions() -> None:
 
 
 def test_who_was_signed_in_before_stays_so(owner: User) -> None:
-    """Sessions of the version before lie in the database by their keys."""
+    """The previous release stored sessions under their plain keys."""
     migration = importlib.import_module("omniviewer.accounts.migrations.0006_session_digests")
     client = signed_in(owner)
     key = client.cookies["session"].value

@@ -301,7 +301,7 @@ http {{
 
 
 class _Company(BaseHTTPRequestHandler):
-    """Knows people by a cookie, as an oauth2-proxy does."""
+    """A server that knows people by a cookie, as an oauth2-proxy does."""
 
     def do_GET(self) -> None:
         cookies = dict(pair.split("=", 1) for pair in self.headers.get("Cookie", "").split("; ") if "=" in pair)
@@ -311,12 +311,12 @@ class _Company(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_args: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def nginx(folder: Path, site: Site, how: str) -> Iterator[str]:
-    """Its address. Ends with the block."""
+    """Run nginx until the block ends, and yield its address."""
     program = need("nginx", "nginx", "/usr/sbin/nginx")
     folder.mkdir(mode=0o755)
     company = ThreadingHTTPServer(("127.0.0.1", 0), _Company)
@@ -429,7 +429,7 @@ def test_groups_are_separated_as_proxies_do(written: str, groups: set[str]) -> N
 
 @pytest.mark.django_db
 def test_a_name_with_capital_letters_is_the_same_person(behind_proxy: Settings) -> None:
-    """A subject is what a proxy says in a header; people type it as they like."""
+    """The subject is a name from a proxy's header, which people type with capital letters or without."""
     first = ask(Client(), x_forwarded_user="Sam.Ortega@example.com").wsgi_request.user
     again = ask(Client(), x_forwarded_user="sam.ortega@EXAMPLE.com").wsgi_request.user
     assert first == again

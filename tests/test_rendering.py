@@ -42,7 +42,7 @@ HIDDEN = re.compile(
 
 
 class Tokens(HTMLParser):
-    """A page's tags and text, in order; text that touches is one."""
+    """A page's tags and text, in order; adjacent texts are joined."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -88,7 +88,7 @@ class Tokens(HTMLParser):
 
 
 def html_of(text: str) -> str:
-    """An answer's HTML, which must have been formatted."""
+    """Return an answer's HTML, and assert that it was formatted."""
     rendered = render_answer(text)
     assert rendered.plain_because == ""
     return rendered.html

@@ -70,7 +70,7 @@ def answered(text: Any = "Seven **ferries**.", **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def replies_with(colleague: User, small: Organization, small_omni: StandIn) -> Callable[..., Client]:
-    """Connects the colleague, with an organization key, to an Omni that answers these routes so."""
+    """Return a function that connects the colleague, with an organization key, to an Omni with these replies."""
 
     def connected(routes: dict[str, Any]) -> Client:
         answer_with(small_omni, routes)

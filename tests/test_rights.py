@@ -47,7 +47,7 @@ Clock = Callable[[timedelta], None]
 
 @pytest.fixture
 def found(small: Organization, analyst: Member) -> InOmni:
-    """A conversation of one question, its answer made by a job with rows."""
+    """Return a conversation of one question, answered by a job with rows."""
     return answered(small, analyst, ages=[DAY])
 
 
@@ -63,14 +63,14 @@ def key(small: Organization) -> str:
 
 @pytest.fixture
 def reads(owner: User, small_omni: StandIn, own: str) -> Client:
-    """The owner's browser."""
+    """Return the owner's client."""
     credential_for(owner, small_omni, own)
     return signed_in(owner)
 
 
 @pytest.fixture
 def colleague_reads(colleague: User, small_omni: StandIn, key: str) -> Client:
-    """The colleague's."""
+    """Return the colleague's client."""
     credential_for(colleague, small_omni, key)
     return signed_in(colleague)
 
@@ -80,7 +80,7 @@ def evidence(found: InOmni) -> str:
 
 
 def asked(omni: StandIn, token: str = "") -> list[str]:
-    """The routes that were asked, with this token or any: "list", "thread", "job", "result", "chart"."""
+    """Return the routes requested with this token or any: "list", "thread", "job", "result", "chart"."""
     routes = []
     for request in omni.requests:
         path = request.path.removeprefix("/api")
@@ -634,7 +634,7 @@ def test_a_job_whose_result_is_refused_shows_no_rows(
 def test_a_refused_result_stays_refused_whatever_the_job_route_says(
     reads: Client, colleague_reads: Client, small: Organization, key: str, found: InOmni
 ) -> None:
-    """Both routes refuse, another token's evidence is stored, then the job route alone answers."""
+    """Both routes refuse, another token's evidence is stored, then only the job route answers."""
     small.permissions.deny("job", "result", token=key)
     assert not shows_rows(colleague_reads, found)
     assert shows_rows(reads, found)
@@ -792,7 +792,7 @@ def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     monkeypatch: pytest.MonkeyPatch,
     ask: Callable[[keeping.Inquiry, Urgency], None],
 ) -> None:
-    """The clock stands still: whoever shared the other's request would be content with its answer."""
+    """The clock stands still, so a request that shared the other's answer would be satisfied with it."""
     for client in (reads, colleague_reads):
         client.get(thread(found))
     moment = timezone.now()
@@ -1249,7 +1249,7 @@ def test_a_token_that_nobody_holds_goes_with_what_it_alone_could_read(
     analyst: Member,
     found: InOmni,
 ) -> None:
-    """As where a person was deleted: within the hour its secret is gone too."""
+    """A token loses its last holder, as when a person is deleted: within the hour its secret is gone too."""
     ben = small.add_member("Ben Buyer", "ben@small.example")
     others = small.add_conversation(owner=ben, name="Others", turns=[("Q?", "A.")])
     reads.get(thread(found))

@@ -107,7 +107,7 @@ class Said:
 
 
 class IdentityProvider:
-    """`site` is the one that people sign in to."""
+    """An identity provider for `site`, the address that people sign in to."""
 
     def __init__(self, site: str) -> None:
         self.acs = f"{site}/sign-in/saml/company/acs/"
@@ -121,7 +121,7 @@ class IdentityProvider:
         return str(request.get("ID"))
 
     def response(self, request_id: str, said: Said) -> str:
-        """For the browser to send on."""
+        """Return a response for the browser to post to the site."""
         now = datetime.now(UTC)
         issued, until = now.strftime("%Y-%m-%dT%H:%M:%SZ"), (now + said.lasts).strftime("%Y-%m-%dT%H:%M:%SZ")
         recipient, to = said.recipient or self.acs, said.in_response_to or request_id
@@ -169,7 +169,7 @@ def port() -> int:
 def served(
     port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Site]:
-    """The site as it is deployed behind the identity provider, for all tests of this module."""
+    """Run the site as deployed behind the identity provider, for all tests of this module."""
     with (
         django_db_blocker.unblock(),
         tables(ENVIRONMENT),
@@ -195,7 +195,7 @@ def log(served: Site) -> Callable[[], str]:
 
 
 def set_out(visitor: Visitor, at: str = MESSAGE) -> str:
-    """The address at the identity provider to which the site sends the browser."""
+    """Return the identity provider's address to which the site redirects the browser."""
     return str(visitor.go(at, until=lambda address: address.startswith(SSO)).headers["Location"])
 
 
@@ -295,7 +295,7 @@ def kept() -> int:
 
 
 def test_what_anybody_may_send_is_not_kept(visitor: Visitor, provider: IdentityProvider) -> None:
-    """Only the answer to a request of ours, of an ordinary length, once, and for five minutes."""
+    """Only the answer to a request of ours is stored: of ordinary length, once, and for five minutes."""
     request_id = provider.request_id(set_out(visitor))
     forged = request_id[:-1] + ("A" if request_id[-1] != "A" else "B")
     for sent in (
@@ -332,7 +332,7 @@ def test_two_windows_that_set_out_at_once_both_arrive(visitor: Visitor, provider
 
 
 def test_two_cold_tabs_both_arrive(visitor: Visitor, provider: IdentityProvider) -> None:
-    """Both were opened before the first had its cookie."""
+    """Both tabs were opened before the first had its cookie."""
     other = Visitor(visitor.site)
     here, there = provider.request_id(set_out(visitor)), provider.request_id(set_out(other, "/credentials/"))
     visitor.browser.cookies.update(other.browser.cookies)

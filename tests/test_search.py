@@ -31,7 +31,7 @@ from tests.corpus import BEGAN, LONG_TAIL, NONSENSE, QUERIES, TOLD, fill
 
 @dataclass(frozen=True)
 class Library:
-    """Conversations to be searched in, and the reader of all of them."""
+    """Conversations to search, and the reader of all of them."""
 
     organization: Organization
     omni: StandIn
@@ -42,7 +42,7 @@ class Library:
 
 @pytest.fixture(scope="module")
 def library(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Library]:
-    """The corpus, read in the background with an organization key, and the evidence of what has some.
+    """Read the corpus in the background with an organization key, and store its evidence.
 
     Stored once for all tests of this file, each of which rolls back what it does.
     """
@@ -80,7 +80,7 @@ def _read_all(library: Library) -> None:
 
 @pytest.fixture
 def corpus(library: Library, db: None, settings: Settings) -> Iterator[dict[str, InOmni]]:
-    """The library's conversations by key; a test may add to them."""
+    """Return the library's conversations by key; a test may add to them."""
     settings.SYNC = "all"
     before = {key: (list(row.messages), row.updated_at) for key, row in library.made.items()}
     yield library.made
@@ -94,7 +94,7 @@ def searcher(library: Library, db: None) -> User:
 
 
 def found_by(client: Client, typed: str) -> list[str]:
-    """The ids on all pages of what is found."""
+    """Return the ids on all pages of the results."""
     address, ids = f"/conversations/?q={quote(typed)}", []
     for _ in range(20):
         answer = client.get(address)

@@ -26,7 +26,7 @@ found: list[str] = []
 
 
 def look(what: str, said: object) -> None:
-    """Search it; `what` it is."""
+    """Search something for tokens; `what` names its kind."""
     searched[what] += 1
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     if "omni_" in text and (token := TOKEN.search(text)):
@@ -34,7 +34,7 @@ def look(what: str, said: object) -> None:
 
 
 def begin() -> None:
-    """For the life of the process."""
+    """Watch until the process ends."""
     connection_created.connect(_watch_database)
     for connection in connections.all():
         connection.execute_wrappers.append(_statement)
