@@ -1,4 +1,4 @@
-"""Answers with evidence in a small organization, and what a worker does about them."""
+"""Answers with evidence in a small organization, and the worker that captures it."""
 
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch

@@ -1,4 +1,4 @@
-"""Conversations to be searched in, in several languages, and what each question has to find among them.
+"""Conversations to search, in several languages, and the results that each query must have.
 
 Written here, every one; the filling between them is generated, and holds none of the words that are asked for.
 """

@@ -1,4 +1,4 @@
-"""Every fault that a page can meet, one row each: how it is made to happen, and what comes of it.
+"""Every fault that a page can meet, one row each: how to cause it, and its consequences.
 
 `tests/test_faults.py` makes each happen over real HTTP or a real socket. `python -m tests.faults` prints the table for
 people, as it stands in `.readme/faults.md`.

@@ -1,4 +1,4 @@
-"""Never over the limit, never the same twice at once, never long for a dead Omni: across processes."""
+"""Requests to Omni across processes: never over the limit, no duplicates at once, no long waits for a dead Omni."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""No input makes it slow or large: what Omni answers, and what readers send, costs a bounded time and memory.
+"""Every input costs bounded time and memory: Omni's answers and readers' requests.
 
 Time is a processor's, so that a busy machine changes nothing; memory is what Python holds at the worst moment.
 Elsewhere: Markdown in test_rendering (`SHAPES`), pixels of a PNG in test_evidence, a large zip in test_bundle, what

@@ -1,4 +1,4 @@
-"""Capture: what the AI did is kept here before Omni drops it, by workers that may be killed at any time."""
+"""Capture: workers, which may be killed at any time, store evidence before Omni drops it."""
 
 import os
 import re

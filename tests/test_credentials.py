@@ -1,4 +1,4 @@
-"""Connecting Omni: what is tried, what is said, what is stored."""
+"""Connecting Omni: attempts, messages, and stored rows."""
 
 import re
 from datetime import timedelta

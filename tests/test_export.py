@@ -1,4 +1,4 @@
-"""A thread as a file: whole, safe where it goes, and only for whoever may read it."""
+"""A thread as a file: complete, safe for its destination, and only for people who may read it."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Kept pages are shown at once, and renew themselves in place."""
+"""Stored pages are shown at once, and renew themselves in place."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Nothing that Omni says runs, loads or lies: each text of the corpus in each place, in a real browser.
+"""Nothing in Omni's text runs, loads or deceives: each text of the corpus in each place, in a real browser.
 
 Once as the site is, and once without its Content-Security-Policy, which is to be the second wall and not the first.
 """

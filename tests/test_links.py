@@ -1,4 +1,4 @@
-"""From a link, an id or a text out of a ticket to the message that is meant."""
+"""Links, ids or texts pasted from a ticket lead to the message they mean."""
 
 import re
 from typing import Any

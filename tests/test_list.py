@@ -1,4 +1,4 @@
-"""The list of conversations, a page at a time."""
+"""The list of conversations, page by page."""
 
 import re
 from datetime import timedelta

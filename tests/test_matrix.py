@@ -1,4 +1,4 @@
-"""Nobody reads what Omni would not show them: every address, by every way of asking, for everybody who might try.
+"""Nobody reads what Omni would not show them: every address, every way of asking, every kind of reader.
 
 Each kind of text in one conversation carries a word of its own. The table says for each address which kinds it
 shows, and the right that opens it; the cast, which kinds Omni's replies to each reader's own token held. An answer

@@ -1,4 +1,4 @@
-"""For the people who run the site: its logs, its probes, its counts, and what it says while its database is away."""
+"""Running the site: logs, probes, metrics, and pages while the database is down."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Charts of ours: which rows make one, that it tells no lies, and that it is a picture and nothing else."""
+"""Our own charts: which rows make one, that it shows the numbers truly, and that it is only a picture."""
 
 import re
 from base64 import b64encode

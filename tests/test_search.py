@@ -384,7 +384,7 @@ def test_stars_and_what_is_unread_are_the_readers_own(
 
 
 def test_nobody_finds_what_omni_does_not_show_them(corpus: dict[str, InOmni], library: Library, stranger: User) -> None:
-    """Ben's own token shows him what is his: of the rest, no row, no count, no snippet, no name."""
+    """Ben's own token shows Ben's conversations; of the others no row, no count, no snippet, no name."""
     credential_for(stranger, library.omni, library.organization.personal_token(library.ben))
     client = signed_in(stranger)
     client.get("/conversations/")
@@ -408,7 +408,7 @@ def test_what_others_may_read_is_not_even_looked_at(
     searcher: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Or the time that it takes would tell of it: also for readers of thousands, where others have thousands more."""
+    """Otherwise the time would reveal other people's conversations, even to readers of thousands."""
     credential_for(stranger, library.omni, library.organization.personal_token(library.ben))
     client = signed_in(stranger)
     client.get("/conversations/")
@@ -518,7 +518,7 @@ def test_a_thousand_are_counted_and_not_more(
 def test_the_large_and_the_small_way_find_the_same(
     corpus: dict[str, InOmni], searcher: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever may read thousands is answered along the index: here, with its thresholds far down."""
+    """Readers of thousands are answered along the index; here its thresholds are set far down."""
     client = signed_in(searcher)
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
@@ -545,7 +545,7 @@ def test_it_says_out_of_how_much_the_readers_own_tokens_were_shown(
     ben: Member,
     settings: Settings,
 ) -> None:
-    """As it is at this moment, whatever the background counted last and whoever else has read more."""
+    """The number is current, whatever the background counted last and however much others have read."""
     settings.SYNC = "all"
     owners = [analyst] * 5 + [ben] * 3
     made = [small.add_conversation(owner=whose, name="x", turns=[("Walrus?", "Seal.")]) for whose in owners]

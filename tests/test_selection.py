@@ -28,7 +28,7 @@ NAVIGATION = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch
 
 @pytest.fixture
 def made(small: Organization, analyst: Member) -> list[InOmni]:
-    """The newest first."""
+    """Return four conversations, newest first."""
     rows = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Walrus?", "Seal.")]) for n in range(4)]
     return rows[::-1]
 
@@ -65,7 +65,7 @@ def test_several_are_exported_as_one_file(reads: Client, made: list[InOmni], sma
 
 
 def export_of_three(reads: Client, made: list[InOmni]) -> Iterator[bytes]:
-    """The pieces of a file that is made while it is sent, of threads that the reader has opened."""
+    """Return the pieces of an export of three threads that the reader has opened, made while it is sent."""
     reads.get("/conversations/")
     for row in made[:3]:
         reads.get(thread(row))
@@ -165,7 +165,7 @@ def test_everything_counts_as_read_and_that_can_be_undone(
 def test_a_place_in_the_list_stays_while_it_grows_and_shrinks(
     reads: Client, small: Organization, analyst: Member
 ) -> None:
-    """Whatever comes in at the top, or moves there, the next page begins behind the last row that was shown."""
+    """Whatever arrives or moves to the top, the next page begins after the last row that was shown."""
     began = datetime.now(UTC) - timedelta(days=1)
     made = [
         small.add_conversation(

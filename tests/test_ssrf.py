@@ -1,4 +1,4 @@
-"""The address of an instance is no way into the network: not by what is typed, and not by where a name leads."""
+"""An instance address gives no access to the internal network: not as typed, and not by where a name leads."""
 
 import contextlib
 import ipaddress
@@ -82,7 +82,7 @@ def test_networks_may_be_allowed() -> None:
 
 
 class Listener:
-    """Something in the company's network: counts who comes, and keeps what they say."""
+    """A service in the company's network, which counts its visitors and records their words."""
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -110,7 +110,7 @@ def listener() -> Iterator[Listener]:
 
 
 def leads_to(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:
-    """From now on every name means the listener."""
+    """Have every name lead to the listener from now on."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", listener.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_more: found)
 
@@ -120,7 +120,7 @@ def ask(**more: Any) -> None:
 
 
 def test_a_name_that_leads_inside_is_told_nothing(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:
-    """Looked at when the connection is there: it does not help to change the name between check and use."""
+    """The address is checked on the open connection, so changing the name between check and use does not help."""
     leads_to(monkeypatch, listener)
     with pytest.raises(CannotAsk, match="no Omni may be") as caught:
         ask()
@@ -140,7 +140,7 @@ def test_unless_that_network_is_allowed(monkeypatch: pytest.MonkeyPatch, listene
 
 
 class Dripping(threading.Thread):
-    """A proxy that answers a byte at a time and comes to no end: its own word, or what stands behind it."""
+    """A proxy that answers byte by byte without end: its own reply, or the one of the host behind it."""
 
     def __init__(self, begins_with: bytes) -> None:
         super().__init__(daemon=True)
@@ -179,7 +179,7 @@ def test_a_time_out_bounds_a_request_through_a_proxy(monkeypatch: pytest.MonkeyP
 
 
 def test_a_proxy_of_the_companys_may_be_inside(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:
-    """It looks names up by itself."""
+    """The proxy looks names up itself, so its own address may be internal."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.port}")
     with pytest.raises(CannotAsk) as caught:
         ask()

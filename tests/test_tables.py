@@ -1,4 +1,4 @@
-"""CSV that was formatted for people, and what becomes of it."""
+"""Parsing of CSV that Omni formatted for people."""
 
 import csv
 import io

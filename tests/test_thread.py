@@ -1,4 +1,4 @@
-"""A thread: all that the API gives, nothing dropped."""
+"""A thread shows all that the API returns, with nothing dropped."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -95,7 +95,7 @@ def test_times_are_in_the_readers_own_zone(owner_reads: Client) -> None:
 
 
 def _thread_of(small: Organization, omni: StandIn, owner: User, **fields: Any) -> str:
-    """The page of a conversation made for the test."""
+    """Return the page of a conversation created for the test."""
     member = small.add_member("Ana", "ana@small.example")
     made = small.add_conversation(owner=member, **{"name": "Made", **fields})
     credential_for(owner, omni, small.personal_token(member))

@@ -1,4 +1,4 @@
-"""How much others have here costs a reader of few conversations nothing: not even the time tells of it.
+"""Other people's data costs a reader of few conversations nothing: not even the time reveals it.
 
 Counted in instructions of SQLite's virtual machine, which are the same on every run. By hand, with more of others, and
 with the figures: `OTHERS=100000 TRIES=2000 pytest -n 0 -s tests/test_time_tells_nothing.py`.
@@ -179,7 +179,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
-    """Made once: what a test changes in the database is taken back."""
+    """Create the world once; each test's changes to the database are rolled back."""
     small = Organization("small-org")
     with (
         django_db_blocker.unblock(),
@@ -309,7 +309,7 @@ def _instructions(ask: Callable[[], Any]) -> tuple[int, Any]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Instructions of a page, and its questions to the index of all, which counts no instructions of its own."""
+    """A page's instructions, and its queries to the shared index, whose own instructions do not count."""
 
     instructions: int
     matches: tuple[str, ...] = ()
@@ -372,7 +372,7 @@ def crowded(built: World, alone: dict[tuple[str, str], Cost]) -> World:
 
 @pytest.fixture
 def world(crowded: World, db: None) -> World:
-    """The two readers among the others; what a test changes in the database is taken back."""
+    """Return the two readers among others; each test's changes to the database are rolled back."""
     return crowded
 
 
@@ -398,7 +398,7 @@ def test_what_others_have_costs_a_reader_of_two_nothing(world: World, alone: dic
 
 
 def test_what_others_wait_for_in_the_search_costs_nothing(world: World) -> None:
-    """Nor is a reader's page kept waiting while conversations of others are taken into the search."""
+    """A reader's page does not wait while other people's conversations are indexed."""
     client = world.readers["personal"]
     _read(client, "/conversations/", {"q": "orders"})
     before, _ = _instructions(lambda: _read(client, "/conversations/", {"q": "orders"}))
@@ -414,7 +414,7 @@ def test_what_others_wait_for_in_the_search_costs_nothing(world: World) -> None:
 
 
 def test_counting_what_is_read_costs_the_same(world: World) -> None:
-    """Now and then a page counts how much of the list is read: at most a few instructions for each row of one's own."""
+    """Now and then a page counts the rows read: a few instructions at most for each row of the reader's own."""
     for who, client in world.readers.items():
         counts = []
         for counted_at in (timezone.now(), None):
@@ -432,7 +432,7 @@ def _theirs(number: int) -> tuple[UUID, UUID]:
 
 
 def test_not_yours_and_not_there_cost_the_same(world: World) -> None:
-    """Each address with an id in it, as a page and as a fragment: as many statements, and instructions within a few."""
+    """Each address with an id, as page and as fragment, takes as many statements and nearly as many instructions."""
     numbers = itertools.count(1)
     apart, compared = {}, 0
     client = world.readers["personal"]
@@ -459,7 +459,7 @@ TIMED = [THREAD, f"{MESSAGE}evidence/", f"/jobs/{EXAMPLE}/", f"/conversations/{E
 
 
 def test_not_yours_and_not_there_take_the_same_time(world: World) -> None:
-    """Whoever guesses by the time alone which of the two it was is right no more often than by chance.
+    """Somebody who guesses from the time alone which of the two it was is right no more often than by chance.
 
     The area under the ROC curve, which is the share of pairs that are ordered rightly: 0.5 is chance, and four standard
     deviations of the Mann-Whitney statistic are what is let through.

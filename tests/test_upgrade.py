@@ -103,7 +103,7 @@ class LastRelease:
 
 
 def fill(old: LastRelease) -> None:
-    """Three people with one organization key, two personal tokens, and all that went wrong before."""
+    """Add three people with one organization key, two personal tokens, and all past faults."""
     ann, ben = (old.organization.add_member(name, f"{name}@small.example") for name in ("Ann", "Ben"))
     old.tokens = {
         "key": old.organization.organization_key(),
@@ -214,7 +214,7 @@ def _conversation(old: LastRelease, found: InOmni) -> Any:
 
 @pytest.fixture(scope="module")
 def upgraded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[LastRelease]:
-    """A database of the last release, filled and upgraded once for all tests of this file."""
+    """Return a database of the last release, filled and upgraded once for all tests of this file."""
     organization = Organization("upgrade")
     with django_db_blocker.unblock(), StandIn(organization, rate_per_minute=10_000) as omni:
         executor = MigrationExecutor(connection)

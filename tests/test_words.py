@@ -1,4 +1,4 @@
-"""How text is cut into words: the same word in whatever form, found where it stands in the text as it was written."""
+"""Splitting text into words: each form of a word is found, and marked as it is written in the text."""
 
 import time
 import timeit
