@@ -1,4 +1,4 @@
-"""Numbers in addresses, as far as the database counts: beyond that, an address leads nowhere."""
+"""Numbers in addresses, up to the largest that the database can hold: larger ones lead nowhere."""
 
 from django.urls import register_converter
 from django.urls.converters import IntConverter

@@ -125,7 +125,7 @@ class Environment(Variables):
         address = self.address(name).rstrip("/")
         path = urlsplit(address).path
         prefix = f"/{self.text(prefix_name, path).strip('/')}".rstrip("/")
-        # As browsers and proxies send it, so that it can be compared with the path of a request.
+        # The prefix as browsers and proxies send it, so that it can be compared with a request's path.
         if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", prefix):
             raise wrong(prefix_name, prefix, "a path such as /omniviewer, of letters, digits and - . _ ~")
         if path not in ("", prefix):
@@ -155,10 +155,10 @@ class Environment(Variables):
         if found.get("ENGINE") not in _ENGINES or not found.get("NAME") or found["NAME"] == ":memory:":
             raise wrong(name, _open(value), _DATABASE_EXAMPLE)
         found["CONN_MAX_AGE"] = 60
-        # A database that was started anew costs nobody a page.
+        # After a restart of the database, no page must fail.
         found["CONN_HEALTH_CHECKS"] = True
         if found["ENGINE"] == "django.db.backends.sqlite3":
-            # Readers and one writer at a time beside each other, and a writer waits rather than fails.
+            # Readers run beside one writer at a time, and further writers wait rather than fail.
             found["OPTIONS"] = {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",
@@ -167,7 +167,7 @@ class Environment(Variables):
             _make(name, Path(found["NAME"]).parent)
         else:
             _need(name, "PostgreSQL", "psycopg", "postgres")
-            # Seconds, after which a page says that the database is away; the address may say otherwise.
+            # Seconds until a page says that the database is down; the URL may set another number.
             found["OPTIONS"] = {"connect_timeout": 5} | found.get("OPTIONS", {})
         return found
 

@@ -1,4 +1,4 @@
-"""Files of the site's own (keys, database, counts) are for its own user alone."""
+"""Permissions of the site's own files (keys, database, metrics): only the site's user may read them."""
 
 import contextlib
 import os

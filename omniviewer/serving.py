@@ -11,7 +11,7 @@ from gunicorn.workers.base import Worker
 from omniviewer.operations.embedded_worker import EmbeddedWorker
 from omniviewer.starting import start
 
-# Files are closed here and not by gunicorn's own `umask`: that closes its socket to the proxy as well.
+# Restrict files here, not by gunicorn's `umask`, which would restrict its socket for the proxy too.
 start()
 
 # gunicorn's own lines look like the site's. Settings are read before prometheus_client is imported: they say where it
@@ -22,15 +22,15 @@ from prometheus_client import multiprocess  # noqa: E402
 
 from omniviewer.operations.metric_files import forget_ended  # noqa: E402
 
-# No header becomes a variable of the server's: with SCRIPT_NAME, a client would choose where links lead.
+# Headers never become server variables: with SCRIPT_NAME, a client could choose where links lead.
 forwarder_headers = ""
 forwarded_allow_ips = ",".join(map(str, settings.FORWARDED_ALLOW_IPS)) if settings.BEHIND_PROXY else ""
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"} if settings.BEHIND_PROXY else {}
 
-# Nobody steers it from outside: two sites of one user would share the socket that gunicorn makes in the home folder.
+# No control socket: two sites of one user would share the one that gunicorn creates in the home folder.
 control_socket_disable = True
 
-# Bytes of an address: as long as gunicorn takes one, for what is pasted into the search.
+# Bytes of an address: gunicorn's maximum, for long texts pasted into the search.
 limit_request_line = 8190
 
 _worker = EmbeddedWorker()

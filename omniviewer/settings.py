@@ -52,17 +52,18 @@ ACCESS_TTL = env.duration("OMNIVIEWER_ACCESS_TTL", "24h", unit="h", bounds=("5m"
 ACCESS_GRACE = env.duration("OMNIVIEWER_ACCESS_GRACE", "7d", unit="d", bounds=("5m", "90d"))
 # Requests a minute that Omni allows a token; a tenth of them is left alone.
 RATE_PER_MINUTE = env.whole("OMNIVIEWER_RATE_PER_MINUTE", default=60, bounds=(2, 100_000))
-# Under this age a page is shown without asking Omni again.
+# Age below which a page is shown without asking Omni again.
 FRESH_FOR = env.duration("OMNIVIEWER_FRESH_FOR", "60s", unit="s", bounds=("1s", "1d"))
 
 
 # Reading in the background, and retention -----------------------------------------------------------------
 
-# What is read in the background, for each credential: nothing, the list, or the messages too.
-SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
 # Reading in the background, for each credential: nothing, the list, or the messages too.
+SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
+# Capture of evidence before Omni drops it: of "all" answers as they are read in the background, or every night of
+# "marked" conversations (starred, or linked from a ticket). Evidence that somebody opens is stored in any case.
 CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["all", "marked"])
-# Days for which captured evidence is kept; 0: for ever. Below 15, Omni would still have it and it would come back.
+# Days for which captured evidence is stored; 0: for ever. Below 15, Omni would still have it and it would come back.
 KEEP_DAYS = env.whole("OMNIVIEWER_KEEP_DAYS", default=0, bounds=(15, 36_500), or_zero=True)
 # Days after which a conversation that Omni has shown to no API token is deleted; 0: never.
 FORGET_DAYS = env.whole("OMNIVIEWER_FORGET_DAYS", default=30, bounds=(1, 36_500), or_zero=True)
@@ -70,7 +71,7 @@ FORGET_DAYS = env.whole("OMNIVIEWER_FORGET_DAYS", default=30, bounds=(1, 36_500)
 
 # Tickets --------------------------------------------------------------------------------------------------
 
-# A regular expression, as a whole, and where a ticket's page is: "{ticket}" stands for its name.
+# A regular expression for the whole name of a ticket, and the address of its page, with "{ticket}" for the name.
 TICKET_FORMAT = env.pattern("OMNIVIEWER_TICKET_FORMAT", default="[A-Z][A-Z0-9]{1,9}-[0-9]{1,9}")
 TICKET_URL = env.address("OMNIVIEWER_TICKET_URL", may_have_query=True)
 
@@ -91,7 +92,7 @@ FORWARDED_ALLOW_IPS = env.peers("OMNIVIEWER_FORWARDED_ALLOW_IPS", default=["*"])
 # The origin that copied links and the identity provider are told, "" for the one that a request came to, and the path
 # below which the site is.
 PUBLIC_URL, URL_PREFIX = env.public_url("OMNIVIEWER_PUBLIC_URL", "OMNIVIEWER_URL_PREFIX")
-# Never from the server or a header: links would lead to wherever a client says.
+# Never taken from the server or a header: a client could choose where links lead.
 FORCE_SCRIPT_NAME = URL_PREFIX
 ROOT_URLCONF = "omniviewer.urls"
 WSGI_APPLICATION = "omniviewer.wsgi.application"
@@ -172,7 +173,7 @@ DATA_DIR = BASE_DIR / ".data"
 close_folder(DATA_DIR)
 DEMO_DIR = BASE_DIR / ".demo"
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
-# Only what can be made again is cached: a page without its cache is slower, and no different.
+# Only values that can be computed again are cached: without its cache a page is slower, but no different.
 CACHES = {"default": env.cache_to_spare("CACHE_URL", default="locmemcache://")}
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
@@ -194,19 +195,19 @@ OIDC_CLIENT_SECRET = env.text("OMNIVIEWER_OIDC_CLIENT_SECRET")
 OIDC_NAME = env.text("OMNIVIEWER_OIDC_NAME", "your company’s account")
 OIDC_SCOPES = env.text("OMNIVIEWER_OIDC_SCOPES", "openid profile email").split()
 OIDC_GROUPS_CLAIM = env.text("OMNIVIEWER_OIDC_GROUPS_CLAIM", "groups")
-# A provider that gives out no address which it has not verified, without saying so (Entra ID).
+# For a provider that gives out only verified addresses without saying so (Entra ID).
 OIDC_EMAILS_ARE_VERIFIED = env.flag("OMNIVIEWER_OIDC_EMAILS_ARE_VERIFIED")
 # A SAML identity provider, known by its entity id.
 SAML_ENTITY_ID = env.text("OMNIVIEWER_SAML_ENTITY_ID")
 SAML_SSO_URL = env.address("OMNIVIEWER_SAML_SSO_URL", may_have_query=True)
 SAML_CERTIFICATE = env.certificate("OMNIVIEWER_SAML_CERTIFICATE")
 SAML_NAME = env.text("OMNIVIEWER_SAML_NAME", "your company’s account")
-# The attributes that say who somebody is ("": a persistent NameID does), and in which groups.
+# The attributes that identify a person ("": a persistent NameID does) and name their groups.
 SAML_SUBJECT = env.text("OMNIVIEWER_SAML_SUBJECT")
 SAML_GROUPS = env.text("OMNIVIEWER_SAML_GROUPS", "groups")
 SAML_SIGN_OUT_URL = env.address("OMNIVIEWER_SAML_SIGN_OUT_URL", may_have_query=True)
 SINGLE_SIGN_ON = bool(OIDC_ISSUER or SAML_ENTITY_ID)
-# A proxy that names the user in a header, known by where it connects from or by a secret that it sends along.
+# A proxy that names the user in a header, trusted by its address or by a secret that it sends along.
 PROXY_HEADER = env.header("OMNIVIEWER_PROXY_HEADER")
 PROXY_EMAIL_HEADER = env.header("OMNIVIEWER_PROXY_EMAIL_HEADER")
 PROXY_NAME_HEADER = env.header("OMNIVIEWER_PROXY_NAME_HEADER")
@@ -241,7 +242,7 @@ _COOKIE_PREFIX = ("__Secure-" if URL_PREFIX else "__Host-") if _BEHIND_TLS else 
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}session", f"{_COOKIE_PREFIX}csrf"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{URL_PREFIX}/"
 CSRF_COOKIE_HTTPONLY = True
-# Seconds: however busy, and without anybody there.
+# Absolute and idle session lifetime, in seconds.
 _SESSION = env.duration("OMNIVIEWER_SESSION_HOURS", "24h", unit="h", bounds=("15m", "90d"))
 _IDLE = env.duration("OMNIVIEWER_IDLE_MINUTES", "480m", unit="m", bounds=("5m", "90d"))
 SESSION_COOKIE_AGE, SESSION_IDLE = int(_SESSION.total_seconds()), int(_IDLE.total_seconds())
@@ -287,7 +288,7 @@ SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W0
 
 STATIC_URL = f"{URL_PREFIX}/static/"
 STATIC_ROOT = BASE_DIR / ".static"
-# Whoever serves them, these are no secret.
+# Static files are public, so any server may read them.
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, 0o755
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or DEMO
@@ -305,7 +306,7 @@ STORAGES = {
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
-# Shown to a reader whose browser has not told its own zone.
+# For readers whose browser has not reported its time zone.
 TIME_ZONE = env.time_zone("OMNIVIEWER_TIME_ZONE")
 
 
@@ -318,6 +319,6 @@ LOGGING = log_configuration.configuration(_LOG_LEVEL, is_development=DEBUG)
 METRICS_TOKEN = env.secret("OMNIVIEWER_METRICS_TOKEN", shortest=16)
 env.folder_of_counts("PROMETHEUS_MULTIPROC_DIR", default=DATA_DIR / "metrics", is_used=bool(METRICS_TOKEN))
 
-# A name that is misspelt would be left out without a word, and what contradicts itself would do nothing or too much.
+# Refuse misspelt names, which would be ignored silently, and settings that contradict each other.
 env.refuse_unknown()
 consistency.check(globals())

@@ -1,4 +1,4 @@
-"""How each process of the site begins: alone with its files, and with settings that are right or a sentence."""
+"""The start of each process of the site: private files, and valid settings or one sentence that says why not."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""How long one text of Omni's may keep a processor busy, be it an answer or a table.
+"""The limit of processor time for one text of Omni's, an answer or a table.
 
 Python-Markdown and its kin are quadratic, or worse, in shapes too many to list: 20,000 `[` take it 36 s. So what is
 bounded is not a shape but the time. Everything that loops over an answer, or over the cells of a table, ticks; a tick
@@ -8,9 +8,9 @@ past the allowance ends it. Work between two ticks is bounded too, by the limits
 
 import time
 
-# Seconds. A long answer, 20,000 characters of lists, tables and code, takes a tenth of it.
+# Seconds. A long answer (20,000 characters of lists, tables and code) takes a tenth of this.
 ALLOWANCE = 0.8
-# Characters of an answer. Ten times the longest that a model writes in one go.
+# Characters of an answer: ten times the longest that a model writes in one go.
 LONGEST = 200_000
 
 

@@ -1,4 +1,4 @@
-"""Variables of the environment, and of the file .env: each value is what it should be, or the process does not start.
+"""Variables of the environment and of the file .env. With an invalid value the process does not start.
 
 Each method raises `ImproperlyConfigured` with one sentence that names the variable, shows its value (of a secret never)
 and says what to set. A variable that is set to nothing counts as not set.
@@ -15,11 +15,11 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _PREFIX = "OMNIVIEWER_"
-# Read by the tests and not by the site.
+# Variables that the tests read, not the site.
 _OF_THE_TESTS = {"OMNIVIEWER_REQUIRE", "OMNIVIEWER_TEST_DATABASE", "OMNIVIEWER_LOAD_SECONDS"}
 # Kubernetes tells the processes of a pod where the services beside it are; one of them may be called omniviewer.
 _OF_KUBERNETES = re.compile(r"OMNIVIEWER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
-# From here on (`SequenceMatcher`, 0 to 1) a word counts as another one, misspelt.
+# Similarity (`SequenceMatcher`, 0 to 1) from which a name counts as a misspelt one.
 _ALIKE = 0.8
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -66,7 +66,7 @@ class Variables:
         upper = name.upper()
         if upper in self._read:
             return upper
-        # Without the prefix it is ours in our own file alone: other programs of the machine may have a DEBUG too.
+        # A name without the prefix is ours only in our own file: other programs on the machine may have a DEBUG too.
         if name in self._of_file and _PREFIX + upper in self._read:
             return _PREFIX + upper
         head = re.sub(r"^OMNI_V", "OMNIV", upper).split("_")[0]

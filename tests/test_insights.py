@@ -449,7 +449,7 @@ def test_far_away_times_are_no_error(lead: Client, typed: str) -> None:
 
 # In the browser ---------------------------------------------------------------------------------------------
 
-# What of the charts stands out from its background by less than WCAG asks for: 4.5 to 1 of text, 3 to 1 of marks.
+# Contrast below WCAG's minimum in the charts: 4.5 to 1 for text, 3 to 1 for marks.
 _FAINT = """() => {
     const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
     const luminance = colour => {

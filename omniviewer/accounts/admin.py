@@ -70,7 +70,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return super().get_readonly_fields(request, obj) if _is_superuser(request) else _POWERS
 
-    # Administrators are staff; Django's permissions, one by one, are not needed for that.
+    # Staff are administrators: Django's permissions, one by one, are not needed here.
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return _is_staff(request)
@@ -94,7 +94,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
         is_action = request.method == "POST" and "action" in request.POST
         return people.filter(is_superuser=False) if is_action and not _is_superuser(request) else people
 
-    # Django calls these for everything that is done here.
+    # Django calls these methods for every change made here.
 
     def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
         trail.record(request, Kind.PERSON_ADDED, whom=obj.username)

@@ -1,4 +1,4 @@
-"""Small things that every page needs to know of its reader."""
+"""Middleware about the reader of every page: time zone, signing out, privacy."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRefresh
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-# A page that shows text needs none of them; the clipboard is written to on a click alone.
+# A page of text needs no device; the clipboard is written to on a click only.
 _NO_DEVICES = ", ".join(f"{name}=()" for name in ("camera", "geolocation", "microphone", "payment", "usb"))
 _ZONES = frozenset(available_timezones())
 

@@ -18,13 +18,13 @@ from omniviewer.omni import Token, replies
 class User(AbstractUser):
     """A person who signs in here. A custom model from the start, because Django cannot exchange it later."""
 
-    # Another one ends every session of theirs, wherever it is.
+    # A new value ends every session of the person.
     sessions_key = models.UUIDField(default=uuid4, editable=False)
 
     class Meta:
         db_table = "accounts_user"
 
-    # Reads the audit log and the figures of what is stored, and changes nothing.
+    # An auditor reads the audit log and the storage figures, and changes nothing.
     is_auditor = models.BooleanField("auditor", default=False, help_text="May read the audit log and what is stored.")
 
     @classmethod
@@ -133,16 +133,16 @@ class ApiToken(models.Model):
     ciphertext = models.TextField()
     scope = models.CharField(max_length=12, choices=Scope, blank=True, default=Scope.UNKNOWN)
     role = models.CharField(max_length=40, blank=True)
-    # Whom it speaks for, by both of Omni's ids: no source settles which of them a thread's `userId` is.
+    # The token's owner by both of Omni's ids: no source settles which of them a thread's `userId` is.
     membership_id = models.CharField(max_length=64, blank=True)
     omni_user_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    # When Omni last said what this token is.
+    # The time when Omni last identified this token.
     checked_at = models.DateTimeField(null=True)
     rejected_at = models.DateTimeField(null=True, blank=True)
-    # Rights proven before this moment count for nothing: Omni has rejected the token since.
+    # Rights proven before this moment do not count: Omni has rejected the token since.
     rights_since = models.DateTimeField(null=True)
-    # When an organization key last asked for the people of the organization, whatever the answer.
+    # The time when an organization key last asked for the organization's people, whatever the answer.
     members_asked_at = models.DateTimeField(null=True, blank=True)
 
     objects = ApiTokenQuerySet.as_manager()
@@ -169,7 +169,7 @@ class ApiToken(models.Model):
             "rejected_at": None,
             "members_asked_at": None,
         }
-        # One that was stored under an earlier signing key is the same token.
+        # A row stored under an earlier signing key is the same token.
         stored = next(iter(cls.objects.filter(instance=instance, digest__in=known)), None)
         which = {"pk": stored.pk} if stored else {"digest": known[0]}
         found, _ = cls.objects.update_or_create(instance=instance, **which, defaults=said)
@@ -229,7 +229,7 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
 
         Raises `IntegrityError` if the label was taken meanwhile.
         """
-        # One change at a time to the order of a person's credentials.
+        # A lock, so that the order of a person's credentials changes once at a time.
         User.objects.select_for_update().get(pk=owner.pk)
         api_token = ApiToken.accept(instance, token, identity)
         return self.create(owner=owner, label=label, api_token=api_token, order=self.filter(owner=owner).count())
@@ -241,7 +241,7 @@ class Credential(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="credentials")
     api_token = models.ForeignKey(ApiToken, models.PROTECT, related_name="credentials")
     label = models.CharField(max_length=60)
-    # Its place among its owner's, from 0: the first is the default.
+    # Position among the owner's credentials, from 0: the first is the default.
     order = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -13,7 +13,7 @@ from omniviewer.accounts.models import User
 
 # Paths not to return to after signing in, such as the sign-in page itself.
 _NOT_AFTERWARDS: Final = ("/sign-in/", "/sign-out/", "/signed-out/", "/admin/log", "/appearance/", "/demo/")
-# Browsers read these as something else, or leave them out.
+# Characters that browsers read as others, or leave out.
 _ODD: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 

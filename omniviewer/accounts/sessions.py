@@ -1,4 +1,4 @@
-"""A person's session: where it begins, how long it lasts, where it ends."""
+"""Sessions of people: their beginning, lifetime and end."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from omniviewer.operations.front import is_by_person, is_navigation
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _BY, _BEGAN, _SEEN = "signed_in_by", "began_at", "seen_at"
-# The address to which somebody was sent who had just signed in.
+# Session key of the address to which somebody was sent after signing in.
 _ARRIVING = "arriving_at"
-# Seconds: activity is noted no more often than that.
+# Minimum seconds between two updates of the last activity, to save writes.
 _NOTED_EVERY = 60
 
 
@@ -88,7 +88,7 @@ def _is_over(request: HttpRequest) -> bool:
     seen = session.setdefault(_SEEN, int(now))
     if now - began >= settings.SESSION_COOKIE_AGE or now - seen >= settings.SESSION_IDLE:
         return True
-    # The door by which they came in is closed by now.
+    # Signing in by password has been switched off since.
     return session.get(_BY) == "password" and not settings.LOCAL_LOGIN
 
 

@@ -1,4 +1,4 @@
-"""How the pages look to a person."""
+"""The reader's appearance settings."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse

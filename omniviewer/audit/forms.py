@@ -13,7 +13,7 @@ from django.utils import timezone
 from omniviewer.audit.models import OK, Event, EventQuerySet, Kind
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# Any zone's midnight of these is a moment that can be reckoned with.
+# Days whose midnight in any time zone is within the range of datetime.
 _DAYS = [
     MinValueValidator(date(2000, 1, 1), "The log does not reach back that far."),
     MaxValueValidator(date(2999, 12, 31), "The log does not reach that far ahead."),

@@ -82,23 +82,23 @@ class Event(models.Model):
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     kind = models.CharField(max_length=20, choices=Kind)
-    # OK, or in one word why it came to nothing.
+    # OK, or a word for the failure.
     result = models.CharField(max_length=40, default=OK)
     # None once the person is removed; `who` stays.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="events")
     who = models.CharField(max_length=150, blank=True)
-    # Omni's id, not a row here: what is kept here may be gone long before this is.
+    # Omni's id, not a foreign key: the conversation may be deleted long before the event.
     conversation_id = models.UUIDField(null=True, blank=True, db_index=True)
     position = models.PositiveIntegerField(null=True, blank=True)
     ticket = models.CharField(max_length=100, blank=True, db_index=True)
     by = models.CharField(max_length=20, choices=By, blank=True)
-    # The host of Omni's that a credential is for, and the number that the credential had.
+    # The Omni host of a credential, and the credential's number.
     instance = models.CharField(max_length=260, blank=True)
     credential_id = models.BigIntegerField(null=True, blank=True)
     # The username of the person whom staff added, changed or removed, and the fields that were changed.
     whom = models.CharField(max_length=150, blank=True)
     fields = models.CharField(max_length=300, blank=True)
-    # Only where OMNIVIEWER_AUDIT_IP says so.
+    # Only stored if OMNIVIEWER_AUDIT_IP is set.
     address = models.GenericIPAddressField(null=True, blank=True)
 
     objects = EventQuerySet.as_manager()
@@ -109,7 +109,7 @@ class Event(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise AppendOnly
-        # An INSERT even where somebody has set a primary key that exists.
+        # Force an INSERT, even if the given primary key exists.
         super().save(*args, **{**kwargs, "force_insert": True})
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Everybody's own trail, and the whole log for staff and auditors."""
+"""Pages of the audit log: everybody's own events, and the whole log for staff and auditors."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -71,7 +71,7 @@ def as_csv(request: HttpRequest) -> HttpResponseBase:
 
 def _page(request: HttpRequest, events: EventQuerySet) -> dict[str, Any]:
     before = PlaceForm(request.GET).before_or_newest()
-    # One more than is shown tells whether there are any.
+    # One row more than shown tells whether there is another page.
     found = list(events.newest_first(before)[: PAGE + 1])
     older = found[PAGE - 1].pk if len(found) > PAGE else None
     return {"events": found[:PAGE], "before": before, "older": older}

@@ -123,7 +123,7 @@ def is_omni_link(url: str, instance: str) -> bool:
         return False
     if parts.scheme != "https" or parts.username is not None or port not in (None, 443):
         return False
-    # It is also shown as it is: nothing in it hides, or turns the direction of the rest.
+    # The link's text is shown too: it must not hide characters, or change the direction of the rest.
     if not _HOST.fullmatch(host) or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
         return False
     return host == instance or _is_under(host, OMNI_DOMAINS)

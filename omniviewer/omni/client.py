@@ -1,4 +1,4 @@
-"""The one door to the network. It only ever sends `GET`: nothing is written to Omni.
+"""The client for Omni's API, the only code that uses the network. It only sends `GET`: nothing is written to Omni.
 
 Omni's reference: https://docs.omni.co/api. A client speaks for one token on one instance.
 """
@@ -27,7 +27,7 @@ PEOPLE_A_PAGE = 100
 PEOPLE_PATHS = (("/scim/v2/users", "/scim/v2/Users"), ("/scim/v2/embed/users", "/scim/v2/embed/Users"))
 _CHUNK = 64 * 1024
 _MOST_OBJECTS = 2_000_000
-# Seconds: a host that is there takes a connection at once.
+# Seconds: a host that is up accepts a connection at once.
 CONNECT_TIMEOUT = 5.0
 
 
@@ -50,9 +50,11 @@ class Token:
 
 
 class Client:
-    """`instance` is the host; `timeout` seconds bound any silence and the whole of a request, retries included;
-    `max_body` bytes bound a reply after decompression. `may_retry` is asked before a request is sent a second time.
-    `networks` are those outside the public internet to which a name may lead.
+    """A client for one instance. `instance` is the host.
+
+    `timeout` limits, in seconds, any silence and the whole of a request, retries included; `max_body` limits a reply,
+    in bytes after decompression. `may_retry` is asked before a request is sent again. `networks`: networks outside the
+    public internet to which a name may lead.
     """
 
     def __init__(  # noqa: PLR0913  (each by its name)
@@ -128,7 +130,7 @@ class Client:
 
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
         body = self._ask(path, query)
-        # Each becomes an object in memory, some thirty times as large as it is here.
+        # Each bracket becomes an object in memory, some thirty times as large as its text.
         if body.count(b"{") + body.count(b"[") > _MOST_OBJECTS:
             raise Unreadable("Omni's answer has more pieces than are read here.", outcome="too-large")
         try:

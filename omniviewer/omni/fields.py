@@ -8,7 +8,7 @@ from omniviewer.omni.errors import Unreadable
 
 # The largest value that an integer column of every database can hold.
 _MOST = 2**31 - 1
-# Levels of an object that is kept as it is. Queries of Omni's have some five.
+# Nesting levels of an object that is stored as it is. Omni's queries have about five.
 DEEPEST = 50
 # Characters of a reason that is shown.
 LONGEST_REASON = 4_000
@@ -106,7 +106,7 @@ def as_json(value: Any, longest: int) -> str:
     except RecursionError:
         return json.dumps({"cut": "It is nested too deeply to be kept."})
     if len(text) > longest:
-        # As a text within JSON: half of an object is none. Quotes and the like take two characters there.
+        # Stored as text within JSON, because half an object is invalid. Quotes and the like take two characters there.
         text = json.dumps({"cut": text[: longest // 2 - 20]}, ensure_ascii=False)
     return storable(text)
 

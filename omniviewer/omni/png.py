@@ -1,11 +1,11 @@
-"""Pictures that Omni draws: taken for what they are before anybody's browser does."""
+"""Check that Omni's pictures are PNGs, before anybody's browser interprets them."""
 
 import struct
 from typing import Final
 
 from omniviewer.omni.errors import Unreadable
 
-# Bytes, and pixels: a chart, not a bomb.
+# Limits in bytes and pixels: a chart, not a decompression bomb.
 MOST_BYTES: Final = 8 * 1024 * 1024
 MOST_PIXELS: Final = 40_000_000
 _LONGEST_SIDE: Final = 20_000

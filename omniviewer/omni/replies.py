@@ -15,7 +15,7 @@ from omniviewer.omni.errors import Unreadable
 from omniviewer.omni.fields import NOTHING, as_count, as_id, as_list, as_object, as_reason, as_text, as_uuid
 from omniviewer.omni.times import as_time
 
-# Characters: it stands in addresses and in a unique index.
+# Characters, limited because a cursor stands in addresses and in a unique index.
 LONGEST_CURSOR = 2000
 LONGEST_JOB_ID = 200
 # Limits for one reply: only the first ones are read. We ask for a hundred conversations or people at a time.

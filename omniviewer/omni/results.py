@@ -10,12 +10,12 @@ from omniviewer.omni.errors import Unreadable
 from omniviewer.omni.fields import as_count, as_json, as_object, as_plain_object, as_reason, as_text
 from omniviewer.omni.times import as_time
 
-# Actions of one job that are read: of more, the first and the last ones.
+# Actions read of one job: if there are more, the first and the last ones.
 MOST_ACTIONS = 2_000
 _LAST_ACTIONS = 500
 # Characters of an action as Omni sent it, apart from its rows.
 LONGEST_RAW = 200_000
-# A `result` with one of these is a query's.
+# A `result` with one of these keys is a query's.
 _OF_A_QUERY = ("queryName", "query", "csvResult", "csvResultWasTruncated", "hasResults", "totalRowCount")
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-# How Omni calls a condition, and what a person reads; any other is read as it is called.
+# Omni's names of conditions, in words for people; any other name is shown as it is.
 _KINDS = {
     "EQUALS": "is",
     "TIME_FOR_INTERVAL_DURATION": "is",

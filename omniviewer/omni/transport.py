@@ -1,4 +1,4 @@
-"""One request to Omni from its first byte to its last, retries included: a deadline that nothing outlives.
+"""One request to Omni, retries included, with a deadline that nothing outlives.
 
 The timeouts of sockets bound a silence, not a whole: a server that sends a byte of a header a second never trips them.
 So at the deadline the socket is shut down, whatever is being waited for.
@@ -28,8 +28,10 @@ class ElsewhereError(Exception):
 
 
 class Attempt:
-    """`seconds` bound it as a whole; `may_retry` is asked before anything is sent a second time, `may_reach` before
-    anything is sent to an address. Raises `ElsewhereError` where that says no.
+    """One request with all its retries, limited to `seconds`.
+
+    `may_retry` is asked before anything is sent again, `may_reach` before anything is sent to an address: if that is
+    false, the attempt raises `ElsewhereError`.
     """
 
     def __init__(
@@ -94,11 +96,11 @@ class Attempt:
 
     def _end(self) -> None:
         with self._lock:
-            # Once the attempt is done its connection is somebody else's.
+            # Once the attempt is over, its connection belongs to another one.
             if self._is_open:
                 for watched in self._sockets:
                     with contextlib.suppress(OSError):
-                        # Not SSLSocket's own, which takes the TLS state away from under whoever is reading.
+                        # Not SSLSocket's own method, which drops the TLS state while another thread reads.
                         socket.socket.shutdown(watched, socket.SHUT_RDWR)
 
 
@@ -111,11 +113,11 @@ class _Watched:
     def _new_conn(self) -> socket.socket:
         connected: socket.socket = super()._new_conn()  # type: ignore[misc]
         attempt = _current.get()
-        # A proxy of the company's, which looks names up by itself, may be anywhere.
+        # A company's proxy looks names up itself, and may have any address.
         if attempt and self.proxy is None:
             attempt.check(connected)
         if attempt:
-            # Already now: a proxy may take its time to lead on, and another side to agree on TLS.
+            # Watch from here on: a proxy's reply and the TLS handshake may take long.
             attempt.watch_until_connected(connected)
         return connected
 

@@ -11,7 +11,7 @@ from django.db import OperationalError
 _LEFT_OUT = "what the database said is left out, as it may quote what was to be stored"
 _BECAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING = "\nDuring handling of the above exception, another exception occurred:\n\n"
-# Exceptions of one chain.
+# Number of exceptions read from one chain.
 _MOST = 20
 
 

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Seconds until a worker that ended is started anew: longer each time, until one has lived for long enough.
+# Seconds until a worker that ended is started again: longer each time, until one has lived for long enough.
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _LONG_ENOUGH = 300.0
-# For what a worker has in hand, before it is killed: that loses nothing.
+# Seconds for a worker to finish its task before it is killed, which loses nothing.
 _PATIENCE = 4.0
 
 

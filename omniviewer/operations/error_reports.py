@@ -12,7 +12,7 @@ from django.template import loader
 from django.views.debug import SafeExceptionReporterFilter
 from django.views.defaults import server_error
 
-# As requests writes it into a header, and what people paste into a form.
+# Matches a token as requests writes it into a header, and as people paste it into a form.
 _TOKEN = re.compile(r"Bearer\s+\S|omni_(pat|org)_", re.IGNORECASE)
 _RETRY_AFTER = "10"  # seconds
 
@@ -21,7 +21,7 @@ def page_of_a_fault(request: HttpRequest) -> HttpResponse:
     """Return the error page. Answer 503, not 500, if the database is down or busy: that is no fault in the code."""
     if not isinstance(sys.exception(), OperationalError | InterfaceError):
         return server_error(request)
-    # Without the request: who reads, and what they like, stands in the database.
+    # Render without the request: the reader and their preferences would be read from the database.
     page = loader.get_template("503.html").render()
     return HttpResponse(page, status=503, headers={"Retry-After": _RETRY_AFTER})
 
@@ -29,7 +29,7 @@ def page_of_a_fault(request: HttpRequest) -> HttpResponse:
 class NoTokens(SafeExceptionReporterFilter):
     """Django's filter, in development too, that also hides tokens in variables, headers and forms."""
 
-    # Django calls secret what holds one of these in its name.
+    # Django hides settings whose names contain one of these.
     hidden_settings = re.compile(
         f"{SafeExceptionReporterFilter.hidden_settings.pattern}|AUTHORIZATION|COOKIE|CSRF|SESSION|DATABASE|CACHE_URL",
         re.IGNORECASE,

@@ -1,4 +1,4 @@
-"""The first to see a request: which of its headers count, and the path below which the site is."""
+"""The first middleware to see a request: headers to trust, and the path prefix of the site."""
 
 import ipaddress
 import re
@@ -18,7 +18,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PORT = re.compile(r"^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$")
 _MAX_BACKSLASHES = 250
 _PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
-# An address that a template of the site's own writes out.
+# Matches an address of the site in a template.
 _OWN_ADDRESS = re.compile(r'(?<=\s)((?:form)?action|href|src|hx-get|hx-post)="/(?!/)')
 # An empty URLconf, for paths outside the prefix.
 urlpatterns: list[object] = []

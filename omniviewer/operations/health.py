@@ -1,4 +1,4 @@
-"""For load balancers, which ask by address and over http: what answers them stands before all that minds."""
+"""Probes for load balancers, which ask by IP address and over http: they run before any middleware that minds."""
 
 import os
 import secrets
@@ -47,7 +47,7 @@ def probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
         answer = answers.get(request.path_info)
         if answer is None:
             return get_response(request)
-        # So that Django's line about a failed probe names it.
+        # Lets Django's log line about a failed probe name it.
         request.resolver_match = ResolverMatch(answer, (), {}, route=request.path_info.removeprefix("/"))
         return answer(request)
 

@@ -109,7 +109,7 @@ class Scrubbed(logging.Formatter):
             record.args = tuple(_scrubbed(said) for said in record.args or ())
         if database_errors.is_in(error):
             record = copy(record)
-            # Another handler may have written it in full.
+            # Another handler may have stored the full traceback.
             record.exc_text = None
         return super().format(record)
 
@@ -138,7 +138,7 @@ class Line(Scrubbed, JsonFormatter):
         super().__init__(
             ["asctime", "levelname", "name", "message"],
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "message": "event"},
-            # Django adds these to its own: the first would be the whole address.
+            # Django adds these to its own lines: the first would log the whole address.
             reserved_attrs=[*RESERVED_ATTRS, "request", "status_code"],
         )
 

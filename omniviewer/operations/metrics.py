@@ -1,4 +1,4 @@
-"""Counts for the people who run the site, at `/metrics`, over all of gunicorn's processes.
+"""Metrics for the people who run the site, at `/metrics`, from all of gunicorn's processes.
 
 prometheus_client keeps them in files of `PROMETHEUS_MULTIPROC_DIR` where that is set when it is imported; settings.py
 sets it where there is a token for `/metrics`. https://prometheus.github.io/client_python/multiprocess/
@@ -21,7 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from omniviewer.operations.metric_files import ReservedDict
 
-# Before any count is made.
+# Set before any metric is created.
 values.MmapedDict = ReservedDict  # type: ignore[attr-defined]
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0)
 _here = CollectorRegistry()

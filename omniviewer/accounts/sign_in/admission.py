@@ -35,9 +35,9 @@ class Person:
     email_is_verified: bool = False
     first_name: str = ""
     last_name: str = ""
-    # None: the issuer did not say which. Compared as they are written in the settings, letter by letter.
+    # None: the issuer did not name any. Compared with the settings character by character.
     groups: frozenset[str] | None = field(default_factory=frozenset)
-    # The subject is a name, which people and proxies write with capital letters or without.
+    # The subject is a name, which people and proxies write with or without capital letters.
     ignores_case: bool = False
 
 

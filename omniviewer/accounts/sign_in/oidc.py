@@ -34,11 +34,11 @@ CALLBACK: Final = "/sign-in/oidc/callback/"
 SIGNED: Final = "oidc_id_token"
 # The algorithms of RFC 7518 and RFC 8037 that need no secret shared with the provider, and never "none".
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-# Claims about the ID token itself, or about whom it is: nothing else may say them.
+# Claims about the ID token itself or its subject, accepted from the signed token only.
 _OF_THE_TOKEN = frozenset(("iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "azp", "jti"))
 # Seconds by which the provider's clock may differ from ours.
 _CLOCKS_DIFFER = 60
-# Seconds for which what the provider says of itself is not asked again.
+# Seconds for which the discovery document is cached.
 _DISCOVERY_KEPT = 300
 
 

@@ -1,4 +1,4 @@
-"""The doors: signing in by whichever way is set up, and signing out."""
+"""Views to sign in, by each way that is set up, and to sign out."""
 
 from http import HTTPStatus
 

@@ -106,7 +106,7 @@ def _person(said: dict[str, str]) -> Person | None:
     name = said.get("name", "")
     if not name:
         return None
-    # A comma comes of two headers in one: which of them the proxy sent, nobody knows.
+    # A comma means two headers in one: nobody knows which of them the proxy sent.
     if len(name) > _LONGEST_NAME or not name.isprintable() or "," in name:
         _log.warning("proxy header makes no sense")
         return None

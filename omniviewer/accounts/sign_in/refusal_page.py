@@ -1,4 +1,4 @@
-"""The page for who may not enter."""
+"""The page for people who may not enter."""
 
 from http import HTTPStatus
 

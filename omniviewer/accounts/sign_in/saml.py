@@ -32,12 +32,12 @@ from omniviewer.operations.front import client_network
 # Errors raised by a malformed response, besides those that allauth handles; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
 BEGIN: Final = "/sign-in/saml/"
-# In the addresses that the identity provider is told.
+# Part of the addresses that the identity provider knows.
 SLUG: Final = "company"
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-# Bytes of a response: what is longer is none, and is not kept for a moment.
+# Bytes of a response: a longer one is refused, and never stored.
 _LONGEST_RESPONSE: Final = 64 * 1024
-# Responses that are kept for a client in ten minutes: many people may share one address.
+# Responses stored for one client in ten minutes: many people may share an address.
 _MAX_RESPONSES: Final = 200
 _WITHIN: Final = timedelta(minutes=10)
 # Matches a response's first tag only; its signature and everything else are checked later.
@@ -45,11 +45,11 @@ _ANSWERS: Final = re.compile(rb"""<(?:[\w.-]+:)?Response\s(?:[^>]*\s)?InResponse
 # Requests carry our signature in their id, so that it is known again without the browser's cookies, which are not sent
 # along from another site. Dots and letters alone: an id is an XML name.
 _REQUESTS: Final = TimestampSigner(sep=".", salt="omniviewer.accounts.sign_in.saml.requests")
-# Bytes of a longer one that are read past, unseen.
+# Bytes of an overlong response that are read and dropped.
 _MOST_PASSED_OVER: Final = 4 * 1024 * 1024
-# Seconds between the response and the look at it.
+# Seconds between the response's arrival and its check.
 _ON_THE_WAY: Final = 300
-# In place of the groups where Entra ID has too many to say which.
+# The attribute that Entra ID sends in place of the groups, if there are too many.
 _GROUPS_ELSEWHERE: Final = "http://schemas.microsoft.com/claims/groups.link"
 # Names of the common attributes: by their LDAP ids, by Microsoft, or plainly.
 _NAMES: Final = {
@@ -119,13 +119,13 @@ def provider(request: HttpRequest, sign_ins: PendingSignIns | None = None) -> Pr
             },
             "advanced": {
                 "strict": True,
-                # The whole message may be signed too, but it is the assertion that is believed.
+                # The whole message may be signed too, but only the assertion's signature counts.
                 "want_assertion_signed": True,
                 "want_attribute_statement": False,
                 "reject_deprecated_algorithm": True,
                 "reject_idp_initiated_sso": True,
                 "name_id_format": PERSISTENT,
-                # On loopback, in the tests and the demo.
+                # The demo and the tests run on loopback.
                 "allow_single_label_domains": settings.DEMO,
             },
         },
@@ -152,8 +152,8 @@ class Acs(_Ours, views.ACSView):
     """Receives the identity provider's response from the browser. `Finish` checks it, one redirect later."""
 
     def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
-        # Anybody may send something here: it is kept only if it is short and answers a request of ours, once, and for
-        # no longer than it takes.
+        # Anybody may post here: a response is stored only if it is short and the first to a request of ours, and
+        # only until it is checked.
         is_short = int(request.headers.get("Content-Length") or 0) <= _LONGEST_RESPONSE
         if not is_short:
             request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
@@ -225,12 +225,12 @@ def person(login: SocialLogin) -> Person:
     email = _first(attributes, _NAMES["email"])
     is_elsewhere = settings.SAML_GROUPS not in attributes and _GROUPS_ELSEWHERE in attributes
     return Person(
-        # An OpenID issuer may be called the same, and mean somebody else by the same subject.
+        # A prefix, because an OpenID issuer may have the same name, and mean somebody else by the same subject.
         issuer=f"saml:{settings.SAML_ENTITY_ID}",
         subject=subject,
         usernames=(_first(attributes, _NAMES["username"]), email.partition("@")[0]),
         email=email,
-        # SAML has no word for it: the company's own directory answers for its addresses.
+        # SAML has no attribute for this: the company's own directory vouches for its addresses.
         email_is_verified=bool(email),
         first_name=_first(attributes, _NAMES["first_name"]),
         last_name=_first(attributes, _NAMES["last_name"]),

@@ -30,7 +30,7 @@ from omniviewer.operations.front import is_by_person
 if settings.SAML_ENTITY_ID:
     from omniviewer.accounts.sign_in import saml
 
-# In an address: whoever comes with it was led to the public one already.
+# A parameter that marks a request redirected to the public address already.
 _LED_THERE = "led-there"
 _log = logging.getLogger("omniviewer.accounts")
 
@@ -142,7 +142,7 @@ def _set_out(request: HttpRequest, begin: str, start: _Start) -> HttpResponse:
     target = next_path(request)
     if request.user.is_authenticated and "again" not in request.GET:
         return redirect(target or site_path("/conversations/"))
-    # Robots that preview links come this far and no further: nothing is stored here.
+    # Robots that preview links come this far and no further, so nothing is stored here.
     sign_ins = PendingSignIns(request, begin)
     try:
         response = start(request, target, sign_ins, by_person=is_by_person(request))
@@ -190,7 +190,7 @@ def _failed(
     if error == AuthError.CANCELLED:
         return refusal(request, _CANCELLED, target)
     if state is None and not saml_errors:
-        # Another window was faster, or the way back was lost.
+        # Another window was faster, or the wanted address got lost.
         return (
             redirect(target or site_path("/conversations/"))
             if request.user.is_authenticated

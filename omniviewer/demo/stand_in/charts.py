@@ -35,7 +35,7 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> bytes:
     for bar in {min(bars, key=lambda bar: bar.value), max(bars, key=lambda bar: bar.value)}:
         end = zero - round(inner * bar.value / span)
         picture.write(bar.text, _LEFT - 8, end - 3, _LEFT - 8, align="right")
-    # Labels where they have room: of every second or third bar, where there are many.
+    # With many bars, label only every second or third, so that the labels do not overlap.
     widest = max(lettering.width_of(bar.label) for bar in bars) + lettering.ADVANCE
     every = max(round(min(widest, 96) / step + 0.49), 1)
     for number, bar in enumerate(bars):

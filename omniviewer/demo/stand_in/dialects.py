@@ -7,7 +7,7 @@ from typing import Any, Literal
 from omniviewer.demo.stand_in.organization import Conversation, Message, Organization
 
 Dialect = Literal["reference", "sdk"]
-# Return a text as the asking token is shown it.
+# Return the text as the token that asks may see it.
 Wording = Callable[[str], str]
 DEFAULT_PAGE_SIZE: dict[Dialect, int] = {"reference": 50, "sdk": 20}
 

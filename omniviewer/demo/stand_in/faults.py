@@ -15,16 +15,16 @@ class Fault:
     """One way of failing. Made by the constructors below, which read well in a test."""
 
     code: int = 200
-    # None: what the stand-in would have said without the fault.
+    # None: the stand-in's normal answer.
     payload: bytes | None = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0
     # Seconds between single bytes.
     pace: float = 0.0
-    # Bytes that are sent of more that were announced.
+    # Bytes sent out of a larger number announced.
     cut_after: int | None = None
-    # Send only the first half, and announce no more than that.
+    # Send only the first half, and announce its length.
     is_halved: bool = False
     change: Callable[[Any], Any] | None = None
 

@@ -50,7 +50,7 @@ class Action:
     status: str = "success"
     error: str | dict[str, Any] | None = None
     sections: tuple[int, int, int] | None = None
-    # An action's own, in contrast to its query's.
+    # The action's own status, in contrast to its query's.
     outcome: str = ""
     tool: str = ""
     is_error: bool = False
@@ -128,7 +128,7 @@ class Organization:
         # None: an organization key.
         self._tokens: dict[str, Member | None] = {}
         self._numbers = itertools.count(1)
-        # Answers that come by themselves: when, to which message, and how it then reads.
+        # Scheduled answers: time, message, and new text.
         self._coming: list[tuple[datetime, Message, str]] = []
 
     @property

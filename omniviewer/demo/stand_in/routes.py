@@ -20,7 +20,7 @@ from omniviewer.demo.stand_in.permissions import Route
 _SECRET = b"opaque to clients"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MOST_A_PAGE = 100
-# Live tenants send results so, although they are JSON.
+# Live tenants send results with this type, although they are JSON.
 OCTETS = "application/octet-stream"
 _FILTER = re.compile(r'(userName|embedExternalId) eq "([^"]*)"')
 
@@ -214,7 +214,7 @@ def _person(member: Member) -> dict[str, Any]:
     }
 
 
-# Paths below /api, with `{id}` where a UUID stands.
+# Paths below /api, with `{id}` in place of a UUID.
 PLAIN: dict[str, Callable[[Question], Answer]] = {
     "/v1/whoami": whoami,
     "/v1/ai/conversations": conversations,
@@ -267,7 +267,7 @@ def _read_cursor(text: str) -> tuple[datetime, str] | None:
     except ValueError:
         return None
     seal, place = raw[:12], raw[12:]
-    # Base64 leaves bits at its end that decode to nothing: a cursor changed there is still not one of ours.
+    # Base64 has unused bits at its end: a cursor changed there decodes the same, but is still not one of ours.
     if not hmac.compare_digest(seal, _seal(place)) or base64.urlsafe_b64encode(raw).decode() != text:
         return None
     at, _, omni_id = place.decode().partition("|")

@@ -55,7 +55,7 @@ class Command(BaseCommand):
         port = _free_port(options["port"], 8000, "--port")
         omni_port = _free_port(options["omni_port"], 8400, "--omni-port", taken=port)
         self._make_database(fresh=options["fresh"])
-        # The same tidy end by SIGTERM; and by SIGINT where a shell that started this in the background had it ignored.
+        # SIGTERM ends the demo tidily too, and so does SIGINT if a shell ignored it for a background job.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         omni = self._start_omni(omni_port, options["dialect"])
@@ -82,7 +82,7 @@ class Command(BaseCommand):
 
     def _start_omni(self, port: int, dialect: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, sys.argv[0], "stand_in", "--port", str(port), "--dialect", dialect, "--with-parent"]
-        # A session of its own: Ctrl-C reaches this process, which then ends that one.
+        # A session of its own: Ctrl-C reaches only this process, which then ends the stand-in.
         omni = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
         for _ in range(200):
             if omni.poll() is not None:

@@ -28,7 +28,7 @@ def sample_organization(now: datetime) -> Organization:
     lately: dict[Member, list[str]] = defaultdict(list)
     for number in range(_EVERYDAY):
         owner = rng.choices(list(shares), weights=list(shares.values()))[0]
-        # More of them lately, and in office hours.
+        # Most conversations are recent, and begin in office hours.
         day = now - _PERIOD * (rng.random() ** 1.6) - timedelta(hours=5)
         at = day.replace(hour=rng.randint(6, 17), minute=rng.randint(0, 59), second=rng.randint(0, 59), microsecond=0)
         material = next(drawn for drawn in _drawn(rng) if drawn.name not in lately[owner][-60:])

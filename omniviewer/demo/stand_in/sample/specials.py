@@ -25,7 +25,7 @@ class Special:
     pauses: tuple[timedelta, ...] = ()
     actions: tuple[Action, ...] = ()
     chart: bool = False
-    # How the answer of a running job reads once that is done.
+    # The text of a running job's answer once it is complete.
     in_the_end: str = ""
 
 

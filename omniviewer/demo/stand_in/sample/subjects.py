@@ -153,7 +153,7 @@ SUBJECTS = (
     ),
 )
 _TODAY = "CURRENT_DATE"
-# Each with the condition that says it in SQL.
+# Each period with its condition in SQL.
 PERIODS = {
     "last month": f"created_at >= DATE_TRUNC('month', {_TODAY}) - INTERVAL '1 month'\n  AND created_at < DATE_TRUNC('month', {_TODAY})",
     "last quarter": f"created_at >= DATE_TRUNC('quarter', {_TODAY}) - INTERVAL '3 months'\n  AND created_at < DATE_TRUNC('quarter', {_TODAY})",
