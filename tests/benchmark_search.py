@@ -41,7 +41,7 @@ ROUNDS = 20
 _BATCH = 1000
 _NEWEST = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 # Each filter below fills a page even at ten thousand messages, so that pages of the same length are compared.
-# Some words in every conversation, most in few: as in any language.
+# Some words stand in every conversation, most in few, as in any language.
 _COMMON = ["revenue", "orders", "region", "month", "rate", "by", "the", "customers", "growth", "total"]
 _WORDS = [f"{first}{second}{third}" for first in "bcdfglmnprst" for second in "aeiou" for third in "mnrst"]
 PAGES = {
@@ -163,7 +163,7 @@ def measure(client: Client, count: int) -> dict[str, list[float]]:
     else:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
-    # As in each process of the deployed site.
+    # Freeze start-up objects, as each process of the deployed site does.
     gc.collect()
     gc.freeze()
     taken: dict[str, list[float]] = {name: [] for name in PAGES}

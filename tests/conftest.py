@@ -50,8 +50,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["searched"] = dict(watching.searched)
 
 
-# Files that take longest, in that order: the process that is free takes the next, and both end at nearly the same time.
-# Load first and siege far from it: both measure how long readers wait.
+# Files that take longest, longest first: the next free process takes the next file, so all end at nearly the same time.
+# Load comes first and siege far from it, because both measure how long readers wait.
 _LONG = [
     *("test_load", "test_hostile", "test_postgresql", "test_sync", "test_faults", "test_any_reply", "test_siege"),
     *("test_browser", "test_matrix", "test_capture", "test_access_model", "test_demo", "test_oidc", "test_house"),
@@ -103,7 +103,7 @@ def dialect() -> str:
     return "reference"
 
 
-# For single tests of a file that is marked `both_dialects`, where no reply is parsed.
+# For single tests in a file marked `both_dialects` that parse no reply.
 one_dialect = pytest.mark.parametrize("dialect", ["reference"])
 
 
@@ -283,7 +283,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
         "request", lambda asked: wrong.append(asked.url) if not re.match(r"http://(localhost|127)", asked.url) else None
     )
     yield page
-    # The browser itself writes a line for each answer of 4xx; those pages are meant.
+    # The browser itself logs each 4xx reply; the tests request those pages on purpose.
     assert [line for line in wrong if not re.search(r"the server responded with a status of 4", line)] == []
 
 
@@ -297,7 +297,7 @@ def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversa
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    # With its scripts: a link that copies would be followed without them.
+    # Wait for the scripts: without them, the browser would follow a link that copies.
     page.wait_for_load_state()
 
 

@@ -96,7 +96,7 @@ QUERIES: dict[str, set[str]] = {
     "refunds region": {"follow-up"},
     '"refund rate"': {"follow-up"},
     '"rate refund"': set(),
-    # No phrase reaches from one message into the next.
+    # No phrase may reach from one message into the next.
     '"refunds some"': set(),
     "revenue": {"draft", "revenue"},
     "revenue -draft": {"revenue"},
@@ -105,7 +105,7 @@ QUERIES: dict[str, set[str]] = {
     "reven*": {"draft", "revenue"},
     "rev* bavaria": {"revenue"},
     '"revenue in bav"*': {"revenue"},
-    # Nothing stands so: then the beginnings of words are looked for.
+    # No text holds this phrase, so the search falls back to beginnings of words.
     '"revenue in bav"': {"revenue"},
     "bavar": {"revenue"},
     "bavar -revenue": set(),

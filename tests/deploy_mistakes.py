@@ -33,7 +33,7 @@ OIDC: dict[str, str | None] = {
     "OMNIVIEWER_OIDC_CLIENT_SECRET": "a secret that nobody guesses",
 }
 PLAIN = ("manage.py", "check", "--deploy")
-# As `manage.py` is run by a Python that is older than this one.
+# Runs `manage.py` as if by an older Python.
 OLD_PYTHON = """
 import sys
 from collections import namedtuple
@@ -42,7 +42,7 @@ sys.argv = ["manage.py", "check", "--deploy"]
 import manage
 manage.main()
 """
-# As on a disk that is full by now: no file takes a byte more.
+# Simulates a full disk: no file can take another byte.
 FULL_DISK = """
 import resource, sys
 import django; django.setup()

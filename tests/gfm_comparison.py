@@ -24,7 +24,7 @@ from cmarkgfm.cmark import Options
 from conversations.rendering import render_answer
 
 _HEADINGS = {f"h{level}" for level in range(1, 7)}
-# Wrappers that say nothing of the structure.
+# Wrappers that carry no structure.
 _IGNORED = {"div", "thead", "tbody", "html", "body", "section"}
 _VOID = {"br", "hr", "input", "img"}
 _BLOCKS = {"p", "li", "ul", "ol", "blockquote", "table", "tr", "th", "td", "pre", "h", "hr", "br"}
@@ -51,7 +51,7 @@ class _Structure(HTMLParser):
         self.found: list[str] = []
         self._hidden = 0
         self._pre = False
-        # A box that waits for the text behind it: in a loose item, GitHub writes it in front of the paragraph.
+        # A check box waiting for the text behind it: in a loose item, GitHub writes the box before the paragraph.
         self._box = ""
         self.feed(html)
         self.close()
@@ -107,7 +107,7 @@ class _Structure(HTMLParser):
                 text = text.lstrip() if _is_block(before) else text
                 text = text.rstrip() if _is_block(after) else text
             if out[-1:] == ["<li>"] or out[-2:] in (["<li>", "<p>"], ["<li>", "<h>"]):
-                # GitHub's renderer overlooks a box behind another mark of the same line.
+                # GitHub's renderer overlooks a check box behind another mark on the same line.
                 text = text.replace("[ ] ", "☐ ", 1) if text.startswith("[ ] ") else text
                 text = text.replace("[x] ", "☑ ", 1) if text.startswith("[x] ") else text
             if text:
@@ -247,7 +247,7 @@ class Document:
     def _item(self, marker: str, gap: int, depth: int) -> list[str]:
         width = len(marker) + gap
         if self._chance.random() < 0.12:
-            # Off by some, as models are.
+            # Indent by a few columns too many or too few, as models do.
             width = max(0, width + self._chance.choice([-2, -1, 1, 2]))
         head = self._chance.choice(["", "", "", "", "[ ] ", "[x] "]) + self._line()
         inside = [head]

@@ -42,7 +42,7 @@ class OpenIDProvider:
         self.issuer = issuer
         self.key = key
         self.accounts = accounts
-        # By path: what is made of the provider's JSON reply there.
+        # By path: the change to the provider's JSON reply there.
         self.lies: dict[str, Callable[[Claims], Claims]] = {}
         # Paths at which nothing answers.
         self.silent: set[str] = set()

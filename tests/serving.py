@@ -46,7 +46,7 @@ class Site:
         """A browser in which `user` is signed in."""
         session = requests.Session()
         session.trust_env = False
-        # As browsers do where the server closed a connection that was kept open, just as the next request was sent.
+        # Retry as browsers do if the server closes a kept-open connection just as a request is sent.
         retries = Retry(total=3, allowed_methods=["GET"], respect_retry_after_header=False)
         session.mount("http://", HTTPAdapter(max_retries=retries))
         cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME]

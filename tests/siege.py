@@ -30,7 +30,7 @@ import requests
 from tests.postgresql import PostgreSQL, postgresql
 from tests.programs import free_port
 
-# Before anything reads the settings: they say which database it is.
+# Started before the settings are read, because they name the database.
 _servers = ExitStack()
 atexit.register(_servers.close)
 database = _servers.enter_context(postgresql())
@@ -48,11 +48,11 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn  # noqa: E402
 from omniviewer.omni import Token, replies  # noqa: E402
 from tests.serving import ROOT, database_environment, serve, start_redis  # noqa: E402
 
-# Seconds of a siege after which Omni's instance is asked again before it ends: it is left alone for up to a minute.
+# Seconds: only in a longer siege is Omni asked again before the end, since a failed instance rests for up to a minute.
 _LONG = 240
-# A page, or the way to one.
+# A page, or a redirect to one.
 _PAGES = (200, 302)
-# Seconds after a fault has passed in which it may still show.
+# Seconds after the end of a fault in which it may still have effects.
 GRACE = 15.0
 CONVERSATIONS = 4
 
@@ -152,7 +152,7 @@ class Siege:
 
     def excuses(self, answer: Answer) -> str:
         """Return the fault that accounts for a failed reply; "" if none does."""
-        # 503: told to wait; 0: whoever was to answer was killed in the middle of it.
+        # 503: told to wait; 0: the process was killed while it answered.
         if answer.status not in (0, 503, 429):
             return ""
         ended = answer.second + answer.took
@@ -242,7 +242,7 @@ def besiege(seconds: float, count: int, field: Field) -> bool:
     field.attack(siege)
     for thread in threads:
         thread.join(timeout=seconds + 90)
-    # Ours was broken off too.
+    # The siege broke this process's connection too.
     connection.close()
     answers = [answer for thread in threads for answer in thread.told.answers]
     late = [answer for answer in answers if answer.second > 0.9 * seconds and seconds >= _LONG]

@@ -42,13 +42,13 @@ from tests.conftest import credential_for
 
 SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "200"))
 STEPS = 5
-# The number of the text in letters, then the token that it is worded for ("a": none) and that wording's version.
+# The text's number in letters, the token that it is worded for ("a": none), and the version of that wording.
 MARKER = re.compile(r"qz[a-j]{5}[a-z][a-z]zq")
 ROWS = re.compile(r'class="row-title" href="/conversations/([0-9a-f-]{36})/')
 KEPT = timedelta(days=14)
 REFUSALS = (403, 404, 410)
 TOKENS = ("omni_org_model-org_1", "omni_pat_model-org_2", "omni_pat_model-org_3")
-# Places of the tokens that each reader holds: the first holds two, and shares one with the second.
+# Indexes of the tokens that each reader holds: the first holds two, and shares one with the second.
 HELD = ((1, 0), (1,), (2,))
 CLOCK_MOVES = [
     timedelta(minutes=2),
@@ -57,7 +57,7 @@ CLOCK_MOVES = [
     site.ACCESS_GRACE + timedelta(minutes=10),
     KEPT + timedelta(hours=1),
 ]
-# Parts of a job's evidence that the search knows, and all parts.
+# Parts of a job's evidence that the search indexes, and all parts.
 SEARCHED = {"topic", "field", "query"}
 EVIDENCE = {*SEARCHED, "cell"}
 
@@ -79,7 +79,7 @@ class Shown:
     earlier: set[str] = field(default_factory=set)
     sure_row: datetime | None = None
     sure_messages: datetime | None = None
-    # The markers of the revision that the token is at; None where it is at none.
+    # The markers of the revision that the token was last shown; None if there is none.
     revision: frozenset[str] | None = None
 
 
@@ -96,14 +96,14 @@ class Oracle:
 
     def __init__(self) -> None:
         self.is_down = False
-        # By a job's id: its conversation, and when it was done.
+        # By job id: its conversation, and when it was done.
         self.jobs: dict[str, tuple[str, datetime]] = {}
-        # By the number of a text: "name", "question", "answer" or a part of a job's evidence.
+        # By text number: "name", "question", "answer" or a part of a job's evidence.
         self.kinds: dict[str, str] = {}
         self._shown: dict[tuple[str, str], Shown] = {}
         self._jobs_shown: dict[tuple[str, str], JobShown] = {}
         self._evidence: dict[tuple[str, str], set[str]] = {}
-        # By conversation: the messages of the latest revision that any token was shown.
+        # By conversation: messages of the latest revision that any token was shown.
         self._latest: dict[str, frozenset[str]] = {}
 
     def shown(self, token: str, conversation: str) -> Shown:
@@ -280,7 +280,7 @@ class World:
 # Steps, as the name of a method and its arguments; those that stand here twice are drawn more often. ---------------
 
 READERS, TOKEN_PLACES = st.integers(0, len(HELD) - 1), st.integers(0, len(TOKENS) - 1)
-# Mostly one conversation: what happens to it adds up.
+# Mostly the first conversation, so that effects accumulate there.
 PLACES = st.sampled_from([0, 0, 0, 1])
 ROUTES: Any = st.sampled_from(["list", "thread", "job", "result"])
 JOB_ROUTES: Any = st.sampled_from(["job", "result"])
@@ -317,7 +317,7 @@ READINGS = st.one_of(
     step("sync", st.sampled_from([1, 4])),
     step("capture", READERS, PLACES),
 )
-# Several of these, in the order in which a right is proven, ends and is looked for again.
+# Sequences of steps in which a right is proven, ends and is asked for again.
 STORIES = st.one_of(
     step("be_refused", READERS, PLACES, ROUTES, STATUSES, NUMBERS),
     step("be_refused", READERS, PLACES, st.just("thread"), STATUSES, NUMBERS),
@@ -449,7 +449,7 @@ class Machine(RuleBasedStateMachine):
 
     def move_clock(self, by: timedelta) -> None:
         self._set_clock(self._ahead + by)
-        # Their sessions may have ended.
+        # The readers' sessions may have ended.
         self._clients.clear()
 
     def go_down(self, status: int) -> None:
@@ -460,7 +460,7 @@ class Machine(RuleBasedStateMachine):
         if self.oracle.is_down:
             self.oracle.is_down = False
             self.world.omni.recover()
-            # An instance that failed is left alone for up to a minute.
+            # A failed instance rests for up to a minute.
             self.move_clock(timedelta(minutes=2))
 
     # Actions of readers and of the background ---------------------------------------------------------------------
@@ -486,7 +486,7 @@ class Machine(RuleBasedStateMachine):
     def _client(self, reader: int) -> Client:
         if reader not in self._clients:
             client = self._clients[reader] = Client()
-            # It would make a chain of middleware of its own.
+            # Share one handler: each client would build a middleware chain of its own.
             client.handler = self.world.handler
             client.force_login(self.world.users[reader])
         return self._clients[reader]
@@ -511,7 +511,7 @@ class Machine(RuleBasedStateMachine):
             key = str(conversation.id)
             if any(self.oracle.has_to_see_row(token, key, now) for token in self._held(reader)):
                 assert key in shown, f"reader {reader} misses a row"
-                # A thread may say no name: then the last question stands there.
+                # A thread without a name shows its last question instead.
                 named = [self._named(token, key) for token in self._held(reader)]
                 assert not all(named) or markers & set().union(*named), "a row without its name"
 
@@ -584,7 +584,7 @@ class Machine(RuleBasedStateMachine):
             key = str(conversation.id)
             allowed = word in self._allowed(reader, conversation)
             if form.startswith("-"):
-                # Words that are not shown must not hide a row either: that would tell of them.
+                # Words that the reader may not see must not hide a row either: that would reveal them.
                 sees = any(self.oracle.has_to_see_row(token, key, self._now) for token in self._held(reader))
                 if sees and not allowed:
                     assert key in shown, f"{form} {word} hides a row from reader {reader}"
@@ -688,7 +688,7 @@ class Machine(RuleBasedStateMachine):
             for token in HELD[reader]:
                 self.deny(token, place, route, status)
             self.read_evidence(reader, place, 2)
-        # Somebody else has it stored.
+        # Another reader has the evidence stored.
         self.read_evidence(number % len(HELD), place, 2)
         self._look(reader, place, number)
 

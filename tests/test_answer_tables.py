@@ -72,7 +72,7 @@ def test_a_wide_table_has_room_and_its_first_column_stays(
     if width > 1000:
         assert box["width"] > width * 0.8 - 60
         assert words["width"] < 800
-    # Words stay in the column of the others.
+    # Text stays in the column of the other messages.
     question = page.locator("#message-1 .asked").bounding_box()
     assert question
     assert words["x"] == pytest.approx(question["x"], abs=2)

@@ -200,7 +200,7 @@ def test_anything_beside_the_messages_hides_none(
     @some
     @given(st.sampled_from(["id", "name", "createdAt", "updatedAt", "userId", "organizationId", "surprise"]), anything)
     def check(name: str, instead: Any) -> None:
-        # Another id is refused: it is another conversation's.
+        # A changed id is refused: it belongs to another conversation.
         assume(name != "messages" and not (name == "id" and isinstance(instead, str) and instead.strip()))
         small_omni.recover()
         small_omni.fail(Fault.edit(lambda reply: {**reply, name: instead}), path="/v1/ai/conversations/")

@@ -137,7 +137,7 @@ def test_two_processes_keep_one_budget(omni: StandIn, dialect: str, tmp_path: Pa
     credential_for(reader, omni, omni.organization.demo_tokens["lead"])
     SentRequest.objects.all().delete()
     paths = [f"/conversations/{row.id}/" for row in omni.organization.conversations[:40]]
-    # However long sixty threads at once take: it is about their number.
+    # The test is about the number of requests, however long sixty threads take together.
     with serve(tmp_path, threads=30, OMNIVIEWER_RATE_PER_MINUTE="20", OMNIVIEWER_OMNI_TIMEOUT="60") as site:
         answers = site.get_all(site.reader(reader), paths)
     waiting = [answer for answer in answers if answer.status_code == 429]

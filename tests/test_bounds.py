@@ -267,7 +267,7 @@ def test_a_long_question_is_answered(owner_reads: Client, address: str, what: st
     answer = owner_reads.get(f"{address}?{QUERIES[what]}")
     assert time.thread_time() - began < 5
     assert answer.status_code in (200, 302, 400, 422)
-    # Seventy times what was asked: each link of the page says it again. An address has 8 KB at most.
+    # Seventy times the query's size, because each link repeats it. An address has 8 KB at most.
     assert len(answer.content) < 6 * MB
 
 
@@ -313,12 +313,12 @@ def test_a_thousand_sessions_cost_a_page_nothing(
     django_assert_max_num_queries: DjangoAssertNumQueries,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # However long a thousand sign-ins take, the page stays as fresh as it was.
+    # Stop the clock: the page stays fresh however long a thousand sign-ins take.
     stopped = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: stopped)
     monkeypatch.setattr(time, "time", stopped.timestamp)
     owner_reads.get("/conversations/")
-    # A page takes into the search what it can within a moment: on a slow machine some would be left for the next.
+    # A page indexes for a moment only: on a slow machine, some texts would be left for the next.
     search.refresh(seconds=60)
     with django_assert_max_num_queries(60) as before:
         owner_reads.get("/conversations/")

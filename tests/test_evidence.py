@@ -523,7 +523,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
-    # The answer is of 2025: what was not captured in time is not offered.
+    # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + ANSWER)
     answer = page.locator("#message-2")
@@ -534,7 +534,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     expect(answer.locator("img")).to_have_js_property("naturalWidth", 640)
     assert_accessible(page, "a thread with evidence open")
 
-    # By the keyboard; the focus stays on the column.
+    # Sort by keyboard; the focus stays on the column.
     numbers = table.get_by_role("link", name="Revenue")
     numbers.focus()
     page.keyboard.press("Enter")
@@ -565,7 +565,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
     page.set_viewport_size({"width": 1280, "height": 2000})
     with_rows(omni, "n\n" + "\n".join(str(n) for n in range(150)))
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
-    # The answer is of 2025: what was not captured in time is not offered.
+    # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + ANSWER)
     answer = page.locator("#message-2")
@@ -576,7 +576,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
     page.keyboard.press("End")
     expect(last).to_be_in_viewport(ratio=1)
     expect(head).to_be_in_viewport(ratio=1)
-    # On top of the rows, not under them.
+    # The header lies on top of the rows, not under them.
     assert head.evaluate(
         """head => {
             const box = head.getBoundingClientRect();
@@ -589,7 +589,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
 def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     omni.fail(Fault.status(422), path=f"/v1/ai/jobs/{JOB}/vis")
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
-    # The answer is of 2025: what was not captured in time is not offered.
+    # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + ANSWER)
     answer = page.locator("#message-2")

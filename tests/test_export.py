@@ -290,7 +290,7 @@ def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_r
     assert "<th>Product</th><th>Revenue</th>" in said["html"]
     assert "<td>Sunglasses</td><td>678,994.41</td>" in said["html"]
     assert omni.requests == []
-    # Should the message ever name a job of another conversation: that one's rows do not go along.
+    # A message may name a job of another conversation: that job's rows are not exported.
     Job.objects.update(conversation_id="00000000-0000-4000-8000-000000000000")
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
     assert "678,994.41" not in said["text"] + said["html"]

@@ -17,7 +17,7 @@ from omniviewer.time_limit import Clock
 from tests import expressions
 from tests.expressions import ROOT, Expression
 
-# Growth beyond which time is no longer in proportion: 1 is, 2 is a square.
+# Growth above which time is no longer proportional: 1 is linear, 2 is quadratic.
 MOST_GROWTH = 1.5
 
 
@@ -123,6 +123,6 @@ def test_the_scripts_expressions_do_not_grow_either(chromium: Browser) -> None:
             [source, flags, texts],
         )
         for case, (_, _, _, longest) in zip(cases, took, strict=True):
-            # A square of 16,000 takes a second.
+            # Quadratic time takes a second at 16,000 characters.
             assert longest < 100, (name, source, case)
     page.close()

@@ -180,7 +180,7 @@ def test_a_list_that_never_ends(colleague_reads: Client, omni: StandIn, monkeypa
 
     colleague_reads.get("/conversations/")
     for _ in range(8):
-        # The stand-in knows no such cursor: it is made to give its first page in its place.
+        # The stand-in knows no such cursor, so have it answer with its first page instead.
         omni.recover()
         omni.fail(Fault.body(go_on()), path="/v1/ai")
         page = text_of(colleague_reads.get("/conversations/?before=1878594639888384050"))
@@ -227,7 +227,7 @@ def test_people_without_end(colleague_reads: Client, omni: StandIn) -> None:
     page = text_of(colleague_reads.get("/conversations/"))
     assert LIST_ROWS["People without end"][0] in page
     assert "Person 9" in page
-    # A reader waits for no more pages than that.
+    # A reader waits for no more pages than these.
     assert sum("scim" in request.path for request in omni.requests) == 10
 
 
@@ -253,7 +253,7 @@ def test_our_clock(owner_reads: Client, omni: StandIn, settings: Settings, name:
     page = text_of(owner_reads.get(THREAD))
     assert sentence in page
     assert page.count("<article") == 4
-    # Ahead: Omni's word from the future counts for nothing. Behind: it is as old as a day and a bit, past its time.
+    # Ahead: replies dated in the future do not count. Behind: they are over a day old, past their time.
     assert len(omni.requests) == 1
     assert "data-fresh-in" not in page
     assert "data-fresh-in" in text_of(owner_reads.get("/conversations/")) or len(omni.requests) == 2

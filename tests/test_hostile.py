@@ -41,7 +41,7 @@ UNSEEN = re.compile(
     "\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]|[\u0300-\u036f\u0483-\u0489\u20d0-\u20f0\u0e48-\u0e4b]{9}"
 )
 MARKER = "findme"
-# Boxes of ours that hold nothing but words of Omni's; and what of ours stands above and around them.
+# Boxes of ours that hold nothing but Omni's words, and our own parts above and around them.
 BOXES = ".asked, .prose, .plain, .row-title, .row-prompt, q, .action-message, #title, td, th, bdi, [dir=auto]"
 FRAME = [
     ".site-header",
@@ -201,7 +201,7 @@ class Watched:
     def look_here(self, address: str) -> dict[str, Any]:
         page = self.page
         page.wait_for_load_state("load")
-        # The second time it is the same page: what matters there is what runs.
+        # The second look is at the same page, so only running scripts matter.
         found: dict[str, Any] = page.evaluate(LOOK, [self.measures, BOXES, FRAME])
         found["wrong"] += [f"class {name}" for name in found["classes"] if not OUR_CLASSES.fullmatch(name)]
         unseen = UNSEEN.search(found["html"])
@@ -507,7 +507,7 @@ def test_nothing_runs_loads_or_lies(
     settings.FRESH_FOR = timedelta(hours=1)
     credential_for(colleague, small_omni, small.organization_key())
     client = signed_in(colleague)
-    # As many, and as long: how many messages a thread has decides what stands beside it.
+    # As many messages of the same length, because their number decides which controls are shown.
     words = tuple(f"{number} {'plain words ' * len(text)}"[: max(len(text), 6)] for number, text in enumerate(TEXTS))
     plain = feed(small, words, listed=60)
     read_all(plain, client, colleague, settings)
@@ -515,7 +515,7 @@ def test_nothing_runs_loads_or_lies(
     for row in small.conversations:
         small.remove(row.id)
     small.members.clear()
-    # Another key: what the first was shown is known, and not asked for again so soon.
+    # A new key, because the site would not ask again so soon with the first one.
     Credential.objects.all().delete()
     while archive.remove_next(seconds=10):
         pass

@@ -36,7 +36,7 @@ from tests.conftest import (
 )
 from tests.test_search import found_by
 
-# A Monday; in the middle of a UTC day, so that it is one in Berlin too.
+# A Monday in the middle of a UTC day, so that it is Monday in Berlin too.
 MONDAY = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 MARCH = "/insights/?since=2026-03-01&until=2026-03-31"
@@ -153,7 +153,7 @@ def test_it_works(lead: Client) -> None:
 @pytest.mark.both_dialects
 def test_people_go_by_their_names(lead: Client, dialect: str) -> None:
     found = numbers(lead, MARCH, "People")
-    # The other dialect tells nobody whose a conversation is.
+    # The other dialect does not tell the owner of a conversation.
     everybody = [["Ann Analyst", "1", "3"], ["Ben Buyer", "2", "2"]]
     assert found == (everybody if dialect == "reference" else [["Not told by Omni", "3", "5"]])
 
@@ -315,7 +315,7 @@ def test_long_times_are_told_by_longer_steps(
     read_all()
     head, *found = tables(reads, f"/insights/?since={first.date()}")["Conversations and questions"]
     assert head[0][0] == key
-    # A week, month or year more, where the first and the last are parts.
+    # One more week, month or year, if the first and the last are incomplete.
     assert rows <= len(found) <= rows + 1
     assert sum(int(row[2][0]) for row in found) == 2
     assert sum(len(listed(reads, row[1][1])) for row in found if row[1][1]) == 2
@@ -412,7 +412,7 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
         ("asked:2026-03-03", ["First"]),
         ("asked:2026-03-03..2026-03-05", ["Third", "First"]),
         ("-asked:2026-03-03", ["Third", "Second"]),
-        # The same question: that of Tuesday was asked at 11.
+        # Both filters must fit the same question: Tuesday's was asked at 11.
         ("asked:2026-03-03 hour:12", []),
         ("asked:2026-03-03 hour:11", ["First"]),
         ("hour:12", ["First"]),

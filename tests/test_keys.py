@@ -270,7 +270,7 @@ def test_one_switch_turns_all_of_them_off(at_the_list: Page, site: str, made: li
         expect(page.locator(".row-title:focus, [data-key='/']:focus")).to_have_count(0)
         expect(page.locator("[aria-keyshortcuts]")).to_have_count(0)
     expect(page.get_by_role("button", name="Star", exact=True)).to_be_visible()
-    # And on again, from the menu in the header.
+    # Turn the keys on again, from the menu in the header.
     menu = page.locator(".site-header .menu")
     menu.locator("summary").click()
     expect(menu.get_by_role("button", name="Off")).to_have_attribute("aria-pressed", "true")

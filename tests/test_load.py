@@ -27,7 +27,7 @@ from tests.serving import Site, serve
 SECONDS = float(os.environ.get("OMNIVIEWER_LOAD_SECONDS", "60"))
 READERS = 50
 LIMIT = 60
-# The longest that anybody may wait for a page whose conversation nobody has opened yet.
+# The longest wait, in seconds, for the page of a conversation that nobody has opened yet.
 PATIENCE = 100.0
 
 

@@ -33,7 +33,7 @@ from tests.test_sign_in import addresses
 
 pytestmark = pytest.mark.slow
 HTMX = {"HX-Request": "true"}
-# Stands in every text of the conversation that all this is about, followed by the kind of text.
+# The beginning of a mark in every text of the tested conversation; the kind of text follows.
 MARK = "zebra"
 NAME, PROMPT, QUESTION, ANSWER = "name", "prompt", "question", "answer"
 STEP, TOPIC, ERROR, QUERY, FIELDS, ROWS, CHART = "step", "topic", "error", "query", "fields", "rows", "chart"
@@ -43,9 +43,9 @@ OLD = frozenset({OLD_QUESTION, OLD_ANSWER, OLD_PROMPT})
 TEXTS = (NAME, PROMPT, QUESTION, ANSWER, STEP, TOPIC, ERROR, QUERY, FIELDS, ROWS, OLD_NAME, *sorted(OLD), OWNER, LABEL)
 WORDS = {kind: f"{MARK}{kind}" for kind in TEXTS} | {TICKET: f"{MARK}-1"}
 PNG = (b"\x89png\r\n", b"data:image/png")
-# For the name or, where that was not told, the last question.
+# The name or, if that was not shown, the last question.
 TITLE = "title"
-# Kinds that each route of Omni's tells, and what hangs on the right.
+# Kinds that each of Omni's routes shows, and kinds that depend on the right.
 ROW = frozenset({ID, NAME, PROMPT})
 MESSAGES = ROW | {QUESTION, ANSWER, TICKET}
 JOB = MESSAGES | {TOPIC, ERROR}
@@ -66,16 +66,16 @@ class Right:
 
 
 RIGHTS = {
-    # First of all, so that Omni is asked for the result with this token, and refuses.
+    # Comes first, so that Omni is asked for the result with this token, and refuses.
     "job without result": Right(JOB | OLD | {OWNER}, ("result",), is_late=False),
-    # Signed in under a name of their own.
+    # Signed in under a username of their own.
     "owner": Right(EVIDENCE | OLD | {LABEL}, is_key=False, is_late=False),
     "organization key": Right(EVIDENCE | OLD | {OWNER}, is_late=False),
     "later token": Right(EVIDENCE | {OWNER}),
-    # The result is stored: it costs Omni no request more, and the job's route has opened it.
+    # The result is stored, so it costs no further request, and the job's route has opened it.
     "job alone": Right(EVIDENCE | {OWNER}, ("result",)),
     "thread without job": Right(MESSAGES | {OWNER}, ("job", "result", "chart")),
-    # The list alone tells the name.
+    # Only the list tells the name.
     "thread without list": Right(EVIDENCE - {NAME}, ("list",), is_key=False),
     "listed only": Right(ROW, ("thread",)),
 }
@@ -122,7 +122,7 @@ SAID = {TITLE, PROMPT, QUESTION, ANSWER}
 TOLD = {QUERY, FIELDS, ROWS, STEP, TOPIC, ERROR}
 OPENED = {*SAID, *OLD, OWNER, TICKET, TOPIC, ERROR}
 MATRIX: dict[str, Shows] = {
-    # First: nothing is done yet but what the cast did.
+    # Comes first, while the log holds only the acts of the cast.
     "/activity/": NOTHING,
     "/activity/all/": NOTHING,
     "/activity/all/csv/": NOTHING,
@@ -204,7 +204,7 @@ FINDS: dict[str, tuple[str, str]] = {
     **{WORDS[kind][:-1]: (kind, "") for kind in (NAME, PROMPT, QUESTION, ANSWER, QUERY, FIELDS)},
     **{f"-{WORDS[kind]}": (ID, kind) for kind in (NAME, PROMPT, QUESTION, ANSWER, QUERY)},
     **{WORDS[kind]: (NOBODY, "") for kind in (ROWS, STEP, ERROR, OLD_NAME, *sorted(OLD))},
-    # A topic is found by who may see the evidence of every job.
+    # A topic is found by people who may see the evidence of every job.
     WORDS[TOPIC]: (QUERY, ""),
     "in:name zebranam*": (NAME, ""),
     "in:question zebraname": (NOBODY, ""),
@@ -242,7 +242,7 @@ FINDS: dict[str, tuple[str, str]] = {
     "is:starred": (ID, ""),
     "-is:starred": (NOBODY, ""),
 }
-# Signing out would end what is tried; the demo's door lets anybody be somebody.
+# Signing out would end the test; the demo's sign-in lets anybody be somebody.
 NO_FORM = ("/sign-out/", "/admin/logout/", "/demo/continue/", "/admin/login/", "/sign-in/")
 Cast = dict[str, Client]
 
@@ -267,7 +267,7 @@ class World:
         found = {kind for kind, word in WORDS.items() if word.encode() in said}
         if any(picture in said for picture in PNG):
             found.add(CHART)
-        # An address that names the conversation tells nothing by its id.
+        # If the address names the conversation, its id on the page reveals nothing.
         if str(self.planted.id) not in path and str(self.planted.id).encode() in said:
             found.add(ID)
         return found

@@ -154,7 +154,7 @@ def test_a_part_of_what_was_opened_is_no_event(owner_reads: Client, omni: StandI
 
 @pytest.mark.parametrize("name", ["queries/{}.svg", "queries/{}-1.svg", "chart.png", "queries/{}/"])
 def test_a_picture_by_itself_is_opened(owner_reads: Client, omni: StandIn, name: str) -> None:
-    # The documented example is of 2025: as if it had just been answered.
+    # The documented example is from 2025: set the clock back to its time.
     row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
     omni._now = row.updated_at + timedelta(hours=1)
     found = []

@@ -37,7 +37,7 @@ from tests.provider import OpenIDProvider
 from tests.serving import ROOT, Site, database_environment, serve
 from tests.test_sign_in import stored, walk_anonymously
 
-# With the apps named, what a test leaves is truncated together with the tables that refer to it.
+# With the apps named, a test's rows are truncated together with the tables that refer to them.
 TRANSACTIONAL = pytest.mark.django_db(transaction=True, available_apps=[app.name for app in apps.get_app_configs()])
 pytestmark = TRANSACTIONAL
 Until = Callable[[str], bool]
@@ -543,7 +543,7 @@ def test_who_sets_out_again_and_again_has_so_many_cookies_and_no_more(
     assert len(headers) < 7_000
     asked = visitor.go(backs[-1])
     assert path(visitor.go(asked.url, name="sam")).startswith("/conversations/?search=12xxx")
-    # The first ones have gone, and it is known all the same what they were for.
+    # The first cookies are gone, but the wanted address is still known.
     assert "search=0xxx" in visitor.go(backs[0]).url
 
 
@@ -564,7 +564,7 @@ def test_a_cookie_that_is_not_as_it_was_made_signs_nobody_in(
     other.go(MESSAGE)
     keys = salted_hmac("omniviewer.accounts.sign_in.pending", "", algorithm="sha256").digest()
     fernet = Fernet(base64.urlsafe_b64encode(keys))
-    # As the site makes it, so that what is tried below fails for the reason that is tried.
+    # The site's own form, so that the attempts below fail for the reason under test.
     whole = value.encode() + b"=" * (-len(value) % 4)
     assert fernet.decrypt(whole)
     changed = {
@@ -621,12 +621,12 @@ def test_a_link_to_another_name_of_the_site_sets_out_from_the_public_one(
         answer = by_number.go(MESSAGE, until=lambda address: address.startswith("http://localhost"))
         query = urlencode({"next": MESSAGE})
         assert answer.headers["Location"] == f"http://localhost:{port}/sign-in/oidc/?{query}&led-there=1"
-        # The name alone decides, in whatever case: a proxy may leave out the port, or send the one of its own.
+        # Only the host name counts, in any case: a proxy may leave out the port, or send its own.
         for host in ("LocalHost", "localhost:443", f"localhost.:{port}"):
             headers = {"Host": host}
             told = requests.get(f"{site.url}/sign-in/oidc/", headers=headers, timeout=30, allow_redirects=False)
             assert told.headers["Location"].startswith(provider.issuer), host
-        # A proxy that sends another name: no circle, but what differs.
+        # A proxy that sends another name causes no redirect loop, but a page that names the difference.
         back = requests.get(f"{site.url}/sign-in/oidc/?{query}&led-there=1", timeout=30, allow_redirects=False)
         assert back.status_code == 502
         assert f"set up to be at http://localhost:{port}, and your request arrived for 127.0.0.1:" in back.text
@@ -862,7 +862,7 @@ def test_from_a_cold_link_to_the_very_message_and_out_again(
         expect(page.locator("#message-3")).to_be_focused()
         expect(page.locator("#message-3")).to_be_in_viewport()
 
-        # Another day, signed out: the link goes the whole way by itself, for the provider still knows them.
+        # On another day, signed out, the link works without a form, because the provider still knows the reader.
         context.clear_cookies(domain="localhost")
         page.goto(site + MESSAGE)
         expect(page).to_have_url(site + MESSAGE)

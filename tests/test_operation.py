@@ -228,7 +228,7 @@ def test_what_a_database_says_is_left_out(db: None, form: str) -> None:
     for error in (own, quoting, grouped, own.__cause__):
         shown = (type(error), error, error.__traceback__)
         record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "It says %s", (error,), shown)
-        # Another handler wrote it in full before.
+        # Another handler has stored the full traceback before.
         record.exc_text = str(error)
         line = formatter.format(record)
         assert "zebraquagga" not in line

@@ -234,7 +234,7 @@ def test_file_names_are_safe_everywhere(
 # As it is deployed ------------------------------------------------------------------------------------------
 
 # The rules of Mozilla's HTTP Observatory (https://developer.mozilla.org/observatory/docs/tests_and_scoring), as far as
-# they speak of headers, and what each is worth. From 100; what is below is a finding.
+# they concern headers, with the points of each. The score starts at 100; less than that is a finding.
 Rule = tuple[str, int, int]
 
 

@@ -184,7 +184,7 @@ def test_an_asgi_server_finds_the_same_sessions() -> None:
         assert not await store.aexists(key)
         await sync_to_async(connections.close_all)()
 
-    # In a thread of its own: a browser's event loop may run in this one.
+    # In a thread of its own, because a browser's event loop may run in this one.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(go())).result()
 

@@ -346,7 +346,7 @@ WAYS = {
         f'proxy_set_header X-Omniviewer-Proxy-Secret "{SECRET}";',
         {"OMNIVIEWER_PROXY_SECRET": SECRET},
     ),
-    # The same machine, but another address of it.
+    # Another address of the same machine.
     "by its address": ("proxy_bind 127.0.0.2;", {"OMNIVIEWER_TRUSTED_PROXIES": "127.0.0.2"}),
 }
 
@@ -366,7 +366,7 @@ def test_behind_nginx(tmp_path: Path, way: str) -> None:
             sent = {"Cookie": cookies, **{name.replace("_", "-"): value for name, value in headers.items()}}
             return requests.get(base + address, headers=sent, timeout=20, allow_redirects=False)
 
-        # Through it: nobody is led to the company's sign-in, whoever is known there to the very message.
+        # Through the proxy, a stranger is sent to the company's sign-in, and a known person straight through.
         stranger = get(outside)
         assert stranger.headers["Location"] == f"{outside}/company-sign-in?rd={MESSAGE}"
         answer = get(outside, cookies="company=sam")
@@ -380,7 +380,7 @@ def test_behind_nginx(tmp_path: Path, way: str) -> None:
         assert forged.status_code == 200
         assert 'Signed in as <strong dir="auto">sam</strong>' in forged.text
 
-        # Past it: the same header, its other spellings, the cookie, and a guessed secret get nothing.
+        # Past the proxy, the same header, its other spellings, the cookie, and a guessed secret get nothing.
         for sent in (
             {"X_Auth_Request_User": "sam"},
             {"X_Auth_Request_User": "sam", "X_Omniviewer_Proxy_Secret": "guessed"},

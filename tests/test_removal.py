@@ -96,7 +96,7 @@ def test_many_go_by_a_worker_with_progress(lead: Client, colleague: User) -> Non
     assert token.ciphertext == ""  # The secret goes first.
     assert not Walk.objects.exists()
     assert f"could read: 2 of {COUNT} conversations." in page(lead)
-    # Nobody reads them from now on.
+    # Nobody can read the conversations from now on.
     assert "No. 1" not in page(lead, "/conversations/")
     archive.remove_next(-1)
     assert f"4 of {COUNT}" in page(lead, "/credentials/removals/")
@@ -254,7 +254,7 @@ def test_somebody_else_takes_over(
     assert not HandOver.objects.exists()
     assert ApiToken.objects.get() == own.api_token
     assert Conversation.objects.count() == COUNT
-    # No right went over: Omni is asked.
+    # No right was handed over, so Omni is asked.
     small_omni.requests.clear()
     assert successor.get(thread(found)).status_code == 200
     assert any(str(found.id) in row.path for row in small_omni.requests)

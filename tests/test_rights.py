@@ -226,7 +226,7 @@ def test_a_refusal_ends_the_messages(
     small.permissions.deny("thread", token=own, status=status)
     assert reads.get(thread(found) + "?refresh=1").status_code == 404
     assert not may_read(owner)
-    # A thread reply is no list reply: without the messages nothing is left to see.
+    # A thread reply does not prove the list's right: without its messages, nothing may be seen.
     assert not has_row(owner)
     small_omni.stop()
     assert reads.get(thread(found)).status_code == 503
@@ -662,7 +662,7 @@ def test_a_refused_result_is_remembered_though_the_job_route_fails(
     small_omni.fail(Fault(), path=f"/v1/ai/jobs/{job_id}/result")
     colleague_reads.get(evidence(found))
     small_omni.recover()
-    # An instance that failed is left alone for up to a minute.
+    # A failed instance rests for up to a minute.
     clock(timedelta(minutes=2))
     assert shows_rows(signed_in(owner), found)
     small_omni.stop()
@@ -995,7 +995,7 @@ def test_a_name_from_before_a_401_is_not_shown_again(
     reads.get(thread(found) + "?refresh=1")
     small_omni.recover()
     credential_for(owner, small_omni, own, "Again")
-    # The thread route says no name.
+    # The thread route does not tell the name.
     page = text_of(reads.get(thread(found)))
     assert "How many orders" in page
     assert "Orders by month" not in page
@@ -1079,7 +1079,7 @@ def test_a_reader_with_two_tokens_sees_evidence_through_one_that_may_read_the_me
     small.permissions.deny("job", "result", token=own)
     reads.get(thread(found))
     assert not shows_rows(reads, found)
-    # Through the key the messages may be read now as well.
+    # The key may read the messages now as well.
     threads.fetch(
         Credential.objects.get(label="Key").api_token,
         UUID(str(found.id)),

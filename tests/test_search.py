@@ -55,7 +55,7 @@ def library(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
         StandIn(organization, rate_per_minute=10_000) as omni,
         taken_back(),
     ):
-        # Omni still has what was done.
+        # The evidence is still available in Omni.
         omni._now = BEGAN + timedelta(days=10)
         library = Library(organization, omni, ben, person("searcher"), made)
         with override_settings(SYNC="all"):
@@ -223,7 +223,7 @@ def test_a_snippet_of_an_answer_is_plain_text(reads: Client, small: Organization
         found = re.findall(r'<span class="row-role">\w+ #\d</span> <span dir="auto">(.*?)</span></a>', page)
         return [unescape(re.sub("</?mark>", "", one)) for one in found]
 
-    # A question is shown as it was typed.
+    # A question's snippet shows it as typed.
     asked, told = snippets("okapi")
     assert asked == "Any *okapi*?"
     assert told.startswith("The Okapi report Region · Animals · Source; North · 12 okapis · zoo_count; South · wild;")
@@ -239,7 +239,7 @@ def test_beginnings_are_tried_where_nothing_is_found_and_it_is_said(corpus: dict
     assert "No exact matches. Showing words that begin with “bavar” and “lead”." in page
     assert "<mark>Bavaria</mark> <mark>leads</mark>" in page
     assert "1 conversation<" in page
-    # Threads are opened with what was looked for, and lead back to it.
+    # Results open threads with the search query, and threads lead back to the results.
     address = re.search(r'class="row-title" href="([^"]+)"', page)
     assert address
     shown = text_of(client.get(unescape(address[1])))
@@ -395,7 +395,7 @@ def test_nobody_finds_what_omni_does_not_show_them(corpus: dict[str, InOmni], li
     assert found_by(client, "revenue") == [str(corpus["revenue"].id)]
     answer = client.get(f"{thread(corpus['returns'])}?q=returns")
     assert answer.status_code == 404
-    # Nor what stands before and behind, in the thread that they may read.
+    # Neighbours in a thread that they may read reveal nothing either.
     page = text_of(client.get(f"{thread(corpus['revenue'])}?q=revenue"))
     assert 'rel="next"' not in page
     assert "draft" not in page.replace("Revenue draft", "") or "Revenue draft" not in page
@@ -525,7 +525,7 @@ def test_the_large_and_the_small_way_find_the_same(
     monkeypatch.setattr(finder, "FEW", 3)
     monkeypatch.setattr(finder, "_SHORT", 4)
     monkeypatch.setattr(finder, "_FIRST", 4)
-    # Some are looked up in the index, the rest in all its answers.
+    # Some are looked up in the index, the rest in all of the index's answers.
     monkeypatch.setattr(finder, "_LOOKED_UP", 8)
     assert {text: found_by(client, text) for text in typed} == few
     assert len(few["how"]) > 50

@@ -247,7 +247,7 @@ def test_the_way_back_is_the_page_and_row_where_a_step_led(
     pages = [ids_on(first), ids_on(second)]
     order = pages[0][-2:] + pages[1]
     text = text_of(reads.get(link(first, rf'href="(/conversations/{order[0]}/[^"]*)"')))
-    # To the end of the page and beyond it, and back again.
+    # Go to the end of the page, beyond it, and back again.
     for place, step in ((0, NEXT), (1, NEXT), (2, NEXT), (3, PREVIOUS), (2, PREVIOUS), (1, PREVIOUS), (0, "")):
         address, _, row = link(text, BACK).partition("#")
         assert f"<code>{order[place]}</code>" in text, place

@@ -379,7 +379,7 @@ def test_signing_in_changes_the_key_of_the_session(owner: User) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_cookies_are_as_closed_as_can_be(tmp_path: Path) -> None:
     """The site as deployed, behind a proxy that ends TLS, sets its cookies with every restriction."""
-    # The hash of the site's own settings, which are not those of the tests.
+    # Hash with the site's own settings, which differ from the tests'.
     User.objects.create(username="owner", password=PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1000))
     over_tls = {
         "X-Forwarded-Proto": "https",

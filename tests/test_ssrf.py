@@ -58,7 +58,7 @@ def test_what_is_typed_is_refused(typed: str) -> None:
 
 @pytest.mark.parametrize("typed", [typed for typed in TYPED if typed.strip()])
 def test_and_so_says_the_page_that_connects(owner: User, typed: str, settings: Any) -> None:
-    # The addresses of the site are read once, and those of the demo are among them in the tests.
+    # Load the site's addresses once now: in the tests, the demo's are among them.
     assert get_resolver().url_patterns
     settings.DEMO = False
     fields = {"instance_address": typed, "token": "omni_pat_" + "x" * 20, "label": "Mine"}
@@ -134,7 +134,7 @@ def test_unless_that_network_is_allowed(monkeypatch: pytest.MonkeyPatch, listene
     with pytest.raises(CannotAsk) as caught:
         ask(networks=[ipaddress.ip_network("127.0.0.0/8")])
     assert caught.value.outcome != "private-address"
-    # The greeting of TLS, and no token.
+    # The listener gets the TLS greeting only, and no token.
     assert listener.heard[:1] == b"\x16"
     assert b"omni_pat" not in listener.heard
 

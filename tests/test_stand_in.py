@@ -324,7 +324,7 @@ def test_a_cursor_means_the_same_in_both_dialects(small: Organization) -> None:
 def test_an_invented_or_altered_cursor_is_400(ana: Asking) -> None:
     cursor = ana(LIST, pageSize=2).json()["pageInfo"]["nextCursor"]
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    # Each letter with its lowest bit turned, which decoders do not look at in the last one.
+    # Turn each letter's lowest bit, which decoders ignore in the last letter.
     turned = [letters[letters.find(letter) ^ 1] for letter in cursor]
     places = {*range(0, len(cursor), 5), *range(len(cursor) - 3, len(cursor))}
     altered = [cursor[:at] + turned[at] + cursor[at + 1 :] for at in places]
@@ -951,7 +951,7 @@ def test_it_stops_at_once_and_for_good(small: Organization) -> None:
             idle.sendall(b"GET")
             omni.stop()
             omni.stop()
-            # A reset is an end too: the connection was still waiting to be accepted.
+            # A reset is an end too, for a connection still waiting to be accepted.
             with contextlib.suppress(ConnectionResetError):
                 assert idle.recv(1) == b""
         assert time.monotonic() - began < 0.5

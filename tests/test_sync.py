@@ -86,7 +86,7 @@ def assert_same(organization: Organization, token: str, credential: Credential) 
     told = dict(Conversation.objects.filter(omni_id__in=shown).values_list("omni_id", "updated_at"))
     for omni_id, row in shown.items():
         assert said[omni_id] == [(message.role, message.text) for message in row.messages], row.name
-        # One dialect tells no fractions of seconds.
+        # One dialect sends no fractions of seconds.
         at = told[omni_id]
         assert at
         assert at.replace(microsecond=0) == row.updated_at.replace(microsecond=0)
@@ -101,7 +101,7 @@ def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analy
     credential = Credential.objects.get()
     assert_same(small, credential.api_token.token.reveal(), credential)
     asked = asked_for(small_omni)
-    # And one look at the top, for what may have moved meanwhile.
+    # The fourth request looks at the top again, for rows that have moved meanwhile.
     assert asked[LISTS] == 4
     assert set(asked.values()) == {1, 4}
     assert len(small_omni.requests) == 224
@@ -303,9 +303,9 @@ def test_it_stays_within_its_share_of_the_budget(
     many(small, analyst, 60)
     sync()
     share = int(upstream.allowance() * upstream.Urgency.AHEAD.value)
-    # The first was to see what the token is.
+    # The first request identified the token.
     assert len(small_omni.requests) + 1 == SentRequest.objects.count() == share == 21
-    # That is as it should be, and no failure; people have the rest.
+    # Using up the background's share is no failure; readers have the rest.
     assert Walk.objects.get().failure == ""
     following = DBTaskResult.objects.get(status="READY", task_path=tasks.sync.module_path)
     assert timedelta(seconds=3) < following.run_after - datetime.now(UTC) <= timedelta(seconds=62)
@@ -555,7 +555,7 @@ def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID
                 case 1 | 2:
                     owner = row.owner
                     name = f"Meanwhile {next(numbers)}"
-                    # Answered by now: Omni's last activity is never ahead of its clock.
+                    # The answer exists by now: Omni's last activity is never in the future.
                     began = now - ANSWER_TIME
                     large.add_conversation(owner=owner, name=name, turns=[("Now?", "Yes.")], started_at=began)
                 case _:
@@ -718,7 +718,7 @@ def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db:
     for token in (idle, behind):
         Walk.objects.update(paused_at=timezone.now())
         Walk.objects.filter(api_token=token).update(paused_at=None)
-        # A step alone for the one with a backlog: Omni knows none of the old ones.
+        # One step only for the token with a backlog, because Omni knows none of its old conversations.
         seconds = 3 if token == idle else 0
         old_rows.look_again(token)
         archive.sync_next(seconds)  # which counts, since much has come

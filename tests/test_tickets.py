@@ -143,7 +143,7 @@ def test_the_format_and_the_address_can_be_set(settings: Settings) -> None:
     settings.TICKET_FORMAT = ".+"
     assert ticket_names.read("x" * 64) == "x" * 64
     assert ticket_names.read("x" * 65) is None
-    # In capitals it is three times as long.
+    # The text is three times as long in capitals.
     assert ticket_names.read("\N{LATIN SMALL LIGATURE FFI}" * 30) == "\N{LATIN SMALL LIGATURE FFI}" * 30
     settings.TICKET_FORMAT = "[A-Z]+"
     assert ticket_names.read("\N{LATIN SMALL LIGATURE FFI}" * 30) is None

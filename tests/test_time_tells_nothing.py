@@ -53,11 +53,11 @@ pytestmark = [
 OTHERS = int(os.environ.get("OTHERS", "20000"))
 TRIES = int(os.environ.get("TRIES", "60"))
 HTMX = {"HX-Request": "true"}
-# Instructions that a page may take more among the others: far from one for each conversation of theirs.
+# Instructions that a page may take more with others present: far below one for each of their conversations.
 MOST_MORE = 100
-# Between what is another's and what is not there: a row that is found in an index takes some.
+# Instructions between another's row and no row at all: finding a row in an index takes some.
 MOST_APART = 60
-# Values for each filter of the search; those that stand in another filter's table are added there.
+# Values for each filter of the search; values from another filter's table are added there.
 VALUES = {
     "from": ["30d"],
     "to": ["30d"],
@@ -94,7 +94,7 @@ ASKED = [
     *(f"{name}:{value}" for name, values in VALUES.items() for value in values),
     *(f"-{name}:{value}" for name in _TURNED for value in VALUES[name]),
 ]
-# In place of the number of the reader's own credential.
+# Stands for the id of the reader's own credential.
 MINE = "mine"
 # Values for each control of a form.
 LIST = {
@@ -121,7 +121,7 @@ FRESH = {"looks": "1", "count": "9", "revision": "0", "shown": "none"}
 ROWS = {"sort": "2", "down": "1", "rows": "300"}
 THREAD = f"/conversations/{EXAMPLE}/"
 MESSAGE = f"{THREAD}messages/1/"
-# By address, ways of asking for it: a query, and `True` for a fragment.
+# Requests by address: a query, and `True` for a fragment.
 ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
     "/conversations/": [
         *(({"q": typed}, False) for typed in ASKED),
@@ -148,7 +148,7 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
     "/open": [({"q": THREAD}, False), ({"q": EXAMPLE}, False)],
     "/activity/": [({}, False), ({"before": "1"}, False)],
 }
-# Addresses of forms, of staff, and of pages that know of no conversation.
+# Addresses of forms, of staff, and of pages without conversations.
 ELSEWHERE = {
     "/conversations/selected/", "/conversations/all-read/", f"{THREAD}tickets/", f"{THREAD}tickets/remove/",
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
@@ -202,7 +202,7 @@ def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
                 readers[who].get(f"/conversations/{found.id}/messages/2/chart.png")
             work()
             readers[who].post("/conversations/selected/", {"conversation": [str(own.id)], "do": "star"})
-            # A full page of one's own acts, and more.
+            # More than a full page of the reader's own events.
             Event.objects.bulk_create([Event(kind=Kind.SEARCHED, user=user, who=who) for _ in range(60)])
         # Put off the occasional count of what was read: it must not happen while pages are compared.
         Walk.objects.update(counted_at=timezone.now() + timedelta(days=1))
@@ -212,7 +212,7 @@ def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
 
 # Data of other people --------------------------------------------------------------------------------------------
 
-# Their rows have keys from here on.
+# Primary keys of other people's rows begin here.
 _FIRST = 10_000_000
 
 
@@ -438,14 +438,14 @@ def test_not_yours_and_not_there_cost_the_same(world: World) -> None:
     client = world.readers["personal"]
     for address in sorted(addresses()):
         for headers in ({}, HTMX) if EXAMPLE in address else ():
-            # Each is asked for once: that the same person asked for it before is no secret from them.
+            # Request each only once: that the reader asked before is no secret from them.
             costs = []
             for ids in (_theirs(next(numbers)), (uuid4(), uuid4()), _theirs(next(numbers)), (uuid4(), uuid4())):
                 path = world.path(address, *ids)
                 with CaptureQueriesContext(connection) as made:
                     count, answer = _instructions(lambda: _read(client, path, FRESH, headers))  # noqa: B023
                 costs.append((answer.status_code, len(made), count))
-            # The first ones take what has to be made once.
+            # The first requests include work that is done only once.
             theirs, nowhere = costs[2:]
             compared += 1
             if theirs[:2] != nowhere[:2] or abs(theirs[2] - nowhere[2]) > MOST_APART:
@@ -454,7 +454,7 @@ def test_not_yours_and_not_there_cost_the_same(world: World) -> None:
     assert apart == {}
 
 
-# Asked for by the wall clock as well: pages that stand for the others.
+# Representative pages that are timed by the wall clock too.
 TIMED = [THREAD, f"{MESSAGE}evidence/", f"/jobs/{EXAMPLE}/", f"/conversations/{EXAMPLE}.md"]
 
 
@@ -468,7 +468,7 @@ def test_not_yours_and_not_there_take_the_same_time(world: World) -> None:
     taken: dict[tuple[str, bool], list[float]] = {(address, there): [] for address in TIMED for there in (True, False)}
     warming_up = 5
     for turn in range(-warming_up, TRIES // 2):
-        # Two by two, whichever first: what becomes slower by and by does so for both.
+        # In pairs, in random order, so that a gradual slowdown affects both alike.
         for place, address in enumerate(TIMED):
             number = 1 + (turn + warming_up) * len(TIMED) + place
             for is_there in draw.sample([True, False], 2):

@@ -25,7 +25,7 @@ from omniviewer.omni import Token
 from tests.captured import answered, thread, work
 from tests.conftest import credential_for, signed_in, text_of
 
-# No word of it looks like one of Omni's.
+# A secret that does not look like one of Omni's tokens.
 SECRET = "q7Zp-planted-4f9a81c2e6"
 
 

@@ -55,7 +55,7 @@ SAME = (
         )
     ),
 )
-# Columns that are made anew, or that stand elsewhere now.
+# Columns that are new, or have moved to another table.
 OTHERWISE = {"is_indexed", "read_of", "is_behind", "refused_to"}
 NOW = datetime.now(UTC).replace(microsecond=0)
 LISTED, EARLIER = NOW - timedelta(hours=1), NOW - timedelta(hours=2)
@@ -127,7 +127,7 @@ def fill(old: LastRelease) -> None:
     amy_one = old.credential(amy, "Mine", of_ann, is_default=True, scope="user", membership_id=str(ann.id))
     bob_one = old.credential(bob, "Mine", of_ben, is_default=True, scope="user", membership_id=str(ben.id))
     ron_one = old.credential(ron, "Rejected", old.tokens["revoked"], is_default=True, rejected_at=NOW)
-    # Accepted for one who holds it, later than for the other: rejected since, and that is Omni's last word.
+    # Accepted later for one holder than for the other, and rejected since: Omni's last word counts.
     old.credential(max_, "Rejected too", old.tokens["revoked"], checked_at=LISTED)
     lost = Fernet(Fernet.generate_key()).encrypt(b"omni_pat_lost").decode()
     old.credential(ron, "Lost key", "", ciphertext=lost)
@@ -137,7 +137,7 @@ def fill(old: LastRelease) -> None:
         for row in (first, second, third):
             old.access(credential, row, key, at)
     old.access(amy_one, first, of_ann)
-    # Listed to the token that Amy's credential held before: later than to her own.
+    # Listed to the token that Amy's credential held before, later than to her own.
     old.access(amy_last, second, key, EARLIER)
     old.access(lou_one, first, old.tokens["replaced"], NOW)
     old.access(bob_one, second, old.tokens["replaced"])
