@@ -1,4 +1,4 @@
-"""Settings that are right by themselves and wrong together."""
+"""Checks for settings that are valid by themselves and wrong together."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Numbers in addresses, as far as the database counts: beyond that, an address leads nowhere."""
+"""Numbers in addresses, up to the largest that the database can hold: larger ones lead nowhere."""
 
 from django.urls import register_converter
 from django.urls.converters import IntConverter
@@ -7,7 +7,7 @@ _LARGEST = 2**63 - 1
 
 
 class Number(IntConverter):
-    """A key, or a place within a conversation."""
+    """A primary key, or a position within a conversation."""
 
     regex = "[0-9]{1,19}"
 

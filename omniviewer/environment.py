@@ -35,7 +35,7 @@ _KEY_EXAMPLE = (
 
 
 class Environment(Variables):
-    """The environment as settings.py reads it; each method raises as those of `Variables` do."""
+    """The environment for settings.py. Each method raises the same errors as those of `Variables`."""
 
     # Development: nothing is required.
     is_development = False
@@ -43,14 +43,14 @@ class Environment(Variables):
     allows_loopback = False
 
     def hosts(self, name: str, default: list[str] | None = None, *, may_be_any: bool = False) -> list[str]:
-        """Names of hosts, without a scheme, a port or a path."""
+        """Return host names, without scheme, port or path."""
         for word in (found := self.words(name, default)):
             if not _HOST.fullmatch(word) and not (may_be_any and word == "*"):
                 raise wrong(name, word, "names of hosts such as bi.example.com, without https://, port, path or *")
         return found
 
     def domains(self, name: str) -> list[str]:
-        """Domains of those who may enter."""
+        """Return the e-mail domains of people who may enter."""
         for word in (found := self.words(name, closes=True)):
             if not _DOMAIN.fullmatch(word):
                 raise wrong(name, word, "domains such as example.com, without @ or *")
@@ -70,7 +70,7 @@ class Environment(Variables):
         return value
 
     def signing_keys(self, name: str, before_name: str) -> tuple[str, list[str]]:
-        """The key that signs, and those that were in use before it and are still believed."""
+        """Return the key that signs, and the earlier keys whose signatures are still accepted."""
         key, before = self.required(name, _KEY_EXAMPLE), self.words(before_name)
         for which, value in [(name, key), *((before_name, word) for word in before)]:
             if 0 < len(value) < _SHORTEST_KEY_CHARS:
@@ -78,7 +78,7 @@ class Environment(Variables):
         return key, before
 
     def fernet_keys(self, name: str) -> list[str]:
-        """Separated by commas; the first encrypts, all decrypt."""
+        """Return the keys, separated by commas in the variable; the first encrypts, all decrypt."""
         value = self.required(
             name,
             "Set it to a Fernet key (or several, separated by commas: the first encrypts, all decrypt), for example "
@@ -97,7 +97,7 @@ class Environment(Variables):
         return keys
 
     def certificate(self, name: str) -> str:
-        """The base64 of an X.509 certificate in PEM; "" if it is not set."""
+        """Return the base64 text of an X.509 certificate in PEM format; "" if it is not set."""
         text = re.sub(r"-----[A-Z ]+-----|\\n|\s", "", self.text(name))
         try:
             if text:
@@ -107,7 +107,7 @@ class Environment(Variables):
         return text
 
     def address(self, name: str, *, may_have_query: bool = False, may_be_path: bool = False) -> str:
-        """An https address, or an http one of this machine where that is allowed; "" if it is not set."""
+        """Return an https address, or an http one of this machine if that is allowed; "" if it is not set."""
         value = self.text(name)
         if not value or (may_be_path and re.match(r"/[^/\\]", value)):
             return value
@@ -121,11 +121,11 @@ class Environment(Variables):
         raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {_open(value)!r}.")
 
     def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
-        """The origin of the site's public address ("" if that is not set), and the path below which the site is."""
+        """Return the origin of the site's public address ("" if it is not set), and the path prefix of the site."""
         address = self.address(name).rstrip("/")
         path = urlsplit(address).path
         prefix = f"/{self.text(prefix_name, path).strip('/')}".rstrip("/")
-        # As browsers and proxies send it, so that it can be compared with the path of a request.
+        # The prefix as browsers and proxies send it, so that it can be compared with a request's path.
         if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", prefix):
             raise wrong(prefix_name, prefix, "a path such as /omniviewer, of letters, digits and - . _ ~")
         if path not in ("", prefix):
@@ -133,11 +133,11 @@ class Environment(Variables):
         return address.removesuffix(path), prefix
 
     def networks(self, name: str) -> list[IPNetwork]:
-        """Addresses and networks, separated by commas."""
+        """Return IP addresses and networks, separated by commas in the variable."""
         return [_network(name, word) for word in self.words(name)]
 
     def proxies(self, name: str) -> list[Network]:
-        """The same; "unix" stands for a socket of this machine. Never the whole world: these are believed."""
+        """Return networks, or "unix" for a socket of this machine. Never all addresses: proxies are trusted."""
         found: list[Network] = ["unix" if word == "unix" else _network(name, word) for word in self.words(name)]
         for network in found:
             if not isinstance(network, str) and network.prefixlen == 0:
@@ -145,7 +145,7 @@ class Environment(Variables):
         return found
 
     def peers(self, name: str, default: list[str]) -> list[IPNetwork] | list[str]:
-        """Addresses and networks, separated by commas; or `["*"]` for all."""
+        """Return IP addresses and networks, separated by commas in the variable, or `["*"]` for all."""
         words = self.words(name, default)
         return ["*"] if words == ["*"] else [_network(name, word) for word in words]
 
@@ -155,10 +155,10 @@ class Environment(Variables):
         if found.get("ENGINE") not in _ENGINES or not found.get("NAME") or found["NAME"] == ":memory:":
             raise wrong(name, _open(value), _DATABASE_EXAMPLE)
         found["CONN_MAX_AGE"] = 60
-        # A database that was started anew costs nobody a page.
+        # After a restart of the database, no page must fail.
         found["CONN_HEALTH_CHECKS"] = True
         if found["ENGINE"] == "django.db.backends.sqlite3":
-            # Readers and one writer at a time beside each other, and a writer waits rather than fails.
+            # Readers run beside one writer at a time, and further writers wait rather than fail.
             found["OPTIONS"] = {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",
@@ -167,12 +167,12 @@ class Environment(Variables):
             _make(name, Path(found["NAME"]).parent)
         else:
             _need(name, "PostgreSQL", "psycopg", "postgres")
-            # Seconds, after which a page says that the database is away; the address may say otherwise.
+            # Seconds until a page says that the database is down; the URL may set another number.
             found["OPTIONS"] = {"connect_timeout": 5} | found.get("OPTIONS", {})
         return found
 
     def cache_to_spare(self, name: str, default: str) -> dict[str, Any]:
-        """Where it is away, pages do without."""
+        """Return the cache that the variable names. Pages work without the cache server, so its errors are ignored."""
         value = self.text(name, default)
         parts = _split(value)
         if parts is None or parts.scheme not in _CACHES or ("redis" in parts.scheme and not parts.hostname):
@@ -187,7 +187,7 @@ class Environment(Variables):
         return found
 
     def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
-        """Where prometheus_client finds it, in the environment: made if counts are kept, else unset."""
+        """Create prometheus_client's folder and name it in the environment, or unset the variable if not used."""
         folder = Path(self.text(name) or default)
         if not is_used:
             os.environ.pop(name, None)

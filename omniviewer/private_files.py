@@ -1,4 +1,4 @@
-"""Files of the site's own (keys, database, counts) are for its own user alone."""
+"""Permissions of the site's own files (keys, database, metrics): only the site's user may read them."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ def close_folder(folder: Path) -> None:
 
 
 def check_file_modes(app_configs: Any, **_kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001  (Django's signature)
-    """For `manage.py check --deploy`: what holds keys and conversations is readable by nobody else."""
+    """Check, for `manage.py check --deploy`, that only the site's user can read its keys and conversations."""
     found: list[CheckMessage] = []
     for path in _secret_paths():
         try:

@@ -11,7 +11,7 @@ from gunicorn.workers.base import Worker
 from omniviewer.operations.embedded_worker import EmbeddedWorker
 from omniviewer.starting import start
 
-# Files are closed here and not by gunicorn's own `umask`: that closes its socket to the proxy as well.
+# Restrict files here, not by gunicorn's `umask`, which would restrict its socket for the proxy too.
 start()
 
 # gunicorn's own lines look like the site's. Settings are read before prometheus_client is imported: they say where it
@@ -22,35 +22,35 @@ from prometheus_client import multiprocess  # noqa: E402
 
 from omniviewer.operations.metric_files import forget_ended  # noqa: E402
 
-# No header becomes a variable of the server's: with SCRIPT_NAME, a client would choose where links lead.
+# Headers never become server variables: with SCRIPT_NAME, a client could choose where links lead.
 forwarder_headers = ""
 forwarded_allow_ips = ",".join(map(str, settings.FORWARDED_ALLOW_IPS)) if settings.BEHIND_PROXY else ""
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"} if settings.BEHIND_PROXY else {}
 
-# Nobody steers it from outside: two sites of one user would share the socket that gunicorn makes in the home folder.
+# No control socket: two sites of one user would share the one that gunicorn creates in the home folder.
 control_socket_disable = True
 
-# Bytes of an address: as long as gunicorn takes one, for what is pasted into the search.
+# Bytes of an address: gunicorn's maximum, for long texts pasted into the search.
 limit_request_line = 8190
 
 _worker = EmbeddedWorker()
 
 
 def when_ready(_server: Arbiter) -> None:
-    """Before any worker of gunicorn's own is forked."""
+    """Start the worker before gunicorn forks any process of its own."""
     if settings.WORKER:
         _worker.start()
 
 
 def on_reload(_server: Arbiter) -> None:
-    """On SIGHUP the worker beside the site begins anew as well, with the code and the settings of now."""
+    """Restart the worker beside the site on SIGHUP too, with the current code and settings."""
     if settings.WORKER:
         _worker.stop()
         _worker.start()
 
 
 def post_worker_init(_worker: Worker) -> None:
-    """What was made at the start stays: going through it for garbage again and again holds up one page in twenty."""
+    """Freeze start-up objects so the garbage collector skips them; otherwise about 5 % of requests stall."""
     gc.collect()
     gc.freeze()
 
@@ -61,7 +61,7 @@ def on_exit(_server: Arbiter) -> None:
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Counts begin at nothing: those of processes that ended are forgotten, those of workers that go on are not."""
+    """Remove the metrics of processes that have ended; those of workers still running stay."""
     if settings.METRICS_TOKEN:
         forget_ended(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 

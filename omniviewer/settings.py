@@ -18,7 +18,7 @@ env = Environment()
 env.read_file(BASE_DIR / ".env")
 
 
-# What kind of process this is -----------------------------------------------------------------------------
+# Development or demo --------------------------------------------------------------------------------------
 
 DEBUG = env.flag("OMNIVIEWER_DEBUG")
 
@@ -52,18 +52,18 @@ ACCESS_TTL = env.duration("OMNIVIEWER_ACCESS_TTL", "24h", unit="h", bounds=("5m"
 ACCESS_GRACE = env.duration("OMNIVIEWER_ACCESS_GRACE", "7d", unit="d", bounds=("5m", "90d"))
 # Requests a minute that Omni allows a token; a tenth of them is left alone.
 RATE_PER_MINUTE = env.whole("OMNIVIEWER_RATE_PER_MINUTE", default=60, bounds=(2, 100_000))
-# Under this age a page is shown without asking Omni again.
+# Age below which a page is shown without asking Omni again.
 FRESH_FOR = env.duration("OMNIVIEWER_FRESH_FOR", "60s", unit="s", bounds=("1s", "1d"))
 
 
-# What is kept of it ---------------------------------------------------------------------------------------
+# Reading in the background, and retention -----------------------------------------------------------------
 
-# What is read in the background, for each credential: nothing, the list, or the messages too.
+# Reading in the background, for each credential: nothing, the list, or the messages too.
 SYNC = env.one_of("OMNIVIEWER_SYNC", ["all", "list", "off"])
-# What is captured before Omni drops it: the evidence of "all" answers, as they are read in the background, or every
-# night that of conversations that are "marked" (starred, or linked from a ticket). What is opened is, in any case.
+# Capture of evidence before Omni drops it: of "all" answers as they are read in the background, or every night of
+# "marked" conversations (starred, or linked from a ticket). Evidence that somebody opens is stored in any case.
 CAPTURE = env.one_of("OMNIVIEWER_CAPTURE", ["all", "marked"])
-# Days for which captured evidence is kept; 0: for ever. Below 15, Omni would still have it and it would come back.
+# Days for which captured evidence is stored; 0: for ever. Below 15, Omni would still have it and it would come back.
 KEEP_DAYS = env.whole("OMNIVIEWER_KEEP_DAYS", default=0, bounds=(15, 36_500), or_zero=True)
 # Days after which a conversation that Omni has shown to no API token is deleted; 0: never.
 FORGET_DAYS = env.whole("OMNIVIEWER_FORGET_DAYS", default=30, bounds=(1, 36_500), or_zero=True)
@@ -71,12 +71,12 @@ FORGET_DAYS = env.whole("OMNIVIEWER_FORGET_DAYS", default=30, bounds=(1, 36_500)
 
 # Tickets --------------------------------------------------------------------------------------------------
 
-# A regular expression, as a whole, and where a ticket's page is: "{ticket}" stands for its name.
+# A regular expression for the whole name of a ticket, and the address of its page, with "{ticket}" for the name.
 TICKET_FORMAT = env.pattern("OMNIVIEWER_TICKET_FORMAT", default="[A-Z][A-Z0-9]{1,9}-[0-9]{1,9}")
 TICKET_URL = env.address("OMNIVIEWER_TICKET_URL", may_have_query=True)
 
 
-# Where the site is ----------------------------------------------------------------------------------------
+# Addresses of the site ------------------------------------------------------------------------------------
 
 ALLOWED_HOSTS = env.hosts("OMNIVIEWER_ALLOWED_HOSTS", may_be_any=True)
 if DEMO or DEBUG:
@@ -92,13 +92,13 @@ FORWARDED_ALLOW_IPS = env.peers("OMNIVIEWER_FORWARDED_ALLOW_IPS", default=["*"])
 # The origin that copied links and the identity provider are told, "" for the one that a request came to, and the path
 # below which the site is.
 PUBLIC_URL, URL_PREFIX = env.public_url("OMNIVIEWER_PUBLIC_URL", "OMNIVIEWER_URL_PREFIX")
-# Never from the server or a header: links would lead to wherever a client says.
+# Never taken from the server or a header: a client could choose where links lead.
 FORCE_SCRIPT_NAME = URL_PREFIX
 ROOT_URLCONF = "omniviewer.urls"
 WSGI_APPLICATION = "omniviewer.wsgi.application"
 
 
-# What it is made of ---------------------------------------------------------------------------------------
+# Apps, middleware and templates ---------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "omniviewer.accounts",
@@ -163,24 +163,24 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
-# What a page or a report of a fault says of a fault: never a token, not even in development.
+# Keep API tokens out of error pages and error reports, even in development.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "omniviewer.operations.error_reports.NoTokens"
 
 
-# Where things are kept ------------------------------------------------------------------------------------
+# Databases and files --------------------------------------------------------------------------------------
 
 DATA_DIR = BASE_DIR / ".data"
 close_folder(DATA_DIR)
 DEMO_DIR = BASE_DIR / ".demo"
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
-# Only what can be made again is cached: a page without its cache is slower, and no different.
+# Only values that can be computed again are cached: without its cache a page is slower, but no different.
 CACHES = {"default": env.cache_to_spare("CACHE_URL", default="locmemcache://")}
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 
-# What is done in the background: the tasks are rows of the database, and any number of `manage.py db_worker` do them.
+# Background tasks are rows of the database, done by any number of `manage.py db_worker`.
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
-# Whether gunicorn starts a worker beside itself: where the database is a file, nothing else needs to be started.
+# Have gunicorn start a worker beside itself: with a database file, nothing else needs to be started.
 WORKER = env.flag("OMNIVIEWER_WORKER", default=DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3")
 
 
@@ -195,19 +195,19 @@ OIDC_CLIENT_SECRET = env.text("OMNIVIEWER_OIDC_CLIENT_SECRET")
 OIDC_NAME = env.text("OMNIVIEWER_OIDC_NAME", "your company’s account")
 OIDC_SCOPES = env.text("OMNIVIEWER_OIDC_SCOPES", "openid profile email").split()
 OIDC_GROUPS_CLAIM = env.text("OMNIVIEWER_OIDC_GROUPS_CLAIM", "groups")
-# A provider that gives out no address which it has not verified, without saying so (Entra ID).
+# For a provider that gives out only verified addresses without saying so (Entra ID).
 OIDC_EMAILS_ARE_VERIFIED = env.flag("OMNIVIEWER_OIDC_EMAILS_ARE_VERIFIED")
 # A SAML identity provider, known by its entity id.
 SAML_ENTITY_ID = env.text("OMNIVIEWER_SAML_ENTITY_ID")
 SAML_SSO_URL = env.address("OMNIVIEWER_SAML_SSO_URL", may_have_query=True)
 SAML_CERTIFICATE = env.certificate("OMNIVIEWER_SAML_CERTIFICATE")
 SAML_NAME = env.text("OMNIVIEWER_SAML_NAME", "your company’s account")
-# The attributes that say who somebody is ("": a persistent NameID does), and in which groups.
+# The attributes that identify a person ("": a persistent NameID does) and name their groups.
 SAML_SUBJECT = env.text("OMNIVIEWER_SAML_SUBJECT")
 SAML_GROUPS = env.text("OMNIVIEWER_SAML_GROUPS", "groups")
 SAML_SIGN_OUT_URL = env.address("OMNIVIEWER_SAML_SIGN_OUT_URL", may_have_query=True)
 SINGLE_SIGN_ON = bool(OIDC_ISSUER or SAML_ENTITY_ID)
-# A proxy that names the user in a header, known by where it connects from or by a secret that it sends along.
+# A proxy that names the user in a header, trusted by its address or by a secret that it sends along.
 PROXY_HEADER = env.header("OMNIVIEWER_PROXY_HEADER")
 PROXY_EMAIL_HEADER = env.header("OMNIVIEWER_PROXY_EMAIL_HEADER")
 PROXY_NAME_HEADER = env.header("OMNIVIEWER_PROXY_NAME_HEADER")
@@ -219,7 +219,7 @@ if PROXY_HEADER:
     MIDDLEWARE.insert(
         1 + MIDDLEWARE.index("omniviewer.accounts.sessions.expire"), "omniviewer.accounts.sign_in.proxy.proxy_user"
     )
-# Who may enter, and who is staff, as the provider or the proxy says at each sign-in.
+# Admission and staff rights, by the word of the provider or the proxy at each sign-in.
 ALLOWED_EMAIL_DOMAINS = env.domains("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS")
 ALLOWED_GROUPS = env.words("OMNIVIEWER_ALLOWED_GROUPS", closes=True)
 STAFF_GROUP = env.text("OMNIVIEWER_STAFF_GROUP")
@@ -242,21 +242,21 @@ _COOKIE_PREFIX = ("__Secure-" if URL_PREFIX else "__Host-") if _BEHIND_TLS else 
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}session", f"{_COOKIE_PREFIX}csrf"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{URL_PREFIX}/"
 CSRF_COOKIE_HTTPONLY = True
-# Seconds: however busy, and without anybody there.
+# Absolute and idle session lifetime, in seconds.
 _SESSION = env.duration("OMNIVIEWER_SESSION_HOURS", "24h", unit="h", bounds=("15m", "90d"))
 _IDLE = env.duration("OMNIVIEWER_IDLE_MINUTES", "480m", unit="m", bounds=("5m", "90d"))
 SESSION_COOKIE_AGE, SESSION_IDLE = int(_SESSION.total_seconds()), int(_IDLE.total_seconds())
 
 
-# Who read what --------------------------------------------------------------------------------------------
+# Audit log ------------------------------------------------------------------------------------------------
 
 # Days for which the audit log is kept, by `manage.py prune_audit`; 0: for ever.
 AUDIT_DAYS = env.whole("OMNIVIEWER_AUDIT_DAYS", default=365, bounds=(1, 36_500), or_zero=True)
-# Whether it also says from which address.
+# Store the reader's IP address with each event.
 AUDIT_IP = env.flag("OMNIVIEWER_AUDIT_IP")
 
 
-# What browsers are told -----------------------------------------------------------------------------------
+# Headers for browsers -------------------------------------------------------------------------------------
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -280,7 +280,7 @@ SECURE_SSL_REDIRECT = _BEHIND_TLS
 _HSTS_SECONDS = env.whole("OMNIVIEWER_HSTS_SECONDS", default=365 * 24 * 3600, bounds=(0, 10 * 365 * 24 * 3600))
 SECURE_HSTS_SECONDS = _HSTS_SECONDS if _BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.flag("OMNIVIEWER_HSTS_SUBDOMAINS")
-# Whether a whole domain is https is the company's decision, not this site's.
+# The company, not this site, decides whether its whole domain is https.
 SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W005", "security.W021"]
 
 
@@ -288,7 +288,7 @@ SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_INCLUDE_SUBDOMAINS else ["security.W0
 
 STATIC_URL = f"{URL_PREFIX}/static/"
 STATIC_ROOT = BASE_DIR / ".static"
-# Whoever serves them, these are no secret.
+# Static files are public, so any server may read them.
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, 0o755
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or DEMO
@@ -306,7 +306,7 @@ STORAGES = {
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
-# Shown to a reader whose browser has not told its own zone.
+# For readers whose browser has not reported its time zone.
 TIME_ZONE = env.time_zone("OMNIVIEWER_TIME_ZONE")
 
 
@@ -315,10 +315,10 @@ TIME_ZONE = env.time_zone("OMNIVIEWER_TIME_ZONE")
 _LOG_LEVEL = env.one_of("OMNIVIEWER_LOG_LEVEL", ["INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL"])
 LOGGING = log_configuration.configuration(_LOG_LEVEL, is_development=DEBUG)
 
-# What may read /metrics; without it nothing is written to disk for it.
+# Bearer token for /metrics; without one, no metrics are written to disk.
 METRICS_TOKEN = env.secret("OMNIVIEWER_METRICS_TOKEN", shortest=16)
 env.folder_of_counts("PROMETHEUS_MULTIPROC_DIR", default=DATA_DIR / "metrics", is_used=bool(METRICS_TOKEN))
 
-# A name that is misspelt would be left out without a word, and what contradicts itself would do nothing or too much.
+# Refuse misspelt names, which would be ignored silently, and settings that contradict each other.
 env.refuse_unknown()
 consistency.check(globals())

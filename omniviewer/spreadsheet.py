@@ -4,21 +4,21 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-# Excel knows UTF-8 by this mark alone.
+# Excel recognizes UTF-8 by this mark only.
 BYTE_ORDER_MARK: Final = "\ufeff"
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); the last four are East Asia's.
+# A spreadsheet reads a cell with such a beginning as a formula (OWASP, CSV injection); the last four are East Asian.
 _BEGINS_FORMULA: Final = "=+@\\-\t\r\n\uff1d\uff0b\uff0d\uff20"
-# Where semicolons separate cells, quotes within a line count for nothing: a formula may begin behind each, and with it
+# If semicolons separate cells, quotes within a line count for nothing: a formula may begin behind each, and with it
 # behind each line end.
 _BEGINNING = re.compile(rf'(?:^|(?<=[;\r\n]))"*+(?=[{_BEGINS_FORMULA}])')
-# Amounts, and a dash for nothing: no function, no reference to a cell.
+# Amounts, and a dash for nothing: they hold no function and no reference to a cell.
 _HARMLESS = re.compile(
     r"[-+](?:[ $€£¥₹₩₪₽₺₫₴₱₦฿]{0,3}[0-9][0-9.,' \u00a0\u2009\u202f]{0,40}+(?:(?<=[0-9])[eE][-+]?[0-9]{1,3})?"
     r"[ ]?[%kKMBT$€£¥₹₩₪₽₺₫₴₱₦฿]?)?(?=[\";\r\n]|$)"
 )
-# A line of a list, "- so many words": without any of these it calls no function and no program.
+# A list item such as "- so many words": without any of these characters it calls no function and no program.
 _BULLET = re.compile(r"[-+] [^(|!=;\r\n]*+(?=[;\r\n]|$)")
-# Letters and digits of any script, blanks and points: what every program reads alike without quotes.
+# Letters and digits of any script, blanks and points, which every program reads alike without quotes.
 _PLAIN = re.compile(r"[\w. ]*")
 
 
@@ -45,5 +45,5 @@ def quoted(cell: str) -> str:
 def lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Write CSV (RFC 4180), a line a row."""
     for row in rows:
-        # A line without anything would be no row.
+        # An empty line would be no row.
         yield (",".join(map(quoted, row)) or '""') + "\r\n"

@@ -1,4 +1,4 @@
-"""How each process of the site begins: alone with its files, and with settings that are right or a sentence."""
+"""The start of each process of the site: private files, and valid settings or one sentence that says why not."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from omniviewer.private_files import keep_private
 
 
 def start() -> None:
-    """Load the settings. Where one is wrong, print the sentence that says so, and nothing else, and end the process."""
+    """Load the settings. If one is wrong, print only the sentence that says so, and end the process."""
     keep_private()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniviewer.settings")
     try:

@@ -1,4 +1,4 @@
-"""How long one text of Omni's may keep a processor busy, be it an answer or a table.
+"""The limit of processor time for one text of Omni's, an answer or a table.
 
 Python-Markdown and its kin are quadratic, or worse, in shapes too many to list: 20,000 `[` take it 36 s. So what is
 bounded is not a shape but the time. Everything that loops over an answer, or over the cells of a table, ticks; a tick
@@ -8,18 +8,18 @@ past the allowance ends it. Work between two ticks is bounded too, by the limits
 
 import time
 
-# Seconds. A long answer, 20,000 characters of lists, tables and code, takes a tenth of it.
+# Seconds. A long answer (20,000 characters of lists, tables and code) takes a tenth of this.
 ALLOWANCE = 0.8
-# Characters of an answer. Ten times the longest that a model writes in one go.
+# Characters of an answer: ten times the longest that a model writes in one go.
 LONGEST = 200_000
 
 
 class TooCostly(Exception):
-    """Formatting this answer, or judging this table, takes too long: show it as it is."""
+    """Raised when formatting an answer or judging a table takes too long: show it as it is."""
 
 
 class Clock:
-    """Counts this thread's processor time, not the wall's: a busy machine must not change what an answer looks like."""
+    """A clock of this thread's processor time: with wall time, a busy machine would change how an answer looks."""
 
     def __init__(self, allowance: float = ALLOWANCE) -> None:
         self._end = time.thread_time() + allowance

@@ -1,4 +1,4 @@
-"""No form of this site takes a file: one that is sent all the same is not read, nor written to disk."""
+"""Uploads are refused unread, and never written to disk: no form of this site takes a file."""
 
 from typing import NoReturn
 
@@ -10,7 +10,7 @@ class Refuse(FileUploadHandler):
         raise StopUpload(connection_reset=True)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """None comes."""
+        """Do nothing: Django requires the method, but no data arrives."""
 
     def file_complete(self, file_size: int) -> None:
-        """None does."""
+        """Do nothing: Django requires the method, but no file arrives."""

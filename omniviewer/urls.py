@@ -17,7 +17,7 @@ urlpatterns = [
     path("", include("conversations.urls")),
     path("", include("omniviewer.accounts.urls")),
     path("", include("omniviewer.audit.urls")),
-    # One door: the admin has no sign-in page of its own.
+    # The admin has no sign-in page of its own.
     path("admin/login/", password.administration),
     path("admin/logout/", password.sign_out),
     path("admin/password_change/", own_password),
@@ -26,5 +26,5 @@ urlpatterns = [
 if settings.DEMO:
     urlpatterns += [path("demo/", include("omniviewer.demo.urls"))]
 if settings.SAML_ENTITY_ID:
-    # allauth asks for these by their names, without a namespace.
+    # allauth looks these up by name, without a namespace.
     urlpatterns += [path("sign-in/saml/", include("omniviewer.accounts.sign_in.saml_urls"))]

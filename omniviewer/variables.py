@@ -1,4 +1,4 @@
-"""Variables of the environment, and of the file .env: each value is what it should be, or the process does not start.
+"""Variables of the environment and of the file .env. With an invalid value the process does not start.
 
 Each method raises `ImproperlyConfigured` with one sentence that names the variable, shows its value (of a secret never)
 and says what to set. A variable that is set to nothing counts as not set.
@@ -15,11 +15,11 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _PREFIX = "OMNIVIEWER_"
-# Read by the tests and not by the site.
+# Variables that the tests read, not the site.
 _OF_THE_TESTS = {"OMNIVIEWER_REQUIRE", "OMNIVIEWER_TEST_DATABASE", "OMNIVIEWER_LOAD_SECONDS"}
 # Kubernetes tells the processes of a pod where the services beside it are; one of them may be called omniviewer.
 _OF_KUBERNETES = re.compile(r"OMNIVIEWER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
-# From here on (`SequenceMatcher`, 0 to 1) a word counts as another one, misspelt.
+# Similarity (`SequenceMatcher`, 0 to 1) from which a name counts as a misspelt one.
 _ALIKE = 0.8
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -30,7 +30,7 @@ _HEADER = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
 
 
 class Variables:
-    """The environment, and a file for what is not set there."""
+    """The variables of the environment, and of a file for those not set there."""
 
     def __init__(self) -> None:
         self._read: set[str] = set()
@@ -66,7 +66,7 @@ class Variables:
         upper = name.upper()
         if upper in self._read:
             return upper
-        # Without the prefix it is ours in our own file alone: other programs of the machine may have a DEBUG too.
+        # A name without the prefix is ours only in our own file: other programs on the machine may have a DEBUG too.
         if name in self._of_file and _PREFIX + upper in self._read:
             return _PREFIX + upper
         head = re.sub(r"^OMNI_V", "OMNIV", upper).split("_")[0]
@@ -86,7 +86,7 @@ class Variables:
         return value.lower() in _YES if value else default
 
     def whole(self, name: str, *, default: int, bounds: tuple[int, int], or_zero: bool = False) -> int:
-        """A whole number between two, both included; or 0 as well."""
+        """Return a whole number within the bounds, both included; `or_zero` also allows 0."""
         value = self.text(name, str(default))
         number = int(value) if re.fullmatch(r"-?\d{1,15}", value, re.ASCII) else None
         if number is None or not (bounds[0] <= number <= bounds[1] or (or_zero and number == 0)):
@@ -94,7 +94,7 @@ class Variables:
         return number
 
     def duration(self, name: str, default: str, *, unit: str, bounds: tuple[str, str]) -> timedelta:
-        """A time between two, in `unit` (s, m, h or d) where it names none; `default`, `bounds`: as in "15m"."""
+        """Return a duration within the bounds. `unit` (s, m, h or d) applies to a bare number; else write "15m"."""
         value = self.text(name, default)
         length, least, most = _time(value, unit), _time(bounds[0], unit), _time(bounds[1], unit)
         if length is None or least is None or most is None or not least <= length <= most:
@@ -103,14 +103,14 @@ class Variables:
         return length
 
     def one_of(self, name: str, words: list[str]) -> str:
-        """The first of them if it is not set."""
+        """Return one of the words; the first if the variable is not set."""
         value = self.text(name, words[0])
         if value not in words:
             raise wrong(name, value, f"one of {', '.join(words)}")
         return value
 
     def words(self, name: str, default: list[str] | None = None, *, closes: bool = False) -> list[str]:
-        """Words between commas, with or without spaces.
+        """Return the words between commas, with or without spaces.
 
         `closes`: a list that keeps people out. Set to nothing, it would let everybody in.
         """
@@ -125,14 +125,14 @@ class Variables:
         return words
 
     def secret(self, name: str, *, shortest: int) -> str:
-        """ "" if it is not set."""
+        """Return the secret; "" if it is not set."""
         value = self.text(name)
         if 0 < len(value) < shortest:
             raise ImproperlyConfigured(f"{name} can be guessed: set at least {shortest} random characters.")
         return value
 
     def pattern(self, name: str, default: str) -> str:
-        """A regular expression that the empty text does not match."""
+        """Return a regular expression that does not match the empty text."""
         value = self.text(name, default)
         try:
             is_empty = re.fullmatch(value, "") is not None
@@ -143,7 +143,7 @@ class Variables:
         return value
 
     def header(self, name: str) -> str:
-        """The name of a header; "" if it is not set."""
+        """Return the name of a header; "" if it is not set."""
         value = self.text(name)
         if value and not _HEADER.fullmatch(value):
             raise wrong(name, value, "the name of a header, such as X-Auth-Request-User")

@@ -69,7 +69,7 @@ def _requests() -> None:
         routes = Counter(_route(request.path, is_of_key=request.token == key) for request in omni.requests)
     sys.stdout.write(f"synced {count:,} conversations of {people} people and {HOLDERS} holders of a key: ")
     sys.stdout.write(", ".join(f"{number:,} {route}" for route, number in sorted(routes.items())) + "\n")
-    # One more of a page each token than it has pages: the check behind a full walk.
+    # One request more for each token than it has pages: the check after a full walk.
     more = (CONVERSATIONS - count) // CONVERSATIONS_A_PAGE
     threads = SMALLER * sum(number for route, number in routes.items() if route.startswith("thread"))
     jobs = SMALLER * sum(number for route, number in routes.items() if route.startswith("job"))

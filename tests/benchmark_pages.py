@@ -1,4 +1,4 @@
-"""What pages cost, by hand: `python -m tests.benchmark_pages`.
+"""Measure the time that pages take, by hand: `python -m tests.benchmark_pages`.
 
 Seconds differ from machine to machine, so everything is a ratio within one run: a warm thread of 100 messages to a bare
 signed-in view that returns the same bytes from memory; a cold thread to the bare request to Omni (a stand-in on
@@ -41,7 +41,7 @@ _same_bytes = b""
 
 
 def bare(request: HttpRequest) -> HttpResponse:
-    """Behind the same middleware, with the session and the user read, as any signed-in page."""
+    """Return the same bytes as the measured page, behind the same middleware, with session and user read."""
     assert request.user.is_authenticated
     return HttpResponse(_same_bytes)
 
@@ -89,7 +89,7 @@ def _pages() -> None:
 
 
 def _a_day() -> None:
-    """Eight working hours of twenty analysts: each a few sittings, in which they see the list and read threads."""
+    """Replay eight working hours of twenty analysts: in a few sittings each they see the list and read threads."""
     noise = random.Random(1)  # noqa: S311
     morning = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
     sample = sample_organization(morning)
@@ -134,7 +134,7 @@ def _renew(client: Client, page: str) -> None:
 
 
 def _alternately(one: Callable[[], object], other: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float]:
-    """The median seconds of each, taken in turns, so that whatever else the machine does meets both."""
+    """Return the median seconds of each, taken in turns, so that other load on the machine affects both alike."""
     took: tuple[list[float], list[float]] = [], []
     for work in (one, other):
         work()

@@ -1,4 +1,4 @@
-"""What rendering costs, by hand: `python -m tests.benchmark_rendering`.
+"""Measure the time that rendering takes, by hand: `python -m tests.benchmark_rendering`.
 
 Seconds differ from machine to machine; so each is given as a ratio to what plain escaping, and a bare Python-Markdown,
 take for the same text in the same run. A bare Python-Markdown is not asked for shapes that would take it minutes.
@@ -36,7 +36,7 @@ def _row(name: str, text: str, bare: float | None) -> None:
 
 
 def _seconds(work: Callable[[], object], times: int = 3) -> float:
-    """Of this thread's processor time, the best of some."""
+    """Return the processor time of this thread in seconds, the best of several runs."""
     best = float("inf")
     for _ in range(times):
         began = time.thread_time()

@@ -1,4 +1,4 @@
-"""What the list and the search cost as the archive grows, by hand: `python -m tests.benchmark_search [MESSAGES ...]`.
+"""Measure list and search as the archive grows, by hand: `python -m tests.benchmark_search [MESSAGES ...]`.
 
 Generates conversations of ten messages, measures, generates more and measures again, at 1,000, 10,000, 100,000 and
 1,000,000 messages. Everything runs through the site's own pages, as a reader with an organization key who may read all
@@ -40,8 +40,8 @@ OWNERS = [str(UUID(int=number)) for number in range(1, 201)]
 ROUNDS = 20
 _BATCH = 1000
 _NEWEST = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-# What is filtered by fills a page at ten thousand messages already, so that pages of the same length are compared.
-# Some words in every conversation, most in few: as in any language.
+# Each filter below fills a page even at ten thousand messages, so that pages of the same length are compared.
+# Some words stand in every conversation, most in few, as in any language.
 _COMMON = ["revenue", "orders", "region", "month", "rate", "by", "the", "customers", "growth", "total"]
 _WORDS = [f"{first}{second}{third}" for first in "bcdfglmnprst" for second in "aeiou" for third in "mnrst"]
 PAGES = {
@@ -85,7 +85,7 @@ def text(draw: random.Random, length: int) -> str:
 
 
 def grow(credential: Credential, begin: int, end: int) -> None:
-    """Conversations number `begin` to `end`, each older than the one before it, with accesses and their documents."""
+    """Store conversations number `begin` to `end`, each older than the one before, with accesses and documents."""
     draw = random.Random(begin)  # noqa: S311
     now = timezone.now()
     for first in range(begin, end, _BATCH):
@@ -153,7 +153,7 @@ def reader() -> tuple[Client, Credential]:
 
 
 def measure(client: Client, count: int) -> dict[str, list[float]]:
-    """Milliseconds of each page, `ROUNDS` times in turn; prints queries where their number differs."""
+    """Return the milliseconds of each page, `ROUNDS` times in turn; print queries if their number differs."""
     Walk.objects.filter(member="").update(total=count, listed=count, read=count)
     rows = Conversation.objects.order_by("-recency")
     places = {"deep": rows[int(count * 0.9)].recency, "thread": rows[count // 3].omni_id}
@@ -163,7 +163,7 @@ def measure(client: Client, count: int) -> dict[str, list[float]]:
     else:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
-    # As in each process of the deployed site.
+    # Freeze start-up objects, as each process of the deployed site does.
     gc.collect()
     gc.freeze()
     taken: dict[str, list[float]] = {name: [] for name in PAGES}

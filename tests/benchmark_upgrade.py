@@ -107,7 +107,7 @@ def _statements(vendor: str, count: int) -> list[str]:
         numbers = f"({wanted}) AS numbers"
         uuid = "'0000000000004000' || '8000' || printf('%%012d', {})"
         text, packed = "replace(printf('%%.*c', {1}, 'x'), 'x', {0})", "CAST(printf('%%.200c', 'x') AS BLOB)"
-    # SQLite's driver reads the percent signs of a statement as they are where it has no parameters.
+    # SQLite's driver takes percent signs literally in a statement without parameters.
     uuid, text, packed = (piece.replace("%%", "%") for piece in (uuid, text, packed))
     omni_id, words = uuid.format("n"), text.format("'word '", 60)
     conversation = "id, instance, omni_id, name, last_prompt, owner_id, organization_id, created_at, updated_at, "

@@ -1,4 +1,4 @@
-"""Answers with evidence in a small organization, and what a worker does about them."""
+"""Answers with evidence in a small organization, and the worker that captures it."""
 
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 def answered(
     small: Organization, owner: Member, *, ages: list[timedelta], state: str = "COMPLETE", error: str = ""
 ) -> InOmni:
-    """A conversation with an answer of each age, each with a query of three rows and a chart."""
+    """Add a conversation with an answer of each age, each with a query of three rows and a chart."""
     found = small.add_conversation(owner=owner, name="Orders by month", turns=[])
     for number, age in enumerate(ages):
         job = small.ask(found, f"How many orders in month {number}?", "Some.", at=datetime.now(UTC) - age)
@@ -29,7 +29,7 @@ def answered(
 
 
 def work() -> None:
-    """What a worker does until nothing is ready; here, in the transaction of the test, it keeps its connection."""
+    """Run a worker until no task is ready. It keeps its database connection, since the test's transaction is on it."""
     with patch.object(db_worker, "close_old_connections"):
         db_worker.Worker(
             queue_names=["default"],

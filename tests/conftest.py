@@ -38,7 +38,7 @@ EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
 
 @pytest.fixture(autouse=True)
 def no_token_leaves() -> Iterator[None]:
-    """In whatever the test is about."""
+    """Fail any test in which an API token leaks."""
     yield
     leaked, watching.found[:] = list(watching.found), []
     assert leaked == []
@@ -50,8 +50,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["searched"] = dict(watching.searched)
 
 
-# Files that take longest, in that order: the process that is free takes the next, and both end at nearly the same time.
-# Load first and siege far from it: both measure how long readers wait.
+# Files that take longest, longest first: the next free process takes the next file, so all end at nearly the same time.
+# Load comes first and siege far from it, because both measure how long readers wait.
 _LONG = [
     *("test_load", "test_hostile", "test_postgresql", "test_sync", "test_faults", "test_any_reply", "test_siege"),
     *("test_browser", "test_matrix", "test_capture", "test_access_model", "test_demo", "test_oidc", "test_house"),
@@ -80,7 +80,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How much was searched for tokens."""
+    """Print how much was searched for tokens."""
     counts = ", ".join(f"{count:,} {what}" for what, count in watching.searched.items())
     terminalreporter.write_line(f"searched for tokens: {counts}")
 
@@ -99,11 +99,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture
 def dialect() -> str:
-    """Omni's dialect: that of its reference, or each of both where a test is marked `both_dialects`."""
+    """Return Omni's dialect: the reference's, or each of both if a test is marked `both_dialects`."""
     return "reference"
 
 
-# For single tests of a file that is marked `both_dialects`, where no reply is parsed.
+# For single tests in a file marked `both_dialects` that parse no reply.
 one_dialect = pytest.mark.parametrize("dialect", ["reference"])
 
 
@@ -118,7 +118,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def sample() -> Organization:
-    """The demo's data. Shared: a test that changes an organization makes its own."""
+    """Return the demo's data. Shared: a test that changes an organization creates its own."""
     organization = sample_organization(NOW)
     organization.hold()
     return organization
@@ -132,7 +132,7 @@ def omni(sample: Organization, dialect: str) -> Iterator[StandIn]:
 
 @pytest.fixture
 def small() -> Organization:
-    """An organization with nobody and nothing in it, to be filled by a test."""
+    """Return an empty organization, for a test to fill."""
     return Organization("small-org")
 
 
@@ -155,7 +155,7 @@ def person(username: str) -> User:
 
 
 def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") -> Credential:
-    """What the connecting page makes, without the page."""
+    """Create the credential that the connecting page would create, without the page."""
     identity = credentials.identify(omni.host, Token(token))
     credential = Credential.objects.connect(owner, label, omni.host, Token(token), identity)
     omni.requests.clear()
@@ -163,7 +163,7 @@ def credential_for(owner: User, omni: StandIn, token: str, label: str = "Omni") 
 
 
 def shown_ago(age: timedelta) -> None:
-    """Whatever Omni showed to anybody, by list or thread, was that long ago."""
+    """Set the time of everything that Omni showed, by list or thread, to this long ago."""
     moment = timezone.now() - age
     Access.objects.exclude(confirmed_at=None).update(confirmed_at=moment)
     Access.objects.exclude(listed_at=None).update(listed_at=moment)
@@ -171,13 +171,13 @@ def shown_ago(age: timedelta) -> None:
 
 
 def text_of(answer: Any) -> str:
-    """A page's HTML with every run of white space as one space, and without its forms' one-time tokens."""
+    """Return a page's HTML with white space collapsed to single spaces, and without its forms' CSRF tokens."""
     page = re.sub(r"\s+", " ", answer.content.decode())
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
 
 
 def member_behind(omni: StandIn, who: str) -> Member:
-    """The person whom one of the demo's personal tokens speaks for: "analyst" or "support"."""
+    """Return the owner of one of the demo's personal tokens: "analyst" or "support"."""
     member = omni.organization.owner_of(omni.organization.demo_tokens[who])
     assert member
     return member
@@ -206,21 +206,21 @@ def stranger(db: None) -> User:
 
 @pytest.fixture
 def owner_reads(owner: User, omni: StandIn) -> Client:
-    """The owner's browser, connected to Omni with a personal token."""
+    """Return the owner's client, connected to Omni with a personal token."""
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     return signed_in(owner)
 
 
 @pytest.fixture
 def colleague_reads(colleague: User, omni: StandIn) -> Client:
-    """The colleague's, with an organization key."""
+    """Return the colleague's client, connected with an organization key."""
     credential_for(colleague, omni, omni.organization.demo_tokens["lead"])
     return signed_in(colleague)
 
 
 @pytest.fixture
 def stranger_reads(stranger: User, omni: StandIn) -> Client:
-    """The stranger's, with the personal token of another person."""
+    """Return the stranger's client, connected with another person's personal token."""
     credential_for(stranger, omni, omni.organization.demo_tokens["support"])
     return signed_in(stranger)
 
@@ -237,14 +237,14 @@ def ben(small: Organization) -> Member:
 
 @pytest.fixture
 def reads(owner: User, small: Organization, small_omni: StandIn, analyst: Member) -> Client:
-    """The owner's browser, connected with the personal token of the one who asked."""
+    """Return the owner's client, connected with the personal token of the person who asked."""
     credential_for(owner, small_omni, small.personal_token(analyst))
     return signed_in(owner)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch, small_omni: StandIn) -> Callable[[timedelta], None]:
-    """Moves the site's clock and the stand-in's ahead, from now."""
+    """Return a function that sets the site's clock and the stand-in's ahead of now."""
     began = datetime.now(UTC)
 
     def ahead(by: timedelta) -> None:
@@ -274,7 +274,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A page on which any console error, uncaught exception or request to another host fails the test."""
+    """Yield a page on which a console error, an uncaught exception or a request to another host fails the test."""
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
@@ -283,7 +283,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
         "request", lambda asked: wrong.append(asked.url) if not re.match(r"http://(localhost|127)", asked.url) else None
     )
     yield page
-    # The browser itself writes a line for each answer of 4xx; those pages are meant.
+    # The browser itself logs each 4xx reply; the tests request those pages on purpose.
     assert [line for line in wrong if not re.search(r"the server responded with a status of 4", line)] == []
 
 
@@ -297,12 +297,12 @@ def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversa
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    # With its scripts: a link that copies would be followed without them.
+    # Wait for the scripts: without them, the browser would follow a link that copies.
     page.wait_for_load_state()
 
 
 def clipboard(page: Page) -> tuple[str, str]:
-    """What was copied, as text and as HTML."""
+    """Return the clipboard's content, as text and as HTML."""
     plain, html = page.evaluate(
         """async () => {
             const [item] = await navigator.clipboard.read();
@@ -314,7 +314,7 @@ def clipboard(page: Page) -> tuple[str, str]:
 
 
 def pasted(page: Page) -> tuple[str, list[list[str]]]:
-    """What was copied, pasted by the keyboard: into a text area, and into an editable document; there, its cells."""
+    """Paste by keyboard, and return the text in a text area and the table cells in an editable document."""
     page.evaluate(
         """() => {
             const area = Object.assign(document.createElement("textarea"), { id: "paste-text" });
@@ -332,7 +332,7 @@ def pasted(page: Page) -> tuple[str, list[list[str]]]:
 
 
 def assert_accessible(page: Page, name: str) -> None:
-    """axe finds nothing that matters, and nothing sticks out sideways."""
+    """Assert that axe finds no serious fault, and that nothing overflows sideways."""
     found = Axe().run(page)
     serious = [rule for rule in found.response["violations"] if rule["impact"] != "minor"]
     assert not serious, f"{name}: {found.generate_report()}"

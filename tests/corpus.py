@@ -1,4 +1,4 @@
-"""Conversations to be searched in, in several languages, and what each question has to find among them.
+"""Conversations to search, in several languages, and the results that each query must have.
 
 Written here, every one; the filling between them is generated, and holds none of the words that are asked for.
 """
@@ -87,7 +87,7 @@ TOLD = (
     Told("wide", "Ｆｕｌｌ ｗｉｄｔｈ", (("ﬁnance ½ price?", "Ⅷ of them, ①."),)),
 )
 
-# What is typed, and the keys of what has to be found: all of them, and nothing else.
+# Search queries, each with the keys of the conversations that it must find: all of them, and nothing else.
 QUERIES: dict[str, set[str]] = {
     "returns": {"returns"},
     "RETURNS": {"returns"},
@@ -96,7 +96,7 @@ QUERIES: dict[str, set[str]] = {
     "refunds region": {"follow-up"},
     '"refund rate"': {"follow-up"},
     '"rate refund"': set(),
-    # No phrase reaches from one message into the next.
+    # No phrase may reach from one message into the next.
     '"refunds some"': set(),
     "revenue": {"draft", "revenue"},
     "revenue -draft": {"revenue"},
@@ -105,7 +105,7 @@ QUERIES: dict[str, set[str]] = {
     "reven*": {"draft", "revenue"},
     "rev* bavaria": {"revenue"},
     '"revenue in bav"*': {"revenue"},
-    # Nothing stands so: then the beginnings of words are looked for.
+    # No text holds this phrase, so the search falls back to beginnings of words.
     '"revenue in bav"': {"revenue"},
     "bavar": {"revenue"},
     "bavar -revenue": set(),
@@ -230,7 +230,7 @@ QUERIES: dict[str, set[str]] = {
     "dashboard OR churn": set(),
     "nosuchwordanywhere": set(),
 }
-# What makes no sense must find nothing or everything, say so, and never fail.
+# Queries that make no sense must find nothing or everything, say so, and never fail.
 NONSENSE = (
     '"', '""', '"unbalanced phrase', "*", "**", "-", "--", '-"', "-*", "a*b*c", "()", "NEAR(", "NOT", "AND OR NOT",
     "^returns", "name:returns", "{name} : returns", "returns : ", ":", "from:", "from:soon", "to:2026-99", "on:0",
@@ -242,7 +242,7 @@ NONSENSE = (
 
 
 def fill(organization: Organization, ann: Member, ben: Member, *, filling: int = 60) -> dict[str, InOmni]:
-    """By key, the conversations of `TOLD`; and so many more."""
+    """Add the conversations of `TOLD`, and `filling` more; return those of `TOLD` by key."""
     made: dict[str, InOmni] = {}
     for number, told in enumerate(TOLD):
         began = BEGAN + timedelta(days=number)

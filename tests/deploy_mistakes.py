@@ -1,5 +1,7 @@
-"""What `manage.py check --deploy` says of a site that is not as it should be: `python -m tests.deploy_mistakes` writes
-the table `.docs/deploy-checks.md`, which the tests hold against the site."""
+"""The warnings of `manage.py check --deploy` for each mistake in the settings.
+
+`python -m tests.deploy_mistakes` writes the table `.docs/deploy-checks.md`; a test compares it with the site.
+"""
 
 import os
 import re
@@ -31,7 +33,7 @@ OIDC: dict[str, str | None] = {
     "OMNIVIEWER_OIDC_CLIENT_SECRET": "a secret that nobody guesses",
 }
 PLAIN = ("manage.py", "check", "--deploy")
-# As `manage.py` is run by a Python that is older than this one.
+# Runs `manage.py` as if by an older Python.
 OLD_PYTHON = """
 import sys
 from collections import namedtuple
@@ -40,7 +42,7 @@ sys.argv = ["manage.py", "check", "--deploy"]
 import manage
 manage.main()
 """
-# As on a disk that is full by now: no file takes a byte more.
+# Simulates a full disk: no file can take another byte.
 FULL_DISK = """
 import resource, sys
 import django; django.setup()
@@ -69,7 +71,7 @@ tasks.sync.using(run_after=timezone.now() - timedelta(minutes=6)).enqueue()
 
 
 class Copy:
-    """The site in a folder of its own, with its static files and its tables."""
+    """A copy of the site in a folder of its own, with its static files and tables."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -98,7 +100,7 @@ def nothing(_copy: Copy) -> None:
 
 @dataclass(frozen=True)
 class Mistake:
-    """`prepare` makes it, in a copy of the site; `command` finds it."""
+    """A mistake that `prepare` makes in a copy of the site, and that `command` finds."""
 
     what: str
     variables: dict[str, str | None] = field(default_factory=dict)

@@ -25,32 +25,32 @@ import django
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("omniviewer", "conversations")
 CALLS = ("compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
-# Expressions that depend on what a function is given: file, and the source of the argument.
+# Expressions that depend on a function's argument: file, and source of the argument.
 GIVEN: dict[tuple[str, str], list[str]] = {
     ("omniviewer/demo/stand_in/routes.py", "pattern.replace('{id}', '([^/]+)')"): ["/v1/ai/jobs/([^/]+)/result"],
     ("conversations/rendering/allowlist.py", "pattern"): [r"code|table-scroll", r"language-[a-z]+|align-(left|right)"],
 }
-# Expressions that are put together by a function, and how the project uses them.
+# Expressions that a function composes, and how the project uses them.
 BUILT: dict[tuple[str, str], tuple[str, ...]] = {
     ("conversations/numbers.py", "_pattern"): ("fullmatch",),
     ("conversations/periods.py", "_form"): ("fullmatch",),
     ("conversations/pasted.py", "_SHAPES"): ("search",),
 }
-# Ways of looking, each with the longest of the others' work in it.
+# Methods to apply an expression; `search` finds every match, and stands for all other methods.
 LOOKS: dict[str, Callable[[re.Pattern[str], str], object]] = {
     "match": lambda pattern, text: pattern.match(text),
     "fullmatch": lambda pattern, text: pattern.fullmatch(text),
     "search": lambda pattern, text: sum(1 for _ in pattern.finditer(text)),
 }
 _LOOK_OF = {name: name if name in ("match", "fullmatch") else "search" for name in CALLS if name != "compile"}
-# Characters that stand for their kind: blanks of all sorts, letters, digits, what people write between them.
+# Characters that represent their kind: blanks of all sorts, letters, digits, punctuation.
 PROBES = " \t\n\r\u00a0\u2009a zAZ01-_.,;:'\"()[]{}<>|`*~#/\\$€%=+@&!?éß字ก\u0e47\u0301\u200b\u202e\U0001f600"
 _MOST_INPUTS = 160
 
 
 @dataclass(frozen=True)
 class Expression:
-    """`looks` are the ways in which the project uses it."""
+    """A regular expression. `looks` are the methods by which the project applies it."""
 
     file: str
     line: int
@@ -61,7 +61,7 @@ class Expression:
         return f"{self.file}:{self.line} {self.pattern.pattern[:90]!r}"
 
 
-# Where they stand ---------------------------------------------------------------------------------------------
+# Expressions in the source ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class _Call:
     end: int
     name: str
     node: ast.Call
-    # The name that the compiled expression is given, or of the function that puts it together.
+    # The name that the compiled expression gets, or the function that composes it.
     target: str
 
 
@@ -96,7 +96,7 @@ def calls(path: Path) -> list[_Call]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        # Of Python-Markdown, which compiles them itself.
+        # Python-Markdown compiles the expressions of its processors itself.
         and node.func.attr.endswith("InlineProcessor")
         and node.args
         and isinstance(node.args[0], ast.Constant)
@@ -141,12 +141,12 @@ def recorded() -> dict[tuple[str, int], list[re.Pattern[str]]]:
         setattr(re, name, watched(name))
     try:
         django.setup()
-        # Before any of the addresses: it names the converters that they use.
+        # Import this before any addresses: it registers the converters that they use.
         importlib.import_module("omniviewer.urls")
         for path in sources():
             if "migrations" in path.parts or path.name in ("wsgi.py", "asgi.py", "serving.py"):
                 continue
-            # Single sign-on is no application here: what its modules hold is evaluated where it stands.
+            # Single sign-on is not installed here, so its modules' expressions are evaluated in place.
             with suppress(RuntimeError):
                 importlib.import_module(module_of(path))
     finally:
@@ -156,7 +156,7 @@ def recorded() -> dict[tuple[str, int], list[re.Pattern[str]]]:
 
 
 def collected() -> tuple[list[Expression], list[str]]:
-    """All expressions, and the calls of which none could be told. For a process of its own."""
+    """Return all expressions, and the calls whose expression is unknown. Run this in a process of its own."""
     seen = recorded()
     expressions: dict[tuple[str, int, str, int], Expression] = {}
     unknown = []
@@ -212,7 +212,7 @@ def _looks(call: _Call, text: str) -> tuple[str, ...]:
 
 
 def worst_cases(pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
-    """Beginnings, pieces to repeat, and ends: from the tree of the expression, with and without its optional parts."""
+    """Return beginnings, pieces to repeat, and ends, from the expression's tree with and without its optional parts."""
     tree = parser.parse(pattern.pattern, pattern.flags)
     beginnings: dict[str, None] = {"": None}
     pieces: dict[str, None] = {}
@@ -224,13 +224,13 @@ def worst_cases(pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
     kept = [before for before in beginnings if len(before) <= 200 or len(before) == longest]
     ends = ("", "\x00", "!a")
     cases = [(before, piece, end) for piece in pieces if piece for before in kept for end in ends]
-    # Many optional parts make many cases: then of each beginning and each piece some.
+    # Many optional parts make many cases: then test a sample for each beginning and each piece.
     step = -(-len(cases) // _MOST_INPUTS) or 1
     return [*cases[::step], *[("", piece, end) for piece in pieces if piece for end in ends]]
 
 
 def _repeats(nodes: list[Any], before: str, *, is_full: bool) -> Iterator[tuple[str, list[Any]]]:
-    """Each part that may be repeated, with a text that leads to it."""
+    """Yield each part that may be repeated, with a text that leads to it."""
     for operator, argument in nodes:
         for inner, is_repeated in _inside(operator, argument):
             if is_repeated:
@@ -255,7 +255,7 @@ def _inside(operator: Any, argument: Any) -> Iterator[tuple[list[Any], bool]]:
 
 
 def _examples(nodes: list[Any]) -> list[str]:
-    """Texts that match a part: each probe that it takes, and one of each of its alternatives."""
+    """Return texts that match a part: each probe that it accepts, and one for each of its alternatives."""
     if len(nodes) == 1 and nodes[0][0] in (sre.IN, sre.ANY, sre.NOT_LITERAL, sre.LITERAL, sre.CATEGORY):
         return _taken(*nodes[0])
     whole = ["".join(_example(*node, is_full=is_full) for node in nodes) for is_full in (False, True)]
@@ -280,7 +280,7 @@ def _example(operator: Any, argument: Any, *, is_full: bool) -> str:
 
 
 def _taken(operator: Any, argument: Any) -> list[str]:
-    """Probes that one place of an expression takes; of a literal itself."""
+    """Return the probes that one place of an expression accepts; for a literal, the literal itself."""
     if operator is sre.LITERAL:
         return [chr(argument)]
     if operator is sre.ANY:
@@ -313,13 +313,13 @@ def _in_category(category: Any, probe: str) -> bool:
 
 # How long it takes --------------------------------------------------------------------------------------------
 
-# Sizes by which a number of steps that doubles with each character is found before it takes an hour.
+# Sizes that reveal steps doubling with each character before a test takes an hour.
 _SMALL = (8, 12, 16, 20, 23, 26, 29, 32, 40, 64, 128)
 _SIZES = (256, 1024, 4096)
-# Seconds: of a step beyond which no larger one is tried, and below which the clock tells too little.
+# Seconds: above the first, no larger size is tried; below the second, the clock is too coarse.
 _TOO_LONG = 0.02
 _LONG_ENOUGH = 0.001
-# Growth beyond which no other case is tried.
+# Growth above which no other case is tried.
 _PLAIN_ENOUGH = 1.7
 # Growth between two sizes that is measured again.
 _SUSPECT = 1.2
@@ -341,7 +341,7 @@ def seconds(pattern: re.Pattern[str], look: str, text: str, *, times: int = 1) -
 
 
 def growth(pattern: re.Pattern[str], look: str, case: tuple[str, str, str]) -> tuple[float, float]:
-    """How the time of a case grows, as an exponent (0: too short to tell), and how long the longest text took."""
+    """Return the growth of a case's time as an exponent (0: too short to tell), and the longest text's seconds."""
     for size in _SMALL:
         if seconds(pattern, look, text_of(case, size)) > _TOO_LONG and (
             seconds(pattern, look, text_of(case, size), times=2) > _TOO_LONG
@@ -359,7 +359,7 @@ def growth(pattern: re.Pattern[str], look: str, case: tuple[str, str, str]) -> t
 
 
 def slowest(expression: Expression) -> tuple[float, tuple[str, str, str], str]:
-    """The worst growth of an expression, with the case and the way of looking."""
+    """Return the worst growth of an expression, with the case and the method."""
     worst = (0.0, ("", "", ""), "")
     longest = (0.0, ("", "", ""), "")
     for case in worst_cases(expression.pattern):
@@ -371,7 +371,7 @@ def slowest(expression: Expression) -> tuple[float, tuple[str, str, str], str]:
             longest = max(longest, (took, case, look))
     if worst[0]:
         return worst
-    # None took long enough at that size: the longest of them, at a size where it does.
+    # If no case took long enough at that size, measure the longest at a larger one.
     took, case, look = longest
     if not look:
         return worst

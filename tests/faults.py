@@ -1,4 +1,4 @@
-"""Every fault that a page can meet, one row each: how it is made to happen, and what comes of it.
+"""Every fault that a page can meet, one row each: how to cause it, and its consequences.
 
 `tests/test_faults.py` makes each happen over real HTTP or a real socket. `python -m tests.faults` prints the table for
 people, as it stands in `.readme/faults.md`.
@@ -34,7 +34,7 @@ REFUSED = "The connection is refused"
 
 @dataclass(frozen=True)
 class Row:
-    """`sentence` is what the reader sees; `status` that of the page where nothing is kept; `log` the logged outcome.
+    """A fault. `sentence`: what the reader sees; `status`: with nothing stored; `log`: the logged outcome.
 
     `fault` is what the stand-in does; where that is not enough, `elsewhere` names what listens in its place.
     """
@@ -46,12 +46,12 @@ class Row:
     log: str
     fault: Fault | None = None
     elsewhere: str = ""
-    # Where the page has nothing to show, other words may be fit.
+    # The sentence if the conversation was stored before the fault, where it differs.
     when_kept: str = ""
 
 
 def _edit_message(position: int = 2, **fields: Any) -> Fault:
-    """Other values for these fields of one message, under the dialect's own names; `...` takes a field away."""
+    """Replace fields of one message, under the dialect's own names; `...` removes a field."""
 
     def change(reply: Any) -> Any:
         message = reply["messages"][position - 1]
@@ -116,7 +116,7 @@ ROWS = [
     Row("502", PROBLEM.format(502), 503, KEPT, "502", Fault.html(502)),
     Row("503", PROBLEM.format(503), 503, KEPT, "503", Fault.status(503)),
     Row("504", PROBLEM.format(504), 503, KEPT, "504", Fault.html(504)),
-    # What is said
+    # Faulty bodies
     Row("HTML with status 200", NO_JSON, 503, KEPT, "no-json", Fault.html(200)),
     Row("An empty body", NO_JSON, 503, KEPT, "no-json", Fault.empty()),
     Row("Truncated JSON", NO_JSON, 503, KEPT, "no-json", Fault.truncated_json()),
@@ -128,7 +128,7 @@ ROWS = [
     Row("Nothing in a message's place", "2 of the 6 messages could not be read", 200, NEW, "200", _edit(lambda reply: reply["messages"].__setitem__(slice(1, 1), [None, {}]))),
     Row("More than `OMNIVIEWER_MAX_BODY`", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.huge(3_000_000)),
     Row("A gzip bomb", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.gzip_bomb(50_000_000)),
-    # What is said of a message
+    # Faulty messages
     Row("Missing fields", "No time given", 200, NEW, "200", _edit_message(at=..., jobId=..., omniChatUrl=...)),
     Row("Null content", "Omni returned no text for this answer.", 200, NEW, "200", _edit_message(text=None)),
     Row("An unknown role", "Message by “tool”", 200, NEW, "200", _edit_message(role="tool")),
@@ -145,7 +145,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-# What happens to a list, or to clocks: a test of its own each, that looks for this sentence.
+# Faults of lists and clocks: each has a test of its own, which looks for this sentence.
 LIST_ROWS = {
     "A cursor that repeats": (
         "Omni’s list goes in a circle: what stands behind it was not seen.",
@@ -168,7 +168,7 @@ CLOCK_ROWS = {
 
 @contextlib.contextmanager
 def listening(what: str, omni: StandIn) -> Iterator[str]:
-    """The host at which, in place of the stand-in, something else listens."""
+    """Yield the host of something that listens in place of the stand-in."""
     match what:
         case "nothing":
             with socket.socket() as probe:
@@ -192,7 +192,7 @@ def listening(what: str, omni: StandIn) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _full() -> Iterator[str]:
-    """A server that takes no further connection: its queue is full."""
+    """Yield the host of a server that accepts no further connection, because its queue is full."""
     with contextlib.ExitStack() as open_sockets:
         server = open_sockets.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
@@ -228,7 +228,7 @@ def _answering(answer: Callable[[socket.socket, threading.Event], None]) -> Iter
 
 
 def _drip(connected: socket.socket, done: threading.Event) -> None:
-    """A header that never ends, a byte well within every time-out."""
+    """Send a header that never ends, byte by byte, each well within every time-out."""
     connected.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while not done.wait(0.05):
         connected.sendall(b"x")
@@ -272,7 +272,7 @@ def _file(content: bytes) -> Iterator[str]:
 
 
 def table() -> str:
-    """The page for people, in Markdown."""
+    """Return the documentation page of all faults, in Markdown."""
     lines = [
         "# What a reader sees when Omni fails",
         "",

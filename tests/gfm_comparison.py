@@ -1,4 +1,4 @@
-"""What GitHub's own renderer makes of a text, and what we do: by hand, `python -m tests.gfm_comparison 20000`.
+"""Compare our rendering with GitHub's own renderer, by hand: `python -m tests.gfm_comparison 20000`.
 
 Documents are generated as models write them: lists of all kinds (tight, loose, mixed; nested by two, three or four
 columns), tables, fences, quotes, headings and paragraphs, within each other and with or without blank lines between.
@@ -24,7 +24,7 @@ from cmarkgfm.cmark import Options
 from conversations.rendering import render_answer
 
 _HEADINGS = {f"h{level}" for level in range(1, 7)}
-# Wrappers that say nothing of the structure.
+# Wrappers that carry no structure.
 _IGNORED = {"div", "thead", "tbody", "html", "body", "section"}
 _VOID = {"br", "hr", "input", "img"}
 _BLOCKS = {"p", "li", "ul", "ol", "blockquote", "table", "tr", "th", "td", "pre", "h", "hr", "br"}
@@ -44,14 +44,14 @@ class Comparison(NamedTuple):
 
 
 class _Structure(HTMLParser):
-    """A page as what is seen of it: tags, and the text between them."""
+    """The visible structure of a page: tags, and the text between them."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[str] = []
         self._hidden = 0
         self._pre = False
-        # A box that waits for the text behind it: in a loose item, GitHub writes it in front of the paragraph.
+        # A check box waiting for the text behind it: in a loose item, GitHub writes the box before the paragraph.
         self._box = ""
         self.feed(html)
         self.close()
@@ -92,7 +92,7 @@ class _Structure(HTMLParser):
 
     @property
     def seen(self) -> list[str]:
-        """Texts with white space as it shows: none at the edge of a block, but in code as it is."""
+        """Return texts with white space as it shows: none at the edge of a block, but unchanged in code."""
         out: list[str] = []
         in_pre = False
         for place, piece in enumerate(self.found):
@@ -107,7 +107,7 @@ class _Structure(HTMLParser):
                 text = text.lstrip() if _is_block(before) else text
                 text = text.rstrip() if _is_block(after) else text
             if out[-1:] == ["<li>"] or out[-2:] in (["<li>", "<p>"], ["<li>", "<h>"]):
-                # GitHub's renderer overlooks a box behind another mark of the same line.
+                # GitHub's renderer overlooks a check box behind another mark on the same line.
                 text = text.replace("[ ] ", "☐ ", 1) if text.startswith("[ ] ") else text
                 text = text.replace("[x] ", "☑ ", 1) if text.startswith("[x] ") else text
             if text:
@@ -247,7 +247,7 @@ class Document:
     def _item(self, marker: str, gap: int, depth: int) -> list[str]:
         width = len(marker) + gap
         if self._chance.random() < 0.12:
-            # Off by some, as models are.
+            # Indent by a few columns too many or too few, as models do.
             width = max(0, width + self._chance.choice([-2, -1, 1, 2]))
         head = self._chance.choice(["", "", "", "", "[ ] ", "[x] "]) + self._line()
         inside = [head]

@@ -19,7 +19,7 @@ _HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autova
 
 
 class PostgreSQL:
-    """`address` is that of an empty database."""
+    """A running PostgreSQL server. `address` is that of an empty database."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs, self._folder, self._port = programs, folder, free_port()
@@ -42,14 +42,14 @@ class PostgreSQL:
         _wait_for(self._programs, self._port, self._server, log)
 
     def stop(self) -> None:
-        """ "Fast": who is still connected is disconnected."""
+        """Stop the server in its "fast" mode, which disconnects all clients."""
         self._server.send_signal(signal.SIGINT)
         self._server.wait(timeout=60)
 
 
 @contextlib.contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
-    """A server that runs, and ends with the block. Skipped where there is no PostgreSQL."""
+    """Yield a running server, which ends with the block. Skip the test if PostgreSQL is missing."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
     programs = Path(need("PostgreSQL", *map(str, newest_first), "initdb")).resolve().parent
     folder = Path(tempfile.mkdtemp(prefix="omniviewer-postgresql-"))
@@ -65,7 +65,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: then it runs as nobody."""
+    """Return options to run PostgreSQL as nobody, because it refuses to run as root."""
     if os.getuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")

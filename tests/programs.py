@@ -9,7 +9,7 @@ import pytest
 
 
 def need(program: str, *names: str) -> str:
-    """The path of a program that a test needs: skipped by name where it is missing, failed where all are required."""
+    """Return the path of a program. If it is missing, skip the test, or fail it if all programs are required."""
     for name in names or (program,):
         if path := shutil.which(name):
             return path

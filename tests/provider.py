@@ -36,25 +36,25 @@ def _jwk(key: rsa.RSAPrivateKey | rsa.RSAPublicKey) -> dict[str, str]:
 
 
 class OpenIDProvider:
-    """`issuer` as browsers and the site reach it. `accounts`: by login name, the claims of each."""
+    """A running provider. `issuer`: its address for browsers and the site. `accounts`: the claims by login name."""
 
     def __init__(self, issuer: str, key: rsa.RSAPrivateKey, accounts: dict[str, Claims]) -> None:
         self.issuer = issuer
         self.key = key
         self.accounts = accounts
-        # By path: what is made of the provider's JSON reply there.
+        # By path: the change to the provider's JSON reply there.
         self.lies: dict[str, Callable[[Claims], Claims]] = {}
         # Paths at which nothing answers.
         self.silent: set[str] = set()
         self.asked: list[str] = []
-        # Of the last sign-in.
+        # The nonce of the last sign-in.
         self.nonce = ""
 
     def sign(self, claims: Claims, *, key: Any = None, algorithm: str = "RS256", kid: str = "of-the-provider") -> str:
         return jwt.encode(claims, key or self.key, algorithm=algorithm, headers={"kid": kid})
 
     def change_id_token(self, change: Callable[[Claims], Claims], **how: Any) -> None:
-        """The ID token says something else from now on; `how` as for `sign`."""
+        """Change the ID token from now on; `how` as for `sign`."""
 
         def lie(reply: Claims) -> Claims:
             if "id_token" not in reply:
@@ -72,7 +72,7 @@ class OpenIDProvider:
 
 @contextlib.contextmanager
 def run(accounts: dict[str, Claims], sites: list[str]) -> Iterator[OpenIDProvider]:
-    """`sites`: where those run that people may sign in to. Ends with the block."""
+    """Run a provider until the block ends. `sites`: addresses of the sites that people may sign in to."""
     node = need("Node.js", "node", "nodejs")
     if not (FOLDER / "node_modules" / "oidc-provider").is_dir():
         missing("oidc-provider (npm install --prefix tests/oidc)")
@@ -146,12 +146,12 @@ def _forwarding_to(port: int, provider: OpenIDProvider) -> type[BaseHTTPRequestH
         do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_args: Any) -> None:
-            """Nothing: a test that fails says why."""
+            """Log nothing: a failing test says why."""
 
     return Forwarding
 
 
 def unsigned(claims: Claims) -> str:
-    """As a JWT whose algorithm is "none"."""
+    """Return the claims as a JWT whose algorithm is "none"."""
     parts = ({"alg": "none", "typ": "JWT"}, claims)
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Site:
-    """`url` of the running site, what it wrote to standard error until now, and its processes."""
+    """A running site: its address, its output on standard error so far, and its processes."""
 
     def __init__(self, url: str, log: Path, pid: int) -> None:
         self.url = url
@@ -46,7 +46,7 @@ class Site:
         """A browser in which `user` is signed in."""
         session = requests.Session()
         session.trust_env = False
-        # As browsers do where the server closed a connection that was kept open, just as the next request was sent.
+        # Retry as browsers do if the server closes a kept-open connection just as a request is sent.
         retries = Retry(total=3, allowed_methods=["GET"], respect_retry_after_header=False)
         session.mount("http://", HTTPAdapter(max_retries=retries))
         cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME]
@@ -54,7 +54,7 @@ class Site:
         return session
 
     def get_all(self, reader: requests.Session, paths: list[str]) -> list[requests.Response]:
-        """All at the same time."""
+        """Get all pages at the same time."""
 
         def get(path: str) -> requests.Response:
             return requests.get(self.url + path, cookies=reader.cookies, timeout=60, allow_redirects=False)
@@ -73,7 +73,7 @@ def serve(
     port: int | None = None,
     **environment: str,
 ) -> Iterator[Site]:
-    """`variables`, `environment`: settings that differ from the tests'. Ends with the block, by its own process id."""
+    """Run the site until the block ends. `variables`, `environment`: settings that differ from the tests'."""
     port = port or free_port()
     log = folder / "gunicorn.log"
     env = os.environ | {
@@ -100,7 +100,7 @@ def serve(
 
 
 def database_environment() -> dict[str, str]:
-    """What a process of its own needs to work on the database of the test."""
+    """Return the environment for a separate process that works on the test's database."""
     return os.environ | {"DJANGO_SETTINGS_MODULE": "omniviewer.settings", "DATABASE_URL": _database_url()}
 
 
@@ -122,7 +122,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    """A Redis that keeps nothing; end it by `kill()`."""
+    """Start a Redis that stores nothing on disk; end it by `kill()`."""
     program = need("Redis", "redis-server")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)

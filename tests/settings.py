@@ -22,11 +22,11 @@ os.environ.update(
         "CACHE_URL": "locmemcache://",
         "OMNIVIEWER_LOG_LEVEL": "WARNING",
         "OMNIVIEWER_OMNI_TIMEOUT": "5",
-        # Tests of reading in the background turn it on.
+        # Tests of background sync turn it on.
         "OMNIVIEWER_SYNC": "off",
-        # And those of capturing everything.
+        # Tests of capturing everything set "all".
         "OMNIVIEWER_CAPTURE": "marked",
-        # Tests of the budget set their own.
+        # Tests of the budget set a limit of their own.
         "OMNIVIEWER_RATE_PER_MINUTE": "10000",
         # Playwright's synchronous interface runs an event loop in the thread of the tests.
         "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
@@ -36,7 +36,7 @@ os.environ.update(
 from omniviewer.settings import *  # noqa: E402, F403
 from omniviewer.settings import DATABASES  # noqa: E402
 
-# A file, as in a deployment: the live server's threads have connections of their own.
+# A database file, as in a deployment, because the live server's threads open connections of their own.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(_folder / "test.sqlite3")}
     # Nothing here has to outlive a crash, so nothing waits for the disk.

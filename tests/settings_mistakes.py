@@ -18,7 +18,7 @@ _NEEDED = {
     "OMNIVIEWER_SECRET_KEY": "rQ8v7yJm2LhXw5ZpT3nKc9Ds6Gf1BaVeUi4Mo0SxRtYqPlHgNjWkEzC8dF5A",
     "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "OMNIVIEWER_ALLOWED_HOSTS": "bi.example.com",
-    # Nothing is made in the project's own folders.
+    # An address outside the project's folders, so that nothing is created there.
     "DATABASE_URL": "postgres://bi:secret@db.example.com/bi",
 }
 _OIDC = {
@@ -28,7 +28,7 @@ _OIDC = {
 }
 _PROXY = {"OMNIVIEWER_PROXY_HEADER": "X-Auth-Request-User", "OMNIVIEWER_TRUSTED_PROXIES": "10.0.0.7"}
 
-# The variable, the wrong value (None: not set), and what is set beside it.
+# The variable, the wrong value (None: not set), and variables set beside it.
 MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_SECRET_KEY", None, {}),
     ("OMNIVIEWER_SECRET_KEY", "   ", {}),
@@ -174,7 +174,7 @@ def table() -> str:
 def _shown(value: str | None) -> str:
     if value is None:
         return "not set"
-    # A key that is made anew at each run.
+    # A generated key differs at each run, so it is described, not printed.
     return f"`{value}`" if value.strip() and len(value) < 44 else "a key and a comma" if value.strip() else "nothing"
 
 

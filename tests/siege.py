@@ -30,7 +30,7 @@ import requests
 from tests.postgresql import PostgreSQL, postgresql
 from tests.programs import free_port
 
-# Before anything reads the settings: they say which database it is.
+# Started before the settings are read, because they name the database.
 _servers = ExitStack()
 atexit.register(_servers.close)
 database = _servers.enter_context(postgresql())
@@ -48,18 +48,18 @@ from omniviewer.demo.stand_in import Fault, Organization, StandIn  # noqa: E402
 from omniviewer.omni import Token, replies  # noqa: E402
 from tests.serving import ROOT, database_environment, serve, start_redis  # noqa: E402
 
-# Seconds of a siege after which Omni's instance is asked again before it ends: it is left alone for up to a minute.
+# Seconds: only in a longer siege is Omni asked again before the end, since a failed instance rests for up to a minute.
 _LONG = 240
-# A page, or the way to one.
+# A page, or a redirect to one.
 _PAGES = (200, 302)
-# Seconds after a fault has passed in which it may still show.
+# Seconds after the end of a fault in which it may still have effects.
 GRACE = 15.0
 CONVERSATIONS = 4
 
 
 @dataclass
 class Answer:
-    """`second`: of the siege, when it came. `status` 0: the connection broke."""
+    """A reply. `second`: when it came, in seconds of the siege. `status` 0: the connection broke."""
 
     second: float
     what: str
@@ -76,7 +76,7 @@ class Told:
 
 
 class Reader(threading.Thread):
-    """Opens, searches, exports and stars; everything that is said to it has to be its own."""
+    """A reader who opens, searches, exports and stars; each reply must hold the reader's own data only."""
 
     def __init__(
         self, url: str, name: str, session: requests.Session, ids: list[str], began: float, ends: float
@@ -135,7 +135,7 @@ class Reader(threading.Thread):
 
 
 class Siege:
-    """What fails when, and for how long: (name, from, to) in seconds of the siege, as it came about."""
+    """The faults of a siege, as they happened: (name, start, end), in seconds since the siege began."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -151,8 +151,8 @@ class Siege:
         self.faults.append((name, since, time.monotonic() - self.began))
 
     def excuses(self, answer: Answer) -> str:
-        """The fault that accounts for an answer that is no page; "" if none does."""
-        # 503: told to wait; 0: whoever was to answer was killed in the middle of it.
+        """Return the fault that accounts for a failed reply; "" if none does."""
+        # 503: told to wait; 0: the process was killed while it answered.
         if answer.status not in (0, 503, 429):
             return ""
         ended = answer.second + answer.took
@@ -162,7 +162,7 @@ class Siege:
 
 
 class Field:
-    """Everything that runs, and can be ended and begun again."""
+    """All running programs of the siege, each of which can be ended and started again."""
 
     def __init__(self, stack: ExitStack, folder: Path, database: PostgreSQL) -> None:
         self.database = database
@@ -190,7 +190,7 @@ class Field:
             process.wait()
 
     def reader(self, number: int) -> tuple[str, requests.Session, list[str]]:
-        """Somebody with a token of their own, and conversations in which their name stands everywhere."""
+        """Create a reader with an API token, and conversations in which the reader's name stands everywhere."""
         name = f"reader{number:04}"
         member = self.organization.add_member(name, f"{name}@siege.example")
         turns: list[tuple[str, str | None]] = [
@@ -230,7 +230,7 @@ class Field:
 
 
 def besiege(seconds: float, count: int, field: Field) -> bool:
-    """Whether it held."""
+    """Attack the site while readers use it, and return whether it held."""
     readers = [field.reader(number) for number in range(count)]
     siege = Siege(seconds)
     siege.began = time.monotonic()
@@ -242,7 +242,7 @@ def besiege(seconds: float, count: int, field: Field) -> bool:
     field.attack(siege)
     for thread in threads:
         thread.join(timeout=seconds + 90)
-    # Ours was broken off too.
+    # The siege broke this process's connection too.
     connection.close()
     answers = [answer for thread in threads for answer in thread.told.answers]
     late = [answer for answer in answers if answer.second > 0.9 * seconds and seconds >= _LONG]
@@ -275,7 +275,7 @@ def besiege(seconds: float, count: int, field: Field) -> bool:
 
 
 def _resident(pid: int) -> int:
-    """KB."""
+    """Return the resident memory of a process in KB."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) if found else 0
 

@@ -24,7 +24,7 @@ UNKNOWN = f"/conversations/{NOBODYS}/"
 
 
 def stretched(user: User) -> Reader:
-    """The reader, while Omni cannot be asked with any of their tokens."""
+    """Return the reader, while none of their tokens can be used because Omni is down."""
     reader = Reader.of(user)
     return reader.stretched(reader.tokens)
 
@@ -138,7 +138,7 @@ def test_nonsense_in_place_of_an_answer_stretches_nothing(
 
 
 def test_only_what_could_not_be_asked_for_is_stretched(owner: User, omni: StandIn, settings: Settings) -> None:
-    """One of two instances is down, the other answers nonsense: that is no reason to believe its old word."""
+    """One of two instances is down, the other answers nonsense: only the first one's accesses last longer."""
     with StandIn(omni.organization, rate_per_minute=10_000) as down:
         credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Nonsense")
         credential_for(owner, down, omni.organization.demo_tokens["analyst"], "Down")

@@ -42,13 +42,13 @@ from tests.conftest import credential_for
 
 SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "200"))
 STEPS = 5
-# The number of the text in letters, then the token that it is worded for ("a": none) and that wording's version.
+# The text's number in letters, the token that it is worded for ("a": none), and the version of that wording.
 MARKER = re.compile(r"qz[a-j]{5}[a-z][a-z]zq")
 ROWS = re.compile(r'class="row-title" href="/conversations/([0-9a-f-]{36})/')
 KEPT = timedelta(days=14)
 REFUSALS = (403, 404, 410)
 TOKENS = ("omni_org_model-org_1", "omni_pat_model-org_2", "omni_pat_model-org_3")
-# Places of the tokens that each reader holds: the first holds two, and shares one with the second.
+# Indexes of the tokens that each reader holds: the first holds two, and shares one with the second.
 HELD = ((1, 0), (1,), (2,))
 CLOCK_MOVES = [
     timedelta(minutes=2),
@@ -57,7 +57,7 @@ CLOCK_MOVES = [
     site.ACCESS_GRACE + timedelta(minutes=10),
     KEPT + timedelta(hours=1),
 ]
-# Parts of a job's evidence that the search knows, and all parts.
+# Parts of a job's evidence that the search indexes, and all parts.
 SEARCHED = {"topic", "field", "query"}
 EVIDENCE = {*SEARCHED, "cell"}
 
@@ -69,7 +69,7 @@ def number_of(marker: str) -> str:
 
 @dataclass
 class Shown:
-    """What replies showed one token of one conversation. `sure_*`: bounds from below, until a reply ends them."""
+    """The parts of a conversation that one API token was shown. `sure_*`: lower bounds, until a reply ends them."""
 
     listed_at: datetime | None = None
     row: set[str] = field(default_factory=set)
@@ -79,31 +79,31 @@ class Shown:
     earlier: set[str] = field(default_factory=set)
     sure_row: datetime | None = None
     sure_messages: datetime | None = None
-    # The markers of the revision that the token is at; None where it is at none.
+    # The markers of the revision that the token was last shown; None if there is none.
     revision: frozenset[str] | None = None
 
 
 @dataclass
 class JobShown:
-    """What the job and result routes answered one token about one job."""
+    """The answers of the job and result routes to one API token about one job."""
 
     was_shown: bool = False
     refused: set[str] = field(default_factory=set)
 
 
 class Oracle:
-    """Rights by the replies that were sent, and by nothing else."""
+    """A model of the rights, derived from the replies that were sent and from nothing else."""
 
     def __init__(self) -> None:
         self.is_down = False
-        # By a job's id: its conversation, and when it was done.
+        # By job id: its conversation, and when it was done.
         self.jobs: dict[str, tuple[str, datetime]] = {}
-        # By the number of a text: "name", "question", "answer" or a part of a job's evidence.
+        # By text number: "name", "question", "answer" or a part of a job's evidence.
         self.kinds: dict[str, str] = {}
         self._shown: dict[tuple[str, str], Shown] = {}
         self._jobs_shown: dict[tuple[str, str], JobShown] = {}
         self._evidence: dict[tuple[str, str], set[str]] = {}
-        # By conversation: the messages of the latest revision that any token was shown.
+        # By conversation: messages of the latest revision that any token was shown.
         self._latest: dict[str, frozenset[str]] = {}
 
     def shown(self, token: str, conversation: str) -> Shown:
@@ -234,7 +234,7 @@ class Oracle:
 
 
 class Recording(StandIn):
-    """The stand-in, with the oracle of the sequence reading along."""
+    """A stand-in that reports each reply to the oracle of the sequence."""
 
     oracle = Oracle()
 
@@ -255,7 +255,7 @@ def organization() -> Organization:
 
 
 class World:
-    """What all sequences share, since it takes long to make: the readers, connected to one stand-in."""
+    """The readers, connected to one stand-in. All sequences share them, because creating them takes long."""
 
     def __init__(self, omni: Recording) -> None:
         self.omni = omni
@@ -280,7 +280,7 @@ class World:
 # Steps, as the name of a method and its arguments; those that stand here twice are drawn more often. ---------------
 
 READERS, TOKEN_PLACES = st.integers(0, len(HELD) - 1), st.integers(0, len(TOKENS) - 1)
-# Mostly one conversation: what happens to it adds up.
+# Mostly the first conversation, so that effects accumulate there.
 PLACES = st.sampled_from([0, 0, 0, 1])
 ROUTES: Any = st.sampled_from(["list", "thread", "job", "result"])
 JOB_ROUTES: Any = st.sampled_from(["job", "result"])
@@ -317,7 +317,7 @@ READINGS = st.one_of(
     step("sync", st.sampled_from([1, 4])),
     step("capture", READERS, PLACES),
 )
-# Several of these, in the order in which a right is proven, ends and is looked for again.
+# Sequences of steps in which a right is proven, ends and is asked for again.
 STORIES = st.one_of(
     step("be_refused", READERS, PLACES, ROUTES, STATUSES, NUMBERS),
     step("be_refused", READERS, PLACES, st.just("thread"), STATUSES, NUMBERS),
@@ -436,7 +436,7 @@ class Machine(RuleBasedStateMachine):
         self.organization.revoke(TOKENS[token])
 
     def accept_again(self, token: int) -> None:
-        """The same secret works again, and its holders connect anew."""
+        """Accept a revoked token again, and connect its holders anew."""
         secret = TOKENS[token]
         if self.oracle.is_down or self.organization.knows(secret):
             return
@@ -449,7 +449,7 @@ class Machine(RuleBasedStateMachine):
 
     def move_clock(self, by: timedelta) -> None:
         self._set_clock(self._ahead + by)
-        # Their sessions may have ended.
+        # The readers' sessions may have ended.
         self._clients.clear()
 
     def go_down(self, status: int) -> None:
@@ -460,10 +460,10 @@ class Machine(RuleBasedStateMachine):
         if self.oracle.is_down:
             self.oracle.is_down = False
             self.world.omni.recover()
-            # An instance that failed is left alone for up to a minute.
+            # A failed instance rests for up to a minute.
             self.move_clock(timedelta(minutes=2))
 
-    # What readers and the background do ---------------------------------------------------------------------------
+    # Actions of readers and of the background ---------------------------------------------------------------------
 
     def _held(self, reader: int) -> list[str]:
         return [TOKENS[place] for place in HELD[reader]]
@@ -486,7 +486,7 @@ class Machine(RuleBasedStateMachine):
     def _client(self, reader: int) -> Client:
         if reader not in self._clients:
             client = self._clients[reader] = Client()
-            # It would make a chain of middleware of its own.
+            # Share one handler: each client would build a middleware chain of its own.
             client.handler = self.world.handler
             client.force_login(self.world.users[reader])
         return self._clients[reader]
@@ -511,7 +511,7 @@ class Machine(RuleBasedStateMachine):
             key = str(conversation.id)
             if any(self.oracle.has_to_see_row(token, key, now) for token in self._held(reader)):
                 assert key in shown, f"reader {reader} misses a row"
-                # A thread may say no name: then the last question stands there.
+                # A thread without a name shows its last question instead.
                 named = [self._named(token, key) for token in self._held(reader)]
                 assert not all(named) or markers & set().union(*named), "a row without its name"
 
@@ -531,7 +531,7 @@ class Machine(RuleBasedStateMachine):
         return set(shown)
 
     def _check_messages(self, reader: int, conversation: InOmni, status: int, markers: set[str]) -> None:
-        """All of the thread as one of the reader's tokens was last shown it, or nothing."""
+        """Check that the page holds the whole thread as one of the reader's tokens was last shown it, or nothing."""
         now, key = self._now, str(conversation.id)
         readable = [token for token in self._held(reader) if self.oracle.may_read(token, key, now)]
         if any(self.oracle.has_to_read(token, key, now) for token in readable):
@@ -584,7 +584,7 @@ class Machine(RuleBasedStateMachine):
             key = str(conversation.id)
             allowed = word in self._allowed(reader, conversation)
             if form.startswith("-"):
-                # Words that are not shown must not hide a row either: that would tell of them.
+                # Words that the reader may not see must not hide a row either: that would reveal them.
                 sees = any(self.oracle.has_to_see_row(token, key, self._now) for token in self._held(reader))
                 if sees and not allowed:
                     assert key in shown, f"{form} {word} hides a row from reader {reader}"
@@ -688,7 +688,7 @@ class Machine(RuleBasedStateMachine):
             for token in HELD[reader]:
                 self.deny(token, place, route, status)
             self.read_evidence(reader, place, 2)
-        # Somebody else has it stored.
+        # Another reader has the evidence stored.
         self.read_evidence(number % len(HELD), place, 2)
         self._look(reader, place, number)
 

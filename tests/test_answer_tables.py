@@ -72,7 +72,7 @@ def test_a_wide_table_has_room_and_its_first_column_stays(
     if width > 1000:
         assert box["width"] > width * 0.8 - 60
         assert words["width"] < 800
-    # Words stay in the column of the others.
+    # Text stays in the column of the other messages.
     question = page.locator("#message-1 .asked").bounding_box()
     assert question
     assert words["x"] == pytest.approx(question["x"], abs=2)
@@ -84,7 +84,7 @@ def test_a_wide_table_has_room_and_its_first_column_stays(
     corner = frame.get_by_role("columnheader", name="Column 1", exact=True)
     assert on_top(corner)
     assert on_top(frame.get_by_role("columnheader", name="Column 12", exact=True)) or width == 390
-    # What is scrolled away does not shine through.
+    # Cells that stay in place are opaque: cells that scroll below them do not show through.
     for cell in (first, corner):
         assert cell.evaluate("cell => getComputedStyle(cell).backgroundColor").startswith("rgb(")
     assert_accessible(page, "a wide table")

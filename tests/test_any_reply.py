@@ -39,7 +39,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | text, inner, max_size=5),
     max_leaves=20,
 )
-# Where in a reply, and what stands there instead; `...` for nothing at all.
+# Changes to a reply: the place, and the value to put there; `...` removes the value.
 changes = st.lists(st.tuples(st.integers(0, 10**6), anything | st.just(...)), min_size=1, max_size=4)
 many = settings(
     max_examples=100,
@@ -50,7 +50,7 @@ some = settings(many, max_examples=40)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a JSON value, as its container and the key in it."""
+    """Return every place in a JSON value, as its container and the key in it."""
     keys = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
     found = [(value, key) for key in keys]
     return found + [place for key in keys for place in places(value[key])]
@@ -75,7 +75,7 @@ def texts() -> set[str]:
 
 
 def look(client: Client, address: str) -> None:
-    """No exception (the test client raises it), no 500, and nothing that was stored is gone."""
+    """Check for no exception (the test client raises it), no 500, and no loss of stored text."""
     before = texts()
     Instance.objects.all().delete()
     for answer in (client.get(address + "?refresh=1", follow=True), client.get(address)):
@@ -111,7 +111,7 @@ def check_any_change(client: Client, omni: StandIn, address: str) -> None:
 
 @pytest.fixture
 def listed(small: Organization, analyst: Member) -> None:
-    """A list of a few rows: each change hits one that is shown, and a page of them costs little."""
+    """Add a short list, so that each change hits a row that is shown, and a page costs little."""
     for words in WORDS:
         small.add_conversation(owner=analyst, name=words, turns=[("How many?", "Ten.")])
 
@@ -200,7 +200,7 @@ def test_anything_beside_the_messages_hides_none(
     @some
     @given(st.sampled_from(["id", "name", "createdAt", "updatedAt", "userId", "organizationId", "surprise"]), anything)
     def check(name: str, instead: Any) -> None:
-        # Another id is refused: it is another conversation's.
+        # A changed id is refused: it belongs to another conversation.
         assume(name != "messages" and not (name == "id" and isinstance(instead, str) and instead.strip()))
         small_omni.recover()
         small_omni.fail(Fault.edit(lambda reply: {**reply, name: instead}), path="/v1/ai/conversations/")

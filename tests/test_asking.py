@@ -1,4 +1,4 @@
-"""Never over the limit, never the same twice at once, never long for a dead Omni: across processes."""
+"""Requests to Omni across processes: never over the limit, no duplicates at once, no long waits for a dead Omni."""
 
 import threading
 import time
@@ -137,7 +137,7 @@ def test_two_processes_keep_one_budget(omni: StandIn, dialect: str, tmp_path: Pa
     credential_for(reader, omni, omni.organization.demo_tokens["lead"])
     SentRequest.objects.all().delete()
     paths = [f"/conversations/{row.id}/" for row in omni.organization.conversations[:40]]
-    # However long sixty threads at once take: it is about their number.
+    # The test is about the number of requests, however long sixty threads take together.
     with serve(tmp_path, threads=30, OMNIVIEWER_RATE_PER_MINUTE="20", OMNIVIEWER_OMNI_TIMEOUT="60") as site:
         answers = site.get_all(site.reader(reader), paths)
     waiting = [answer for answer in answers if answer.status_code == 429]
@@ -199,7 +199,7 @@ def test_budgets_that_nobody_uses_any_more_are_deleted_every_hour(db: None, sett
     for token in ("in use", "left alone", "refused"):
         budget.take(token, Urgency.WAITING)
     SentRequest.objects.exclude(token="in use").update(sent_at=(now - timedelta(minutes=2)).timestamp() * 1000)
-    # What Omni said of a token that it refused is not forgotten while it counts.
+    # Omni's refusal of an API token is stored for as long as it counts.
     TokenBudget.objects.filter(token="refused").update(blocked_until=now + timedelta(minutes=4))
     tasks.hourly.call()
     assert set(TokenBudget.objects.values_list("token", flat=True)) == {"in use", "refused"}

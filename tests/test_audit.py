@@ -1,4 +1,4 @@
-"""Who read what: what is noted and what is not, who may see it, and that nothing changes it."""
+"""The audit log: which acts it stores, who may see them, and that nothing changes them."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ def staff(db: None) -> Client:
 
 
 def noted(*names: str) -> list[tuple[Any, ...]]:
-    """These columns of the log, oldest first."""
+    """Return these columns of the log, oldest first."""
     return list(Event.objects.order_by("pk").values_list(*(names or ("who", "kind", "result"))))
 
 
@@ -45,7 +45,7 @@ def event(who: str = "somebody", kind: Kind = Kind.OPENED, **values: Any) -> Eve
 
 
 def whos(answer: Any) -> list[str]:
-    """Who did what stands in the table, from the top."""
+    """Return the usernames in the table, from top to bottom."""
     return re.findall(r'<td class="event-who">(?:<span[^>]*>)?([^<]*?) ?<', text_of(answer))
 
 
@@ -53,7 +53,7 @@ def csv_of(answer: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
 
 
-# What is noted --------------------------------------------------------------------------------------------
+# Acts that are logged -------------------------------------------------------------------------------------
 
 
 @pytest.mark.both_dialects
@@ -124,7 +124,7 @@ def test_an_empty_box_is_no_attempt(owner: User) -> None:
 
 
 def test_what_is_not_looked_at_any_more_is_no_attempt(owner: User) -> None:
-    """Whoever guesses cannot fill the log."""
+    """Somebody who guesses passwords cannot fill the log."""
     for _ in range(9):
         Client().post("/sign-in/", {"username": "owner", "password": "wrong"})
     assert len(noted()) == 5
@@ -196,7 +196,7 @@ def test_nor_without_a_credential(owner: User) -> None:
 
 @pytest.mark.parametrize("address", ["/jobs/{}/", "/open?q={}"])
 def test_what_leads_to_a_thread_is_noted_once(owner_reads: Client, omni: StandIn, address: str) -> None:
-    """The thread notes itself; what leads nowhere is noted there and then, of no conversation that anybody knows."""
+    """Only the thread's page logs the visit; an address that leads nowhere is logged without a conversation."""
     owner_reads.get(address.format(JOB), follow=True)
     assert noted("kind", "result", "conversation_id") == [("opened", "ok", UUID(EXAMPLE))]
     owner_reads.get(address.format(NOWHERE), follow=True)
@@ -252,11 +252,11 @@ def test_a_message_that_cannot_be_is_no_message(owner_reads: Client, omni: Stand
     assert noted("conversation_id", "position") == [(UUID(EXAMPLE), None)]
 
 
-# What is not ----------------------------------------------------------------------------------------------
+# Details that are not logged ------------------------------------------------------------------------------
 
 
 def everything() -> str:
-    """The whole table, as the database has it."""
+    """Return the whole table, as the database has it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM audit_event")
         return str(cursor.fetchall())
@@ -373,7 +373,7 @@ def test_a_page_is_shown_while_somebody_else_holds_the_table(
 
 
 class held:  # noqa: N801  (read as a verb)
-    """Another connection holds what a writer needs; ours does not wait for it long."""
+    """A block in which another connection holds the lock that a writer needs; ours does not wait for it long."""
 
     def __enter__(self) -> None:
         self.other = connection.copy()
@@ -390,7 +390,7 @@ class held:  # noqa: N801  (read as a verb)
 
 
 def test_a_transaction_of_the_pages_is_not_broken(owner_reads: Client, omni: StandIn) -> None:
-    """Only what failed is undone: the test itself runs in a transaction, and goes on."""
+    """Only the failed part is undone: the test itself runs in a transaction, which goes on."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_event RENAME TO elsewhere")
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""No input makes it slow or large: what Omni answers, and what readers send, costs a bounded time and memory.
+"""Every input costs bounded time and memory: Omni's answers and readers' requests.
 
 Time is a processor's, so that a busy machine changes nothing; memory is what Python holds at the worst moment.
 Elsewhere: Markdown in test_rendering (`SHAPES`), pixels of a PNG in test_evidence, a large zip in test_bundle, what
@@ -55,7 +55,7 @@ def dialect() -> str:
 
 @contextmanager
 def bounded(seconds: float, megabytes: float) -> Iterator[None]:
-    """What happens inside takes no more of either. Tracing makes it some four times as slow."""
+    """Fail if the block takes more processor time or memory. Tracing makes the block about four times as slow."""
     tracemalloc.start()
     began = time.thread_time()
     try:
@@ -67,7 +67,7 @@ def bounded(seconds: float, megabytes: float) -> Iterator[None]:
     assert peak < megabytes * MB, f"{peak / MB:.0f} MB"
 
 
-# What Omni answers ----------------------------------------------------------------------------------------
+# Answers of Omni's ----------------------------------------------------------------------------------------
 
 BOMBS = {
     "a wide header over short rows": "," * 2_000 + "\n" + "a\n" * 20_000,
@@ -243,7 +243,7 @@ def test_a_file_holds_only_so_many_pictures(
     assert page.count("Its chart, if it has one, is left out") == 1
 
 
-# What readers send ----------------------------------------------------------------------------------------
+# Requests of readers --------------------------------------------------------------------------------------
 
 QUERIES = {
     "a long word": "q=" + "x" * 200_000,
@@ -267,7 +267,7 @@ def test_a_long_question_is_answered(owner_reads: Client, address: str, what: st
     answer = owner_reads.get(f"{address}?{QUERIES[what]}")
     assert time.thread_time() - began < 5
     assert answer.status_code in (200, 302, 400, 422)
-    # Seventy times what was asked: each link of the page says it again. An address has 8 KB at most.
+    # Seventy times the query's size, because each link repeats it. An address has 8 KB at most.
     assert len(answer.content) < 6 * MB
 
 
@@ -284,7 +284,7 @@ def test_a_large_form_is_refused(owner_reads: Client) -> None:
 
 
 class Counted(BytesIO):
-    """How much of it was read."""
+    """A file that counts how much of it was read."""
 
     count = 0
 
@@ -313,12 +313,12 @@ def test_a_thousand_sessions_cost_a_page_nothing(
     django_assert_max_num_queries: DjangoAssertNumQueries,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # However long a thousand sign-ins take, the page stays as fresh as it was.
+    # Stop the clock: the page stays fresh however long a thousand sign-ins take.
     stopped = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: stopped)
     monkeypatch.setattr(time, "time", stopped.timestamp)
     owner_reads.get("/conversations/")
-    # A page takes into the search what it can within a moment: on a slow machine some would be left for the next.
+    # A page indexes for a moment only: on a slow machine, some texts would be left for the next.
     search.refresh(seconds=60)
     with django_assert_max_num_queries(60) as before:
         owner_reads.get("/conversations/")

@@ -1,4 +1,4 @@
-"""The whole of it as a person meets it, in Chromium, with the strict Content-Security-Policy on."""
+"""The whole site as a person uses it, in Chromium, with the strict Content-Security-Policy on."""
 
 import re
 

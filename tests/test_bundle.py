@@ -1,4 +1,4 @@
-"""The evidence bundle: a thread and all that is kept of how it was made, as one zip."""
+"""The evidence bundle: a thread and all its stored evidence, as one zip file."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""Capture: what the AI did is kept here before Omni drops it, by workers that may be killed at any time."""
+"""Capture: workers, which may be killed at any time, store evidence before Omni drops it."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def asked(omni: StandIn, what: str = "/jobs/") -> list[str]:
 
 
 def lines(page: str) -> list[str]:
-    """The text of the line under each answer."""
+    """Return the text of the line under each answer."""
     return [
         " ".join(re.sub(r"<[^>]+>", " ", line).split())
         for line in re.findall(r'<p class="standing .*?</p>', page, re.S)
@@ -149,7 +149,7 @@ def test_it_stays_within_the_part_of_the_budget_that_is_its_own(
     found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 9)])
     reads.get(thread(found))
     work()
-    # 20 are ours to use, half of them in the background; one went for connecting, and one for the thread.
+    # 20 requests are ours to use, half of them in the background; connecting took one, and the thread one.
     assert len(asked(small_omni)) == 8
     assert Job.objects.exclude(kept_at=None).count() == 4
     waiting = Capture.objects.all()
@@ -157,7 +157,7 @@ def test_it_stays_within_the_part_of_the_budget_that_is_its_own(
     assert all(timezone.now() < row.not_before < timezone.now() + timedelta(seconds=62) for row in waiting)
     again = DBTaskResult.objects.ready().model.objects.filter(status="READY", task_path=tasks.capture.module_path)
     assert any(task.run_after < timezone.now() + timedelta(seconds=62) for task in again)
-    # A reader is not behind it.
+    # A reader does not have to wait for the captures.
     assert reads.get(f"{thread(found)}messages/2/evidence/").status_code == 200
 
 
@@ -193,7 +193,7 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
     assert Capture.objects.count() == 0
 
 
-# What becomes of it ---------------------------------------------------------------------------------------
+# Outcome of jobs ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_whoever_has_another_token_is_not_told_so(
     assert lines(text_of(other.get(thread(found))))[0].startswith("Omni keeps this until")
     work()
     assert lines(text_of(other.get(thread(found))))[0].endswith(f"Captured {today()}")
-    # What was refused to one token is opened by no other's: only by asking with that token again.
+    # Evidence refused to one API token only becomes visible when Omni is asked again with that same token.
     assert lines(text_of(reads.get(thread(found)))) == ["What was done is no longer visible to you"]
     assert reads.get(f"{thread(found)}messages/2/evidence/").status_code == 200
     assert lines(text_of(reads.get(thread(found))))[0].endswith(f"Captured {today()}")
@@ -369,7 +369,7 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
     other = signed_in(stranger)
     for address in ("evidence/", "evidence/keep/", "chart.png"):
         answer = other.get(f"{thread(found)}messages/2/{address}", headers=HTMX)
-        # The page is loaded again, and says why.
+        # The page loads again, and says why.
         assert (answer.headers["HX-Refresh"], answer.content) == ("true", b"")
         answer = other.get(f"{thread(found)}messages/2/{address}", follow=True)
         assert answer.status_code == 404
@@ -465,7 +465,7 @@ def test_a_fortnight(
     for found in (starred, missed):
         reads.get(thread(found))
     reads.post(f"{thread(starred)}star/", {"starred": "1"})
-    # Nobody works at first: as if the site had just been set up without a worker.
+    # No worker runs at first, as if the site had just been set up without one.
     Capture.objects.all().delete()
     assert lines(text_of(reads.get(thread(missed)))) == [
         f"Omni keeps this until {now + 14 * DAY - timedelta(hours=1):%-d %b} being captured "
@@ -595,7 +595,7 @@ def test_the_command_says_how_many(reads: Client, capsys: pytest.CaptureFixture[
 
 @pytest.fixture
 def workers() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Starts real ones; those that are left at the end of the test are ended, each by its own process id."""
+    """Yield a function that starts real workers; end those left over by their own process ids."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(**environment: str) -> subprocess.Popen[bytes]:
@@ -637,7 +637,7 @@ def test_two_workers_and_one_killed_capture_everything_once(
     in_its_hands = set(Capture.objects.filter(leased_until__gt=timezone.now()).values_list("job_id", flat=True))
     assert len(tried_by | in_its_hands) <= 4
     wait_for(lambda: Job.objects.exclude(kept_at=None).count() >= 29 and Capture.objects.count() <= 1)
-    # What the killed one held comes when its lease has ended: not before, somebody may still be at it.
+    # Captures that the killed worker held are done once their lease has ended, and not before: it might still run.
     Capture.objects.update(leased_until=timezone.now())
     tasks.nudge(tasks.capture)
     wait_for(lambda: Capture.objects.count() == 0)
@@ -654,7 +654,7 @@ def test_a_worker_that_was_killed_is_taken_over_from_when_its_lease_ends(
 ) -> None:
     found = answered(small, analyst, ages=[DAY, 2 * DAY])
     reads.get(thread(found))
-    # As a worker leaves it that is killed right after it has begun.
+    # A worker that is killed right after its start leaves the task in this state.
     task = DBTaskResult.objects.ready().get()
     task.claim("killed")
     assert Capture.objects.claim()
@@ -669,7 +669,7 @@ def test_a_worker_that_was_killed_is_taken_over_from_when_its_lease_ends(
 
 
 def test_a_page_that_waits_for_it_nudges_the_workers(reads: Client, small: Organization, analyst: Member) -> None:
-    """Should the only nudge have been lost with the worker that took it."""
+    """The only nudge may have been lost with the worker that received it, so the page nudges again."""
     found = answered(small, analyst, ages=[DAY])
     reads.get(thread(found))
     DBTaskResult.objects.all().delete()
@@ -691,13 +691,13 @@ def test_gunicorn_on_sqlite_brings_a_worker_along_which_ends_with_it(
         assert len(children) == 1
         os.kill(children[0], signal.SIGKILL)
         wait_for(lambda: _embedded_workers() not in ([], children))
-        # As after an update of the site: the worker begins anew too.
+        # After an update of the site, the worker restarts too.
         before = _embedded_workers()
         os.kill(site.pid, signal.SIGHUP)
         wait_for(lambda: len(_embedded_workers()) == 1 and _embedded_workers() != before)
         assert reader.get(site.url + thread(found), timeout=30).status_code == 200
     wait_for(lambda: _embedded_workers() == [])
-    # Nor has gunicorn left a socket by which it may be steered.
+    # gunicorn has left no control socket either.
     assert not (tmp_path / ".gunicorn").exists()
 
 
@@ -713,14 +713,14 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path
     finally:
         parent.kill()
         parent.wait()
-    # And whoever would have started it again.
+    # The keeper, which would have restarted the worker, has ended too.
     wait_for(lambda: _embedded_workers() + _embedded_workers(b"omniviewer.operations.embedded_worker") == [])
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.programs
 def test_a_worker_that_is_told_to_end_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By itself, and is not waited for until it is killed."""
+    """The worker ends by itself, before the wait is over and it would be killed."""
     for name, value in database_environment().items():
         monkeypatch.setenv(name, value)
     worker = EmbeddedWorker()
@@ -737,7 +737,7 @@ def test_stopping_a_worker_that_never_started_is_no_fault() -> None:
 
 
 def _embedded_workers(what: bytes = b"\0embedded_worker") -> list[int]:
-    """Process ids, of those that work on the database of this test."""
+    """Return the process ids of workers on this test's database."""
     mine = database_environment()["DATABASE_URL"].encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -959,7 +959,7 @@ def test_staff_are_told_that_no_worker_runs(
     reads.get(thread(answered(small, analyst, ages=[DAY])))
     assert "Nothing is done in the background" not in text_of(reads.get("/stored/"))
     clock(timedelta(minutes=6))
-    # One, or another where the hour has turned: its chore waits too.
+    # One task waits, or two if the hour has turned, since the hourly one waits too.
     late = r"no task has ever ended, and (1 waits|2 wait)\. Start a worker: <code>manage.py db_worker</code>"
     assert re.search(late, text_of(reads.get("/stored/")))
     work()

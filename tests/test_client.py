@@ -1,4 +1,4 @@
-"""The door to the network: what it sends, and that no answer hurts."""
+"""The client for Omni's API: the requests that it sends, and that no reply can harm the site."""
 
 import gzip
 import json

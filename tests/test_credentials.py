@@ -1,4 +1,4 @@
-"""Connecting Omni: what is tried, what is said, what is stored."""
+"""Connecting Omni: attempts, messages, and stored rows."""
 
 import re
 from datetime import timedelta
@@ -287,7 +287,7 @@ def test_keys_rotate(owner: User, omni: StandIn, settings: Settings) -> None:
 def test_the_signing_key_rotates_and_a_token_stays_the_same(
     owner: User, colleague: User, omni: StandIn, settings: Settings
 ) -> None:
-    """Its digest is made with that key: under the next one nobody gets a second row of it."""
+    """The token's digest depends on the signing key, yet a new key must not lead to a second row for the token."""
     token, old = omni.organization.demo_tokens["lead"], settings.SECRET_KEY
     first = credential_for(owner, omni, token)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key, of at least 32 characters", [old]
@@ -320,7 +320,7 @@ def test_a_missing_key_loses_nothing_and_says_so(owner: User, omni: StandIn, set
 
 
 def test_so_many_tokens_and_no_more_are_tried(owner: User, colleague: User, omni: StandIn) -> None:
-    """Wrong and right ones, new ones and replaced ones, count alike; a form that asks Omni nothing does not."""
+    """All attempts count, wrong and right, new and replaced; a form that does not ask Omni does not count."""
     reader = signed_in(owner)
     right = omni.organization.demo_tokens["analyst"]
     for _ in range(12):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a fresh clone holds: the files of the project and nothing that was made from them."""
+    """Return a copy of the project as a fresh clone has it: its files, and nothing generated from them."""
     target = tmp_path_factory.mktemp("clone") / "omniviewer"
     ignored = shutil.ignore_patterns(
         ".venv", ".git", ".demo", ".data", ".static", "__pycache__", "*.egg-info", ".*_cache"
@@ -127,7 +127,7 @@ def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_it_ends_where_signals_were_ignored_when_it_started(checkout: Path, how: signal.Signals) -> None:
-    """As `nohup` and a shell's background jobs have it."""
+    """`nohup` and a shell's background jobs start programs with signals ignored."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         process = start(checkout)

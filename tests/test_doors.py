@@ -1,4 +1,4 @@
-"""What each address gives to whom, where signing in leads to, and what a page says that shows nothing."""
+"""Access to each address, the address after signing in, and that pages without access reveal nothing."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ from tests.test_sign_in import addresses
 THREAD = f"/conversations/{EXAMPLE}/"
 ELSE = "660e8400-e29b-41d4-a716-4466554400ff"
 
-# What a stranger, somebody without a credential, and somebody whose only credential was rejected get by GET:
+# Replies to a GET by a stranger, by somebody without a credential, and by somebody whose only credential was rejected:
 # "sign in" and come back, "connect" Omni and come back, "replace" the token and come back, or a status.
 WALK: dict[str, tuple[str, str, str]] = {
     "/": ("sign in", "to /conversations/", "to /conversations/"),
@@ -119,7 +119,7 @@ def test_who_gets_what(owner: User, colleague: User, omni: StandIn, dialect: str
     assert found == WALK[address]
 
 
-# Where signing in leads -----------------------------------------------------------------------------------
+# The address after signing in -----------------------------------------------------------------------------
 
 HOSTILE = [
     "https://evil.example/",
@@ -196,7 +196,7 @@ def said_of(client: Client, address: str = THREAD, status: int = 404) -> str:
 
 
 def same_of_what_does_not_exist(client: Client, page: str, address: str = THREAD) -> bool:
-    """Whether the page, but for the id in it, is the same as that of a conversation which does not exist."""
+    """Return whether the page, apart from its id, is the same as for a conversation that does not exist."""
     other = str(uuid4())
     answer = text_of(client.get(address.replace(EXAMPLE, other)))
 
@@ -344,7 +344,7 @@ def test_links_are_copied_without_what_was_in_the_address(page: Page, site: str,
     page.wait_for_function(f"navigator.clipboard.readText().then((text) => text === '{site}/conversations/{ELSE}/')")
 
 
-# What robots see ------------------------------------------------------------------------------------------
+# Robots ---------------------------------------------------------------------------------------------------
 
 
 def test_a_robot_that_previews_links_learns_nothing(owner_reads: Client) -> None:

@@ -1,4 +1,4 @@
-"""What the AI did for an answer: asked for once, kept, and shown to whoever may read the conversation."""
+"""Evidence of an answer: asked for once, stored, and shown to everybody who may read the conversation."""
 
 import csv
 import io
@@ -56,7 +56,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def results_are_kept(omni: StandIn) -> None:
-    """The documented example is of 2025: the stand-in's clock goes back to it, as if it had just been answered."""
+    """Set the stand-in's clock back to 2025, when the documented example was answered."""
     row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
     omni._now = row.updated_at + timedelta(hours=1)
 
@@ -139,7 +139,7 @@ def test_who_may_not_read_the_conversation_sees_none_of_it(
 
 
 def test_a_job_of_another_conversation_is_no_way_in(owner_reads: Client, colleague_reads: Client) -> None:
-    """Should a message ever name a job that belongs elsewhere: what is kept of that is not shown here."""
+    """A message may name a job of another conversation: evidence stored for that job is not shown here."""
     owner_reads.get(EVIDENCE)
     other = Conversation.objects.exclude(omni_id=EXAMPLE).first()
     Job.objects.update(conversation_id="00000000-0000-4000-8000-000000000000")
@@ -166,7 +166,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
     ]
 
 
-# Where it stands ------------------------------------------------------------------------------------------
+# Evidence status ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -523,7 +523,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
-    # The answer is of 2025: what was not captured in time is not offered.
+    # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + ANSWER)
     answer = page.locator("#message-2")
@@ -534,7 +534,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     expect(answer.locator("img")).to_have_js_property("naturalWidth", 640)
     assert_accessible(page, "a thread with evidence open")
 
-    # By the keyboard; the focus stays on the column.
+    # Sort by keyboard; the focus stays on the column.
     numbers = table.get_by_role("link", name="Revenue")
     numbers.focus()
     page.keyboard.press("Enter")
@@ -565,7 +565,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
     page.set_viewport_size({"width": 1280, "height": 2000})
     with_rows(omni, "n\n" + "\n".join(str(n) for n in range(150)))
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
-    # The answer is of 2025: what was not captured in time is not offered.
+    # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + ANSWER)
     answer = page.locator("#message-2")
@@ -576,7 +576,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
     page.keyboard.press("End")
     expect(last).to_be_in_viewport(ratio=1)
     expect(head).to_be_in_viewport(ratio=1)
-    # On top of the rows, not under them.
+    # The header lies on top of the rows, not under them.
     assert head.evaluate(
         """head => {
             const box = head.getBoundingClientRect();
@@ -589,7 +589,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
 def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     omni.fail(Fault.status(422), path=f"/v1/ai/jobs/{JOB}/vis")
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
-    # The answer is of 2025: what was not captured in time is not offered.
+    # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + ANSWER)
     answer = page.locator("#message-2")
@@ -631,7 +631,7 @@ def opened_rows(page: Page, site: str, omni: StandIn, text: str) -> None:
 
 
 def raw_clipboard(page: Page) -> tuple[str, str]:
-    """What another program gets: a page of its own, without this site's policy."""
+    """Return the text and HTML that another program would paste: a blank page without this site's policy."""
     other = page.context.new_page()
     other.set_content("<textarea></textarea>")
     other.evaluate(

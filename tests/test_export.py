@@ -1,4 +1,4 @@
-"""A thread as a file: whole, safe where it goes, and only for whoever may read it."""
+"""A thread as a file: complete, safe for its destination, and only for people who may read it."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def test_markdown_is_the_whole_thread(owner_reads: Client) -> None:
 
 @pytest.mark.both_dialects
 def test_json_is_what_omni_returns_and_ours_apart(owner_reads: Client, omni: StandIn) -> None:
-    """A script for Omni's reference reads it; so does our own client, in place of a reply."""
+    """A script written for Omni's reference can read the file, and so can our own client."""
     text = owner_reads.get(f"{BASE}.json").content.decode()
     whole = json.loads(text)
     read = replies.conversation(whole, UUID(EXAMPLE))
@@ -165,7 +165,7 @@ OPEN_ENDS = [
 @pytest.mark.django_db
 @pytest.mark.parametrize("answer", OPEN_ENDS)
 def test_an_answer_ends_where_it_ends(answer: str, small: Organization, small_omni: StandIn) -> None:
-    """In a file and in a ticket, whatever renders them: with raw HTML, too."""
+    """An answer does not run into the next one, in a file or a ticket, even with raw HTML in it."""
     member = small.add_member("Ana", "ana@small.example")
     made = small.add_conversation(owner=member, name="x", turns=[("One?", answer), ("Two?", "Done.")])
     owner = person("writer")
@@ -290,7 +290,7 @@ def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_r
     assert "<th>Product</th><th>Revenue</th>" in said["html"]
     assert "<td>Sunglasses</td><td>678,994.41</td>" in said["html"]
     assert omni.requests == []
-    # Should the message ever name a job of another conversation: that one's rows do not go along.
+    # A message may name a job of another conversation: that job's rows are not exported.
     Job.objects.update(conversation_id="00000000-0000-4000-8000-000000000000")
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
     assert "678,994.41" not in said["text"] + said["html"]

@@ -17,13 +17,13 @@ from omniviewer.time_limit import Clock
 from tests import expressions
 from tests.expressions import ROOT, Expression
 
-# Growth beyond which time is no longer in proportion: 1 is, 2 is a square.
+# Growth above which time is no longer proportional: 1 is linear, 2 is quadratic.
 MOST_GROWTH = 1.5
 
 
 @pytest.fixture(scope="module")
 def swept() -> dict[str, Any]:
-    """What a process of its own finds: here all modules are imported already."""
+    """Run the sweep in a process of its own, because all modules are imported already in this one."""
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     command = [sys.executable, "-m", "tests.expressions"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def swept() -> dict[str, Any]:
 
 
 def test_every_expression_is_found(swept: dict[str, Any]) -> None:
-    # Which depends on what a function is given: name examples in `expressions.GIVEN`.
+    # Unknown expressions depend on a function's arguments: name examples of these in `expressions.GIVEN`.
     assert swept["unknown"] == []
     assert swept["count"] >= 100
     for path in expressions.sources():
@@ -123,6 +123,6 @@ def test_the_scripts_expressions_do_not_grow_either(chromium: Browser) -> None:
             [source, flags, texts],
         )
         for case, (_, _, _, longest) in zip(cases, took, strict=True):
-            # A square of 16,000 takes a second.
+            # Quadratic time takes a second at 16,000 characters.
             assert longest < 100, (name, source, case)
     page.close()

@@ -36,7 +36,7 @@ Break = Callable[[Row], None]
 
 @pytest.fixture
 def break_it(omni: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Break]:
-    """Makes a row happen from now on."""
+    """Yield a function that makes a row's fault happen from now on."""
     from tests.faults import listening
 
     settings.OMNI_TIMEOUT = 0.8
@@ -59,7 +59,7 @@ def break_it(omni: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
 
 def visible(answer: object) -> str:
-    """As a reader sees it: what keeps the direction of Omni's words to themselves is not seen."""
+    """Return the text that a reader sees, without the marks that isolate the direction of Omni's words."""
     return re.sub("</?bdi>", "", text_of(answer)).replace("&#x27;", "’").replace("'", "’")
 
 
@@ -67,7 +67,7 @@ def visible(answer: object) -> str:
 def test_where_nothing_is_kept(
     owner_reads: Client, omni: StandIn, break_it: Break, caplog: pytest.LogCaptureFixture, row: Row
 ) -> None:
-    # Where the first hours of the calendar lie before it.
+    # A zone west of Greenwich, where the first hours of year 1 in UTC lie before the calendar begins.
     owner_reads.cookies["time_zone"] = "America%2FNew_York"
     break_it(row)
     with caplog.at_level(logging.DEBUG):
@@ -89,7 +89,7 @@ def test_where_a_conversation_is_kept(
     owner_reads.get(THREAD)
     before = set(Message.objects.values_list("text", flat=True))
     assert len(before) == 4
-    # Where the first hours of the calendar lie before it.
+    # A zone west of Greenwich, where the first hours of year 1 in UTC lie before the calendar begins.
     owner_reads.cookies["time_zone"] = "America%2FNew_York"
     break_it(row)
     with caplog.at_level(logging.DEBUG):
@@ -130,7 +130,7 @@ def assert_logged(caplog: pytest.LogCaptureFixture, omni: StandIn, row: Row) -> 
 @one_dialect
 @pytest.mark.parametrize("row", [row for row in ROWS if row.fault], ids=lambda row: re.sub(r"\W+", "-", row.name))
 def test_it_recovers_by_itself(owner_reads: Client, omni: StandIn, break_it: Break, row: Row) -> None:
-    """Once Omni is well again, and what is said to wait for is over, so is the page: but for a token it rejected."""
+    """Once Omni works again and the waiting time is over, so does the page, unless Omni rejected the token."""
     owner_reads.get(THREAD)
     break_it(row)
     owner_reads.get(THREAD + "?refresh=1", follow=True)
@@ -180,7 +180,7 @@ def test_a_list_that_never_ends(colleague_reads: Client, omni: StandIn, monkeypa
 
     colleague_reads.get("/conversations/")
     for _ in range(8):
-        # The stand-in knows no such cursor: it is made to give its first page in its place.
+        # The stand-in knows no such cursor, so have it answer with its first page instead.
         omni.recover()
         omni.fail(Fault.body(go_on()), path="/v1/ai")
         page = text_of(colleague_reads.get("/conversations/?before=1878594639888384050"))
@@ -227,7 +227,7 @@ def test_people_without_end(colleague_reads: Client, omni: StandIn) -> None:
     page = text_of(colleague_reads.get("/conversations/"))
     assert LIST_ROWS["People without end"][0] in page
     assert "Person 9" in page
-    # A reader waits for no more pages than that.
+    # A reader waits for no more pages than these.
     assert sum("scim" in request.path for request in omni.requests) == 10
 
 
@@ -242,7 +242,7 @@ def our_clock(off_by: timedelta) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", [name for name in CLOCK_ROWS if name.startswith("Our")])
 def test_our_clock(owner_reads: Client, omni: StandIn, settings: Settings, name: str) -> None:
-    """What was stored while the clock was wrong is neither believed for longer nor lost."""
+    """Data stored while the clock was wrong stays, and does not count as fresh for longer."""
     sentence, _ = CLOCK_ROWS[name]
     settings.SESSION_COOKIE_AGE, settings.SESSION_IDLE = 86400 * 14, 86400 * 14  # of what is kept, not of who is there
     owner_reads.force_login(User.objects.get())
@@ -253,7 +253,7 @@ def test_our_clock(owner_reads: Client, omni: StandIn, settings: Settings, name:
     page = text_of(owner_reads.get(THREAD))
     assert sentence in page
     assert page.count("<article") == 4
-    # Ahead: Omni's word from the future counts for nothing. Behind: it is as old as a day and a bit, past its time.
+    # Ahead: replies dated in the future do not count. Behind: they are over a day old, past their time.
     assert len(omni.requests) == 1
     assert "data-fresh-in" not in page
     assert "data-fresh-in" in text_of(owner_reads.get("/conversations/")) or len(omni.requests) == 2

@@ -1,4 +1,4 @@
-"""What is deleted for good, and when: by the nightly sweep, and by `manage.py forget`."""
+"""Permanent deletion, by the nightly sweep and by `manage.py forget`."""
 
 from datetime import timedelta
 from io import StringIO
@@ -71,7 +71,7 @@ def forget(*arguments: str) -> str:
 
 
 def mentions(text: str) -> set[str]:
-    """The tables, but for the audit log, in which this stands, evidence unpacked."""
+    """Return the tables that mention a text, with evidence unpacked, apart from the audit log."""
     names = set()
     for model in apps.get_models():
         for row in model._default_manager.values():
@@ -89,7 +89,7 @@ def deleted() -> list[UUID | None]:
 
 
 def test_it_works(small: Organization, stored: InOmni) -> None:
-    """Nothing of it is left but the audit log's line."""
+    """Nothing is left of a conversation but its line in the audit log."""
     small.remove(stored.id)
     shown_ago(LONG_AGO)
     assert mentions(str(stored.id))
@@ -146,7 +146,7 @@ def test_the_setting_says_when(small: Organization, stored: InOmni, settings: La
 
 
 def test_each_answer_of_omnis_renews_the_time(reads: Client, stored: InOmni) -> None:
-    """The list by its row, the thread by its messages."""
+    """A list renews it by its row, a thread by its messages."""
     walk = Walk.objects.get()
 
     def look_at_list() -> None:
@@ -159,7 +159,7 @@ def test_each_answer_of_omnis_renews_the_time(reads: Client, stored: InOmni) -> 
 
 
 def test_what_omni_still_shows_stays(stored: InOmni) -> None:
-    """The list was not read for long, as where background sync is off: Omni is asked for the conversation itself."""
+    """The list was not read for long, as with background sync off, so Omni is asked for the conversation itself."""
     shown_ago(LONG_AGO)
     told = sweep()
     assert "0 conversations deleted" in told
@@ -197,7 +197,7 @@ def test_while_omni_is_away_it_stays(small: Organization, small_omni: StandIn, s
 
 
 def test_one_that_a_rejected_token_alone_was_shown_goes(small: Organization, stored: InOmni, own: str) -> None:
-    """A rejected token is shown nothing, whatever it was shown before."""
+    """A rejected token may see nothing, whatever it was shown before."""
     small.revoke(own)
     shown_ago(LONG_AGO)
     sweep()
@@ -205,7 +205,7 @@ def test_one_that_a_rejected_token_alone_was_shown_goes(small: Organization, sto
 
 
 def test_one_that_nobodys_token_was_shown_goes(stored: InOmni) -> None:
-    """As a release before this one left them behind where a person was deleted."""
+    """Earlier releases left such conversations behind when a person was deleted."""
     Access.objects.all().delete()
     sweep()
     assert not Conversation.objects.exists()
@@ -225,7 +225,7 @@ def test_a_refusal_is_not_asked_about_again(small: Organization, small_omni: Sta
 def test_many_go_in_batches_and_by_the_budget(
     small: Organization, small_omni: StandIn, reads: Client, analyst: Member, settings: LazySettings
 ) -> None:
-    """The share of the budget that nobody waits for is used up: the rest is left to a later turn, by itself."""
+    """The sweep uses up its share of the budget and leaves the rest to a later turn, which starts by itself."""
     rows = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Q?", "A.")]) for n in range(30)]
     reads.get("/conversations/")
     for row in rows:
@@ -243,7 +243,7 @@ def test_many_go_in_batches_and_by_the_budget(
 def test_somebody_who_is_shown_it_meanwhile_keeps_it(
     small: Organization, stored: InOmni, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between Omni's refusal and the deletion."""
+    """Omni shows the conversation to somebody between its refusal and the deletion."""
     small.remove(stored.id)
     shown_ago(LONG_AGO)
     asked = archive.Sweep._may_be_shown

@@ -1,4 +1,4 @@
-"""Kept pages are shown at once, and renew themselves in place."""
+"""Stored pages are shown at once, and renew themselves in place."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ def make_old(age: timedelta = timedelta(hours=3)) -> None:
 
 
 def asks_for(page: str) -> str:
-    """The address that a page asks for by itself, or ""."""
+    """Return the address that a page requests by itself, or ""."""
     found = re.search(r'hx-get="([^"]+)" hx-trigger="fresh"', page)
     return unescape(found.group(1)) if found else ""
 
@@ -39,7 +39,7 @@ def renew(client: Client, page: str) -> Any:
 
 
 class Thread:
-    """A conversation made for the test, that goes on."""
+    """A conversation created for the test, which continues."""
 
     def __init__(self, small: Organization, *turns: tuple[str, str | None], ago: timedelta = timedelta(days=2)) -> None:
         self.organization = small
@@ -213,7 +213,7 @@ def test_it_gives_up_in_the_end(owner_reads: Client, omni: StandIn) -> None:
     assert looks == refresh.MOST_LOOKS
 
 
-# What Omni has changed ------------------------------------------------------------------------------------
+# Changes in Omni ------------------------------------------------------------------------------------------
 
 
 def rewrite(small: Thread, position: int, text: str) -> None:
@@ -293,7 +293,7 @@ def test_an_answer_that_grew_while_it_was_written_is_no_change(
 
 
 def grown(small: Organization, owner: User, omni: StandIn, *, ended_ago: timedelta) -> tuple[Client, Thread]:
-    """A thread that was read before its job had ended, of which nobody had heard; then read again."""
+    """Return a thread that was read while its job ran, and read again after the job had ended unnoticed."""
     thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
     client = thread.read_by(owner, omni)
     client.get(thread.path)
@@ -331,7 +331,7 @@ def test_a_change_after_its_job_had_ended_is_one(small: Organization, owner: Use
 
 
 def learn_jobs(thread: Thread, omni: StandIn) -> None:
-    """What the background does: ask the job route about the answer."""
+    """Ask the job route about the answer, as the background does."""
     token = ApiToken.objects.get()
     conversation = Conversation.objects.get()
     job = thread.row.messages[1].job
@@ -341,7 +341,7 @@ def learn_jobs(thread: Thread, omni: StandIn) -> None:
 
 @pytest.mark.both_dialects
 def test_it_took_as_long_as_its_job(small: Organization, owner: User, small_omni: StandIn) -> None:
-    """Between the messages' times lies what Omni wrote down when: the job knows better."""
+    """The job's own times count: message times only tell when Omni wrote a message down."""
     thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=30))
     job = thread.row.messages[1].job
     assert job
@@ -361,7 +361,7 @@ def test_it_took_as_long_as_its_job(small: Organization, owner: User, small_omni
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks follow each other in fractions of a second."""
+    """Let looks follow each other in fractions of a second."""
     monkeypatch.setattr(refresh, "_FIRST_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(refresh, "_LATEST_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(Job, "POLL_EVERY", timedelta(0))
@@ -481,7 +481,7 @@ def test_a_running_answer_comes_by_itself_unless_nobody_looks(
 def test_only_lines_that_the_page_has_are_replaced(
     small: Organization, owner: User, small_omni: StandIn, quick: None
 ) -> None:
-    """And once it has an answer more, that answer's line is followed too."""
+    """Once the page shows another answer, it follows that answer's line too."""
     thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=3))
     thread.go_on("Second?", None)
     client = thread.read_by(owner, small_omni)
@@ -502,7 +502,7 @@ def test_only_lines_that_the_page_has_are_replaced(
 def test_lines_are_followed_while_the_page_grows(
     page: Page, site: str, small: Organization, small_omni: StandIn, dialect: str, quick: None
 ) -> None:
-    """The answer to what was asked before it grew comes after that: no error in the console, and it is asked again."""
+    """A reply to a request from before the page grew arrives late: no console error, and the page asks again."""
     thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=3))
     thread.go_on("Second?", None)
     thread.read_by(person("owner"), small_omni)

@@ -1,4 +1,4 @@
-"""What a client or a proxy says of addresses, through gunicorn: where the site is, and who is connected."""
+"""Headers about addresses from clients and proxies, through gunicorn: the site's own address, and the client's."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ from tests.test_house import PRODUCTION, manage
 
 THREAD = f"/conversations/{EXAMPLE}/"
 PREFIX = "/team/omniviewer"
-# By which some server, proxy or framework lets a client say where the site is or which path it meant.
+# Headers by which some server, proxy or framework lets a client claim the site's address or the path.
 CLAIMS = {
     "SCRIPT_NAME": "/conversations",
     "Script_Name": "/conversations",
@@ -69,7 +69,7 @@ def test_no_header_says_where_the_site_is(tmp_path: Path, reader: User, behind_p
             )
             asked += 1
             assert [line["route"] for line in lines_of(site)[asked - 1 :]] == ["conversations/<uuid:omni_id>/"], name
-        # Nor does a later reader get links out of a cached piece that say anything else.
+        # A later reader gets no links with another address from the cache either.
         other = site.reader(reader).get(f"{site.url}{THREAD}").text
         assert set(re.findall(r'href="(/[^"]*)messages/2/"', other)) == {THREAD}
         assert without_csrf(browser.get(f"{site.url}/conversations/").text).count("<article") == list_page.count(
@@ -84,7 +84,7 @@ def lines_of(site: Site) -> list[dict[str, str]]:
 
 @pytest.mark.django_db(transaction=True)
 def test_https_is_a_trusted_proxys_to_say(tmp_path: Path) -> None:
-    """`OMNIVIEWER_FORWARDED_ALLOW_IPS` names another peer than the one that connects."""
+    """`OMNIVIEWER_FORWARDED_ALLOW_IPS` names another peer than the one that connects, so its headers do not count."""
     secure = {"X-Forwarded-Proto": "https", "Host": "omniviewer.example.com"}
     environment = {**PRODUCTION, "OMNIVIEWER_DEMO": "false", "OMNIVIEWER_BEHIND_PROXY": "true"}
     answers = []
@@ -151,7 +151,7 @@ def test_every_link_stays_below_the_prefix(below: Site, reader: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_browser_signs_in_and_reads_below_the_prefix(below: Site, reader: User, context: BrowserContext) -> None:
-    # The deployed site does not know the tests' quick way of hashing.
+    # The deployed site does not know the tests' fast password hash.
     reader.password = PBKDF2PasswordHasher().encode(PASSWORD, "salt of one reader", 1000)
     reader.save()
     page = context.new_page()

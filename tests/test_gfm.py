@@ -12,13 +12,13 @@ from tests.test_rendering import assert_is_safe, assert_nh3_agrees, html_of, tex
 def test_one_document_in_a_hundred_differs_at_most(seed: int) -> None:
     found = compare(500, seed)
     assert found.share <= 0.01, found.different[0]
-    # More would say that the generator writes texts that are not compared.
+    # More would mean that the generator writes texts that are not compared.
     assert found.deliberate < 50
 
 
 TABLE = "| t | u |\n|---|--:|\n| 1 | 2 |"
 SAME = [
-    # Items that follow something else than a line of text
+    # Items that follow something other than a line of text
     "1. A\n\n   para\n2. B\n\n   two\n\n   three\n3. C",
     "1. Refunds\n   > quoted\n2. Result",
     "1. Steps\n\n   * one\n   * two\n10. Result",
@@ -43,7 +43,7 @@ SAME = [
     "> ```sql\n> a\nno more code",
     "- ```sql\n  a\nno more code",
     "```sql\n\ta\n  \tb\n```",
-    # Where a list begins, and where the sentence goes on
+    # Lines that begin a list, and lines that continue the sentence
     "a\n- b",
     "a\n1. b",
     "a\n2. b",

@@ -1,4 +1,4 @@
-"""Nothing that Omni says runs, loads or lies: each text of the corpus in each place, in a real browser.
+"""Nothing in Omni's text runs, loads or deceives: each text of the corpus in each place, in a real browser.
 
 Once as the site is, and once without its Content-Security-Policy, which is to be the second wall and not the first.
 """
@@ -34,14 +34,14 @@ from tests.hostile import FAMILIES, LEAK, TEXTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# What nobody sees, or what turns the text around: by Unicode's own lists, and not by those of the site.
+# Invisible characters and those that change the direction of text: from Unicode's own lists, not the site's.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U00016fe4\U0001bca0-\U0001bca3"
     "\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]|[\u0300-\u036f\u0483-\u0489\u20d0-\u20f0\u0e48-\u0e4b]{9}"
 )
 MARKER = "findme"
-# Boxes of ours that hold nothing but words of Omni's; and what of ours stands above and around them.
+# Boxes of ours that hold nothing but Omni's words, and our own parts above and around them.
 BOXES = ".asked, .prose, .plain, .row-title, .row-prompt, q, .action-message, #title, td, th, bdi, [dir=auto]"
 FRAME = [
     ".site-header",
@@ -89,7 +89,10 @@ def dialect() -> str:
 
 @dataclass
 class Fed:
-    """Where the texts stand. Messages of `said`, of `made` the actions; in bundles, where there is only one place."""
+    """Conversations that hold the hostile texts: in messages (`said`), in actions (`made`), and so on.
+
+    Where there is only one place for a text, several are put together.
+    """
 
     said: Conversation
     roles: Conversation
@@ -100,7 +103,7 @@ class Fed:
 
 
 def bundled(texts: tuple[str, ...], most: int) -> Iterator[str]:
-    """As many together as the place takes."""
+    """Yield texts joined together, as many as fit into `most` characters."""
     held = ""
     for text in texts:
         if held and len(held) + 1 + len(text) > most:
@@ -111,7 +114,7 @@ def bundled(texts: tuple[str, ...], most: int) -> Iterator[str]:
 
 
 def feed(small: Organization, texts: tuple[str, ...], listed: int = len(TEXTS)) -> Fed:
-    """A conversation of somebody of that name for each of so many; and all together, in every other place."""
+    """Add a conversation for each of the first texts, with an owner so named, and all texts in every other place."""
     at = datetime.now(UTC) - timedelta(hours=2)
     for number, text in enumerate(texts[:listed]):
         somebody = small.add_member(text, f"p{number}@small.example")
@@ -150,7 +153,7 @@ def _work(job: Job, steps: list[Step]) -> None:
 
 
 def read_all(fed: Fed, client: Client, user: User, settings: Settings) -> None:
-    """As workers and readers do: the threads, the evidence of each answer, the index."""
+    """Read threads, evidence of each answer, and index, as workers and readers do."""
     settings.SYNC = "all"
     client.get("/conversations/")
     tasks.nudge_sync()
@@ -164,7 +167,7 @@ def read_all(fed: Fed, client: Client, user: User, settings: Settings) -> None:
 
 @dataclass
 class Watched:
-    """A browser in which somebody is signed in, and all that must not happen in it."""
+    """A signed-in browser, and a record of everything that must not happen in it."""
 
     page: Page
     site: str
@@ -198,7 +201,7 @@ class Watched:
     def look_here(self, address: str) -> dict[str, Any]:
         page = self.page
         page.wait_for_load_state("load")
-        # The second time it is the same page: what matters there is what runs.
+        # The second look is at the same page, so only running scripts matter.
         found: dict[str, Any] = page.evaluate(LOOK, [self.measures, BOXES, FRAME])
         found["wrong"] += [f"class {name}" for name in found["classes"] if not OUR_CLASSES.fullmatch(name)]
         unseen = UNSEEN.search(found["html"])
@@ -238,11 +241,11 @@ def _signed_in(name: str, context: BrowserContext, site: str, user: User) -> Wat
     return watched
 
 
-# What is looked at ----------------------------------------------------------------------------------------
+# Pages, lists and files to look at ------------------------------------------------------------------------
 
 
 def pages(fed: Fed) -> dict[str, str]:
-    """An address for each kind of page on which words of Omni's stand."""
+    """Return an address for each kind of page that shows Omni's words."""
     thread = {name: f"/conversations/{getattr(fed, name).id}/" for name in Fed.__dataclass_fields__}
     return {
         "the list": "/conversations/",
@@ -265,7 +268,7 @@ def pages(fed: Fed) -> dict[str, str]:
 
 
 def look_at_pages(fed: Fed, watched: dict[str, Watched], harmless: dict[str, dict[str, Any]]) -> None:
-    """As they are, and as on a telephone; what is ours has to stand where it stands on a harmless one."""
+    """Compare pages, wide and on a telephone, with a harmless one: the site's own parts must be in the same place."""
     for browser in watched.values():
         for name, address in pages(fed).items():
             found = browser.look(address)
@@ -294,7 +297,7 @@ def look_at_pages(fed: Fed, watched: dict[str, Watched], harmless: dict[str, dic
 
 
 def look_at_lists(watched: dict[str, Watched]) -> None:
-    """All their pages: each text is a name, a last prompt, a snippet and a person's name."""
+    """Look at all pages of the lists: each text is a name, a last prompt, a snippet and a person's name."""
     for browser in watched.values():
         for address in ("/conversations/", f"/conversations/?q={MARKER}"):
             texts = people = ""
@@ -312,7 +315,7 @@ def look_at_lists(watched: dict[str, Watched]) -> None:
 
 
 def look_at_titles(client: Client, browser: Watched, small: Organization) -> None:
-    """The page of each conversation, read by the browser: its title, its heading, its neighbours' titles."""
+    """Look at each conversation's page in the browser: its title, its heading, its neighbours' titles."""
     shown = []
     for row in small.conversations:
         answer = client.get(f"/conversations/{row.id}/")
@@ -331,7 +334,7 @@ def look_at_titles(client: Client, browser: Watched, small: Organization) -> Non
 
 
 def look_at_progress(fed: Fed, client: Client, browser: Watched) -> None:
-    """How far a job is, as the page asks for it while somebody waits."""
+    """Look at a job's progress, as the page requests it while somebody waits."""
     fed.running.messages[-1].created_at = datetime.now(UTC)
     client.get(f"/conversations/{fed.running.id}/?refresh=1")
     last, shown = fed.running.messages[-1].job, []
@@ -348,7 +351,7 @@ def look_at_progress(fed: Fed, client: Client, browser: Watched) -> None:
 
 
 def look_at_pictures(fed: Fed, watched: dict[str, Watched]) -> None:
-    """Our drawings as documents of their own: each text a label, some a title and an axis."""
+    """Look at our charts as documents of their own: each text is a label, some are a title and an axis."""
     texts = ""
     for browser in watched.values():
         for number in range(1, 25):
@@ -370,7 +373,7 @@ def look_at_pictures(fed: Fed, watched: dict[str, Watched]) -> None:
 
 
 def look_at_files(fed: Fed, client: Client, watched: dict[str, Watched], folder: Path) -> None:
-    """Exports: none is a page of this site; as pages of their own they are as safe."""
+    """Look at exports: none opens as a page of this site, and as pages of their own they are as safe."""
     types = {
         "md": "text/markdown",
         "json": "application/json",
@@ -399,7 +402,7 @@ def look_at_files(fed: Fed, client: Client, watched: dict[str, Watched], folder:
 
 
 def look_at_clipboard(fed: Fed, watched: dict[str, Watched]) -> None:
-    """What is copied, put into an editor that lets everything in; and a table's cells."""
+    """Copied text, pasted into an editor that lets everything in, and a table's copied cells stay harmless."""
     for browser in watched.values():
         page = browser.page
         for address in (f"/conversations/{fed.said.id}/", f"/conversations/{fed.made.id}/"):
@@ -429,7 +432,7 @@ def _paste(browser: Watched, what: str) -> None:
 
 
 def look_at_what_comes_later(fed: Fed, small: Organization, watched: dict[str, Watched], settings: Settings) -> None:
-    """What htmx puts into a page that is open: evidence, and a thread that has grown."""
+    """Parts that htmx adds to an open page stay harmless: evidence, and a thread that has grown."""
     for browser in watched.values():
         browser.look(f"/conversations/{fed.made.id}/")
         browser.page.get_by_text("What the AI did", exact=True).click()
@@ -449,7 +452,7 @@ def look_at_what_comes_later(fed: Fed, small: Organization, watched: dict[str, W
 
 
 def look_at_staff_pages(client: Client, user: User) -> None:
-    """No word of Omni's stands there."""
+    """Check that no word of Omni's appears on staff pages."""
     User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
     for address in ("/stored/", "/activity/all/", "/admin/", "/admin/audit/event/", "/admin/accounts/user/"):
         answer = client.get(address)
@@ -504,7 +507,7 @@ def test_nothing_runs_loads_or_lies(
     settings.FRESH_FOR = timedelta(hours=1)
     credential_for(colleague, small_omni, small.organization_key())
     client = signed_in(colleague)
-    # As many, and as long: how many messages a thread has decides what stands beside it.
+    # As many messages of the same length, because their number decides which controls are shown.
     words = tuple(f"{number} {'plain words ' * len(text)}"[: max(len(text), 6)] for number, text in enumerate(TEXTS))
     plain = feed(small, words, listed=60)
     read_all(plain, client, colleague, settings)
@@ -512,7 +515,7 @@ def test_nothing_runs_loads_or_lies(
     for row in small.conversations:
         small.remove(row.id)
     small.members.clear()
-    # Another key: what the first was shown is known, and not asked for again so soon.
+    # A new key, because the site would not ask again so soon with the first one.
     Credential.objects.all().delete()
     while archive.remove_next(seconds=10):
         pass

@@ -26,7 +26,7 @@ PRODUCTION = {
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """In the project's folder, with none of our own variables but those given."""
+    """Run a command in the project's folder, with none of our own variables but those given."""
     rest = {name: value for name, value in os.environ.items() if not name.startswith(("OMNIVIEWER_", "DJANGO_"))}
     for name in ("DATABASE_URL", "CACHE_URL"):
         rest.pop(name, None)
@@ -75,7 +75,7 @@ def test_a_deployment_passes_djangos_checks(tmp_path: Path) -> None:
 
 
 def test_what_the_deployment_check_says_is_in_the_documentation() -> None:
-    """Each mistake is made in a copy of the site, and each of the site's own checks is met with."""
+    """Each mistake is made in a copy of the site, and each of the site's own checks reports one."""
     done = run(sys.executable, "-m", "tests.deploy_mistakes", "--print")
     assert done.returncode == 0, done.stderr
     assert done.stdout == CHECKS.read_text(), "python -m tests.deploy_mistakes writes the table anew"

@@ -1,4 +1,4 @@
-"""What the search cannot take in stays with its conversation: on SQLite and on PostgreSQL."""
+"""A conversation that cannot be indexed stays stored and readable, on SQLite and on PostgreSQL."""
 
 import hashlib
 import json
@@ -41,14 +41,14 @@ def good(small: Organization, analyst: Member) -> InOmni:
 
 @pytest.fixture
 def bad(small: Organization, analyst: Member) -> InOmni:
-    """One with a query in its evidence."""
+    """Return a conversation with a query in its evidence."""
     made = small.add_conversation(owner=analyst, name="Bad", turns=[(f"What of the {SECRET}?", "Nothing.")])
     made.jobs[0].actions = (Step("generate_query", "Looking", "Q", {"table": SECRET, "fields": []}, [["n"], ["5"]]),)
     return made
 
 
 def spoil(made: InOmni) -> None:
-    """Leave of the query what nobody can read, and have the conversation indexed again."""
+    """Make the stored query unreadable, and have the conversation indexed again."""
     assert Action.objects.filter(job__conversation_id=made.id, is_query=True).update(body=b"no zlib") == 1
     Conversation.objects.filter(omni_id=made.id).touch()
 
@@ -78,7 +78,7 @@ def test_it_works(
         for address in ("/conversations/", "/conversations/?q=okapis", "/insights/", thread(good), thread(bad)):
             assert client.get(address).status_code == 200, address
         assert found(client, "okapis") == 1
-        # As it was before.
+        # The search still finds the text that was indexed before.
         assert found(client, SECRET) == 1
     failure = IndexFailure.objects.get()
     assert (failure.conversation.omni_id, failure.reason, failure.tries) == (bad.id, "error", 1)
@@ -89,14 +89,14 @@ def test_it_works(
         "error",
     )
     assert SECRET not in json.dumps([line for line in lines() if line["logger"] != "omniviewer.page"])
-    # Later, with less patience each time.
+    # Indexing is tried again later, at growing intervals.
     clock(timedelta(minutes=6))
     assert not IndexFailure.objects.resting().exists()
     search.refresh(seconds=5)
     assert IndexFailure.objects.get().tries == 2
     clock(timedelta(minutes=13))
     assert IndexFailure.objects.resting().exists()
-    # Once it can be read it is indexed, and the mark is gone.
+    # Once the query is readable, the conversation is indexed, and the mark is gone.
     Action.objects.filter(job__conversation_id=bad.id).update(body=b"")
     clock(timedelta(days=1))
     assert search.refresh(seconds=5)
@@ -179,7 +179,7 @@ def test_what_the_database_refuses_is_marked_and_its_text_stands_in_no_log(
 ) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite refuses no text.")
-    # As if its bound were none.
+    # Lift the limit, so that the database itself refuses.
     monkeypatch.setattr(index, "_MOST_BYTES", 10**9)
     made = small.add_conversation(owner=analyst, name="Bad", turns=[("What?", digests(17_000) + f" {SECRET}")])
     for address in (thread(made), "/conversations/", "/conversations/?q=okapis"):
@@ -194,7 +194,7 @@ def test_what_the_database_refuses_is_marked_and_its_text_stands_in_no_log(
 def test_a_database_that_is_away_marks_no_conversation(
     reads: Client, good: InOmni, monkeypatch: pytest.MonkeyPatch, lines: Lines
 ) -> None:
-    """It is no fault of theirs; the page goes on with what was indexed before."""
+    """The conversations are not at fault; the page uses what was indexed before."""
     reads.get(thread(good))
     Conversation.objects.all().touch()
     for error in (OperationalError("database is locked"), InterfaceError("connection already closed")):

@@ -36,14 +36,14 @@ from tests.conftest import (
 )
 from tests.test_search import found_by
 
-# A Monday; in the middle of a UTC day, so that it is one in Berlin too.
+# A Monday in the middle of a UTC day, so that it is Monday in Berlin too.
 MONDAY = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 MARCH = "/insights/?since=2026-03-01&until=2026-03-31"
 
 
 class Tables(HTMLParser):
-    """By the title of each figure, its rows: the label, then (text, address) of each number."""
+    """A parser of figures: rows by title; each row has its label, then (text, address) of each number."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -81,12 +81,12 @@ def tables(client: Client, address: str) -> dict[str, list[list[tuple[str, str]]
 
 
 def numbers(client: Client, address: str, title: str) -> list[list[str]]:
-    """A figure's table, its header left out."""
+    """Return a figure's table without its header."""
     return [[text for text, _ in row] for row in tables(client, address)[title][1:]]
 
 
 def listed(client: Client, address: str) -> list[str]:
-    """The ids on all pages of the list that an address opens."""
+    """Return the ids on all pages of the list at an address."""
     ids: list[str] = []
     while True:
         page = text_of(client.get(address))
@@ -98,7 +98,7 @@ def listed(client: Client, address: str) -> list[str]:
 
 
 def ask(organization: Organization, owner: Member, *times: datetime, name: str = "", took: int = 20) -> InOmni:
-    """A conversation with a question at each of these times, answered so many seconds later."""
+    """Add a conversation with a question at each of these times, answered `took` seconds later."""
     made = organization.add_conversation(owner=owner, name=name or "Some", turns=[], started_at=times[0])
     for at in times:
         organization.ask(made, "How many?", "Five.", at=at, took=timedelta(seconds=took))
@@ -117,7 +117,7 @@ def synced(settings: Settings) -> None:
 
 @pytest.fixture
 def week(small: Organization, small_omni: StandIn, analyst: Member, ben: Member) -> list[InOmni]:
-    """A Monday with three questions in two conversations, a Tuesday with one, a Thursday without an answer."""
+    """Return a Monday with three questions in two conversations, a Tuesday with one, a Thursday with none answered."""
     first = ask(small, analyst, MONDAY, MONDAY + HOUR, MONDAY + DAY, name="First", took=10)
     second = ask(small, ben, MONDAY + 2 * HOUR, name="Second", took=100)
     third = small.add_conversation(owner=ben, name="Third", turns=[("Is it?", None)], started_at=MONDAY + 3 * DAY)
@@ -126,7 +126,7 @@ def week(small: Organization, small_omni: StandIn, analyst: Member, ben: Member)
 
 @pytest.fixture
 def lead(week: list[InOmni], small: Organization, small_omni: StandIn, colleague: User) -> Client:
-    """Reads everybody's, all of it read in the background."""
+    """Return a client that reads everybody's conversations, all of them synced."""
     credential_for(colleague, small_omni, small.organization_key())
     client = signed_in(colleague)
     client.get("/conversations/")
@@ -153,7 +153,7 @@ def test_it_works(lead: Client) -> None:
 @pytest.mark.both_dialects
 def test_people_go_by_their_names(lead: Client, dialect: str) -> None:
     found = numbers(lead, MARCH, "People")
-    # The other dialect tells nobody whose a conversation is.
+    # The other dialect does not tell the owner of a conversation.
     everybody = [["Ann Analyst", "1", "3"], ["Ben Buyer", "2", "2"]]
     assert found == (everybody if dialect == "reference" else [["Not told by Omni", "3", "5"]])
 
@@ -227,7 +227,7 @@ def test_topics_and_failures_are_those_that_are_known(
 
 
 def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: Organization, analyst: Member) -> None:
-    """Clocks differ: it is left out, and not counted as less than nothing."""
+    """Clocks differ: such an answer is left out, instead of counting as negative time."""
     ask(small, analyst, MONDAY, took=30)
     ask(small, analyst, MONDAY, took=-300)
     reads.get("/conversations/")
@@ -236,7 +236,7 @@ def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: O
 
 
 def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:
-    """Whatever an answer names: this conversation is no key to it."""
+    """An answer may name a job of another conversation: that gives no access to the job."""
     small_omni._now = MONDAY + 4 * DAY
     week[0].jobs[0].topic = "Secret plans"
     lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
@@ -315,7 +315,7 @@ def test_long_times_are_told_by_longer_steps(
     read_all()
     head, *found = tables(reads, f"/insights/?since={first.date()}")["Conversations and questions"]
     assert head[0][0] == key
-    # A week, month or year more, where the first and the last are parts.
+    # One more week, month or year, if the first and the last are incomplete.
     assert rows <= len(found) <= rows + 1
     assert sum(int(row[2][0]) for row in found) == 2
     assert sum(len(listed(reads, row[1][1])) for row in found if row[1][1]) == 2
@@ -327,7 +327,7 @@ def test_nothing_asked_is_said(lead: Client) -> None:
     assert "<svg" not in page
 
 
-# Who reads --------------------------------------------------------------------------------------------------
+# Readers ----------------------------------------------------------------------------------------------------
 
 
 def test_only_what_one_may_read_is_counted(
@@ -364,7 +364,7 @@ def test_a_rejected_credential_counts_nothing(lead: Client) -> None:
 
 
 def test_it_is_there_while_omni_is_away(lead: Client, small_omni: StandIn) -> None:
-    """Stretched, with a notice, as the list is."""
+    """While Omni is away, the page stays and shows a notice, as the list does."""
     small_omni.fail(Fault.status(503), path="")
     shown_ago(2 * DAY)
     Walk.objects.update(checked_at=timezone.now() - 2 * DAY)
@@ -412,7 +412,7 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
         ("asked:2026-03-03", ["First"]),
         ("asked:2026-03-03..2026-03-05", ["Third", "First"]),
         ("-asked:2026-03-03", ["Third", "Second"]),
-        # The same question: that of Tuesday was asked at 11.
+        # Both filters must fit the same question: Tuesday's was asked at 11.
         ("asked:2026-03-03 hour:12", []),
         ("asked:2026-03-03 hour:11", ["First"]),
         ("hour:12", ["First"]),
@@ -425,7 +425,7 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
 def test_questions_are_found_by_their_time(
     lead: Client, typed: str, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of few conversations or many, and few questions or many: each is asked for otherwise."""
+    """Questions are found by their time with few or many conversations and questions: each case takes another query."""
     for few, most in ((finder.FEW, narrowing._MOST_ASKED), (0, narrowing._MOST_ASKED), (0, 0)):
         monkeypatch.setattr(finder, "FEW", few)
         monkeypatch.setattr(narrowing, "_MOST_ASKED", most)
@@ -449,7 +449,7 @@ def test_far_away_times_are_no_error(lead: Client, typed: str) -> None:
 
 # In the browser ---------------------------------------------------------------------------------------------
 
-# What of the charts stands out from its background by less than WCAG asks for: 4.5 to 1 of text, 3 to 1 of marks.
+# Contrast below WCAG's minimum in the charts: 4.5 to 1 for text, 3 to 1 for marks.
 _FAINT = """() => {
     const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
     const luminance = colour => {
@@ -516,7 +516,7 @@ def test_what_was_read_by_hand_counts_as_read(
     page = text_of(client.get(MARCH))
     assert "3 questions in 1 conversation" in page
     assert "out of 1 of 3 conversations" in page
-    # Where others may have been asked something, nothing says that there was none.
+    # A day with no known questions shows no zero: there may be questions in conversations not read yet.
     counted = numbers(client, MARCH, "Conversations and questions")
     assert [row for row in counted if row[1] != "–"] == [["3 Mar", "1", "1"], ["2 Mar", "1", "2"]]
     assert "Where nothing is drawn, nothing is known yet." in page
@@ -529,7 +529,7 @@ def test_no_failure_is_no_zero_where_no_outcome_is_known(lead: Client, week: lis
     assert trouble == [["5 Mar", "1", "0"]]
     page = lead.get(MARCH).content.decode()
     drawn = page[page.index('id="trouble"') : page.index('id="hours"')]
-    # Of the days on which only answers of unknown outcome stand there is no point for failures.
+    # Days with nothing but answers of unknown outcome have no point for failures.
     assert ">2 Mar: 0 failed" not in drawn
     assert ">2 Mar: 0 unanswered" in drawn
     assert ">5 Mar: 0 failed" in drawn

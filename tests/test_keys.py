@@ -18,14 +18,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def made(small: Organization, analyst: Member) -> list[InOmni]:
-    """Four conversations, the newest first."""
+    """Return four conversations, newest first."""
     rows = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Walrus?", "Seal.")]) for n in range(4)]
     return rows[::-1]
 
 
 @pytest.fixture(autouse=True)
 def zone_known(page: Page, site: str) -> None:
-    """Or the first page is loaded twice, with keys pressed in between."""
+    """Set the time zone's cookie: otherwise the first page loads twice, while keys are pressed."""
     page.context.add_cookies([{"name": "time_zone", "value": "Europe%2FBerlin", "url": site}])
 
 
@@ -62,7 +62,7 @@ def test_rows_end_where_the_list_ends(at_the_list: Page) -> None:
 
 
 def test_rows_go_on_over_groups_and_from_where_one_was(at_the_list: Page) -> None:
-    """Of a list in several groups, which is renewed while somebody is elsewhere."""
+    """The keys go through a list in several groups, and keep their place when the list is renewed."""
     page = at_the_list
     page.evaluate(
         """() => {
@@ -270,7 +270,7 @@ def test_one_switch_turns_all_of_them_off(at_the_list: Page, site: str, made: li
         expect(page.locator(".row-title:focus, [data-key='/']:focus")).to_have_count(0)
         expect(page.locator("[aria-keyshortcuts]")).to_have_count(0)
     expect(page.get_by_role("button", name="Star", exact=True)).to_be_visible()
-    # And on again, from the menu in the header.
+    # Turn the keys on again, from the menu in the header.
     menu = page.locator(".site-header .menu")
     menu.locator("summary").click()
     expect(menu.get_by_role("button", name="Off")).to_have_attribute("aria-pressed", "true")

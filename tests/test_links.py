@@ -1,4 +1,4 @@
-"""From a link, an id or a text out of a ticket to the message that is meant."""
+"""Links, ids or texts pasted from a ticket lead to the message they mean."""
 
 import re
 from typing import Any
@@ -105,7 +105,7 @@ def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
     assert f'href="/credentials/connect/?next=%2Fjobs%2F{JOB}%2F"' in text_of(answer)
 
 
-# What is pasted -------------------------------------------------------------------------------------------
+# Pasted text ----------------------------------------------------------------------------------------------
 
 CONVERSATION, MESSAGE, JOB_KIND, ID = Kind.CONVERSATION, Kind.MESSAGE, Kind.JOB, Kind.ID
 TEXTS: list[tuple[str, Kind | None, Any]] = [

@@ -1,4 +1,4 @@
-"""The list of conversations, a page at a time."""
+"""The list of conversations, page by page."""
 
 import re
 from datetime import timedelta
@@ -25,7 +25,7 @@ def ids_on(page: str) -> list[str]:
 
 
 def walk(client: Client, address: str) -> list[str]:
-    """Every conversation's id from `address` on, by following "Older"."""
+    """Return every conversation's id from `address` on, by following "Older"."""
     found: list[str] = []
     for _ in range(50):
         page = text_of(client.get(address))
@@ -301,14 +301,14 @@ def test_queries_do_not_grow_with_the_list(
     owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     owner_reads.get("/conversations/")
-    # A reader waits for the search a moment only: on a busy machine that is not all of it.
+    # A reader waits for the index a moment only, which is not enough on a busy machine.
     assert search.refresh(seconds=60)
     with django_assert_max_num_queries(20):
         owner_reads.get("/conversations/")
 
 
 def row_of(page: str, omni_id: str) -> str:
-    """The id that a row of the list has on its page."""
+    """Return the HTML id of a conversation's row in the list."""
     found = re.search(rf'id="(row-[0-9]+)">(?:(?!<li).)*?href="/conversations/{omni_id}/', page)
     assert found
     return found[1]
@@ -367,7 +367,7 @@ def test_all_read_is_offered_where_something_is_unread(reads: Client, small: Org
     soon = timezone.now() + timedelta(minutes=1)
     new = small.add_conversation(owner=analyst, name="New", turns=[("How much?", "Six.")], started_at=soon)
     assert "Mark all as read" in text_of(reads.get("/conversations/?refresh=1", follow=True))
-    # Also where what is unread is not among what was searched for.
+    # The button is there even if the search finds no unread conversation.
     assert "Mark all as read" in text_of(reads.get("/conversations/?q=old"))
     reads.get(f"/conversations/{new.id}/")
     assert "Mark all as read" not in text_of(reads.get("/conversations/"))

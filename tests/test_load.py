@@ -27,13 +27,13 @@ from tests.serving import Site, serve
 SECONDS = float(os.environ.get("OMNIVIEWER_LOAD_SECONDS", "60"))
 READERS = 50
 LIMIT = 60
-# The longest that anybody may wait for a page whose conversation nobody has opened yet.
+# The longest wait, in seconds, for the page of a conversation that nobody has opened yet.
 PATIENCE = 100.0
 
 
 @dataclass
 class Seen:
-    """What one reader met with."""
+    """The results of one reader."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     pages: int = 0
@@ -44,7 +44,7 @@ class Seen:
 
 
 class Reader(threading.Thread):
-    """Opens the list and threads out of it, as often as not one that others read too; renews what the page renews."""
+    """A reader who opens the list and its threads, half of them shared with others, and renews what the page renews."""
 
     def __init__(self, site: Site, session: requests.Session, ids: list[str], number: int, until: float) -> None:
         super().__init__(daemon=True)
@@ -64,7 +64,7 @@ class Reader(threading.Thread):
             time.sleep(self._random.uniform(0.5, 3.0))
 
     def _open(self, path: str) -> str:
-        """The page, as a browser that tries again when it is told to would get it."""
+        """Return the page as a browser gets it that retries when told to."""
         began = time.monotonic()
         while time.monotonic() - began < PATIENCE:
             asked = time.monotonic()

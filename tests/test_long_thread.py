@@ -23,7 +23,7 @@ QUESTIONS = 40
 
 @pytest.fixture
 def long(small: Organization, analyst: Member) -> InOmni:
-    """Answers of different lengths; of two things each, far from each other, there is only one."""
+    """Return a thread with answers of different lengths, two of which hold rare words to find."""
     said = [(f"What of week {n}?", f"Week {n}. " + "So it went on, and on. " * (n * 7 % 60)) for n in range(QUESTIONS)]
     said[30] = ("<b>Café</b> or platypus?", "The café, at the very bottom.")
     said[35] = ("And the café?", "It is closed.")
@@ -46,7 +46,7 @@ def at_the_thread(page: Page, site: str, reads: Client, long: InOmni) -> Page:
 
 
 def heading(page: Page, position: int) -> float:
-    """How far down the window a message stands."""
+    """Return a message's distance from the top of the window, in pixels."""
     return float(page.locator(f"#message-{position}").evaluate("message => message.getBoundingClientRect().top"))
 
 
@@ -62,7 +62,7 @@ def test_it_works(at_the_thread: Page) -> None:
     expect(page.locator("#message-61")).to_be_focused()
     page.wait_for_timeout(300)
     assert 0 < heading(page, 61) < 200
-    # It stays beside, and tells where one is.
+    # The outline stays beside the messages, and marks the current one.
     expect(outline).to_be_in_viewport()
     expect(outline.locator("[aria-current]")).to_have_text("<b>Café</b> or platypus?")
     assert_accessible(page, "a long thread")
@@ -79,7 +79,7 @@ def test_on_a_narrow_window_the_outline_is_folded_up(at_the_thread: Page) -> Non
     outline.get_by_role("link", name="What of week 20?").click()
     page.wait_for_timeout(300)
     expect(page.locator("#message-41 h2")).to_be_in_viewport()
-    # Nothing leads back by itself to where the outline stands.
+    # The page does not scroll back to the outline by itself.
     page.mouse.wheel(0, 900)
     page.wait_for_timeout(500)
     expect(outline).not_to_be_in_viewport()
@@ -109,7 +109,7 @@ def test_the_place_is_kept_on_reload(at_the_thread: Page, site: str, long: InOmn
         page.reload()
         page.wait_for_timeout(500)
         assert abs(heading(page, 53) - before) <= 3, address
-        # Not where one comes to it anew.
+        # A new visit does not keep the place.
         page.goto(f"{site}/conversations/")
         page.goto(site + address)
         page.wait_for_timeout(300)
@@ -117,7 +117,7 @@ def test_the_place_is_kept_on_reload(at_the_thread: Page, site: str, long: InOmn
 
 
 def test_the_browsers_own_search_finds_everything(at_the_thread: Page) -> None:
-    """Messages out of view are not drawn, and found all the same."""
+    """Messages out of view are not drawn, but the browser's search still finds them."""
     page = at_the_thread
     hidden = page.locator("#message-62")
     assert hidden.evaluate("message => getComputedStyle(message).contentVisibility") == "auto"
@@ -136,7 +136,7 @@ def test_something_is_found_in_the_thread(at_the_thread: Page, site: str, long: 
     expect(page.get_by_text("1 of 3", exact=True)).to_be_visible()
     marks = page.locator("#messages mark")
     assert marks.all_text_contents() == ["Café", "café", "café"]
-    # Led there at once; then by key, and back.
+    # The page opens at the first match; keys lead on and back.
     for key, place in (("", 0), ("]", 1), ("]", 2), ("[", 1)):
         if key:
             page.keyboard.press(key)
@@ -190,7 +190,7 @@ def test_messages_with_all_the_words_are_found(reads: Client, long: InOmni) -> N
     assert "The <mark>café</mark>, at the very <mark>bottom</mark>." in page
     assert page.count("<mark>") == 2
     assert "2 marked here" in page
-    # Each stands somewhere, and nowhere both.
+    # Each word occurs somewhere, but no message holds both.
     page = text_of(reads.get(f"{thread(long)}?find=closed+bottom"))
     assert "does not stand in this conversation" in page
     assert "<mark>" not in page
@@ -221,13 +221,13 @@ def test_a_link_into_a_thread_takes_it_from_the_cache(reads: Client, long: InOmn
     whole = text_of(reads.get(thread(long)))
     with CaptureQueriesContext(connection) as made:
         page = text_of(reads.get(f"{thread(long)}messages/61/"))
-    # The messages are not even fetched.
+    # The page does not even fetch the messages.
     assert not [query for query in made.captured_queries if "LAG(" in query["sql"]]
     focused = '<article class="message question is-focused" id="message-61" tabindex="-1" autofocus aria-current="true"'
     assert focused in page
     assert page.count("is-focused") == page.count("autofocus aria-current") == 1
     assert focused not in whole
-    # And the other way round: what is cached has no focus.
+    # And vice versa: the cached page has no focus.
     assert "is-focused" not in text_of(reads.get(thread(long)))
     assert "is-focused" not in text_of(reads.get(f"{thread(long)}messages/999/"))
 

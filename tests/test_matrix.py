@@ -1,4 +1,4 @@
-"""Nobody reads what Omni would not show them: every address, by every way of asking, for everybody who might try.
+"""Nobody reads what Omni would not show them: every address, every way of asking, every kind of reader.
 
 Each kind of text in one conversation carries a word of its own. The table says for each address which kinds it
 shows, and the right that opens it; the cast, which kinds Omni's replies to each reader's own token held. An answer
@@ -33,7 +33,7 @@ from tests.test_sign_in import addresses
 
 pytestmark = pytest.mark.slow
 HTMX = {"HX-Request": "true"}
-# Stands in every text of the conversation that all this is about, followed by the kind of text.
+# The beginning of a mark in every text of the tested conversation; the kind of text follows.
 MARK = "zebra"
 NAME, PROMPT, QUESTION, ANSWER = "name", "prompt", "question", "answer"
 STEP, TOPIC, ERROR, QUERY, FIELDS, ROWS, CHART = "step", "topic", "error", "query", "fields", "rows", "chart"
@@ -43,9 +43,9 @@ OLD = frozenset({OLD_QUESTION, OLD_ANSWER, OLD_PROMPT})
 TEXTS = (NAME, PROMPT, QUESTION, ANSWER, STEP, TOPIC, ERROR, QUERY, FIELDS, ROWS, OLD_NAME, *sorted(OLD), OWNER, LABEL)
 WORDS = {kind: f"{MARK}{kind}" for kind in TEXTS} | {TICKET: f"{MARK}-1"}
 PNG = (b"\x89png\r\n", b"data:image/png")
-# For the name or, where that was not told, the last question.
+# The name or, if that was not shown, the last question.
 TITLE = "title"
-# Kinds that each route of Omni's tells, and what hangs on the right.
+# Kinds that each of Omni's routes shows, and kinds that depend on the right.
 ROW = frozenset({ID, NAME, PROMPT})
 MESSAGES = ROW | {QUESTION, ANSWER, TICKET}
 JOB = MESSAGES | {TOPIC, ERROR}
@@ -66,16 +66,16 @@ class Right:
 
 
 RIGHTS = {
-    # First of all, so that Omni is asked for the result with this token, and refuses.
+    # Comes first, so that Omni is asked for the result with this token, and refuses.
     "job without result": Right(JOB | OLD | {OWNER}, ("result",), is_late=False),
-    # Signed in under a name of their own.
+    # Signed in under a username of their own.
     "owner": Right(EVIDENCE | OLD | {LABEL}, is_key=False, is_late=False),
     "organization key": Right(EVIDENCE | OLD | {OWNER}, is_late=False),
     "later token": Right(EVIDENCE | {OWNER}),
-    # The result is stored: it costs Omni no request more, and the job's route has opened it.
+    # The result is stored, so it costs no further request, and the job's route has opened it.
     "job alone": Right(EVIDENCE | {OWNER}, ("result",)),
     "thread without job": Right(MESSAGES | {OWNER}, ("job", "result", "chart")),
-    # The list alone tells the name.
+    # Only the list tells the name.
     "thread without list": Right(EVIDENCE - {NAME}, ("list",), is_key=False),
     "listed only": Right(ROW, ("thread",)),
 }
@@ -122,7 +122,7 @@ SAID = {TITLE, PROMPT, QUESTION, ANSWER}
 TOLD = {QUERY, FIELDS, ROWS, STEP, TOPIC, ERROR}
 OPENED = {*SAID, *OLD, OWNER, TICKET, TOPIC, ERROR}
 MATRIX: dict[str, Shows] = {
-    # First: nothing is done yet but what the cast did.
+    # Comes first, while the log holds only the acts of the cast.
     "/activity/": NOTHING,
     "/activity/all/": NOTHING,
     "/activity/all/csv/": NOTHING,
@@ -196,15 +196,15 @@ ACTED: dict[str, dict[str, set[str]]] = {
     "/activity/all/": {"staff": {ID, TICKET}},
     "/activity/all/csv/": {"staff": {ID, TICKET}},
 }
-# What is typed; the kind that a reader needs the right to so that it finds the conversation; and a kind that the reader
-# must have no right to.
+# Search queries; the kind that a reader must be allowed to read for the query to find the conversation; and a kind
+# that the reader must not be allowed to read.
 NOBODY = "nobody"
 FINDS: dict[str, tuple[str, str]] = {
     **{WORDS[kind]: (kind, "") for kind in (NAME, PROMPT, QUESTION, ANSWER, QUERY, FIELDS)},
     **{WORDS[kind][:-1]: (kind, "") for kind in (NAME, PROMPT, QUESTION, ANSWER, QUERY, FIELDS)},
     **{f"-{WORDS[kind]}": (ID, kind) for kind in (NAME, PROMPT, QUESTION, ANSWER, QUERY)},
     **{WORDS[kind]: (NOBODY, "") for kind in (ROWS, STEP, ERROR, OLD_NAME, *sorted(OLD))},
-    # A topic is found by who may see the evidence of every job.
+    # A topic is found by people who may see the evidence of every job.
     WORDS[TOPIC]: (QUERY, ""),
     "in:name zebranam*": (NAME, ""),
     "in:question zebraname": (NOBODY, ""),
@@ -242,7 +242,7 @@ FINDS: dict[str, tuple[str, str]] = {
     "is:starred": (ID, ""),
     "-is:starred": (NOBODY, ""),
 }
-# Signing out would end what is tried; the demo's door lets anybody be somebody.
+# Signing out would end the test; the demo's sign-in lets anybody be somebody.
 NO_FORM = ("/sign-out/", "/admin/logout/", "/demo/continue/", "/admin/login/", "/sign-in/")
 Cast = dict[str, Client]
 
@@ -267,7 +267,7 @@ class World:
         found = {kind for kind, word in WORDS.items() if word.encode() in said}
         if any(picture in said for picture in PNG):
             found.add(CHART)
-        # An address that names the conversation tells nothing by its id.
+        # If the address names the conversation, its id on the page reveals nothing.
         if str(self.planted.id) not in path and str(self.planted.id).encode() in said:
             found.add(ID)
         return found
@@ -275,7 +275,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
-    """Everybody and everything, made once: what a test changes in the database is taken back."""
+    """Create everybody and everything once; each test's changes to the database are rolled back."""
     organization, elsewhere = Organization("small-org"), Organization("other-org")
     with (
         django_db_blocker.unblock(),
@@ -296,7 +296,7 @@ def world(built: World, db: None) -> World:
 
 
 def _planted(organization: Organization) -> InOmni:
-    """A conversation with a query, rows, a chart, a topic, a failed job, and texts that Omni will redact."""
+    """Add a conversation with a query, rows, a chart, a topic, a failed job, and texts that Omni will redact."""
     asks = organization.add_member(WORDS[OWNER], "quagga@small.example")
     found = organization.add_conversation(owner=asks, name=WORDS[OLD_NAME], turns=[])
     at = timezone.now().replace(hour=12, minute=0) - timedelta(days=2)
@@ -327,7 +327,7 @@ def _credential(who: str, omni: StandIn, token: str) -> Client:
 
 
 def _cast(organization: Organization, omni: StandIn, planted: InOmni) -> Cast:
-    """Readers first; those who are early have read it as it was before Omni redacted it."""
+    """Create readers first, because the early ones have to read before Omni redacts."""
 
     def joins(who: str, right: Right) -> None:
         token = organization.organization_key() if right.is_key else organization.personal_token(planted.owner)
@@ -366,7 +366,7 @@ def _leave(cast: Cast) -> None:
     mine = Credential.objects.get(owner__username="removed")
     assert cast["removed"].post(f"/credentials/{mine.pk}/remove/").status_code == 302
     assert not Credential.objects.filter(owner__username="removed").exists()
-    # What was done is said once.
+    # Show the success message now: it appears only once, and must not appear on the pages compared later.
     cast["removed"].get("/credentials/")
     long_ago = timezone.now() - timedelta(days=8)
     of_late = Access.objects.filter(api_token__credentials__owner__username="late")
@@ -409,7 +409,7 @@ def test_every_address_stands_in_the_matrix(db: None) -> None:
 
 
 def test_each_is_shown_what_their_own_token_was_shown_and_others_nothing(world: World) -> None:
-    """Each cell of the table: all that an address shows of what somebody may be shown, and not a byte of the rest."""
+    """Each cell of the table: an address shows somebody all that they may see, and not a byte more."""
     wrong: dict[tuple[str, str, str], tuple[list[str], list[str]]] = {}
     answers = 0
     for who, client in world.cast.items():
@@ -478,7 +478,7 @@ def test_a_question_is_answered_out_of_what_the_asker_may_be_shown(world: World)
             page = world.cast[who].get("/conversations/", {"q": typed})
             said = page.content.decode()
             is_found = needs in kinds and without not in kinds
-            # What is typed stands on the page.
+            # The page repeats the query, so its words are no leak.
             excess = world.shown(page, "") - kinds - {kind for kind, word in WORDS.items() if word in typed.lower()}
             if excess or ('class="row-title"' in said) is not is_found or ("1 conversation" in said) is not is_found:
                 wrong.append((who, typed, is_found, excess))
@@ -492,7 +492,7 @@ def test_a_ticket_leads_to_whoever_may_read_the_messages(world: World) -> None:
 
 
 def test_the_insights_count_what_their_reader_may_read(world: World) -> None:
-    """Questions by the right to the messages; failed answers and topics by that to the evidence."""
+    """Questions count by the right to the messages; failed answers and topics by the right to the evidence."""
     for who, right in RIGHTS.items():
         page = world.cast[who].get("/insights/?period=all").content.decode()
         text = re.sub(r"<[^>]+>|\s+", " ", page)
@@ -501,7 +501,7 @@ def test_the_insights_count_what_their_reader_may_read(world: World) -> None:
 
 
 def test_no_question_tells_others_of_it(world: World) -> None:
-    """No count, no row, no coverage, no owner among the controls: as if it were not kept here."""
+    """The reply has no count, no row, no coverage and no owner among the controls, as if nothing were stored."""
     asked = [("/conversations/", {"q": typed}, typed) for typed in FINDS]
     asked += [("/insights/", {"period": "all", "owner": typed}, typed) for typed in ("", "me", WORDS[OWNER])]
     for who in ("colleague", "another organization"):
@@ -552,7 +552,7 @@ def test_who_is_deactivated_in_the_middle_is_out_at_once(world: World) -> None:
 
 
 def test_past_its_time_omni_is_asked_again_and_its_no_counts(world: World) -> None:
-    """The last: Omni no longer accepts the token of the reader who is late."""
+    """Lastly, Omni no longer accepts the token of the reader who is late."""
     world.organization.revoke(Credential.objects.get(owner__username="late").api_token.token.reveal())
     world.omni.requests.clear()
     path = f"/conversations/{world.planted.id}/"

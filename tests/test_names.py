@@ -40,12 +40,12 @@ def reads_all(colleague: User, large: Organization, small_omni: StandIn) -> Clie
 
 
 def starts(omni: StandIn, path: str) -> list[int]:
-    """From which person on each page was asked for, in turn."""
+    """Return the first person's number of each page that was requested, in turn."""
     return [int(request.query["startIndex"]) for request in omni.requests if request.path == path]
 
 
 def test_it_works(reads_all: Client, large: Organization, small_omni: StandIn) -> None:
-    """A reader waits for some of the pages; what is still missing comes with the next."""
+    """A reader waits for some of the pages; the next reader gets the missing ones."""
     token = ApiToken.objects.get()
     archive.members(token)
     assert starts(small_omni, USERS) == list(range(1, 1000, 100))

@@ -85,7 +85,7 @@ def test_what_no_person_began_writes_no_ticket(owner_reads: Client, headers: dic
 
 @pytest.mark.slow
 def test_links_are_bounded(reads: Client, small: Organization, analyst: Member, owner: User) -> None:
-    """Of one conversation, with room left for those by hand; and of one person in an hour."""
+    """Links are bounded for each conversation, with room left for those by hand, and for each person and hour."""
     threads = [small.add_conversation(owner=analyst, name=f"{number}", turns=[("One?", "Two.")]) for number in range(4)]
     reads.get(f"/conversations/{threads[0].id}/")
     for number in range(MOST_LINKED + 5):
@@ -154,7 +154,7 @@ def test_a_part_of_what_was_opened_is_no_event(owner_reads: Client, omni: StandI
 
 @pytest.mark.parametrize("name", ["queries/{}.svg", "queries/{}-1.svg", "chart.png", "queries/{}/"])
 def test_a_picture_by_itself_is_opened(owner_reads: Client, omni: StandIn, name: str) -> None:
-    # The documented example is of 2025: as if it had just been answered.
+    # The documented example is from 2025: set the clock back to its time.
     row = next(row for row in omni.organization.conversations if str(row.id) == EXAMPLE)
     omni._now = row.updated_at + timedelta(hours=1)
     found = []
@@ -189,7 +189,7 @@ def test_a_search_that_is_a_part_is_one(owner_reads: Client, omni: StandIn) -> N
 
 @contextmanager
 def serving(bodies: dict[str, str]) -> Iterator[int]:
-    """A host of somebody else's on this machine: its port."""
+    """Serve another site on this machine, and yield its port."""
 
     class Neighbour(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -199,7 +199,7 @@ def serving(bodies: dict[str, str]) -> Iterator[int]:
             self.wfile.write(f"<!doctype html><title>x</title>{bodies.get(self.path.strip('/'), '')}".encode())
 
         def log_message(self, *_args: Any) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Neighbour)
     threading.Thread(target=server.serve_forever, daemon=True).start()

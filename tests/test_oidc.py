@@ -37,7 +37,7 @@ from tests.provider import OpenIDProvider
 from tests.serving import ROOT, Site, database_environment, serve
 from tests.test_sign_in import stored, walk_anonymously
 
-# With the apps named, what a test leaves is truncated together with the tables that refer to it.
+# With the apps named, a test's rows are truncated together with the tables that refer to them.
 TRANSACTIONAL = pytest.mark.django_db(transaction=True, available_apps=[app.name for app in apps.get_app_configs()])
 pytestmark = TRANSACTIONAL
 Until = Callable[[str], bool]
@@ -78,7 +78,7 @@ def port() -> int:
 def served(
     port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[tuple[Site, OpenIDProvider]]:
-    """The site as it is deployed behind the provider, for all tests of this module."""
+    """Run the site as deployed behind the provider, for all tests of this module."""
     with django_db_blocker.unblock(), providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as provider:
         environment = environment_for(provider)
         with tables(environment), serve(tmp_path_factory.mktemp("oidc"), environment, port=port) as site:
@@ -100,7 +100,7 @@ def environment_for(provider: OpenIDProvider) -> dict[str, str]:
 
 @contextlib.contextmanager
 def tables(environment: dict[str, str]) -> Iterator[None]:
-    """The tables that single sign-on brings along, which go with the block: no other test knows of them."""
+    """Create the tables of single sign-on, and drop them with the block: other tests do not know them."""
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(command, cwd=ROOT, env=database_environment() | environment, check=True)
     yield
@@ -132,7 +132,7 @@ def log(served: tuple[Site, OpenIDProvider]) -> Callable[[], str]:
 
 
 class Visitor:
-    """Somebody with a browser without a script; follows redirects as far as it is told."""
+    """A person with a browser without scripts, which follows redirects as far as told."""
 
     def __init__(self, site: str) -> None:
         self.site = site
@@ -140,7 +140,7 @@ class Visitor:
         self.browser.trust_env = False
 
     def go(self, address: str, until: Until = lambda _: False, **form: str) -> requests.Response:
-        """Where the redirects end, or the answer that leads to an address of which `until` is true."""
+        """Follow redirects, and return the last answer, or the first that leads to an address where `until` is true."""
         answer = self._ask(urljoin(self.site, address), form)
         for _ in range(15):
             if "Submitting Callback" in answer.text:  # a form of the provider's that sends itself
@@ -160,7 +160,7 @@ class Visitor:
         return self.browser.get(address, timeout=20, allow_redirects=False)
 
     def sign_in(self, name: str, at: str = MESSAGE, until: Until = lambda _: False) -> requests.Response:
-        """From the address `at` to the provider, where they say who they are, and back."""
+        """Go from the address `at` to the provider, sign in under this name there, and come back."""
         asked = self.go(at)
         assert "Company sign-in" in asked.text, asked.text
         return self.go(asked.url, until, name=name)
@@ -247,7 +247,7 @@ def test_passwords_are_not_looked_at(visitor: Visitor, provider: OpenIDProvider)
     assert visitor.go("/credentials/").url.startswith(provider.issuer)
 
 
-# Who it is ------------------------------------------------------------------------------------------------
+# Identity -------------------------------------------------------------------------------------------------
 
 
 def test_another_email_keeps_the_account(
@@ -308,7 +308,7 @@ def test_the_group_of_staff_is_read_anew_each_time(visitor: Visitor, provider: O
     assert visitor.go("/admin/").status_code == 403
 
 
-# Who may not ----------------------------------------------------------------------------------------------
+# Refused admission ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ OVERAGE: dict[str, dict[str, Any]] = {
 def test_too_many_groups_to_say_which_are_not_none(
     visitor: Visitor, provider: OpenIDProvider, how: str, log: Callable[[], str]
 ) -> None:
-    """Nobody is let in by them, and nobody put out or demoted: what was true at the last sign-in stays."""
+    """With unknown groups nobody new may enter, and nobody is put out or demoted: the last sign-in's groups stay."""
     visitor.sign_in("boss")
     provider.lies["/me"] = lambda claims: {**without("groups")(claims), **OVERAGE[how]}
     page = Visitor(visitor.site).sign_in("boss")
@@ -474,7 +474,7 @@ def test_who_is_refused_is_out_everywhere_and_staff_no_more(visitor: Visitor, pr
 
 
 def test_two_cold_tabs_both_arrive(visitor: Visitor, provider: OpenIDProvider) -> None:
-    """Both were opened before the first had its cookie."""
+    """Both tabs were opened before the first had its cookie."""
     other = Visitor(visitor.site)
     back, there = visitor.sign_in("sam", until=at_callback), other.sign_in("sam", "/credentials/", until=at_callback)
     visitor.browser.cookies.update(other.browser.cookies)
@@ -501,7 +501,7 @@ PENDING = re.compile(r"sign-in-[\w-]{22}")
 
 
 def pending(visitor: Visitor) -> dict[str, str]:
-    """The cookies of sign-ins that were begun in this browser."""
+    """Return the cookies of sign-ins that were begun in this browser."""
     return {cookie.name: cookie.value or "" for cookie in visitor.browser.cookies if PENDING.fullmatch(cookie.name)}
 
 
@@ -543,7 +543,7 @@ def test_who_sets_out_again_and_again_has_so_many_cookies_and_no_more(
     assert len(headers) < 7_000
     asked = visitor.go(backs[-1])
     assert path(visitor.go(asked.url, name="sam")).startswith("/conversations/?search=12xxx")
-    # The first ones have gone, and it is known all the same what they were for.
+    # The first cookies are gone, but the wanted address is still known.
     assert "search=0xxx" in visitor.go(backs[0]).url
 
 
@@ -564,7 +564,7 @@ def test_a_cookie_that_is_not_as_it_was_made_signs_nobody_in(
     other.go(MESSAGE)
     keys = salted_hmac("omniviewer.accounts.sign_in.pending", "", algorithm="sha256").digest()
     fernet = Fernet(base64.urlsafe_b64encode(keys))
-    # As the site makes it, so that what is tried below fails for the reason that is tried.
+    # The site's own form, so that the attempts below fail for the reason under test.
     whole = value.encode() + b"=" * (-len(value) % 4)
     assert fernet.decrypt(whole)
     changed = {
@@ -588,7 +588,7 @@ def test_a_cookie_that_is_not_as_it_was_made_signs_nobody_in(
 def test_a_cookie_that_is_put_back_serves_nobody_once_more(
     visitor: Visitor, provider: OpenIDProvider, log: Callable[[], str]
 ) -> None:
-    """The provider gives each code out for once."""
+    """The provider accepts each code only once."""
     back = visitor.sign_in("sam", until=at_callback).headers["Location"]
     kept = pending(visitor)
     assert path(visitor.go(back)) == MESSAGE
@@ -621,19 +621,19 @@ def test_a_link_to_another_name_of_the_site_sets_out_from_the_public_one(
         answer = by_number.go(MESSAGE, until=lambda address: address.startswith("http://localhost"))
         query = urlencode({"next": MESSAGE})
         assert answer.headers["Location"] == f"http://localhost:{port}/sign-in/oidc/?{query}&led-there=1"
-        # The name alone decides, in whatever case: a proxy may leave out the port, or send the one of its own.
+        # Only the host name counts, in any case: a proxy may leave out the port, or send its own.
         for host in ("LocalHost", "localhost:443", f"localhost.:{port}"):
             headers = {"Host": host}
             told = requests.get(f"{site.url}/sign-in/oidc/", headers=headers, timeout=30, allow_redirects=False)
             assert told.headers["Location"].startswith(provider.issuer), host
-        # A proxy that sends another name: no circle, but what differs.
+        # A proxy that sends another name causes no redirect loop, but a page that names the difference.
         back = requests.get(f"{site.url}/sign-in/oidc/?{query}&led-there=1", timeout=30, allow_redirects=False)
         assert back.status_code == 502
         assert f"set up to be at http://localhost:{port}, and your request arrived for 127.0.0.1:" in back.text
         assert "has to pass on the Host header" in back.text
 
 
-# What is tampered with ------------------------------------------------------------------------------------
+# Tampered requests and tokens -----------------------------------------------------------------------------
 
 
 def expire(claims: dict[str, Any]) -> dict[str, Any]:
@@ -645,13 +645,13 @@ def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 def lie_of_nonces(of: OpenIDProvider) -> None:
-    """The signed one is another sign-in's, the right one is not signed."""
+    """Have the signed nonce be another sign-in's; the right nonce is in the unsigned userinfo."""
     of.change_id_token(lambda claims: {**claims, "nonce": "another"})
     of.lies["/me"] = lambda claims: {**claims, "nonce": of.nonce}
 
 
 def sign_with_another_key(of: OpenIDProvider) -> None:
-    """The provider's own keys have no names."""
+    """Sign with another key, while the provider's own keys have no ids."""
     of.change_id_token(dict, key=OTHER_KEY)
     of.lies["/jwks"] = lambda said: {"keys": [without("kid")(key) for key in said["keys"]]}
 
@@ -847,7 +847,7 @@ def test_signing_out_is_offered_at_the_provider_too(visitor: Visitor, provider: 
 def test_from_a_cold_link_to_the_very_message_and_out_again(
     context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
 ) -> None:
-    """What a support engineer does: a link in a ticket, the company's sign-in, Omni's token, and the message."""
+    """A support engineer follows a link in a ticket, signs in, connects Omni, and arrives at the message."""
     with StandIn(sample, rate_per_minute=10_000, now=NOW) as omni:
         page = context.new_page()
         page.goto(site + MESSAGE)
@@ -862,7 +862,7 @@ def test_from_a_cold_link_to_the_very_message_and_out_again(
         expect(page.locator("#message-3")).to_be_focused()
         expect(page.locator("#message-3")).to_be_in_viewport()
 
-        # Another day, signed out: the link goes the whole way by itself, for the provider still knows them.
+        # On another day, signed out, the link works without a form, because the provider still knows the reader.
         context.clear_cookies(domain="localhost")
         page.goto(site + MESSAGE)
         expect(page).to_have_url(site + MESSAGE)
@@ -899,7 +899,7 @@ def test_whoever_is_refused_sees_why_and_can_be_somebody_else(
 def test_a_page_left_open_leads_back_to_signing_in_when_the_session_has_ended(
     context: BrowserContext, site: str, provider: OpenIDProvider, sample: Any
 ) -> None:
-    """Not into a corner of the page: the whole page goes to the provider, which knows them still, and comes back."""
+    """The whole page, not a part of it, goes to the provider, which still knows the reader, and comes back."""
     with StandIn(sample, rate_per_minute=10_000, now=NOW) as omni:
         page = context.new_page()
         page.goto(f"{site}/conversations/")

@@ -1,4 +1,4 @@
-"""For the people who run the site: its logs, its probes, its counts, and what it says while its database is away."""
+"""Running the site: logs, probes, metrics, and pages while the database is down."""
 
 import contextlib
 import io
@@ -52,7 +52,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
-    """What the site's own handler wrote until now."""
+    """Return a function that reads the lines that the site's own handler has written so far."""
     console = next(handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, Line))
     assert isinstance(console, logging.StreamHandler)
     written = io.StringIO()
@@ -64,7 +64,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
 
 @pytest.fixture
 def production(settings: Settings) -> None:
-    """A site that minds the Host header and leads to https."""
+    """Have the site check the Host header and redirect to https."""
     settings.ALLOWED_HOSTS = ["omniviewer.example.com"]
     settings.SECURE_SSL_REDIRECT = True
 
@@ -188,7 +188,7 @@ def test_times_are_utc_wherever_the_machine_is(db: None, lines: Lines, monkeypat
 
 
 def test_a_line_does_not_ask_who_reads(lines: Lines) -> None:
-    """Only a page that asks anyway makes it known: each time it is a query."""
+    """A log line names the reader only if the page looked them up anyway, because that takes a query."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         request.user = SimpleLazyObject(lambda: pytest.fail("looked up"))  # type: ignore[assignment]
@@ -199,7 +199,7 @@ def test_a_line_does_not_ask_who_reads(lines: Lines) -> None:
 
 
 def refused() -> DatabaseError:
-    """What a database says of a statement, which it quotes."""
+    """Return a database error whose words quote the statement."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT " + "".join(("zebra", "quagga")))  # source lines stand in a traceback
@@ -228,13 +228,13 @@ def test_what_a_database_says_is_left_out(db: None, form: str) -> None:
     for error in (own, quoting, grouped, own.__cause__):
         shown = (type(error), error, error.__traceback__)
         record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "It says %s", (error,), shown)
-        # Another handler wrote it in full before.
+        # Another handler has stored the full traceback before.
         record.exc_text = str(error)
         line = formatter.format(record)
         assert "zebraquagga" not in line
         assert "what the database said is left out" in line
         assert "OperationalError (SQLITE_ERROR)" in line or "UndefinedColumn (42703)" in line
-        # Where it happened is told.
+        # The traceback still names the function that failed.
         assert "in refused" in line or error is own.__cause__
         assert "zebraquagga" in str(error) or error is grouped
 
@@ -383,7 +383,7 @@ def test_a_worker_that_is_busy_with_something_long_does_not_stand_still(db: None
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def away(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database that is not there."""
+    """Return the URL of a database that does not exist."""
     if request.param == "sqlite":
         (tmp_path / "hunter2.sqlite3").mkdir()
         return f"sqlite:///{tmp_path / 'hunter2.sqlite3'}"
@@ -447,7 +447,7 @@ def test_a_busy_database_is_no_fault_of_the_code(
 
 
 def counts_in(text: str) -> dict[tuple[str, ...], float]:
-    """By name, and the values of its labels in the order of their names. Without the buckets."""
+    """Return values by metric name and label values (in the order of the labels' names), without buckets."""
     return {
         (sample.name, *dict(sorted(sample.labels.items())).values()): sample.value
         for family in text_string_to_metric_families(text)
@@ -529,7 +529,7 @@ def test_what_is_left_of_a_budget_is_asked_for_at_each_scrape(
 
 
 def pages_counted(site: Site) -> float:
-    """On a connection of its own, so that any worker may answer."""
+    """Return the number of pages counted, asked on a new connection, so that any worker may answer."""
     answer = requests.get(site.url + "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
     return counts_in(answer.text)["omniviewer_page_seconds_count", "sign-in/", "200"]
 
@@ -556,7 +556,7 @@ def test_the_counts_of_all_workers_add_up(tmp_path: Path) -> None:
 
 
 def workers_in(folder: Path) -> list[int]:
-    """The process ids of those that have counted a page."""
+    """Return the process ids of workers that have counted a page."""
     return sorted(int(file.stem.split("_")[1]) for file in folder.glob("histogram_*.db"))
 
 
@@ -570,7 +570,7 @@ def test_pages_do_without_a_place_to_count(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own that is soon full. Skipped where this process may not mount one."""
+    """Mount a small file system that is soon full. Skip the test if this process may not mount one."""
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False)
     if mounted.returncode:
@@ -584,7 +584,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("size", ["64k", "256k"])
 def test_a_full_disk_costs_counts_and_no_process(tmp_path: Path, size: str) -> None:
-    """Full from the start, or while the files of the counts grow: the library alone dies by SIGBUS of either."""
+    """The disk is full from the start, or fills up with the files. The library alone would die of SIGBUS."""
     with small_disk(tmp_path / "counts", size) as kept:
         environment = {"OMNIVIEWER_METRICS_TOKEN": TOKEN, "PROMETHEUS_MULTIPROC_DIR": str(kept)}
         with serve(tmp_path, environment, workers=1) as site:

@@ -1,4 +1,4 @@
-"""What became of every answer is learnt in the background: jobs, then evidence, by turns with the threads."""
+"""The background learns the outcome of every answer: jobs, then evidence, in turns with the threads."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ def paths(omni: StandIn) -> list[str]:
 
 
 def test_it_works(reads: Client, small: Organization, analyst: Member) -> None:
-    """Nobody opened anything, and the failed answer is found."""
+    """Nobody opened anything, and the failed answer is still found."""
     failed = answered(small, analyst, ages=[DAY], state="FAILED", error="No such field")
     answered(small, analyst, ages=[DAY])
     sync()
@@ -66,7 +66,7 @@ def test_what_omni_drops_soon_comes_first(
 def test_capture_does_not_stop_the_reading(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    """A long thread that somebody opened, and many that are to be read: both go on."""
+    """Somebody opened a long thread, and many more wait to be read: both go on."""
     long = answered(small, analyst, ages=[timedelta(hours=1 + number) for number in range(30)])
     for number in range(30):
         small.add_conversation(owner=analyst, name=f"No. {number}", turns=[("Q?", "A.")])

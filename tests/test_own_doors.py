@@ -18,7 +18,7 @@ from tests.serving import serve
 from tests.test_house import PRODUCTION, manage
 from tests.test_sign_in import VALUES, addresses
 
-# Where a form may go: what is not here answers a POST with nothing done.
+# Addresses that accept forms: a POST to any other one changes nothing.
 FORMS = {
     "/conversations/selected/",
     "/conversations/all-read/",
@@ -41,7 +41,7 @@ FORMS = {
     "/admin/logout/",
     "/demo/continue/",
 }
-# What makes a cache, a proxy or a framework take a request for another one.
+# Headers that may make a cache, a proxy or a framework mistake one request for another.
 POISON = {
     "X-Forwarded-Host": "evil.example",
     "X-Host": "evil.example",
@@ -69,7 +69,7 @@ def answers(client: Client, paths: list[str], method: str, **more: Any) -> dict[
 
 
 def test_a_form_of_another_site_does_nothing(owner: User, everywhere: list[str]) -> None:
-    """No address takes a form without the one-time token of a page of ours."""
+    """No address accepts a form without a CSRF token of this site."""
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(owner)
     for path, answer in answers(strict, everywhere, "post", data={"starred": "1"}).items():
@@ -100,7 +100,7 @@ BEYOND = [2**31, 2**63 - 1, 2**63, 10**30, 10**5000]
 )
 @pytest.mark.slow
 def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: int) -> None:
-    """In every address that has a number, and in every parameter, as a page and as a part of one."""
+    """Such a number leads nowhere in every address and every parameter, as a page and as a part of one."""
     owner_reads.get(f"/conversations/{EXAMPLE}/")
     owner_reads.raise_request_exception = False
     text = str(number) if number < 10**40 else "1" + "0" * 5000
@@ -194,7 +194,7 @@ def test_fields_that_nobody_offered_are_not_taken(owner: User, colleague: User, 
 
 
 def test_signing_in_tells_nobody_who_there_is(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same page, and a password is hashed for a name that nobody has as for one that somebody has."""
+    """The page is the same, and a password is hashed for unknown names as well as for known ones."""
     from django.contrib.auth.hashers import MD5PasswordHasher
 
     hashed: list[str] = []
@@ -234,12 +234,12 @@ def test_file_names_are_safe_everywhere(
 # As it is deployed ------------------------------------------------------------------------------------------
 
 # The rules of Mozilla's HTTP Observatory (https://developer.mozilla.org/observatory/docs/tests_and_scoring), as far as
-# they speak of headers, and what each is worth. From 100; what is below is a finding.
+# they concern headers, with the points of each. The score starts at 100; less than that is a finding.
 Rule = tuple[str, int, int]
 
 
 def observatory(secure: requests.Response, plain: requests.Response) -> list[Rule]:
-    """Each rule with what it gives if it is kept and what it takes if not."""
+    """Return each rule, with the points that it gives if it is kept and costs if not."""
     told = secure.headers
     policy = dict(part.strip().partition(" ")[::2] for part in told.get("Content-Security-Policy", "").split(";"))
     cookies = told.get("Set-Cookie", "")

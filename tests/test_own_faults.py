@@ -25,7 +25,7 @@ THREAD = f"/conversations/{EXAMPLE}/"
 
 
 def start(code: str, *words: str) -> subprocess.Popen[bytes]:
-    """Another process of the site, on the same database."""
+    """Start another process of the site, on the same database."""
     whole = "import os, signal, sys, django\ndjango.setup()\n" + textwrap.dedent(code)
     return subprocess.Popen([sys.executable, "-c", whole, *words], cwd=ROOT, env=database_environment())
 

@@ -20,7 +20,7 @@ def boss(db: None) -> User:
 
 @pytest.fixture
 def helper(db: None) -> User:
-    """An administrator by group: staff, and no superuser."""
+    """Return an administrator by group: staff, but no superuser."""
     return User.objects.create_user("helper", password=PASSWORD, is_staff=True)
 
 
@@ -35,7 +35,7 @@ def page(user: User, what: str = "change") -> str:
 
 
 def changed(user: User, **values: Any) -> dict[str, Any]:
-    """The form of a person's page as a browser sends it."""
+    """Return the form of a person's page as a browser sends it."""
     joined = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
     inline: dict[str, Any] = {}
     for number, identity in enumerate(user.identities.all()):
@@ -58,7 +58,7 @@ def events() -> list[tuple[str, ...]]:
 
 
 def test_it_works(boss: User, owner: User) -> None:
-    """An account that nothing but its password leads to: a new colleague's, say."""
+    """The account has no other way in than its password, such as a new colleague's."""
     staff = signed_in(boss)
     assert "../password/" in staff.get(page(owner)).content.decode()
     assert staff.post(page(owner, "password"), FORM).status_code == 302

@@ -1,4 +1,4 @@
-"""Charts of ours: which rows make one, that it tells no lies, and that it is a picture and nothing else."""
+"""Our own charts: which rows make one, that it shows the numbers truly, and that it is only a picture."""
 
 import re
 from base64 import b64encode
@@ -42,7 +42,7 @@ def texts(root: ElementTree.Element) -> list[str]:
 
 
 def bars(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
-    """x, y, width and height of each, in their order."""
+    """Return x, y, width and height of each bar, in order."""
     found = [rect for rect in root.iter(f"{SVG}rect") if "rect" in rect.get("class", "").split()]
     return [tuple(float(rect.get(name, "0")) for name in ("x", "y", "width", "height")) for rect in found]  # type: ignore[misc]
 
@@ -51,7 +51,7 @@ def days(*numbers: int) -> str:
     return "Day,N\n" + "".join(f"2026-03-{number:02},{number}\n" for number in numbers)
 
 
-# What suits: text, then for each chart its kind, its measures, and its labels ("" is a gap).
+# Tables that suit a chart: the text, then for each chart its kind, its measures, and its labels ("" is a gap).
 SHAPES: dict[str, tuple[str, list[tuple[str, list[str], list[str]]]]] = {
     "months": ("Month,Orders\n2026-01,1\n2026-02,2\n", [("line", ["Orders"], ["2026-01", "2026-02"])]),
     "out of order": ("Month,Orders\n2026-02,2\n2026-01,1\n", [("line", ["Orders"], ["2026-01", "2026-02"])]),
@@ -325,7 +325,7 @@ def test_every_colour_stands_out_from_its_background() -> None:
 
 @pytest.fixture
 def without_chart(reads: Client, small: Organization, analyst: Member) -> str:
-    """The address of an answer of which Omni has no picture, kept."""
+    """Return the address of an answer for which Omni has no picture, with its evidence stored."""
     found = answered(small, analyst, ages=[DAY])
     job = found.messages[1].job
     assert job
@@ -413,7 +413,7 @@ def test_it_follows_the_readers_theme(
 
 
 def paper(chart: Locator) -> list[int]:
-    """The colour of its background, as it is shown."""
+    """Return the colour of the chart's background, as shown."""
     shown = chart.screenshot()
     beside = chart.page.context.new_page()  # where no policy forbids to look at it
     found: list[int] = beside.evaluate(
@@ -468,7 +468,7 @@ def test_european_numbers_are_drawn_at_their_size() -> None:
 
 
 def test_lines_that_lie_on_each_other_are_all_seen() -> None:
-    """Each above is broken where those below shine through, and its dots leave a ring of theirs."""
+    """An upper line has gaps through which the lower ones show, and its dots leave a ring of theirs."""
     rows = "Month,A,B,C\n" + "".join(f"2026-{month:02},{month},{month},{month}\n" for month in range(1, 7))
     (plot,) = spec.of(parsing.read(rows), "Equal")
     drawn = svg.draw(plot).decode()

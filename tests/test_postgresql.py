@@ -11,7 +11,7 @@ import pytest
 from tests.postgresql import postgresql
 from tests.serving import ROOT
 
-# What asks the database something of its own kind: the search, the upgrade; of the list its order, pages and filters.
+# Tests that depend on the database's dialect: search, upgrade, and the list's order, pages and filters.
 ASKED = (
     "tests/test_search.py",
     "tests/test_list.py::test_it_pages_through_all_of_them_newest_first",
@@ -40,7 +40,7 @@ def database() -> Iterator[str]:
 
 
 def on_postgresql(database: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """This very suite, in a process of its own."""
+    """Run this suite in a process of its own, on PostgreSQL."""
     ours = ("PYTEST_", "DATABASE_URL")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(
@@ -54,7 +54,7 @@ def on_postgresql(database: str, *words: str) -> subprocess.CompletedProcess[str
 
 
 def test_it_works(database: str) -> None:
-    # What Omni’s other dialect says is no different to the database.
+    # One dialect of Omni's is enough: replies in both lead to the same statements.
     done = on_postgresql(database, *ASKED, "-k", "not sdk")
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.search(r"^(\d+) passed", done.stdout, re.M)

@@ -39,7 +39,7 @@ select region, sum(price) from order_items group by region having sum(price) > 1
 
 @pytest.fixture
 def found(small: Organization, analyst: Member) -> InOmni:
-    """Four answers: with a chart, with forty columns, with 350 rows, and one that failed."""
+    """Return four answers: with a chart, with forty columns, with 350 rows, and one that failed."""
     found = answered(small, analyst, ages=[4 * DAY, 3 * DAY, 2 * DAY, DAY])
     for place, rows in ((3, WIDE), (5, LONG)):
         job = found.messages[place].job
@@ -61,7 +61,7 @@ def kept(reads: Client, found: InOmni) -> InOmni:
 
 
 def pages_of(pdf: bytes, folder: Path) -> list[str]:
-    """The text of each page, as one would select it."""
+    """Return the text of each page, as a reader could select it."""
     program = need("pdftotext")
     path = folder / "printed.pdf"
     path.write_bytes(pdf)
@@ -70,7 +70,7 @@ def pages_of(pdf: bytes, folder: Path) -> list[str]:
 
 
 def words_outside(folder: Path) -> list[str]:
-    """Of what `pages_of` printed: the words that stand beyond the edge of their page."""
+    """Return the words that `pages_of` printed beyond the edge of their page."""
     program = need("pdftotext")
     shown = subprocess.run([program, "-bbox", str(folder / "printed.pdf"), "-"], capture_output=True, check=True)
     outside, width = [], 0.0
@@ -290,6 +290,6 @@ def test_a_document_has_an_end(
 ) -> None:
     monkeypatch.setattr(document, "MOST_CELLS", 100)
     page = text_of(reads.get(f"{thread(kept)}print/"))
-    # Of two columns, when the first answer and forty columns have had their share.
+    # The limit leaves room for two columns, after the first answer and forty columns have had their share.
     assert page.count("order-0") < 30
     assert "order-0001" in page

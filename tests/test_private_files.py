@@ -1,4 +1,4 @@
-"""What the site writes is for its own user alone: files, and in the database its sessions."""
+"""Files that the site writes, and sessions in its database, are readable by the site's own user only."""
 
 import asyncio
 import contextlib
@@ -36,13 +36,13 @@ def mode(path: Path) -> int:
 
 
 def wide(folder: Path) -> dict[str, str]:
-    """Files and folders that anybody but their owner may read or write."""
+    """Return files and folders that others than their owner may read or write."""
     return {str(path.relative_to(folder)): oct(mode(path)) for path in folder.rglob("*") if mode(path) & 0o077}
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The project as somebody has just cloned it, with the usual umask."""
+    """Return a fresh clone of the project, with the usual umask."""
     for name in ("omniviewer", "conversations", "templates", "static"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("manage.py", ".env.example"):
@@ -83,7 +83,7 @@ def test_whoever_follows_the_readme_leaves_nothing_open(copy: Path) -> None:
             assert mode(copy / ".data") == 0o700
         finally:
             server.terminate()
-    # What anybody may fetch is no secret, whoever serves it.
+    # Static files are public, so any server may read them.
     assert {mode(path) for path in (copy / ".static").rglob("*") if path.is_dir()} == {0o755}
     in_copy(copy, sys.executable, "manage.py", "check", "--deploy", "--fail-level", "ERROR")
 
@@ -184,13 +184,13 @@ def test_an_asgi_server_finds_the_same_sessions() -> None:
         assert not await store.aexists(key)
         await sync_to_async(connections.close_all)()
 
-    # In a thread of its own: a browser's event loop may run in this one.
+    # In a thread of its own, because a browser's event loop may run in this one.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(go())).result()
 
 
 def test_who_was_signed_in_before_stays_so(owner: User) -> None:
-    """Sessions of the version before lie in the database by their keys."""
+    """The previous release stored sessions under their plain keys."""
     migration = importlib.import_module("omniviewer.accounts.migrations.0006_session_digests")
     client = signed_in(owner)
     key = client.cookies["session"].value

@@ -301,7 +301,7 @@ http {{
 
 
 class _Company(BaseHTTPRequestHandler):
-    """Knows people by a cookie, as an oauth2-proxy does."""
+    """A server that knows people by a cookie, as an oauth2-proxy does."""
 
     def do_GET(self) -> None:
         cookies = dict(pair.split("=", 1) for pair in self.headers.get("Cookie", "").split("; ") if "=" in pair)
@@ -311,12 +311,12 @@ class _Company(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_args: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def nginx(folder: Path, site: Site, how: str) -> Iterator[str]:
-    """Its address. Ends with the block."""
+    """Run nginx until the block ends, and yield its address."""
     program = need("nginx", "nginx", "/usr/sbin/nginx")
     folder.mkdir(mode=0o755)
     company = ThreadingHTTPServer(("127.0.0.1", 0), _Company)
@@ -346,7 +346,7 @@ WAYS = {
         f'proxy_set_header X-Omniviewer-Proxy-Secret "{SECRET}";',
         {"OMNIVIEWER_PROXY_SECRET": SECRET},
     ),
-    # The same machine, but another address of it.
+    # Another address of the same machine.
     "by its address": ("proxy_bind 127.0.0.2;", {"OMNIVIEWER_TRUSTED_PROXIES": "127.0.0.2"}),
 }
 
@@ -366,7 +366,7 @@ def test_behind_nginx(tmp_path: Path, way: str) -> None:
             sent = {"Cookie": cookies, **{name.replace("_", "-"): value for name, value in headers.items()}}
             return requests.get(base + address, headers=sent, timeout=20, allow_redirects=False)
 
-        # Through it: nobody is led to the company's sign-in, whoever is known there to the very message.
+        # Through the proxy, a stranger is sent to the company's sign-in, and a known person straight through.
         stranger = get(outside)
         assert stranger.headers["Location"] == f"{outside}/company-sign-in?rd={MESSAGE}"
         answer = get(outside, cookies="company=sam")
@@ -375,12 +375,12 @@ def test_behind_nginx(tmp_path: Path, way: str) -> None:
         assert User.objects.get().username == "sam"
         session = answer.headers["Set-Cookie"].split(";")[0]
 
-        # What a client adds is written over.
+        # The proxy overwrites the header that a client adds.
         forged = get(outside, "/credentials/", f"company=sam; {session}", X_Auth_Request_User="boss")
         assert forged.status_code == 200
         assert 'Signed in as <strong dir="auto">sam</strong>' in forged.text
 
-        # Past it: the same header, its other spellings, the cookie, and a guessed secret get nothing.
+        # Past the proxy, the same header, its other spellings, the cookie, and a guessed secret get nothing.
         for sent in (
             {"X_Auth_Request_User": "sam"},
             {"X_Auth_Request_User": "sam", "X_Omniviewer_Proxy_Secret": "guessed"},
@@ -429,7 +429,7 @@ def test_groups_are_separated_as_proxies_do(written: str, groups: set[str]) -> N
 
 @pytest.mark.django_db
 def test_a_name_with_capital_letters_is_the_same_person(behind_proxy: Settings) -> None:
-    """A subject is what a proxy says in a header; people type it as they like."""
+    """The subject is a name from a proxy's header, which people type with capital letters or without."""
     first = ask(Client(), x_forwarded_user="Sam.Ortega@example.com").wsgi_request.user
     again = ask(Client(), x_forwarded_user="sam.ortega@EXAMPLE.com").wsgi_request.user
     assert first == again

@@ -38,7 +38,7 @@ def many(small: Organization, ben: Member, found: InOmni) -> list[InOmni]:
 
 @pytest.fixture
 def lead(colleague: User, small: Organization, small_omni: StandIn, many: list[InOmni], found: InOmni) -> Client:
-    """The colleague's browser: the only one with an organization key, which was shown seven conversations."""
+    """Return the colleague's client, the only one with an organization key, which was shown seven conversations."""
     credential_for(colleague, small_omni, small.organization_key(), "The key")
     client = signed_in(colleague)
     client.get("/conversations/")
@@ -51,7 +51,7 @@ def lead(colleague: User, small: Organization, small_omni: StandIn, many: list[I
 
 @pytest.fixture
 def bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Removal goes by two conversations, and none of it while somebody waits."""
+    """Have removal go by two conversations at a time, and leave all of it to a worker."""
     monkeypatch.setattr(removal, "BATCH", 2)
     monkeypatch.setattr("conversations.tasks._AT_ONCE_SECONDS", -1)
 
@@ -69,7 +69,7 @@ def events() -> list[tuple[str, str, str]]:
     return list(Event.objects.filter(kind__in=kinds).order_by("pk").values_list("kind", "who", "whom"))
 
 
-# What it says, and what goes ------------------------------------------------------------------------------
+# Confirmation, and the rows that go -----------------------------------------------------------------------
 
 
 def test_it_says_what_will_be_lost(lead: Client, colleague: User) -> None:
@@ -96,7 +96,7 @@ def test_many_go_by_a_worker_with_progress(lead: Client, colleague: User) -> Non
     assert token.ciphertext == ""  # The secret goes first.
     assert not Walk.objects.exists()
     assert f"could read: 2 of {COUNT} conversations." in page(lead)
-    # Nobody reads them from now on.
+    # Nobody can read the conversations from now on.
     assert "No. 1" not in page(lead, "/conversations/")
     archive.remove_next(-1)
     assert f"4 of {COUNT}" in page(lead, "/credentials/removals/")
@@ -131,7 +131,7 @@ def test_connecting_the_token_again_stops_it(
 
 @pytest.mark.usefixtures("bits")
 def test_a_worker_that_is_killed_leaves_the_rest_to_the_next(lead: Client, colleague: User) -> None:
-    """Each batch is a transaction of its own; the hourly chore goes on where nobody nudges."""
+    """Each batch is a transaction of its own; the hourly task continues if no page nudges a worker."""
     lead.post(f"/credentials/{key_of(colleague)}/remove/")
     DBTaskResult.objects.all().delete()
     tasks.hourly.call()
@@ -179,7 +179,7 @@ def test_what_a_replaced_token_was_shown_goes_over_in_batches(
 
 @pytest.mark.usefixtures("bits")
 def test_a_token_that_is_replaced_twice_loses_nothing(lead: Client, colleague: User, small: Organization) -> None:
-    """The second time before the first is done; and then by the first one again."""
+    """The token is replaced again before the first replacement is done, and then by the first token."""
     first = Credential.objects.get(owner=colleague).api_token.token.reveal()
     for token in (small.organization_key(), small.organization_key(), first):
         lead.post(f"/credentials/{key_of(colleague)}/token/", {"token": token})
@@ -191,7 +191,7 @@ def test_a_token_that_is_replaced_twice_loses_nothing(lead: Client, colleague: U
 
 @pytest.mark.usefixtures("bits")
 def test_what_is_handed_over_twice_comes_to_the_last(lead: Client, colleague: User, small: Organization) -> None:
-    """The token in between is the older row: its own removal waits for what is still to come to it."""
+    """The token in between has the older row, so its removal waits for the rows still to come to it."""
     between, last = (ApiToken.objects.create(instance="x.example", digest=digest) for digest in "bl")
     first = Credential.objects.get(owner=colleague).api_token
     ApiToken.objects.filter(pk=between.pk).update(instance=first.instance)
@@ -254,7 +254,7 @@ def test_somebody_else_takes_over(
     assert not HandOver.objects.exists()
     assert ApiToken.objects.get() == own.api_token
     assert Conversation.objects.count() == COUNT
-    # No right went over: Omni is asked.
+    # No right was handed over, so Omni is asked.
     small_omni.requests.clear()
     assert successor.get(thread(found)).status_code == 200
     assert any(str(found.id) in row.path for row in small_omni.requests)
@@ -270,7 +270,7 @@ def test_no_right_goes_over(
     small_omni: StandIn,
     many: list[InOmni],
 ) -> None:
-    """A conversation that Omni shows to the new key no more than to a stranger's stays closed."""
+    """A conversation that Omni does not show to the new key stays closed, as to a stranger."""
     own = credential_for(owner, small_omni, small.organization_key())
     offer(lead, colleague)
     take_over(successor, own)
@@ -379,7 +379,7 @@ def test_nobody_else_answers_an_offer(lead: Client, colleague: User, successor: 
 
 
 def test_it_does_not_tell_who_signs_in_here(lead: Client, colleague: User, owner: User) -> None:
-    """A name of nobody's, of somebody deactivated and of somebody here are answered alike."""
+    """An unknown name, a deactivated person's and an active one's get the same reply."""
     gone = person("gone")
     gone.is_active = False
     gone.save()

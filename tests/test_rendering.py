@@ -1,4 +1,4 @@
-"""What becomes of Omni's text on the page: Markdown as models write it, hostile text, and what it may cost.
+"""Omni's text on the page: Markdown as models write it, hostile text, and the limits of what rendering may cost.
 
 The second opinions are nh3's, and those of an allow-list of this file's own, read by the standard library's parser.
 """
@@ -42,7 +42,7 @@ HIDDEN = re.compile(
 
 
 class Tokens(HTMLParser):
-    """A page's tags and text, in order; text that touches is one."""
+    """A page's tags and text, in order; adjacent texts are joined."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -88,7 +88,7 @@ class Tokens(HTMLParser):
 
 
 def html_of(text: str) -> str:
-    """An answer's HTML, which must have been formatted."""
+    """Return an answer's HTML, and assert that it was formatted."""
     rendered = render_answer(text)
     assert rendered.plain_because == ""
     return rendered.html
@@ -179,7 +179,7 @@ CODE = '<div class="code"><pre tabindex="0"><code>{}</code></pre></div>'
         ("# a\n## b\n### c\n#### d\n###### e", "<h3>a</h3><h4>b</h4><h5>c</h5><h6>d</h6><h6>e</h6>"),
         ("a\n## b\nc", "<p>a</p><h3>b</h3><p>c</p>"),
         ("## About C#", "<h3>About C#</h3>"),
-        # In order below the page's own, none skipped.
+        # Levels stay in order below the page's own heading, without gaps.
         ("### a\n# b", "<h3>a</h3><h3>b</h3>"),
         ("# a\n###### b\n# c", "<h3>a</h3><h4>b</h4><h3>c</h3>"),
         ("#1 of 3", "<p>#1 of 3</p>"),
@@ -403,17 +403,17 @@ def test_direction_marks_of_right_to_left_text_are_no_threat(text: str) -> None:
         # No right-to-left text on the line
         ("a\u200f: 5\nשלום", "U+200F"),
         ("\u2067admin\u2069", "U+2067"),
-        # Within a word of another script, or several in a row, which say something that nobody sees
+        # Within a word of another script, or several in a row, which could carry a hidden message
         ("שלום pay\u200epal", "U+200E"),
         ("שלום \u200e\u200f\u200e", "U+200F"),
         # Open to the end of the line, or closed before it was opened
         ("\u2067שלום x", "U+2067"),
         ("שלום\u2069\u2066 x", "U+2069"),
         ("\u2067שלום\nעולם\u2069", "U+2067"),
-        # They turn letters around
+        # Overrides, which reverse letters
         ("שלום \u202ex\u202c", "U+202E"),
         ("שלום \u202bx\u202c", "U+202B"),
-        # Code is not written with them
+        # Marks have no place in code
         ("`שלום\u200f;`", "U+200F"),
         ("```sql\n'שלום\u2066' -- \u2069\n```", "U+2066"),
     ],

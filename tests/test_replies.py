@@ -70,7 +70,7 @@ def answered(text: Any = "Seven **ferries**.", **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def replies_with(colleague: User, small: Organization, small_omni: StandIn) -> Callable[..., Client]:
-    """Connects the colleague, with an organization key, to an Omni that answers these routes so."""
+    """Return a function that connects the colleague, with an organization key, to an Omni with these replies."""
 
     def connected(routes: dict[str, Any]) -> Client:
         answer_with(small_omni, routes)
@@ -569,7 +569,7 @@ def test_a_thread_does_not_undo_what_a_list_of_one_person_told(
     assert Conversation.objects.get().owner_id == str(analyst.id)
 
 
-# Who a token speaks for -----------------------------------------------------------------------------------
+# The person an API token belongs to -----------------------------------------------------------------------
 
 
 @one_dialect

@@ -47,7 +47,7 @@ Clock = Callable[[timedelta], None]
 
 @pytest.fixture
 def found(small: Organization, analyst: Member) -> InOmni:
-    """A conversation of one question, its answer made by a job with rows."""
+    """Return a conversation of one question, answered by a job with rows."""
     return answered(small, analyst, ages=[DAY])
 
 
@@ -63,14 +63,14 @@ def key(small: Organization) -> str:
 
 @pytest.fixture
 def reads(owner: User, small_omni: StandIn, own: str) -> Client:
-    """The owner's browser."""
+    """Return the owner's client."""
     credential_for(owner, small_omni, own)
     return signed_in(owner)
 
 
 @pytest.fixture
 def colleague_reads(colleague: User, small_omni: StandIn, key: str) -> Client:
-    """The colleague's."""
+    """Return the colleague's client."""
     credential_for(colleague, small_omni, key)
     return signed_in(colleague)
 
@@ -80,7 +80,7 @@ def evidence(found: InOmni) -> str:
 
 
 def asked(omni: StandIn, token: str = "") -> list[str]:
-    """The routes that were asked, with this token or any: "list", "thread", "job", "result", "chart"."""
+    """Return the routes requested with this token or any: "list", "thread", "job", "result", "chart"."""
     routes = []
     for request in omni.requests:
         path = request.path.removeprefix("/api")
@@ -226,7 +226,7 @@ def test_a_refusal_ends_the_messages(
     small.permissions.deny("thread", token=own, status=status)
     assert reads.get(thread(found) + "?refresh=1").status_code == 404
     assert not may_read(owner)
-    # A thread reply is no list reply: without the messages nothing is left to see.
+    # A thread reply does not prove the list's right: without its messages, nothing may be seen.
     assert not has_row(owner)
     small_omni.stop()
     assert reads.get(thread(found)).status_code == 503
@@ -457,7 +457,7 @@ def test_a_question_that_came_later_is_not_found_by_its_time(
 def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
     reads: Client, colleague_reads: Client, found: InOmni
 ) -> None:
-    """What the background fetches is rendered when somebody reads it: by then another token may be further on."""
+    """A thread fetched in the background is rendered on reading, when another API token may have seen a newer text."""
     token = ApiToken.objects.get(scope="user")
     threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
     rewrite(found, "Redacted.")
@@ -634,7 +634,7 @@ def test_a_job_whose_result_is_refused_shows_no_rows(
 def test_a_refused_result_stays_refused_whatever_the_job_route_says(
     reads: Client, colleague_reads: Client, small: Organization, key: str, found: InOmni
 ) -> None:
-    """Both routes refuse, another token's evidence is stored, then the job route alone answers."""
+    """Both routes refuse, another token's evidence is stored, then only the job route answers."""
     small.permissions.deny("job", "result", token=key)
     assert not shows_rows(colleague_reads, found)
     assert shows_rows(reads, found)
@@ -662,7 +662,7 @@ def test_a_refused_result_is_remembered_though_the_job_route_fails(
     small_omni.fail(Fault(), path=f"/v1/ai/jobs/{job_id}/result")
     colleague_reads.get(evidence(found))
     small_omni.recover()
-    # An instance that failed is left alone for up to a minute.
+    # A failed instance rests for up to a minute.
     clock(timedelta(minutes=2))
     assert shows_rows(signed_in(owner), found)
     small_omni.stop()
@@ -792,7 +792,7 @@ def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     monkeypatch: pytest.MonkeyPatch,
     ask: Callable[[keeping.Inquiry, Urgency], None],
 ) -> None:
-    """The clock stands still: whoever shared the other's request would be content with its answer."""
+    """The clock stands still, so a request that shared the other's answer would be satisfied with it."""
     for client in (reads, colleague_reads):
         client.get(thread(found))
     moment = timezone.now()
@@ -995,7 +995,7 @@ def test_a_name_from_before_a_401_is_not_shown_again(
     reads.get(thread(found) + "?refresh=1")
     small_omni.recover()
     credential_for(owner, small_omni, own, "Again")
-    # The thread route says no name.
+    # The thread route does not tell the name.
     page = text_of(reads.get(thread(found)))
     assert "How many orders" in page
     assert "Orders by month" not in page
@@ -1079,7 +1079,7 @@ def test_a_reader_with_two_tokens_sees_evidence_through_one_that_may_read_the_me
     small.permissions.deny("job", "result", token=own)
     reads.get(thread(found))
     assert not shows_rows(reads, found)
-    # Through the key the messages may be read now as well.
+    # The key may read the messages now as well.
     threads.fetch(
         Credential.objects.get(label="Key").api_token,
         UUID(str(found.id)),
@@ -1249,7 +1249,7 @@ def test_a_token_that_nobody_holds_goes_with_what_it_alone_could_read(
     analyst: Member,
     found: InOmni,
 ) -> None:
-    """As where a person was deleted: within the hour its secret is gone too."""
+    """A token loses its last holder, as when a person is deleted: within the hour its secret is gone too."""
     ben = small.add_member("Ben Buyer", "ben@small.example")
     others = small.add_conversation(owner=ben, name="Others", turns=[("Q?", "A.")])
     reads.get(thread(found))

@@ -83,7 +83,7 @@ ENVIRONMENT = {
 
 @dataclass
 class Said:
-    """What the identity provider says of somebody; each default is as it should be."""
+    """The content of a SAML response about a person. By default, everything is in order."""
 
     subject: str = "persistent-1"
     subject_format: str = PERSISTENT
@@ -107,21 +107,21 @@ class Said:
 
 
 class IdentityProvider:
-    """`site` is the one that people sign in to."""
+    """An identity provider for `site`, the address that people sign in to."""
 
     def __init__(self, site: str) -> None:
         self.acs = f"{site}/sign-in/saml/company/acs/"
         self.audience = f"{site}/sign-in/saml/company/metadata/"
 
     def request_id(self, address: str) -> str:
-        """Of the request with which a browser comes."""
+        """Return the id of the SAML request in the address that the browser is sent to."""
         (packed,) = parse_qs(urlsplit(address).query)["SAMLRequest"]
         request = ElementTree.fromstring(zlib.decompress(base64.b64decode(packed), -15))  # noqa: S314
         assert request.get("AssertionConsumerServiceURL") == self.acs
         return str(request.get("ID"))
 
     def response(self, request_id: str, said: Said) -> str:
-        """For the browser to send on."""
+        """Return a response for the browser to post to the site."""
         now = datetime.now(UTC)
         issued, until = now.strftime("%Y-%m-%dT%H:%M:%SZ"), (now + said.lasts).strftime("%Y-%m-%dT%H:%M:%SZ")
         recipient, to = said.recipient or self.acs, said.in_response_to or request_id
@@ -169,7 +169,7 @@ def port() -> int:
 def served(
     port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Site]:
-    """The site as it is deployed behind the identity provider, for all tests of this module."""
+    """Run the site as deployed behind the identity provider, for all tests of this module."""
     with (
         django_db_blocker.unblock(),
         tables(ENVIRONMENT),
@@ -195,7 +195,7 @@ def log(served: Site) -> Callable[[], str]:
 
 
 def set_out(visitor: Visitor, at: str = MESSAGE) -> str:
-    """The address at the identity provider to which the site sends the browser."""
+    """Return the identity provider's address to which the site redirects the browser."""
     return str(visitor.go(at, until=lambda address: address.startswith(SSO)).headers["Location"])
 
 
@@ -284,7 +284,7 @@ def test_a_refusal_of_the_providers_is_told_as_such(visitor: Visitor, provider: 
 
 
 def post(visitor: Visitor, provider: IdentityProvider, **form: str) -> str:
-    """Where the browser is sent, without a cookie: it comes from another site."""
+    """Post the form as the identity provider's page would, without a cookie, and return the address to go to."""
     answer = requests.post(provider.acs, form, timeout=20, allow_redirects=False)
     assert answer.status_code == 302
     return str(answer.headers["Location"])
@@ -295,7 +295,7 @@ def kept() -> int:
 
 
 def test_what_anybody_may_send_is_not_kept(visitor: Visitor, provider: IdentityProvider) -> None:
-    """Only the answer to a request of ours, of an ordinary length, once, and for five minutes."""
+    """Only the answer to a request of ours is stored: of ordinary length, once, and for five minutes."""
     request_id = provider.request_id(set_out(visitor))
     forged = request_id[:-1] + ("A" if request_id[-1] != "A" else "B")
     for sent in (
@@ -332,7 +332,7 @@ def test_two_windows_that_set_out_at_once_both_arrive(visitor: Visitor, provider
 
 
 def test_two_cold_tabs_both_arrive(visitor: Visitor, provider: IdentityProvider) -> None:
-    """Both were opened before the first had its cookie."""
+    """Both tabs were opened before the first had its cookie."""
     other = Visitor(visitor.site)
     here, there = provider.request_id(set_out(visitor)), provider.request_id(set_out(other, "/credentials/"))
     visitor.browser.cookies.update(other.browser.cookies)

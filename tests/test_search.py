@@ -1,4 +1,4 @@
-"""What is found: the same questions on SQLite and on PostgreSQL."""
+"""Search results: the same queries on SQLite and on PostgreSQL."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from tests.corpus import BEGAN, LONG_TAIL, NONSENSE, QUERIES, TOLD, fill
 
 @dataclass(frozen=True)
 class Library:
-    """Conversations to be searched in, and the reader of all of them."""
+    """Conversations to search, and the reader of all of them."""
 
     organization: Organization
     omni: StandIn
@@ -42,7 +42,7 @@ class Library:
 
 @pytest.fixture(scope="module")
 def library(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Library]:
-    """The corpus, read in the background with an organization key, and the evidence of what has some.
+    """Read the corpus in the background with an organization key, and store its evidence.
 
     Stored once for all tests of this file, each of which rolls back what it does.
     """
@@ -55,7 +55,7 @@ def library(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
         StandIn(organization, rate_per_minute=10_000) as omni,
         taken_back(),
     ):
-        # Omni still has what was done.
+        # The evidence is still available in Omni.
         omni._now = BEGAN + timedelta(days=10)
         library = Library(organization, omni, ben, person("searcher"), made)
         with override_settings(SYNC="all"):
@@ -80,7 +80,7 @@ def _read_all(library: Library) -> None:
 
 @pytest.fixture
 def corpus(library: Library, db: None, settings: Settings) -> Iterator[dict[str, InOmni]]:
-    """The library's conversations by key; a test may add to them."""
+    """Return the library's conversations by key; a test may add to them."""
     settings.SYNC = "all"
     before = {key: (list(row.messages), row.updated_at) for key, row in library.made.items()}
     yield library.made
@@ -94,7 +94,7 @@ def searcher(library: Library, db: None) -> User:
 
 
 def found_by(client: Client, typed: str) -> list[str]:
-    """The ids on all pages of what is found."""
+    """Return the ids on all pages of the results."""
     address, ids = f"/conversations/?q={quote(typed)}", []
     for _ in range(20):
         answer = client.get(address)
@@ -191,7 +191,7 @@ def test_a_query_that_was_found_is_opened_and_marked(corpus: dict[str, InOmni], 
         query = text_of(client.get(unescape(address[1])))
         assert marked in query
         assert '<details class="query-fields" open>' in query
-    # What stands in its JSON alone is opened there; what is ours is not marked.
+    # A match only in the query's JSON opens the JSON; our own labels are not marked.
     query = text_of(client.get(f"{thread(corpus['fields'])}messages/2/queries/1/?q=table"))
     assert '<details class="query-json" open>' in query
     assert "<dt>Table</dt>" in query
@@ -223,13 +223,13 @@ def test_a_snippet_of_an_answer_is_plain_text(reads: Client, small: Organization
         found = re.findall(r'<span class="row-role">\w+ #\d</span> <span dir="auto">(.*?)</span></a>', page)
         return [unescape(re.sub("</?mark>", "", one)) for one in found]
 
-    # A question is shown as it was typed.
+    # A question's snippet shows it as typed.
     asked, told = snippets("okapi")
     assert asked == "Any *okapi*?"
     assert told.startswith("The Okapi report Region · Animals · Source; North · 12 okapis · zoo_count; South · wild;")
     assert "South · wild; 1. See okapi.total and snake_case_name, 2 * 3 *so*. line" in snippets("snake_case_name")[0]
     assert re.fullmatch("… (line )+the addax, x", snippets("addax")[0])
-    # What stands in an address alone is shown where it stands.
+    # A snippet shows a link's address only if the match is in the address.
     assert "(https://example.com/a_(b))" in snippets("example.com")[0]
 
 
@@ -239,7 +239,7 @@ def test_beginnings_are_tried_where_nothing_is_found_and_it_is_said(corpus: dict
     assert "No exact matches. Showing words that begin with “bavar” and “lead”." in page
     assert "<mark>Bavaria</mark> <mark>leads</mark>" in page
     assert "1 conversation<" in page
-    # Threads are opened with what was looked for, and lead back to it.
+    # Results open threads with the search query, and threads lead back to the results.
     address = re.search(r'class="row-title" href="([^"]+)"', page)
     assert address
     shown = text_of(client.get(unescape(address[1])))
@@ -384,7 +384,7 @@ def test_stars_and_what_is_unread_are_the_readers_own(
 
 
 def test_nobody_finds_what_omni_does_not_show_them(corpus: dict[str, InOmni], library: Library, stranger: User) -> None:
-    """Ben's own token shows him what is his: of the rest, no row, no count, no snippet, no name."""
+    """Ben's own token shows Ben's conversations; of the others no row, no count, no snippet, no name."""
     credential_for(stranger, library.omni, library.organization.personal_token(library.ben))
     client = signed_in(stranger)
     client.get("/conversations/")
@@ -395,7 +395,7 @@ def test_nobody_finds_what_omni_does_not_show_them(corpus: dict[str, InOmni], li
     assert found_by(client, "revenue") == [str(corpus["revenue"].id)]
     answer = client.get(f"{thread(corpus['returns'])}?q=returns")
     assert answer.status_code == 404
-    # Nor what stands before and behind, in the thread that they may read.
+    # Neighbours in a thread that they may read reveal nothing either.
     page = text_of(client.get(f"{thread(corpus['revenue'])}?q=revenue"))
     assert 'rel="next"' not in page
     assert "draft" not in page.replace("Revenue draft", "") or "Revenue draft" not in page
@@ -408,7 +408,7 @@ def test_what_others_may_read_is_not_even_looked_at(
     searcher: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Or the time that it takes would tell of it: also for readers of thousands, where others have thousands more."""
+    """Otherwise the time would reveal other people's conversations, even to readers of thousands."""
     credential_for(stranger, library.omni, library.organization.personal_token(library.ben))
     client = signed_in(stranger)
     client.get("/conversations/")
@@ -431,7 +431,7 @@ def test_what_others_may_read_is_not_even_looked_at(
     client.get(f"{thread(corpus['revenue'])}?q=how")
     assert len(looked_at) >= 7
     assert all(keys >= found for found in looked_at)
-    # Who may read all of it is answered by the index.
+    # For a reader of the whole archive, the index is searched without a list of conversations.
     looked_at.clear()
     signed_in(searcher).get("/conversations/?q=how")
     assert any(found - keys for found in looked_at)
@@ -518,14 +518,14 @@ def test_a_thousand_are_counted_and_not_more(
 def test_the_large_and_the_small_way_find_the_same(
     corpus: dict[str, InOmni], searcher: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever may read thousands is answered along the index: here, with its thresholds far down."""
+    """Readers of thousands are answered along the index; here its thresholds are set far down."""
     client = signed_in(searcher)
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
     monkeypatch.setattr(finder, "FEW", 3)
     monkeypatch.setattr(finder, "_SHORT", 4)
     monkeypatch.setattr(finder, "_FIRST", 4)
-    # Some are looked up in the index, the rest in all its answers.
+    # Some are looked up in the index, the rest in all of the index's answers.
     monkeypatch.setattr(finder, "_LOOKED_UP", 8)
     assert {text: found_by(client, text) for text in typed} == few
     assert len(few["how"]) > 50
@@ -545,7 +545,7 @@ def test_it_says_out_of_how_much_the_readers_own_tokens_were_shown(
     ben: Member,
     settings: Settings,
 ) -> None:
-    """As it is at this moment, whatever the background counted last and whoever else has read more."""
+    """The number is current, whatever the background counted last and however much others have read."""
     settings.SYNC = "all"
     owners = [analyst] * 5 + [ben] * 3
     made = [small.add_conversation(owner=whose, name="x", turns=[("Walrus?", "Seal.")]) for whose in owners]

@@ -1,6 +1,6 @@
-"""What bleach lets through, nh3 lets through: of the corpus in all its frames, and of generated texts.
+"""nh3 removes nothing that bleach lets through, in the corpus with all its frames and in generated texts.
 
-A share of them; `python -m tests.second_opinion` goes through all.
+The suite runs a sample; `python -m tests.second_opinion` runs all.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""What is done from the list: selecting several, stars, what is unread; and a place in it that stays while it grows."""
+"""Actions from the list: selecting several, stars, unread marks, and a place in the list that stays while it grows."""
 
 import io
 import json
@@ -28,13 +28,13 @@ NAVIGATION = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch
 
 @pytest.fixture
 def made(small: Organization, analyst: Member) -> list[InOmni]:
-    """The newest first."""
+    """Return four conversations, newest first."""
     rows = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Walrus?", "Seal.")]) for n in range(4)]
     return rows[::-1]
 
 
 def choose(client: Client, what: str, chosen: list[InOmni]) -> str:
-    """What the page says then."""
+    """Do something with the selected conversations, and return the page that follows."""
     ids = [str(row.id) for row in chosen]
     return text_of(client.post("/conversations/selected/", {"do": what, "conversation": ids}, follow=True))
 
@@ -65,7 +65,7 @@ def test_several_are_exported_as_one_file(reads: Client, made: list[InOmni], sma
 
 
 def export_of_three(reads: Client, made: list[InOmni]) -> Iterator[bytes]:
-    """The pieces of a file that is made while it is sent, of threads that the reader has opened."""
+    """Return the pieces of an export of three threads that the reader has opened, made while it is sent."""
     reads.get("/conversations/")
     for row in made[:3]:
         reads.get(thread(row))
@@ -165,7 +165,7 @@ def test_everything_counts_as_read_and_that_can_be_undone(
 def test_a_place_in_the_list_stays_while_it_grows_and_shrinks(
     reads: Client, small: Organization, analyst: Member
 ) -> None:
-    """Whatever comes in at the top, or moves there, the next page begins behind the last row that was shown."""
+    """Whatever arrives or moves to the top, the next page begins after the last row that was shown."""
     began = datetime.now(UTC) - timedelta(days=1)
     made = [
         small.add_conversation(
@@ -247,7 +247,7 @@ def test_the_way_back_is_the_page_and_row_where_a_step_led(
     pages = [ids_on(first), ids_on(second)]
     order = pages[0][-2:] + pages[1]
     text = text_of(reads.get(link(first, rf'href="(/conversations/{order[0]}/[^"]*)"')))
-    # To the end of the page and beyond it, and back again.
+    # Go to the end of the page, beyond it, and back again.
     for place, step in ((0, NEXT), (1, NEXT), (2, NEXT), (3, PREVIOUS), (2, PREVIOUS), (1, PREVIOUS), (0, "")):
         address, _, row = link(text, BACK).partition("#")
         assert f"<code>{order[place]}</code>" in text, place

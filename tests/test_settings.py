@@ -131,7 +131,7 @@ def test_a_value_that_begins_with_a_dollar_is_taken_as_it_is(monkeypatch: pytest
 
 
 def test_the_signing_key_can_be_changed_without_signing_anybody_out() -> None:
-    """Text that was signed with the key before is believed while that stands among the ones before."""
+    """Text signed with the previous key is accepted while that key is listed among the earlier ones."""
     before, after = PRODUCTION["OMNIVIEWER_SECRET_KEY"], "another-key-that-is-as-long-and-as-random-as-the-first"
     sign = "from django.core import signing; print(signing.dumps('signed in'))"
     read = "import sys; from django.core import signing; print(signing.loads(sys.argv[-1]))"

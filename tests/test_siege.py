@@ -9,7 +9,7 @@ from tests.serving import ROOT
 
 
 def test_it_holds() -> None:
-    """Sixty readers, 50 seconds, everything failing in turn: see `tests.siege` for what is looked at."""
+    """Sixty readers for 50 seconds, everything failing in turn: `tests.siege` says what is checked."""
     need("Redis", "redis-server")
     command = [sys.executable, "-m", "tests.siege", "--seconds", "50", "--readers", "60"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)

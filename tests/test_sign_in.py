@@ -1,4 +1,4 @@
-"""Signing in and out; every page but the public ones asks for it."""
+"""Signing in and out; every page but the public ones requires it."""
 
 import re
 import subprocess
@@ -45,7 +45,7 @@ def addresses(
     *,
     with_admin: bool = False,
 ) -> Iterator[str]:
-    """Every address of the site, with values filled in."""
+    """Yield every address of the site, with values filled in."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + "".join(
             values.get(part.lstrip("<").split(":")[0], "1") if part.endswith(">") else part
@@ -110,7 +110,7 @@ def test_a_stranger_is_asked_to_sign_in_everywhere(db: None) -> None:
         assert Client().post(address).status_code in (302, 403, 405), address
 
 
-# What an anonymous GET may bring along: a way back from a provider, a robot's guess, cookies of anybody's making.
+# Parameters that an anonymous GET may carry: an identity provider's reply, a robot's guess, forged values.
 QUERIES = (
     "",
     "?next=/conversations/&again=1",
@@ -122,7 +122,7 @@ COOKIES = {"session": "x" * 32, "sign-in-" + "x" * 22: "gAAAAA", "after-sign-in"
 
 
 def stored() -> dict[str, list[Any]]:
-    """Every row of the database, by table."""
+    """Return every row of the database, by table."""
     with connection.cursor() as cursor:
         found = {}
         for table in sorted(connection.introspection.table_names(cursor)):
@@ -146,7 +146,7 @@ def walk_anonymously(url: str, environment: dict[str, str]) -> list[str]:
 
 
 def test_who_is_not_signed_in_stores_nothing_by_a_get(db: None) -> None:
-    """Or anybody, and every robot that follows links, could fill the database."""
+    """Otherwise anybody, and every robot that follows links, could fill the database."""
     walked = {*addresses(with_admin=True), "/healthz", "/readyz", "/metrics", "/nowhere/"}
     assert len(walked) > 60
     with CaptureQueriesContext(connection) as captured:
@@ -314,7 +314,7 @@ def test_what_was_typed_is_not_kept(owner: User) -> None:
 
 
 def long_ago(client: Client, **how_long: float) -> None:
-    """As if the session had begun, or somebody had last been there, that many hours ago."""
+    """Set the session's beginning, or its last activity, to that many hours ago."""
     session = client.session
     for name, hours in how_long.items():
         session[name] = int(time.time() - hours * 3600)
@@ -378,8 +378,8 @@ def test_signing_in_changes_the_key_of_the_session(owner: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_cookies_are_as_closed_as_can_be(tmp_path: Path) -> None:
-    """Of the site as it is deployed, behind a proxy that ends TLS."""
-    # The hash of the site's own settings, which are not those of the tests.
+    """The site as deployed, behind a proxy that ends TLS, sets its cookies with every restriction."""
+    # Hash with the site's own settings, which differ from the tests'.
     User.objects.create(username="owner", password=PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1000))
     over_tls = {
         "X-Forwarded-Proto": "https",
@@ -469,7 +469,7 @@ def test_a_robot_may_ask_by_head(db: None) -> None:
     assert Client().head("/signed-out/").status_code == 200
 
 
-# Who leaves -----------------------------------------------------------------------------------------------
+# Offboarding ----------------------------------------------------------------------------------------------
 
 
 def test_who_leaves_is_signed_out_and_loses_tokens_and_what_only_they_could_read(
@@ -514,7 +514,7 @@ def test_somebody_unknown_is_told_and_nobody_else_goes(owner: User, nobody: str)
     assert User.objects.get().is_active
 
 
-# Who may enter --------------------------------------------------------------------------------------------
+# Admission ------------------------------------------------------------------------------------------------
 
 
 def somebody(subject: str = "1", **said: Any) -> Person:
@@ -608,7 +608,7 @@ def test_an_auditor_reads_the_log_and_the_figures_and_administers_nothing(owner:
 
 @pytest.mark.parametrize("taken", ["the identity", "the name"])
 def test_two_windows_at_first_sight_make_one_user(db: None, monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
-    """As if another process had been faster between the look and the writing; the rollback takes its rows along."""
+    """Another process was faster between the check and the insert; the rollback undoes its rows too."""
     looked = admission._free_username
     others = [True]
 
@@ -626,7 +626,7 @@ def test_two_windows_at_first_sight_make_one_user(db: None, monkeypatch: pytest.
     assert Identity.objects.get().user == user
 
 
-# What the issuer says of groups and addresses -------------------------------------------------------------
+# Groups and addresses from the issuer ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

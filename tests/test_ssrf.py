@@ -1,4 +1,4 @@
-"""The address of an instance is no way into the network: not by what is typed, and not by where a name leads."""
+"""An instance address gives no access to the internal network: not as typed, and not by where a name leads."""
 
 import contextlib
 import ipaddress
@@ -17,7 +17,7 @@ from omniviewer.omni.addresses import is_public
 from tests.conftest import signed_in, text_of
 
 ALLOWED = ["omniapp.co", "playground.exploreomni.dev"]
-# What somebody may type to get at this machine, its network, or the cloud it runs in.
+# Addresses that somebody may type to reach this machine, its network, or the cloud it runs in.
 TYPED = [
     "localhost", "http://localhost", "https://localhost/api", "https://localhost.", "LOCALHOST", "localhost.localdomain",
     "127.0.0.1", "https://127.0.0.1", "http://127.0.0.1:8000", "https://127.1", "https://127.0.0.2", "0.0.0.0", "https://0",
@@ -37,7 +37,7 @@ TYPED = [
     "https://acme.omniapp.co\r\nHost: evil.example", "https://acme.omniapp.co\t.evil.example", "//127.0.0.1", "https:127.0.0.1",
     "https:///127.0.0.1", "https://*.omniapp.co", "https://", "", " ", "https://\0", "a" * 5000,
 ]  # fmt: skip
-# Where a name may lead, and whether that is the public internet.
+# IP addresses that a name may lead to, and whether each belongs to the public internet.
 LEADS = {
     "8.8.8.8": True, "1.1.1.1": True, "93.184.215.14": True, "2606:4700:4700::1111": True, "::ffff:8.8.8.8": True,
     "64:ff9b::808:808": True, "2002:808:808::1": True,
@@ -58,7 +58,7 @@ def test_what_is_typed_is_refused(typed: str) -> None:
 
 @pytest.mark.parametrize("typed", [typed for typed in TYPED if typed.strip()])
 def test_and_so_says_the_page_that_connects(owner: User, typed: str, settings: Any) -> None:
-    # The addresses of the site are read once, and those of the demo are among them in the tests.
+    # Load the site's addresses once now: in the tests, the demo's are among them.
     assert get_resolver().url_patterns
     settings.DEMO = False
     fields = {"instance_address": typed, "token": "omni_pat_" + "x" * 20, "label": "Mine"}
@@ -82,7 +82,7 @@ def test_networks_may_be_allowed() -> None:
 
 
 class Listener:
-    """Something in the company's network: counts who comes, and keeps what they say."""
+    """A service in the company's network, which counts its visitors and records their words."""
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -110,7 +110,7 @@ def listener() -> Iterator[Listener]:
 
 
 def leads_to(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:
-    """From now on every name means the listener."""
+    """Have every name lead to the listener from now on."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", listener.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_more: found)
 
@@ -120,7 +120,7 @@ def ask(**more: Any) -> None:
 
 
 def test_a_name_that_leads_inside_is_told_nothing(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:
-    """Looked at when the connection is there: it does not help to change the name between check and use."""
+    """The address is checked on the open connection, so changing the name between check and use does not help."""
     leads_to(monkeypatch, listener)
     with pytest.raises(CannotAsk, match="no Omni may be") as caught:
         ask()
@@ -134,13 +134,13 @@ def test_unless_that_network_is_allowed(monkeypatch: pytest.MonkeyPatch, listene
     with pytest.raises(CannotAsk) as caught:
         ask(networks=[ipaddress.ip_network("127.0.0.0/8")])
     assert caught.value.outcome != "private-address"
-    # The greeting of TLS, and no token.
+    # The listener gets the TLS greeting only, and no token.
     assert listener.heard[:1] == b"\x16"
     assert b"omni_pat" not in listener.heard
 
 
 class Dripping(threading.Thread):
-    """A proxy that answers a byte at a time and comes to no end: its own word, or what stands behind it."""
+    """A proxy that answers byte by byte without end: its own reply, or the one of the host behind it."""
 
     def __init__(self, begins_with: bytes) -> None:
         super().__init__(daemon=True)
@@ -179,7 +179,7 @@ def test_a_time_out_bounds_a_request_through_a_proxy(monkeypatch: pytest.MonkeyP
 
 
 def test_a_proxy_of_the_companys_may_be_inside(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:
-    """It looks names up by itself."""
+    """The proxy looks names up itself, so its own address may be internal."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.port}")
     with pytest.raises(CannotAsk) as caught:
         ask()

@@ -35,7 +35,7 @@ LIST = "/v1/ai/conversations"
 
 
 class Asking:
-    """A client with one token."""
+    """A client with one API token."""
 
     def __init__(self, omni: StandIn, token: str) -> None:
         self.omni = omni
@@ -51,7 +51,7 @@ class Asking:
         return requests.request(method, address, headers=headers, timeout=seconds, allow_redirects=False, **extra)
 
     def rows(self, path: str = LIST, **query: str | int) -> list[dict[str, Any]]:
-        """One page of the list, in either dialect."""
+        """Return one page of the list, in either dialect."""
         body = self(path, **query).json()
         rows: list[dict[str, Any]] = body["data"] if "data" in body else body["records"]
         return rows
@@ -84,25 +84,25 @@ def omni(sample: Organization, dialect: str) -> Iterator[StandIn]:
 
 @pytest.fixture
 def analyst(omni: StandIn) -> Asking:
-    """A personal token."""
+    """Return a client with a personal token."""
     return Asking(omni, omni.organization.demo_tokens["analyst"])
 
 
 @pytest.fixture
 def lead(omni: StandIn) -> Asking:
-    """An organization key."""
+    """Return a client with an organization key."""
     return Asking(omni, omni.organization.demo_tokens["lead"])
 
 
 @pytest.fixture
 def support(omni: StandIn) -> Asking:
-    """Another's personal token."""
+    """Return a client with another person's token."""
     return Asking(omni, omni.organization.demo_tokens["support"])
 
 
 @pytest.fixture
 def small() -> Organization:
-    """Two people; Ana has five conversations, Ben one."""
+    """Return an organization of two people; Ana has five conversations, Ben one."""
     organization = Organization("small-org")
     ana = organization.add_member("Ana", "ana@small.example")
     ben = organization.add_member("Ben", "ben@small.example", role="ORG_ADMIN")
@@ -130,7 +130,7 @@ def key(small: Organization, small_omni: StandIn) -> Asking:
 
 
 def job_of(organization: Organization, name: str) -> str:
-    """The id of the last job of the conversation with this name."""
+    """Return the id of the last job of the conversation with this name."""
     return str(next(row for row in organization.conversations if row.name == name).jobs[-1].id)
 
 
@@ -324,7 +324,7 @@ def test_a_cursor_means_the_same_in_both_dialects(small: Organization) -> None:
 def test_an_invented_or_altered_cursor_is_400(ana: Asking) -> None:
     cursor = ana(LIST, pageSize=2).json()["pageInfo"]["nextCursor"]
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    # Each letter with its lowest bit turned, which decoders do not look at in the last one.
+    # Turn each letter's lowest bit, which decoders ignore in the last letter.
     turned = [letters[letters.find(letter) ^ 1] for letter in cursor]
     places = {*range(0, len(cursor), 5), *range(len(cursor) - 3, len(cursor))}
     altered = [cursor[:at] + turned[at] + cursor[at + 1 :] for at in places]
@@ -565,7 +565,7 @@ def test_a_chart_is_a_real_png(omni: StandIn, analyst: Asking) -> None:
 
 
 def pixels(png: bytes) -> tuple[int, int, set[bytes]]:
-    """Width, height and colours. Fails if a chunk's checksum is wrong or the picture does not fill its size."""
+    """Return width, height and colours. Fail if a checksum is wrong or the picture does not fill its size."""
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     place, chunks = 8, {}
     while place < len(png):
@@ -951,7 +951,7 @@ def test_it_stops_at_once_and_for_good(small: Organization) -> None:
             idle.sendall(b"GET")
             omni.stop()
             omni.stop()
-            # A reset is an end too: the connection was still waiting to be accepted.
+            # A reset is an end too, for a connection still waiting to be accepted.
             with contextlib.suppress(ConnectionResetError):
                 assert idle.recv(1) == b""
         assert time.monotonic() - began < 0.5

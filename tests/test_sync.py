@@ -1,4 +1,4 @@
-"""Everything is read in the background: what it costs, what it survives, what it says of itself."""
+"""Background sync: its cost, the failures it survives, and its own reports."""
 
 import itertools
 import random
@@ -54,18 +54,18 @@ def many(organization: Organization, owner: Member, count: int) -> list[UUID]:
 
 
 def sync() -> None:
-    """What a worker does until there is nothing to ask for."""
+    """Sync until there is nothing left to ask Omni for."""
     tasks.nudge_sync()
     work()
 
 
 def look_again() -> None:
-    """As if the time between two looks were over."""
+    """Let the time between two looks pass."""
     Walk.objects.update(checked_at=datetime.now(UTC) - timedelta(minutes=6), not_before=datetime.now(UTC))
 
 
 def walk_again() -> None:
-    """As if a day were over."""
+    """Let a day pass."""
     Walk.objects.update(walked_at=datetime.now(UTC) - timedelta(days=1), not_before=datetime.now(UTC))
 
 
@@ -74,7 +74,7 @@ def asked_for(omni: StandIn) -> Counter[str]:
 
 
 def assert_same(organization: Organization, token: str, credential: Credential) -> None:
-    """The archive holds what Omni shows to this token: every conversation, every message, and no access more."""
+    """Assert that the archive has each conversation and message that Omni shows this token, and no further access."""
     shown = {row.id: row for row in organization.visible_to(token)}
     accesses = Access.objects.filter(api_token=credential.api_token).exclude(listed_at=None)
     assert set(accesses.values_list("conversation__omni_id", flat=True)) == set(shown)
@@ -86,7 +86,7 @@ def assert_same(organization: Organization, token: str, credential: Credential) 
     told = dict(Conversation.objects.filter(omni_id__in=shown).values_list("omni_id", "updated_at"))
     for omni_id, row in shown.items():
         assert said[omni_id] == [(message.role, message.text) for message in row.messages], row.name
-        # One dialect tells no fractions of seconds.
+        # One dialect sends no fractions of seconds.
         at = told[omni_id]
         assert at
         assert at.replace(microsecond=0) == row.updated_at.replace(microsecond=0)
@@ -95,13 +95,13 @@ def assert_same(organization: Organization, token: str, credential: Credential) 
 @pytest.mark.both_dialects
 @pytest.mark.slow
 def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
-    """Three pages of the list and each thread once; nobody had to open anything."""
+    """Three pages of the list and each thread are read once, and nobody has to open anything."""
     many(small, analyst, 220)
     sync()
     credential = Credential.objects.get()
     assert_same(small, credential.api_token.token.reveal(), credential)
     asked = asked_for(small_omni)
-    # And one look at the top, for what may have moved meanwhile.
+    # The fourth request looks at the top again, for rows that have moved meanwhile.
     assert asked[LISTS] == 4
     assert set(asked.values()) == {1, 4}
     assert len(small_omni.requests) == 224
@@ -303,9 +303,9 @@ def test_it_stays_within_its_share_of_the_budget(
     many(small, analyst, 60)
     sync()
     share = int(upstream.allowance() * upstream.Urgency.AHEAD.value)
-    # The first was to see what the token is.
+    # The first request identified the token.
     assert len(small_omni.requests) + 1 == SentRequest.objects.count() == share == 21
-    # That is as it should be, and no failure; people have the rest.
+    # Using up the background's share is no failure; readers have the rest.
     assert Walk.objects.get().failure == ""
     following = DBTaskResult.objects.get(status="READY", task_path=tasks.sync.module_path)
     assert timedelta(seconds=3) < following.run_after - datetime.now(UTC) <= timedelta(seconds=62)
@@ -455,7 +455,7 @@ def test_the_operator_says_how_much(
 def test_a_backlog_of_one_token_keeps_no_others_list_old(
     small: Organization, small_omni: StandIn, settings: Settings
 ) -> None:
-    """All lists are looked at before anybody's second thread is read, and again once they are due."""
+    """All lists are checked before anybody's second thread is read, and again once they are due."""
     settings.SYNC = "all"
     for number in range(5):
         member = small.add_member(f"Member {number}", f"m{number}@small.example")
@@ -504,7 +504,7 @@ def test_the_same_token_walks_once(
 def test_times_that_the_two_routes_tell_differently_are_no_change(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
-    """The list with milliseconds, the thread without: it would be read again and again."""
+    """The list tells times with milliseconds, the thread without: comparing them would read the thread for ever."""
     many(small, analyst, 3)
     small_omni.fail(
         Fault.edit(lambda reply: {**reply, "updatedAt": "2026-01-01T00:00:00Z"}), path="/v1/ai/conversations/"
@@ -539,7 +539,7 @@ def large() -> Organization:
 
 @pytest.fixture
 def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID]]]]:
-    """Changes the organization while it is read; called, it stops, and tells when which conversation was changed."""
+    """Change the organization while it is read; yield a function that stops this and returns the changes."""
     ended, changes = threading.Event(), []
     draw = random.Random(17)  # noqa: S311
     numbers = itertools.count()
@@ -555,7 +555,7 @@ def busy(large: Organization) -> Iterator[Callable[[], list[tuple[datetime, UUID
                 case 1 | 2:
                     owner = row.owner
                     name = f"Meanwhile {next(numbers)}"
-                    # Answered by now: Omni's last activity is never ahead of its clock.
+                    # The answer exists by now: Omni's last activity is never in the future.
                     began = now - ANSWER_TIME
                     large.add_conversation(owner=owner, name=name, turns=[("Now?", "Yes.")], started_at=began)
                 case _:
@@ -611,7 +611,7 @@ def test_a_thousand_that_change_while_a_worker_is_killed_ten_times(
 
 
 class worker:  # noqa: N801  (read as a verb)
-    """A real one; killed, not stopped, at the end."""
+    """A block with a real worker, killed, not stopped, at its end."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
@@ -628,7 +628,7 @@ class worker:  # noqa: N801  (read as a verb)
 
 
 def settled(seconds: float = 600) -> None:
-    """Until the worker has found nothing more to do."""
+    """Wait until the worker finds nothing more to do."""
     until = time.monotonic() + seconds
     while True:
         walk = Walk.objects.first()
@@ -641,7 +641,7 @@ def settled(seconds: float = 600) -> None:
 
 
 def _wasted(omni: StandIn, changes: list[tuple[datetime, UUID]]) -> int:
-    """Requests that told nothing new: a thread again that had not changed, and pages beyond those that it takes."""
+    """Return the number of needless requests: unchanged threads read again, and more pages than necessary."""
     read: dict[UUID, datetime] = {}
     wasted = pages = 0
     for row in omni.requests:
@@ -667,11 +667,11 @@ def _assert_budget_kept(omni: StandIn, rate: int) -> None:
         assert last - first + 1 <= most + 1
 
 
-# What a turn costs the database ---------------------------------------------------------------------------
+# Cost of a turn for the database --------------------------------------------------------------------------
 
 
 class Work:
-    """The rows that PostgreSQL goes through for each statement, whether they are of use to it or not."""
+    """The number of rows that PostgreSQL reads for each statement, whether it uses them or not."""
 
     def __init__(self) -> None:
         self.rows: Counter[str] = Counter()
@@ -702,7 +702,7 @@ class Work:
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="test_postgresql.py runs it there")
 def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db: None) -> None:
-    """Of what is not new nothing is gone through, where all is read and where much is left to read."""
+    """A turn goes through no old rows, whether the API token has read everything or has much left to read."""
     member = small_omni.organization.add_member("Somebody", "somebody@example.com")
     many(small_omni.organization, member, 150)
     idle, behind = (
@@ -718,7 +718,7 @@ def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db:
     for token in (idle, behind):
         Walk.objects.update(paused_at=timezone.now())
         Walk.objects.filter(api_token=token).update(paused_at=None)
-        # A step alone for the one with a backlog: Omni knows none of the old ones.
+        # One step only for the token with a backlog, because Omni knows none of its old conversations.
         seconds = 3 if token == idle else 0
         old_rows.look_again(token)
         archive.sync_next(seconds)  # which counts, since much has come

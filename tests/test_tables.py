@@ -1,4 +1,4 @@
-"""CSV that was formatted for people, and what becomes of it."""
+"""Parsing of CSV that Omni formatted for people."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from omniviewer.omni import semantic_query
 
 Rows = list[list[str]]
 
-# What Omni may send, the columns that come of it (a number of people's marked by #), and the rows.
+# Tables as Omni may send them, the resulting columns (# marks a column of numbers), and the rows.
 BODIES: dict[str, tuple[str, list[str], Rows]] = {
     "plain": ("a,b\n1,x\n", ["#a", "b"], [["1", "x"]]),
     "carriage returns": ("a,b\r\n1,x\r\n", ["#a", "b"], [["1", "x"]]),

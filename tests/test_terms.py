@@ -1,4 +1,4 @@
-"""What is typed into the search box, as it is understood: dates, filters, their controls; what is said of the rest."""
+"""Parsing of the search box: dates, filters and their controls, and the notice about anything else."""
 
 from datetime import UTC, date, datetime
 
@@ -108,10 +108,10 @@ def test_a_date_is_understood_as_people_write_it(value: str, first: date, end: d
             continue
         asked = syntax.read(typed)
         assert [asked.since, asked.until] == midnights, typed
-        # None of its words is searched for.
+        # None of the filter's words is searched for.
         assert [text.words for text in asked.texts] == [("x",)], typed
         assert asked.plain == "x"
-        # The address of the page says the same.
+        # The page's address has the same meaning.
         assert syntax.read(" ".join([asked.plain, *map(str, asked.filters)])).since == asked.since
 
 
@@ -261,13 +261,13 @@ def test_each_control_stands_for_a_filter_in_the_text(reads: Client, control: st
     value, text = CONTROLS[control]
     name = text.partition(":")[0]
     assert FiltersForm({control: value}).text("walrus") == f"walrus {text}"
-    # In the place of what stood there before; and none takes it away.
+    # The control replaces the filter in the text, or removes it.
     assert FiltersForm({control: value}).text(f"{name}:other walrus is:unread") in (
         f"walrus is:unread {text}",
         f"walrus {text}",
     )
     assert FiltersForm({control: ""}).text(f"walrus {text}") == "walrus"
-    # The page shows the control as the text has it.
+    # The page sets the control as the text says.
     answer = reads.get("/conversations/", {"q": "walrus", control: value})
     assert answer.status_code == 302
     page = reads.get(answer["Location"])

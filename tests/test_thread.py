@@ -1,4 +1,4 @@
-"""A thread: all that the API gives, nothing dropped."""
+"""A thread shows all that the API returns, with nothing dropped."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -95,7 +95,7 @@ def test_times_are_in_the_readers_own_zone(owner_reads: Client) -> None:
 
 
 def _thread_of(small: Organization, omni: StandIn, owner: User, **fields: Any) -> str:
-    """The page of a conversation made for the test."""
+    """Return the page of a conversation created for the test."""
     member = small.add_member("Ana", "ana@small.example")
     made = small.add_conversation(owner=member, **{"name": "Made", **fields})
     credential_for(owner, omni, small.personal_token(member))
@@ -188,7 +188,7 @@ def test_a_thread_of_400_messages_is_shown_whole(
 @pytest.mark.parametrize("dialect", ["reference"])  # the other one tells the same
 @pytest.mark.slow
 def test_every_conversation_of_the_sample_is_shown(colleague_reads: Client, omni: StandIn) -> None:
-    # The generated ones are alike: of those each tenth.
+    # Generated conversations are alike, so take every tenth of them.
     rows = [row for number, row in enumerate(omni.organization.conversations) if number < 100 or number % 10 == 0]
     for row in rows:
         answer = colleague_reads.get(f"/conversations/{row.id}/")
@@ -245,7 +245,7 @@ def test_an_owner_without_a_name_is_told_by_the_id(
     made = small.add_conversation(owner=ben, name="Made", turns=[("How many?", "Five.")])
     credential_for(colleague, small_omni, small.organization_key())
     page = text_of(signed_in(colleague).get(f"/conversations/{made.id}/"))
-    # One of the dialects does not tell whose a thread is.
+    # One dialect does not tell the owner of a thread.
     assert ("Asked by" in page) is (dialect == "reference")
     if dialect == "reference":
         assert f'dir="auto">{Conversation.objects.get().owner_id}</a>' in page

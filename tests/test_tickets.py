@@ -1,4 +1,4 @@
-"""Tickets: a link that names one is remembered by the thread that it led to."""
+"""Tickets: a link that names a ticket is stored with the thread it leads to."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ def test_whoever_may_read_the_thread_sees_it_and_nobody_else(
 def test_who_may_see_the_row_alone_hears_of_no_ticket(
     small: Organization, small_omni: StandIn, analyst: Member, reads: Client, colleague: User
 ) -> None:
-    """Nor does the person who recorded it, once Omni refuses the thread; a star of one's own stays with the row."""
+    """The person who recorded the ticket does not see it either, once Omni refuses the thread; their star stays."""
     found = small.add_conversation(owner=analyst, name="Orders", turns=[])
     small.ask(found, "How many orders?", "Some.", at=timezone.now() - timedelta(days=1))
     credential = credential_for(colleague, small_omni, small.personal_token(analyst))
@@ -88,7 +88,7 @@ def test_who_may_see_the_row_alone_hears_of_no_ticket(
 def test_who_was_shown_an_earlier_wording_still_hears_of_its_tickets(
     small: Organization, small_omni: StandIn, analyst: Member, reads: Client, colleague: User
 ) -> None:
-    """As the thread shows them: the search knows a later wording, which is no matter of the tickets."""
+    """The tickets go with the thread as shown to the reader; the search's later wording does not matter."""
     found = small.add_conversation(owner=analyst, name="Orders", turns=[])
     small.ask(found, "How many orders?", "Some.", at=timezone.now() - timedelta(days=1))
     reads.get("/conversations/")
@@ -143,7 +143,7 @@ def test_the_format_and_the_address_can_be_set(settings: Settings) -> None:
     settings.TICKET_FORMAT = ".+"
     assert ticket_names.read("x" * 64) == "x" * 64
     assert ticket_names.read("x" * 65) is None
-    # In capitals it is three times as long.
+    # The text is three times as long in capitals.
     assert ticket_names.read("\N{LATIN SMALL LIGATURE FFI}" * 30) == "\N{LATIN SMALL LIGATURE FFI}" * 30
     settings.TICKET_FORMAT = "[A-Z]+"
     assert ticket_names.read("\N{LATIN SMALL LIGATURE FFI}" * 30) is None

@@ -1,4 +1,4 @@
-"""How much others have here costs a reader of few conversations nothing: not even the time tells of it.
+"""Other people's data costs a reader of few conversations nothing: not even the time reveals it.
 
 Counted in instructions of SQLite's virtual machine, which are the same on every run. By hand, with more of others, and
 with the figures: `OTHERS=100000 TRIES=2000 pytest -n 0 -s tests/test_time_tells_nothing.py`.
@@ -53,11 +53,11 @@ pytestmark = [
 OTHERS = int(os.environ.get("OTHERS", "20000"))
 TRIES = int(os.environ.get("TRIES", "60"))
 HTMX = {"HX-Request": "true"}
-# Instructions that a page may take more among the others: far from one for each conversation of theirs.
+# Instructions that a page may take more with others present: far below one for each of their conversations.
 MOST_MORE = 100
-# Between what is another's and what is not there: a row that is found in an index takes some.
+# Instructions between another's row and no row at all: finding a row in an index takes some.
 MOST_APART = 60
-# Values for each filter of the search; those that stand in another filter's table are added there.
+# Values for each filter of the search; values from another filter's table are added there.
 VALUES = {
     "from": ["30d"],
     "to": ["30d"],
@@ -94,9 +94,9 @@ ASKED = [
     *(f"{name}:{value}" for name, values in VALUES.items() for value in values),
     *(f"-{name}:{value}" for name in _TURNED for value in VALUES[name]),
 ]
-# In place of the number of the reader's own credential.
+# Stands for the id of the reader's own credential.
 MINE = "mine"
-# Of each form, by control.
+# Values for each control of a form.
 LIST = {
     "q": ["orders"],
     "sort": ["activity", "oldest", "started"],
@@ -121,7 +121,7 @@ FRESH = {"looks": "1", "count": "9", "revision": "0", "shown": "none"}
 ROWS = {"sort": "2", "down": "1", "rows": "300"}
 THREAD = f"/conversations/{EXAMPLE}/"
 MESSAGE = f"{THREAD}messages/1/"
-# By address, ways of asking for it: a query, and `True` for a fragment.
+# Requests by address: a query, and `True` for a fragment.
 ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
     "/conversations/": [
         *(({"q": typed}, False) for typed in ASKED),
@@ -148,7 +148,7 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
     "/open": [({"q": THREAD}, False), ({"q": EXAMPLE}, False)],
     "/activity/": [({}, False), ({"before": "1"}, False)],
 }
-# Addresses of forms, of staff, and of pages that know of no conversation.
+# Addresses of forms, of staff, and of pages without conversations.
 ELSEWHERE = {
     "/conversations/selected/", "/conversations/all-read/", f"{THREAD}tickets/", f"{THREAD}tickets/remove/",
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
@@ -179,7 +179,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
-    """Made once: what a test changes in the database is taken back."""
+    """Create the world once; each test's changes to the database are rolled back."""
     small = Organization("small-org")
     with (
         django_db_blocker.unblock(),
@@ -202,17 +202,17 @@ def built(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
                 readers[who].get(f"/conversations/{found.id}/messages/2/chart.png")
             work()
             readers[who].post("/conversations/selected/", {"conversation": [str(own.id)], "do": "star"})
-            # A full page of one's own acts, and more.
+            # More than a full page of the reader's own events.
             Event.objects.bulk_create([Event(kind=Kind.SEARCHED, user=user, who=who) for _ in range(60)])
-        # What is read is counted now and then: not while pages are compared.
+        # Put off the occasional count of what was read: it must not happen while pages are compared.
         Walk.objects.update(counted_at=timezone.now() + timedelta(days=1))
         yield World(omni, own, readers)
         transaction.set_rollback(True)
 
 
-# What others have ------------------------------------------------------------------------------------------------
+# Data of other people --------------------------------------------------------------------------------------------
 
-# Their rows have keys from here on.
+# Primary keys of other people's rows begin here.
 _FIRST = 10_000_000
 
 
@@ -309,7 +309,7 @@ def _instructions(ask: Callable[[], Any]) -> tuple[int, Any]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Instructions of a page, and its questions to the index of all, which counts no instructions of its own."""
+    """A page's instructions, and its queries to the shared index, whose own instructions do not count."""
 
     instructions: int
     matches: tuple[str, ...] = ()
@@ -358,7 +358,7 @@ def _asked_by(world: World, who: str) -> Iterator[tuple[str, dict[str, str], dic
 
 @pytest.fixture(scope="module")
 def alone(built: World) -> dict[tuple[str, str], Cost]:
-    """What each page costs while nobody else has anything."""
+    """Return the cost of each page while nobody else has anything stored."""
     return _measured(built, warm=True)
 
 
@@ -372,7 +372,7 @@ def crowded(built: World, alone: dict[tuple[str, str], Cost]) -> World:
 
 @pytest.fixture
 def world(crowded: World, db: None) -> World:
-    """The two readers among the others; what a test changes in the database is taken back."""
+    """Return the two readers among others; each test's changes to the database are rolled back."""
     return crowded
 
 
@@ -398,7 +398,7 @@ def test_what_others_have_costs_a_reader_of_two_nothing(world: World, alone: dic
 
 
 def test_what_others_wait_for_in_the_search_costs_nothing(world: World) -> None:
-    """Nor is a reader's page kept waiting while conversations of others are taken into the search."""
+    """A reader's page does not wait while other people's conversations are indexed."""
     client = world.readers["personal"]
     _read(client, "/conversations/", {"q": "orders"})
     before, _ = _instructions(lambda: _read(client, "/conversations/", {"q": "orders"}))
@@ -407,14 +407,14 @@ def test_what_others_wait_for_in_the_search_costs_nothing(world: World) -> None:
     after, _ = _instructions(lambda: _read(client, "/conversations/", {"q": "orders"}))
     assert not waiting.filter(is_indexed=True).exists()
     assert after < before + MOST_MORE
-    # What is the reader's own is taken in at once.
+    # The reader's own conversation is indexed at once.
     Conversation.objects.filter(omni_id=world.own.id).touch()
     _read(client, "/conversations/", {"q": "orders"})
     assert Conversation.objects.get(omni_id=world.own.id).is_indexed
 
 
 def test_counting_what_is_read_costs_the_same(world: World) -> None:
-    """Now and then a page counts how much of the list is read: at most a few instructions for each row of one's own."""
+    """Now and then a page counts the rows read: a few instructions at most for each row of the reader's own."""
     for who, client in world.readers.items():
         counts = []
         for counted_at in (timezone.now(), None):
@@ -423,7 +423,7 @@ def test_counting_what_is_read_costs_the_same(world: World) -> None:
         assert counts[0] < counts[1] < counts[0] + 1000
 
 
-# What is another's, and what is not there ------------------------------------------------------------------------
+# Other people's data, and ids that do not exist ------------------------------------------------------------------
 
 
 def _theirs(number: int) -> tuple[UUID, UUID]:
@@ -432,20 +432,20 @@ def _theirs(number: int) -> tuple[UUID, UUID]:
 
 
 def test_not_yours_and_not_there_cost_the_same(world: World) -> None:
-    """Each address with an id in it, as a page and as a fragment: as many statements, and instructions within a few."""
+    """Each address with an id, as page and as fragment, takes as many statements and nearly as many instructions."""
     numbers = itertools.count(1)
     apart, compared = {}, 0
     client = world.readers["personal"]
     for address in sorted(addresses()):
         for headers in ({}, HTMX) if EXAMPLE in address else ():
-            # Each is asked for once: that the same person asked for it before is no secret from them.
+            # Request each only once: that the reader asked before is no secret from them.
             costs = []
             for ids in (_theirs(next(numbers)), (uuid4(), uuid4()), _theirs(next(numbers)), (uuid4(), uuid4())):
                 path = world.path(address, *ids)
                 with CaptureQueriesContext(connection) as made:
                     count, answer = _instructions(lambda: _read(client, path, FRESH, headers))  # noqa: B023
                 costs.append((answer.status_code, len(made), count))
-            # The first ones take what has to be made once.
+            # The first requests include work that is done only once.
             theirs, nowhere = costs[2:]
             compared += 1
             if theirs[:2] != nowhere[:2] or abs(theirs[2] - nowhere[2]) > MOST_APART:
@@ -454,12 +454,12 @@ def test_not_yours_and_not_there_cost_the_same(world: World) -> None:
     assert apart == {}
 
 
-# Asked for by the wall clock as well: pages that stand for the others.
+# Representative pages that are timed by the wall clock too.
 TIMED = [THREAD, f"{MESSAGE}evidence/", f"/jobs/{EXAMPLE}/", f"/conversations/{EXAMPLE}.md"]
 
 
 def test_not_yours_and_not_there_take_the_same_time(world: World) -> None:
-    """Whoever guesses by the time alone which of the two it was is right no more often than by chance.
+    """Somebody who guesses from the time alone which of the two it was is right no more often than by chance.
 
     The area under the ROC curve, which is the share of pairs that are ordered rightly: 0.5 is chance, and four standard
     deviations of the Mann-Whitney statistic are what is let through.
@@ -468,7 +468,7 @@ def test_not_yours_and_not_there_take_the_same_time(world: World) -> None:
     taken: dict[tuple[str, bool], list[float]] = {(address, there): [] for address in TIMED for there in (True, False)}
     warming_up = 5
     for turn in range(-warming_up, TRIES // 2):
-        # Two by two, whichever first: what becomes slower by and by does so for both.
+        # In pairs, in random order, so that a gradual slowdown affects both alike.
         for place, address in enumerate(TIMED):
             number = 1 + (turn + warming_up) * len(TIMED) + place
             for is_there in draw.sample([True, False], 2):

@@ -1,4 +1,4 @@
-"""No token leaves: not by a page, a report of a fault, a log, an export of the database, or where Omni leads."""
+"""No token leaks: not by a page, an error report, a log, a database export, or a redirect of Omni's."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ from omniviewer.omni import Token
 from tests.captured import answered, thread, work
 from tests.conftest import credential_for, signed_in, text_of
 
-# No word of it looks like one of Omni's.
+# A secret that does not look like one of Omni's tokens.
 SECRET = "q7Zp-planted-4f9a81c2e6"
 
 
@@ -35,7 +35,7 @@ def planted(owner: User, small: Organization, small_omni: StandIn, analyst: Memb
 
 
 def everything(client: Client, small: Organization) -> list[Any]:
-    """Every page of a reader and of the staff that could hold one."""
+    """Return every page, of a reader and of staff, that could hold a token."""
     found = small.conversations[0]
     paths = ["/conversations/", thread(found), f"{thread(found)}messages/2/evidence/", "/credentials/", "/activity/"]
     paths += [f"/credentials/{Credential.objects.get().pk}/", f"/credentials/{Credential.objects.get().pk}/token/"]
@@ -104,7 +104,7 @@ def test_a_fault_in_the_middle_of_a_request_tells_no_token(
     caplog: pytest.LogCaptureFixture,
     debug: bool,
 ) -> None:
-    """With its frames and variables on the page, as in development; with the header of the request in them."""
+    """The page shows frames and variables, as in development, with the request's header among them."""
     settings.DEBUG = debug
 
     def fail(self: object, request: requests.PreparedRequest, **_more: object) -> None:
@@ -156,7 +156,7 @@ def test_a_page_that_fails_shows_no_setting_that_is_secret(
 
 
 def test_omni_cannot_lead_it_elsewhere(planted: Credential, owner: User, small_omni: StandIn) -> None:
-    """A redirect is not followed, to whatever host."""
+    """No redirect is followed, whatever its host."""
     with StandIn(Organization("evil"), dialect="reference") as evil:
         small_omni.fail(Fault.redirect(f"{evil.url}/api/v1/whoami"), path="")
         signed_in(owner).get("/conversations/?refresh=1")
@@ -172,7 +172,7 @@ def test_a_cache_holds_no_token(planted: Credential, owner: User, small: Organiz
 
 
 def test_what_names_a_token_elsewhere_cannot_be_turned_back(planted: Credential) -> None:
-    """The budget and shared answers know it by a digest under the site's own key: not one that anybody could make."""
+    """The budget and shared answers know a token by a digest under the site's key, which nobody else can make."""
     digest = planted.api_token.digest
     assert SECRET not in digest
     assert digest not in {

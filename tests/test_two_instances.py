@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def other() -> Organization:
-    """A second organization, of another instance."""
+    """Return a second organization, on another instance."""
     return Organization("other-org")
 
 
@@ -40,7 +40,7 @@ def other_omni(other: Organization, dialect: str) -> Iterator[StandIn]:
 
 @pytest.fixture
 def pair(small: Organization, other: Organization) -> list[InOmni]:
-    """A conversation on each instance; the job of their only answer has the same id."""
+    """Return a conversation on each instance; the jobs of their only answers have the same id."""
     made = []
     for organization, name in ((small, "Ann Analyst"), (other, "Olaf Other")):
         member = organization.add_member(name, f"{name[:3].lower()}@x.example")
@@ -58,7 +58,7 @@ def pair(small: Organization, other: Organization) -> list[InOmni]:
 def reader(
     owner: User, pair: list[InOmni], small: Organization, other: Organization, small_omni: StandIn, other_omni: StandIn
 ) -> User:
-    """The owner, whose first credential is of the first instance; the second one's conversation was read first."""
+    """Return the owner, whose first credential is for the first instance; the second's conversation was read first."""
     credential_for(owner, small_omni, small.organization_key(), "First")
     credential_for(owner, other_omni, other.organization_key(), "Second")
     client = signed_in(owner)
@@ -130,7 +130,7 @@ def test_people_are_named_as_their_own_instance_does(reader: User, pair: list[In
 
 @pytest.fixture
 def namesakes(small: Organization, other: Organization) -> list[InOmni]:
-    """A conversation on each instance, with the same id, of two people with the same id."""
+    """Return a conversation on each instance, with the same id, of two people with the same id."""
     ann = small.add_member("Ann Analyst", "ann@small.example")
     olaf = other.add_member("Olaf Other", "olaf@other.example", id=ann.id)
     one = small.add_conversation(owner=ann, name="Of Ann", turns=[("Walrus?", "Seal.")])
@@ -146,7 +146,7 @@ def of_both(
     small_omni: StandIn,
     other_omni: StandIn,
 ) -> Client:
-    """The owner's browser, reading both instances with organization keys; all of both was read."""
+    """Return the owner's client, which reads both instances with organization keys and has read all of both."""
     for organization, omni in ((small, small_omni), (other, other_omni)):
         token = credential_for(owner, omni, organization.organization_key(), organization.name).api_token
         archive.members(token)

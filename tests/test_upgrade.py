@@ -55,7 +55,7 @@ SAME = (
         )
     ),
 )
-# Columns that are made anew, or that stand elsewhere now.
+# Columns that are new, or have moved to another table.
 OTHERWISE = {"is_indexed", "read_of", "is_behind", "refused_to"}
 NOW = datetime.now(UTC).replace(microsecond=0)
 LISTED, EARLIER = NOW - timedelta(hours=1), NOW - timedelta(hours=2)
@@ -103,7 +103,7 @@ class LastRelease:
 
 
 def fill(old: LastRelease) -> None:
-    """Three people with one organization key, two personal tokens, and all that went wrong before."""
+    """Add three people with one organization key, two personal tokens, and all past faults."""
     ann, ben = (old.organization.add_member(name, f"{name}@small.example") for name in ("Ann", "Ben"))
     old.tokens = {
         "key": old.organization.organization_key(),
@@ -127,7 +127,7 @@ def fill(old: LastRelease) -> None:
     amy_one = old.credential(amy, "Mine", of_ann, is_default=True, scope="user", membership_id=str(ann.id))
     bob_one = old.credential(bob, "Mine", of_ben, is_default=True, scope="user", membership_id=str(ben.id))
     ron_one = old.credential(ron, "Rejected", old.tokens["revoked"], is_default=True, rejected_at=NOW)
-    # Accepted for one who holds it, later than for the other: rejected since, and that is Omni's last word.
+    # Accepted later for one holder than for the other, and rejected since: Omni's last word counts.
     old.credential(max_, "Rejected too", old.tokens["revoked"], checked_at=LISTED)
     lost = Fernet(Fernet.generate_key()).encrypt(b"omni_pat_lost").decode()
     old.credential(ron, "Lost key", "", ciphertext=lost)
@@ -137,7 +137,7 @@ def fill(old: LastRelease) -> None:
         for row in (first, second, third):
             old.access(credential, row, key, at)
     old.access(amy_one, first, of_ann)
-    # Listed to the token that Amy's credential held before: later than to her own.
+    # Listed to the token that Amy's credential held before, later than to her own.
     old.access(amy_last, second, key, EARLIER)
     old.access(lou_one, first, old.tokens["replaced"], NOW)
     old.access(bob_one, second, old.tokens["replaced"])
@@ -214,7 +214,7 @@ def _conversation(old: LastRelease, found: InOmni) -> Any:
 
 @pytest.fixture(scope="module")
 def upgraded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[LastRelease]:
-    """A database of the last release, filled and upgraded once for all tests of this file."""
+    """Return a database of the last release, filled and upgraded once for all tests of this file."""
     organization = Organization("upgrade")
     with django_db_blocker.unblock(), StandIn(organization, rate_per_minute=10_000) as omni:
         executor = MigrationExecutor(connection)
@@ -305,7 +305,7 @@ def test_accesses_are_one_for_each_token_and_conversation(old: LastRelease) -> N
 
 
 def test_a_reply_to_another_token_takes_the_place_of_none_to_this_one(old: LastRelease) -> None:
-    """Of two credentials with one token, the later access was of the token that one of them held before."""
+    """Two credentials share an API token; the later access came from the token that one of them held before."""
     first = Access.objects.get(api_token=token(old, "key"), conversation__omni_id=old.found[0].id)
     assert first.listed_at == LISTED
 
@@ -366,7 +366,7 @@ def test_walks_and_people_are_one_for_each_token(old: LastRelease) -> None:
         ("", LISTED),
         (str(old.organization.members[0].id), LISTED),
     ]
-    # Of the list as another token was shown it: the walk begins anew.
+    # The old walk went through the list as another API token saw it, so a new walk begins.
     assert not Walk.objects.filter(api_token=token(old, "ben")).exists()
     assert sorted(Member.objects.values_list("api_token", "name")) == [
         (token(old, "key").pk, "Ann"),

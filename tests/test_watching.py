@@ -1,4 +1,4 @@
-"""What is watched for during the whole suite would be found: else that nothing is found says nothing."""
+"""The watch over the whole suite finds each kind of leak: otherwise finding nothing would prove nothing."""
 
 import logging
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ urlpatterns = [
 
 @pytest.fixture
 def seen() -> Iterator[list[str]]:
-    """What was found, and is not held against this test."""
+    """Return the tokens found so far, and forget them afterwards, so that they do not fail this test."""
     assert watching.found == []
     yield watching.found
     watching.found.clear()

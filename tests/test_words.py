@@ -1,4 +1,4 @@
-"""How text is cut into words: the same word in whatever form, found where it stands in the text as it was written."""
+"""Splitting text into words: each form of a word is found, and marked as it is written in the text."""
 
 import time
 import timeit
@@ -59,7 +59,7 @@ def test_it_works(text: str, same: str) -> None:
     assert highlight.has_all(text, wanted)
     assert highlight.has_all(same, syntax.read(text).wanted)
     marked = [piece.text for piece in highlight.pieces(f"« {text} »", wanted) if piece.is_marked]
-    # Where it stands, as it is written.
+    # The marks cover the words exactly as they are written.
     assert "".join(marked).replace(" ", "") == text.replace(" ", "").strip("\u200e")
 
 
@@ -100,7 +100,7 @@ def test_a_number_is_found_however_it_is_grouped(text: str, typed: str) -> None:
     wanted = syntax.read(typed).wanted
     assert highlight.has_all(sentence, wanted)
     marked = "".join(piece.text for piece in highlight.pieces(sentence, wanted) if piece.is_marked)
-    # The whole of it, and no more.
+    # The mark covers the whole text, and no more.
     assert said(marked.replace(" ", "")) == said(text.strip('"').removesuffix(".00").replace(" ", ""))
 
 
@@ -175,7 +175,7 @@ def test_markdown_as_plain_text_takes_time_by_its_length() -> None:
         "\\",
         "~~a",
     ):
-        # Without the garbage collector, and the best of three: a pause is no growth.
+        # Run without the garbage collector and take the best of three, so that a pause does not count as growth.
         short, long = (
             min(timeit.repeat(partial(plain, mark * count), number=1, repeat=3, timer=time.process_time))
             for count in (20_000, 80_000)

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest
 
-# Those of the demo are shown on a page of the demo, to be tried.
+# Matches the tests' API tokens only: a page of the demo shows its own, to be tried.
 TOKEN = re.compile(r"omni_(?:pat|org)_[a-z]+-org_\d+")
 
 searched: Counter[str] = Counter()
@@ -26,7 +26,7 @@ found: list[str] = []
 
 
 def look(what: str, said: object) -> None:
-    """Search it; `what` it is."""
+    """Search something for tokens; `what` names its kind."""
     searched[what] += 1
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     if "omni_" in text and (token := TOKEN.search(text)):
@@ -34,7 +34,7 @@ def look(what: str, said: object) -> None:
 
 
 def begin() -> None:
-    """For the life of the process."""
+    """Watch until the process ends."""
     connection_created.connect(_watch_database)
     for connection in connections.all():
         connection.execute_wrappers.append(_statement)

@@ -17,20 +17,20 @@ _POWERS = ("is_staff", "is_superuser", "is_auditor", "groups", "user_permissions
 
 
 class Identities(admin.TabularInline):  # type: ignore[type-arg]
-    """By what somebody is recognized: to be read, and to be removed where it is no longer theirs."""
+    """The identities of a person: read-only, and removable if one belongs to somebody else by now."""
 
     model = Identity
     extra = 0
     readonly_fields = ("issuer", "subject", "created_at")
 
     def has_add_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
-        """Only signing in makes one."""
+        """Refuse: only signing in creates an identity."""
         return False
 
 
 @admin.register(User)
 class People(UserAdmin):  # type: ignore[type-arg]
-    """Every change of a person here is an event of the audit log."""
+    """The admin of people. Each change of a person is an event of the audit log."""
 
     inlines = (Identities,)
     actions = ("sign_out_everywhere",)
@@ -42,7 +42,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
             trail.record(request, Kind.SESSIONS_ENDED, whom=user.username)
         messages.success(request, f"{len(people)} signed out everywhere.")
 
-    # Who sets somebody's password becomes them, and reads with their tokens.
+    # Setting somebody's password means signing in as them and reading with their API tokens.
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         user = self.get_object(request, id)
@@ -54,7 +54,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
         return response
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Without the password's hash, and the way to set it, where that is not for staff to do."""
+        """Leave out the password's hash, and the link to set it, if staff may not set this person's password."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is not None:
             fieldsets = [(name, {**options, "fields": _with_auditor(options["fields"])}) for name, options in fieldsets]
@@ -65,12 +65,12 @@ class People(UserAdmin):  # type: ignore[type-arg]
             for name, options in fieldsets
         ]
 
-    # Who is no superuser makes nobody one, and changes none.
+    # Only a superuser may make somebody a superuser, or change one.
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return super().get_readonly_fields(request, obj) if _is_superuser(request) else _POWERS
 
-    # Administrators are staff; Django's permissions, one by one, are not needed for that.
+    # Staff are administrators: Django's permissions, one by one, are not needed here.
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return _is_staff(request)
@@ -85,16 +85,16 @@ class People(UserAdmin):  # type: ignore[type-arg]
         return _is_staff(request) and _outranks(request, obj)
 
     def has_delete_permission(self, _request: HttpRequest, _obj: User | None = None) -> bool:
-        """Nobody: a row that goes leaves behind what only its tokens could read. `manage.py offboard` ends both."""
+        """Refuse: a deleted row would leave behind data that only its tokens could read. Use `manage.py offboard`."""
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Actions take whole querysets, and ask no permission for each row."""
+        """Leave superusers out of actions: Django checks no permission for each row of a queryset."""
         people: QuerySet[User] = super().get_queryset(request)
         is_action = request.method == "POST" and "action" in request.POST
         return people.filter(is_superuser=False) if is_action and not _is_superuser(request) else people
 
-    # Django calls these for everything that is done here.
+    # Django calls these methods for every change made here.
 
     def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
         trail.record(request, Kind.PERSON_ADDED, whom=obj.username)
@@ -108,7 +108,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
 
 
 def own_password(request: HttpRequest) -> HttpResponse:
-    """The admin's page for one's own password; a password that it sets is an event too."""
+    """Serve the admin's page for one's own password, and log the event if it sets one."""
     response: HttpResponse = admin.site.admin_view(admin.site.password_change, cacheable=True)(request)
     is_form = request.method == "POST" and admin.site.has_permission(request)
     if is_form and response.status_code == 302:  # noqa: PLR2004
@@ -128,7 +128,7 @@ _hide_passwords = sensitive_post_parameters()
 
 
 def _may_set_password(request: HttpRequest, user: User) -> bool:
-    """Oneself, or an account that nothing but a password leads to and no token is kept for."""
+    """Return whether this is the reader's own account, or one without single sign-on and without credentials."""
     return user == request.user or not (user.identities.exists() or Credential.objects.of(user).exists())
 
 

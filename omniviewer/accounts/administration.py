@@ -5,7 +5,7 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class Administration(AdminConfig):
-    """Django's administration, with the site's own tables alone."""
+    """Django's administration, limited to the site's own tables."""
 
     def ready(self) -> None:
         """Take away the tables of allauth, which it needs to exist and nobody to fill: people are `Identity` here."""

@@ -19,7 +19,7 @@ class AccountsConfig(AppConfig):
 
 
 def _keys() -> str:
-    """For `/readyz`: whether the keys in use decrypt the token that was stored last."""
+    """Check for `/readyz` that the keys in use decrypt the API token stored last."""
     from omniviewer.accounts.encryption import Undecryptable  # noqa: PLC0415  (the models are not there before)
     from omniviewer.accounts.models import ApiToken  # noqa: PLC0415
 

@@ -1,15 +1,15 @@
-"""What every template may read."""
+"""Template context that every page has."""
 
 from django.conf import settings
 from django.http import HttpRequest
 
 THEMES = ("light", "dark")
-# What a browser remembers of how the pages are to be, by cookie, and the values that are not the usual.
+# Appearance settings that a browser stores as cookies, with the values that differ from the default.
 CHOICES = {"theme": THEMES, "keys": ("off",)}
 
 
 def appearance(request: HttpRequest) -> dict[str, str]:
-    """`theme`: "light", "dark", or "" to follow the system. `keys`: "off", or "" where keys work.
+    """Return `theme`: "light", "dark", or "" to follow the system; `keys`: "off", or "" if shortcut keys work.
 
     `public_url`: what copied links begin with, if set.
     """

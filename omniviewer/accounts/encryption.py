@@ -20,7 +20,7 @@ def encrypt(token: Token) -> str:
 
 
 def decrypt(ciphertext: str) -> Token:
-    """The token in clear. Raises `Undecryptable`."""
+    """Return the token in clear text. Raises `Undecryptable`."""
     try:
         return Token(_keys().decrypt(ciphertext.encode()).decode())
     except InvalidToken:
@@ -28,7 +28,7 @@ def decrypt(ciphertext: str) -> Token:
 
 
 def rotate(ciphertext: str) -> str:
-    """The same token under the first key. Raises `Undecryptable`."""
+    """Return the token encrypted under the first key. Raises `Undecryptable`."""
     try:
         return _keys().rotate(ciphertext.encode()).decode()
     except InvalidToken:

@@ -1,4 +1,4 @@
-"""Small things that every page needs to know of its reader."""
+"""Middleware about the reader of every page: time zone, signing out, privacy."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,13 +12,13 @@ from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRefresh
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-# A page that shows text needs none of them; the clipboard is written to on a click alone.
+# A page of text needs no device; the clipboard is written to on a click only.
 _NO_DEVICES = ", ".join(f"{name}=()" for name in ("camera", "geolocation", "microphone", "payment", "usb"))
 _ZONES = frozenset(available_timezones())
 
 
 def reader_time_zone(get_response: GetResponse) -> GetResponse:
-    """Times are shown in the zone that the browser told (static/js/site.js), or `OMNIVIEWER_TIME_ZONE`."""
+    """Show times in the zone that the browser reported (static/js/site.js), else in `OMNIVIEWER_TIME_ZONE`."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         name = unquote(request.COOKIES.get("time_zone", ""))
@@ -31,7 +31,7 @@ def reader_time_zone(get_response: GetResponse) -> GetResponse:
 
 
 def refresh_when_signed_out(get_response: GetResponse) -> GetResponse:
-    """Who is signed out while a page renews itself is led to the sign-in page: it does not appear inside the page."""
+    """Have htmx load the sign-in page as a whole page when a reader is signed out, not as a part of the open page."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -44,7 +44,7 @@ def refresh_when_signed_out(get_response: GetResponse) -> GetResponse:
 
 
 def private_pages(get_response: GetResponse) -> GetResponse:
-    """No proxy, cache or search robot keeps a page that somebody had to sign in for; no other site embeds it."""
+    """Forbid proxies, caches and search robots to store pages behind the sign-in, and other sites to embed them."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -16,15 +16,15 @@ from omniviewer.omni import Token, replies
 
 
 class User(AbstractUser):
-    """A person who signs in here. A model of our own from the first day: it cannot be exchanged later."""
+    """A person who signs in here. A custom model from the start, because Django cannot exchange it later."""
 
-    # Another one ends every session of theirs, wherever it is.
+    # A new value ends every session of the person.
     sessions_key = models.UUIDField(default=uuid4, editable=False)
 
     class Meta:
         db_table = "accounts_user"
 
-    # Reads the audit log and the figures of what is stored, and changes nothing.
+    # An auditor reads the audit log and the storage figures, and changes nothing.
     is_auditor = models.BooleanField("auditor", default=False, help_text="May read the audit log and what is stored.")
 
     @classmethod
@@ -44,7 +44,7 @@ class User(AbstractUser):
         return self.get_full_name() or self.username
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Who is deactivated is signed out everywhere, and stays so if activated again."""
+        """Save, and end all sessions of a deactivated person. Reactivation does not bring the sessions back."""
         if not self.is_active:
             self.sessions_key = uuid4()
             update_fields = None if update_fields is None else {*update_fields, "sessions_key"}
@@ -55,18 +55,18 @@ class User(AbstractUser):
         self.save(update_fields=["sessions_key"])
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """What each session carries and Django compares: the same until the password or `sessions_key` changes."""
+        """Return the hash that Django compares with each session's: it changes with the password or `sessions_key`."""
         whole = f"{self.sessions_key} {self.password}"
         return salted_hmac("omniviewer.accounts.sessions", whole, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Identity(models.Model):
-    """Who somebody is to whoever vouches for them: the only thing by which a person is recognized, never an e-mail."""
+    """A person as an issuer knows them. People are recognized by nothing else, and never by an e-mail address."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="identities")
     # An OpenID provider's issuer, a SAML provider's entity id, or "proxy".
     issuer = models.CharField(max_length=255)
-    # What the issuer promises to give to nobody else: the claim `sub`, a persistent NameID, a proxy's header.
+    # An identifier that the issuer gives to nobody else: the claim `sub`, a persistent NameID, a proxy's header.
     subject = models.CharField(max_length=255)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -79,7 +79,7 @@ class Identity(models.Model):
 
 
 class FailedSignIn(models.Model):
-    """A password, or a token of Omni's, that somebody tried. Digests: what is typed for a name may be a password."""
+    """A failed attempt with a password or an API token. Stored as digests: people type passwords as names."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     name = models.CharField(max_length=64)
@@ -115,7 +115,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """One secret for one Omni instance, whoever holds it: what Omni shows, it shows to a token.
+    """One secret for one Omni instance, no matter who holds it: Omni grants access to a token, not to a person.
 
     Accesses, walks, budgets and rejections belong to the token. A person reads through a credential of their own, and
     only while they hold it.
@@ -133,16 +133,16 @@ class ApiToken(models.Model):
     ciphertext = models.TextField()
     scope = models.CharField(max_length=12, choices=Scope, blank=True, default=Scope.UNKNOWN)
     role = models.CharField(max_length=40, blank=True)
-    # Whom it speaks for, by both of Omni's ids: no source settles which of them a thread's `userId` is.
+    # The token's owner by both of Omni's ids: no source settles which of them a thread's `userId` is.
     membership_id = models.CharField(max_length=64, blank=True)
     omni_user_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    # When Omni last said what this token is.
+    # The time when Omni last identified this token.
     checked_at = models.DateTimeField(null=True)
     rejected_at = models.DateTimeField(null=True, blank=True)
-    # Rights proven before this moment count for nothing: Omni has rejected the token since.
+    # Rights proven before this moment do not count: Omni has rejected the token since.
     rights_since = models.DateTimeField(null=True)
-    # When an organization key last asked for the people of the organization, whatever the answer.
+    # The time when an organization key last asked for the organization's people, whatever the answer.
     members_asked_at = models.DateTimeField(null=True, blank=True)
 
     objects = ApiTokenQuerySet.as_manager()
@@ -169,7 +169,7 @@ class ApiToken(models.Model):
             "rejected_at": None,
             "members_asked_at": None,
         }
-        # One that was stored under an earlier signing key is the same token.
+        # A row stored under an earlier signing key is the same token.
         stored = next(iter(cls.objects.filter(instance=instance, digest__in=known)), None)
         which = {"pk": stored.pk} if stored else {"digest": known[0]}
         found, _ = cls.objects.update_or_create(instance=instance, **which, defaults=said)
@@ -182,7 +182,7 @@ class ApiToken(models.Model):
 
     @property
     def owner_ids(self) -> set[str]:
-        """Omni's ids of the person for whom it speaks."""
+        """Return Omni's ids of the person to whom the token belongs."""
         return {self.membership_id, self.omni_user_id} - {""}
 
     @property
@@ -195,7 +195,7 @@ class ApiToken(models.Model):
 
     @property
     def what_it_sees(self) -> str:
-        """In words for a holder, what Omni shows to such a token."""
+        """Return a sentence for the token's holder about which conversations Omni shows to such a token."""
         match self.scope:
             case self.Scope.ORGANIZATION:
                 return "It sees every conversation of the organization."
@@ -220,7 +220,7 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         return self.filter(owner=user).select_related("api_token").order_by("order", "pk")
 
     def accepted(self) -> Self:
-        """Those that Omni has not rejected since their token was last set."""
+        """Filter to credentials that Omni has not rejected since their API token was last set."""
         return self.filter(api_token__rejected_at=None)
 
     @transaction.atomic
@@ -229,19 +229,19 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
 
         Raises `IntegrityError` if the label was taken meanwhile.
         """
-        # One change at a time to the order of a person's credentials.
+        # A lock, so that the order of a person's credentials changes once at a time.
         User.objects.select_for_update().get(pk=owner.pk)
         api_token = ApiToken.accept(instance, token, identity)
         return self.create(owner=owner, label=label, api_token=api_token, order=self.filter(owner=owner).count())
 
 
 class Credential(models.Model):
-    """A person's use of an API token, under a name of theirs."""
+    """A person's use of an API token, with a label of their own."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="credentials")
     api_token = models.ForeignKey(ApiToken, models.PROTECT, related_name="credentials")
     label = models.CharField(max_length=60)
-    # Its place among its owner's, from 0: the first is the default.
+    # Position among the owner's credentials, from 0: the first is the default.
     order = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -271,7 +271,7 @@ class Credential(models.Model):
 
     @transaction.atomic
     def hold(self, token: Token, identity: replies.Identity) -> None:
-        """Hold this token, which Omni has just accepted, in place of the one before."""
+        """Replace the API token by this one, which Omni has just accepted."""
         self.api_token = ApiToken.accept(self.instance, token, identity)
         self.save(update_fields=["api_token"])
 

@@ -1,4 +1,4 @@
-"""What views read from a request."""
+"""Types and helpers for views to read a request."""
 
 import re
 from typing import Final
@@ -11,31 +11,31 @@ from django_htmx.middleware import HtmxDetails
 
 from omniviewer.accounts.models import User
 
-# Where nobody wants to be who has just signed in: in a circle.
+# Paths not to return to after signing in, such as the sign-in page itself.
 _NOT_AFTERWARDS: Final = ("/sign-in/", "/sign-out/", "/signed-out/", "/admin/log", "/appearance/", "/demo/")
-# Browsers read these as something else, or leave them out.
+# Characters that browsers read as others, or leave out.
 _ODD: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 class Request(HttpRequest):
-    """What every view gets that is not marked `login_not_required`."""
+    """The request that every view gets, unless it is marked `login_not_required`."""
 
     user: User
     htmx: HtmxDetails
 
 
 def next_path(request: HttpRequest) -> str:
-    """Where to go afterwards, as the form or the address says: a path of our own, or ""."""
+    """Return the path to go to afterwards, as the form or the address gives it: a path of this site, or ""."""
     return afterwards(request.POST.get("next") or request.GET.get("next") or "")
 
 
 def afterwards(target: str) -> str:
-    """The same, if it is a path of our own that somebody may be sent to after signing in; else ""."""
+    """Return the target if it is a path of this site that people may be sent to after signing in, else ""."""
     return "" if target.removeprefix(settings.URL_PREFIX).startswith(_NOT_AFTERWARDS) else own_path(target)
 
 
 def own_path(target: str) -> str:
-    """The same, if it is a path of our own; else ""."""
+    """Return the target if it is a path of this site, else ""."""
     own = (
         target.startswith(site_path("/"))
         and not _ODD.search(target)

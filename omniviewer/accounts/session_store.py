@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-# Characters of the column: 240 bits. A key is as random as 165 bits, so it needs no salt.
+# Length of the column: 40 characters are 240 bits. A key has 165 random bits, so it needs no salt.
 _DIGEST_CHARS = 40
 
 
@@ -41,7 +41,7 @@ class SessionStore(db.SessionStore):
             super().delete(digest(key))
 
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002  (Django's signature)
-        """Django takes any error of the database for a session that was deleted meanwhile, and answers 400."""
+        """Save; raise the database's own error if it is down. Django would call the session deleted, and answer 400."""
         try:
             super().save(must_create=must_create)
         except UpdateError as error:
@@ -49,7 +49,7 @@ class SessionStore(db.SessionStore):
                 raise error.__context__ from None
             raise
 
-    # An ASGI server runs the middleware of this site in threads: there these are called too.
+    # An ASGI server runs this site's middleware in threads, but calls these asynchronous methods too.
 
     async def _aget_session_from_db(self) -> Any:
         kept = await self.model.objects.filter(session_key=self._digest(), expire_date__gt=timezone.now()).afirst()

@@ -1,4 +1,4 @@
-"""A person's session: where it begins, how long it lasts, where it ends."""
+"""Sessions of people: their beginning, lifetime and end."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from omniviewer.operations.front import is_by_person, is_navigation
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _BY, _BEGAN, _SEEN = "signed_in_by", "began_at", "seen_at"
-# The address to which somebody was sent who had just signed in.
+# Session key of the address to which somebody was sent after signing in.
 _ARRIVING = "arriving_at"
-# Seconds: activity is noted no more often than that.
+# Minimum seconds between two updates of the last activity, to save writes.
 _NOTED_EVERY = 60
 
 
@@ -41,7 +41,7 @@ def end(request: HttpRequest, *, why: str = OK) -> None:
 
 
 def note_arrival(request: HttpRequest, target: str) -> None:
-    """Remember where somebody is sent who has just signed in: the provider's form may have sent itself."""
+    """Remember the address after signing in: a sign-in form of the provider may submit itself."""
     request.session[_ARRIVING] = target
 
 
@@ -54,7 +54,7 @@ def arrives(request: HttpRequest) -> bool:
 
 
 def began(request: HttpRequest) -> datetime:
-    """When this session began."""
+    """Return when this session began."""
     return datetime.fromtimestamp(request.session.get(_BEGAN, time.time()), UTC)
 
 
@@ -69,7 +69,7 @@ def signed_in_by(request: HttpRequest) -> str:
 
 
 def expire(get_response: GetResponse) -> GetResponse:
-    """A session ends after `OMNIVIEWER_SESSION_HOURS`, and after `OMNIVIEWER_IDLE_MINUTES` without anybody there."""
+    """End a session after `OMNIVIEWER_SESSION_HOURS`, or after `OMNIVIEWER_IDLE_MINUTES` without activity."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
@@ -88,10 +88,10 @@ def _is_over(request: HttpRequest) -> bool:
     seen = session.setdefault(_SEEN, int(now))
     if now - began >= settings.SESSION_COOKIE_AGE or now - seen >= settings.SESSION_IDLE:
         return True
-    # The door by which they came in is closed by now.
+    # Signing in by password has been switched off since.
     return session.get(_BY) == "password" and not settings.LOCAL_LOGIN
 
 
 def _is_by_itself(request: HttpRequest) -> bool:
-    """A page that was left open renews itself: that is nobody's doing."""
+    """Return whether an open page sent this request to renew itself, which is no activity of the reader."""
     return request.headers.get("HX-Request") == "true"

@@ -1,4 +1,4 @@
-"""How the pages look to a person."""
+"""The reader's appearance settings."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +12,7 @@ from omniviewer.accounts.requests import own_path, site_path
 @login_not_required
 @require_POST
 def appearance(request: HttpRequest) -> HttpResponse:
-    """Remember in a cookie what the form says, "" for the usual, and go back to the page."""
+    """Store the form's appearance settings in cookies ("" for the default), and return to the page."""
     response = redirect(own_path(request.POST.get("next", "")) or site_path("/"))
     for name in CHOICES.keys() & request.POST.keys():
         value = request.POST[name]

@@ -1,4 +1,4 @@
-"""What the address of a page of the audit log may say."""
+"""Forms that check the parameters in the addresses of audit log pages."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -13,7 +13,7 @@ from django.utils import timezone
 from omniviewer.audit.models import OK, Event, EventQuerySet, Kind
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# Any zone's midnight of these is a moment that can be reckoned with.
+# Days whose midnight in any time zone is within the range of datetime.
 _DAYS = [
     MinValueValidator(date(2000, 1, 1), "The log does not reach back that far."),
     MaxValueValidator(date(2999, 12, 31), "The log does not reach that far ahead."),
@@ -21,12 +21,12 @@ _DAYS = [
 
 
 class PlaceForm(forms.Form):
-    """From where on: the number of the event before the page."""
+    """Paging: the number of the event before the page."""
 
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
     def before_or_newest(self) -> int | None:
-        """A place that makes no sense is the newest."""
+        """Return the number of the event before the page; None, for the newest page, if the form is invalid."""
         return self.cleaned_data["before"] if self.is_valid() else None
 
 
@@ -46,7 +46,7 @@ class DayField(forms.DateField):
 
 
 class FilterForm(forms.Form):
-    """Which events."""
+    """Filters for the events to show."""
 
     who = forms.CharField(required=False, max_length=150, label="Who", help_text="Part of a username.")
     kind = forms.ChoiceField(
@@ -80,7 +80,7 @@ class FilterForm(forms.Form):
         return self.cleaned_data
 
     def events(self) -> EventQuerySet:
-        """For a valid form."""
+        """Return the events that fit the filters of a valid form."""
         said, rows = self.cleaned_data, Event.objects.all()
         if said["who"]:
             rows = rows.filter(who__icontains=said["who"])

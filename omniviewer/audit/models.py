@@ -1,4 +1,4 @@
-"""What somebody did here, kept as it was written until its time is over."""
+"""The audit log: one row for each act of a person, unchanged until its retention ends."""
 
 from datetime import datetime
 from typing import Any, NoReturn, Self
@@ -12,7 +12,7 @@ OK = "ok"
 
 
 class AppendOnly(Exception):
-    """The audit log is added to, never changed."""
+    """Raised by attempts to change an event: the audit log only grows."""
 
 
 class Kind(models.TextChoices):
@@ -50,11 +50,11 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(user_id=user_id)
 
     def of_reading(self, kind: Kind, conversation_id: UUID | None, since: datetime) -> Self:
-        """Those of this kind that came to something since then: of a conversation, or of no certain one."""
+        """Filter to successful events of a kind since then, about this conversation (`None`: about no certain one)."""
         return self.filter(kind=kind, result=OK, conversation_id=conversation_id, at__gte=since)
 
     def newest_first(self, before: int | None = None) -> Self:
-        """As they were written; with `before`, those that were written before that one."""
+        """Order by newest first; with `before`, only events written before that one."""
         rows = self.order_by("-pk")
         return rows.filter(pk__lt=before) if before else rows
 
@@ -62,7 +62,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(at__lt=moment)
 
     def forget(self, at_most: int) -> int:
-        """How many of these were deleted, `at_most` at once: the only way out of the log, for those past their time."""
+        """Delete up to `at_most` of these events, and return how many. The only way out of the log, for old events."""
         oldest = list(self.order_by("pk").values_list("pk", flat=True)[:at_most])
         deleted, _ = super(EventQuerySet, self.model.objects.filter(pk__in=oldest)).delete()
         return deleted
@@ -75,30 +75,30 @@ class EventQuerySet(models.QuerySet["Event"]):
 
 
 class Event(models.Model):
-    """One thing that somebody did. Written by trail.record alone; no title, no text, no token, no name of a credential.
+    """One act of a person. Only trail.record writes it; it holds no title, no text, no token, no credential's label.
 
     The database refuses changes too (migration 0002).
     """
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     kind = models.CharField(max_length=20, choices=Kind)
-    # OK, or in one word why it came to nothing.
+    # OK, or a word for the failure.
     result = models.CharField(max_length=40, default=OK)
     # None once the person is removed; `who` stays.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="events")
     who = models.CharField(max_length=150, blank=True)
-    # Omni's id, not a row here: what is kept here may be gone long before this is.
+    # Omni's id, not a foreign key: the conversation may be deleted long before the event.
     conversation_id = models.UUIDField(null=True, blank=True, db_index=True)
     position = models.PositiveIntegerField(null=True, blank=True)
     ticket = models.CharField(max_length=100, blank=True, db_index=True)
     by = models.CharField(max_length=20, choices=By, blank=True)
-    # The host of Omni's that a credential is for, and the number that the credential had.
+    # The Omni host of a credential, and the credential's number.
     instance = models.CharField(max_length=260, blank=True)
     credential_id = models.BigIntegerField(null=True, blank=True)
     # The username of the person whom staff added, changed or removed, and the fields that were changed.
     whom = models.CharField(max_length=150, blank=True)
     fields = models.CharField(max_length=300, blank=True)
-    # Only where OMNIVIEWER_AUDIT_IP says so.
+    # Only stored if OMNIVIEWER_AUDIT_IP is set.
     address = models.GenericIPAddressField(null=True, blank=True)
 
     objects = EventQuerySet.as_manager()
@@ -109,7 +109,7 @@ class Event(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise AppendOnly
-        # An INSERT even where somebody has set a primary key that exists.
+        # Force an INSERT, even if the given primary key exists.
         super().save(*args, **{**kwargs, "force_insert": True})
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:

@@ -24,7 +24,7 @@ _NAMES = (
 
 
 def lines(events: EventQuerySet) -> Iterator[str]:
-    """Some hundred lines at a time, however many there are. Times are UTC, as the database gives them."""
+    """Yield the lines of the CSV file, read in batches however many there are. Times are in UTC, as in the database."""
     rows = (
         tuple("" if value is None else str(value) for value in _values(event))
         for event in events.iterator(chunk_size=1000)

@@ -19,7 +19,7 @@ _log = logging.getLogger("omniviewer.audit")
 
 
 class About(TypedDict, total=False):
-    """What an event was about, as far as that is known. `ticket`: only what is written as tickets are."""
+    """The subject of an event, as far as it is known. `ticket` only holds text in the form of a ticket key."""
 
     conversation_id: UUID
     position: int | None
@@ -39,7 +39,7 @@ def record(
     user: AbstractBaseUser | None = None,
     **about: Unpack[About],
 ) -> None:
-    """That `user`, or else who is signed in, did this just now; without a request, that a command did it to them.
+    """Store that `user`, or else the signed-in person, did this just now. Without a request, a command did it to them.
 
     A HEAD request shows nobody anything to read.
     """
@@ -62,7 +62,7 @@ def record(
         address=_address_of(request) if request else None,
     )
     error = _keep(event)
-    # What was looked at is in the log that staff may read, and in no line that goes elsewhere.
+    # The subject of the event stays in the log that staff may read: lines may be sent elsewhere.
     line = {"kind": event.kind, "result": event.result, "user_id": event.user_id, "by": event.by, "number": event.pk}
     if error:
         line["error"] = type(error).__name__
@@ -70,7 +70,7 @@ def record(
 
 
 def refused(request: HttpRequest, name: str, *, by: str) -> None:
-    """That somebody was not let in as `name`. A name that is nobody's is not kept: it may be a password."""
+    """Store a refused sign-in as `name`. An unknown name is not stored, because it may be a password."""
     person = get_user_model().objects.filter(username=name).first()
     result = "unknown-name"
     if person:
@@ -80,7 +80,7 @@ def refused(request: HttpRequest, name: str, *, by: str) -> None:
 
 def _keep(event: Event) -> Error | None:
     try:
-        # Where the page is in a transaction, what fails is this alone.
+        # A savepoint: if the page runs in a transaction, a failure here must not break it.
         with transaction.atomic():
             event.save()
     except Error as error:

@@ -1,4 +1,4 @@
-"""Everybody's own trail, and the whole log for staff and auditors."""
+"""Pages of the audit log: everybody's own events, and the whole log for staff and auditors."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -34,14 +34,14 @@ def _auditors_only(view: View) -> View:
 
 @require_GET
 def mine(request: HttpRequest) -> HttpResponse:
-    """What the log holds of the reader."""
+    """Show the reader's own events."""
     return render(request, "audit/mine.html", _page(request, Event.objects.of(request.user.pk)))
 
 
 @require_GET
 @_auditors_only
 def everybodys(request: HttpRequest) -> HttpResponse:
-    """The log, or what of it was asked for."""
+    """Show the log, filtered by the form."""
     form = FilterForm(request.GET)
     events = form.events() if form.is_valid() else Event.objects.none()
     context = {
@@ -57,7 +57,7 @@ def everybodys(request: HttpRequest) -> HttpResponse:
 @require_GET
 @_auditors_only
 def as_csv(request: HttpRequest) -> HttpResponseBase:
-    """The same, whole and as a file; a filter that makes no sense is told on the page."""
+    """Return the filtered log as a file; if a filter is invalid, go back to the page that says so."""
     form = FilterForm(request.GET)
     if not form.is_valid():
         return redirect(f"{reverse('audit:everybodys')}?{request.GET.urlencode()}")
@@ -71,7 +71,7 @@ def as_csv(request: HttpRequest) -> HttpResponseBase:
 
 def _page(request: HttpRequest, events: EventQuerySet) -> dict[str, Any]:
     before = PlaceForm(request.GET).before_or_newest()
-    # One more than is shown tells whether there are any.
+    # One row more than shown tells whether there is another page.
     found = list(events.newest_first(before)[: PAGE + 1])
     older = found[PAGE - 1].pk if len(found) > PAGE else None
     return {"events": found[:PAGE], "before": before, "older": older}

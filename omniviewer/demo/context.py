@@ -1,4 +1,4 @@
-"""What templates show in the demo alone. Not in TEMPLATES otherwise."""
+"""Template context of the demo. Not in TEMPLATES otherwise."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from omniviewer.demo.stand_in import DEMO_TOKENS
 
 
 def demo(_request: HttpRequest) -> dict[str, Any]:
-    """`demo`: its people, the tokens to try, and (asked only where shown) the stand-in's address."""
+    """Return `demo`: the demo's people, tokens to try, and a function for the stand-in's address."""
     return {"demo": {"people": PEOPLE, "tokens": DEMO_TOKENS, "omni": _omni}}
 
 

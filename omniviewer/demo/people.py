@@ -8,7 +8,7 @@ class Person(NamedTuple):
     first_name: str
     last_name: str
     about: str
-    # Which of the stand-in's demo tokens they have connected, or "" for none yet.
+    # The stand-in's demo token that they have connected, or "" for none yet.
     token: str
 
 

@@ -1,4 +1,4 @@
-"""In the demo alone."""
+"""Addresses that exist only in the demo."""
 
 from django.urls import path
 

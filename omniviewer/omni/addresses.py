@@ -18,7 +18,7 @@ class BadAddress(ValueError):
 
 
 def parse_address(pasted: str, *, allowed: Iterable[str], loopback: bool = False) -> str:
-    """The host (with its port on loopback) out of whatever form of address people have at hand.
+    """Return the host (with its port on loopback) from any form of address that people paste.
 
     Takes a host name, a base URL with or without `/api`, or the URL of any page of the instance. A deep link's
     `NAME.omni.co` becomes `NAME.omniapp.co`, where the API is. `allowed` are host names that allow themselves and all
@@ -67,7 +67,7 @@ def site_url(instance: str) -> str:
 
 
 def is_loopback_instance(instance: str) -> bool:
-    """The demo's."""
+    """Return whether the instance is on this machine, as the demo's is."""
     return is_loopback(instance.rsplit(":", 1)[0].strip("[]"))
 
 
@@ -81,9 +81,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_public(address: str, besides: Iterable[Network] = ()) -> bool:
-    """Whether an IP address is one of the public internet, or in one of these networks.
+    """Return whether an IP address belongs to the public internet, or to one of the networks in `besides`.
 
-    Of addresses that carry another one (IPv4 in IPv6, NAT64, 6to4, Teredo), that one counts.
+    For an address that carries another one (IPv4 in IPv6, NAT64, 6to4, Teredo), the carried one counts.
     https://www.iana.org/assignments/iana-ipv4-special-registry
     """
     found = _carried(ipaddress.ip_address(address.split("%", maxsplit=1)[0]))
@@ -115,7 +115,7 @@ def omni_link(told: str, instance: str) -> str:
 
 
 def is_omni_link(url: str, instance: str) -> bool:
-    """Whether a link that Omni gave leads to Omni: https, on the instance itself or one of Omni's own domains."""
+    """Return whether a link in a reply leads to Omni: https, on the instance itself or one of Omni's own domains."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -123,7 +123,7 @@ def is_omni_link(url: str, instance: str) -> bool:
         return False
     if parts.scheme != "https" or parts.username is not None or port not in (None, 443):
         return False
-    # It is also shown as it is: nothing in it hides, or turns the direction of the rest.
+    # The link's text is shown too: it must not hide characters, or change the direction of the rest.
     if not _HOST.fullmatch(host) or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
         return False
     return host == instance or _is_under(host, OMNI_DOMAINS)

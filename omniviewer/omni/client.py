@@ -1,4 +1,4 @@
-"""The one door to the network. It only ever sends `GET`: nothing is written to Omni.
+"""The client for Omni's API, the only code that uses the network. It only sends `GET`: nothing is written to Omni.
 
 Omni's reference: https://docs.omni.co/api. A client speaks for one token on one instance.
 """
@@ -27,7 +27,7 @@ PEOPLE_A_PAGE = 100
 PEOPLE_PATHS = (("/scim/v2/users", "/scim/v2/Users"), ("/scim/v2/embed/users", "/scim/v2/embed/Users"))
 _CHUNK = 64 * 1024
 _MOST_OBJECTS = 2_000_000
-# Seconds: a host that is there takes a connection at once.
+# Seconds: a host that is up accepts a connection at once.
 CONNECT_TIMEOUT = 5.0
 
 
@@ -50,9 +50,11 @@ class Token:
 
 
 class Client:
-    """`instance` is the host; `timeout` seconds bound any silence and the whole of a request, retries included;
-    `max_body` bytes bound a reply after decompression. `may_retry` is asked before a request is sent a second time.
-    `networks` are those outside the public internet to which a name may lead.
+    """A client for one instance. `instance` is the host.
+
+    `timeout` limits, in seconds, any silence and the whole of a request, retries included; `max_body` limits a reply,
+    in bytes after decompression. `may_retry` is asked before a request is sent again. `networks`: networks outside the
+    public internet to which a name may lead.
     """
 
     def __init__(  # noqa: PLR0913  (each by its name)
@@ -74,7 +76,7 @@ class Client:
         self._may_retry = may_retry
 
     def whoami(self) -> replies.Identity:
-        """https://docs.omni.co/api/who-am-i. Older instances do not have it: `404` or `405`, so `NotVisible`."""
+        """Ask https://docs.omni.co/api/who-am-i. Older instances answer `404` or `405`, which raises `NotVisible`."""
         try:
             return replies.identity(self._get("/v1/whoami"))
         except BadRequest as error:
@@ -83,7 +85,7 @@ class Client:
             raise
 
     def conversations(self, *, cursor: str = "", member: str = "") -> replies.ConversationPage:
-        """https://docs.omni.co/api/ai/list-ai-conversations. `member` is a membership id, for organization keys."""
+        """Ask https://docs.omni.co/api/ai/list-ai-conversations. `member`: a membership id, for organization keys."""
         query: dict[str, str | int] = {"pageSize": CONVERSATIONS_A_PAGE}
         if cursor:
             query["cursor"] = cursor
@@ -92,26 +94,26 @@ class Client:
         return replies.conversation_page(self._get("/v1/ai/conversations", query))
 
     def conversation(self, conversation_id: UUID) -> replies.Conversation:
-        """https://docs.omni.co/api/ai/get-conversation. Raises `Unreadable` if Omni answers with another one."""
+        """Ask https://docs.omni.co/api/ai/get-conversation. Raises `Unreadable` if Omni answers with another one."""
         return replies.conversation(self._get(f"/v1/ai/conversations/{conversation_id}"), conversation_id)
 
     def members(self, path: str = "/scim/v2/users", *, start: int = 1) -> replies.MemberPage:
-        """https://docs.omni.co/api/users/list-users, from the `start`th person (counted from 1); organization keys.
+        """Ask https://docs.omni.co/api/users/list-users from person `start` (counted from 1); organization keys only.
 
         `path` is one of `PEOPLE_PATHS`.
         """
         return replies.member_page(self._get(path, {"count": PEOPLE_A_PAGE, "startIndex": start}))
 
     def job(self, job_id: UUID) -> replies.Job:
-        """https://docs.omni.co/api/ai/get-ai-job. Raises `Unreadable` if Omni answers with another one."""
+        """Ask https://docs.omni.co/api/ai/get-ai-job. Raises `Unreadable` if Omni answers with another one."""
         return replies.job(self._get(f"/v1/ai/jobs/{job_id}"), job_id)
 
     def job_result(self, job_id: UUID) -> results.Result:
-        """https://docs.omni.co/api/ai/get-ai-job-result: only of complete jobs, for 14 days. Raises `NotVisible`."""
+        """Ask https://docs.omni.co/api/ai/get-ai-job-result: for complete jobs, for 14 days. Raises `NotVisible`."""
         return results.result(self._get(f"/v1/ai/jobs/{job_id}/result"), job_id)
 
     def chart(self, job_id: UUID) -> bytes | None:
-        """https://docs.omni.co/api/ai/get-ai-job-vis: a PNG; None where there is nothing to draw.
+        """Ask https://docs.omni.co/api/ai/get-ai-job-vis for a PNG; None if there is nothing to draw.
 
         Omni says so with `422`, with `204`, or with JSON in place of a picture where the data is no longer available.
         Raises `Unreadable` if it is no PNG, or one that is too large to be shown.
@@ -128,7 +130,7 @@ class Client:
 
     def _get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
         body = self._ask(path, query)
-        # Each becomes an object in memory, some thirty times as large as it is here.
+        # Each bracket becomes an object in memory, some thirty times as large as its text.
         if body.count(b"{") + body.count(b"[") > _MOST_OBJECTS:
             raise Unreadable("Omni's answer has more pieces than are read here.", outcome="too-large")
         try:
@@ -177,7 +179,7 @@ class Client:
 
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
-        # What has come, as it comes: requests' own iterator waits for a whole chunk, however slowly it drips.
+        # Read bytes as they arrive: requests' own iterator waits for a whole chunk, however slowly it arrives.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._max_body:
@@ -193,7 +195,7 @@ _OWN_CA = "Where the company has a certificate authority of its own, REQUESTS_CA
 
 @cache
 def _session() -> requests.Session:
-    """One a process, for its open connections alone: no cookie goes from one person's request to another's."""
+    """Return this process's session, shared for its open connections only: no cookie passes between people."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"Accept": "application/json, image/png;q=0.9", "User-Agent": "Omniviewer"})
@@ -213,7 +215,7 @@ def _is_json(body: bytes) -> bool:
 
 
 def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
-    """What to say of a request that got no whole answer."""
+    """Return the error to raise for a request that got no complete answer."""
     cause = _cause(error)
     match error, cause:
         case _, NameResolutionError():
@@ -236,7 +238,7 @@ def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What urllib3 ran into, out of what requests wrapped around it."""
+    """Return urllib3's error, unwrapped from the one that requests raised."""
     inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", inner)
     return reason if isinstance(reason, BaseException) else error
@@ -266,7 +268,7 @@ def _raise_for_status(response: requests.Response) -> None:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds, from either form of `Retry-After` (RFC 9110, 10.2.3); None where it says nothing that can be used.
+    """Return the seconds from either form of `Retry-After` (RFC 9110, 10.2.3); None if the header is unusable.
 
     A date is counted from Omni's own `Date`, not from this machine's clock.
     """

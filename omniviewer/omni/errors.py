@@ -1,10 +1,10 @@
-"""What can go wrong when Omni is asked. Each carries a sentence fit for a page: no token, no text of Omni's."""
+"""Errors raised when Omni is asked. Each carries a sentence fit for a page: no token, no text of Omni's."""
 
 from typing import ClassVar, Self
 
 
 class OmniError(Exception):
-    """Base of everything that asking Omni raises.
+    """Base class of all errors that asking Omni raises.
 
     `outcome` is a short name for logs and metrics: a status, or what broke. `retry_after`, in seconds, is when asking
     again may help, where that is known.
@@ -23,7 +23,7 @@ class OmniError(Exception):
         super().__init__(self.sentence)
 
     def as_record(self) -> dict[str, str | float | None]:
-        """What another process needs to raise the same."""
+        """Return the values from which another process can raise the same error."""
         return {
             "kind": type(self).__name__,
             "sentence": self.sentence,
@@ -61,13 +61,13 @@ class BadRequest(OmniError):
 
 
 class Unreadable(OmniError):
-    """Something answered, but not as Omni's API does: HTML, a redirect, broken or unexpected JSON, too much of it."""
+    """The reply is not one of Omni's API: HTML, a redirect, broken or unexpected JSON, or too large."""
 
     sentence = "What answered does not speak Omni's API."
 
 
 class NoContent(Unreadable):
-    """`204`: an answer that holds nothing, on purpose."""
+    """`204`: an empty answer, on purpose."""
 
 
 class CannotAsk(OmniError):
@@ -77,19 +77,19 @@ class CannotAsk(OmniError):
 
 
 class Resting(CannotAsk):
-    """Omni failed several times just now: for a few seconds it is not asked at all."""
+    """Omni failed several times just now, so it is not asked for a few seconds."""
 
     sentence = "Omni failed several times just now, so it is left alone for a few seconds."
 
 
 class RateLimited(CannotAsk):
-    """This token's requests a minute are used up: by Omni's own word (`429`), or by our count of them."""
+    """This token's requests for the minute are used up, by Omni's own word (`429`) or by our count."""
 
     sentence = "Omni's limit of requests a minute for this token is used up."
 
     @classmethod
     def ours(cls, retry_after: float) -> Self:
-        """By our count, before Omni has to say so."""
+        """Return the error for a limit reached by our own count, before Omni has to refuse."""
         return cls(
             "This token's requests to Omni are used up for the moment: Omni allows so many a minute.",
             outcome="budget",

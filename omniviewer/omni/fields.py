@@ -6,9 +6,9 @@ from uuid import UUID
 
 from omniviewer.omni.errors import Unreadable
 
-# What an integer column of every database holds.
+# The largest value that an integer column of every database can hold.
 _MOST = 2**31 - 1
-# Levels of an object that is kept as it is. Queries of Omni's have some five.
+# Nesting levels of an object that is stored as it is. Omni's queries have about five.
 DEEPEST = 50
 # Characters of a reason that is shown.
 LONGEST_REASON = 4_000
@@ -57,7 +57,7 @@ def as_plain_object(value: Any) -> dict[str, Any]:
 
 
 def _is_deeper(value: Any, most: int) -> bool:
-    """Level by level: how deep it is must not decide how deep Python recurses."""
+    """Return whether a value is nested deeper than `most`. It goes level by level, because Python limits recursion."""
     level = [value]
     for _ in range(most):
         level = [
@@ -106,7 +106,7 @@ def as_json(value: Any, longest: int) -> str:
     except RecursionError:
         return json.dumps({"cut": "It is nested too deeply to be kept."})
     if len(text) > longest:
-        # As a text within JSON: half of an object is none. Quotes and the like take two characters there.
+        # Stored as text within JSON, because half an object is invalid. Quotes and the like take two characters there.
         text = json.dumps({"cut": text[: longest // 2 - 20]}, ensure_ascii=False)
     return storable(text)
 
@@ -136,5 +136,5 @@ def as_id(reply: dict[str, Any], wanted: UUID, what: str) -> UUID:
 
 
 def as_count(value: Any) -> int | None:
-    """None where it is no number, or one that no database holds."""
+    """Return the number; None if it is no whole number, or too large for the database."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None

@@ -1,11 +1,11 @@
-"""Pictures that Omni draws: taken for what they are before anybody's browser does."""
+"""Check that Omni's pictures are PNGs, before anybody's browser interprets them."""
 
 import struct
 from typing import Final
 
 from omniviewer.omni.errors import Unreadable
 
-# Bytes, and pixels: a chart, not a bomb.
+# Limits in bytes and pixels: a chart, not a decompression bomb.
 MOST_BYTES: Final = 8 * 1024 * 1024
 MOST_PIXELS: Final = 40_000_000
 _LONGEST_SIDE: Final = 20_000
@@ -15,7 +15,7 @@ _END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 def checked_png(body: bytes) -> bytes:
-    """The same, if it is a PNG (https://www.w3.org/TR/png-3/) within these bounds. Raises `Unreadable`."""
+    """Return the body if it is a PNG (https://www.w3.org/TR/png-3/) within the limits. Raises `Unreadable`."""
     if len(body) > MOST_BYTES:
         raise Unreadable("Omni's chart is too large to be shown here.", outcome="too-large")
     if not body.startswith(_SIGNATURE) or len(body) < len(_SIGNATURE) + _HEADER.size or not body.endswith(_END):

@@ -1,4 +1,4 @@
-"""What Omni's API returns, as dataclasses, read from both dialects that its own sources use.
+"""The replies of Omni's API as dataclasses, read from both dialects that its own sources use.
 
 The reference (docs.omni.co/api) and the official Python SDK name some fields differently; a field is read under either
 name. Fields that nobody documented are ignored. An entry that cannot be read is counted, and the others are read; a
@@ -15,10 +15,10 @@ from omniviewer.omni.errors import Unreadable
 from omniviewer.omni.fields import NOTHING, as_count, as_id, as_list, as_object, as_reason, as_text, as_uuid
 from omniviewer.omni.times import as_time
 
-# Characters: it stands in addresses and in a unique index.
+# Characters, limited because a cursor stands in addresses and in a unique index.
 LONGEST_CURSOR = 2000
 LONGEST_JOB_ID = 200
-# Of one reply; of more, the first ones are read. A hundred conversations or people are asked for at a time.
+# Limits for one reply: only the first ones are read. We ask for a hundred conversations or people at a time.
 MOST_ROWS = 2_000
 MOST_MESSAGES = 10_000
 _NO_MESSAGES = "Omni sent this conversation without its messages. What was stored of them before stays."
@@ -58,7 +58,7 @@ class ConversationPage:
 
 @dataclass(frozen=True)
 class Message:
-    """A message; without role and text, the place of one that could not be read.
+    """A message; without role and text, it stands for an entry that could not be read.
 
     `other_job_id` is a job's id that is no UUID; `attachments` are names of files.
     """
@@ -92,7 +92,7 @@ class Conversation:
 
     @property
     def last_prompt(self) -> str:
-        """The last question that has text; "" where none has."""
+        """Return the last question that has text; "" if none has."""
         asked = [message.text for message in self.messages if message.role == "user" and message.text.strip()]
         return asked[-1] if asked else ""
 
@@ -129,7 +129,7 @@ class Member:
 
 @dataclass(frozen=True)
 class MemberPage:
-    """`count` is how many entries the page had, read or not: the next page begins behind them."""
+    """A page of people. `count`: entries on the page, readable or not. The next page begins after them."""
 
     members: tuple[Member, ...]
     total: int | None
@@ -226,7 +226,7 @@ def _shortfall(messages: tuple[Message, ...], count: int) -> str:
 
 
 def _message(row: Any) -> Message:
-    """Every entry keeps its place: the addresses of the messages behind it count them."""
+    """Return the message. An unreadable entry keeps its position, because addresses of later messages count it."""
     if not isinstance(row, dict):
         return Message(text=as_text({"text": row}, "text") or "")
     job_id = as_uuid(row.get("jobId"))
@@ -277,7 +277,7 @@ def member_page(body: Any) -> MemberPage:
 
 
 def _member(row: dict[str, Any]) -> Member:
-    """An embed user's own address stands under names of its own; their `userName` is made up by Omni."""
+    """Return the member. Embed users have an e-mail field of their own; Omni makes up their `userName`."""
     apart = row.get("name")
     name = apart if isinstance(apart, dict) else {"formatted": apart}
     both = " ".join(part for key in ("givenName", "familyName") if (part := as_text(name, key)))

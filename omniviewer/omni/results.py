@@ -1,4 +1,4 @@
-"""What `GET /v1/ai/jobs/{jobId}/result` returns: what the AI did. Every field of it may be absent."""
+"""The reply of `GET /v1/ai/jobs/{jobId}/result`: what the AI did. Each of its fields may be absent."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +10,12 @@ from omniviewer.omni.errors import Unreadable
 from omniviewer.omni.fields import as_count, as_json, as_object, as_plain_object, as_reason, as_text
 from omniviewer.omni.times import as_time
 
-# Actions of one job that are read: of more, the first and the last ones.
+# Actions read of one job: if there are more, the first and the last ones.
 MOST_ACTIONS = 2_000
 _LAST_ACTIONS = 500
 # Characters of an action as Omni sent it, apart from its rows.
 LONGEST_RAW = 200_000
-# A `result` with one of these is a query's.
+# A `result` with one of these keys is a query's.
 _OF_A_QUERY = ("queryName", "query", "csvResult", "csvResultWasTruncated", "hasResults", "totalRowCount")
 
 
@@ -27,7 +27,7 @@ class Query:
     status: str
     body: dict[str, Any]
     csv: str
-    # Whether Omni cut the rows, and how many there were; None where it does not say.
+    # `was_cut`: Omni left out rows. `row_count`: how many there were; None if Omni does not say.
     was_cut: bool
     row_count: int | None
 
@@ -54,7 +54,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Result:
-    """`shortfall` tells the reader, in a sentence, what of it could not be read or is left out."""
+    """The result of a job. `shortfall` tells the reader, in a sentence, which parts are unreadable or left out."""
 
     topic: str
     actions: tuple[Action, ...] = field(default_factory=tuple)

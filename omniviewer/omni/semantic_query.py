@@ -4,21 +4,21 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-# How Omni calls a condition, and what a person reads; any other is read as it is called.
+# Omni's names of conditions, in words for people; any other name is shown as it is.
 _KINDS = {
     "EQUALS": "is",
     "TIME_FOR_INTERVAL_DURATION": "is",
     "GREATER_THAN": "is greater than",
     "LESS_THAN": "is less than",
 }
-# Of a condition: what stands for its value, and what says nothing that a reader needs.
+# Keys of a condition: those that hold its value, and those that say nothing that a reader needs.
 _VALUES = ("value", "values", "left_side", "right_side")
 _ASIDE = ("kind", "type", "ui_type", "is_negative", *_VALUES)
 
 
 @dataclass(frozen=True)
 class Fields:
-    """`filters` are a field and its condition each, `sorts` a field and whether it goes down."""
+    """The fields of a query. `filters`: field and condition; `sorts`: field, and true if it is descending."""
 
     table: str = ""
     fields: list[str] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Fields:
 
     @property
     def on_a_line(self) -> str:
-        """But for the table: "Fields: a, b. Filters: a is 1. Sorted by: b descending. Limit: 10."; "" of nothing."""
+        """Return "Fields: a, b. Filters: a is 1. Sorted by: b descending. Limit: 10."; "" if empty. No table."""
         told = {
             "Fields": ", ".join(self.fields),
             "Filters": "; ".join(f"{name} {condition}" for name, condition in self.filters),
@@ -50,7 +50,7 @@ def read(query: dict[str, Any]) -> Fields:
 
 
 def _condition(how: Any) -> str:
-    """In words: "is complete, returned"; all that it holds is in there, whatever that is."""
+    """Return the condition in words, such as "is complete, returned", with everything that it holds."""
     if not isinstance(how, dict):
         return _text(how)
     kind = how.get("kind")
@@ -71,7 +71,7 @@ def _condition(how: Any) -> str:
 
 
 def _sort(entry: Any) -> tuple[str, bool]:
-    """Omni's `{"column_name", "sort_descending"}`, or a name with a minus before it."""
+    """Return the field and whether it is descending, from Omni's object or from a name with a minus before it."""
     if isinstance(entry, dict):
         name = entry.get("column_name") or entry.get("field") or entry.get("name") or entry
         return _text(name), entry.get("sort_descending") is True or entry.get("descending") is True

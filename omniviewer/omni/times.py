@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-# Years in which a time is believed. A number column orders conversations by milliseconds and ends in 2248; Go and
+# Range of plausible years. A number column orders conversations by milliseconds and ends in 2248; Go and
 # others write "never" as the year 1 or 9999.
 YEARS = range(1970, 2200)
-# Numbers below the first are no time; from the others on a number counts milliseconds, microseconds, nanoseconds.
+# Smaller numbers than the first are no times; from the others on, they are milli-, micro- and nanoseconds.
 _FIRST_SECOND, _MILLISECONDS, _MICROSECONDS, _NANOSECONDS, _TOO_MUCH = 1e9, 1e11, 1e14, 1e17, 1e20
 _LONGEST_TIME = 100
 _UTC_WORDS = re.compile(r" ?(?:UTC|GMT|Z)(?: ?([+-])([0-9]{1,2}):?([0-9]{2})?)?(?: ?\([A-Za-z ]*\))?$", re.IGNORECASE)
@@ -52,7 +52,7 @@ def _number(text: str) -> float | None:
 def _from_number(value: Any) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # As float only once it is known to fit: JSON's whole numbers have no end.
+    # Convert to float only after the range check: whole numbers in JSON may be of any length.
     if not _FIRST_SECOND <= value < _TOO_MUCH or not math.isfinite(value):
         return None
     scale = 1 if value < _MILLISECONDS else 1e3 if value < _MICROSECONDS else 1e6 if value < _NANOSECONDS else 1e9

@@ -1,4 +1,4 @@
-"""One request to Omni from its first byte to its last, retries included: a deadline that nothing outlives.
+"""One request to Omni, retries included, with a deadline that nothing outlives.
 
 The timeouts of sockets bound a silence, not a whole: a server that sends a byte of a header a second never trips them.
 So at the deadline the socket is shut down, whatever is being waited for.
@@ -24,12 +24,14 @@ _current: ContextVar["Attempt | None"] = ContextVar("attempt", default=None)
 
 
 class ElsewhereError(Exception):
-    """A name led to an address at which no Omni may be. No `OSError`: urllib3 would try again."""
+    """A name led to an address where no Omni may be. Not an `OSError`, because urllib3 would retry."""
 
 
 class Attempt:
-    """`seconds` bound it as a whole; `may_retry` is asked before anything is sent a second time, `may_reach` before
-    anything is sent to an address. Raises `ElsewhereError` where that says no.
+    """One request with all its retries, limited to `seconds`.
+
+    `may_retry` is asked before anything is sent again, `may_reach` before anything is sent to an address: if that is
+    false, the attempt raises `ElsewhereError`.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Attempt:
         self._own: list[socket.socket] = []
         self._lock = threading.Lock()
         self._is_open = True
-        # Whether Omni began to answer.
+        # True once Omni has begun to answer.
         self.is_answered = False
         self._timer: threading.Timer | None = None
         self._token: Token[Attempt | None] | None = None
@@ -75,7 +77,7 @@ class Attempt:
         return not self.is_over and self._may_retry()
 
     def check(self, connected: socket.socket) -> None:
-        """Where it really leads: a name may have meant something else when it was looked at."""
+        """Refuse a connection to a forbidden address: the name may have changed its meaning since it was checked."""
         address = connected.getpeername()[0]
         if not self._may_reach(address):
             connected.close()
@@ -86,7 +88,7 @@ class Attempt:
             self._sockets.append(connected)
 
     def watch_until_connected(self, connected: socket.socket) -> None:
-        """Watch it by a number of its own: TLS takes the socket's away."""
+        """Watch the socket under a duplicate descriptor, because TLS detaches the original one."""
         with contextlib.suppress(OSError):
             own = connected.dup()
             self._own.append(own)
@@ -94,11 +96,11 @@ class Attempt:
 
     def _end(self) -> None:
         with self._lock:
-            # Once the attempt is done its connection is somebody else's.
+            # Once the attempt is over, its connection belongs to another one.
             if self._is_open:
                 for watched in self._sockets:
                     with contextlib.suppress(OSError):
-                        # Not SSLSocket's own, which takes the TLS state away from under whoever is reading.
+                        # Not SSLSocket's own method, which drops the TLS state while another thread reads.
                         socket.socket.shutdown(watched, socket.SHUT_RDWR)
 
 
@@ -111,11 +113,11 @@ class _Watched:
     def _new_conn(self) -> socket.socket:
         connected: socket.socket = super()._new_conn()  # type: ignore[misc]
         attempt = _current.get()
-        # A proxy of the company's, which looks names up by itself, may be anywhere.
+        # A company's proxy looks names up itself, and may have any address.
         if attempt and self.proxy is None:
             attempt.check(connected)
         if attempt:
-            # Already now: a proxy may take its time to lead on, and another side to agree on TLS.
+            # Watch from here on: a proxy's reply and the TLS handshake may take long.
             attempt.watch_until_connected(connected)
         return connected
 
@@ -154,7 +156,7 @@ _POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class _Retries(Retry):
-    """Once more where that is safe (`GET` alone is sent) and useful: a connection refused or broken, `502` to `504`.
+    """Retries that are safe (only `GET` is sent) and useful: a connection refused or broken, or `502` to `504`.
 
     Not after a time-out: the reader has waited enough.
     """
@@ -177,7 +179,7 @@ class _Retries(Retry):
 
 
 class Adapter(HTTPAdapter):
-    """Pooled connections that keep to the current attempt."""
+    """An adapter of pooled connections that obey the current attempt's deadline."""
 
     def __init__(self) -> None:
         retries = _Retries(

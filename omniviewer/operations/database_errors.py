@@ -1,4 +1,4 @@
-"""What may be said of a database's error: its own words quote the row, and so somebody's text."""
+"""The parts of a database error that may be logged: its own words quote the row, and so somebody's text."""
 
 import sqlite3
 import traceback
@@ -11,7 +11,7 @@ from django.db import OperationalError
 _LEFT_OUT = "what the database said is left out, as it may quote what was to be stored"
 _BECAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING = "\nDuring handling of the above exception, another exception occurred:\n\n"
-# Exceptions of one chain.
+# Number of exceptions read from one chain.
 _MOST = 20
 
 
@@ -38,20 +38,20 @@ def told(error: BaseException, trace: TracebackType | None) -> str:
 
 
 def _is_databases(error: BaseException) -> bool:
-    """Drivers are optional: known by where their errors come from."""
+    """Return whether the database raised the error. Drivers are optional, so they are known by module name."""
     is_driver = any(kind.__module__.startswith("psycopg") for kind in type(error).__mro__)
     return is_driver or isinstance(error, DatabaseError | sqlite3.Error)
 
 
 def _words(error: BaseException) -> str:
-    """Its own only where no server spoke: why there is no connection."""
+    """Return the error's own words only if no connection was made: a server's words may quote a row."""
     own = error.__cause__ or error
     is_of_connection = isinstance(error, OperationalError) and getattr(own, "sqlstate", "") is None
     return str(error).strip() if is_of_connection else _LEFT_OUT
 
 
 def _chain(error: BaseException | None) -> Iterator[tuple[BaseException, str]]:
-    """From the last to the first, each with what leads from it to the one that came of it; of groups, all."""
+    """Yield the error and its causes, each with the words that link it to the next; of groups, every member."""
     waiting: list[tuple[BaseException | None, str]] = [(error, "")]
     seen: set[int] = set()
     while waiting and len(seen) < _MOST:

@@ -14,16 +14,16 @@ import time
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Seconds until a worker that ended is started anew: longer each time, until one has lived for long enough.
+# Seconds until a worker that ended is started again: longer each time, until one has lived for long enough.
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _LONG_ENOUGH = 300.0
-# For what a worker has in hand, before it is killed: that loses nothing.
+# Seconds for a worker to finish its task before it is killed, which loses nothing.
 _PATIENCE = 4.0
 
 
 class EmbeddedWorker:
-    """To be started by the site's foremost process, before it forks any other."""
+    """The worker beside the site. Start it in the site's first process, before that forks any other."""
 
     def __init__(self) -> None:
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -32,7 +32,7 @@ class EmbeddedWorker:
         self._keeper = _start("omniviewer.operations.embedded_worker")
 
     def stop(self) -> None:
-        """What it is doing is done again by the next one."""
+        """Stop the worker. The next one starts its unfinished tasks again."""
         if self._keeper:
             _end(self._keeper, _PATIENCE * 2)
 

@@ -1,4 +1,4 @@
-"""What a reader sees when this site itself fails, and what a report of it leaves out."""
+"""The page that a reader sees when this site itself fails, and error reports without secrets."""
 
 import re
 import sys
@@ -12,24 +12,24 @@ from django.template import loader
 from django.views.debug import SafeExceptionReporterFilter
 from django.views.defaults import server_error
 
-# As requests writes it into a header, and what people paste into a form.
+# Matches a token as requests writes it into a header, and as people paste it into a form.
 _TOKEN = re.compile(r"Bearer\s+\S|omni_(pat|org)_", re.IGNORECASE)
 _RETRY_AFTER = "10"  # seconds
 
 
 def page_of_a_fault(request: HttpRequest) -> HttpResponse:
-    """Django calls it while it handles the exception: a database that is away or busy is no fault in the code."""
+    """Return the error page. Answer 503, not 500, if the database is down or busy: that is no fault in the code."""
     if not isinstance(sys.exception(), OperationalError | InterfaceError):
         return server_error(request)
-    # Without the request: who reads, and what they like, stands in the database.
+    # Render without the request: the reader and their preferences would be read from the database.
     page = loader.get_template("503.html").render()
     return HttpResponse(page, status=503, headers={"Retry-After": _RETRY_AFTER})
 
 
 class NoTokens(SafeExceptionReporterFilter):
-    """As Django's, in development too, and no token: not in a variable of any frame, a header or a form."""
+    """Django's filter, in development too, that also hides tokens in variables, headers and forms."""
 
-    # Django calls secret what holds one of these in its name.
+    # Django hides settings whose names contain one of these.
     hidden_settings = re.compile(
         f"{SafeExceptionReporterFilter.hidden_settings.pattern}|AUTHORIZATION|COOKIE|CSRF|SESSION|DATABASE|CACHE_URL",
         re.IGNORECASE,
@@ -48,7 +48,7 @@ class NoTokens(SafeExceptionReporterFilter):
         return {name: self.cleanse_setting(name, value) for name, value in found.items()}
 
     def _secrets_in(self, request: HttpRequest | None) -> list[str]:
-        """What was typed into fields that hold secrets, whatever it looks like."""
+        """Return the text typed into fields that hold secrets, whatever it looks like."""
         fields = request.POST.items() if request else ()
         return [str(value) for name, value in fields if value and self.hidden_settings.search(name)]
 

@@ -1,4 +1,4 @@
-"""The first to see a request: which of its headers count, and the path below which the site is."""
+"""The first middleware to see a request: headers to trust, and the path prefix of the site."""
 
 import ipaddress
 import re
@@ -18,9 +18,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PORT = re.compile(r"^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$")
 _MAX_BACKSLASHES = 250
 _PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
-# An address that a template of the site's own writes out.
+# Matches an address of the site in a template.
 _OWN_ADDRESS = re.compile(r'(?<=\s)((?:form)?action|href|src|hx-get|hx-post)="/(?!/)')
-# Of a path outside the prefix: the URLconf that leads nowhere.
+# An empty URLconf, for paths outside the prefix.
 urlpatterns: list[object] = []
 
 
@@ -81,12 +81,12 @@ def no_neighbours(get_response: GetResponse) -> GetResponse:
 
 
 def is_from_elsewhere(request: HttpRequest) -> bool:
-    """As browsers say since 2023; what says nothing is no page of another site's."""
+    """Return whether another site sent the request. Browsers say so since 2023; without the header, assume not."""
     return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
 
 def is_navigation(request: HttpRequest) -> bool:
-    """A whole window goes to a page now: no frame, no script, and not ahead of a click that may come.
+    """Return whether a whole window opens the page now: no frame, no script, no prefetch.
 
     Browsers that tell of another site tell the rest too; what tells nothing may be a navigation.
     """
@@ -98,12 +98,12 @@ def is_navigation(request: HttpRequest) -> bool:
 
 
 def is_by_person(request: HttpRequest) -> bool:
-    """A navigation that a person began: from another site, by a click or a key and not by a script."""
+    """Return whether a person began the navigation; from another site, only a click or a key counts, not a script."""
     return is_navigation(request) and (not is_from_elsewhere(request) or request.headers.get("Sec-Fetch-User") == "?1")
 
 
 def check_python(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ARG001  (Django's signature)
-    """For `manage.py check --deploy`: Python has the mend of CVE-2024-7592."""
+    """Check, for `manage.py check --deploy`, that this Python has the fix for CVE-2024-7592."""
     mended_in = {(3, 11): 10, (3, 12): 6}.get(sys.version_info[:2], 0)
     if sys.version_info.micro >= mended_in:
         return []
@@ -114,12 +114,12 @@ def check_python(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def peer_address(request: HttpRequest) -> Address | None:
-    """The address of whoever is connected; None for a socket of this machine."""
+    """Return the address of the connected peer; None for a socket of this machine."""
     return _address(request.META.get("REMOTE_ADDR", ""))
 
 
 def client_address(request: HttpRequest) -> Address | None:
-    """The address of whoever asks, as the proxy before us tells it where there is one; None if it tells nonsense.
+    """Return the client's address, as the proxy in front reports it if there is one; None if that is no address.
 
     The last one: those before it are what the client says.
     """
@@ -128,7 +128,7 @@ def client_address(request: HttpRequest) -> Address | None:
 
 
 def client_network(request: HttpRequest) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which one home or machine has."""
+    """Return the network that counts as one client: an IPv4 address, or an IPv6 /64, which one home or machine has."""
     address = client_address(request)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), 64), strict=False))
@@ -136,7 +136,7 @@ def client_network(request: HttpRequest) -> str:
 
 
 def _address(text: str) -> Address | None:
-    """Without port, brackets and zone; IPv4 within IPv6 is IPv4."""
+    """Parse an address without port, brackets and zone. An IPv4 address within IPv6 becomes plain IPv4."""
     try:
         address = ipaddress.ip_address(_PORT.sub(r"\1\2", text.strip()).partition("%")[0])
     except ValueError:
@@ -145,7 +145,7 @@ def _address(text: str) -> Address | None:
 
 
 def _may_forward(request: HttpRequest) -> bool:
-    """A socket of this machine is opened by the proxy alone."""
+    """Return whether the peer may set forwarding headers. Only the proxy can open a socket of this machine."""
     allowed = settings.FORWARDED_ALLOW_IPS
     if allowed == ["*"] or not request.META.get("REMOTE_ADDR"):
         return True
@@ -154,7 +154,7 @@ def _may_forward(request: HttpRequest) -> bool:
 
 
 class TemplateLoader(filesystem.Loader):
-    """Templates with the prefix before every address of the site's own that they write out."""
+    """A loader that puts the prefix before each address of the site in a template."""
 
     def get_contents(self, origin: Origin) -> str:
         contents = super().get_contents(origin)

@@ -1,4 +1,4 @@
-"""For load balancers, which ask by address and over http: what answers them stands before all that minds."""
+"""Probes for load balancers, which ask by IP address and over http: they run before any middleware that minds."""
 
 import os
 import secrets
@@ -40,14 +40,14 @@ def add_part(part: Part) -> None:
 
 
 def probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answers `/healthz`, `/readyz` and `/metrics`, whatever the Host header says."""
+    """Answer `/healthz`, `/readyz` and `/metrics`, whatever the Host header says."""
     answers = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics.scrape}
 
     def middleware(request: HttpRequest) -> HttpResponse:
         answer = answers.get(request.path_info)
         if answer is None:
             return get_response(request)
-        # So that Django's line about a failed probe names it.
+        # Lets Django's log line about a failed probe name it.
         request.resolver_match = ResolverMatch(answer, (), {}, route=request.path_info.removeprefix("/"))
         return answer(request)
 
@@ -57,14 +57,14 @@ def probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 @never_cache
 @require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """200 as long as this process answers."""
+    """Answer 200 as long as this process works."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """503 while no page can be served; 200, and `degraded`, while pages lack only what they can do without."""
+    """Answer 503 while no page can be served; 200 and `degraded` while only dispensable parts are missing."""
     told = asked_parts()
     wrong = [part.is_needed for part, said in told if said != OK]
     state = "ready" if not wrong else "unready" if any(wrong) else "degraded"
@@ -101,7 +101,7 @@ def _asked(part: Part) -> str:
 
 
 def _database() -> str:
-    """The kind of error alone: its text may hold what stands in `DATABASE_URL`."""
+    """Query the database. An error is named by its kind only, because its text may quote `DATABASE_URL`."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -120,14 +120,14 @@ def _migrations() -> str:
 
 
 def _static_files() -> str:
-    """Without their manifest no page can name its stylesheets."""
+    """Check that the manifest is there: without it no page can name its stylesheets."""
     if not isinstance(staticfiles_storage, ManifestFilesMixin) or staticfiles_storage.hashed_files:
         return OK
     return "not collected: run manage.py collectstatic, and restart"
 
 
 def _cache() -> str:
-    """A cache in the process cannot be away."""
+    """Write to the cache and read from it, unless it is in this process and cannot fail."""
     if isinstance(caches[DEFAULT_CACHE_ALIAS], LocMemCache):
         return OK
     key, value = f"readyz:{secrets.token_hex(8)}", "kept"
@@ -140,7 +140,7 @@ def _cache() -> str:
 
 
 def _disk() -> str:
-    """The folder of a database in a file."""
+    """Check that the folder of a database file can be written."""
     database = settings.DATABASES["default"]
     if database["ENGINE"] != "django.db.backends.sqlite3":
         return OK

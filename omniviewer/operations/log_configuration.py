@@ -1,10 +1,10 @@
-"""Which lines are written, and how. Apart from logs.py: settings are read before what that imports."""
+"""Logging configuration. Separate from logs.py because the settings are read before the modules it imports."""
 
 from typing import Any
 
 
 def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
-    """Django's LOGGING."""
+    """Return the value of Django's LOGGING."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -26,11 +26,11 @@ def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "gunicorn.error": {"handlers": [], "propagate": True},
-            # It warns of each HEAD request, whose body it leaves out as it should.
+            # gunicorn warns of each HEAD request, whose body it rightly leaves out.
             "gunicorn.http.wsgi": {"level": "ERROR"},
-            # Its lines below a warning hold the addresses of requests to Omni.
+            # Lines below a warning hold the addresses of requests to Omni.
             "urllib3": {"level": "WARNING"},
-            # One line a request: in development the server's own, elsewhere omniviewer.page.
+            # One line for each request: in development the server's own, elsewhere omniviewer.page.
             **(
                 {"omniviewer.page": {"level": "WARNING"}}
                 if is_development

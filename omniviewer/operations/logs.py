@@ -1,7 +1,7 @@
-"""What the site says of its work on standard error: a line a request, and outside development each line in JSON.
+"""Log lines on standard error: a line for each request, and outside development each line in JSON.
 
-Addresses stand in it as their patterns alone: what was looked at, and what was searched for, is the reader's business.
-So is what was to be stored: of a database's errors only the names are written.
+Lines name addresses by their patterns only: what was read or searched for is the reader's business. For the same
+reason a database error is logged by name only: its text may quote the row that was to be stored.
 """
 
 import logging
@@ -37,7 +37,7 @@ class _Current:
 
     @property
     def user_id(self) -> int | None:
-        """None as well while nobody has asked who it is: looking it up would be a query."""
+        """Return the user's id, or None if the user was not looked up yet: a log line must not cause a query."""
         user = self.request.__dict__.get("user")
         if isinstance(user, LazyObject):
             user = self.request.__dict__.get("_cached_user")
@@ -48,7 +48,7 @@ _current: ContextVar[_Current | None] = ContextVar("request", default=None)
 
 
 def requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Each request has an id, the proxy's or a new one, in all its lines and in its answer's `X-Request-ID`."""
+    """Give each request an id, the proxy's or a new one, in all its log lines and in the `X-Request-ID` header."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         current = _Current(_id_of(request), request)
@@ -78,9 +78,9 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
 
 
 def _route_of(request: HttpRequest) -> str:
-    """The pattern of its address, such as `conversations/<uuid:omni_id>/`."""
+    """Return the pattern of the request's address, such as `conversations/<uuid:omni_id>/`."""
     try:
-        # What fails before it was resolved is of a route all the same.
+        # A request that failed before its address was resolved still has a route.
         match = request.resolver_match or resolve(request.path_info, getattr(request, "urlconf", None))
     except Resolver404:
         return _UNKNOWN
@@ -100,7 +100,7 @@ class OfRequest(logging.Filter):
 
 
 class Scrubbed(logging.Formatter):
-    """A formatter that leaves out what a database says: its errors quote the statement, and so somebody's text."""
+    """A formatter that leaves out the words of database errors: they quote the statement, and so somebody's text."""
 
     def format(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
@@ -109,7 +109,7 @@ class Scrubbed(logging.Formatter):
             record.args = tuple(_scrubbed(said) for said in record.args or ())
         if database_errors.is_in(error):
             record = copy(record)
-            # Another handler may have written it in full.
+            # Another handler may have stored the full traceback.
             record.exc_text = None
         return super().format(record)
 
@@ -127,7 +127,7 @@ def _scrubbed(said: object) -> object:
 
 
 class Line(Scrubbed, JsonFormatter):
-    """time, level, logger, event, whatever else the record was given, and the traceback as `exc_info`."""
+    """A formatter for JSON lines: time, level, logger, event, the record's extra values, and `exc_info`."""
 
     # ISO 8601, UTC
     converter = staticmethod(time.gmtime)
@@ -138,12 +138,12 @@ class Line(Scrubbed, JsonFormatter):
         super().__init__(
             ["asctime", "levelname", "name", "message"],
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "message": "event"},
-            # Django adds these to its own: the first would be the whole address.
+            # Django adds these to its own lines: the first would log the whole address.
             reserved_attrs=[*RESERVED_ATTRS, "request", "status_code"],
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        """Without the path that Django's own lines end with, and the path and query of gunicorn's."""
+        """Format a record without the path in Django's own lines, and without path and query in gunicorn's."""
         request, said = getattr(record, "request", None), record.args
         of_a_request = request or (record.name == "gunicorn.error" and record.exc_info)
         if of_a_request and isinstance(said, tuple):

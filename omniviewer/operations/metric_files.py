@@ -1,4 +1,4 @@
-"""Files of counts for prometheus_client, whose blocks are reserved: a full disk costs counts and no process.
+"""Metric files for prometheus_client, with reserved blocks: a full disk costs metrics, but kills no process.
 
 The library maps sparse files into memory. Where the disk is full, the first write into a hole of one is a SIGBUS, which
 ends the process; a block that was reserved is there whatever happens.
@@ -13,12 +13,12 @@ from prometheus_client.mmap_dict import MmapedDict
 
 _log = logging.getLogger("omniviewer.operations.metrics")
 _FIRST_BYTES = 1 << 16
-# A key takes some bytes more than its own: its length, its padding, its value and its time.
+# Bytes of an entry besides its key: length, padding, value and time.
 _BESIDE_KEY_BYTES = 64
 
 
 class ReservedDict(MmapedDict):
-    """The library's dict in a file, with all its blocks reserved; in memory, and in no sum, where there is no place."""
+    """The library's dict in a file, with all its blocks reserved; on a full disk in memory, left out of all sums."""
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:  # noqa: FBT001, FBT002  (the library's signature)
         try:
@@ -75,7 +75,7 @@ def forget_ended(folder: Path) -> None:
     """Remove the counts of processes that live no longer, from a time before the site was started."""
     for file in folder.glob("*.db"):
         maps = Path(f"/proc/{file.stem.rpartition('_')[2]}/maps")
-        # Another process may have got the number of one that ended.
+        # Another process may have the id of one that ended.
         try:
             is_in_use = str(file.resolve()) in maps.read_text()
         except OSError:

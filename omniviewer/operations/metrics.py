@@ -1,4 +1,4 @@
-"""Counts for the people who run the site, at `/metrics`, over all of gunicorn's processes.
+"""Metrics for the people who run the site, at `/metrics`, from all of gunicorn's processes.
 
 prometheus_client keeps them in files of `PROMETHEUS_MULTIPROC_DIR` where that is set when it is imported; settings.py
 sets it where there is a token for `/metrics`. https://prometheus.github.io/client_python/multiprocess/
@@ -21,7 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from omniviewer.operations.metric_files import ReservedDict
 
-# Before any count is made.
+# Set before any metric is created.
 values.MmapedDict = ReservedDict  # type: ignore[attr-defined]
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0)
 _here = CollectorRegistry()
@@ -50,39 +50,39 @@ _if_possible = suppress(OSError)
 
 
 def upstream(route: str, outcome: str, seconds: float) -> None:
-    """One request to Omni."""
+    """Count one request to Omni."""
     with _if_possible:
         _upstream_requests.labels(route, outcome).inc()
         _upstream_seconds.labels(route).observe(seconds)
 
 
 def page_from(state: str) -> None:
-    """One page served: "fresh" or "stale" from what is kept, "asked" for, or "stretched" while Omni cannot be asked."""
+    """Count a page served: "fresh" or "stale" as stored, "asked" for, or "stretched" while Omni is unreachable."""
     with _if_possible:
         _kept_pages.labels(state).inc()
 
 
 def page_took(route: str, status: int, seconds: float) -> None:
-    """One page answered, whatever it is."""
+    """Count one page answered, with any status."""
     with _if_possible:
         _page_seconds.labels(route, str(status)).observe(seconds)
 
 
 def index_failed(because: str) -> None:
-    """One conversation could not be indexed; the page "What is kept" names it."""
+    """Count a conversation that could not be indexed; the page "What is kept" names it."""
     with _if_possible:
         _index_failures.labels(because).inc()
 
 
 class _Measured:
-    """Values that are asked for at each scrape: the same from all processes and machines."""
+    """Values measured at each scrape: the same from all processes and machines."""
 
     def __init__(self) -> None:
         self.budget_left: Callable[[], dict[str, int]] = dict
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Nothing while the database is away: the other counts go on."""
+        """Yield the measured values; none while the database is down, so that the other metrics still appear."""
         gauge = GaugeMetricFamily(
             "omniviewer_budget_left", "Requests that a token has left in this minute.", labels=["token"]
         )
@@ -99,19 +99,19 @@ _measured = _Measured()
 
 
 def budget_left_from(function: Callable[[], dict[str, int]]) -> None:
-    """`function` is called at each scrape: requests left, by what each token may be known by."""
+    """Set the function called at each scrape for the requests left, by a name for each API token."""
     _measured.budget_left = function
 
 
 def gauge(name: str, meaning: str, function: Callable[[], float]) -> None:
-    """`function` is called at each scrape, for a value that the database tells."""
+    """Set the function called at each scrape for a value from the database."""
     _measured.gauges[name] = meaning, function
 
 
 @never_cache
 @require_safe
 def scrape(request: HttpRequest) -> HttpResponse:
-    """For Prometheus, which shows the token; without a token in the settings there is nothing here."""
+    """Answer Prometheus, which sends the token; without a token in the settings, answer 404."""
     if not settings.METRICS_TOKEN:
         return HttpResponse("not found\n", status=404, content_type="text/plain")
     if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}"):

@@ -1,4 +1,4 @@
-"""Who may enter, and as whom: what a company's identity provider, or its proxy, says of a person."""
+"""Admission: who may enter, and as which user, by the word of a company's identity provider or proxy."""
 
 import re
 from dataclasses import dataclass, field
@@ -25,24 +25,24 @@ _GROUPS_UNKNOWN = (
 
 @dataclass(frozen=True)
 class Person:
-    """What is said of somebody who wants to enter. `issuer` and `subject` alone say who it is."""
+    """A person as the issuer describes them. Only `issuer` and `subject` identify the person."""
 
     issuer: str
     subject: str
-    # What they would like to be called here, best first; the first that is free is taken.
+    # Usernames to try, best first: the first that is free is taken.
     usernames: tuple[str, ...] = ()
     email: str = ""
     email_is_verified: bool = False
     first_name: str = ""
     last_name: str = ""
-    # None: the issuer did not say which. Compared as they are written in the settings, letter by letter.
+    # None: the issuer did not name any. Compared with the settings character by character.
     groups: frozenset[str] | None = field(default_factory=frozenset)
-    # The subject is a name, which people and proxies write with capital letters or without.
+    # The subject is a name, which people and proxies write with or without capital letters.
     ignores_case: bool = False
 
 
 class Refused(Exception):
-    """Somebody may not enter. `why` is one word for the log; `sentence` is for the person."""
+    """Raised when somebody may not enter. `why` is one word for the log; `sentence` is for the person."""
 
     def __init__(self, why: str, sentence: str) -> None:
         self.why = why
@@ -51,7 +51,7 @@ class Refused(Exception):
 
 
 def admit(person: Person) -> User:
-    """The user that this person is here, made at first sight and told anew what is said of them.
+    """Return the user for this person: create them at the first sign-in, and update their data at each one.
 
     Raises `Refused`; then whoever they were here is signed out everywhere, and staff no more: unless nobody knows
     whether they may enter.
@@ -82,7 +82,7 @@ def _admitted(person: Person) -> User:
 
 
 def known(person: Person) -> User | None:
-    """The user that this person is already, whether they may enter or not."""
+    """Return the existing user for this person, whether they may enter or not."""
     if not _is_subject(person.subject):
         return None
     of_issuer = Identity.objects.filter(issuer=person.issuer).select_related("user")
@@ -98,7 +98,7 @@ def _is_subject(text: str) -> bool:
 
 
 def _check_email(person: Person) -> None:
-    """An address counts only if the issuer has verified it; it is needed only where domains are."""
+    """Refuse a missing, unverified or foreign e-mail address, if the settings limit sign-in to certain domains."""
     domains = {_domain(domain.lstrip("@")) for domain in settings.ALLOWED_EMAIL_DOMAINS}
     if not domains:
         return
@@ -129,7 +129,7 @@ def _user_of(person: Person) -> User:
 
 
 def _free_username(person: Person) -> str:
-    """A name that nobody has: who signs in never becomes somebody who is here already."""
+    """Return a username that is not taken: signing in must never turn into another user's account."""
     wanted = [re.sub(r"[^\w.@+-]", "", name)[:140] for name in (*person.usernames, person.subject, "person")]
     names = [name for name in wanted if name]
     alike = Q(username__istartswith=names[0])
@@ -141,7 +141,7 @@ def _free_username(person: Person) -> str:
 
 
 def _learn(user: User, person: Person) -> None:
-    """Names, a verified address and what groups mean are as the issuer says today."""
+    """Store the name, verified address and roles that the issuer reports today."""
     user.first_name, user.last_name = (_CONTROL.sub("", name)[:150] for name in (person.first_name, person.last_name))
     user.email = person.email if person.email_is_verified and _is_email(person.email) else ""
     if person.groups is not None:

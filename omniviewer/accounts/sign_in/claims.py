@@ -1,4 +1,4 @@
-"""What identity providers say of groups."""
+"""Read group names from the claims of identity providers."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def _claim(claims: object, name: str) -> object:
 
 
 def groups(claim: object) -> frozenset[str]:
-    """A list of names, or one name, whatever signs are in it; anything else is none."""
+    """Return the names from a list of names or a single name; any other claim holds no groups."""
     if isinstance(claim, str):
         claim = [claim]
     if not isinstance(claim, list | tuple):

@@ -30,24 +30,24 @@ from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCooki
 
 BEGIN: Final = "/sign-in/oidc/"
 CALLBACK: Final = "/sign-in/oidc/callback/"
-# Where a session keeps the ID token, by which the provider knows whom to sign out.
+# Session key of the ID token, which tells the provider whom to sign out.
 SIGNED: Final = "oidc_id_token"
-# Those of RFC 7518 and RFC 8037 that need no secret shared with the provider, and never "none".
+# The algorithms of RFC 7518 and RFC 8037 that need no secret shared with the provider, and never "none".
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-# Claims about the ID token itself, or about whom it is: nothing else may say them.
+# Claims about the ID token itself or its subject, accepted from the signed token only.
 _OF_THE_TOKEN = frozenset(("iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "azp", "jti"))
 # Seconds by which the provider's clock may differ from ours.
 _CLOCKS_DIFFER = 60
-# Seconds for which what the provider says of itself is not asked again.
+# Seconds for which the discovery document is cached.
 _DISCOVERY_KEPT = 300
 
 
-# What a provider that is away or talks nonsense comes to; requests' errors are OSErrors.
+# Errors raised when the provider is down or its replies make no sense; requests' errors are OSErrors.
 FAILURES: Final = (OAuth2Error, OSError, KeyError, TypeError, ValueError)
 
 
 class Protocol(OpenIDConnectOAuth2Adapter):
-    """What goes back and forth between the provider and us."""
+    """The OpenID Connect exchange between the provider and this site."""
 
     def __init__(self, request: HttpRequest, sign_ins: PendingSignIns | None = None) -> None:
         super().__init__(request, settings.OIDC_ISSUER)
@@ -61,7 +61,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        """What the provider says of itself. Raises `OAuth2Error` if it is not the issuer that it should be."""
+        """Return the provider's discovery document. Raises `OAuth2Error` if it names the wrong issuer."""
         address = settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration"
         key = f"oidc:{address}"
         said: dict[str, Any] | None = cache.get(key)
@@ -73,7 +73,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         return said
 
     def complete_login(self, request: HttpRequest, _app: SocialApp, token: SocialToken, **kwargs: Any) -> SocialLogin:
-        """The claims of the ID token and of the userinfo endpoint, both of the same person. Raises `OAuth2Error`."""
+        """Return the claims of the ID token and the userinfo endpoint, both about one person. Raises `OAuth2Error`."""
         id_token = kwargs["response"].get("id_token")
         if not isinstance(id_token, str):
             raise OAuth2Error("The provider sent no ID token")
@@ -89,7 +89,7 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         return login
 
     def _verified(self, id_token: str) -> dict[str, Any]:
-        """The claims of an ID token that the provider signed for us. The `nonce` is compared by `person`."""
+        """Return the claims of an ID token that the provider signed for this site. `person` compares the `nonce`."""
         try:
             key = _signing_key(id_token, _get_json(self.openid_config["jwks_uri"]).get("keys"))
             claims: dict[str, Any] = jwt.decode(
@@ -135,7 +135,10 @@ def _signing_key(id_token: str, jwks: object) -> jwt.PyJWK:
 
 
 def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
-    """What the ID token says of itself is signed, and stays. An address and whether it is verified go together."""
+    """Add the userinfo to the ID token's claims, except for claims about the token itself: only those signed count.
+
+    An e-mail address and whether it is verified come from the same source.
+    """
     further = {name: said for name, said in userinfo.items() if name not in _OF_THE_TOKEN}
     if "email" in further:
         further.setdefault("email_verified", False)
@@ -146,11 +149,11 @@ class Provider(RemembersInCookies, OpenIDConnectProvider):
     oauth2_adapter_class = Protocol
 
     def extract_uid(self, data: dict[str, Any]) -> str:
-        """Of allauth's own accounts, of which there are none here: `person` says who it is."""
+        """Return an id for allauth's own account rows, which this site does not store: `person` identifies the user."""
         return hashlib.sha256(f"{data['userinfo']['sub']}".encode()).hexdigest()
 
     def get_pkce_params(self) -> dict[str, str]:
-        """With a verifier as RFC 7636 recommends it: allauth's is three times as long, and cookies are to be short."""
+        """Return a verifier as long as RFC 7636 recommends: allauth's is three times as long, too long for a cookie."""
         verifier = secrets.token_urlsafe(32)
         challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
         return {"code_verifier": verifier, "code_challenge_method": "S256", "code_challenge": challenge}
@@ -171,7 +174,7 @@ class _Callback(OAuth2CallbackView):
 
 
 def provider(request: HttpRequest, sign_ins: PendingSignIns) -> Provider:
-    """The one that the settings name."""
+    """Return the provider that the settings name."""
     app = SocialApp(
         provider=Provider.id,
         provider_id=settings.OIDC_ISSUER,
@@ -191,7 +194,7 @@ def provider(request: HttpRequest, sign_ins: PendingSignIns) -> Provider:
 def start(
     request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool, ask_who: bool = False
 ) -> HttpResponse:
-    """Off to the provider, to come back to `target`. Raises one of `FAILURES` if it cannot be asked."""
+    """Redirect to the provider, to come back to `target`. Raises one of `FAILURES` if it cannot be reached."""
     nonce = secrets.token_urlsafe(24)
     parameters = {"nonce": nonce} | ({"prompt": "login"} if ask_who else {})
     response: HttpResponse = provider(request, sign_ins).redirect(
@@ -201,7 +204,7 @@ def start(
 
 
 def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
-    """Back from the provider: allauth exchanges the code of a sign-in begun here, then `single_sign_on` takes over.
+    """Have allauth exchange the code of a sign-in begun here; `single_sign_on` takes over afterwards.
 
     Raises one of `FAILURES` for a reply that lacks what allauth takes for granted.
     """
@@ -210,7 +213,7 @@ def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
 
 
 def person(login: SocialLogin) -> Person:
-    """Who the provider says it is. Raises `OAuth2Error` if that was said in another sign-in than this."""
+    """Return the person whom the provider names. Raises `OAuth2Error` if the ID token belongs to another sign-in."""
     claims: dict[str, Any] = login.account.extra_data["userinfo"]
     nonce: str = login.state.get("nonce", "")
     if not nonce or not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
@@ -229,7 +232,7 @@ def person(login: SocialLogin) -> Person:
 
 
 def sign_out_address(request: HttpRequest, afterwards: str) -> str:
-    """Where the provider signs people out, to come back to the path `afterwards`; "" where it does not offer that."""
+    """Return the provider's sign-out address, which leads back to the path `afterwards`, or "" if it has none."""
     try:
         endpoint = Protocol(request).openid_config.get("end_session_endpoint")
     except FAILURES:

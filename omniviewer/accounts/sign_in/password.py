@@ -1,4 +1,4 @@
-"""The doors: signing in by whichever way is set up, and signing out."""
+"""Views to sign in, by each way that is set up, and to sign out."""
 
 from http import HTTPStatus
 
@@ -21,14 +21,14 @@ from omniviewer.operations.front import client_network
 if settings.OIDC_ISSUER:
     from omniviewer.accounts.sign_in import oidc
 
-# Where each way of single sign-on begins, and what it is called.
+# Start address and name of each way of single sign-on.
 _PROVIDERS = [(site_path("/sign-in/oidc/"), settings.OIDC_NAME)] if settings.OIDC_ISSUER else []
 if settings.SAML_ENTITY_ID:
     _PROVIDERS.append((site_path("/sign-in/saml/"), settings.SAML_NAME))
 
 
 class PasswordForm(AuthenticationForm):
-    """A name and a password, which is not looked at after too many wrong ones."""
+    """A form for name and password. After too many wrong passwords it refuses without checking them."""
 
     request: HttpRequest
 
@@ -50,7 +50,7 @@ class PasswordForm(AuthenticationForm):
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The page to sign in; where there is one way alone and it is a provider's, straight there."""
+    """Show the page to sign in, or redirect to the provider if that is the only way to sign in."""
     target = next_path(request)
     if request.user.is_authenticated:
         return redirect(target or site_path("/conversations/"))
@@ -86,7 +86,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def signed_out(request: HttpRequest) -> HttpResponse:
-    """Where the provider sends people after signing them out; it does not lead back to it by itself."""
+    """Show the page to which the provider returns people after signing them out. It does not redirect back."""
     if request.user.is_authenticated:
         return redirect(site_path("/conversations/"))
     return render(request, "accounts/signed_out.html")
@@ -95,7 +95,7 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def administration(request: HttpRequest) -> HttpResponse:
-    """The admin's own door leads here: to the one for everybody, or to a page for who is not staff."""
+    """Redirect the admin's own sign-in page to the site's; show a page to people who are not staff."""
     if request.user.is_staff:
         return redirect(own_path(request.GET.get("next", "")) or site_path("/admin/"))
     if request.user.is_authenticated:

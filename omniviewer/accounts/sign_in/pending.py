@@ -22,9 +22,9 @@ from django.utils.crypto import get_random_string, salted_hmac
 from omniviewer.accounts.requests import site_path
 
 _SALT: Final = "omniviewer.accounts.sign_in.pending"
-# Seconds for which the address that somebody wanted is known, however long they take at the provider.
+# Seconds for which the wanted address is remembered, however long people take at the provider.
 _WANTED_FOR: Final = 3600
-# Characters. Servers read 8 KB of cookies in all, and answer 400 to more.
+# Lengths in characters. Servers read 8 KB of cookies in all, and answer 400 to more.
 _MAX_CHARS, _MAX_WANTED_CHARS, _MAX_NEXT_CHARS = 4200, 2800, 1000
 
 
@@ -40,7 +40,7 @@ class PendingSignIns:
         self._path = site_path(path)
         self._sent = {name: value for name, value in request.COOKIES.items() if name.startswith(_cookie_name())}
         opened = {name: _decrypted(value) for name, value in self._sent.items()}
-        # Each says its own name, so that nobody passes one off as another.
+        # Each cookie's content holds its own name, so that nobody can pass one off as another.
         self._kept = {name: content for name, content in opened.items() if content and content["name"] == name}
         self._wanted = request.COOKIES.get(_wanted_name(), "")
         self._new: dict[str, str] = {}
@@ -89,7 +89,7 @@ class PendingSignIns:
         return response
 
     def _set(self, response: HttpResponse, name: str, value: str, seconds: int) -> None:
-        """Lax, as a session's: the provider sends the browser back by a navigation of the whole window."""
+        """Set a SameSite=Lax cookie, because the provider sends the browser back by a top-level navigation."""
         response.set_cookie(
             name,
             value,
@@ -102,7 +102,7 @@ class PendingSignIns:
 
 
 class RemembersInCookies:
-    """One of allauth's providers, which would keep its states in a session."""
+    """A mixin that has allauth's providers store their states in cookies, not in a session."""
 
     sign_ins: PendingSignIns
 
@@ -115,11 +115,11 @@ class RemembersInCookies:
         state_id: str | None = None,
         **state: Any,
     ) -> str:
-        """Remember a sign-in that begins; return the id by which the provider's answer names it."""
+        """Store a sign-in that begins, and return the id that the provider's answer will carry."""
         target = next_url or ""
         self.sign_ins.want(target)
         if state_id is None:
-            # Unguessable; and it brings the wanted address back where the cookie was lost on the way.
+            # The state is unguessable, and holds the wanted address in case the cookie gets lost.
             state_id = f"{get_random_string(32)}.{_signed(target)}"
         elif len(target) <= _MAX_NEXT_CHARS:
             state["next"] = target
@@ -162,7 +162,7 @@ def _prefix() -> str:
 
 
 def _encryption() -> MultiFernet:
-    """Under keys of its own, made from the signing keys: the first encrypts, all decrypt."""
+    """Return an encryption with keys derived from the signing keys: the first encrypts, all decrypt."""
     keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     made = (salted_hmac(_SALT, "", secret=key, algorithm="sha256").digest() for key in keys)
     return MultiFernet([Fernet(urlsafe_b64encode(key)) for key in made])

@@ -25,13 +25,13 @@ from omniviewer.operations.front import peer_address
 
 SECRET_HEADER = "X-Omniviewer-Proxy-Secret"  # noqa: S105  (its name)
 _LONGEST_NAME = 150
-# What a session keeps of what the proxy said when it began.
+# Session key of the values that the proxy sent when the session began.
 _SAID = "said_by_proxy"
 _log = logging.getLogger("omniviewer.accounts")
 
 
 def proxy_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Whom a trusted proxy names is signed in, for as long as it names them."""
+    """Sign in the person whom a trusted proxy names, for as long as the proxy names them."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         is_trusted = _comes_from_a_trusted_proxy(request)
@@ -61,7 +61,7 @@ def proxy_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
 
 def _comes_from_a_trusted_proxy(request: HttpRequest) -> bool:
-    """By the address of whoever is connected, never by what a header says of it; or by the shared secret."""
+    """Return whether the peer is a trusted proxy: by the shared secret or its address, never by a forwarding header."""
     given = request.headers.get(SECRET_HEADER, "")
     if settings.PROXY_SECRET and constant_time_compare(given, settings.PROXY_SECRET):
         return True
@@ -74,7 +74,10 @@ def _comes_from_a_trusted_proxy(request: HttpRequest) -> bool:
 
 
 def _take_headers(request: HttpRequest) -> dict[str, str]:
-    """What the headers say, as UTF-8. Nothing downstream sees them: each is believed here or not at all."""
+    """Remove the proxy's headers from the request and return their values, decoded as UTF-8.
+
+    Nothing downstream sees these headers: each is trusted here or not at all.
+    """
     request.META.pop(_key(SECRET_HEADER), None)
     names = {
         "name": settings.PROXY_HEADER,
@@ -99,11 +102,11 @@ def _decoded(value: str) -> str:
 
 
 def _person(said: dict[str, str]) -> Person | None:
-    """None where the proxy names nobody, or somebody in a way that no proxy should."""
+    """Return the person, or None if the proxy names nobody, or uses a name that no proxy should."""
     name = said.get("name", "")
     if not name:
         return None
-    # A comma comes of two headers in one: which of them the proxy sent, nobody knows.
+    # A comma means two headers in one: nobody knows which of them the proxy sent.
     if len(name) > _LONGEST_NAME or not name.isprintable() or "," in name:
         _log.warning("proxy header makes no sense")
         return None
@@ -114,7 +117,7 @@ def _person(said: dict[str, str]) -> Person | None:
         subject=name,
         usernames=(name.partition("@")[0], name),
         email=email,
-        # Who trusts the proxy with names trusts it with addresses.
+        # A proxy that is trusted to name people is trusted with their addresses too.
         email_is_verified=bool(email),
         first_name=first,
         last_name=last,
@@ -124,7 +127,7 @@ def _person(said: dict[str, str]) -> Person | None:
 
 
 def _groups(text: str) -> frozenset[str]:
-    """Separated by commas (oauth2-proxy), in quotes or not (vouch), or by `|` (authentik: there commas are letters)."""
+    """Return groups separated by commas (oauth2-proxy), quoted or not (vouch), or by `|` (authentik allows commas)."""
     [names] = csv.reader([text], delimiter="|" if "|" in text else ",", skipinitialspace=True)
     return frozenset(name.strip() for name in names if name.strip())
 

@@ -1,4 +1,4 @@
-"""The page for who may not enter."""
+"""The page for people who may not enter."""
 
 from http import HTTPStatus
 
@@ -16,6 +16,6 @@ def refusal(
     status: HTTPStatus = HTTPStatus.FORBIDDEN,
     can_use_another: bool = False,
 ) -> HttpResponse:
-    """Why somebody is not signed in, and what to do; the address that they wanted, `target`, is not lost."""
+    """Show why somebody is not signed in and what to do, with a link that still leads to `target` afterwards."""
     context = {"why": refused.why, "sentence": refused.sentence, "next": target, "can_use_another": can_use_another}
     return render(request, "accounts/not_signed_in.html", context, status=status)

@@ -29,29 +29,29 @@ from omniviewer.accounts.sign_in.claims import groups
 from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
 from omniviewer.operations.front import client_network
 
-# What a response that is none comes to, beside what allauth looks for; lxml's errors are SyntaxErrors.
+# Errors raised by a malformed response, besides those that allauth handles; lxml's errors are SyntaxErrors.
 FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
 BEGIN: Final = "/sign-in/saml/"
-# In the addresses that the identity provider is told.
+# Part of the addresses that the identity provider knows.
 SLUG: Final = "company"
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-# Bytes of a response: what is longer is none, and is not kept for a moment.
+# Bytes of a response: a longer one is refused, and never stored.
 _LONGEST_RESPONSE: Final = 64 * 1024
-# Responses that are kept for a client in ten minutes: many people may share one address.
+# Responses stored for one client in ten minutes: many people may share an address.
 _MAX_RESPONSES: Final = 200
 _WITHIN: Final = timedelta(minutes=10)
-# Of a response's first tag; the signature, and all else, is looked at later.
+# Matches a response's first tag only; its signature and everything else are checked later.
 _ANSWERS: Final = re.compile(rb"""<(?:[\w.-]+:)?Response\s(?:[^>]*\s)?InResponseTo\s*=\s*["']([^"'<>]{1,200})["']""")
 # Requests carry our signature in their id, so that it is known again without the browser's cookies, which are not sent
 # along from another site. Dots and letters alone: an id is an XML name.
 _REQUESTS: Final = TimestampSigner(sep=".", salt="omniviewer.accounts.sign_in.saml.requests")
-# Bytes of a longer one that are read past, unseen.
+# Bytes of an overlong response that are read and dropped.
 _MOST_PASSED_OVER: Final = 4 * 1024 * 1024
-# Seconds between the response and the look at it.
+# Seconds between the response's arrival and its check.
 _ON_THE_WAY: Final = 300
-# In place of the groups where Entra ID has too many to say which.
+# The attribute that Entra ID sends in place of the groups, if there are too many.
 _GROUPS_ELSEWHERE: Final = "http://schemas.microsoft.com/claims/groups.link"
-# What the common attributes are called: by their LDAP ids, by Microsoft, or plainly.
+# Names of the common attributes: by their LDAP ids, by Microsoft, or plainly.
 _NAMES: Final = {
     "email": (
         "urn:oid:0.9.2342.19200300.100.1.3",
@@ -81,12 +81,12 @@ class _Request(OneLogin_Saml2_Authn_Request):
 
 
 class Provider(RemembersInCookies, SAMLProvider):
-    """The one that the settings name."""
+    """The identity provider that the settings name."""
 
     def redirect(
         self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
     ) -> HttpResponse:
-        """As allauth's own, with an id of ours."""
+        """Redirect as allauth does, with a request id of our own."""
         auth = build_auth(request, self)
         auth.authn_request_class = _Request
         address = auth.login(return_to="")
@@ -94,7 +94,7 @@ class Provider(RemembersInCookies, SAMLProvider):
         return HttpResponseRedirect(address)
 
     def extract_uid(self, data: Any) -> str:
-        """Of allauth's own accounts, of which there are none here: `person` says who it is."""
+        """Return an id for allauth's own account rows, which this site does not store: `person` identifies the user."""
         return hashlib.sha256(f"{data.get_nameid()}".encode()).hexdigest()
 
     def extract_extra_data(self, data: Any) -> dict[str, Any]:
@@ -119,13 +119,13 @@ def provider(request: HttpRequest, sign_ins: PendingSignIns | None = None) -> Pr
             },
             "advanced": {
                 "strict": True,
-                # The whole message may be signed too, but it is the assertion that is believed.
+                # The whole message may be signed too, but only the assertion's signature counts.
                 "want_assertion_signed": True,
                 "want_attribute_statement": False,
                 "reject_deprecated_algorithm": True,
                 "reject_idp_initiated_sso": True,
                 "name_id_format": PERSISTENT,
-                # On loopback, in the tests and the demo.
+                # The demo and the tests run on loopback.
                 "allow_single_label_domains": settings.DEMO,
             },
         },
@@ -136,7 +136,7 @@ def provider(request: HttpRequest, sign_ins: PendingSignIns | None = None) -> Pr
 
 
 class _Ours:
-    """What allauth's views ask for, out of our settings."""
+    """A mixin that answers allauth's views from our settings."""
 
     request: HttpRequest
 
@@ -149,11 +149,11 @@ class _Ours:
 
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
 class Acs(_Ours, views.ACSView):
-    """The identity provider sends the browser here, with its response. It is looked at one redirect later."""
+    """Receives the identity provider's response from the browser. `Finish` checks it, one redirect later."""
 
     def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
-        # Anybody may send something here: it is kept only if it is short and answers a request of ours, once, and for
-        # no longer than it takes.
+        # Anybody may post here: a response is stored only if it is short and the first to a request of ours, and
+        # only until it is checked.
         is_short = int(request.headers.get("Content-Length") or 0) <= _LONGEST_RESPONSE
         if not is_short:
             request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
@@ -169,7 +169,7 @@ class Acs(_Ours, views.ACSView):
 
 
 class Finish(_Ours, views.FinishACSView):
-    """By now the browser brings its own cookies along."""
+    """Checks the response, now that the browser sends its cookies for this site."""
 
     sign_ins: PendingSignIns | None = None
 
@@ -178,11 +178,11 @@ class Finish(_Ours, views.FinishACSView):
 
 
 class Metadata(_Ours, views.MetadataView):
-    """What the identity provider has to know of this site."""
+    """The description of this site for the identity provider."""
 
 
 def _is_awaited(request: HttpRequest) -> bool:
-    """A response to a request of ours that nobody has answered yet, and not too many of them from one client."""
+    """Return whether the response is the first to a request of ours, and its client has not sent too many."""
     try:
         found = _ANSWERS.search(base64.b64decode(request.POST["SAMLResponse"]))
         request_id = found[1].decode("ascii") if found else ""
@@ -195,7 +195,7 @@ def _is_awaited(request: HttpRequest) -> bool:
 
 
 def start(request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool) -> HttpResponse:
-    """Off to the identity provider, to come back to `target`."""
+    """Redirect to the identity provider, to come back to `target`."""
     response: HttpResponse = provider(request, sign_ins).redirect(
         request, "login", next_url=target, by="saml", by_person=by_person
     )
@@ -203,7 +203,7 @@ def start(request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_per
 
 
 def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
-    """Back from there: signature, times, audience, destination and `InResponseTo` are checked.
+    """Finish a sign-in: check signature, times, audience, destination and `InResponseTo` of the response.
 
     Raises `PermissionDenied` if no such sign-in was begun in this browser.
     """
@@ -212,7 +212,10 @@ def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
 
 
 def person(login: SocialLogin) -> Person:
-    """Who the identity provider says it is: by the attribute that the settings name, else by a persistent NameID."""
+    """Return the person whom the identity provider names.
+
+    The subject is the attribute that the settings name, else a persistent NameID.
+    """
     said = login.account.extra_data
     attributes: dict[str, list[str]] = said["attributes"]
     if settings.SAML_SUBJECT:
@@ -222,12 +225,12 @@ def person(login: SocialLogin) -> Person:
     email = _first(attributes, _NAMES["email"])
     is_elsewhere = settings.SAML_GROUPS not in attributes and _GROUPS_ELSEWHERE in attributes
     return Person(
-        # An OpenID issuer may be called the same, and mean somebody else by the same subject.
+        # A prefix, because an OpenID issuer may have the same name, and mean somebody else by the same subject.
         issuer=f"saml:{settings.SAML_ENTITY_ID}",
         subject=subject,
         usernames=(_first(attributes, _NAMES["username"]), email.partition("@")[0]),
         email=email,
-        # SAML has no word for it: the company's own directory answers for its addresses.
+        # SAML has no attribute for this: the company's own directory vouches for its addresses.
         email_is_verified=bool(email),
         first_name=_first(attributes, _NAMES["first_name"]),
         last_name=_first(attributes, _NAMES["last_name"]),

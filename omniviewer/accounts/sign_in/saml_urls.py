@@ -13,6 +13,6 @@ urlpatterns = [
     path("<slug:organization_slug>/acs/", saml.Acs.as_view(), name="saml_acs"),
     path("<slug:organization_slug>/acs/finish/", single_sign_on.from_saml, name="saml_finish_acs"),
     path("<slug:organization_slug>/metadata/", single_sign_on.metadata, name="saml_metadata"),
-    # Where an identity provider may send people whom it has signed out.
+    # Landing address for people whom the identity provider has signed out.
     path("<slug:organization_slug>/sls/", _signed_out, name="saml_sls"),
 ]

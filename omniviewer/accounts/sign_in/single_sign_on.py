@@ -1,4 +1,4 @@
-"""What happens once an identity provider has said who somebody is, or has failed to."""
+"""Views of single sign-on: to the identity provider, and back with a person or a failure."""
 
 import functools
 import logging
@@ -30,7 +30,7 @@ from omniviewer.operations.front import is_by_person
 if settings.SAML_ENTITY_ID:
     from omniviewer.accounts.sign_in import saml
 
-# In an address: whoever comes with it was led to the public one already.
+# A parameter that marks a request redirected to the public address already.
 _LED_THERE = "led-there"
 _log = logging.getLogger("omniviewer.accounts")
 
@@ -50,7 +50,7 @@ class _Start(Protocol):
 
 
 class Adapter(DefaultSocialAccountAdapter):
-    """allauth's way to be told what to do: it keeps no accounts of its own here."""
+    """The hooks that allauth calls. allauth keeps no accounts of its own here."""
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> NoReturn:
         """Raises `ImmediateHttpResponse` with the page that comes next."""
@@ -71,7 +71,7 @@ class Adapter(DefaultSocialAccountAdapter):
 @login_not_required
 @require_safe
 def to_provider(request: HttpRequest) -> HttpResponse:
-    """Off to the OpenID provider; with `again`, so that it asks who one is even if it knows somebody."""
+    """Redirect to the OpenID provider; with `again`, have it ask for a sign-in even if it knows somebody."""
     ask_who = "again" in request.GET
     return _set_out(request, oidc.BEGIN, functools.partial(oidc.start, ask_who=ask_who))
 
@@ -79,7 +79,7 @@ def to_provider(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def from_provider(request: HttpRequest) -> HttpResponse:
-    """Back from the OpenID provider, to where one wanted to be, or to a page that says why not."""
+    """Finish a sign-in at the OpenID provider: redirect to the wanted address, or show why it failed."""
     sign_ins = PendingSignIns(request, oidc.BEGIN)
     try:
         response = oidc.finish(request, sign_ins)
@@ -91,14 +91,14 @@ def from_provider(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def to_saml(request: HttpRequest) -> HttpResponse:
-    """Off to the SAML identity provider."""
+    """Redirect to the SAML identity provider."""
     return _set_out(request, saml.BEGIN, saml.start)
 
 
 @login_not_required
 @require_safe
 def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
-    """Back from it."""
+    """Finish a sign-in at the SAML identity provider."""
     sign_ins = PendingSignIns(request, saml.BEGIN)
     try:
         response = saml.finish(request, sign_ins)
@@ -112,7 +112,7 @@ def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
 @login_not_required
 @require_safe
 def metadata(request: HttpRequest, organization_slug: str) -> HttpResponse:
-    """What the SAML identity provider has to know of this site, at its public address."""
+    """Return the description of this site for the SAML identity provider, at the site's public address."""
     if elsewhere := _elsewhere(request):
         return elsewhere
     response: HttpResponse = saml.Metadata.as_view()(request, organization_slug=organization_slug)
@@ -142,7 +142,7 @@ def _set_out(request: HttpRequest, begin: str, start: _Start) -> HttpResponse:
     target = next_path(request)
     if request.user.is_authenticated and "again" not in request.GET:
         return redirect(target or site_path("/conversations/"))
-    # Robots that preview links come this far and no further: nothing is stored here.
+    # Robots that preview links come this far and no further, so nothing is stored here.
     sign_ins = PendingSignIns(request, begin)
     try:
         response = start(request, target, sign_ins, by_person=is_by_person(request))
@@ -180,14 +180,17 @@ def _failed(
     error: object,
     exception: Exception | None,
 ) -> HttpResponse:
-    """Why a sign-in came to nothing. `context` holds the `state` that was remembered when setting out, if it is known,
-    or `saml_errors`; `exception` is what went wrong."""
+    """Show why a sign-in failed.
+
+    `context` holds the `state` stored at the start of the sign-in, if that is known, or `saml_errors`; `exception` is
+    the cause.
+    """
     state, saml_errors = context.get("state"), context.get("saml_errors")
     target = afterwards((state or {}).get("next") or sign_ins.wanted(request.GET.get("state", "")))
     if error == AuthError.CANCELLED:
         return refusal(request, _CANCELLED, target)
     if state is None and not saml_errors:
-        # Another window was faster, or the way back was lost.
+        # Another window was faster, or the wanted address got lost.
         return (
             redirect(target or site_path("/conversations/"))
             if request.user.is_authenticated
@@ -206,7 +209,7 @@ def _failed(
 
 
 def _told(request: HttpRequest, exception: Exception | None) -> str:
-    """For the log: the provider's error codes, or what was wrong with its ID token; no codes, tokens or claims."""
+    """Return the failure for the log: the provider's error code or the ID token's fault; no secrets, no claims."""
     code = re.search(r'"error"\s*:\s*"([a-z_]{1,60})"', str(exception)) if exception else None
     if code:
         return f"the provider says {code[1]}"

@@ -1,4 +1,4 @@
-"""How often a password or a token may be tried: counted in the database, over all processes.
+"""Limits for attempts with passwords and API tokens, counted in the database for all processes.
 
 Each try is counted before it is looked at: of many at the same moment, none is let through because the others have not
 been counted yet.
@@ -16,15 +16,15 @@ from django.utils.crypto import salted_hmac
 from omniviewer.accounts.models import FailedSignIn, User
 
 WINDOW = timedelta(minutes=15)
-# For one name from one address; for one name, wherever from; from one address, whatever the name. The second is
-# larger than the first: whoever guesses at somebody's password elsewhere does not lock that person out at once.
+# Limits for one name from one address, for one name from any address, for one address with any name. The second is
+# larger than the first, so that somebody guessing a password elsewhere does not lock its owner out at once.
 _OF_BOTH, _OF_NAME, _OF_ADDRESS = 5, 30, 50
-# Tokens that a person may try within the window, whatever comes of them.
+# Tokens that a person may try within the window, whatever the result.
 _MAX_TOKENS, TOKEN_WINDOW = 10, timedelta(minutes=10)
 
 
 class Throttled(Exception):
-    """No token is tried now; `sentence` says until when."""
+    """Raised while no attempt is allowed; `sentence` says until when."""
 
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
@@ -56,7 +56,7 @@ def succeeded(name: str, address: str) -> None:
 def trying_token(user: User) -> Iterator[None]:
     """Ask Omni what a token is, one token at a time and so many a person. Raises `Throttled`."""
     now, running = timezone.now(), _digest(f"token now of {user.pk}")
-    # Longer than the two requests may take: the process that asked has ended meanwhile.
+    # Longer than the two requests may take: an older attempt's process has ended meanwhile.
     since = now - timedelta(seconds=2 * settings.OMNI_TIMEOUT + 5)
     lock = FailedSignIn.objects.create(name=running)
     try:
@@ -89,7 +89,7 @@ def forget() -> None:
 
 
 def _until(tries: QuerySet[FailedSignIn], most: int, since: datetime) -> timedelta | None:
-    """Until the oldest of the last `most` tries is out of the window."""
+    """Return the time until the oldest of the last `most` attempts leaves the window; None below the limit."""
     last = list(tries.filter(at__gte=since).order_by("-at").values_list("at", flat=True)[:most])
     return last[-1] - since if len(last) == most else None
 

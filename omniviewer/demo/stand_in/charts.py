@@ -15,7 +15,7 @@ _BARS = (bytes((15, 127, 122)), bytes((199, 154, 27)))
 
 
 class Bar(NamedTuple):
-    """`text` is the value as it is formatted for people."""
+    """A bar of the chart. `text` is the value, formatted for people."""
 
     label: str
     value: float
@@ -23,7 +23,7 @@ class Bar(NamedTuple):
 
 
 def bar_chart(title: str, bars: Sequence[Bar]) -> bytes:
-    """Bars from zero, in the order given, with their labels and values; negative values hang below the axis."""
+    """Draw bars from zero, in the order given, with labels and values; bars of negative values hang below the axis."""
     picture = _Picture()
     top, bottom = max(0.0, *(bar.value for bar in bars)), min(0.0, *(bar.value for bar in bars))
     inner = HEIGHT - _TOP - _BOTTOM
@@ -35,7 +35,7 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> bytes:
     for bar in {min(bars, key=lambda bar: bar.value), max(bars, key=lambda bar: bar.value)}:
         end = zero - round(inner * bar.value / span)
         picture.write(bar.text, _LEFT - 8, end - 3, _LEFT - 8, align="right")
-    # Labels where they have room: of every second or third bar, where there are many.
+    # With many bars, label only every second or third, so that the labels do not overlap.
     widest = max(lettering.width_of(bar.label) for bar in bars) + lettering.ADVANCE
     every = max(round(min(widest, 96) / step + 0.49), 1)
     for number, bar in enumerate(bars):
@@ -51,7 +51,7 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> bytes:
 
 
 class _Picture:
-    """Pixels of three bytes, row by row."""
+    """A picture as rows of pixels, three bytes each."""
 
     def __init__(self) -> None:
         self._rows = [bytearray(_PAPER * WIDTH) for _ in range(HEIGHT)]
@@ -71,7 +71,7 @@ class _Picture:
             self.fill(left, left + scale, top, top + scale, _INK)
 
     def as_png(self) -> bytes:
-        """https://www.w3.org/TR/png/: 8 bits a channel, RGB, no filter."""
+        """Return the picture as PNG (https://www.w3.org/TR/png/): 8 bits a channel, RGB, no filter."""
         header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
         pixels = zlib.compress(b"".join(b"\0" + row for row in self._rows))
         chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))

@@ -7,13 +7,13 @@ from typing import Any, Literal
 from omniviewer.demo.stand_in.organization import Conversation, Message, Organization
 
 Dialect = Literal["reference", "sdk"]
-# Return a text as the asking token is shown it.
+# Return the text as the token that asks may see it.
 Wording = Callable[[str], str]
 DEFAULT_PAGE_SIZE: dict[Dialect, int] = {"reference": 50, "sdk": 20}
 
 
 def moment(at: datetime, dialect: Dialect) -> str:
-    """With milliseconds in the reference, without in the SDK."""
+    """Format a time: with milliseconds in the reference's dialect, without in the SDK's."""
     at = at.astimezone(UTC)
     if dialect == "reference":
         return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"

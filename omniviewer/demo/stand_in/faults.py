@@ -15,16 +15,16 @@ class Fault:
     """One way of failing. Made by the constructors below, which read well in a test."""
 
     code: int = 200
-    # None: what the stand-in would have said without the fault.
+    # None: the stand-in's normal answer.
     payload: bytes | None = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0
     # Seconds between single bytes.
     pace: float = 0.0
-    # Bytes that are sent of more that were announced.
+    # Bytes sent out of a larger number announced.
     cut_after: int | None = None
-    # Send only the first half, and announce no more than that.
+    # Send only the first half, and announce its length.
     is_halved: bool = False
     change: Callable[[Any], Any] | None = None
 
@@ -36,19 +36,19 @@ class Fault:
         headers: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Self:
-        """`body`: bytes as they are, anything else as JSON; None for an error as Omni words it."""
+        """Return this status. `body`: bytes as they are, anything else as JSON; None for an error in Omni's words."""
         said = {"detail": "Failing on purpose", "status": code} if body is None else body
         return cls(code=code, payload=_bytes(said), headers=headers or {}, content_type=content_type)
 
     @classmethod
     def html(cls, code: int = 200) -> Self:
-        """What a proxy in between answers."""
+        """Return an HTML page, as a proxy in between would answer."""
         page = b"<!doctype html><title>Gateway</title><h1>Something is wrong here</h1>"
         return cls(code=code, payload=page, content_type="text/html; charset=utf-8")
 
     @classmethod
     def body(cls, body: Any) -> Self:
-        """`200` with these bytes, or with this as JSON."""
+        """Return `200` with these bytes, or with this value as JSON."""
         return cls(payload=_bytes(body))
 
     @classmethod
@@ -57,7 +57,7 @@ class Fault:
 
     @classmethod
     def truncated_json(cls) -> Self:
-        """The first half of the reply, as if that were all."""
+        """Send the first half of the reply, with a matching length."""
         return cls(is_halved=True)
 
     @classmethod
@@ -81,12 +81,12 @@ class Fault:
 
     @classmethod
     def huge(cls, size: int) -> Self:
-        """Valid JSON of so many bytes."""
+        """Return valid JSON of `size` bytes."""
         return cls(payload=b'{"x": "' + b"x" * (size - 9) + b'"}')
 
     @classmethod
     def gzip_bomb(cls, size: int) -> Self:
-        """Little on the wire, `size` bytes once it is unpacked."""
+        """Return a body that is short when compressed and `size` bytes long when unpacked."""
         squeeze = zlib.compressobj(wbits=_AS_GZIP)
         blocks = (b" " * min(_BLOCK, size - start) for start in range(0, size, _BLOCK))
         packed = b"".join(squeeze.compress(block) for block in blocks) + squeeze.flush()
@@ -98,7 +98,7 @@ class Fault:
         return cls(change=change)
 
     def spoil(self, payload: bytes) -> tuple[bytes, int]:
-        """What is sent of a payload, and the length that is announced."""
+        """Return the part of a payload to send, and the length to announce."""
         if self.is_halved:
             payload = payload[: len(payload) // 2]
         if self.cut_after is None:

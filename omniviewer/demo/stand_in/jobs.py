@@ -1,4 +1,4 @@
-"""What the stand-in tells of jobs: their state, what they did, and the chart."""
+"""The stand-in's replies about jobs: their state, their actions, and the chart."""
 
 import csv
 import io
@@ -100,7 +100,7 @@ def _action(action: Action, job: Job, number: int, dialect: Dialect) -> dict[str
 
 
 def chart(job: Job) -> bytes | None:
-    """The PNG of the first query's last column, or None where there is nothing to draw."""
+    """Return the PNG of the first query's last column, or None if there is nothing to draw."""
     drawn = next((action for action in job.actions if action.rows), None)
     rows = (drawn.rows if drawn else None) or ()
     if not drawn or not job.chart or len(rows) < 3:  # noqa: PLR2004  (a header and one bar are no chart)

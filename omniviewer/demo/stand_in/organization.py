@@ -1,4 +1,4 @@
-"""What a stand-in Omni instance knows: people, tokens, conversations, jobs. No HTTP here."""
+"""The data of a stand-in Omni instance: people, tokens, conversations, jobs. No HTTP here."""
 
 import itertools
 import threading
@@ -50,7 +50,7 @@ class Action:
     status: str = "success"
     error: str | dict[str, Any] | None = None
     sections: tuple[int, int, int] | None = None
-    # An action's own, in contrast to its query's.
+    # The action's own status, in contrast to its query's.
     outcome: str = ""
     tool: str = ""
     is_error: bool = False
@@ -60,9 +60,9 @@ class Action:
 
 @dataclass
 class Job:
-    """What answered a question. `chart` says whether there is something to draw, `no_chart` how Omni says that not.
+    """The job that answered a question. `chart`: there is a chart to draw. `no_chart`: the status for a missing chart.
 
-    With 422 the kind of chart is no picture, with 200 the data is no longer there, with 204 there is no chart at all.
+    422: this kind of chart has no picture; 200: the data has expired; 204: there is no chart at all.
     """
 
     id: UUID
@@ -112,14 +112,14 @@ class Conversation:
 
 
 class Organization:
-    """One company on Omni. May be changed while a stand-in serves it; `lock` guards that."""
+    """A company on Omni. It may change while a stand-in serves it; `lock` guards that."""
 
     def __init__(self, name: str, *, id: UUID | None = None) -> None:  # noqa: A002  (Omni's own word)
         self.name = name
         self.id = id or uuid5(NAMESPACE, name)
         self.lock = threading.RLock()
         self.members: list[Member] = []
-        # Which of a person's two ids threads and jobs name: no source of Omni's says.
+        # The id of a person that threads and jobs name, out of two: Omni's sources do not say which.
         self.owner_ids: Literal["membership", "user"] = "membership"
         self.demo_tokens: dict[str, str] = {}
         # Refusals and wordings by route, token and time; without any, ownership alone decides.
@@ -128,12 +128,12 @@ class Organization:
         # None: an organization key.
         self._tokens: dict[str, Member | None] = {}
         self._numbers = itertools.count(1)
-        # Answers that come by themselves: when, to which message, and how it then reads.
+        # Scheduled answers: time, message, and new text.
         self._coming: list[tuple[datetime, Message, str]] = []
 
     @property
     def conversations(self) -> list[Conversation]:
-        """Newest activity first."""
+        """Return the conversations, newest activity first."""
         with self.lock:
             rows = list(self._conversations.values())
         return sorted(rows, key=lambda row: (row.updated_at, row.id), reverse=True)
@@ -179,7 +179,7 @@ class Organization:
         return token in self._tokens
 
     def owner_of(self, token: str) -> Member | None:
-        """The person whose personal token this is; None for an organization key. Raises KeyError if it is unknown."""
+        """Return the owner of a personal token; None for an organization key. Raises KeyError for an unknown token."""
         return self._tokens[token]
 
     def add_conversation(
@@ -192,13 +192,13 @@ class Organization:
         started_at: datetime | None = None,
         with_jobs: bool = True,
     ) -> Conversation:
-        """A conversation of these questions and answers, each answer with a complete job; None: still running.
+        """Add a conversation of these questions and answers, each answer with a complete job; None: still running.
 
         Without jobs it is as one from before there were any: no job id and no link on the answers.
         """
         number = next(self._numbers)
         made = id or uuid5(NAMESPACE, f"{self.name} conversation {number}")
-        # Those made later are newer, however fast a test makes them.
+        # Conversations created later are newer, however fast a test creates them.
         hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         moment = started_at or hour_ago + timedelta(milliseconds=number)
         conversation = Conversation(made, owner, name, moment, moment)
@@ -221,7 +221,7 @@ class Organization:
         took: timedelta = ANSWER_TIME,
         job: Job | None = None,
     ) -> Job:
-        """One more turn. Without an answer its job runs on."""
+        """Add a question and its answer. Without an answer, its job keeps running."""
         with self.lock:
             made = job or Job(uuid5(conversation.id, f"job {len(conversation.messages)}"), question, at)
             conversation.messages.append(Message("user", question, at))
@@ -234,7 +234,7 @@ class Organization:
         return made
 
     def finish(self, conversation: Conversation, answer: str, *, at: datetime) -> Job:
-        """The answer that was still to come."""
+        """Add the answer that was still missing, and complete its job."""
         with self.lock:
             made, conversation.running = conversation.running, None
             if made is None:
@@ -244,11 +244,11 @@ class Organization:
         return made
 
     def finish_later(self, message: Message, text: str, *, at: datetime) -> None:
-        """The answer of a running job, which is there as far as it goes, reads so once that time has come."""
+        """Schedule the text that replaces a running job's partial answer at that time."""
         self._coming.append((at, message, text))
 
     def hold(self) -> None:
-        """Nothing comes by itself any more: what is shared between tests stays as it is."""
+        """Cancel all scheduled answers, so that data shared between tests does not change."""
         self._coming.clear()
 
     def advance(self, now: datetime) -> None:
@@ -272,7 +272,7 @@ class Organization:
             self._conversations.pop(conversation_id, None)
 
     def visible_to(self, token: str) -> list[Conversation]:
-        """What this token is shown, newest activity first."""
+        """Return the conversations that this token may see, newest activity first."""
         member = self._tokens[token]
         return [row for row in self.conversations if member is None or row.owner == member]
 

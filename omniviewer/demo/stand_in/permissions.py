@@ -31,7 +31,7 @@ class Rule:
 
 
 class Permissions:
-    """Refusals, and texts as a token is shown them. May be changed while a stand-in serves them."""
+    """Refusals, and texts that differ by API token. They may change while a stand-in serves them."""
 
     def __init__(self) -> None:
         self._rules: tuple[Rule, ...] = ()

@@ -1,4 +1,4 @@
-"""What each of Omni's routes answers. Strict: what the real one would refuse, this refuses."""
+"""The stand-in's answers, a function for each route of Omni's. Strict: it refuses what the real Omni would refuse."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ from omniviewer.demo.stand_in.permissions import Route
 _SECRET = b"opaque to clients"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MOST_A_PAGE = 100
-# Live tenants send results so, although they are JSON.
+# Live tenants send results with this type, although they are JSON.
 OCTETS = "application/octet-stream"
 _FILTER = re.compile(r'(userName|embedExternalId) eq "([^"]*)"')
 
@@ -41,7 +41,7 @@ class Answer:
 
 
 def refusal(path: str, status: int, words: str) -> Answer:
-    """Newer routes word an error as detail and status, older ones as error and message."""
+    """Return a refusal. Newer routes word an error as detail and status, older ones as error and message."""
     if path.startswith("/scim/") or path.endswith("/vis"):
         return Answer(status, {"error": HTTPStatus(status).phrase, "message": words})
     return Answer(status, {"detail": words, "status": status})
@@ -60,7 +60,7 @@ class Question:
 
     @property
     def member(self) -> Member | None:
-        """The owner of a personal token; None for an organization key."""
+        """Return the owner of a personal token; None for an organization key."""
         return self.organization.owner_of(self.token)
 
     def refuse(self, status: int, words: str) -> Answer:
@@ -161,7 +161,7 @@ def job_chart(ask: Question, wanted: UUID) -> Answer:
 
 
 def people(ask: Question) -> Answer:
-    """From `startIndex`, counted from 1, `count` of them: as SCIM has it, too small a number is the smallest one.
+    """List `count` people from `startIndex` on, counted from 1; as in SCIM, numbers that are too small are raised.
 
     https://www.rfc-editor.org/rfc/rfc7644#section-3.4.2.4
     """
@@ -194,7 +194,7 @@ def person(ask: Question, wanted: UUID) -> Answer:
 
 
 def _people(ask: Question) -> list[Member]:
-    """Those who stand under this path: embed users have one of their own."""
+    """Return the members listed under this path: embed users have a path of their own."""
     embedded = ask.path.startswith("/scim/v2/embed/")
     return [member for member in ask.organization.members if bool(member.embed_external_id) == embedded]
 
@@ -214,7 +214,7 @@ def _person(member: Member) -> dict[str, Any]:
     }
 
 
-# Paths below /api, with `{id}` where a UUID stands.
+# Paths below /api, with `{id}` in place of a UUID.
 PLAIN: dict[str, Callable[[Question], Answer]] = {
     "/v1/whoami": whoami,
     "/v1/ai/conversations": conversations,
@@ -232,7 +232,7 @@ BY_ID: dict[str, Callable[[Question, UUID], Answer]] = {
 
 
 def answer(ask: Question) -> Answer:
-    """What Omni answers to a `GET`."""
+    """Return Omni's answer to a `GET`."""
     if ask.path.startswith("/scim/") and ask.member:
         return ask.refuse(403, "SCIM requires an organization API key")
     if ask.path.startswith("/scim/"):
@@ -253,7 +253,10 @@ def _place(row: Conversation) -> tuple[datetime, str]:
 
 
 def _cursor(row: Conversation) -> str:
-    """Where a page ended: rows that move meanwhile neither break it nor appear twice behind it."""
+    """Return the cursor of a page that ends with this row.
+
+    Rows that move meanwhile neither invalidate the cursor nor appear again behind it.
+    """
     place = f"{row.updated_at.astimezone(UTC).isoformat()}|{row.id}".encode()
     return base64.urlsafe_b64encode(_seal(place) + place).decode()
 
@@ -264,7 +267,7 @@ def _read_cursor(text: str) -> tuple[datetime, str] | None:
     except ValueError:
         return None
     seal, place = raw[:12], raw[12:]
-    # Base64 leaves bits at its end that decode to nothing: a cursor changed there is still not one of ours.
+    # Base64 has unused bits at its end: a cursor changed there decodes the same, but is still not one of ours.
     if not hmac.compare_digest(seal, _seal(place)) or base64.urlsafe_b64encode(raw).decode() != text:
         return None
     at, _, omni_id = place.decode().partition("|")

@@ -95,7 +95,7 @@ class StandIn:
         self._thread.start()
 
     def serve_forever(self) -> None:
-        """In the foreground, until interrupted or stopped by another thread."""
+        """Serve in the foreground, until interrupted or stopped by another thread."""
         server = self._alive()
         self._is_serving = True
         try:
@@ -127,7 +127,7 @@ class StandIn:
         return self._stopping.is_set()
 
     def pause(self, seconds: float) -> None:
-        """For a request that is to take its time; it ends with the stand-in."""
+        """Wait, for a request that should take its time, but no longer than the stand-in runs."""
         self._stopping.wait(seconds)
 
     def __enter__(self) -> Self:
@@ -162,7 +162,7 @@ class StandIn:
         self.requests.append(Recorded(method, path, query, token, status, datetime.now(UTC)))
 
     def answer(self, method: str, path: str, query: dict[str, str], token: str) -> Answer:
-        """What Omni says to a request for `path` (with /api)."""
+        """Return Omni's answer to a request for `path` (with /api)."""
         below = path.removeprefix("/api")
         if method != "GET":
             return refusal(below, 405, "Only GET is spoken here")
@@ -188,7 +188,7 @@ class StandIn:
         return {}
 
     def _is_over_the_limit(self, token: str) -> bool:
-        """A sliding minute; a refused request counts for nothing."""
+        """Return whether the token has used up its requests of the last minute. A refused request does not count."""
         now = self._clock()
         with self._lock:
             used = self._used[token]
@@ -211,7 +211,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the network for this machine's name, which can take seconds.
+        # HTTPServer's own method looks up this machine's name on the network, which can take seconds.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
 
@@ -224,13 +224,13 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
-        """Their threads wake up to an end of file, and close them."""
+        """Shut all connections down. Their threads wake up to an end of file, and close them."""
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none, nor is our own going; anything else is told on standard error."""
+        """Report an error on standard error, unless the client went away or the stand-in is stopping."""
         if not self.omni.is_stopped and not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -275,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
         return token.strip() if scheme.lower() == "bearer" else ""
 
     def _skip_body(self) -> None:
-        """What came with a request is read, so that the sender gets as far as our answer, and dropped."""
+        """Read and drop the request's body, so that the sender gets as far as reading our answer."""
         length = self.headers.get("Content-Length") or "0"
         if length.isdecimal():
             self.rfile.read(min(int(length), _LARGEST_BODY))
@@ -310,4 +310,4 @@ class _Handler(BaseHTTPRequestHandler):
                 return
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: what was asked stands in `StandIn.requests`."""
+        """Log nothing: `StandIn.requests` records all requests."""

@@ -1,4 +1,4 @@
-"""`manage.py prune_audit`: what is older than `OMNIVIEWER_AUDIT_DAYS` leaves the audit log."""
+"""`manage.py prune_audit`: delete events older than `OMNIVIEWER_AUDIT_DAYS` from the audit log."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from omniviewer.audit.models import Event
 
-# Deleted at once: whoever else writes waits for no more than these.
+# Rows deleted at once: other writers wait for no more than these.
 BATCH = 1000
 
 
 class Command(BaseCommand):
-    """Workers run it every night."""
+    """Deletes events past their retention. Workers run this every night."""
 
     help = "Delete what the audit log holds for longer than OMNIVIEWER_AUDIT_DAYS."
 

@@ -30,7 +30,7 @@ _PORTS_TO_TRY = 20
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_args: Any) -> None:
-        """Nothing: the terminal is for what the reader should do."""
+        """Log nothing: the terminal shows only instructions for the reader."""
 
 
 class Command(BaseCommand):
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         port = _free_port(options["port"], 8000, "--port")
         omni_port = _free_port(options["omni_port"], 8400, "--omni-port", taken=port)
         self._make_database(fresh=options["fresh"])
-        # The same tidy end by SIGTERM; and by SIGINT where a shell that started this in the background had it ignored.
+        # SIGTERM ends the demo tidily too, and so does SIGINT if a shell ignored it for a background job.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         omni = self._start_omni(omni_port, options["dialect"])
@@ -82,7 +82,7 @@ class Command(BaseCommand):
 
     def _start_omni(self, port: int, dialect: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, sys.argv[0], "stand_in", "--port", str(port), "--dialect", dialect, "--with-parent"]
-        # A session of its own: Ctrl-C reaches this process, which then ends that one.
+        # A session of its own: Ctrl-C reaches only this process, which then ends the stand-in.
         omni = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
         for _ in range(200):
             if omni.poll() is not None:
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         raise CommandError("The stand-in Omni did not answer within 20 seconds.")
 
     def _seed(self, instance: str) -> None:
-        """The three people and their credentials, pointed at where the stand-in is this time."""
+        """Create the demo's people and credentials, pointed at the stand-in's current address."""
         for person in PEOPLE:
             user, _ = User.objects.get_or_create(
                 username=person.username,
@@ -132,7 +132,7 @@ class Command(BaseCommand):
 
 
 def _free_port(asked: int | None, first: int, option: str, taken: int = 0) -> int:
-    """The asked port, or the next free one from `first`. Raises `CommandError` where there is none."""
+    """Return the port asked for, or the next free one from `first`. Raises `CommandError` if there is none."""
     candidates = [asked] if asked is not None else range(first, first + _PORTS_TO_TRY)
     for port in candidates:
         if port != taken and _is_free(port):
@@ -166,7 +166,7 @@ def _answers(port: int) -> bool:
 
 
 def _open_browser(address: str) -> None:
-    """In a window, where this machine has one; the address is printed in any case."""
+    """Open a window if this machine has a graphical browser; the address is printed in any case."""
     try:
         graphical = webbrowser.get()
     except webbrowser.Error:

@@ -12,7 +12,7 @@ from omniviewer.operations.embedded_worker import end_with_parent
 
 
 class Command(BaseCommand):
-    """Runs until Ctrl-C, or (with --with-parent) until whoever started it is gone."""
+    """Runs until Ctrl-C, or (with --with-parent) until its parent process ends."""
 
     help = "Run a stand-in Omni with sample data on loopback."
     requires_system_checks = []
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"Port {options['port']} cannot be used: something else listens there, or it is not a port number."
             ) from None
-        # Ctrl-C too: a shell may have started this with that signal ignored.
+        # Handle Ctrl-C too: a shell may have started this with the signal ignored.
         for end in (signal.SIGINT, signal.SIGTERM):
             signal.signal(end, signal.default_int_handler)
         if options["with_parent"]:

@@ -19,7 +19,7 @@ _PERIOD = timedelta(days=150)
 
 
 def sample_organization(now: datetime) -> Organization:
-    """A company with more than 300 conversations over five months, the newest some minutes before `now` (aware)."""
+    """Return a company with over 300 conversations in five months, the newest minutes before `now` (aware)."""
     organization = Organization("my-org", id=UUID("880e8400-e29b-41d4-a716-446655440003"))
     shares = hire(organization)
     analyst = next(iter(shares))
@@ -28,7 +28,7 @@ def sample_organization(now: datetime) -> Organization:
     lately: dict[Member, list[str]] = defaultdict(list)
     for number in range(_EVERYDAY):
         owner = rng.choices(list(shares), weights=list(shares.values()))[0]
-        # More of them lately, and in office hours.
+        # Most conversations are recent, and begin in office hours.
         day = now - _PERIOD * (rng.random() ** 1.6) - timedelta(hours=5)
         at = day.replace(hour=rng.randint(6, 17), minute=rng.randint(0, 59), second=rng.randint(0, 59), microsecond=0)
         material = next(drawn for drawn in _drawn(rng) if drawn.name not in lately[owner][-60:])
@@ -96,7 +96,7 @@ def _special(organization: Organization, owner: Member, special: Special, number
 
 
 def _documented(organization: Organization, owner: Member) -> None:
-    """The example in Omni's reference, value for value."""
+    """Add the example from Omni's reference, value for value."""
     start = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)
     conversation = organization.add_conversation(
         owner=owner,

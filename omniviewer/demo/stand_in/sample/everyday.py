@@ -14,7 +14,7 @@ _HIDDEN_ROWS = 12_480
 
 
 class Everyday:
-    """One conversation's material, drawn by `rng`."""
+    """The material of one conversation, drawn by `rng`."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -39,7 +39,7 @@ class Everyday:
         rng.shuffle(self._follow_ups)
 
     def _draw(self) -> float:
-        """A value with no more digits than are shown, so that sums and shares agree with what a reader sees."""
+        """Draw a value with no more digits than the reader sees, so that sums and shares agree with the shown values."""
         if self.subject.unit in ("%", "."):
             return round(self.rng.uniform(self.subject.low, self.subject.high), 1 if self.subject.unit == "%" else 2)
         return float(self.rng.randint(self.subject.low, self.subject.high))
@@ -65,7 +65,7 @@ class Everyday:
         return sum(value for _, value in self.rows) / len(self.rows)
 
     def answer(self) -> str:
-        """In one of the shapes that such answers have."""
+        """Return an answer in one of the usual shapes."""
         shape = self.rng.choice((self._numbered, self._table, self._bullets, self._compared, self._report, self._prose))
         text = shape()
         if self.rng.random() < 0.45:
@@ -97,7 +97,7 @@ class Everyday:
         return self._heading() + "\n".join(lines) + self._close()
 
     def _compared(self) -> str:
-        """With the period before."""
+        """Return an answer that compares with the period before."""
         lines = [self._fill("| {by} | before | {period} | change |"), "|:---|---:|---:|---:|"]
         up = 0
         for group, value in self.rows:
@@ -130,7 +130,7 @@ class Everyday:
         )
 
     def follow_up(self) -> tuple[str, str]:
-        """A further question, another each time, and its answer."""
+        """Return the next further question and its answer."""
         return self._follow_ups.pop()()
 
     def _top_three(self) -> tuple[str, str]:
@@ -200,7 +200,7 @@ class Everyday:
         )
 
     def job(self, job_id: UUID, prompt: str, at: datetime, *, looks_again: bool = True) -> Job:
-        """What answered: with a query, or (where it does not look again) out of what was known already."""
+        """Return the job that answered: with queries, or without any if the AI does not look again."""
         actions = [*self._queries(), Action("summarize", "Summed up the rows")] if looks_again else []
         chart = looks_again and self.rng.random() < 0.7
         return Job(job_id, prompt, at, topic=self.subject.topic, actions=tuple(actions), chart=chart)

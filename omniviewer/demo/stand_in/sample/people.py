@@ -1,4 +1,4 @@
-"""Who works at the sample company."""
+"""The people who work at the sample company."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ DEMO_TOKENS = {
     "revoked": "omni_pat_demo_revoked_7b2f90c4d81e",
 }
 _ANALYST_ID = UUID("990e8400-e29b-41d4-a716-446655440004")
-# Name, address, role, whether still there, and about how many of a hundred conversations are theirs.
+# Name, address, role, whether still employed, and roughly the share of conversations in per cent.
 _PEOPLE = (
     ("Ana Lindqvist", "ana.lindqvist@my-org.example", "MEMBER", True, 13),
     ("Marcus Okafor", "marcus.okafor@my-org.example", "ORG_ADMIN", True, 12),

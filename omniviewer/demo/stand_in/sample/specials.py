@@ -14,7 +14,7 @@ _LONG_URL = "https://data.example.com/export?" + "&".join(f"column_{n}=value_{n}
 
 @dataclass(frozen=True)
 class Special:
-    """`kind` changes what becomes of the last answer; `pauses` come before each turn but the first.
+    """A special conversation. `kind` selects the state of the last answer; `pauses` precede each later turn.
 
     `actions` are what the job of the last answer did.
     """
@@ -25,12 +25,12 @@ class Special:
     pauses: tuple[timedelta, ...] = ()
     actions: tuple[Action, ...] = ()
     chart: bool = False
-    # How the answer of a running job reads once that is done.
+    # The text of a running job's answer once it is complete.
     in_the_end: str = ""
 
 
 def specials() -> Iterator[Special]:
-    """Newest first."""
+    """Yield the special conversations, newest first."""
     yield Special(
         "Revenue this morning",
         (

@@ -1,4 +1,4 @@
-"""What people at the sample company ask about."""
+"""The subjects that people at the sample company ask about."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ PLURALS = {"category": "categories", "city": "cities", "payment method": "paymen
 
 @dataclass(frozen=True)
 class Subject:
-    """A topic of the model, what is counted, and by what.
+    """A topic of the model, a measure, and the field to group it by.
 
     `unit` is "$" or "%", "." for a number with two decimals, or "" for a whole one. Whether `is_sum`: it may be added
     up over the groups.
@@ -41,7 +41,7 @@ class Subject:
         return PLURALS.get(self.by, f"{self.by}s")
 
     def shown(self, value: float) -> str:
-        """A number as Omni formats it for people."""
+        """Format a number for people, as Omni does."""
         match self.unit:
             case "%":
                 return f"{value:.1f}%"
@@ -153,7 +153,7 @@ SUBJECTS = (
     ),
 )
 _TODAY = "CURRENT_DATE"
-# Each with the condition that says it in SQL.
+# Each period with its condition in SQL.
 PERIODS = {
     "last month": f"created_at >= DATE_TRUNC('month', {_TODAY}) - INTERVAL '1 month'\n  AND created_at < DATE_TRUNC('month', {_TODAY})",
     "last quarter": f"created_at >= DATE_TRUNC('quarter', {_TODAY}) - INTERVAL '3 months'\n  AND created_at < DATE_TRUNC('quarter', {_TODAY})",
@@ -197,7 +197,7 @@ NAMES = (
     "{Measure} {period}, explained",
     "Checking {measure} for {first}",
 )
-# What stands at the end of some answers.
+# Sentences that end some answers.
 NEXT_STEPS = (
     "Would you like to see this by week?",
     "I can break this down further by channel or by customer age.",

@@ -12,7 +12,7 @@ _REGIONS = ("Nordics", "DACH", "Benelux", "France", "Iberia", "UK & Ireland")
 
 
 def looked_up(name: str, rows: Sequence[Sequence[str]], *fields: str, total: int = 0) -> Action:
-    """A query with these rows, the first being the header."""
+    """Return a query with these rows, the first of which is the header."""
     query: dict[str, Any] = {"table": "order_items", "fields": list(fields), "filters": {}, "sorts": [], "limit": 1000}
     words = "Looked up the topic and wrote a query"
     return Action("generate_query", words, name, query, rows, total, was_truncated=total > len(rows))
@@ -49,7 +49,7 @@ def fourteen_columns() -> list[tuple[str, ...]]:
 
 
 def by_month() -> str:
-    """Straight after a line of text, as language models write it."""
+    """Return a table directly after a line of text, as language models write it."""
     return "Revenue by region and month\n" + _markdown(fourteen_columns(), "|---" + "|---:" * 13 + "|")
 
 
@@ -64,7 +64,7 @@ def stores() -> list[tuple[str, ...]]:
 
 
 def cut_into_sections() -> Action:
-    """A result of which Omni sends the first rows, some from the middle, and the last ones."""
+    """Return a query's result of which Omni sends the first rows, some from the middle, and the last ones."""
     rows = [("Order", "Returned", "Reason", "Refund")]
     reasons = ("Wrong size", "Damaged", "Other colour than shown", "Came too late")
     refunds = (124_900, 118_250, 99_900, 97_410, 94_000, 3_790, 3_785, 3_780, 510, 495, 480, 410)
@@ -77,7 +77,7 @@ def cut_into_sections() -> Action:
 
 
 def investigation() -> Iterator[tuple[str, str]]:
-    """200 turns, 400 messages."""
+    """Yield 200 turns, which make 400 messages."""
     for n in range(1, 201):
         count = 900 - n * 3
         weeks = f"| Week | Returns |\n|---|---:|\n| {n} | {count} |\n| {n + 1} | {count - 3} |"
