@@ -177,3 +177,46 @@ def test_colours_stand_in_variables_css_alone() -> None:
     for path in (ROOT / "static/css").glob("*.css"):
         if path.name != "variables.css":
             assert not re.search(r"#[0-9a-f]{3,8}\b|rgb\(|hsl\(|oklch\(", path.read_text()), path
+
+
+FRAGMENTS = ("What", "Of", "Those", "Whether", "Who", "Where", "Which")
+# Lines of templates over 120 characters. The number may only fall.
+LONG_LINES = 297
+
+
+def test_docstrings_and_comments_begin_with_no_fragment() -> None:
+    """Each says what something does, and begins with a verb or a noun."""
+    sources = [*SOURCES, *(ROOT / "tests").rglob("*.py")]
+    found = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in sources
+        if "migrations" not in path.parts and "node_modules" not in path.parts
+        for text in (*_docstrings(path), *_comments(path))
+        if re.match(r"\W*(\w+)", text + " _").group(1) in FRAGMENTS  # type: ignore[union-attr]
+    ]
+    assert found == []
+
+
+def _docstrings(path: Path) -> list[str]:
+    kinds = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds))
+    return [text for node in nodes if (text := ast.get_docstring(node))]
+
+
+def _comments(path: Path) -> list[str]:
+    """Return the first line of each comment that stands on lines of its own."""
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    pairs = zip(["", *lines], lines, strict=False)
+    return [line.lstrip("# ") for before, line in pairs if line.startswith("# ") and not before.startswith("#")]
+
+
+def test_lines_of_templates_and_stylesheets_are_short() -> None:
+    long_lines = {
+        kind: sum(len(line) > 120 for path in files for line in path.read_text().splitlines())
+        for kind, files in {
+            "stylesheets": (ROOT / "static/css").glob("*.css"),
+            "templates": (ROOT / "templates").rglob("*.html"),
+        }.items()
+    }
+    assert long_lines["stylesheets"] == 0
+    assert long_lines["templates"] <= LONG_LINES
