@@ -32,9 +32,9 @@ GIVEN: dict[tuple[str, str], list[str]] = {
 }
 # Expressions that a function composes, and how the project uses them.
 BUILT: dict[tuple[str, str], tuple[str, ...]] = {
-    ("conversations/numbers.py", "_pattern"): ("fullmatch",),
-    ("conversations/periods.py", "_form"): ("fullmatch",),
-    ("conversations/pasted.py", "_SHAPES"): ("search",),
+    ("conversations/tables/numbers.py", "_pattern"): ("fullmatch",),
+    ("conversations/tables/dates.py", "_form"): ("fullmatch",),
+    ("conversations/search/pasted.py", "_SHAPES"): ("search",),
 }
 # Methods to apply an expression; `search` finds every match, and stands for all other methods.
 LOOKS: dict[str, Callable[[re.Pattern[str], str], object]] = {

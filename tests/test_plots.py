@@ -372,8 +372,12 @@ def test_it_is_for_readers_of_the_conversation_alone(
     reads: Client, stranger: User, without_chart: str, small: Organization, small_omni: StandIn
 ) -> None:
     credential_for(stranger, small_omni, small.personal_token(small.add_member("Else", "else@small.example")))
+    client = signed_in(stranger)
     for place in ("queries/1.svg", "charts/"):
-        answer = signed_in(stranger).get(f"{without_chart}{place}", headers={"HX-Request": "true"})
+        # The page is loaded again, and says why.
+        answer = client.get(f"{without_chart}{place}", headers={"HX-Request": "true"})
+        assert (answer.headers["HX-Refresh"], answer.content) == ("true", b"")
+        answer = client.get(f"{without_chart}{place}", follow=True)
         assert answer.status_code == 404
         assert b"<svg" not in answer.content
 
@@ -478,5 +482,5 @@ def test_lines_that_lie_on_each_other_are_all_seen() -> None:
     assert min(radii["0"]) > max(radii["1"])
     assert min(radii["1"]) > max(radii["2"])
     for number in (1, 2):
-        assert re.search(rf"\.serie-{number} \.line {{ stroke-dasharray: [^;]+;", drawn)
+        assert re.search(rf"\.serie-{number} \.line\s*{{\s*stroke-dasharray: [^;]+;", drawn)
     assert "serie-0 .line" not in drawn
