@@ -15,7 +15,7 @@ from conversations.archive.live_answer import Running, renew, running
 from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
 from conversations.archive.people import MOST_MEMBERS, members, names, owner_name
 from conversations.archive.removal import Loss, forget, loss_with, remove_next
-from conversations.archive.sweep import Sweep, Swept
+from conversations.archive.retention import Sweep, Swept
 from conversations.archive.sync import Progress, begin_walks, count, pause, progress, sync_next
 from conversations.archive.threads import fetch, open_conversation, still_open, store
 from conversations.archive.ticket_links import Linked, linked_from

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
-from conversations.rendering import allowlist, characters, links, page, parser
+from conversations.rendering import allowlist, characters, links, parser, writer
 from conversations.rendering.characters import with_newlines
 from conversations.rendering.embedding import self_contained
 from conversations.rendering.plain import is_in_code, plain
@@ -123,7 +123,7 @@ def with_breaks(html: str) -> SafeString:
 def _formatted(text: str) -> str:
     clock = Clock()
     harmless = characters.harmless_directions(characters.with_newlines(text))
-    return allowlist.clean(page.write(parser.parse(text, clock), clock, harmless))
+    return allowlist.clean(writer.write(parser.parse(text, clock), clock, harmless))
 
 
 def _plain(text: str) -> SafeString:
