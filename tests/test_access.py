@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -276,3 +278,18 @@ def test_pages_are_read_only(owner_reads: Client, method: str) -> None:
 
 def articles(answer: Any) -> list[str]:
     return re.findall(r"<article.*?</article>", answer.content.decode(), re.S)
+
+
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_tokens_are_locked_before_conversations(owner_reads: Client) -> None:
+    """The list and the thread lock in one order: otherwise, a reader of each deadlock on PostgreSQL."""
+    for address in ("/conversations/", f"/conversations/{EXAMPLE}/"):
+        Conversation.objects.all().delete()
+        with CaptureQueriesContext(connection) as asked:
+            owner_reads.get(address)
+        statements = [row["sql"] for row in asked]
+        stored = next(
+            n for n, sql in enumerate(statements) if sql.startswith('INSERT INTO "conversations_conversation"')
+        )
+        locks = [sql for sql in statements[:stored] if 'FROM "accounts_apitoken"' in sql and "EXISTS" in sql]
+        assert locks, address

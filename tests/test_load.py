@@ -118,7 +118,8 @@ def test_fifty_readers_on_one_token(sample: Organization, tmp_path: Path) -> Non
     busiest = _most_within(omni, timedelta(minutes=1))
     assert busiest <= LIMIT * 0.9
     statuses = sum((seen.statuses for seen in all_seen), Counter[int]())
-    assert statuses.keys() <= {200, 429}, log[-20_000:]
+    told = [line for line in log.splitlines() if '"status": 5' in line or '"level": "INFO"' not in line]
+    assert statuses.keys() <= {200, 429}, "\n".join(told[:50])
     assert [seen.never_served for seen in all_seen if seen.never_served] == []
     assert min(seen.pages for seen in all_seen) >= 1
     assert "Traceback" not in log

@@ -86,6 +86,9 @@ def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
     by_instance: dict[str, list[Conversation]] = {}
     for row in conversations:
         by_instance.setdefault(row.instance, []).append(row)
+    # In the order in which lists lock them.
+    keys = [row.pk for rows in by_instance.values() for row in rows]
+    list(Conversation.objects.select_for_update().filter(pk__in=keys).order_by("pk").values_list("pk"))
     for instance, rows in by_instance.items():
         keys, jobs = [row.pk for row in rows], Job.objects.filter(instance=instance)
         jobs.filter(conversation_id__in=[row.omni_id for row in rows]).delete()

@@ -63,7 +63,7 @@ class Sweep:
             gone = [conversation.pk for conversation in batch if not self._may_be_shown(conversation)]
             with transaction.atomic():
                 # Omni may have shown one of them in the meantime.
-                rows = list(self._unshown.filter(pk__in=gone).select_for_update(of=("self",)))
+                rows = list(self._unshown.filter(pk__in=gone).select_for_update(of=("self",)).order_by("pk"))
                 removal.forget(rows)
             self._swept.deleted += [(row.instance, row.omni_id) for row in rows]
         self._swept.left = self.count

@@ -170,13 +170,14 @@ def store(
     # Render before the transaction, so that no other writer waits for Markdown.
     fresh = Message.rendered_from(reply, known, token.instance, now=render)
     with transaction.atomic():
-        conversation, _ = Conversation.objects.select_for_update().get_or_create(
-            instance=token.instance, omni_id=reply.id
-        )
+        # Lock the token before conversations, as all that stores does: in another order, two deadlock on PostgreSQL.
         if not credentials.is_accepted(token):
             raise CannotAsk(
                 "The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1
             )
+        conversation, _ = Conversation.objects.select_for_update().get_or_create(
+            instance=token.instance, omni_id=reply.id
+        )
         access, _ = Access.objects.get_or_create(api_token=token, conversation=conversation)
         access.api_token, access.conversation = token, conversation
         if access.was_answered_later(asked_at):
