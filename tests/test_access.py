@@ -288,8 +288,6 @@ def test_tokens_are_locked_before_conversations(owner_reads: Client) -> None:
         with CaptureQueriesContext(connection) as asked:
             owner_reads.get(address)
         statements = [row["sql"] for row in asked]
-        stored = next(
-            n for n, sql in enumerate(statements) if sql.startswith('INSERT INTO "conversations_conversation"')
-        )
+        stored = next(n for n, sql in enumerate(statements) if 'INTO "conversations_conversation"' in sql)
         locks = [sql for sql in statements[:stored] if 'FROM "accounts_apitoken"' in sql and "EXISTS" in sql]
         assert locks, address
