@@ -181,7 +181,7 @@ def test_colours_stand_in_variables_css_alone() -> None:
 
 FRAGMENTS = ("What", "Of", "Those", "Whether", "Who", "Where", "Which")
 # Lines of templates over 120 characters. The number may only fall.
-LONG_LINES = 297
+LONG_LINES = 291
 
 
 def test_docstrings_and_comments_begin_with_no_fragment() -> None:

@@ -107,6 +107,17 @@ def test_many_go_by_a_worker_with_progress(lead: Client, colleague: User) -> Non
 
 
 @pytest.mark.usefixtures("bits")
+def test_a_token_without_its_secret_is_no_fault_of_the_keys(lead: Client, colleague: User) -> None:
+    """While it is removed, neither the probe nor the rotation of keys stumbles over it."""
+    lead.post(f"/credentials/{key_of(colleague)}/remove/")
+    assert ApiToken.objects.get().ciphertext == ""
+    assert "encryption keys: ok" in Client().get("/readyz").content.decode()
+    out = StringIO()
+    call_command("rotate_keys", stdout=out)
+    assert out.getvalue() == "0 tokens encrypted under the first key.\n"
+
+
+@pytest.mark.usefixtures("bits")
 def test_progress_is_that_of_who_removed_it_alone(lead: Client, colleague: User, stranger: User) -> None:
     lead.post(f"/credentials/{key_of(colleague)}/remove/")
     other = signed_in(stranger)

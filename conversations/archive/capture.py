@@ -83,7 +83,7 @@ def capture_next() -> bool:
     if row is None:
         return False
     failure: OmniError = _not_readable()
-    if row.api_token.rejected_at is None and row.api_token.credentials.filter(owner__is_active=True).exists():
+    if ApiToken.objects.at_work().filter(pk=row.api_token_id).exists():
         try:
             _open_messages(row)
             is_urgent = row.expires_at <= timezone.now() + SOON or _are_few(row.api_token)

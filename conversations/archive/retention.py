@@ -4,9 +4,8 @@ Before one is, Omni is asked for it with each token that may still be shown it. 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -26,12 +25,12 @@ _BUDGET_SECONDS = 60.0
 
 @dataclass
 class Swept:
-    """Outcome of a sweep: deleted conversations by instance and id, and the numbers shown again and left over.
+    """Outcome of a sweep: the numbers of conversations deleted, shown again, and left over.
 
     `retry_after`: seconds until Omni may be asked about some of those left over; None while it is away.
     """
 
-    deleted: list[tuple[str, UUID]] = field(default_factory=list)
+    deleted: int = 0
     shown: int = 0
     left: int = 0
     retry_after: float | None = None
@@ -65,7 +64,7 @@ class Sweep:
                 # Omni may have shown one of them in the meantime.
                 rows = list(self._unshown.filter(pk__in=gone).select_for_update(of=("self",)).order_by("pk"))
                 removal.forget(rows)
-            self._swept.deleted += [(row.instance, row.omni_id) for row in rows]
+            self._swept.deleted += len(rows)
         self._swept.left = self.count
         return self._swept
 
@@ -100,7 +99,7 @@ class Sweep:
         return False
 
     def _put_off(self, token: ApiToken, error: OmniError) -> None:
-        if isinstance(error, CannotAsk | RateLimited):
+        if isinstance(error, CannotAsk):
             self._away.add(token.pk)
         if isinstance(error, RateLimited):
             wait = error.retry_after or _BUDGET_SECONDS

@@ -52,8 +52,7 @@ def _step_lasts() -> timedelta:
 
 def begin_walks() -> None:
     """Store a walk for each newly connected token."""
-    accepted = ApiToken.objects.accepted().filter(credentials__owner__is_active=True)
-    new = accepted.exclude(walks__member="").distinct()
+    new = ApiToken.objects.at_work().exclude(walks__member="")
     Walk.objects.bulk_create([Walk(api_token=token) for token in new], ignore_conflicts=True)
 
 

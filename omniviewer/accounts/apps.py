@@ -23,7 +23,7 @@ def _keys() -> str:
     from omniviewer.accounts.encryption import Undecryptable  # noqa: PLC0415  (the models are not there before)
     from omniviewer.accounts.models import ApiToken  # noqa: PLC0415
 
-    last = ApiToken.objects.order_by("-pk").first()
+    last = ApiToken.objects.with_secret().order_by("-pk").first()
     try:
         _ = last and last.token
     except Undecryptable as error:

@@ -102,6 +102,10 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         order = models.Min("credentials__order", filter=models.Q(credentials__owner=user))
         return self.accepted().filter(credentials__owner=user).annotate(place=order).order_by("place", "pk")
 
+    def with_secret(self) -> Self:
+        """Return those that still have their secret: a token that is being removed has none."""
+        return self.exclude(ciphertext="")
+
     def held(self) -> Self:
         return self.filter(models.Exists(Credential.objects.filter(api_token=models.OuterRef("pk"))))
 

@@ -11,13 +11,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from conversations import archive
+from conversations.archive.removal import BATCH
 from conversations.models import Access, Conversation, Member
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
-
-# Conversations of one transaction.
-_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Stored:
 
     def delete(self) -> None:
         """Delete all of it."""
-        while rows := list(self.conversations[:_BATCH]):
+        while rows := list(self.conversations[:BATCH]):
             with transaction.atomic():
                 archive.forget(rows)
         self.members.delete()

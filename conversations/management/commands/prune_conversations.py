@@ -31,7 +31,7 @@ class Command(BaseCommand):
             )
             return
         swept = sweep.run()
-        self._say(f"{_conversations(len(swept.deleted))} deleted that no API token was shown for {days}.", options)
+        self._say(f"{_conversations(swept.deleted)} deleted that no API token was shown for {days}.", options)
         if swept.shown:
             self._say(f"{_conversations(swept.shown)} kept: Omni still shows them.", options)
         if swept.left:

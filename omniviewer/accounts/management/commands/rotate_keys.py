@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         rotated, unreadable = 0, []
-        for pk in ApiToken.objects.values_list("pk", flat=True):
+        for pk in ApiToken.objects.with_secret().values_list("pk", flat=True):
             # Row by row and locked: a token that its owner replaces meanwhile is not overwritten.
             with transaction.atomic():
                 api_token = ApiToken.objects.select_for_update().filter(pk=pk).first()
