@@ -42,11 +42,11 @@ anything = st.recursive(
 # Changes to a reply: the place, and the value to put there; `...` removes the value.
 changes = st.lists(st.tuples(st.integers(0, 10**6), anything | st.just(...)), min_size=1, max_size=4)
 many = settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-some = settings(many, max_examples=40)
+some = settings(many, max_examples=20)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:

@@ -296,28 +296,27 @@ def look_at_pages(fed: Fed, watched: dict[str, Watched], harmless: dict[str, dic
     narrow.page.set_viewport_size(_CONTEXT["viewport"])
 
 
-def look_at_lists(watched: dict[str, Watched]) -> None:
+def look_at_lists(browser: Watched) -> None:
     """Look at all pages of the lists: each text is a name, a last prompt, a snippet and a person's name."""
-    for browser in watched.values():
-        for address in ("/conversations/", f"/conversations/?q={MARKER}"):
-            texts = people = ""
-            browser.look(address)
-            for _ in range(20):
-                texts += browser.page.locator("main").inner_text()
-                people += "".join(browser.page.locator(".row-facts").all_inner_texts())
-                older = browser.page.locator("nav.pages a[rel=next]")
-                if not older.count():
-                    break
-                browser.look(browser.page.evaluate("document.querySelector('nav.pages a[rel=next]').href"))
-            assert all(word in texts for word in ("<script>", "Sign in again", "U+202E"))
-            missing = [word for word in ("<script>", "Sign in again", "U+202E") if word not in people]
-            assert not missing, (address, len(people), people[:300])
+    for address in ("/conversations/", f"/conversations/?q={MARKER}"):
+        texts = people = ""
+        browser.look(address)
+        for _ in range(20):
+            texts += browser.page.locator("main").inner_text()
+            people += "".join(browser.page.locator(".row-facts").all_inner_texts())
+            older = browser.page.locator("nav.pages a[rel=next]")
+            if not older.count():
+                break
+            browser.look(browser.page.evaluate("document.querySelector('nav.pages a[rel=next]').href"))
+        assert all(word in texts for word in ("<script>", "Sign in again", "U+202E"))
+        missing = [word for word in ("<script>", "Sign in again", "U+202E") if word not in people]
+        assert not missing, (address, len(people), people[:300])
 
 
 def look_at_titles(client: Client, browser: Watched, small: Organization) -> None:
-    """Look at each conversation's page in the browser: its title, its heading, its neighbours' titles."""
+    """Look at every fourth conversation's page: its title, its heading, and the titles of both its neighbours."""
     shown = []
-    for row in small.conversations:
+    for row in small.conversations[::4]:
         answer = client.get(f"/conversations/{row.id}/")
         assert answer.status_code == 200
         shown.append(answer.content.decode())
@@ -350,29 +349,26 @@ def look_at_progress(fed: Fed, client: Client, browser: Watched) -> None:
     assert not UNSEEN.search("".join(shown))
 
 
-def look_at_pictures(fed: Fed, watched: dict[str, Watched]) -> None:
+def look_at_pictures(fed: Fed, browser: Watched) -> None:
     """Look at our charts as documents of their own: each text is a label, some are a title and an axis."""
     texts = ""
-    for browser in watched.values():
-        for number in range(1, 25):
-            browser.page.goto(f"{browser.site}/conversations/{fed.drawn.id}/messages/2/queries/{number}.svg")
-            html, names, ran = browser.page.evaluate(
-                "[document.documentElement.outerHTML, [...document.querySelectorAll('*')].flatMap("
-                "one => [one.localName, ...[...one.attributes].map(two => two.name)]), window.__ran]"
-            )
-            odd = {
-                name
-                for name in names
-                if re.match(r"on|id$|name$|(xlink:)?href|script|a$|image|foreign|use|set|anim", name)
-            }
-            unseen = UNSEEN.search(html)
-            browser.wrong += [f"svg {number}: {odd} {ran} {unseen}"] if odd or ran or unseen else []
-            browser.pages += 1
-            texts += html
+    for number in range(1, 25):
+        browser.page.goto(f"{browser.site}/conversations/{fed.drawn.id}/messages/2/queries/{number}.svg")
+        html, names, ran = browser.page.evaluate(
+            "[document.documentElement.outerHTML, [...document.querySelectorAll('*')].flatMap("
+            "one => [one.localName, ...[...one.attributes].map(two => two.name)]), window.__ran]"
+        )
+        odd = {
+            name for name in names if re.match(r"on|id$|name$|(xlink:)?href|script|a$|image|foreign|use|set|anim", name)
+        }
+        unseen = UNSEEN.search(html)
+        browser.wrong += [f"svg {number}: {odd} {ran} {unseen}"] if odd or ran or unseen else []
+        browser.pages += 1
+        texts += html
     assert "&lt;script" in texts
 
 
-def look_at_files(fed: Fed, client: Client, watched: dict[str, Watched], folder: Path) -> None:
+def look_at_files(fed: Fed, client: Client, browser: Watched, folder: Path) -> None:
     """Look at exports: none opens as a page of this site, and as pages of their own they are as safe."""
     types = {
         "md": "text/markdown",
@@ -394,32 +390,30 @@ def look_at_files(fed: Fed, client: Client, watched: dict[str, Watched], folder:
             if extension == "html":
                 file = folder / f"{row.id}.html"
                 file.write_bytes(content)
-                for browser in watched.values():
-                    browser.look(file.as_uri())
+                browser.look(file.as_uri())
             if extension == "zip":
                 names = zipfile.ZipFile(BytesIO(content)).namelist()
                 assert all(re.fullmatch(r"(answer-\d{3}/)?[a-z0-9-]+\.[a-z]{2,4}", name) for name in names), names
 
 
-def look_at_clipboard(fed: Fed, watched: dict[str, Watched]) -> None:
+def look_at_clipboard(fed: Fed, browser: Watched) -> None:
     """Copied text, pasted into an editor that lets everything in, and a table's copied cells stay harmless."""
-    for browser in watched.values():
-        page = browser.page
-        for address in (f"/conversations/{fed.said.id}/", f"/conversations/{fed.made.id}/"):
-            browser.look(address)
-            page.locator(".export summary").click()
-            page.get_by_role("button", name="Copy for a ticket all messages").click()
-            page.get_by_text("paste it into the ticket").wait_for()
-            _paste(browser, address)
-        page.locator(".message-foot [data-for-ticket]").click()
-        page.wait_for_timeout(300)
-        _paste(browser, "an answer with its queries")
-        browser.look(f"/conversations/{fed.drawn.id}/messages/2/evidence/")
-        for button in page.get_by_role("button", name="Copy as cells").all():
-            button.click()
-            page.get_by_text("copied", exact=False).last.wait_for()
-            page.wait_for_timeout(50)
-            _paste(browser, "cells")
+    page = browser.page
+    for address in (f"/conversations/{fed.said.id}/", f"/conversations/{fed.made.id}/"):
+        browser.look(address)
+        page.locator(".export summary").click()
+        page.get_by_role("button", name="Copy for a ticket all messages").click()
+        page.get_by_text("paste it into the ticket").wait_for()
+        _paste(browser, address)
+    page.locator(".message-foot [data-for-ticket]").click()
+    page.wait_for_timeout(300)
+    _paste(browser, "an answer with its queries")
+    browser.look(f"/conversations/{fed.drawn.id}/messages/2/evidence/")
+    for button in page.get_by_role("button", name="Copy as cells").all():
+        button.click()
+        page.get_by_text("copied", exact=False).last.wait_for()
+        page.wait_for_timeout(50)
+        _paste(browser, "cells")
 
 
 def _paste(browser: Watched, what: str) -> None:
@@ -431,24 +425,23 @@ def _paste(browser: Watched, what: str) -> None:
     browser.wrong += [f"formula {formulas}"] if formulas else []
 
 
-def look_at_what_comes_later(fed: Fed, small: Organization, watched: dict[str, Watched], settings: Settings) -> None:
+def look_at_what_comes_later(fed: Fed, small: Organization, browser: Watched, settings: Settings) -> None:
     """Parts that htmx adds to an open page stay harmless: evidence, and a thread that has grown."""
-    for browser in watched.values():
-        browser.look(f"/conversations/{fed.made.id}/")
-        browser.page.get_by_text("What the AI did", exact=True).click()
-        browser.page.locator(".actions-taken").wait_for()
-        browser.look_here("evidence, opened")
-        grown = small.add_conversation(owner=small.members[0], name="Grows", turns=[("?", "!")], with_jobs=False)
-        browser.look(f"/conversations/{grown.id}/")
-        for text in TEXTS:
-            small.ask(grown, text, text, at=datetime.now(UTC))
-            grown.messages[-1].job = None
-        grown.messages[0].text, grown.messages[1].text = TEXTS[0], TEXTS[-1]
-        settings.FRESH_FOR = timedelta(0)
-        browser.look(f"/conversations/{grown.id}/")
-        browser.page.locator(f"#message-{2 * len(TEXTS) + 2}").wait_for(state="attached", timeout=60_000)
-        settings.FRESH_FOR = timedelta(hours=1)
-        browser.look_here("a thread that has grown")
+    browser.look(f"/conversations/{fed.made.id}/")
+    browser.page.get_by_text("What the AI did", exact=True).click()
+    browser.page.locator(".actions-taken").wait_for()
+    browser.look_here("evidence, opened")
+    grown = small.add_conversation(owner=small.members[0], name="Grows", turns=[("?", "!")], with_jobs=False)
+    browser.look(f"/conversations/{grown.id}/")
+    for text in TEXTS:
+        small.ask(grown, text, text, at=datetime.now(UTC))
+        grown.messages[-1].job = None
+    grown.messages[0].text, grown.messages[1].text = TEXTS[0], TEXTS[-1]
+    settings.FRESH_FOR = timedelta(0)
+    browser.look(f"/conversations/{grown.id}/")
+    browser.page.locator(f"#message-{2 * len(TEXTS) + 2}").wait_for(state="attached", timeout=60_000)
+    settings.FRESH_FOR = timedelta(hours=1)
+    browser.look_here("a thread that has grown")
 
 
 def look_at_staff_pages(client: Client, user: User) -> None:
@@ -525,13 +518,15 @@ def test_nothing_runs_loads_or_lies(
         read_all(fed, client, colleague, settings)
         assert Access.objects.count() == len(TEXTS) + len(Fed.__dataclass_fields__)
         look_at_pages(fed, watched, harmless)
-        look_at_lists(watched)
+        # Without a policy that would stop a script, so the page alone has to: the stricter of both browsers.
+        bare = watched["without CSP"]
+        look_at_lists(bare)
         look_at_titles(client, watched["with CSP"], small)
         look_at_progress(fed, client, watched["with CSP"])
-        look_at_pictures(fed, watched)
-        look_at_files(fed, client, watched, tmp_path)
-        look_at_clipboard(fed, watched)
-        look_at_what_comes_later(fed, small, watched, settings)
+        look_at_pictures(fed, bare)
+        look_at_files(fed, client, bare, tmp_path)
+        look_at_clipboard(fed, bare)
+        look_at_what_comes_later(fed, small, bare, settings)
         look_at_staff_pages(client, colleague)
     ours = [
         record

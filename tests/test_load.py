@@ -1,4 +1,4 @@
-"""Fifty readers on one token for a minute, with Omni's real limit: two processes, one SQLite file.
+"""Fifty readers on one token for half a minute, with Omni's real limit: two processes, one SQLite file.
 
 `OMNIVIEWER_LOAD_SECONDS` makes it longer for a look by hand. What it measured is printed with `pytest -rP`.
 """
@@ -24,7 +24,7 @@ from omniviewer.omni import Token, replies
 from tests.conftest import person
 from tests.serving import Site, serve
 
-SECONDS = float(os.environ.get("OMNIVIEWER_LOAD_SECONDS", "60"))
+SECONDS = float(os.environ.get("OMNIVIEWER_LOAD_SECONDS", "30"))
 READERS = 50
 LIMIT = 60
 # The longest wait, in seconds, for the page of a conversation that nobody has opened yet.

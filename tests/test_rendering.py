@@ -6,8 +6,10 @@ The second opinions are nh3's, and those of an allow-list of this file's own, re
 import logging
 import random
 import re
+import sys
 import threading
 import time
+import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversations import rendering
-from conversations.rendering import render_answer, render_question
+from conversations.rendering import characters, render_answer, render_question
 
 VOID = {"br", "hr"}
 ALLOWED: dict[str, set[str]] = {
@@ -636,3 +638,10 @@ def test_no_word_is_lost(words: list[str], chance: random.Random) -> None:
     assert [character for character in shown if character.isalnum()] == [
         character for character in text_of(render_question(text).html) if character.isalnum()
     ]
+
+
+def test_no_hidden_character_stands_in_the_planes_left_out() -> None:
+    """The module goes through three of the planes only, because that is done whenever a process starts."""
+    left_out = {chr(point) for point in range(sys.maxunicode + 1)} - set(characters._PLANES)
+    assert {unicodedata.category(character) for character in left_out} <= {"Lo", "Co", "Cn"}
+    assert {unicodedata.bidirectional(character) for character in left_out} <= {"L", ""}
