@@ -14,7 +14,7 @@ from pytest_django import Settings
 from conversations.archive import keeping
 from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
 from conversations.pages import refresh
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as Made
@@ -336,7 +336,7 @@ def learn_jobs(thread: Thread, omni: StandIn) -> None:
     conversation = Conversation.objects.get()
     job = thread.row.messages[1].job
     assert job
-    keeping.ask_about_job(keeping.Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
+    keeping.fetch_job(keeping.Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
 
 
 @pytest.mark.both_dialects

@@ -4,13 +4,12 @@ from dataclasses import dataclass, field
 from typing import cast
 from uuid import UUID
 
-from conversations.archive import credentials
+from conversations.archive import credentials, keeping, threads
 from conversations.archive.evidence_status import Jobs, Standing
-from conversations.archive.keeping import Inquiry, ask_about_job, keep_chart, keep_result
+from conversations.archive.keeping import Inquiry
 from conversations.archive.outcomes import CannotShow, Opened
-from conversations.archive.threads import open_conversation, still_open
 from conversations.models import Action, Chart, Job, Message
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import User
 from omniviewer.omni import NotVisible, OmniError
 
@@ -37,12 +36,12 @@ class Evidence:
         return [action for action in self.actions if action.is_query]
 
 
-def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = False) -> Evidence:
+def open(user: User, omni_id: UUID, position: int, *, with_rows: bool = False) -> Evidence:  # noqa: A001  (callers say `evidence.open`)
     """Return the evidence of the message at this position; `with_rows` loads the rows of all its queries at once.
 
     Raises `CannotShow` or `NoMessage`.
     """
-    opened = open_conversation(user, omni_id)
+    opened = threads.open(user, omni_id)
     message = opened.conversation.message_at(position)
     if message is None:
         raise NoMessage
@@ -68,7 +67,7 @@ def evidence(user: User, omni_id: UUID, position: int, *, with_rows: bool = Fals
 
 def _with_rights_left(opened: Opened) -> Opened:
     """Return the conversation with the rights that are left: Omni may have rejected the token. Raises `CannotShow`."""
-    left = still_open(opened)
+    left = threads.recheck(opened)
     if left is None:
         raise CannotShow(CannotShow.REJECTED)
     return left
@@ -90,13 +89,13 @@ def _ask(opened: Opened, message: Message, jobs: Jobs) -> OmniError | None:
         routes = jobs.routes_to_ask(job_id, access.api_token_id)
         try:
             if "result" in routes:
-                keep_result(inquiry, Urgency.WAITING)
+                keeping.fetch_result(inquiry, Urgency.WAITING)
             if "job" in routes:
-                ask_about_job(inquiry, Urgency.WAITING)
+                keeping.fetch_job(inquiry, Urgency.WAITING)
         except NotVisible:
             continue  # Omni's one word for several things: which one, the clock tells
         except OmniError as error:
-            failure = credentials.note(access.api_token, error)
+            failure = credentials.record(access.api_token, error)
             continue
         return None
     return failure
@@ -114,7 +113,7 @@ def must_ask_for_chart(found: Evidence) -> bool:
     return found.standing is Standing.KEPT and found.job is not None and found.job.has_chart is None
 
 
-def chart(found: Evidence) -> bytes | None:
+def open_chart(found: Evidence) -> bytes | None:
     """Return Omni's chart of the answer; None if Omni has none. Raises `OmniError`."""
     job = found.job
     if job is None or found.standing is not Standing.KEPT:
@@ -122,8 +121,8 @@ def chart(found: Evidence) -> bytes | None:
     kept = Chart.objects.filter(job=job).first()
     if kept is None:
         try:
-            keep_chart(found.opened.token, job, Urgency.WAITING)
+            keeping.fetch_chart(found.opened.token, job, Urgency.WAITING)
         except OmniError as error:
-            raise credentials.note(found.opened.token, error) from None
+            raise credentials.record(found.opened.token, error) from None
         kept = Chart.objects.filter(job=job).first()
     return bytes(kept.png) if kept and kept.png else None

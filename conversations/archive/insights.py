@@ -14,7 +14,7 @@ from django.db.models import DateTimeField, Exists, F, Min, OuterRef, Q, QuerySe
 from django.utils import timezone
 
 from conversations.archive.outcomes import Notice
-from conversations.archive.tops import look
+from conversations.archive.tops import check_tops
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
 from conversations.search import syntax
 from conversations.search.finder import FEW, Finder
@@ -100,18 +100,18 @@ class Insights:
         return len(set[int]().union(*(span.conversations for span in self.spans)))
 
 
-def insights(user: User, credentials: Sequence[Credential], period: tuple[date, date] | None, owner: str) -> Insights:
+def compute(user: User, credentials: Sequence[Credential], period: tuple[date, date] | None, owner: str) -> Insights:
     """Count the questions of a period (first day, day after the last), or of all time. Raises `CannotShow`.
 
     `owner` is a value of `owner:`, or "" for everybody.
     """
     asked = syntax.read("").replaced("owner", owner)
-    tops = look(user, credentials, asked)
-    finder, reader = Finder(tops.scope), tops.scope.reader
-    tops.check_readable(finder)
+    top = check_tops(user, credentials, asked)
+    finder, reader = Finder(top.scope), top.scope.reader
+    top.check_readable(finder)
     readable = finder.all_readable()
     if owner:
-        readable = readable.filter(reader.owned_by(tops.scope.owners.get(asked.value("owner"), [])))
+        readable = readable.filter(reader.owned_by(top.scope.owners.get(asked.value("owner"), [])))
     first, end = _bounded(period, readable)
     begin, over = syntax.midnight(first), syntax.midnight(end)
     asked_then = _questions(readable, begin, over)
@@ -119,7 +119,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     instances = {token.pk: token.instance for token in reader.tokens}
     for pk, at, token_key, owner_id, answered_at in _rows(asked_then):
         whose = Owner(instances[token_key], owner_id) if owner_id else NOBODY
-        counted.take(pk, at, whose, answered_at)
+        counted.add(pk, at, whose, answered_at)
     of_period = _of_these(asked_then)
     topics, states = _told_of_jobs(of_period, reader)
     known, unknown = _captured(of_period, reader)
@@ -136,8 +136,8 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
         known=known.total(),
         known_in=frozenset(known),
         unknown_in=frozenset(unknown),
-        notice=tops.notice,
-        odd=tops.odd,
+        notice=top.notice,
+        odd=top.odd,
     )
 
 
@@ -201,7 +201,7 @@ class _Counted:
         self.owners: dict[Owner, Share] = defaultdict(Share)
         self.hours: dict[tuple[int, int], Share] = defaultdict(Share)
 
-    def take(self, pk: int, at: datetime, whose: Owner, answered_at: datetime | None) -> None:
+    def add(self, pk: int, at: datetime, whose: Owner, answered_at: datetime | None) -> None:
         here = timezone.localtime(at)
         span = self._by_day[here.date()]
         for counted in (span, self.owners[whose], self.hours[here.weekday(), here.hour]):

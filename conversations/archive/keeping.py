@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations import upstream
 from conversations.models import Action, Chart, Conversation, Job, JobAccess, is_over
-from conversations.upstream import Urgency
+from conversations.upstream import request, single_flight
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import NotVisible, OmniError
 
@@ -29,7 +29,7 @@ class Inquiry:
 
     def once(self, route: str, work: Callable[[], None]) -> None:
         """Do `work`, unless the same request is under way with this token. Raises `OmniError`."""
-        upstream.once(self.token.digest, self.token.instance, route, self.job_id, since=timezone.now(), work=work)
+        single_flight.once(self.token.digest, self.token.instance, route, self.job_id, since=timezone.now(), work=work)
 
     def shown(self, route: str) -> None:
         JobAccess.objects.show(self.token, self.conversation, self.job_id, route)
@@ -41,10 +41,10 @@ class Inquiry:
         if refusal.outcome != "404" or not is_over(done_at):
             JobAccess.objects.refuse(self.token, self.conversation, self.job_id, route)
         elif job is None or job.kept_at is None:
-            (job or Job.of(self.token.instance, self.job_id, self.conversation.omni_id)).has_no_result()
+            (job or Job.ensure(self.token.instance, self.job_id, self.conversation.omni_id)).has_no_result()
 
 
-def ask_about_job(inquiry: Inquiry, urgency: Urgency) -> None:
+def fetch_job(inquiry: Inquiry, urgency: Urgency) -> None:
     """Ask the job route, and store what it says of the job and of the token's right to it.
 
     Raises `OmniError`; `NotVisible` where Omni refuses.
@@ -52,7 +52,7 @@ def ask_about_job(inquiry: Inquiry, urgency: Urgency) -> None:
 
     def work() -> None:
         try:
-            reply = upstream.ask(inquiry.token, "job", lambda omni: omni.job(inquiry.job_id), urgency)
+            reply = request.send(inquiry.token, "job", lambda omni: omni.job(inquiry.job_id), urgency)
         except NotVisible as refusal:
             inquiry.refused("job", refusal)
             raise
@@ -62,16 +62,16 @@ def ask_about_job(inquiry: Inquiry, urgency: Urgency) -> None:
     inquiry.once("job", work)
 
 
-def keep_result(inquiry: Inquiry, urgency: Urgency) -> None:
+def fetch_result(inquiry: Inquiry, urgency: Urgency) -> None:
     """Store the job's result, or else why there is none. Raises `OmniError`; `NotVisible` if Omni shows neither."""
 
     def work() -> None:
         try:
-            result = upstream.ask(inquiry.token, "result", lambda omni: omni.job_result(inquiry.job_id), urgency)
+            result = request.send(inquiry.token, "result", lambda omni: omni.job_result(inquiry.job_id), urgency)
         except NotVisible as refusal:
             _learn_why_not(inquiry, refusal, urgency)
         else:
-            Action.keep(Job.of(inquiry.token.instance, inquiry.job_id, inquiry.conversation.omni_id), result)
+            Action.keep(Job.ensure(inquiry.token.instance, inquiry.job_id, inquiry.conversation.omni_id), result)
             inquiry.shown("result")
 
     inquiry.once("result", work)
@@ -80,7 +80,7 @@ def keep_result(inquiry: Inquiry, urgency: Urgency) -> None:
 def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> None:
     """Learn from the job route why there is no result. Raises `OmniError`."""
     try:
-        ask_about_job(inquiry, urgency)
+        fetch_job(inquiry, urgency)
     except NotVisible:
         # Both routes refuse: a later answer of the job route alone must not open the result.
         if not Job.objects.running().filter(instance=inquiry.token.instance, omni_id=inquiry.job_id).exists():
@@ -99,34 +99,34 @@ def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> N
         job.has_no_result()
 
 
-def keep_all(inquiry: Inquiry, urgency: Urgency) -> None:
+def fetch_missing(inquiry: Inquiry, urgency: Urgency) -> None:
     """Store whatever is missing of a job's result and chart. Raises `OmniError`.
 
     If everything is stored, ask the job route whether the token may see it.
     """
-    job = kept_job(inquiry.conversation, inquiry.job_id)
+    job = stored_job(inquiry.conversation, inquiry.job_id)
     if job is None or not job.kept_at:
-        keep_result(inquiry, urgency)
-        job = kept_job(inquiry.conversation, inquiry.job_id)
+        fetch_result(inquiry, urgency)
+        job = stored_job(inquiry.conversation, inquiry.job_id)
     elif not JobAccess.objects.filter(api_token=inquiry.token, job_id=inquiry.job_id, shown_at__isnull=False).exists():
-        ask_about_job(inquiry, urgency)
+        fetch_job(inquiry, urgency)
     if job and job.kept_at and job.has_chart is None:
-        keep_chart(inquiry.token, job, urgency)
+        fetch_chart(inquiry.token, job, urgency)
 
 
-def keep_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
+def fetch_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
     """Store Omni's chart of a job, or that there is none. Raises `OmniError`."""
 
     def work() -> None:
         try:
-            png = upstream.ask(token, "chart", lambda omni: omni.chart(job.omni_id), urgency)
+            png = request.send(token, "chart", lambda omni: omni.chart(job.omni_id), urgency)
         except NotVisible:
             png = None
         Chart.keep(job, png)
 
-    upstream.once(token.digest, token.instance, "chart", job.omni_id, since=timezone.now(), work=work)
+    single_flight.once(token.digest, token.instance, "chart", job.omni_id, since=timezone.now(), work=work)
 
 
-def kept_job(conversation: Conversation, job_id: UUID) -> Job | None:
+def stored_job(conversation: Conversation, job_id: UUID) -> Job | None:
     """Return the stored job; None if it is unknown, or belongs to another conversation, which alone opens it."""
     return Job.objects.of_conversation(conversation.instance, conversation.omni_id).filter(omni_id=job_id).first()

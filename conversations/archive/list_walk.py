@@ -12,10 +12,10 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import upstream
 from conversations.archive import credentials
 from conversations.models import Access, Conversation, Walk, recency
-from conversations.upstream import Urgency
+from conversations.upstream import request, single_flight
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadRequest, CannotAsk, replies
 
@@ -74,7 +74,7 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
 
     def work() -> None:
         asked_at = timezone.now()
-        reply = upstream.ask(
+        reply = request.send(
             token, "conversations", lambda omni: omni.conversations(cursor=cursor, member=walk.member), urgency
         )
         with transaction.atomic():
@@ -89,7 +89,7 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
             fresh.save()
 
     question = token.digest, token.instance, "conversations", walk.member, cursor, step.__name__
-    upstream.once(*question, since=looked_at, work=work)
+    single_flight.once(*question, since=looked_at, work=work)
 
 
 def _keep(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> bool:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from conversations import search
 from conversations.archive import credentials, list_walk
-from conversations.archive.outcomes import Ask, Notice
-from conversations.archive.tops import CATCH_UP, accepted, look, owners
+from conversations.archive.outcomes import Fetch, Notice
+from conversations.archive.tops import CATCH_UP, accepted, check_tops, owners
 from conversations.models import Owner, Walk
+from conversations.search import documents
 from conversations.search.finder import Finder, Page, Stretch, few_conversations
 from conversations.search.narrowing import Scope
 from conversations.search.syntax import Asked
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import Credential, User
 from omniviewer.omni import OmniError
 from omniviewer.operations import metrics
@@ -38,37 +38,37 @@ class Listed:
     was_asked: bool = False
 
 
-def listed(
+def open(  # noqa: A001  (callers say `lists.open`)
     user: User,
     through: Sequence[Credential],
     asked: Asked,
     stretch: Stretch,
     *,
-    ask: Ask = Ask.IF_NEEDED,
+    when: Fetch = Fetch.IF_MISSING,
 ) -> Listed:
     """Return a page of what these credentials show and the query matches. Raises `CannotShow`."""
-    tops = look(user, through, asked, ask)
-    found, was_asked = tops.walks, tops.was_asked
-    asks_for = Finder(tops.scope, stretch.order)
-    tops.check_readable(asks_for)
+    top = check_tops(user, through, asked, when)
+    found, was_asked = top.walks, top.was_asked
+    asks_for = Finder(top.scope, stretch.order)
+    top.check_readable(asks_for)
     page = asks_for.page(stretch)
     for _ in range(_MOST_PAGES):
-        if page.older is not None or tops.failures or stretch.order != "activity":
+        if page.older is not None or top.failures or stretch.order != "activity":
             break
         if not _go_further_back(found, asked):
             break
-        asks_for, was_asked = Finder(tops.scope, stretch.order), True
+        asks_for, was_asked = Finder(top.scope, stretch.order), True
         page = asks_for.page(stretch)
-    metrics.page_from("asked" if was_asked else tops.state)
-    odd = [*asked.odd, *tops.odd]
+    metrics.page_from("asked" if was_asked else top.state)
+    odd = [*asked.odd, *top.odd]
     begun = None if page.conversations else asked.beginnings
     if begun and (stretch.is_top or not asks_for.count()):
-        wider = Finder(replace(tops.scope, asked=begun), stretch.order)
+        wider = Finder(replace(top.scope, asked=begun), stretch.order)
         wider_page = wider.page(stretch)
         if wider_page.conversations:
             asks_for, page, asked = wider, wider_page, begun
             odd.insert(0, f"No exact matches. Showing words that begin with {_named(asked)}.")
-    return Listed(page, found, odd, asks_for, asked, tops.scope.owners, tops.notice, was_asked)
+    return Listed(page, found, odd, asks_for, asked, top.scope.owners, top.notice, was_asked)
 
 
 def _named(asked: Asked) -> str:
@@ -76,12 +76,12 @@ def _named(asked: Asked) -> str:
     return f"{', '.join(begun[:-1])} and {begun[-1]}" if len(begun) > 1 else "".join(begun)
 
 
-def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
+def stored_finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
     """Return a finder over what is stored, without asking Omni. Raises `CannotShow` where no token is accepted."""
     reader = accepted(user, through)
     if asked:
         # Index a reply that was fetched just now, such as a thread that was opened from the list.
-        search.refresh(seconds=CATCH_UP, among=few_conversations(reader))
+        documents.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Finder(Scope(reader, asked, owners(user, asked)), order)
 
 
@@ -95,7 +95,7 @@ def _go_further_back(found: list[Walk], asked: Asked) -> bool:
             try:
                 found[place] = list_walk.go_on(walk, Urgency.WAITING)
             except OmniError as error:
-                credentials.note(walk.api_token, error)
+                credentials.record(walk.api_token, error)
                 return False
             return True
     return False

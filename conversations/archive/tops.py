@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from conversations import search
 from conversations.archive import credentials, list_walk, people
-from conversations.archive.outcomes import Ask, CannotShow, Notice
+from conversations.archive.outcomes import CannotShow, Fetch, Notice
 from conversations.models import Owner, Reader, Walk
+from conversations.search import documents
 from conversations.search.finder import Finder, few_conversations
 from conversations.search.narrowing import Scope
 from conversations.search.syntax import Asked
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 
@@ -40,7 +40,7 @@ class Tops:
         for walk in self.walks:
             failure = self.failures.get(walk.api_token)
             if failure:
-                return Notice.of(failure, walk.checked_at)
+                return Notice.about(failure, walk.checked_at)
         return None
 
     @property
@@ -67,7 +67,7 @@ class Tops:
             raise CannotShow.because(errors[0])
 
 
-def look(user: User, through: Sequence[Credential], asked: Asked, ask: Ask = Ask.IF_NEEDED) -> Tops:
+def check_tops(user: User, through: Sequence[Credential], asked: Asked, when: Fetch = Fetch.IF_MISSING) -> Tops:
     """Check the tops, collecting errors in `failures`. Raises `CannotShow` where no credential is accepted."""
     reader = accepted(user, through)
     meant = owners(user, asked)
@@ -77,22 +77,22 @@ def look(user: User, through: Sequence[Credential], asked: Asked, ask: Ask = Ask
         walk = list_walk.walk_of(token, _member(token, asked, meant))
         walk.api_token = token
         try:
-            renewed = _renew_top(walk, ask)
+            renewed = _renew_top(walk, when)
             was_asked |= renewed is not walk
             walk = renewed
         except OmniError as error:
-            failures[token] = credentials.note(token, error)
+            failures[token] = credentials.record(token, error)
         found.append(walk)
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without the tokens that were rejected just now.
-    reader = Reader.of(user, through).stretched(unasked)
-    search.refresh(seconds=CATCH_UP, among=few_conversations(reader))
+    reader = Reader.for_user(user, through).stretched(unasked)
+    documents.refresh(seconds=CATCH_UP, among=few_conversations(reader))
     return Tops(Scope(reader, asked, meant), found, failures, was_asked)
 
 
 def accepted(user: User, through: Sequence[Credential]) -> Reader:
     """Return the reader through these credentials. Raises `CannotShow` where Omni accepts none of them."""
-    reader = Reader.of(user, through)
+    reader = Reader.for_user(user, through)
     if not reader.tokens:
         raise CannotShow(CannotShow.REJECTED)
     return reader
@@ -101,7 +101,7 @@ def accepted(user: User, through: Sequence[Credential]) -> Reader:
 def owners(user: User, asked: Asked) -> dict[str, list[Owner]]:
     """Return the people whom each value of `owner:` may mean."""
     typed = dict.fromkeys(row.value for row in asked.filters if row.name == "owner")
-    return {name: people.called(user, name) for name in typed}
+    return {name: people.find(user, name) for name in typed}
 
 
 def _member(token: ApiToken, asked: Asked, owners: dict[str, list[Owner]]) -> str:
@@ -111,9 +111,9 @@ def _member(token: ApiToken, asked: Asked, owners: dict[str, list[Owner]]) -> st
     return ids[0] if len(ids) == 1 and token.sees_organization else ""
 
 
-def _renew_top(walk: Walk, ask: Ask) -> Walk:
+def _renew_top(walk: Walk, when: Fetch) -> Walk:
     """Check the top unless the stored one will do; return the same walk if Omni was not asked. Raises `OmniError`."""
-    if walk.is_known and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and walk.is_fresh)):
+    if walk.is_known and (when is Fetch.IF_MISSING or (when is Fetch.IF_STALE and walk.is_fresh)):
         return walk
     urgency = Urgency.REFRESHING if walk.is_known else Urgency.WAITING
     return list_walk.check(walk, urgency, looked_at=timezone.now())

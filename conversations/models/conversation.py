@@ -67,7 +67,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         from conversations.models.access import Access  # noqa: PLC0415  (accesses know their conversations)
         from conversations.models.reader import Reader  # noqa: PLC0415
 
-        reader = reader if isinstance(reader, Reader) else Reader.of(reader)
+        reader = reader if isinstance(reader, Reader) else Reader.for_user(reader)
         return self.filter(models.Exists(Access.objects.messages_of(reader).to_outer_conversation()))
 
     def touch(self) -> None:

@@ -183,7 +183,7 @@ class EvidenceRights:
         refused = {"job": row.job_refused_at, "result": row.result_refused_at}
         return {route for route, at in refused.items() if at}
 
-    def of(self, job_id: UUID, done_at: datetime | None, through: int | None = None) -> EvidenceRight:
+    def right_to(self, job_id: UUID, done_at: datetime | None, through: int | None = None) -> EvidenceRight:
         """Return the right to the evidence of a job that was done then; `through` the token with this key alone.
 
         Once Omni's 14 days are over the right to the messages decides, unless the token was refused in time.

@@ -25,7 +25,7 @@ class Reader:
     unasked: frozenset[int] = field(default=frozenset())
 
     @classmethod
-    def of(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
+    def for_user(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
         """Return the reader, through these credentials alone if they are given."""
         if through is None:
             return cls(user, tuple(ApiToken.objects.held_by(user)))

@@ -42,11 +42,11 @@ def stored() -> list[Stored]:
     now = timezone.now()
     by_instance: dict[str, dict[str, Any]] = {}
 
-    def take(rows: Iterable[Any], name: str = "instance") -> None:
+    def add(rows: Iterable[Any], name: str = "instance") -> None:
         for row in rows:
             by_instance.setdefault(row.pop(name), {}).update(row)
 
-    take(
+    add(
         Conversation.objects.values("instance").annotate(
             conversations=Count("pk"), threads=Count("pk", filter=Q(fetched_at__isnull=False))
         )
@@ -55,13 +55,13 @@ def stored() -> list[Stored]:
     own = captured.filter(instance=OuterRef("conversation__instance"), omni_id=OuterRef("job_id"))
     soon = Q(job_id__isnull=False, created_at__gt=now - OMNI_KEEPS, created_at__lte=now - OMNI_KEEPS + SOON)
     expiring = soon & Q(~Exists(own))
-    take(
+    add(
         Message.objects.order_by()
         .values("conversation__instance")
         .annotate(messages=Count("pk"), answers=Count("job_id"), expiring=Count("pk", filter=expiring)),
         "conversation__instance",
     )
-    take(
+    add(
         captured.values("instance").annotate(
             captured=Count("pk"),
             rows=Sum("row_count"),
@@ -70,13 +70,13 @@ def stored() -> list[Stored]:
             last_at=Max("kept_at"),
         )
     )
-    take(
+    add(
         Capture.objects.values("conversation__instance").annotate(
             queued=Count("pk"), failing=Count("pk", filter=~Q(failure=""))
         ),
         "conversation__instance",
     )
-    take(
+    add(
         IndexFailure.objects.values("conversation__instance").annotate(not_indexed=Count("pk")),
         "conversation__instance",
     )

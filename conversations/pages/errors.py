@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations.archive import CannotShow, NoMessage
+from conversations.archive.evidence import NoMessage
+from conversations.archive.outcomes import CannotShow
 from conversations.models import ticket_names
 from conversations.pages.refresh import again_in as retry_in
 from conversations.search import pasted

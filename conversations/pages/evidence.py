@@ -12,8 +12,10 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, tasks
-from conversations.archive import Evidence, NoMessage, Standing
+from conversations import tasks
+from conversations.archive import evidence, evidence_status, threads
+from conversations.archive.evidence import Evidence, NoMessage
+from conversations.archive.evidence_status import Standing
 from conversations.charts import spec
 from conversations.models import Action
 from conversations.pages import evidence_context
@@ -37,18 +39,18 @@ _STATUS = {
 
 @require_safe
 @explains_refusals()
-def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+def page(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Render each action in order, each query with its rows, and the charts."""
-    found = archive.evidence(request.user, omni_id, position, with_rows=True)
+    found = evidence.open(request.user, omni_id, position, with_rows=True)
     about: trail.About = {"conversation_id": omni_id, "position": position}
     if found.is_new:
         trail.record(request, Kind.CAPTURED, **about)
     _record(request, **about)
     steps = [(action, paging.page_of(action) if action.is_query else None) for action in found.actions]
-    line = archive.standings(found.opened, [position]).get(position)
+    line = evidence_status.by_position(found.opened, [position]).get(position)
     context = _context(found) | {"steps": steps, "line": line}
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
-        context["charts"] = None if archive.must_ask_for_chart(found) else evidence_context.charts(found)
+        context["charts"] = None if evidence.must_ask_for_chart(found) else evidence_context.charts(found)
         return render(request, "conversations/_evidence.html", context)
     # In a thread, this time stands above the line.
     context["took"] = line.took if line and line.took is not None else found.message.took
@@ -103,7 +105,7 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
 def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple[Evidence, Action]:
     """Return a query and its evidence. Raises `CannotShow` or `Http404`."""
     try:
-        found = archive.evidence(request.user, omni_id, position)
+        found = evidence.open(request.user, omni_id, position)
     except NoMessage:
         raise Http404 from None
     action = next((action for action in found.queries if action.number == number), None)
@@ -134,16 +136,16 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Store the evidence of an answer at once; render its line as it is then."""
     if not request.htmx:
         return redirect("conversations:evidence", omni_id, position)
-    found = archive.evidence(request.user, omni_id, position)
+    found = evidence.open(request.user, omni_id, position)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id, position=position)
     failure = found.failure
     try:
-        archive.chart(found)
+        evidence.open_chart(found)
     except OmniError as error:
         failure = error
     if found.is_new:
         trail.record(request, Kind.CAPTURED, conversation_id=omni_id, position=position)
-    line = archive.standings(found.opened, [position]).get(position)
+    line = evidence_status.by_position(found.opened, [position]).get(position)
     if line is None:
         raise Http404
     context = {"conversation": found.opened.conversation, "line": line, "failure": failure}
@@ -157,7 +159,7 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     # Start a worker again, should the last one have been killed.
     tasks.nudge(tasks.capture)

@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 from django import forms
 from django.db.models import QuerySet
 
-from conversations.archive import ORDERS, CannotShow, Stretch
+from conversations.archive.outcomes import CannotShow
 from conversations.search import date_words, syntax
+from conversations.search.finder import ORDERS, Stretch
 from conversations.search.syntax import Asked
 from conversations.tables.parsing import ROWS_A_PAGE
 from omniviewer.accounts.models import Credential

@@ -84,7 +84,7 @@ def _index_some(among: Collection[int] | None) -> bool:
             reason = named(error)
             _log.warning("conversation not indexed", extra={"conversation": pk, "because": reason})
             metrics.index_failed(reason)
-            IndexFailure.objects.note(pk, reason)
+            IndexFailure.objects.record(pk, reason)
     return True
 
 

@@ -8,7 +8,7 @@ from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
 from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
-from conversations.search import Fact, Question
+from conversations.search.index import Fact, Question
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 
@@ -119,7 +119,7 @@ def unread(user: User) -> Q:
 
 def has_unread(user: User) -> bool:
     """Return whether the reader's list holds anything unread."""
-    return Access.objects.rows_of(Reader.of(user)).filter(unread(user)).exists()
+    return Access.objects.rows_of(Reader.for_user(user)).filter(unread(user)).exists()
 
 
 def question_of(scope: Scope) -> Question:

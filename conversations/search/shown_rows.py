@@ -6,9 +6,9 @@ from typing import Final
 
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 
-from conversations import search
 from conversations.models import Access, Conversation, Reader
-from conversations.search import PLACES, TICKETS, Question
+from conversations.search import documents, index
+from conversations.search.index import PLACES, TICKETS, Question
 
 # Places of a document in the search that a row alone lets a reader look at, and that the right to the messages does: in
 # an earlier revision than that of the document, and in the same.
@@ -49,7 +49,7 @@ def answering(
     for row in _candidates(reader, rows):
         if row.indexed_as is None and question.facts:
             continue
-        if row.has_row_alone and not search.says({"name": row.name, "question": row.last_prompt}, question):
+        if row.has_row_alone and not documents.says({"name": row.name, "question": row.last_prompt}, question):
             continue
         places = row.places - _OF_ROWS if row.is_renamed or row.has_row_alone else row.places
         if row.indexed_as is None:
@@ -62,7 +62,7 @@ def answering(
     for places, own in by_places.items():
         # Without a place to look at: what is asked of texts, the row has answered.
         asked = (question if places - {TICKETS} else replace(question, texts=())).within(places)
-        found += [own[key] for key in search.matching(asked, within=list(own))]
+        found += [own[key] for key in index.matching(asked, within=list(own))]
     return found
 
 
@@ -89,7 +89,7 @@ def _has_unwanted(question: Question) -> bool:
     return bool(question.no_facts) or any(text.is_negated for text in question.texts)
 
 
-def shown_rows(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
+def load(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
     """Return the conversations of these accesses, each as its token was shown it, in their order."""
     readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
     tokens = {token.pk: token for token in reader.tokens}
