@@ -509,7 +509,6 @@ def test_a_thousand_are_counted_and_not_more(
     reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finder, "MOST_COUNTED", 2)
-    monkeypatch.setattr("conversations.archive.MOST_COUNTED", 2)
     for number in range(4):
         small.add_conversation(owner=analyst, name=f"Number {number}", turns=[("Walrus?", "Seal.")])
     assert "More than 2 conversations" in text_of(reads.get("/conversations/?q=walrus"))

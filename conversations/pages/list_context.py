@@ -15,8 +15,7 @@ from conversations.archive.people import MOST_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
 from conversations.pages.list_forms import ListQuery
 from conversations.pages.refresh import fresh_in
-from conversations.search import date_words, hits, narrowing, syntax
-from conversations.search.finder import MOST_COUNTED
+from conversations.search import date_words, finder, hits, narrowing, syntax
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
@@ -153,7 +152,7 @@ def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
         totals = [walk.total for walk in found.walks]
         return {"count": sum(total or 0 for total in totals) if None not in totals else None, "is_more": False}
     count = found.finder.count()
-    return {"count": min(count, MOST_COUNTED), "is_more": count > MOST_COUNTED}
+    return {"count": min(count, finder.MOST_COUNTED), "is_more": count > finder.MOST_COUNTED}
 
 
 def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
