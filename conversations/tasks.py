@@ -243,7 +243,7 @@ GAUGES: list[tuple[str, str, Callable[[], float]]] = [
     (
         "omniviewer_threads_behind",
         "Conversations whose messages the background sync has yet to fetch, by token.",
-        lambda: Access.objects.filter(is_behind=True, api_token__rejected_at=None).count(),
+        lambda: Access.objects.behind().filter(api_token__in=ApiToken.objects.at_work()).count(),
     ),
     ("omniviewer_captures_waiting", "Answers whose evidence a reader wishes to be saved.", Capture.objects.count),
 ]

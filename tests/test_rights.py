@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import tasks
-from conversations.archive import keeping, list_walk, live_answer, threads
+from conversations.archive import capture, keeping, list_walk, live_answer, threads
 from conversations.archive.outcomes import CannotShow, Fetch
 from conversations.models import (
     Access,
@@ -1158,6 +1158,19 @@ def test_nothing_is_captured_for_who_has_left(reads: Client, owner: User, small_
     small_omni.requests.clear()
     work()
     assert asked(small_omni) == []
+
+
+def test_nothing_is_queued_that_nobody_may_ask_for(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    """Evidence that Omni drops soon is queued at night, but not for people who have left."""
+    reads.get(thread(answered(small, analyst, ages=[12 * DAY])))
+    Capture.objects.all().delete()
+    assert capture.queue_expiring(everything=True) == 1
+    Capture.objects.all().delete()
+    owner.is_active = False
+    owner.save()
+    assert capture.queue_expiring(everything=True) == 0
 
 
 def test_jobs_of_messages_that_the_token_was_not_shown_are_not_queued(

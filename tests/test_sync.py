@@ -299,6 +299,35 @@ def test_a_token_that_is_revoked_in_the_middle_ends_it(
     assert small_omni.requests == []
 
 
+def test_with_a_token_that_is_accepted_again_everything_is_read_anew(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 3)
+    sync()
+    ApiToken.objects.get().reject()
+    Walk.objects.all().delete()
+    ApiToken.objects.update(rejected_at=None)
+    small_omni.requests.clear()
+    sync()
+    asked = [path for path in asked_for(small_omni).elements() if THREADS.fullmatch(path)]
+    assert len(asked) == len(set(asked)) == 3
+    assert Access.objects.messages_of(Reader.through(ApiToken.objects.get())).count() == 3
+
+
+def test_the_metric_counts_what_the_background_will_fetch_and_nothing_else(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
+) -> None:
+    settings.SYNC = "list"
+    many(small, analyst, 5)
+    sync()
+    behind = {name: value for name, _, value in tasks.GAUGES}["omniviewer_threads_behind"]
+    assert behind() == 5
+    Access.objects.filter(pk=Access.objects.latest("pk").pk).update(listed_at=None)
+    assert behind() == 4
+    User.objects.update(is_active=False)
+    assert behind() == 0
+
+
 def test_it_stays_within_its_share_of_the_budget(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
 ) -> None:

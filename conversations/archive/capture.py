@@ -6,7 +6,6 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from conversations.archive import credentials, keeping, threads
@@ -57,15 +56,14 @@ def queue_expiring(*, everything: bool) -> int:
     """
     due = Message.objects.filter(created_at__lte=timezone.now() - OMNI_KEEPS + SOON)
     count = 0
-    for token in ApiToken.objects.accepted():
-        accesses = Access.objects.opened_with(token)
+    for token in ApiToken.objects.at_work():
+        accesses = Access.objects.opened_to(Reader.through(token))
         count += _queue(token, accesses if everything else accesses.filter(conversation__in=marked()), due)
     return count
 
 
 def _queue(token: ApiToken, accesses: AccessQuerySet, messages: MessageQuerySet) -> int:
-    same = accesses.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
-    return Capture.objects.queue(token, messages.filter(Exists(same)))
+    return Capture.objects.queue(token, messages.shown_through(accesses))
 
 
 def estimate_minutes(answers: int, token: ApiToken) -> int:
@@ -115,7 +113,7 @@ def _open_messages(row: Capture) -> None:
     Raises `OmniError`.
     """
     token, conversation = row.api_token, row.conversation
-    if Access.objects.opened_with(token).filter(conversation=conversation).exists():
+    if Access.objects.opened_to(Reader.through(token)).filter(conversation=conversation).exists():
         return
     if Access.objects.filter(api_token=token, conversation=conversation).exclude(refused_at=None).exists():
         raise _not_readable()

@@ -179,11 +179,8 @@ def _questions(readable: QuerySet[Access], begin: datetime, over: datetime | Non
 
 def _rows(questions: QuerySet[Access]) -> Iterable[_Row]:
     """Return for each question its conversation, its time, the token, the owner, and the time of its answer."""
-    following = Message.objects.filter(
-        conversation=OuterRef("conversation"),
-        position=OuterRef("conversation__messages__position") + 1,
-        role=Message.Role.ASSISTANT,
-        revision__lte=OuterRef("revision"),
+    following = Message.objects.shown_through_outer_access().filter(
+        position=OuterRef("conversation__messages__position") + 1, role=Message.Role.ASSISTANT
     )
     found = questions.annotate(answered_at=Subquery(following.values("created_at")[:1], output_field=DateTimeField()))
     values = ("conversation_id", "conversation__messages__created_at", "api_token_id", "owner_id", "answered_at")
@@ -229,7 +226,7 @@ def _spans(first: date, end: date) -> Iterable[Span]:
 
 def _unanswered(of_period: QuerySet[Access]) -> frozenset[int]:
     """Return the conversations that end with a question, as `state:unanswered` finds them."""
-    shown = Message.objects.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
+    shown = Message.objects.shown_through_outer_access()
     ending = of_period.annotate(last_role=Subquery(shown.order_by("-position").values("role")[:1]))
     return frozenset(ending.filter(last_role=Message.Role.USER).order_by().values_list("conversation_id", flat=True))
 
@@ -238,10 +235,9 @@ def _answers(of_period: QuerySet[Access]) -> QuerySet[Message]:
     # Compare an expression, not the key itself: a database would scan all keys for each message instead of looking the
     # conversation up.
     keys = Access.objects.alias(key=F("pk") + 0).filter(key__in=of_period.order_by().values("pk"))
-    shown = keys.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
     # Filter by conversation first: the query time must not depend on how many messages other readers have.
     own = Message.objects.filter(conversation__in=of_period.order_by().values("conversation"))
-    return own.filter(Exists(shown)).exclude(job_id=None)
+    return own.shown_through(keys).exclude(job_id=None)
 
 
 def _jobs() -> QuerySet[Job]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
@@ -50,9 +49,8 @@ def _stored_answer(reader: Reader, job_id: UUID) -> Message | None:
     """
     for token in reader.tokens:
         accesses = Access.objects.messages_of(reader).filter(api_token=token)
-        shown = accesses.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
         of_instance = Message.objects.filter(conversation__instance=token.instance, job_id=job_id)
-        found = of_instance.filter(Exists(shown)).select_related("conversation").order_by("pk").first()
+        found = of_instance.shown_through(accesses).select_related("conversation").order_by("pk").first()
         if found:
             return found
     return None

@@ -150,7 +150,7 @@ def _rest_until(walk: Walk, moment: datetime) -> None:
 
 def _read_one(token: ApiToken) -> bool:
     """Fetch the messages of the newest conversation that is behind; False if there is none."""
-    while (access := Access.objects.behind(token).select_related("conversation").first()) is not None:
+    while (access := Access.objects.due(token).select_related("conversation").first()) is not None:
         if not _claim(access):
             continue
         try:

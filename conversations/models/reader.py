@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q
@@ -10,6 +11,11 @@ from django.utils import timezone
 from conversations.models.conversation import CLOCKS_DIFFER
 from conversations.models.lists import Owner
 from omniviewer.accounts.models import ApiToken, Credential, User
+
+
+def is_valid(token: ApiToken, proven_at: datetime | None) -> bool:
+    """Return whether a right that was proven then counts: Omni has not rejected the token since."""
+    return proven_at is not None and (token.rights_since is None or proven_at > token.rights_since)
 
 
 @dataclass(frozen=True)

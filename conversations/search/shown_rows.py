@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from conversations.models import Access, Conversation, Reader
 from conversations.search import documents, index
@@ -67,9 +67,8 @@ def answering(
 
 
 def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:
-    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
     told = rows.order_by().annotate(
-        may_read=Exists(readable),
+        may_read=Access.objects.may_read(reader),
         is_current=ExpressionWrapper(Q(revision__gte=F("conversation__indexed_revision")), output_field=BooleanField()),
         is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
     )
@@ -91,10 +90,9 @@ def _has_unwanted(question: Question) -> bool:
 
 def load(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
     """Return the conversations of these accesses, each as its token was shown it, in their order."""
-    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
     tokens = {token.pk: token for token in reader.tokens}
     shown = []
-    for row in rows.select_related("conversation").annotate(may_read=Exists(readable)):
+    for row in rows.select_related("conversation").annotate(may_read=Access.objects.may_read(reader)):
         row.api_token = tokens[row.api_token_id]
         shown.append(row.conversation.shown_through(row, with_messages=row.may_read))
     return shown
