@@ -821,6 +821,41 @@ def test_evidence_is_visible_by_a_reply_of_its_own_route_alone(
     assert "1 topic" not in text_of(reads.get("/insights/"))
 
 
+def test_a_link_to_a_job_asks_its_route_which_opens_the_evidence(
+    reads: Client, colleague_reads: Client, owner: User, found: InOmni
+) -> None:
+    colleague_reads.get(thread(found))
+    job_id = Message.objects.get(position=2).job_id
+    assert reads.get(f"/jobs/{job_id}/").status_code == 302
+    assert JobAccess.objects.visible_to(Reader.for_user(owner)).exists()
+
+
+def test_and_whose_refusal_ends_that_right(
+    reads: Client, owner: User, small: Organization, own: str, clock: Clock, found: InOmni
+) -> None:
+    assert shows_rows(reads, found)
+    job_id = Message.objects.get(position=2).job_id
+    clock(LAPSED)
+    small.permissions.deny("job", token=own)
+    later = signed_in(owner)
+    assert later.get(f"/jobs/{job_id}/").status_code == 404
+    small.permissions.deny("result", token=own)
+    later.get(thread(found))
+    assert may_read(owner)
+    assert not JobAccess.objects.visible_to(Reader.for_user(owner)).exists()
+    assert not shows_rows(later, found)
+
+
+def test_a_refusal_to_a_stranger_leaves_nothing_behind(
+    colleague_reads: Client, stranger: User, small: Organization, small_omni: StandIn, ben: Member, found: InOmni
+) -> None:
+    colleague_reads.get(thread(found))
+    credential_for(stranger, small_omni, small.personal_token(ben))
+    job_id = Message.objects.get(position=2).job_id
+    assert signed_in(stranger).get(f"/jobs/{job_id}/").status_code == 404
+    assert not JobAccess.objects.filter(api_token__credentials__owner=stranger).exists()
+
+
 def test_the_messages_of_one_token_open_no_evidence_of_another(
     reads: Client, owner: User, small: Organization, small_omni: StandIn, own: str, key: str, found: InOmni
 ) -> None:

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.urls import reverse
-from django.utils import timezone
 
-from conversations.archive import credentials, threads
+from conversations.archive import credentials, keeping, threads
 from conversations.archive.outcomes import CannotShow
 from conversations.models import Access, Job, Message, Reader
-from conversations.upstream import request, single_flight
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import NotVisible, OmniError, TokenRejected, Unreadable
@@ -83,12 +81,7 @@ def locate(user: User, job_id: UUID) -> Location:
 
 def _ask_for(token: ApiToken, job_id: UUID) -> UUID:
     """Ask Omni which conversation the job belongs to, and return its id. Raises `OmniError`."""
-
-    def work() -> None:
-        reply = request.send(token, "job", lambda omni: omni.job(job_id), Urgency.WAITING)
-        Job.learn(token.instance, reply)
-
-    single_flight.once(token.digest, token.instance, "job", job_id, since=timezone.now(), work=work)
+    keeping.fetch_unplaced_job(token, job_id, Urgency.WAITING)
     job = Job.objects.filter(instance=token.instance, omni_id=job_id).first()
     if job is None or job.conversation_id is None:
         raise Unreadable("Omni knows this job, but does not say which conversation it belongs to.", outcome="shape")

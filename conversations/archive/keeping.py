@@ -4,18 +4,15 @@ Every token has to ask Omni itself whether it may see a job. Evidence is stored 
 only a small request to the job route.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.utils import timezone
-
+from conversations import upstream
 from conversations.models import Action, Chart, Conversation, Job, JobAccess, is_over
-from conversations.upstream import request, single_flight
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
-from omniviewer.omni import NotVisible, OmniError
+from omniviewer.omni import NotVisible, OmniError, replies, results
 
 
 @dataclass(frozen=True)
@@ -26,10 +23,6 @@ class Inquiry:
     conversation: Conversation
     job_id: UUID
     written_at: datetime | None
-
-    def once(self, route: str, work: Callable[[], None]) -> None:
-        """Do `work`, unless the same request is under way with this token. Raises `OmniError`."""
-        single_flight.once(self.token.digest, self.token.instance, route, self.job_id, since=timezone.now(), work=work)
 
     def shown(self, route: str) -> None:
         JobAccess.objects.show(self.token, self.conversation, self.job_id, route)
@@ -49,32 +42,53 @@ def fetch_job(inquiry: Inquiry, urgency: Urgency) -> None:
 
     Raises `OmniError`; `NotVisible` where Omni refuses.
     """
+    _fetch_job(inquiry.token, inquiry.job_id, inquiry, urgency)
 
-    def work() -> None:
-        try:
-            reply = request.send(inquiry.token, "job", lambda omni: omni.job(inquiry.job_id), urgency)
-        except NotVisible as refusal:
-            inquiry.refused("job", refusal)
-            raise
-        Job.learn(inquiry.token.instance, reply)
-        inquiry.shown("job")
 
-    inquiry.once("job", work)
+def fetch_unplaced_job(token: ApiToken, job_id: UUID, urgency: Urgency) -> None:
+    """Ask the job route about a job whose conversation is yet to be learnt; else do as `fetch_job`."""
+    row = JobAccess.objects.filter(api_token=token, job_id=job_id).select_related("conversation").first()
+    _fetch_job(token, job_id, Inquiry(token, row.conversation, job_id, row.at) if row else None, urgency)
+
+
+def _fetch_job(token: ApiToken, job_id: UUID, known: Inquiry | None, urgency: Urgency) -> None:
+    def store(reply: replies.Job, _: datetime) -> None:
+        Job.learn(token.instance, reply)
+        conversation = known.conversation if known else None
+        if conversation is None and reply.conversation_id:
+            same = Conversation.objects.filter(instance=token.instance, omni_id=reply.conversation_id)
+            conversation = same.first()
+        if conversation:
+            JobAccess.objects.show(token, conversation, job_id, "job")
+
+    def refuse(refusal: NotVisible) -> None:
+        # A token to which the job was unknown has no right that would end. To store anything then would take time, and
+        # reveal that somebody else knows the job.
+        if known:
+            known.refused("job", refusal)
+        raise refusal
+
+    upstream.fetch(
+        token, "job", job_id, call=lambda omni: omni.job(job_id), urgency=urgency, store=store, refused=refuse
+    )
 
 
 def fetch_result(inquiry: Inquiry, urgency: Urgency) -> None:
     """Store the job's result, or else why there is none. Raises `OmniError`; `NotVisible` if Omni shows neither."""
 
-    def work() -> None:
-        try:
-            result = request.send(inquiry.token, "result", lambda omni: omni.job_result(inquiry.job_id), urgency)
-        except NotVisible as refusal:
-            _learn_why_not(inquiry, refusal, urgency)
-        else:
-            Action.keep(Job.ensure(inquiry.token.instance, inquiry.job_id, inquiry.conversation.omni_id), result)
-            inquiry.shown("result")
+    def store(reply: results.Result, _: datetime) -> None:
+        Action.keep(Job.ensure(inquiry.token.instance, inquiry.job_id, inquiry.conversation.omni_id), reply)
+        inquiry.shown("result")
 
-    inquiry.once("result", work)
+    upstream.fetch(
+        inquiry.token,
+        "result",
+        inquiry.job_id,
+        call=lambda omni: omni.job_result(inquiry.job_id),
+        urgency=urgency,
+        store=store,
+        refused=lambda refusal: _learn_why_not(inquiry, refusal, urgency),
+    )
 
 
 def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> None:
@@ -116,15 +130,15 @@ def fetch_missing(inquiry: Inquiry, urgency: Urgency) -> None:
 
 def fetch_chart(token: ApiToken, job: Job, urgency: Urgency) -> None:
     """Store Omni's chart of a job, or that there is none. Raises `OmniError`."""
-
-    def work() -> None:
-        try:
-            png = request.send(token, "chart", lambda omni: omni.chart(job.omni_id), urgency)
-        except NotVisible:
-            png = None
-        Chart.keep(job, png)
-
-    single_flight.once(token.digest, token.instance, "chart", job.omni_id, since=timezone.now(), work=work)
+    upstream.fetch(
+        token,
+        "chart",
+        job.omni_id,
+        call=lambda omni: omni.chart(job.omni_id),
+        urgency=urgency,
+        store=lambda png, _: Chart.keep(job, png),
+        refused=lambda _: Chart.keep(job, None),
+    )
 
 
 def stored_job(conversation: Conversation, job_id: UUID) -> Job | None:

@@ -147,7 +147,11 @@ def fetch(token: ApiToken, urgency: Urgency, *, most: int = _AT_ONCE) -> None:
     """Ask for so many pages of them; `are_due` says whether there are more. Raises `OmniError`."""
     try:
         single_flight.once(
-            token.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(token, urgency, most)
+            token.digest,
+            token.instance,
+            "members",
+            since=timezone.now(),
+            work=lambda: _ask_for_members(token, urgency, most),
         )
     except OmniError as error:
         if not isinstance(error, CannotAsk):

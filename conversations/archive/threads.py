@@ -9,11 +9,11 @@ from django.db.models import Max, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from conversations import upstream
 from conversations.archive import credentials
 from conversations.archive.outcomes import CannotShow, Fetch, Notice, Opened
 from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
 from conversations.search import documents
-from conversations.upstream import request, single_flight
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
@@ -115,17 +115,23 @@ def fetch(token: ApiToken, omni_id: UUID, looked_at: datetime, when: Fetch, urge
         if shown and shown.is_fresh:
             return
 
-    def work() -> None:
-        asked_at = timezone.now()
-        known = _last_activity(Access.objects.filter(api_token=token, conversation__omni_id=omni_id))
-        try:
-            reply = request.send(token, "conversation", lambda omni: omni.conversation(omni_id), urgency)
-        except NotVisible:
-            Access.objects.filter(api_token=token, conversation__omni_id=omni_id).refuse()
-            raise
-        store(token, reply, asked_at, known, render=urgency is not Urgency.AHEAD)
+    same = Access.objects.filter(api_token=token, conversation__omni_id=omni_id)
+    known = _last_activity(same)
 
-    single_flight.once(token.digest, token.instance, "conversation", omni_id, since=looked_at, work=work)
+    def refuse(refusal: NotVisible) -> None:
+        same.refuse()
+        raise refusal
+
+    upstream.fetch(
+        token,
+        "conversation",
+        omni_id,
+        call=lambda omni: omni.conversation(omni_id),
+        urgency=urgency,
+        store=lambda reply, asked_at: store(token, reply, asked_at, known, render=urgency is not Urgency.AHEAD),
+        refused=refuse,
+        since=looked_at,
+    )
 
 
 def _last_activity(same: QuerySet[Access]) -> datetime | None:
