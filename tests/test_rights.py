@@ -16,7 +16,9 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import tasks
-from conversations.archive import capture, keeping, list_walk, live_answer, threads
+from conversations.archive import capture, list_walk, live_answer, threads
+from conversations.archive import evidence as archive_evidence
+from conversations.archive.evidence import Inquiry
 from conversations.archive.outcomes import CannotShow, Fetch
 from conversations.models import (
     Access,
@@ -657,7 +659,7 @@ def test_a_refused_result_is_remembered_though_the_job_route_fails(
     colleague_reads.get(thread(found))
     conversation, job_id = Conversation.objects.get(), found.jobs[0].id
     token = ApiToken.objects.exclude(scope="user").get()
-    keeping.fetch_job(keeping.Inquiry(token, conversation, UUID(str(job_id)), None), Urgency.WAITING)
+    archive_evidence.fetch_job(Inquiry(token, conversation, UUID(str(job_id)), None), Urgency.WAITING)
     small.permissions.deny("result", token=key, status=403)
     small_omni.fail(Fault.status(503), path=f"/v1/ai/jobs/{job_id}")
     small_omni.fail(Fault(), path=f"/v1/ai/jobs/{job_id}/result")
@@ -782,7 +784,7 @@ def test_nor_about_one_that_omni_has_dropped(reads: Client, clock: Clock, found:
     assert not JobAccess.objects.due(ApiToken.objects.get()).exists()
 
 
-@pytest.mark.parametrize("ask", [keeping.fetch_job, keeping.fetch_result])
+@pytest.mark.parametrize("ask", [archive_evidence.fetch_job, archive_evidence.fetch_result])
 def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     reads: Client,
     colleague_reads: Client,
@@ -791,7 +793,7 @@ def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     key: str,
     found: InOmni,
     monkeypatch: pytest.MonkeyPatch,
-    ask: Callable[[keeping.Inquiry, Urgency], None],
+    ask: Callable[[Inquiry, Urgency], None],
 ) -> None:
     """The clock stands still, so a request that shared the other's answer would be satisfied with it."""
     for client in (reads, colleague_reads):
@@ -803,7 +805,7 @@ def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     assert job_id
     small_omni.requests.clear()
     for token in ApiToken.objects.all():
-        ask(keeping.Inquiry(token, conversation, job_id, None), Urgency.WAITING)
+        ask(Inquiry(token, conversation, job_id, None), Urgency.WAITING)
     assert len(asked(small_omni, own)) == len(asked(small_omni, key)) == 1
     assert JobAccess.objects.filter(shown_at=moment).count() == 2
 

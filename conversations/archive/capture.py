@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from conversations.archive import credentials, keeping, threads
-from conversations.archive.keeping import Inquiry
+from conversations.archive import credentials, evidence, threads
+from conversations.archive.evidence import Inquiry
 from conversations.archive.outcomes import Fetch, Opened
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
 from conversations.models.access import AccessQuerySet
@@ -86,7 +86,7 @@ def run_next() -> bool:
             _open_messages(row)
             is_urgent = row.expires_at <= timezone.now() + SOON or _are_few(row.api_token)
             inquiry = Inquiry(row.api_token, row.conversation, row.job_id, row.expires_at - OMNI_KEEPS)
-            keeping.fetch_missing(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
+            evidence.fetch_missing(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
         except OmniError as error:
             failure = credentials.record(row.api_token, error)
             if isinstance(error, RateLimited):
@@ -122,7 +122,7 @@ def _open_messages(row: Capture) -> None:
 
 def _settle(row: Capture) -> None:
     """Delete the row if the outcome is final; try again later while the job is still running."""
-    job = keeping.stored_job(row.conversation, row.job_id)
+    job = evidence.stored_job(row.conversation, row.job_id)
     if job and job.is_running:
         row.again_in(min(_RUNNING * 2 ** (row.tries - 1), _LONGEST), "not finished")
     else:

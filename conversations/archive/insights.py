@@ -13,8 +13,8 @@ from statistics import median
 from django.db.models import DateTimeField, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from conversations.archive import lists
 from conversations.archive.outcomes import Notice
-from conversations.archive.tops import check_tops
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
 from conversations.search import syntax
 from conversations.search.finder import FEW, Finder
@@ -106,7 +106,7 @@ def compute(user: User, credentials: Sequence[Credential], period: tuple[date, d
     `owner` is a value of `owner:`, or "" for everybody.
     """
     asked = syntax.read("").replaced("owner", owner)
-    top = check_tops(user, credentials, asked)
+    top = lists.check_tops(user, credentials, asked)
     finder, reader = Finder(top.scope), top.scope.reader
     top.check_readable(finder)
     readable = finder.all_readable()

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from conversations.archive import credentials, keeping, threads
+from conversations.archive import credentials, evidence, threads
 from conversations.archive.outcomes import CannotShow
 from conversations.models import Access, Job, Message, Reader
 from conversations.upstream.budget import Urgency
@@ -81,7 +81,7 @@ def locate(user: User, job_id: UUID) -> Location:
 
 def _ask_for(token: ApiToken, job_id: UUID) -> UUID:
     """Ask Omni which conversation the job belongs to, and return its id. Raises `OmniError`."""
-    keeping.fetch_unplaced_job(token, job_id, Urgency.WAITING)
+    evidence.fetch_unplaced_job(token, job_id, Urgency.WAITING)
     job = Job.objects.filter(instance=token.instance, omni_id=job_id).first()
     if job is None or job.conversation_id is None:
         raise Unreadable("Omni knows this job, but does not say which conversation it belongs to.", outcome="shape")

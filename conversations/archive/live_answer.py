@@ -7,9 +7,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations.archive import credentials, keeping, threads
+from conversations.archive import credentials, evidence, threads
+from conversations.archive.evidence import Inquiry
 from conversations.archive.evidence_status import Jobs
-from conversations.archive.keeping import Inquiry
 from conversations.archive.outcomes import Fetch, Opened
 from conversations.models import EvidenceRight, Job, Message
 from conversations.upstream.budget import Urgency
@@ -70,7 +70,7 @@ def _is_still_running(opened: Opened, last: Message) -> bool:
         return job.is_running
     inquiry = Inquiry(opened.token, opened.conversation, cast("UUID", last.job_id), last.created_at)
     try:
-        keeping.fetch_job(inquiry, Urgency.BACKGROUND)
+        evidence.fetch_job(inquiry, Urgency.BACKGROUND)
     except NotVisible:
         return False
     except OmniError as error:

@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from conversations.archive import credentials, keeping, list_walk, people, threads
-from conversations.archive.keeping import Inquiry
+from conversations.archive import credentials, evidence, list_walk, people, threads
+from conversations.archive.evidence import Inquiry
 from conversations.archive.outcomes import Fetch
 from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
 from conversations.models.conversation import CLOCKS_DIFFER
@@ -179,13 +179,13 @@ def _ask_about_one_job(token: ApiToken) -> bool:
     """Ask about the newest job that this token has to ask about, or that was still running; False if there is none."""
     lasts = _step_lasts()
     row = JobAccess.objects.due(token).claim(lasts) or JobAccess.objects.running(token).claim(lasts)
-    return row is not None and _serve(token, row, keeping.fetch_job)
+    return row is not None and _serve(token, row, evidence.fetch_job)
 
 
 def _capture_one(token: ApiToken) -> bool:
     """Capture the next job whose evidence is not stored; False if there is none."""
     row = JobAccess.objects.to_capture(token).claim(2 * _step_lasts())
-    return row is not None and _serve(token, row, keeping.fetch_missing)
+    return row is not None and _serve(token, row, evidence.fetch_missing)
 
 
 def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], None]) -> bool:
