@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from conversations.models import Action, Conversation, IndexFailure
-from conversations.search import documents, index
+from conversations.search import documents, index, postgresql
 from conversations.search.tokens import LONGEST, words
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -179,7 +179,7 @@ def test_what_the_database_refuses_is_marked_and_its_text_stands_in_no_log(
     if connection.vendor != "postgresql":
         pytest.skip("SQLite refuses no text.")
     # Lift the limit, so that the database itself refuses.
-    monkeypatch.setattr(index, "_MOST_BYTES", 10**9)
+    monkeypatch.setattr(postgresql, "_MAX_VECTOR_BYTES", 10**9)
     made = small.add_conversation(owner=analyst, name="Bad", turns=[("What?", digests(17_000) + f" {SECRET}")])
     for address in (thread(made), "/conversations/", "/conversations/?q=okapis"):
         assert reads.get(address).status_code == 200

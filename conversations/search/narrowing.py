@@ -8,7 +8,7 @@ from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
 from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
-from conversations.search.index import Fact, Question
+from conversations.search.question import Fact, Question
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 

@@ -8,7 +8,7 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from conversations.models import Access, Conversation, Reader
 from conversations.search import documents, index
-from conversations.search.index import PLACES, TICKETS, Question
+from conversations.search.question import PLACES, TICKETS, Question
 
 # Places of a document in the search that a row alone lets a reader look at, and that the right to the messages does: in
 # an earlier revision than that of the document, and in the same.
