@@ -17,7 +17,7 @@ from conversations.archive import jobs, people, threads
 from conversations.archive.outcomes import Fetch
 from conversations.models import Conversation, Job, Member, Message, Star
 from conversations.models.evidence import drop_kept_before
-from conversations.models.stored import stored
+from conversations.models.storage import stored
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import Truncator
 
-from conversations.models.lists import Owner
+from conversations.models.people import Owner
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import replies
 

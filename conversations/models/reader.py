@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from conversations.models.conversation import CLOCKS_DIFFER
-from conversations.models.lists import Owner
+from conversations.models.people import Owner
 from omniviewer.accounts.models import ApiToken, Credential, User
 
 

@@ -20,7 +20,7 @@ from conversations.charts import spec
 from conversations.models import Action
 from conversations.pages import evidence_context
 from conversations.pages.errors import explains_refusals
-from conversations.pages.list_forms import FreshForm, RowsForm
+from conversations.pages.part_forms import FreshForm, RowsForm
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.syntax import Asked

@@ -15,7 +15,7 @@ from conversations.exports import bundle, document, formats
 from conversations.exports import clipboard as ticket
 from conversations.pages import evidence_context
 from conversations.pages.errors import explains_refusals
-from conversations.pages.list_forms import FreshForm
+from conversations.pages.part_forms import FreshForm
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail

@@ -11,7 +11,7 @@ from conversations.archive.outcomes import CannotShow
 from conversations.pages import list_context
 from conversations.pages.errors import explain
 from conversations.pages.insights_figures import Figures
-from conversations.pages.list_forms import PERIODS, InsightsForm
+from conversations.pages.insights_forms import PERIODS, InsightsForm
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 

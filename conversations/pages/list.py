@@ -21,7 +21,8 @@ from conversations.exports import selection
 from conversations.models import Conversation, ReadUntil, Star, ticket_names
 from conversations.pages import list_context
 from conversations.pages.errors import explain
-from conversations.pages.list_forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
+from conversations.pages.list_forms import FiltersForm, ListForm, ListQuery, list_address
+from conversations.pages.part_forms import FreshForm
 from conversations.pages.refresh import fetch_when, refreshed
 from conversations.search import pasted, syntax
 from omniviewer.accounts import sessions

@@ -12,7 +12,7 @@ from conversations.archive import live_answer, threads
 from conversations.models import Star, TicketReference, Visit, ticket_names
 from conversations.pages import thread_context
 from conversations.pages.errors import explains_refusals
-from conversations.pages.list_forms import FreshForm
+from conversations.pages.part_forms import FreshForm
 from conversations.pages.refresh import fetch_when, refreshed
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
