@@ -78,7 +78,7 @@ class Beside:
 
 
 def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> dict[str, Any]:
-    """Return the context of _document.html. `address` is the thread's; with `is_file`, pictures are embedded."""
+    """Return the context of export/_document.html. `address` is the thread's; with `is_file`, pictures are embedded."""
     conversation = opened.conversation
     return {
         "conversation": conversation,
@@ -94,7 +94,7 @@ def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> di
 
 def as_html(opened: Opened, user: User, address: str) -> str:
     """Return a page that needs nothing else: without scripts or requests, with styles and pictures embedded."""
-    page = render_to_string("conversations/document_file.html", of(opened, user, address, is_file=True))
+    page = render_to_string("conversations/export/document_file.html", of(opened, user, address, is_file=True))
     return page.replace("<!-- styles -->", f"<style>\n{_styles()}\n</style>", 1)
 
 

@@ -42,4 +42,4 @@ def insights(request: Request) -> HttpResponse:
         **list_context.owners(query.credentials, query.owner),
         **coverage,
     }
-    return render(request, "conversations/insights.html", context)
+    return render(request, "conversations/insights/insights.html", context)
