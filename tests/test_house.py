@@ -181,6 +181,15 @@ def test_every_template_stands_in_its_folder_and_is_used() -> None:
     assert {name.split("/")[1] for name in files if name.startswith("conversations/")} == FEATURES
 
 
+def test_every_stylesheet_and_script_is_used() -> None:
+    """Each that a template or a script names is a file, and each file is named."""
+    static = ROOT / "static"
+    files = {path.relative_to(static).as_posix(): path.read_text() for path in static.glob("[cj]s/*.*")}
+    imported = {f"js/{name}" for text in files.values() for name in re.findall(r'from "\./([^"]+)"', text)}
+    named = {name for path in TEMPLATES for name in re.findall(r"static '([cj]s/[^']+)'", path.read_text())}
+    assert named | imported == set(files)
+
+
 def test_no_template_is_long() -> None:
     for path in TEMPLATES:
         assert len(path.read_text().splitlines()) <= 120, path

@@ -33,7 +33,7 @@ MOST_INSIDE = 64 * 1024 * 1024
 COLUMNS_BESIDE = 8
 # Messages whose evidence is in memory at the same time.
 _AT_A_TIME = 20
-_STYLES = ("variables", "base", "answer", "evidence", "document")
+_STYLES = ("variables", "base", "message", "evidence", "document")
 
 
 @dataclass(frozen=True)

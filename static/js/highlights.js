@@ -1,6 +1,6 @@
 // The words that were searched for, one after the other; behind the last one the next conversation of the list.
 
-import { hold } from "./holding.js";
+import { hold } from "./scrolling.js";
 
 const marks = () => [...document.querySelectorAll(".message mark:not(.goes-on)")].filter((mark) => mark.getClientRects().length);
 const focused = document.querySelector(".message.is-focused");
