@@ -53,7 +53,7 @@ def of_thread(conversation: Conversation, address: str) -> dict[str, str]:
 def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
     source = f"{context['address']}, as of {formats.moment(context['conversation'].fetched_at)}"
     text = "\n\n".join(part for part in [*parts, source] if part) + "\n"
-    return {"text": rendering.spelled(text), "html": render_to_string("conversations/_for_ticket.html", context)}
+    return {"text": rendering.spelled(text), "html": render_to_string("conversations/export/clipboard.html", context)}
 
 
 def _work(opened: Opened, message: Message) -> tuple[Job | None, list[Action]]:

@@ -34,7 +34,7 @@ MOST_INSIDE = 64 * 1024 * 1024
 COLUMNS_BESIDE = 8
 # Messages whose evidence is in memory at the same time.
 _AT_A_TIME = 20
-_STYLES = ("variables", "base", "answer", "evidence", "document")
+_STYLES = ("variables", "base", "message", "evidence", "document")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Beside:
 
 
 def context(opened: Opened, user: User, address: str, *, is_file: bool = False) -> dict[str, Any]:
-    """Return the context of _document.html. `address` is the thread's; with `is_file`, pictures are embedded."""
+    """Return the context of export/_document.html. `address` is the thread's; with `is_file`, pictures are embedded."""
     conversation = opened.conversation
     return {
         "conversation": conversation,
@@ -95,7 +95,7 @@ def context(opened: Opened, user: User, address: str, *, is_file: bool = False) 
 
 def as_html(opened: Opened, user: User, address: str) -> str:
     """Return a page that needs nothing else: without scripts or requests, with styles and pictures embedded."""
-    page = render_to_string("conversations/document_file.html", context(opened, user, address, is_file=True))
+    page = render_to_string("conversations/export/document_file.html", context(opened, user, address, is_file=True))
     return page.replace("<!-- styles -->", f"<style>\n{_styles()}\n</style>", 1)
 
 

@@ -58,7 +58,7 @@ def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     found = evidence.open(request.user, omni_id, position, with_rows=True)
     _record(request, omni_id, position)
     context = {"message": found.message, "charts": evidence_context.charts(found)}
-    return render(request, "conversations/_charts.html", context)
+    return render(request, "conversations/evidence/_charts.html", context)
 
 
 def _record(request: Request, omni_id: UUID, position: int) -> None:

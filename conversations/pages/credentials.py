@@ -32,7 +32,7 @@ def page(request: Request) -> HttpResponse:
         for offer in HandOver.objects.offered_to(request.user)
     ]
     context = {"credentials": told, "removals": list(Removal.objects.begun_by(request.user)), "offers": offers}
-    return render(request, "accounts/credentials.html", context)
+    return render(request, "conversations/credentials/credentials.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -64,7 +64,7 @@ def connect(request: Request) -> HttpResponse:
 
 def _connect_page(request: Request, form: ConnectForm) -> HttpResponse:
     context = {"form": form, "next": next_path(request), "tried": form.is_bound}
-    return render(request, "accounts/connect.html", context, status=_status(form))
+    return render(request, "conversations/credentials/connect.html", context, status=_status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -79,7 +79,7 @@ def credential(request: Request, pk: int) -> HttpResponse:
         messages.success(request, "Renamed.")
         return redirect("conversations:credentials")
     context = {"credential": found, "form": form}
-    return render(request, "accounts/credential.html", context, status=_status(form))
+    return render(request, "conversations/credentials/rename.html", context, status=_status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -102,7 +102,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
             messages.success(request, f"The token of {found.label} was replaced. {found.api_token.what_it_sees}")
             return redirect(next_path(request) or site_path("/credentials/"))
     context = {"credential": found, "form": form, "next": next_path(request)}
-    return render(request, "accounts/replace_token.html", context, status=_status(form))
+    return render(request, "conversations/credentials/replace_token.html", context, status=_status(form))
 
 
 def make_default(request: Request, pk: int) -> HttpResponse:
@@ -129,7 +129,7 @@ def pause_sync(request: Request, pk: int) -> HttpResponse:
         return redirect(back)
     tasks.nudge_sync()
     told = [row for row in sync.progress(request.user) if row.credential == credential]
-    return render(request, "conversations/_progress.html", {"progress": told, "asks_again": True})
+    return render(request, "conversations/shared/_sync_progress.html", {"progress": told, "asks_again": True})
 
 
 def _note(request: Request, kind: Kind, credential: Credential, error: OmniError | None = None) -> None:

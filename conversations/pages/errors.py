@@ -52,7 +52,7 @@ def explain(request: Request, error: CannotShow, credential: Credential | None =
         "path": request.get_full_path(),
         "again_in": again_in,
     }
-    response = render(request, "conversations/cannot_show.html", context, status=_STATUS[error.why])
+    response = render(request, "conversations/shared/cannot_show.html", context, status=_STATUS[error.why])
     if again_in:
         response.headers["Retry-After"] = str(again_in)
     return response

@@ -51,12 +51,12 @@ def page(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     context = _context(found) | {"steps": steps, "line": line}
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if evidence.must_ask_for_chart(found) else evidence_context.charts(found)
-        return render(request, "conversations/_evidence.html", context)
+        return render(request, "conversations/evidence/_evidence.html", context)
     # In a thread, this time stands above the line.
     context["took"] = line.took if line and line.took is not None else found.message.took
     context["charts"] = evidence_context.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
-    return render(request, "conversations/evidence.html", context, status=status)
+    return render(request, "conversations/evidence/evidence.html", context, status=status)
 
 
 @require_safe
@@ -68,8 +68,10 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     context = _context(found) | {"shown": paging.page_of(action, **RowsForm(request.GET).wanted())}
     context["drawn"] = spec.drawings(action)
     if request.htmx:
-        return render(request, "conversations/_rows.html", context)
-    return render(request, "conversations/query.html", context | _marked(action, syntax.read(request.GET.get("q", ""))))
+        return render(request, "conversations/evidence/_query_rows.html", context)
+    return render(
+        request, "conversations/evidence/query.html", context | _marked(action, syntax.read(request.GET.get("q", "")))
+    )
 
 
 def _marked(action: Action, sought: Asked) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def _marked(action: Action, sought: Asked) -> dict[str, Any]:
     fields = action.query_fields
     said = highlight.matches(f"{action.title} {fields.table} {fields.on_a_line}", sought.wanted)
     context = {"query": fields, "action": action, "is_open": True, "is_json_open": bool(sought.wanted) and not said}
-    html = render_to_string("conversations/_query_fields.html", context)
+    html = render_to_string("conversations/evidence/_query_fields.html", context)
     return {
         "title": highlight.pieces(action.title, sought.wanted),
         "fields": trusted(highlight.marked(html, sought.wanted).html if sought.wanted else html),
@@ -149,7 +151,7 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if line is None:
         raise Http404
     context = {"conversation": found.opened.conversation, "line": line, "failure": failure}
-    return render(request, "conversations/_line.html", context)
+    return render(request, "conversations/evidence/_answer_status.html", context)
 
 
 @require_safe
@@ -170,4 +172,4 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
         # The page cannot replace the lines of messages that it does not show yet.
         "lines": {position: line for position, line in context["lines"].items() if position <= count},
     }
-    return render(request, "conversations/_standings.html", context)
+    return render(request, "conversations/evidence/_answer_statuses.html", context)

@@ -12,7 +12,7 @@ from omniviewer.omni import OmniError
 
 
 def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
-    """Return the context of _line.html, a line an answer, and for _capturing.html."""
+    """Return the context of _answer_status.html, one for each answer, and of _capture_progress.html."""
     lines = evidence_status.by_position(opened)
     unkept = len(evidence_status.pending(lines.values()))
     return {
@@ -26,7 +26,7 @@ def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
 
 
 def bundle(opened: Opened, looks: int) -> dict[str, Any]:
-    """Return the context of bundle.html and its part."""
+    """Return the context of export/bundle.html and its part."""
     found = standings(opened, looks)
     lines = list(found["lines"].values())
     kept = [line for line in lines if line.standing is Standing.KEPT]

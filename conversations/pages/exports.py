@@ -48,7 +48,7 @@ def print_page(request: Request, omni_id: UUID) -> HttpResponse:
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
     tasks.queue_capture(opened)
     address = canonical(request, opened.conversation.get_absolute_url())
-    return render(request, "conversations/print.html", document.context(opened, request.user, address))
+    return render(request, "conversations/export/print.html", document.context(opened, request.user, address))
 
 
 @require_safe
@@ -109,6 +109,6 @@ def bundle_page(request: Request, omni_id: UUID) -> HttpResponse:
     if request.htmx:
         tasks.nudge(tasks.capture)
         sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
-        return render(request, "conversations/_bundle.html", context)
+        return render(request, "conversations/export/_bundle_progress.html", context)
     trail.record(request, Kind.OPENED, conversation_id=omni_id, instance=opened.conversation.instance)
-    return render(request, "conversations/bundle.html", context)
+    return render(request, "conversations/export/bundle.html", context)

@@ -43,4 +43,4 @@ def page(request: Request) -> HttpResponse:
         **list_context.owners(query.credentials, query.owner),
         **covered,
     }
-    return render(request, "conversations/insights.html", context)
+    return render(request, "conversations/insights/insights.html", context)

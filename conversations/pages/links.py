@@ -30,7 +30,7 @@ def open_pasted(request: Request) -> HttpResponse:
     found = pasted.read(text)
     if found is None:
         status = HTTPStatus.UNPROCESSABLE_ENTITY if text.strip() else HTTPStatus.OK
-        return render(request, "conversations/open.html", {"text": text}, status=status)
+        return render(request, "conversations/links/open.html", {"text": text}, status=status)
     if found.kind is not pasted.Kind.ID:
         return _to(request, found.address, found.instance, found.ticket)
     place = jobs.locate_id(request.user, found.id)

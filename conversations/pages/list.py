@@ -54,7 +54,7 @@ def conversations(request: Request) -> HttpResponse:
         trail.record(request, Kind.SEARCHED)
     context = list_context.page(request.user, found, query, request.GET)
     context |= list_context.controls(request.user, query.credentials, query.asked) | {"credentials": credentials}
-    return render(request, "conversations/list.html", context)
+    return render(request, "conversations/list/list.html", context)
 
 
 @require_safe
@@ -75,7 +75,7 @@ def fresh(request: Request) -> HttpResponse:
     context = list_context.page(request.user, found, query, request.GET, said.cleaned_data["looks"])
     digest = list_context.digest(found.page.conversations, found.page.older)
     context["has_changed"] = digest != said.cleaned_data["shown"]
-    return render(request, "conversations/_fresh_list.html", context)
+    return render(request, "conversations/list/_update.html", context)
 
 
 def _listed(request: Request, query: ListQuery, when: Fetch) -> Listed:
@@ -139,7 +139,7 @@ def all_read(request: Request) -> HttpResponse:
     if request.method == "POST":
         before = ReadUntil.set(request.user, request.POST.get("at", ""))
         context: dict[str, Any] = {"before": before.isoformat(), "is_undone": bool(request.POST.get("at"))}
-        return render(request, "conversations/all_read.html", context)
+        return render(request, "conversations/list/all_read.html", context)
     return redirect(site_path("/conversations/"))
 
 
@@ -159,4 +159,4 @@ def _linked(request: Request, text: str) -> HttpResponse:
     }
     context |= list_context.linked_rows(request.user, shown, ticket or "")
     status = HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, "conversations/linked.html", context, status=status)
+    return render(request, "conversations/links/linked_from_ticket.html", context, status=status)

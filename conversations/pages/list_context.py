@@ -26,7 +26,7 @@ _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
 
 def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
-    """Return the context of list.html and its parts; `parameters` are those of the page's address."""
+    """Return the context of list/list.html and its parts; `parameters` are those of the page's address."""
     asked, page = query.asked, found.page
     stale = any(not walk.is_fresh for walk in found.walks)
     checked = [walk.checked_at for walk in found.walks if walk.checked_at]
@@ -156,7 +156,7 @@ def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
 
 
 def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
-    """Return the context of _filters.html: the choices, and the current values."""
+    """Return the context of list/_filters.html: the choices, and the current values."""
     return {
         **owners(credentials, asked.value("owner")),
         "chosen": {
@@ -177,7 +177,7 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
 
 
 def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
-    """Return the context of _owner_control.html: people to choose from, unless too many, and the one chosen."""
+    """Return the context of shared/_owner_filter.html: people to choose from, unless too many, and the one chosen."""
     tokens = dict.fromkeys(credential.api_token for credential in credentials)
     members = {
         member.owner.as_filter(tokens): member for token in tokens for member in people.members(token, ask=False)

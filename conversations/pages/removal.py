@@ -22,7 +22,7 @@ from omniviewer.omni import OmniError
 def removals(request: Request) -> HttpResponse:
     """Render how far the reader's removals are, for the page of credentials."""
     found = list(Removal.objects.begun_by(request.user))
-    return render(request, "accounts/_removals.html", {"removals": found, "asks_again": True})
+    return render(request, "conversations/credentials/_removal_progress.html", {"removals": found, "asks_again": True})
 
 
 @require_http_methods(["GET", "POST"])
@@ -42,7 +42,7 @@ def remove(request: Request, pk: int) -> HttpResponse:
 def _remove_page(request: Request, found: Credential, form: HandOverForm) -> HttpResponse:
     context = {"credential": found, "loss": removal.count_loss(found.api_token, [found]), "form": form}
     context["may_be_offered"] = hand_over.may_be_offered(found)
-    return render(request, "accounts/remove.html", context, status=422 if form.errors else 200)
+    return render(request, "conversations/credentials/remove.html", context, status=422 if form.errors else 200)
 
 
 @require_POST

@@ -67,7 +67,7 @@ def fresh(request: Request, omni_id: UUID) -> HttpResponse:
         "added": [message for message in changed if message.position > shown],
         "gone": range(context["count"] + 1, min(shown, context["count"] + 1000) + 1),
     }
-    return render(request, "conversations/_fresh_thread.html", context)
+    return render(request, "conversations/thread/_update.html", context)
 
 
 @explains_refusals()
@@ -83,4 +83,4 @@ def star(request: Request, omni_id: UUID) -> HttpResponse:
     if not request.htmx:
         return redirect(opened.conversation)
     context = {"conversation": opened.conversation, "is_starred": starred}
-    return render(request, "conversations/_star.html", context)
+    return render(request, "conversations/thread/_star.html", context)

@@ -34,7 +34,7 @@ _LONG_MESSAGES = 8
 
 
 def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
-    """Return the context of conversation.html and its parts. `looks`: how often the page has refreshed by itself."""
+    """Return the context of thread/thread.html and its parts. `looks`: how often the page has refreshed by itself."""
     conversation = opened.conversation
     last = conversation.last_message
     # The first revision is the first fetch: it replaced nothing.
@@ -86,7 +86,7 @@ def _earlier(opened: Opened) -> list[EarlierMessage]:
 
 
 def within(request: Request, conversation: Conversation) -> dict[str, Any]:
-    """Return the context of _within.html and _find.html; highlight the words of `find`, or else of the list's `q`.
+    """Return the context of _list_navigation and _find.html; highlight the words of `find`, else of the list's `q`.
 
     Parameters that make no sense are ignored.
     """
@@ -172,11 +172,11 @@ def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
 
 
 def render_thread(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    """Render conversation.html with this context and the conversation's tickets; write the audit row."""
+    """Render thread/thread.html with this context and the conversation's tickets; write the audit row."""
     shown, came_from = context["conversation"], ticket_names.read(request.GET.get("ticket", ""))
     about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
     about["position"] = context.setdefault("focus", None)
     trail.record(request, Kind.OPENED, **about)
     references = TicketReference.objects.filter(conversation=shown)
     context["tickets"] = list(references.oldest_first())
-    return render(request, "conversations/conversation.html", context, status=status)
+    return render(request, "conversations/thread/thread.html", context, status=status)
