@@ -20,9 +20,14 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from conversations import archive, search, upstream
-from conversations.archive import Opened
+from conversations.archive import capture as archive_capture
+from conversations.archive import removal
+from conversations.archive import sync as archive_sync
+from conversations.archive.outcomes import Opened
+from conversations.archive.retention import Swept
 from conversations.models import Access, Capture, Conversation, Walk
+from conversations.search import documents
+from conversations.upstream import budget
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.accounts.sign_in import throttle
 
@@ -55,12 +60,12 @@ def capture() -> None:
     # Queue another run first, for another worker, or to follow this one, or to replace it should it be killed.
     nudge(capture)
     if settings.SYNC != "off":
-        archive.begin_walks()
+        archive_sync.begin_walks()
     until = time.monotonic() + _SHIFT
-    while time.monotonic() < until and archive.capture_next():
+    while time.monotonic() < until and archive_capture.run_next():
         # Alternate with the sync, within the same share of a token's requests.
         if settings.SYNC != "off":
-            archive.sync_next(seconds=0)
+            archive_sync.run_next(seconds=0)
     return _again()
 
 
@@ -71,14 +76,14 @@ def sync() -> None:
         return
     # The nightly capture covers threads that were read here, and perhaps opened by nobody.
     nudge_chores()
-    archive.begin_walks()
+    archive_sync.begin_walks()
     if Walk.objects.due().exists():
         # Queue another run first, should this one be killed.
         nudge(sync)
     until = time.monotonic() + _SHORT_SHIFT
-    while time.monotonic() < until and archive.sync_next():
+    while time.monotonic() < until and archive_sync.run_next():
         pass
-    search.refresh(seconds=_SHORT_SHIFT)
+    documents.refresh(seconds=_SHORT_SHIFT)
     at = Walk.objects.next_at()
     if at:
         nudge(sync, max(at, timezone.now() + _BREATH))
@@ -104,7 +109,7 @@ def hourly() -> None:
     nudge_chores()
     call_command("clearsessions", verbosity=0)
     throttle.forget()
-    upstream.forget_unused()
+    budget.forget_unused()
     remove_unheld.call()
 
 
@@ -114,7 +119,7 @@ def remove_unheld() -> None:
     if ApiToken.objects.held_by_nobody().exists():
         # Queue another run first, should this one be killed.
         nudge(remove_unheld)
-    archive.remove_next(seconds=_SHORT_SHIFT)
+    removal.run(seconds=_SHORT_SHIFT)
 
 
 @task()
@@ -125,27 +130,27 @@ def sweep() -> None:
 
 def remove_at_once(token: ApiToken) -> None:
     """Delete or hand over an unheld token's data, for as long as a reader may wait; workers do the rest."""
-    if archive.remove_next(_AT_ONCE_SECONDS, token):
+    if removal.run(_AT_ONCE_SECONDS, token):
         nudge(remove_unheld)
 
 
-def nudge_sweep(swept: archive.Swept) -> None:
+def nudge_sweep(swept: Swept) -> None:
     """Queue the rest of a sweep for when the tokens' budgets have room; while Omni is away, the next night does it."""
     if swept.left and swept.retry_after is not None:
         nudge(sweep, timezone.now() + timedelta(seconds=swept.retry_after))
 
 
-def want(opened: Opened) -> int:
+def queue_capture(opened: Opened) -> int:
     """Queue the evidence of this conversation for capture; return the number of answers queued."""
-    return _wanted(archive.want(opened))
+    return _nudged(archive_capture.queue(opened))
 
 
-def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
+def queue_captures(user: User, conversations: Collection[Conversation]) -> int:
     """Queue the evidence of several conversations for capture; return the number of answers queued."""
-    return _wanted(archive.want_chosen(user, conversations))
+    return _nudged(archive_capture.queue_chosen(user, conversations))
 
 
-def _wanted(count: int) -> int:
+def _nudged(count: int) -> int:
     if count:
         nudge(capture)
         nudge_chores()
@@ -238,7 +243,7 @@ GAUGES: list[tuple[str, str, Callable[[], float]]] = [
     (
         "omniviewer_threads_behind",
         "Conversations whose messages the background sync has yet to fetch, by token.",
-        lambda: Access.objects.filter(is_behind=True, api_token__rejected_at=None).count(),
+        lambda: Access.objects.behind().filter(api_token__in=ApiToken.objects.at_work()).count(),
     ),
     ("omniviewer_captures_waiting", "Answers whose evidence a reader wishes to be saved.", Capture.objects.count),
 ]

@@ -1,4 +1,4 @@
-"""Cells of files for spreadsheets: the one rule for all CSV that leaves the site. `static/js/cells.js` has the same."""
+"""Cells of files for spreadsheets: the one rule for all CSV of the site. Its twin is `static/js/spreadsheet.js`."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -27,7 +27,6 @@ from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext, override_settings, setup_test_environment  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from conversations import search  # noqa: E402
 from conversations.models import Access, Conversation, Message, Walk, recency  # noqa: E402
 from conversations.search import documents  # noqa: E402
 from omniviewer.accounts.models import Credential, User  # noqa: E402
@@ -124,7 +123,7 @@ def grow(credential: Credential, begin: int, end: int) -> None:
         Message.objects.bulk_create(_messages(draw, rows), batch_size=2000)
     with override_settings():
         documents._AT_A_TIME = 500
-        search.refresh(seconds=100_000)
+        documents.refresh(seconds=100_000)
 
 
 def _messages(draw: random.Random, rows: list[Conversation]) -> Iterator[Message]:

@@ -40,7 +40,7 @@ def _measure(count: int) -> None:
     from django.test.utils import CaptureQueriesContext, override_settings, setup_test_environment
     from django.utils import timezone
 
-    from conversations import archive
+    from conversations.archive import sync
     from conversations.models import Access, Walk
     from omniviewer.demo.stand_in import Organization, StandIn
     from tests import old_rows
@@ -60,9 +60,9 @@ def _measure(count: int) -> None:
         idle, behind = (
             credential_for(person(name), omni, organization.organization_key()).api_token for name in ("idle", "behind")
         )
-        archive.begin_walks()
+        sync.begin_walks()
         while Walk.objects.filter(walked_at=None).exists():
-            archive.sync_next(seconds=1)
+            sync.run_next(seconds=1)
         Access.objects.update(is_behind=False, opened_at=timezone.now(), read_of=F("updated_at"))
         settings.SYNC = settings.CAPTURE = "all"
         rows = old_rows.conversations(idle.instance, count)
@@ -83,7 +83,7 @@ def _measure(count: int) -> None:
                 Walk.objects.filter(api_token=token).update(paused_at=None)
                 began = time.perf_counter()
                 with CaptureQueriesContext(connection) as captured:
-                    archive.sync_next(seconds=0 if token == behind else 3)
+                    sync.run_next(seconds=0 if token == behind else 3)
                 taken.append(time.perf_counter() - began)
                 for query in captured:
                     sql = re.sub(r"\d+", "…", query["sql"])

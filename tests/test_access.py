@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import archive, rendering
+from conversations import rendering
+from conversations.archive import threads
 from conversations.models import Access, Conversation, Message, Reader
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, StandIn
@@ -27,7 +28,7 @@ UNKNOWN = f"/conversations/{NOBODYS}/"
 
 def stretched(user: User) -> Reader:
     """Return the reader, while none of their tokens can be used because Omni is down."""
-    reader = Reader.of(user)
+    reader = Reader.for_user(user)
     return reader.stretched(reader.tokens)
 
 
@@ -99,13 +100,13 @@ def test_a_401_ends_every_reading_with_that_credential(owner_reads: Client, owne
     owner_reads.get("/conversations/")
     owner_reads.get(THREAD)
     assert Conversation.objects.readable_by(owner).count() == 1
-    assert Access.objects.rows_of(Reader.of(owner)).count() > 40
+    assert Access.objects.rows_of(Reader.for_user(owner)).count() > 40
     omni.fail(Fault.status(401), path="")
     answer = owner_reads.get(THREAD + "?refresh=1")
     assert answer.status_code == 403
     assert "Omni no longer accepts your token" in text_of(answer)
     assert Credential.objects.get().rejected_at is not None
-    assert not Access.objects.rows_of(Reader.of(owner)).exists()
+    assert not Access.objects.rows_of(Reader.for_user(owner)).exists()
     assert not Conversation.objects.readable_by(owner).exists()
     assert not Conversation.objects.readable_by(stretched(owner)).exists()
     omni.recover()
@@ -200,10 +201,10 @@ def test_what_was_asked_for_earlier_does_not_replace_what_was_asked_for_later(ow
         said = (replies.Message("user", text, None, None, None),)
         return replies.Conversation(UUID(EXAMPLE), None, None, None, None, None, said)
 
-    archive.store(token, reply("later"), now)
-    archive.store(token, reply("earlier"), now - timedelta(seconds=3))
+    threads.store(token, reply("later"), now)
+    threads.store(token, reply("earlier"), now - timedelta(seconds=3))
     assert Message.objects.get().text == "later"
-    archive.store(token, reply("after a clock was set back"), now - timedelta(days=1))
+    threads.store(token, reply("after a clock was set back"), now - timedelta(days=1))
     assert Message.objects.get().text == "after a clock was set back"
 
 

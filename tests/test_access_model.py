@@ -31,7 +31,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from pytest_django import Settings
 
-from conversations import archive
+from conversations.archive import capture as archive_capture
+from conversations.archive import insights
+from conversations.archive import sync as archive_sync
+from conversations.archive.outcomes import CannotShow
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action
@@ -627,8 +630,8 @@ class Machine(RuleBasedStateMachine):
         """Count, as the page of the insights does before it draws what it counted."""
         user = self.world.users[reader]
         try:
-            found = archive.insights(user, list(Credential.objects.of(user)), None, "")
-        except archive.CannotShow:
+            found = insights.compute(user, list(Credential.objects.of(user)), None, "")
+        except CannotShow:
             assert not any(self._best(reader, conversation) for conversation in self.found)
             return
         now, least, most = self._now, 0, 0
@@ -651,15 +654,15 @@ class Machine(RuleBasedStateMachine):
         assert self.oracle.of_kind(has_to_know, "topic") <= topics, f"insights of reader {reader} miss a topic"
 
     def sync(self, steps: int) -> None:
-        archive.begin_walks()
+        archive_sync.begin_walks()
         for _ in range(steps):
-            if not archive.sync_next(seconds=0):
+            if not archive_sync.run_next(seconds=0):
                 break
 
     def capture(self, reader: int, place: int) -> None:
         self._get(reader, f"/conversations/{self.found[place].id}/bundle/")
         for _ in range(3):
-            if not archive.capture_next():
+            if not archive_capture.run_next():
                 break
 
     # Stories ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from django.test import Client
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from conversations import archive
+from conversations.archive import people
 from conversations.models import Conversation, EarlierMessage, Instance, Job, Message
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -280,6 +280,6 @@ def test_anything_in_one_person_hides_no_other(colleague: User, small: Organizat
         small_omni.recover()
         small_omni.fail(Fault.edit(change), path="/scim")
         token.members_asked_at = None
-        assert shown_but_one(" ".join(row.name for row in archive.members(token)), spoil[0])
+        assert shown_but_one(" ".join(row.name for row in people.members(token)), spoil[0])
 
     check()

@@ -15,9 +15,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import tasks, upstream
+from conversations import tasks
 from conversations.models import Access, Conversation, Flight, Instance, SentRequest, TokenBudget
-from conversations.upstream import Urgency, budget, circuit_breaker, single_flight
+from conversations.upstream import budget, circuit_breaker, single_flight
+from conversations.upstream import request as upstream_request
+from conversations.upstream.budget import Urgency
 from conversations.upstream.request import PATIENCE
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -70,9 +72,9 @@ def test_those_who_wait_learn_of_a_failure_too(db: None) -> None:
 
     looked_at = timezone.now()
     with pytest.raises(NotVisible):
-        upstream.once("question", since=looked_at, work=fail)
+        single_flight.once("question", since=looked_at, work=fail)
     with pytest.raises(NotVisible) as told:
-        upstream.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
+        single_flight.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
     assert (told.value.sentence, told.value.outcome, told.value.retry_after) == (NotVisible.sentence, "404", 7.5)
 
 
@@ -82,41 +84,41 @@ def test_what_one_had_no_budget_for_another_may_ask(db: None) -> None:
 
     looked_at = timezone.now()
     with pytest.raises(RateLimited):
-        upstream.once("question", since=looked_at, work=fail)
-    assert upstream.once("question", since=looked_at, work=lambda: None)
+        single_flight.once("question", since=looked_at, work=fail)
+    assert single_flight.once("question", since=looked_at, work=lambda: None)
 
 
 def test_who_asks_later_asks_anew(db: None) -> None:
     done: list[int] = []
     for _ in range(3):
-        assert upstream.once("question", since=timezone.now(), work=lambda: done.append(1))
+        assert single_flight.once("question", since=timezone.now(), work=lambda: done.append(1))
     assert len(done) == 3
     assert Flight.objects.get().number == 3
 
 
 def test_who_looked_before_somebody_else_had_it_takes_theirs(db: None) -> None:
     looked_at = timezone.now()
-    upstream.once("question", since=looked_at, work=lambda: None)
-    assert not upstream.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
+    single_flight.once("question", since=looked_at, work=lambda: None)
+    assert not single_flight.once("question", since=looked_at, work=lambda: pytest.fail("asked twice"))
 
 
 def test_a_flight_whose_process_died_is_taken_over(db: None) -> None:
-    upstream.once("question", since=timezone.now(), work=lambda: None)
+    single_flight.once("question", since=timezone.now(), work=lambda: None)
     Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(seconds=0.3))
-    assert upstream.once("question", since=timezone.now(), work=lambda: None)
+    assert single_flight.once("question", since=timezone.now(), work=lambda: None)
     assert Flight.objects.get().number == 2
 
 
 def test_a_flight_of_a_clock_that_was_wrong_is_taken_over(db: None) -> None:
-    upstream.once("question", since=timezone.now(), work=lambda: None)
+    single_flight.once("question", since=timezone.now(), work=lambda: None)
     Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(days=1))
     began = time.monotonic()
-    assert upstream.once("question", since=timezone.now(), work=lambda: None)
+    assert single_flight.once("question", since=timezone.now(), work=lambda: None)
     assert time.monotonic() - began < 1
 
 
 def test_a_flight_that_began_a_moment_after_we_looked_at_the_clock_is_not(db: None) -> None:
-    upstream.once("question", since=timezone.now(), work=lambda: None)
+    single_flight.once("question", since=timezone.now(), work=lambda: None)
     begun = timezone.now() + timedelta(seconds=site_settings.OMNI_TIMEOUT + 10 + 1)
     Flight.objects.update(landed_at=None, lands_by=begun)
     assert single_flight._take_off(Flight.objects.get().question) is None
@@ -124,8 +126,8 @@ def test_a_flight_that_began_a_moment_after_we_looked_at_the_clock_is_not(db: No
 
 def test_our_own_fault_is_not_taken_for_an_answer(db: None) -> None:
     with pytest.raises(ZeroDivisionError):
-        upstream.once("question", since=timezone.now(), work=lambda: 1 / 0)  # type: ignore[arg-type]
-    assert upstream.once("question", since=timezone.now(), work=lambda: None)
+        single_flight.once("question", since=timezone.now(), work=lambda: 1 / 0)  # type: ignore[arg-type]
+    assert single_flight.once("question", since=timezone.now(), work=lambda: None)
 
 
 # The budget -----------------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ def test_who_waits_comes_before_who_reads_and_nobody_last(db: None, settings: Se
     settings.RATE_PER_MINUTE = 20
     taken = {}
     for urgency in (Urgency.BACKGROUND, Urgency.REFRESHING, Urgency.WAITING):
-        while budget.take("token", urgency) is None:
+        while budget.spend("token", urgency) is None:
             pass
         taken[urgency] = SentRequest.objects.count()
     assert list(taken.values()) == [9, 14, 18]
@@ -165,39 +167,39 @@ def test_who_waits_comes_before_who_reads_and_nobody_last(db: None, settings: Se
 
 def test_the_minute_slides(db: None, settings: Settings) -> None:
     settings.RATE_PER_MINUTE = 4
-    assert [budget.take("token", Urgency.WAITING) for _ in range(3)] == [None] * 3
-    wait = budget.take("token", Urgency.WAITING)
+    assert [budget.spend("token", Urgency.WAITING) for _ in range(3)] == [None] * 3
+    wait = budget.spend("token", Urgency.WAITING)
     assert wait
     assert 60 < wait <= 61.1
     oldest = SentRequest.objects.order_by("sent_at").first()
     assert oldest
     SentRequest.objects.filter(pk=oldest.pk).update(sent_at=oldest.sent_at - 60_000)
-    wait = budget.take("token", Urgency.WAITING)
+    wait = budget.spend("token", Urgency.WAITING)
     assert wait
     assert 0 < wait <= 1.1
     SentRequest.objects.filter(pk=oldest.pk).update(sent_at=oldest.sent_at - 62_000)
-    assert budget.take("token", Urgency.WAITING) is None
+    assert budget.spend("token", Urgency.WAITING) is None
 
 
 def test_another_token_has_a_budget_of_its_own(db: None, settings: Settings) -> None:
     settings.RATE_PER_MINUTE = 1
-    assert budget.take("one", Urgency.WAITING) is None
-    assert budget.take("one", Urgency.WAITING) is not None
-    assert budget.take("other", Urgency.WAITING) is None
+    assert budget.spend("one", Urgency.WAITING) is None
+    assert budget.spend("one", Urgency.WAITING) is not None
+    assert budget.spend("other", Urgency.WAITING) is None
 
 
 def test_a_clock_that_was_a_day_ahead_blocks_nobody(db: None, settings: Settings) -> None:
     settings.RATE_PER_MINUTE = 1
-    budget.take("token", Urgency.WAITING)
+    budget.spend("token", Urgency.WAITING)
     SentRequest.objects.update(sent_at=time.time() * 1000 + 86_400_000)
     TokenBudget.objects.update(blocked_until=timezone.now() + timedelta(days=1))
-    assert budget.take("token", Urgency.WAITING) is None
+    assert budget.spend("token", Urgency.WAITING) is None
 
 
 def test_budgets_that_nobody_uses_any_more_are_deleted_every_hour(db: None, settings: Settings) -> None:
     now = timezone.now()
     for token in ("in use", "left alone", "refused"):
-        budget.take(token, Urgency.WAITING)
+        budget.spend(token, Urgency.WAITING)
     SentRequest.objects.exclude(token="in use").update(sent_at=(now - timedelta(minutes=2)).timestamp() * 1000)
     # Omni's refusal of an API token is stored for as long as it counts.
     TokenBudget.objects.filter(token="refused").update(blocked_until=now + timedelta(minutes=4))
@@ -222,7 +224,7 @@ def test_a_429_empties_the_budget(owner: User, omni: StandIn, said: str | None, 
     credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     omni.fail(Fault.status(429, headers={"Retry-After": said} if said else {}), path="/v1/ai", times=1)
     assert signed_in(owner).get(THREAD).status_code == 429
-    left = upstream.left(credential.api_token.digest)
+    left = budget.left(credential.api_token.digest)
     assert left.requests == 0
     assert left.blocked_until
     assert seconds * 0.75 <= (left.blocked_until - timezone.now()).total_seconds() <= seconds * 1.25
@@ -249,7 +251,7 @@ def test_a_date_in_a_429_is_counted_from_omnis_own_clock(
     credential = credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     omni.fail(Fault.status(429, headers=headers), path="/v1/ai", times=1)
     signed_in(owner).get(THREAD)
-    left = upstream.left(credential.api_token.digest)
+    left = budget.left(credential.api_token.digest)
     assert left.blocked_until
     assert 35 <= (left.blocked_until - timezone.now()).total_seconds() <= 41
 
@@ -374,7 +376,7 @@ def test_one_instance_does_not_speak_for_another(owner: User, omni: StandIn) -> 
         other.fail(Fault.status(500), path="")
         for _ in range(3):
             with pytest.raises(CannotAsk):
-                upstream.ask(dead.api_token, "whoami", lambda client: client.whoami(), Urgency.REFRESHING)
+                upstream_request.send(dead.api_token, "whoami", lambda client: client.whoami(), Urgency.REFRESHING)
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"], "Alive")
     assert signed_in(owner).get(THREAD).status_code == 200
 
@@ -410,7 +412,7 @@ def test_a_second_try_is_counted(owner_reads: Client, omni: StandIn) -> None:
 def test_a_token_that_is_replaced_meanwhile_is_not_shown_what_the_old_one_was(
     owner: User, omni: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from conversations.archive import credentials, store
+    from conversations.archive import credentials, threads
     from omniviewer.omni import Client as Omni
     from omniviewer.omni import Token
 
@@ -420,7 +422,7 @@ def test_a_token_that_is_replaced_meanwhile_is_not_shown_what_the_old_one_was(
     reply = Omni(omni.host, token, timeout=5, max_body=10**7).conversation(UUID(EXAMPLE))
     credentials.replace_token(Credential.objects.get(pk=credential.pk), Token(omni.organization.demo_tokens["support"]))
     with pytest.raises(CannotAsk, match="The token was replaced"):
-        store(credential.api_token, reply, asked_at)
+        threads.store(credential.api_token, reply, asked_at)
     assert not Conversation.objects.readable_by(owner).exists()
     assert not Conversation.objects.exists()
 

@@ -28,8 +28,9 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from conversations import rendering, search
+from conversations import rendering
 from conversations.exports import document
+from conversations.search import documents
 from conversations.tables import parsing
 from conversations.tables.parsing import NoTable
 from omniviewer.accounts.models import User
@@ -319,7 +320,7 @@ def test_a_thousand_sessions_cost_a_page_nothing(
     monkeypatch.setattr(time, "time", stopped.timestamp)
     owner_reads.get("/conversations/")
     # A page indexes for a moment only: on a slow machine, some texts would be left for the next.
-    search.refresh(seconds=60)
+    documents.refresh(seconds=60)
     with django_assert_max_num_queries(60) as before:
         owner_reads.get("/conversations/")
     others = [signed_in(owner) for _ in range(1_000)]

@@ -576,7 +576,7 @@ def test_one_chore_that_fails_keeps_no_other_from_being_done(
     def fails(**_options: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("conversations.archive.want_expiring", fails)
+    monkeypatch.setattr("conversations.archive.capture.queue_expiring", fails)
     clock(31 * DAY)
     work()
     assert Action.objects.count() == 0, "what was kept too long went all the same"

@@ -12,10 +12,12 @@ from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from conversations import archive, search, tasks
+from conversations import tasks
 from conversations.archive import list_walk
+from conversations.archive.retention import Sweep
 from conversations.models import Access, Conversation, Job, Message, Walk
-from conversations.upstream import Urgency
+from conversations.search import documents
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -53,7 +55,7 @@ def stored(reads: Client, found: InOmni) -> InOmni:
     reads.get(f"{thread(found)}?ticket=SUP-17")
     reads.get(f"{thread(found)}messages/2/evidence/")
     reads.post(f"{thread(found)}star/", {"starred": "on"})
-    search.refresh(seconds=10)
+    documents.refresh(seconds=10)
     assert Job.objects.exclude(kept_at=None).exists()
     return found
 
@@ -246,14 +248,14 @@ def test_somebody_who_is_shown_it_meanwhile_keeps_it(
     """Omni shows the conversation to somebody between its refusal and the deletion."""
     small.remove(stored.id)
     shown_ago(LONG_AGO)
-    asked = archive.Sweep._may_be_shown
+    asked = Sweep._may_be_shown
 
-    def then_shown(this: archive.Sweep, conversation: Conversation) -> bool:
+    def then_shown(this: Sweep, conversation: Conversation) -> bool:
         may = asked(this, conversation)
         Access.objects.update(shown_at=timezone.now())
         return may
 
-    monkeypatch.setattr(archive.Sweep, "_may_be_shown", then_shown)
+    monkeypatch.setattr(Sweep, "_may_be_shown", then_shown)
     sweep()
     assert Conversation.objects.exists()
     assert deleted() == []

@@ -11,10 +11,11 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django import Settings
 
-from conversations.archive import keeping
+from conversations.archive import evidence as archive_evidence
+from conversations.archive.evidence import Inquiry
 from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
 from conversations.pages import refresh
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as Made
@@ -336,7 +337,7 @@ def learn_jobs(thread: Thread, omni: StandIn) -> None:
     conversation = Conversation.objects.get()
     job = thread.row.messages[1].job
     assert job
-    keeping.ask_about_job(keeping.Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
+    archive_evidence.fetch_job(Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
 
 
 @pytest.mark.both_dialects

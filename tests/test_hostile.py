@@ -21,9 +21,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route
 from playwright.sync_api import Error as PlaywrightError
 from pytest_django import Settings
 
-from conversations import archive, search, tasks
+from conversations import tasks
+from conversations.archive import evidence, removal
 from conversations.models import Access
 from conversations.models import Job as OurJob
+from conversations.search import documents
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
@@ -161,8 +163,8 @@ def read_all(fed: Fed, client: Client, user: User, settings: Settings) -> None:
     settings.SYNC = "off"
     for conversation in (fed.failed, fed.running, fed.made, fed.drawn):
         for place in range(2, len(conversation.messages) + 1, 2):
-            archive.evidence(user, conversation.id, place)
-    search.refresh(seconds=20)
+            evidence.open(user, conversation.id, place)
+    documents.refresh(seconds=20)
 
 
 @dataclass
@@ -510,7 +512,7 @@ def test_nothing_runs_loads_or_lies(
     small.members.clear()
     # A new key, because the site would not ask again so soon with the first one.
     Credential.objects.all().delete()
-    while archive.remove_next(seconds=10):
+    while removal.run(seconds=10):
         pass
     credential_for(colleague, small_omni, small.organization_key())
     with caplog.at_level("DEBUG"):

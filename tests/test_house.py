@@ -18,6 +18,9 @@ CHECKS = ROOT / ".docs/deploy-checks.md"
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "conversations/README.md", *sorted((ROOT / ".docs").rglob("*.md")), ROOT / ".readme/faults.md"]
 SOURCES = [path for folder in ("omniviewer", "conversations") for path in (ROOT / folder).rglob("*.py")]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+NAMED_BY_DJANGO = {"400.html", "403.html", "403_csrf.html", "404.html", "500.html", "503.html"}
+FEATURES = {"credentials", "evidence", "export", "insights", "links", "list", "shared", "storage", "thread"}
 PRODUCTION = {
     "OMNIVIEWER_SECRET_KEY": "rQ8v7yJm2LhXw5ZpT3nKc9Ds6Gf1BaVeUi4Mo0SxRtYqPlHgNjWkEzC8dF5A",
     "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
@@ -109,7 +112,7 @@ def test_only_rendering_marks_text_as_safe() -> None:
             if isinstance(node, ast.Call)
         }
         assert not called & marking, path
-    for path in (ROOT / "templates").rglob("*.html"):
+    for path in TEMPLATES:
         assert not re.search(r"\|\s*safe\b|autoescape", path.read_text()), path
 
 
@@ -162,13 +165,38 @@ def test_no_module_is_hard_to_explain(path: Path) -> None:
         assert word not in path.stem.split("_")
 
 
+def test_every_template_stands_in_its_folder_and_is_used() -> None:
+    """Only the site's frame and what Django names itself stand at the top; each path that code names is a file."""
+    files = {path.relative_to(ROOT / "templates").as_posix(): path.read_text() for path in TEMPLATES}
+    code = "".join([*files.values(), *(path.read_text() for path in SOURCES)])
+    named = set(
+        re.findall(r'(?:include|extends|render\(\s*request,|render_to_string\(|get_template\()\s*"([^"]+)"', code)
+    )
+    assert named | NAMED_BY_DJANGO == set(files)
+    assert {name for name in files if "/" not in name and not name.startswith("_")} == {
+        *NAMED_BY_DJANGO,
+        "base.html",
+        "explain.html",
+    }
+    assert {name.split("/")[1] for name in files if name.startswith("conversations/")} == FEATURES
+
+
+def test_every_stylesheet_and_script_is_used() -> None:
+    """Each that a template or a script names is a file, and each file is named."""
+    static = ROOT / "static"
+    files = {path.relative_to(static).as_posix(): path.read_text() for path in static.glob("[cj]s/*.*")}
+    imported = {f"js/{name}" for text in files.values() for name in re.findall(r'from "\./([^"]+)"', text)}
+    named = {name for path in TEMPLATES for name in re.findall(r"static '([cj]s/[^']+)'", path.read_text())}
+    assert named | imported == set(files)
+
+
 def test_no_template_is_long() -> None:
-    for path in (ROOT / "templates").rglob("*.html"):
+    for path in TEMPLATES:
         assert len(path.read_text().splitlines()) <= 120, path
 
 
 def test_no_page_has_inline_script_or_style() -> None:
-    for path in (ROOT / "templates").rglob("*.html"):
+    for path in TEMPLATES:
         text = path.read_text()
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text), path
 
@@ -215,7 +243,7 @@ def test_lines_of_templates_and_stylesheets_are_short() -> None:
         kind: sum(len(line) > 120 for path in files for line in path.read_text().splitlines())
         for kind, files in {
             "stylesheets": (ROOT / "static/css").glob("*.css"),
-            "templates": (ROOT / "templates").rglob("*.html"),
+            "templates": TEMPLATES,
         }.items()
     }
     assert long_lines["stylesheets"] == 0

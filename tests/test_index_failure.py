@@ -11,9 +11,8 @@ from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
 
-from conversations import search
 from conversations.models import Action, Conversation, IndexFailure
-from conversations.search import index
+from conversations.search import documents, index, postgresql
 from conversations.search.tokens import LONGEST, words
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -92,14 +91,14 @@ def test_it_works(
     # Indexing is tried again later, at growing intervals.
     clock(timedelta(minutes=6))
     assert not IndexFailure.objects.resting().exists()
-    search.refresh(seconds=5)
+    documents.refresh(seconds=5)
     assert IndexFailure.objects.get().tries == 2
     clock(timedelta(minutes=13))
     assert IndexFailure.objects.resting().exists()
     # Once the query is readable, the conversation is indexed, and the mark is gone.
     Action.objects.filter(job__conversation_id=bad.id).update(body=b"")
     clock(timedelta(days=1))
-    assert search.refresh(seconds=5)
+    assert documents.refresh(seconds=5)
     assert not IndexFailure.objects.exists()
     assert not Conversation.objects.filter(is_indexed=False).exists()
 
@@ -146,7 +145,7 @@ def test_every_text_is_indexed(
 ) -> None:
     made = small.add_conversation(owner=analyst, name="Heavy gnu", turns=[("What is this?", f"{text} tail")])
     assert reads.get(thread(made)).status_code == 200
-    assert search.refresh(seconds=60)
+    assert documents.refresh(seconds=60)
     assert not IndexFailure.objects.exists()
     assert found(reads, "okapis") == 1
     assert found(reads, "gnu") == 1
@@ -180,7 +179,7 @@ def test_what_the_database_refuses_is_marked_and_its_text_stands_in_no_log(
     if connection.vendor != "postgresql":
         pytest.skip("SQLite refuses no text.")
     # Lift the limit, so that the database itself refuses.
-    monkeypatch.setattr(index, "_MOST_BYTES", 10**9)
+    monkeypatch.setattr(postgresql, "_MAX_VECTOR_BYTES", 10**9)
     made = small.add_conversation(owner=analyst, name="Bad", turns=[("What?", digests(17_000) + f" {SECRET}")])
     for address in (thread(made), "/conversations/", "/conversations/?q=okapis"):
         assert reads.get(address).status_code == 200
@@ -203,10 +202,10 @@ def test_a_database_that_is_away_marks_no_conversation(
             raise error
 
         monkeypatch.setattr(index, "put", away)
-        assert not search.refresh(seconds=1)
+        assert not documents.refresh(seconds=1)
         assert not IndexFailure.objects.exists()
         assert [line["because"] for line in lines() if line["event"] == "indexing stopped"][-1] == type(error).__name__
     monkeypatch.undo()
     logging.getLogger("omniviewer.search").info("it is back")
-    assert search.refresh(seconds=5)
+    assert documents.refresh(seconds=5)
     assert found(reads, "okapis") == 1

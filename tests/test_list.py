@@ -10,8 +10,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from conversations import search
 from conversations.models import Access, Walk
+from conversations.search import documents
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
@@ -302,7 +302,7 @@ def test_queries_do_not_grow_with_the_list(
 ) -> None:
     owner_reads.get("/conversations/")
     # A reader waits for the index a moment only, which is not enough on a busy machine.
-    assert search.refresh(seconds=60)
+    assert documents.refresh(seconds=60)
     with django_assert_max_num_queries(20):
         owner_reads.get("/conversations/")
 

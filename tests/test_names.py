@@ -8,10 +8,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import archive
-from conversations.archive import people
+from conversations.archive import people, sync
 from conversations.models import Member, PeopleWalk, Walk
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.omni import replies
@@ -47,12 +46,12 @@ def starts(omni: StandIn, path: str) -> list[int]:
 def test_it_works(reads_all: Client, large: Organization, small_omni: StandIn) -> None:
     """A reader waits for some of the pages; the next reader gets the missing ones."""
     token = ApiToken.objects.get()
-    archive.members(token)
+    people.members(token)
     assert starts(small_omni, USERS) == list(range(1, 1000, 100))
-    archive.members(token)
+    people.members(token)
     assert starts(small_omni, USERS) == list(range(1, 1234, 100))
     assert starts(small_omni, EMBEDDED) == [1, 101]
-    archive.members(token)
+    people.members(token)
     assert len(starts(small_omni, USERS)) == 13
     assert Member.objects.count() == 1384
     for row in large.conversations:
@@ -70,8 +69,8 @@ def test_the_background_reads_on_while_it_asks_for_people(
     reads_all: Client, large: Organization, small_omni: StandIn, settings: Settings
 ) -> None:
     settings.SYNC = "all"
-    archive.begin_walks()
-    while archive.sync_next():
+    sync.begin_walks()
+    while sync.run_next():
         pass
     paths = [request.path for request in small_omni.requests]
     assert (paths.count(USERS), paths.count(EMBEDDED)) == (13, 2)
@@ -85,14 +84,14 @@ def test_it_goes_on_where_the_budget_or_omni_ended_it(
     reads_all: Client, small_omni: StandIn, clock: Callable[[timedelta], None]
 ) -> None:
     token = ApiToken.objects.get()
-    people.learn(token, Urgency.AHEAD, most=3)
+    people.fetch(token, Urgency.AHEAD, most=3)
     for fault, seconds in ((Fault.status(503), 120), (Fault.status(429, headers={"Retry-After": "1"}), 300)):
         small_omni.fail(fault, path="/scim")
-        assert archive.members(token)
+        assert people.members(token)
         small_omni.recover()
         clock(timedelta(seconds=seconds))
         before = starts(small_omni, USERS)
-        people.learn(token, Urgency.AHEAD, most=1)
+        people.fetch(token, Urgency.AHEAD, most=1)
         assert starts(small_omni, USERS) == [*before, max(before)]
         assert people.are_due(token)
 
@@ -102,13 +101,13 @@ def test_who_has_left_is_forgotten_once_all_were_told_again(
 ) -> None:
     token = ApiToken.objects.get()
     for _ in range(2):
-        archive.members(token)
+        people.members(token)
     gone = large.members.pop(700)
     clock(timedelta(days=2))
-    archive.members(token)
+    people.members(token)
     assert Member.objects.filter(omni_id=gone.id).exists(), "not before the end"
     small_omni.fail(Fault.status(400), path=EMBEDDED.removeprefix("/api"))
-    archive.members(token)
+    people.members(token)
     assert not people.are_due(token)
     assert not Member.objects.filter(omni_id=gone.id).exists()
 
@@ -118,21 +117,21 @@ def test_a_list_that_breaks_off_takes_nobody_away(
 ) -> None:
     token = ApiToken.objects.get()
     for _ in range(2):
-        archive.members(token)
+        people.members(token)
     clock(timedelta(days=2))
-    people.learn(token, Urgency.AHEAD, most=4)
+    people.fetch(token, Urgency.AHEAD, most=4)
     for path in ("/scim/v2/users", "/scim/v2/Users"):
         small_omni.fail(Fault.status(400), path=path)
-    archive.members(token)
+    people.members(token)
     assert not people.are_due(token)
     assert Member.objects.count() == 1384
 
 
 def test_a_token_that_is_rejected_begins_anew(reads_all: Client, large: Organization, small_omni: StandIn) -> None:
     token = ApiToken.objects.get()
-    people.learn(token, Urgency.AHEAD, most=2)
+    people.fetch(token, Urgency.AHEAD, most=2)
     small_omni.fail(Fault.status(401), path="/scim")
-    archive.members(token)
+    people.members(token)
     assert (Member.objects.count(), PeopleWalk.objects.count()) == (0, 0)
 
 
@@ -163,5 +162,5 @@ def test_a_name_is_meant_by_how_its_words_begin(
     colleague: User, small: Organization, small_omni: StandIn, typed: str, is_meant: bool
 ) -> None:
     small.add_member("Bernadette Konstantinos", "q.kons@small.example")
-    archive.members(credential_for(colleague, small_omni, small.organization_key()).api_token)
-    assert bool(people.called(colleague, typed)) is is_meant
+    people.members(credential_for(colleague, small_omni, small.organization_key()).api_token)
+    assert bool(people.find(colleague, typed)) is is_meant

@@ -136,7 +136,7 @@ def test_who_just_signed_in_stands_in_the_line(owner: User, lines: Lines) -> Non
 def test_a_fault_is_one_line_with_its_traceback_and_without_the_address(
     owner: User, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conversations.archive.open_conversation", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("conversations.archive.threads.open", lambda *_, **__: 1 / 0)
     client = signed_in(owner)
     client.raise_request_exception = False
     client.get(THREAD + "?q=salaries")

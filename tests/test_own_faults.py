@@ -40,12 +40,13 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_copy_whole(omn
     killed = start(
         """
         from uuid import UUID
-        from conversations import archive
+        from conversations.archive import threads
+        from conversations.archive.outcomes import Fetch
         from conversations.models import Access
         from omniviewer.accounts.models import User
         # The last thing that is written: all the rest is, and nothing is committed.
         Access.shown = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        archive.open_conversation(User.objects.get(), UUID(sys.argv[1]), ask=archive.Ask.ALWAYS)
+        threads.open(User.objects.get(), UUID(sys.argv[1]), when=Fetch.ALWAYS)
         """,
         EXAMPLE,
     )
@@ -64,7 +65,7 @@ def test_two_processes_that_store_the_same_end_with_one_whole_copy(omni: StandIn
     code = """
         from uuid import UUID
         from django.utils import timezone
-        from conversations import archive
+        from conversations.archive import threads
         from omniviewer.omni import replies
         from omniviewer.accounts.models import Credential
         omni_id, word, length = UUID(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -73,7 +74,7 @@ def test_two_processes_that_store_the_same_end_with_one_whole_copy(omni: StandIn
                 replies.Message("assistant", f"{word} {turn} {number}", None, None, None) for number in range(length)
             )
             reply = replies.Conversation(omni_id, None, None, None, None, None, said)
-            archive.store(Credential.objects.get().api_token, reply, timezone.now())
+            threads.store(Credential.objects.get().api_token, reply, timezone.now())
         """
     both = [start(code, EXAMPLE, "one", "30"), start(code, EXAMPLE, "other", "20")]
     assert [process.wait(timeout=120) for process in both] == [0, 0]

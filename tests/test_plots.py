@@ -26,7 +26,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def of(text: str, title: str = "Orders") -> list[Plot]:
-    return spec.of(parsing.read(text), title)
+    return spec.table_plots(parsing.read(text), title)
 
 
 def parsed(drawn: bytes) -> ElementTree.Element:
@@ -156,7 +156,7 @@ def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
 
 def test_of_a_result_that_omni_cut_it_says_so() -> None:
     text = "Month,Orders\n2026-01,1\n2026-02,2\n"
-    (plot,) = spec.of(parsing.read(text), "Orders by month and by much else besides", is_cut=True)
+    (plot,) = spec.table_plots(parsing.read(text), "Orders by month and by much else besides", is_cut=True)
     assert "Omni cut the result: not all of it is drawn." in plot.alt
     for form in (plot, plot.narrow()):
         assert any(said.endswith(" (not all rows)") for said in texts(drawn(form)))
@@ -282,7 +282,7 @@ def test_any_table_makes_harmless_pictures_or_none(rows: list[list[str]], title:
         tuple(parsing.Column(number, f"c{number}", number > 1 or rows[0][0] == "1") for number in range(1, width + 1)),
         [row + [""] * (width - len(row)) for row in rows],
     )
-    for plot in spec.of(table, title):
+    for plot in spec.table_plots(table, title):
         assert_harmless(svg.draw(plot))
         assert plot.alt
 
@@ -474,7 +474,7 @@ def test_european_numbers_are_drawn_at_their_size() -> None:
 def test_lines_that_lie_on_each_other_are_all_seen() -> None:
     """An upper line has gaps through which the lower ones show, and its dots leave a ring of theirs."""
     rows = "Month,A,B,C\n" + "".join(f"2026-{month:02},{month},{month},{month}\n" for month in range(1, 7))
-    (plot,) = spec.of(parsing.read(rows), "Equal")
+    (plot,) = spec.table_plots(parsing.read(rows), "Equal")
     drawn = svg.draw(plot).decode()
     radii: dict[str, list[float]] = {"0": [], "1": [], "2": []}
     for part in drawn.split('class="series serie-')[1:]:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_tasks_db.models import DBTaskResult
 
-from conversations import archive, tasks
+from conversations import tasks
 from conversations.archive import removal
 from conversations.models import Access, Conversation, HandOver, Job, Message, Removal, Walk
 from omniviewer.accounts.models import ApiToken, Credential, User
@@ -98,7 +98,7 @@ def test_many_go_by_a_worker_with_progress(lead: Client, colleague: User) -> Non
     assert f"could read: 2 of {COUNT} conversations." in page(lead)
     # Nobody can read the conversations from now on.
     assert "No. 1" not in page(lead, "/conversations/")
-    archive.remove_next(-1)
+    removal.run(-1)
     assert f"4 of {COUNT}" in page(lead, "/credentials/removals/")
     work()
     assert not Conversation.objects.exists()
@@ -158,7 +158,7 @@ def test_a_batch_costs_the_same_however_many_there_are(
     costs = []
     while True:
         with CaptureQueriesContext(database) as asked:
-            goes_on = archive.remove_next(-1)
+            goes_on = removal.run(-1)
         costs.append(len(asked))
         if not goes_on:
             break
@@ -216,9 +216,9 @@ def test_what_is_handed_over_twice_comes_to_the_last(lead: Client, colleague: Us
 
 
 def work_off() -> None:
-    while archive.remove_next(-1):
+    while removal.run(-1):
         pass
-    archive.remove_next(1)
+    removal.run(1)
 
 
 # Handing over ---------------------------------------------------------------------------------------------

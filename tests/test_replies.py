@@ -12,12 +12,12 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations import archive
 from conversations.archive import credentials, list_walk
+from conversations.archive import people as archive_people
 from conversations.models import Access, Action, Chart, Conversation, Job, Member
 from conversations.models.conversation import recency
 from conversations.rendering import render_answer
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member as InOmni
@@ -509,13 +509,13 @@ def test_both_spellings_are_tried_and_the_right_one_is_remembered(
     routes = {"/scim/": {"$status": 404}, "/scim/v2/Users": people(pat), "/scim/v2/embed/Users": people(eve)}
     replies_with(routes)
     (token,) = ApiToken.objects.all()
-    assert {row.name for row in archive.members(token)} == {"Pat Pilot", "eve@harbour.example"}
+    assert {row.name for row in archive_people.members(token)} == {"Pat Pilot", "eve@harbour.example"}
     assert Member.objects.get(name="eve@harbour.example").email == "eve@harbour.example"
     assert scim_paths(small_omni) == ["users", "Users", "embed/users", "embed/Users"]
     small_omni.requests.clear()
-    assert scim_paths(small_omni) == [] == [row for row in archive.members(token) if not row.name]
+    assert scim_paths(small_omni) == [] == [row for row in archive_people.members(token) if not row.name]
     token.members_asked_at = None
-    archive.members(token)
+    archive_people.members(token)
     assert scim_paths(small_omni) == ["Users", "embed/Users"]
 
 
@@ -525,7 +525,7 @@ def test_people_are_told_where_embed_users_are_refused(replies_with: Callable[..
     pat = {"id": number(50), "name": {"givenName": "Pat", "familyName": "Pilot"}, "emails": [{"value": "p@x.example"}]}
     replies_with({"/scim/v2/users": people(pat), "/scim/v2/embed": {"$status": status}})
     (token,) = ApiToken.objects.all()
-    told = [(row.name, row.email) for row in archive.members(token)]
+    told = [(row.name, row.email) for row in archive_people.members(token)]
     assert told == [("Pat Pilot", "p@x.example")]
 
 
@@ -533,7 +533,7 @@ def test_people_are_told_where_embed_users_are_refused(replies_with: Callable[..
 def test_one_odd_person_hides_no_other(replies_with: Callable[..., Client]) -> None:
     odd = [None, "x", {"id": 7}, {"id": number(9), "displayName": [], "userName": {}}]
     replies_with({"/scim/v2/users": people(*odd, {"id": number(50), "displayName": "Pat"}), "/scim/v2/embed": people()})
-    assert "Pat" in {row.name for row in archive.members(ApiToken.objects.get())}
+    assert "Pat" in {row.name for row in archive_people.members(ApiToken.objects.get())}
 
 
 @one_dialect
@@ -542,7 +542,7 @@ def test_the_owner_of_a_thread_has_a_name(replies_with: Callable[..., Client], c
     client = replies_with({ROUTE: thread(asked(), userId=number(50)), "/scim/v2/users": people(pat)})
     client.get(THREAD)
     (token,), (conversation,) = ApiToken.objects.all(), Conversation.objects.all()
-    assert archive.owner_name(colleague, conversation, token) == "Pat Pilot"
+    assert archive_people.owner_name(colleague, conversation, token) == "Pat Pilot"
 
 
 @one_dialect
@@ -552,7 +552,7 @@ def test_either_id_that_whoami_tells_is_me(reads: Client, small_omni: StandIn, a
     answer_with(small_omni, {ROUTE: reply})
     reads.get(THREAD)
     (conversation,), (token,) = Conversation.objects.all(), ApiToken.objects.all()
-    assert archive.owner_name(token.credentials.get().owner, conversation, token) == "owner"
+    assert archive_people.owner_name(token.credentials.get().owner, conversation, token) == "owner"
     assert "Untitled" not in text_of(reads.get("/conversations/?q=owner:me"))
     assert "How many ferries" in text_of(reads.get("/conversations/?q=owner:me"))
 

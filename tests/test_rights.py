@@ -15,8 +15,11 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from conversations import archive, tasks
-from conversations.archive import keeping, list_walk, threads
+from conversations import tasks
+from conversations.archive import capture, list_walk, live_answer, threads
+from conversations.archive import evidence as archive_evidence
+from conversations.archive.evidence import Inquiry
+from conversations.archive.outcomes import CannotShow, Fetch
 from conversations.models import (
     Access,
     Action,
@@ -29,7 +32,7 @@ from conversations.models import (
     Reader,
     Walk,
 )
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -99,7 +102,7 @@ def may_read(user: User) -> bool:
 
 
 def has_row(user: User) -> bool:
-    return Access.objects.rows_of(Reader.of(user)).exists()
+    return Access.objects.rows_of(Reader.for_user(user)).exists()
 
 
 def finds(client: Client, words: str) -> bool:
@@ -459,7 +462,7 @@ def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
 ) -> None:
     """A thread fetched in the background is rendered on reading, when another API token may have seen a newer text."""
     token = ApiToken.objects.get(scope="user")
-    threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    threads.fetch(token, UUID(str(found.id)), timezone.now(), Fetch.ALWAYS, Urgency.AHEAD)
     rewrite(found, "Redacted.")
     colleague_reads.get(thread(found))
     assert "<p>Some.</p>" in text_of(reads.get(thread(found)))
@@ -467,9 +470,9 @@ def test_a_wording_that_nobody_had_read_before_it_was_replaced_is_shown(
 
 def test_nor_is_it_blank_among_the_earlier_wordings(reads: Client, found: InOmni) -> None:
     token = ApiToken.objects.get()
-    threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    threads.fetch(token, UUID(str(found.id)), timezone.now(), Fetch.ALWAYS, Urgency.AHEAD)
     rewrite(found, "Redacted.")
-    threads.fetch(token, UUID(str(found.id)), timezone.now(), archive.Ask.ALWAYS, Urgency.AHEAD)
+    threads.fetch(token, UUID(str(found.id)), timezone.now(), Fetch.ALWAYS, Urgency.AHEAD)
     page = text_of(reads.get(thread(found)))
     assert "<p>Redacted.</p>" in page
     assert "<p>Some.</p>" in page
@@ -656,7 +659,7 @@ def test_a_refused_result_is_remembered_though_the_job_route_fails(
     colleague_reads.get(thread(found))
     conversation, job_id = Conversation.objects.get(), found.jobs[0].id
     token = ApiToken.objects.exclude(scope="user").get()
-    keeping.ask_about_job(keeping.Inquiry(token, conversation, UUID(str(job_id)), None), Urgency.WAITING)
+    archive_evidence.fetch_job(Inquiry(token, conversation, UUID(str(job_id)), None), Urgency.WAITING)
     small.permissions.deny("result", token=key, status=403)
     small_omni.fail(Fault.status(503), path=f"/v1/ai/jobs/{job_id}")
     small_omni.fail(Fault(), path=f"/v1/ai/jobs/{job_id}/result")
@@ -705,7 +708,7 @@ def test_evidence_ends_with_the_messages(
     small.permissions.deny("thread", token=own)
     reads.get(thread(found) + "?refresh=1")
     assert reads.get(evidence(found)).status_code == 404
-    assert not JobAccess.objects.visible_to(Reader.of(owner)).exists()
+    assert not JobAccess.objects.visible_to(Reader.for_user(owner)).exists()
 
 
 def test_the_search_looks_into_queries_by_their_own_right(
@@ -781,7 +784,7 @@ def test_nor_about_one_that_omni_has_dropped(reads: Client, clock: Clock, found:
     assert not JobAccess.objects.due(ApiToken.objects.get()).exists()
 
 
-@pytest.mark.parametrize("ask", [keeping.ask_about_job, keeping.keep_result])
+@pytest.mark.parametrize("ask", [archive_evidence.fetch_job, archive_evidence.fetch_result])
 def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     reads: Client,
     colleague_reads: Client,
@@ -790,7 +793,7 @@ def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     key: str,
     found: InOmni,
     monkeypatch: pytest.MonkeyPatch,
-    ask: Callable[[keeping.Inquiry, Urgency], None],
+    ask: Callable[[Inquiry, Urgency], None],
 ) -> None:
     """The clock stands still, so a request that shared the other's answer would be satisfied with it."""
     for client in (reads, colleague_reads):
@@ -802,7 +805,7 @@ def test_two_tokens_that_ask_at_the_same_moment_are_each_answered_by_omni(
     assert job_id
     small_omni.requests.clear()
     for token in ApiToken.objects.all():
-        ask(keeping.Inquiry(token, conversation, job_id, None), Urgency.WAITING)
+        ask(Inquiry(token, conversation, job_id, None), Urgency.WAITING)
     assert len(asked(small_omni, own)) == len(asked(small_omni, key)) == 1
     assert JobAccess.objects.filter(shown_at=moment).count() == 2
 
@@ -811,13 +814,48 @@ def test_evidence_is_visible_by_a_reply_of_its_own_route_alone(
     reads: Client, owner: User, small: Organization, own: str, found: InOmni
 ) -> None:
     reads.get(thread(found))
-    reader = Reader.of(owner)
+    reader = Reader.for_user(owner)
     assert not JobAccess.objects.visible_to(reader).exists()
     small.permissions.deny("result", token=own)
     reads.get(evidence(found))
     assert JobAccess.objects.get().shown_at
     assert not JobAccess.objects.visible_to(reader).exists()
     assert "1 topic" not in text_of(reads.get("/insights/"))
+
+
+def test_a_link_to_a_job_asks_its_route_which_opens_the_evidence(
+    reads: Client, colleague_reads: Client, owner: User, found: InOmni
+) -> None:
+    colleague_reads.get(thread(found))
+    job_id = Message.objects.get(position=2).job_id
+    assert reads.get(f"/jobs/{job_id}/").status_code == 302
+    assert JobAccess.objects.visible_to(Reader.for_user(owner)).exists()
+
+
+def test_and_whose_refusal_ends_that_right(
+    reads: Client, owner: User, small: Organization, own: str, clock: Clock, found: InOmni
+) -> None:
+    assert shows_rows(reads, found)
+    job_id = Message.objects.get(position=2).job_id
+    clock(LAPSED)
+    small.permissions.deny("job", token=own)
+    later = signed_in(owner)
+    assert later.get(f"/jobs/{job_id}/").status_code == 404
+    small.permissions.deny("result", token=own)
+    later.get(thread(found))
+    assert may_read(owner)
+    assert not JobAccess.objects.visible_to(Reader.for_user(owner)).exists()
+    assert not shows_rows(later, found)
+
+
+def test_a_refusal_to_a_stranger_leaves_nothing_behind(
+    colleague_reads: Client, stranger: User, small: Organization, small_omni: StandIn, ben: Member, found: InOmni
+) -> None:
+    colleague_reads.get(thread(found))
+    credential_for(stranger, small_omni, small.personal_token(ben))
+    job_id = Message.objects.get(position=2).job_id
+    assert signed_in(stranger).get(f"/jobs/{job_id}/").status_code == 404
+    assert not JobAccess.objects.filter(api_token__credentials__owner=stranger).exists()
 
 
 def test_the_messages_of_one_token_open_no_evidence_of_another(
@@ -829,7 +867,7 @@ def test_the_messages_of_one_token_open_no_evidence_of_another(
     small.permissions.deny("job", "result", token=key)
     reads.get(thread(found) + "?refresh=1")
     assert may_read(owner)
-    assert not JobAccess.objects.visible_to(Reader.of(owner)).exists()
+    assert not JobAccess.objects.visible_to(Reader.for_user(owner)).exists()
 
 
 def test_the_search_looks_into_queries_once_the_job_is_shown(
@@ -912,7 +950,7 @@ def test_401_ends_every_right_of_all_who_hold_the_token(
     for user in (owner, stranger):
         assert not may_read(user)
         assert not has_row(user)
-        assert not Conversation.objects.readable_by(Reader.of(user)).exists()
+        assert not Conversation.objects.readable_by(Reader.for_user(user)).exists()
 
 
 def test_401_ends_the_lists_that_were_read_with_the_token(reads: Client, small_omni: StandIn, found: InOmni) -> None:
@@ -942,8 +980,8 @@ def test_401_while_an_answer_is_being_written_ends_the_page_too(
     running.messages[1].text = ""
     reads.get(thread(running))
     small.revoke(own)
-    with pytest.raises(archive.CannotShow):
-        archive.renew(owner, UUID(str(running.id)))
+    with pytest.raises(CannotShow):
+        live_answer.renew(owner, UUID(str(running.id)))
 
 
 def test_a_list_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Client, found: InOmni) -> None:
@@ -959,7 +997,7 @@ def test_a_reply_to_a_token_that_was_rejected_meanwhile_is_not_stored(reads: Cli
     reply = replies.Conversation(UUID(str(found.id)), None, None, None, None, None, ())
     token.reject()
     with pytest.raises(CannotAsk):
-        archive.store(token, reply, timezone.now())
+        threads.store(token, reply, timezone.now())
     assert not Access.objects.exists()
 
 
@@ -979,7 +1017,7 @@ def test_what_was_proven_before_a_401_counts_for_nothing_once_the_token_is_accep
     assert not may_read(owner)
     reads.get(thread(found))
     assert may_read(owner)
-    assert not JobAccess.objects.visible_to(Reader.of(owner)).exists()
+    assert not JobAccess.objects.visible_to(Reader.for_user(owner)).exists()
     assert not finds(reads, "topic:orders")
     small_omni.stop()
     assert not shows_rows(reads, found)
@@ -1047,7 +1085,7 @@ def test_a_reader_with_two_tokens_reads_through_the_one_that_may(
     credential_for(owner, small_omni, key, "Key")
     small.permissions.deny("thread", token=own)
     assert reads.get(thread(found)).status_code == 200
-    access = Access.objects.messages_of(Reader.of(owner)).get()
+    access = Access.objects.messages_of(Reader.for_user(owner)).get()
     assert access.api_token == Credential.objects.get(label="Key").api_token
 
 
@@ -1059,7 +1097,7 @@ def test_the_search_of_a_reader_with_two_tokens_looks_through_the_one_that_may_r
     small.permissions.deny("thread", token=own)
     reads.get("/conversations/")
     reads.get(thread(found))
-    assert Access.objects.rows_of(Reader.of(owner)).count() == 2
+    assert Access.objects.rows_of(Reader.for_user(owner)).count() == 2
     assert finds(reads, "okapi")
 
 
@@ -1084,7 +1122,7 @@ def test_a_reader_with_two_tokens_sees_evidence_through_one_that_may_read_the_me
         Credential.objects.get(label="Key").api_token,
         UUID(str(found.id)),
         timezone.now(),
-        archive.Ask.ALWAYS,
+        Fetch.ALWAYS,
         Urgency.WAITING,
     )
     assert shows_rows(reads, found)
@@ -1159,6 +1197,19 @@ def test_nothing_is_captured_for_who_has_left(reads: Client, owner: User, small_
     assert asked(small_omni) == []
 
 
+def test_nothing_is_queued_that_nobody_may_ask_for(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    """Evidence that Omni drops soon is queued at night, but not for people who have left."""
+    reads.get(thread(answered(small, analyst, ages=[12 * DAY])))
+    Capture.objects.all().delete()
+    assert capture.queue_expiring(everything=True) == 1
+    Capture.objects.all().delete()
+    owner.is_active = False
+    owner.save()
+    assert capture.queue_expiring(everything=True) == 0
+
+
 def test_jobs_of_messages_that_the_token_was_not_shown_are_not_queued(
     reads: Client, colleague_reads: Client, owner: User, small: Organization, found: InOmni
 ) -> None:
@@ -1166,7 +1217,7 @@ def test_jobs_of_messages_that_the_token_was_not_shown_are_not_queued(
     small.ask(found, "Later?", "Later.", at=timezone.now() - timedelta(hours=1))
     colleague_reads.get(thread(found))
     Capture.objects.all().delete()
-    assert tasks.want_chosen(owner, Conversation.objects.all()) == 1
+    assert tasks.queue_captures(owner, Conversation.objects.all()) == 1
 
 
 def test_a_job_of_another_conversation_is_not_queued(

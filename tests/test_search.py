@@ -17,9 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import DjangoDbBlocker, Settings
 
-from conversations import search, tasks
+from conversations import tasks
 from conversations.models import Conversation, Job, Walk
-from conversations.search import finder
+from conversations.search import documents, finder, index
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -75,7 +75,7 @@ def _read_all(library: Library) -> None:
             client.get(f"{thread(library.made[told.key])}messages/2/evidence/")
         if told.has_chart:
             client.get(f"{thread(library.made[told.key])}messages/2/chart.png")
-    search.refresh(seconds=10)
+    documents.refresh(seconds=10)
 
 
 @pytest.fixture
@@ -422,8 +422,8 @@ def test_what_others_may_read_is_not_even_looked_at(
         looked_at.append({key for key in (everything if within is None else within) if key is not None})
         return searching_matching(*words, within=within, **named)
 
-    searching_matching = search.matching
-    monkeypatch.setattr(search, "matching", matching)
+    searching_matching = index.matching
+    monkeypatch.setattr(index, "matching", matching)
     monkeypatch.setattr(finder, "FEW", 3)
     for address in ("how", "returns", "how -shipment", "state:failed", "owner:me how", "how&sort=started", "cafe*"):
         page = text_of(client.get(f"/conversations/?q={address}"))
@@ -509,7 +509,6 @@ def test_a_thousand_are_counted_and_not_more(
     reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finder, "MOST_COUNTED", 2)
-    monkeypatch.setattr("conversations.archive.MOST_COUNTED", 2)
     for number in range(4):
         small.add_conversation(owner=analyst, name=f"Number {number}", turns=[("Walrus?", "Seal.")])
     assert "More than 2 conversations" in text_of(reads.get("/conversations/?q=walrus"))

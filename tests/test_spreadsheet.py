@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from omniviewer import spreadsheet
 
-CELLS_JS = Path(__file__).resolve().parent.parent / "static/js/cells.js"
+SPREADSHEET_JS = Path(__file__).resolve().parent.parent / "static/js/spreadsheet.js"
 FORMULA = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 PLACES = ["{}", "x;{}", "two\n{}", 'a;"{}', "\r\n{}", ";;{};z"]
 
@@ -59,7 +59,7 @@ def test_the_pages_rule_is_the_servers(chromium: Browser, texts: list[str]) -> N
             const module = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`);
             return texts.map(module.defused);
         }""",
-        [CELLS_JS.read_text(), texts],
+        [SPREADSHEET_JS.read_text(), texts],
     )
     page.close()
     assert told == [spreadsheet.defused(text) for text in texts]

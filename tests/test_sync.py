@@ -21,8 +21,11 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from conversations import archive, tasks, upstream
+from conversations import tasks
+from conversations.archive import sync as archive_sync
 from conversations.models import CHECK_EVERY, Access, Conversation, Message, Reader, SentRequest, Walk
+from conversations.upstream import budget
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import ANSWER_TIME, Member
@@ -199,7 +202,7 @@ def test_a_cursor_that_omni_no_longer_knows_begins_the_walk_anew(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member
 ) -> None:
     many(small, analyst, 150)
-    archive.begin_walks()
+    archive_sync.begin_walks()
     reads.get("/conversations/")
     Walk.objects.update(cursor="of last week")
     sync()
@@ -250,9 +253,9 @@ def test_a_list_that_never_ends_is_left_and_said(
         return {**reply, rows: pages[0]}
 
     small_omni.fail(Fault.edit(repeat), path=LISTS.removeprefix("/api"))
-    archive.begin_walks()
+    archive_sync.begin_walks()
     for _ in range(10):
-        archive.sync_next()
+        archive_sync.run_next()
     assert len(pages) < 12
     assert Walk.objects.get().ended_early == "Omni’s list goes on and on without anything new: it was left there."
     assert Access.objects.exclude(confirmed_at=None).count() == 100
@@ -296,13 +299,42 @@ def test_a_token_that_is_revoked_in_the_middle_ends_it(
     assert small_omni.requests == []
 
 
+def test_with_a_token_that_is_accepted_again_everything_is_read_anew(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    many(small, analyst, 3)
+    sync()
+    ApiToken.objects.get().reject()
+    Walk.objects.all().delete()
+    ApiToken.objects.update(rejected_at=None)
+    small_omni.requests.clear()
+    sync()
+    asked = [path for path in asked_for(small_omni).elements() if THREADS.fullmatch(path)]
+    assert len(asked) == len(set(asked)) == 3
+    assert Access.objects.messages_of(Reader.through(ApiToken.objects.get())).count() == 3
+
+
+def test_the_metric_counts_what_the_background_will_fetch_and_nothing_else(
+    reads: Client, owner: User, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
+) -> None:
+    settings.SYNC = "list"
+    many(small, analyst, 5)
+    sync()
+    behind = {name: value for name, _, value in tasks.GAUGES}["omniviewer_threads_behind"]
+    assert behind() == 5
+    Access.objects.filter(pk=Access.objects.latest("pk").pk).update(listed_at=None)
+    assert behind() == 4
+    User.objects.update(is_active=False)
+    assert behind() == 0
+
+
 def test_it_stays_within_its_share_of_the_budget(
     reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
 ) -> None:
     settings.RATE_PER_MINUTE = 60
     many(small, analyst, 60)
     sync()
-    share = int(upstream.allowance() * upstream.Urgency.AHEAD.value)
+    share = int(budget.allowance() * Urgency.AHEAD.value)
     # The first request identified the token.
     assert len(small_omni.requests) + 1 == SentRequest.objects.count() == share == 21
     # Using up the background's share is no failure; readers have the rest.
@@ -461,7 +493,7 @@ def test_a_backlog_of_one_token_keeps_no_others_list_old(
         member = small.add_member(f"Member {number}", f"m{number}@small.example")
         many(small, member, 8)
         credential_for(person(f"reader {number}"), small_omni, small.personal_token(member))
-    archive.begin_walks()
+    archive_sync.begin_walks()
 
     def routes() -> list[str]:
         told = ["thread" if request.path.count("/") > 4 else "list" for request in small_omni.requests]
@@ -469,12 +501,12 @@ def test_a_backlog_of_one_token_keeps_no_others_list_old(
         return told
 
     while not Access.objects.exclude(opened_at=None).exists():
-        assert archive.sync_next()
+        assert archive_sync.run_next()
     assert routes().count("list") >= 5
     Walk.objects.update(checked_at=timezone.now() - CHECK_EVERY, not_before=timezone.now())
     assert Walk.objects.late().count() == 5
     while Walk.objects.late().exists():
-        assert archive.sync_next()
+        assert archive_sync.run_next()
     told = routes()
     assert told.count("list") == 5
     assert "thread" not in told[: told.index("list") + 1]
@@ -658,7 +690,7 @@ def _wasted(omni: StandIn, changes: list[tuple[datetime, UUID]]) -> int:
 
 
 def _assert_budget_kept(omni: StandIn, rate: int) -> None:
-    most = int((rate - rate // 10) * upstream.Urgency.AHEAD.value)
+    most = int((rate - rate // 10) * Urgency.AHEAD.value)
     times = [row.at for row in omni.requests]
     first = 0
     for last, at in enumerate(times):
@@ -721,10 +753,10 @@ def test_a_turn_costs_the_same_however_much_a_token_has(small_omni: StandIn, db:
         # One step only for the token with a backlog, because Omni knows none of its old conversations.
         seconds = 3 if token == idle else 0
         old_rows.look_again(token)
-        archive.sync_next(seconds)  # which counts, since much has come
+        archive_sync.run_next(seconds)  # which counts, since much has come
         old_rows.look_again(token)
         Walk.objects.filter(api_token=token).update(newest=timezone.now() - timedelta(days=1))
         with connection.execute_wrapper(done := Work()):
-            assert archive.sync_next(seconds)
+            assert archive_sync.run_next(seconds)
         assert sum(done.rows.values()) > 100
         assert {sql: count for sql, count in done.rows.items() if count > 1_000} == {}

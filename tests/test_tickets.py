@@ -293,6 +293,17 @@ def test_an_access_that_ran_out_is_asked_for_again(owner_reads: Client, omni: St
     assert f'href="{THREAD}' not in text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
 
 
+def test_one_that_no_list_names_any_more_is_asked_for_again(owner_reads: Client, omni: StandIn) -> None:
+    owner_reads.get(f"{THREAD}?ticket=ABC-123")
+    Access.objects.all().end_rows()
+    omni.requests.clear()
+    assert f'href="{THREAD}?linked=ABC-123"' in text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
+    assert [request.path for request in omni.requests] == [f"/api/v1/ai/conversations/{EXAMPLE}"]
+    Access.objects.all().end_rows()
+    omni.fail(Fault.status(404), path=f"/v1/ai/conversations/{EXAMPLE}")
+    assert f'href="{THREAD}' not in text_of(owner_reads.get("/conversations/?ticket=ABC-123"))
+
+
 def test_it_says_that_some_may_be_missing_while_omni_is_away(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(f"{THREAD}?ticket=ABC-123")
     age(days=30)

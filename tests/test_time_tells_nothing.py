@@ -36,7 +36,9 @@ from conversations.models import (
     Visit,
     Walk,
 )
-from conversations.pages.list_forms import PERIODS, FiltersForm, FreshForm, InsightsForm, ListForm, RowsForm
+from conversations.pages.insights_forms import PERIODS, InsightsForm
+from conversations.pages.list_forms import FiltersForm, ListForm
+from conversations.pages.part_forms import FreshForm, RowsForm
 from conversations.search import syntax
 from omniviewer.accounts.models import Credential
 from omniviewer.audit.models import Event, Kind

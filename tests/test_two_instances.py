@@ -13,10 +13,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from conversations import archive
+from conversations.archive import jobs, people, threads
+from conversations.archive.outcomes import Fetch
 from conversations.models import Conversation, Job, Member, Message, Star
 from conversations.models.evidence import drop_kept_before
-from conversations.models.stored import stored
+from conversations.models.storage import stored
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -72,7 +73,7 @@ def test_a_job_leads_to_the_answer_on_the_readers_first_instance(reader: User, p
     assert job
     assert Message.objects.filter(job_id=job.id).count() == 2
     for place in (0, 1):
-        assert archive.find_job(reader, job.id).conversation_id == pair[place].id
+        assert jobs.locate(reader, job.id).conversation_id == pair[place].id
         second = Credential.objects.get(label="Second")
         signed_in(reader).post(f"/credentials/{second.pk}/default/")
 
@@ -149,8 +150,8 @@ def of_both(
     """Return the owner's client, which reads both instances with organization keys and has read all of both."""
     for organization, omni in ((small, small_omni), (other, other_omni)):
         token = credential_for(owner, omni, organization.organization_key(), organization.name).api_token
-        archive.members(token)
-        archive.open_conversation(owner, namesakes[0].id, instance=omni.host)
+        people.members(token)
+        threads.open(owner, namesakes[0].id, instance=omni.host)
     client = signed_in(owner)
     client.get("/conversations/")
     return client
@@ -217,9 +218,9 @@ def test_a_conversation_is_opened_on_the_instance_that_is_asked_for(
     of_both: Client, namesakes: list[InOmni], owner: User, other_omni: StandIn
 ) -> None:
     for instance, title in (("", "Of Ann"), (other_omni.host, "Of Olaf")):
-        for ask in archive.Ask:
-            found = archive.open_conversation(owner, namesakes[0].id, instance=instance, ask=ask)
+        for when in Fetch:
+            found = threads.open(owner, namesakes[0].id, instance=instance, when=when)
             assert found.conversation.name == title
     other_omni.fail(Fault.status(503))
-    found = archive.open_conversation(owner, namesakes[0].id, instance=other_omni.host, ask=archive.Ask.ALWAYS)
+    found = threads.open(owner, namesakes[0].id, instance=other_omni.host, when=Fetch.ALWAYS)
     assert (found.conversation.name, bool(found.notice)) == ("Of Olaf", True)

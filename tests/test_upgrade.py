@@ -246,7 +246,7 @@ def ids(old: LastRelease, *places: int) -> set[UUID]:
 
 
 def listed(name: str) -> set[UUID]:
-    rows = Access.objects.rows_of(Reader.of(User.objects.get(username=name)))
+    rows = Access.objects.rows_of(Reader.for_user(User.objects.get(username=name)))
     return set(rows.values_list("conversation__omni_id", flat=True))
 
 
@@ -357,7 +357,7 @@ def test_a_refused_job_stays_refused_to_its_token_alone(old: LastRelease) -> Non
 def test_evidence_is_for_nobody_until_a_route_of_the_job_answers_their_token(old: LastRelease) -> None:
     lea = User.objects.get(username="lea")
     signed_in(lea).get(thread(old.found[1]))
-    assert not JobAccess.objects.visible_to(Reader.of(lea)).exists()
+    assert not JobAccess.objects.visible_to(Reader.for_user(lea)).exists()
 
 
 def test_walks_and_people_are_one_for_each_token(old: LastRelease) -> None:

@@ -6,17 +6,16 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from conversations import upstream
-from conversations.archive import credentials, threads
-from conversations.archive.keeping import Inquiry, keep_all, kept_job
-from conversations.archive.outcomes import Ask, Opened
+from conversations.archive import credentials, evidence, threads
+from conversations.archive.evidence import Inquiry
+from conversations.archive.outcomes import Fetch, Opened
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
 from conversations.models.access import AccessQuerySet
 from conversations.models.message import MessageQuerySet
-from conversations.upstream import Urgency
+from conversations.upstream import budget
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
@@ -36,48 +35,47 @@ _RATE_OF = timedelta(minutes=3)
 _REQUESTS = 2
 
 
-def want(opened: Opened) -> int:
+def queue(opened: Opened) -> int:
     """Queue the evidence of an opened conversation that is not stored yet; return the number of jobs."""
-    return Capture.objects.want(opened.token, opened.conversation.shown_messages)
+    return Capture.objects.queue(opened.token, opened.conversation.shown_messages)
 
 
-def want_chosen(user: User, conversations: Collection[Conversation]) -> int:
+def queue_chosen(user: User, conversations: Collection[Conversation]) -> int:
     """Queue missing evidence of several conversations, with the user's tokens that may read them; return the count."""
-    reader = Reader.of(user)
+    reader = Reader.for_user(user)
     accesses = Access.objects.messages_of(reader).each_once(reader).filter(conversation__in=conversations)
     # Filter by conversation first: the query time must not depend on how many messages other readers have.
     messages = Message.objects.filter(conversation__in=conversations)
-    return sum(_want(token, accesses.filter(api_token=token), messages) for token in reader.tokens)
+    return sum(_queue(token, accesses.filter(api_token=token), messages) for token in reader.tokens)
 
 
-def want_expiring(*, everything: bool) -> int:
+def queue_expiring(*, everything: bool) -> int:
     """Queue the evidence that Omni drops within three days, of the marked conversations or of all; return the count.
 
     Each token that was shown the messages asks for itself: where evidence is stored, that records only its right to it.
     """
     due = Message.objects.filter(created_at__lte=timezone.now() - OMNI_KEEPS + SOON)
     count = 0
-    for token in ApiToken.objects.accepted():
-        accesses = Access.objects.opened_with(token)
-        count += _want(token, accesses if everything else accesses.filter(conversation__in=marked()), due)
+    for token in ApiToken.objects.at_work():
+        accesses = Access.objects.opened_to(Reader.through(token))
+        count += _queue(token, accesses if everything else accesses.filter(conversation__in=marked()), due)
     return count
 
 
-def _want(token: ApiToken, accesses: AccessQuerySet, messages: MessageQuerySet) -> int:
-    same = accesses.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
-    return Capture.objects.want(token, messages.filter(Exists(same)))
+def _queue(token: ApiToken, accesses: AccessQuerySet, messages: MessageQuerySet) -> int:
+    return Capture.objects.queue(token, messages.shown_through(accesses))
 
 
-def minutes_for(answers: int, token: ApiToken) -> int:
+def estimate_minutes(answers: int, token: ApiToken) -> int:
     """Estimate the minutes to capture so many answers, by the token's recent rate or, without one, its budget."""
     since = timezone.now() - _RATE_OF
     done = JobAccess.objects.filter(api_token=token, shown_at__gte=since).count()
     turns = 2 if settings.SYNC == "all" else 1
-    by_budget = upstream.allowance() * Urgency.AHEAD.value / _REQUESTS / turns
+    by_budget = budget.allowance() * Urgency.AHEAD.value / _REQUESTS / turns
     return math.ceil(answers / (done / (_RATE_OF.total_seconds() / 60) or by_budget))
 
 
-def capture_next() -> bool:
+def run_next() -> bool:
     """Capture one job; False if there is nothing to do now."""
     row = Capture.objects.claim()
     if row is None:
@@ -88,9 +86,9 @@ def capture_next() -> bool:
             _open_messages(row)
             is_urgent = row.expires_at <= timezone.now() + SOON or _are_few(row.api_token)
             inquiry = Inquiry(row.api_token, row.conversation, row.job_id, row.expires_at - OMNI_KEEPS)
-            keep_all(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
+            evidence.fetch_missing(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
         except OmniError as error:
-            failure = credentials.note(row.api_token, error)
+            failure = credentials.record(row.api_token, error)
             if isinstance(error, RateLimited):
                 _rest(row.api_token, error)
         else:
@@ -115,16 +113,16 @@ def _open_messages(row: Capture) -> None:
     Raises `OmniError`.
     """
     token, conversation = row.api_token, row.conversation
-    if Access.objects.opened_with(token).filter(conversation=conversation).exists():
+    if Access.objects.opened_to(Reader.through(token)).filter(conversation=conversation).exists():
         return
     if Access.objects.filter(api_token=token, conversation=conversation).exclude(refused_at=None).exists():
         raise _not_readable()
-    threads.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.BACKGROUND)
+    threads.fetch(token, conversation.omni_id, timezone.now(), Fetch.ALWAYS, Urgency.BACKGROUND)
 
 
 def _settle(row: Capture) -> None:
     """Delete the row if the outcome is final; try again later while the job is still running."""
-    job = kept_job(row.conversation, row.job_id)
+    job = evidence.stored_job(row.conversation, row.job_id)
     if job and job.is_running:
         row.again_in(min(_RUNNING * 2 ** (row.tries - 1), _LONGEST), "not finished")
     else:

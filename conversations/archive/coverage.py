@@ -25,7 +25,7 @@ class Outcomes:
     due: int
 
 
-def coverage(reader: Reader) -> Coverage:
+def measure(reader: Reader) -> Coverage:
     """Count the reader's own conversations as they are now: no count of the background's, nor of other tokens."""
     walks = list(Walk.objects.of_everything().filter(api_token__in=reader.token_keys).select_related("api_token"))
     counted = Access.objects.counted_by_instance(reader)
@@ -38,6 +38,6 @@ def coverage(reader: Reader) -> Coverage:
     return Coverage(min(read, total), total, is_all=has_seen_all and read >= total)
 
 
-def outcomes(reader: Reader) -> Outcomes:
+def count_outcomes(reader: Reader) -> Outcomes:
     known = JobAccess.objects.visible_to(reader).values("job_id").distinct().count()
     return Outcomes(known, sum(JobAccess.objects.due(token).count() for token in reader.tokens))

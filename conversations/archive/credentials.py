@@ -2,9 +2,9 @@
 
 from django.db import transaction
 
-from conversations import upstream
 from conversations.models import PeopleWalk, Removal
-from conversations.upstream import Left
+from conversations.upstream import budget, request
+from conversations.upstream.budget import Left
 from omniviewer.accounts.models import ApiToken, Credential
 from omniviewer.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 
@@ -16,10 +16,10 @@ def identify(instance: str, token: Token) -> replies.Identity:
     stays unknown.
     """
     try:
-        return upstream.ask_with(instance, token, "whoami", lambda omni: omni.whoami())
+        return request.send_with(instance, token, "whoami", lambda omni: omni.whoami())
     except (NotVisible, Unreadable):
         try:
-            upstream.ask_with(instance, token, "conversations", lambda omni: omni.conversations())
+            request.send_with(instance, token, "conversations", lambda omni: omni.conversations())
         except NotVisible:
             raise Unreadable from None
         return replies.Identity(scope="", role="", user_id="", membership_id="")
@@ -39,7 +39,7 @@ def replace_token(credential: Credential, token: Token) -> None:
             Removal.objects.begin(old, credential.owner, heir=credential.api_token)
 
 
-def note(token: ApiToken, error: OmniError) -> OmniError:
+def record(token: ApiToken, error: OmniError) -> OmniError:
     """Record what an error says about the token: a `401` ends all reading with it, for everybody who holds it."""
     if isinstance(error, TokenRejected):
         with transaction.atomic():
@@ -55,9 +55,9 @@ def is_accepted(token: ApiToken) -> bool:
     return ApiToken.objects.select_for_update().accepted().held().filter(pk=token.pk).exists()
 
 
-def what_is_left(token: ApiToken) -> Left:
+def budget_left(token: ApiToken) -> Left:
     """Return what is left of the token's budget."""
-    return upstream.left(token.digest)
+    return budget.left(token.digest)
 
 
 def remove(credential: Credential, heir: ApiToken | None = None) -> None:

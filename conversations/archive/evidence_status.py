@@ -102,7 +102,7 @@ class Jobs:
         self._rights = opened.evidence_rights(answers.keys())
 
     @classmethod
-    def of(cls, opened: Opened, positions: Collection[int] | None = None) -> "Jobs":
+    def of_answers(cls, opened: Opened, positions: Collection[int] | None = None) -> "Jobs":
         """Return the jobs of all answers that name one, or of the answers at these positions."""
         answers = opened.conversation.shown_messages.exclude(job_id=None)
         if positions is not None:
@@ -124,7 +124,7 @@ class Jobs:
         if job_id in self._foreign:
             return EvidenceRight.REFUSED
         job = self._own.get(job_id)
-        return self._rights.of(job_id, (job.finished_at if job else None) or self._answers.get(job_id))
+        return self._rights.right_to(job_id, (job.finished_at if job else None) or self._answers.get(job_id))
 
     def get(self, job_id: UUID) -> Job | None:
         """Return a job with all that is stored of it; None if nothing is stored, or the reader may not see it."""
@@ -160,9 +160,9 @@ class Jobs:
         return standing_of(self.told(job_id), self._answers.get(job_id), self.right(job_id))
 
 
-def standings(opened: Opened, positions: Collection[int] | None = None, jobs: Jobs | None = None) -> dict[int, Line]:
+def by_position(opened: Opened, positions: Collection[int] | None = None, jobs: Jobs | None = None) -> dict[int, Line]:
     """Return evidence statuses by position, of these answers or all that name a job. `jobs`: if the caller has them."""
-    jobs = jobs or Jobs.of(opened, positions)
+    jobs = jobs or Jobs.of_answers(opened, positions)
     if not jobs.positions:
         return {}
     tokens = [access.api_token_id for access in opened.accesses]
@@ -195,6 +195,6 @@ def _said(job: Job | None, standing: Standing) -> str:
     return job.progress if job and standing is Standing.RUNNING else ""
 
 
-def unkept(lines: Iterable[Line]) -> list[Line]:
+def pending(lines: Iterable[Line]) -> list[Line]:
     """Return the answers whose evidence is queued for capture, or whose job is still running."""
     return [line for line in lines if line.is_queued or line.standing is Standing.RUNNING]

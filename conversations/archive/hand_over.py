@@ -3,9 +3,9 @@
 from django.utils import timezone
 
 from conversations.archive import credentials, threads
-from conversations.archive.outcomes import Ask
+from conversations.archive.outcomes import Fetch
 from conversations.models import Access, Conversation, HandOver
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import NotVisible, OmniError
 
@@ -30,7 +30,7 @@ def offer(credential: Credential, name: str, to: User | None) -> None:
     HandOver.objects.update_or_create(credential=credential, defaults=said)
 
 
-def take_over(credential: Credential, heir: Credential) -> None:
+def accept(credential: Credential, heir: Credential) -> None:
     """Remove a credential, and have workers put what only its token could read under the token of `heir`.
 
     That token gains no right: Omni has to show it each conversation itself. Raises `NotProven` where it is no
@@ -64,9 +64,9 @@ def prove(token: ApiToken, heir: ApiToken) -> None:
 def _sees(token: ApiToken, conversation: Conversation) -> bool:
     """Ask Omni. Raises `OmniError` where it cannot be asked."""
     try:
-        threads.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.WAITING)
+        threads.fetch(token, conversation.omni_id, timezone.now(), Fetch.ALWAYS, Urgency.WAITING)
     except NotVisible:
         return False
     except OmniError as error:
-        raise credentials.note(token, error) from None
+        raise credentials.record(token, error) from None
     return True

@@ -13,8 +13,8 @@ from statistics import median
 from django.db.models import DateTimeField, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from conversations.archive import lists
 from conversations.archive.outcomes import Notice
-from conversations.archive.tops import look
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
 from conversations.search import syntax
 from conversations.search.finder import FEW, Finder
@@ -100,18 +100,18 @@ class Insights:
         return len(set[int]().union(*(span.conversations for span in self.spans)))
 
 
-def insights(user: User, credentials: Sequence[Credential], period: tuple[date, date] | None, owner: str) -> Insights:
+def compute(user: User, credentials: Sequence[Credential], period: tuple[date, date] | None, owner: str) -> Insights:
     """Count the questions of a period (first day, day after the last), or of all time. Raises `CannotShow`.
 
     `owner` is a value of `owner:`, or "" for everybody.
     """
     asked = syntax.read("").replaced("owner", owner)
-    tops = look(user, credentials, asked)
-    finder, reader = Finder(tops.scope), tops.scope.reader
-    tops.check_readable(finder)
+    top = lists.check_tops(user, credentials, asked)
+    finder, reader = Finder(top.scope), top.scope.reader
+    top.check_readable(finder)
     readable = finder.all_readable()
     if owner:
-        readable = readable.filter(reader.owned_by(tops.scope.owners.get(asked.value("owner"), [])))
+        readable = readable.filter(reader.owned_by(top.scope.owners.get(asked.value("owner"), [])))
     first, end = _bounded(period, readable)
     begin, over = syntax.midnight(first), syntax.midnight(end)
     asked_then = _questions(readable, begin, over)
@@ -119,7 +119,7 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
     instances = {token.pk: token.instance for token in reader.tokens}
     for pk, at, token_key, owner_id, answered_at in _rows(asked_then):
         whose = Owner(instances[token_key], owner_id) if owner_id else NOBODY
-        counted.take(pk, at, whose, answered_at)
+        counted.add(pk, at, whose, answered_at)
     of_period = _of_these(asked_then)
     topics, states = _told_of_jobs(of_period, reader)
     known, unknown = _captured(of_period, reader)
@@ -136,8 +136,8 @@ def insights(user: User, credentials: Sequence[Credential], period: tuple[date, 
         known=known.total(),
         known_in=frozenset(known),
         unknown_in=frozenset(unknown),
-        notice=tops.notice,
-        odd=tops.odd,
+        notice=top.notice,
+        odd=top.odd,
     )
 
 
@@ -179,11 +179,8 @@ def _questions(readable: QuerySet[Access], begin: datetime, over: datetime | Non
 
 def _rows(questions: QuerySet[Access]) -> Iterable[_Row]:
     """Return for each question its conversation, its time, the token, the owner, and the time of its answer."""
-    following = Message.objects.filter(
-        conversation=OuterRef("conversation"),
-        position=OuterRef("conversation__messages__position") + 1,
-        role=Message.Role.ASSISTANT,
-        revision__lte=OuterRef("revision"),
+    following = Message.objects.shown_through_outer_access().filter(
+        position=OuterRef("conversation__messages__position") + 1, role=Message.Role.ASSISTANT
     )
     found = questions.annotate(answered_at=Subquery(following.values("created_at")[:1], output_field=DateTimeField()))
     values = ("conversation_id", "conversation__messages__created_at", "api_token_id", "owner_id", "answered_at")
@@ -201,7 +198,7 @@ class _Counted:
         self.owners: dict[Owner, Share] = defaultdict(Share)
         self.hours: dict[tuple[int, int], Share] = defaultdict(Share)
 
-    def take(self, pk: int, at: datetime, whose: Owner, answered_at: datetime | None) -> None:
+    def add(self, pk: int, at: datetime, whose: Owner, answered_at: datetime | None) -> None:
         here = timezone.localtime(at)
         span = self._by_day[here.date()]
         for counted in (span, self.owners[whose], self.hours[here.weekday(), here.hour]):
@@ -229,7 +226,7 @@ def _spans(first: date, end: date) -> Iterable[Span]:
 
 def _unanswered(of_period: QuerySet[Access]) -> frozenset[int]:
     """Return the conversations that end with a question, as `state:unanswered` finds them."""
-    shown = Message.objects.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
+    shown = Message.objects.shown_through_outer_access()
     ending = of_period.annotate(last_role=Subquery(shown.order_by("-position").values("role")[:1]))
     return frozenset(ending.filter(last_role=Message.Role.USER).order_by().values_list("conversation_id", flat=True))
 
@@ -238,10 +235,9 @@ def _answers(of_period: QuerySet[Access]) -> QuerySet[Message]:
     # Compare an expression, not the key itself: a database would scan all keys for each message instead of looking the
     # conversation up.
     keys = Access.objects.alias(key=F("pk") + 0).filter(key__in=of_period.order_by().values("pk"))
-    shown = keys.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
     # Filter by conversation first: the query time must not depend on how many messages other readers have.
     own = Message.objects.filter(conversation__in=of_period.order_by().values("conversation"))
-    return own.filter(Exists(shown)).exclude(job_id=None)
+    return own.shown_through(keys).exclude(job_id=None)
 
 
 def _jobs() -> QuerySet[Job]:

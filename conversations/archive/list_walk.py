@@ -15,7 +15,7 @@ from django.utils import timezone
 from conversations import upstream
 from conversations.archive import credentials
 from conversations.models import Access, Conversation, Walk, recency
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadRequest, CannotAsk, replies
 
@@ -72,11 +72,7 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
     """Fetch a page and run `step`, unless this token's same request is under way: then its caller runs `step`."""
     token = walk.api_token
 
-    def work() -> None:
-        asked_at = timezone.now()
-        reply = upstream.ask(
-            token, "conversations", lambda omni: omni.conversations(cursor=cursor, member=walk.member), urgency
-        )
+    def store(reply: replies.ConversationPage, asked_at: datetime) -> None:
         with transaction.atomic():
             if not credentials.is_accepted(token):
                 return
@@ -88,8 +84,17 @@ def _ask_for(walk: Walk, cursor: str, urgency: Urgency, looked_at: datetime, ste
             step(fresh, cursor, reply, asked_at)
             fresh.save()
 
-    question = token.digest, token.instance, "conversations", walk.member, cursor, step.__name__
-    upstream.once(*question, since=looked_at, work=work)
+    upstream.fetch(
+        token,
+        "conversations",
+        walk.member,
+        cursor,
+        step.__name__,
+        call=lambda omni: omni.conversations(cursor=cursor, member=walk.member),
+        urgency=urgency,
+        store=store,
+        since=looked_at,
+    )
 
 
 def _keep(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> bool:

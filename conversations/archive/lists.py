@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from conversations import search
-from conversations.archive import credentials, list_walk
-from conversations.archive.outcomes import Ask, Notice
-from conversations.archive.tops import CATCH_UP, accepted, look, owners
-from conversations.models import Owner, Walk
+from django.utils import timezone
+
+from conversations.archive import credentials, list_walk, people
+from conversations.archive.outcomes import CannotShow, Fetch, Notice
+from conversations.models import Owner, Reader, Walk
+from conversations.search import documents
 from conversations.search.finder import Finder, Page, Stretch, few_conversations
 from conversations.search.narrowing import Scope
 from conversations.search.syntax import Asked
-from conversations.upstream import Urgency
-from omniviewer.accounts.models import Credential, User
-from omniviewer.omni import OmniError
+from conversations.upstream.budget import Urgency
+from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected
 from omniviewer.operations import metrics
 
+# Seconds spent on indexing new replies before a reader is answered; on the reader's own conversations where these are
+# few, so that the time reveals nothing about others.
+_CATCH_UP_SECONDS = 0.25
 # Most pages of Omni's list that a reader waits for when going further back than was read.
 _MOST_PAGES = 2
 
@@ -38,37 +42,37 @@ class Listed:
     was_asked: bool = False
 
 
-def listed(
+def open(  # noqa: A001  (callers say `lists.open`)
     user: User,
     through: Sequence[Credential],
     asked: Asked,
     stretch: Stretch,
     *,
-    ask: Ask = Ask.IF_NEEDED,
+    when: Fetch = Fetch.IF_MISSING,
 ) -> Listed:
     """Return a page of what these credentials show and the query matches. Raises `CannotShow`."""
-    tops = look(user, through, asked, ask)
-    found, was_asked = tops.walks, tops.was_asked
-    asks_for = Finder(tops.scope, stretch.order)
-    tops.check_readable(asks_for)
+    top = check_tops(user, through, asked, when)
+    found, was_asked = top.walks, top.was_asked
+    asks_for = Finder(top.scope, stretch.order)
+    top.check_readable(asks_for)
     page = asks_for.page(stretch)
     for _ in range(_MOST_PAGES):
-        if page.older is not None or tops.failures or stretch.order != "activity":
+        if page.older is not None or top.failures or stretch.order != "activity":
             break
         if not _go_further_back(found, asked):
             break
-        asks_for, was_asked = Finder(tops.scope, stretch.order), True
+        asks_for, was_asked = Finder(top.scope, stretch.order), True
         page = asks_for.page(stretch)
-    metrics.page_from("asked" if was_asked else tops.state)
-    odd = [*asked.odd, *tops.odd]
+    metrics.page_from("asked" if was_asked else top.state)
+    odd = [*asked.odd, *top.odd]
     begun = None if page.conversations else asked.beginnings
     if begun and (stretch.is_top or not asks_for.count()):
-        wider = Finder(replace(tops.scope, asked=begun), stretch.order)
+        wider = Finder(replace(top.scope, asked=begun), stretch.order)
         wider_page = wider.page(stretch)
         if wider_page.conversations:
             asks_for, page, asked = wider, wider_page, begun
             odd.insert(0, f"No exact matches. Showing words that begin with {_named(asked)}.")
-    return Listed(page, found, odd, asks_for, asked, tops.scope.owners, tops.notice, was_asked)
+    return Listed(page, found, odd, asks_for, asked, top.scope.owners, top.notice, was_asked)
 
 
 def _named(asked: Asked) -> str:
@@ -76,12 +80,12 @@ def _named(asked: Asked) -> str:
     return f"{', '.join(begun[:-1])} and {begun[-1]}" if len(begun) > 1 else "".join(begun)
 
 
-def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
+def stored_finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
     """Return a finder over what is stored, without asking Omni. Raises `CannotShow` where no token is accepted."""
     reader = accepted(user, through)
     if asked:
         # Index a reply that was fetched just now, such as a thread that was opened from the list.
-        search.refresh(seconds=CATCH_UP, among=few_conversations(reader))
+        documents.refresh(seconds=_CATCH_UP_SECONDS, among=few_conversations(reader))
     return Finder(Scope(reader, asked, owners(user, asked)), order)
 
 
@@ -95,7 +99,105 @@ def _go_further_back(found: list[Walk], asked: Asked) -> bool:
             try:
                 found[place] = list_walk.go_on(walk, Urgency.WAITING)
             except OmniError as error:
-                credentials.note(walk.api_token, error)
+                credentials.record(walk.api_token, error)
                 return False
             return True
     return False
+
+
+@dataclass(frozen=True)
+class Tops:
+    """Readable scope and walks of each token after the check. `failures`: errors by the token that met them."""
+
+    scope: Scope
+    walks: list[Walk]
+    failures: dict[ApiToken, OmniError]
+    was_asked: bool
+
+    @property
+    def state(self) -> str:
+        """Return the list's state for the metrics, where Omni was not asked."""
+        return "stretched" if self.failures else "fresh" if all(walk.is_fresh for walk in self.walks) else "stale"
+
+    @property
+    def notice(self) -> Notice | None:
+        for walk in self.walks:
+            failure = self.failures.get(walk.api_token)
+            if failure:
+                return Notice.about(failure, walk.checked_at)
+        return None
+
+    @property
+    def odd(self) -> list[str]:
+        """Return a sentence for each name in the query that matches nobody."""
+        return [
+            f"Nobody whom Omni told you of is called “{name}”." for name, ids in self.scope.owners.items() if not ids
+        ]
+
+    def check_readable(self, finder: Finder) -> None:
+        """Raise `CannotShow` where nothing is readable and Omni did not say that there is nothing."""
+        if len(self.failures) < len(self.walks):
+            return
+        errors = list(self.failures.values())
+        if all(isinstance(error, TokenRejected) for error in errors):
+            raise CannotShow(CannotShow.REJECTED)
+        if all(isinstance(error, NotVisible) for error in errors):
+            for walk in self.walks:
+                walk.delete()
+            raise CannotShow(CannotShow.NOT_SHOWN)
+        was_empty = all(walk.checked_at and not walk.total for walk in self.walks)
+        stretched = all(isinstance(error, CannotAsk) for error in errors) and was_empty
+        if not finder.holds_anything() and not stretched:
+            raise CannotShow.because(errors[0])
+
+
+def check_tops(user: User, through: Sequence[Credential], asked: Asked, when: Fetch = Fetch.IF_MISSING) -> Tops:
+    """Check the tops, collecting errors in `failures`. Raises `CannotShow` where no credential is accepted."""
+    reader = accepted(user, through)
+    meant = owners(user, asked)
+    failures: dict[ApiToken, OmniError] = {}
+    found, was_asked = [], False
+    for token in reader.tokens:
+        walk = list_walk.walk_of(token, _member(token, asked, meant))
+        walk.api_token = token
+        try:
+            renewed = _renew_top(walk, when)
+            was_asked |= renewed is not walk
+            walk = renewed
+        except OmniError as error:
+            failures[token] = credentials.record(token, error)
+        found.append(walk)
+    unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
+    # Without the tokens that were rejected just now.
+    reader = Reader.for_user(user, through).stretched(unasked)
+    documents.refresh(seconds=_CATCH_UP_SECONDS, among=few_conversations(reader))
+    return Tops(Scope(reader, asked, meant), found, failures, was_asked)
+
+
+def accepted(user: User, through: Sequence[Credential]) -> Reader:
+    """Return the reader through these credentials. Raises `CannotShow` where Omni accepts none of them."""
+    reader = Reader.for_user(user, through)
+    if not reader.tokens:
+        raise CannotShow(CannotShow.REJECTED)
+    return reader
+
+
+def owners(user: User, asked: Asked) -> dict[str, list[Owner]]:
+    """Return the people whom each value of `owner:` may mean."""
+    typed = dict.fromkeys(row.value for row in asked.filters if row.name == "owner")
+    return {name: people.find(user, name) for name in typed}
+
+
+def _member(token: ApiToken, asked: Asked, owners: dict[str, list[Owner]]) -> str:
+    """Return the one person whose list to ask for with an organization key, as no other list names owners; else ""."""
+    meant = [owner for name in asked.values("owner") for owner in owners[name]]
+    ids = [owner.id for owner in meant if owner.instance == token.instance]
+    return ids[0] if len(ids) == 1 and token.sees_organization else ""
+
+
+def _renew_top(walk: Walk, when: Fetch) -> Walk:
+    """Check the top unless the stored one will do; return the same walk if Omni was not asked. Raises `OmniError`."""
+    if walk.is_known and (when is Fetch.IF_MISSING or (when is Fetch.IF_STALE and walk.is_fresh)):
+        return walk
+    urgency = Urgency.REFRESHING if walk.is_known else Urgency.WAITING
+    return list_walk.check(walk, urgency, looked_at=timezone.now())

@@ -7,13 +7,12 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations.archive import credentials
+from conversations.archive import credentials, evidence, threads
+from conversations.archive.evidence import Inquiry
 from conversations.archive.evidence_status import Jobs
-from conversations.archive.keeping import Inquiry, ask_about_job
-from conversations.archive.outcomes import Ask, Opened
-from conversations.archive.threads import open_conversation
+from conversations.archive.outcomes import Fetch, Opened
 from conversations.models import EvidenceRight, Job, Message
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import User
 from omniviewer.omni import NotVisible, OmniError, TokenRejected
 
@@ -30,7 +29,7 @@ class Running:
     is_certain: bool = True
 
 
-def running(opened: Opened) -> Running | None:
+def stored(opened: Opened) -> Running | None:
     """Return what is stored of an answer that is still being written, without asking Omni; None if there is none."""
     last = opened.conversation.last_message
     if last is None or not _is_within(last, _LONGEST_JOB):
@@ -39,8 +38,8 @@ def running(opened: Opened) -> Running | None:
         return Running() if last.is_question and _is_within(last, _RECENT) else None
     job = _job(opened, last)
     if job is None:
-        is_refused = opened.evidence_rights([last.job_id]).of(last.job_id, last.created_at) is EvidenceRight.REFUSED
-        is_new = _is_within(last, _RECENT) and not is_refused
+        right = opened.evidence_rights([last.job_id]).right_to(last.job_id, last.created_at)
+        is_new = _is_within(last, _RECENT) and right is not EvidenceRight.REFUSED
         return Running(is_certain=not last.has_text) if is_new else None
     return Running(job.progress) if job.is_running else None
 
@@ -50,18 +49,18 @@ def renew(user: User, omni_id: UUID) -> Opened:
 
     Raises `CannotShow`.
     """
-    opened = open_conversation(user, omni_id)
+    opened = threads.open(user, omni_id)
     conversation = opened.conversation
     last = conversation.last_message
     if opened.was_asked or opened.notice:
         return opened
-    if last is None or running(opened) is None:
-        return open_conversation(user, omni_id, ask=Ask.IF_STALE)
+    if last is None or stored(opened) is None:
+        return threads.open(user, omni_id, when=Fetch.IF_STALE)
     if last.job_id and _is_still_running(opened, last):
         return opened
     if not last.job_id and conversation.age is not None and conversation.age < Job.POLL_EVERY * 0.8:
         return opened
-    return open_conversation(user, omni_id, ask=Ask.ALWAYS, urgency=Urgency.BACKGROUND)
+    return threads.open(user, omni_id, when=Fetch.ALWAYS, urgency=Urgency.BACKGROUND)
 
 
 def _is_still_running(opened: Opened, last: Message) -> bool:
@@ -71,12 +70,12 @@ def _is_still_running(opened: Opened, last: Message) -> bool:
         return job.is_running
     inquiry = Inquiry(opened.token, opened.conversation, cast("UUID", last.job_id), last.created_at)
     try:
-        ask_about_job(inquiry, Urgency.BACKGROUND)
+        evidence.fetch_job(inquiry, Urgency.BACKGROUND)
     except NotVisible:
         return False
     except OmniError as error:
         # A rejected token shows nothing any more: the thread is opened again, through the remaining tokens.
-        return not isinstance(credentials.note(opened.token, error), TokenRejected)
+        return not isinstance(credentials.record(opened.token, error), TokenRejected)
     job = _job(opened, last)
     return job is not None and job.is_running
 

@@ -11,11 +11,11 @@ from omniviewer.accounts.models import ApiToken, Credential
 from omniviewer.omni import OmniError, RateLimited
 
 
-class Ask(Enum):
+class Fetch(Enum):
     """When to ask Omni for something that is stored and may be read."""
 
     # Only if it is not stored: otherwise show it at once, however old.
-    IF_NEEDED = auto()
+    IF_MISSING = auto()
     # If it is older than OMNIVIEWER_FRESH_FOR.
     IF_STALE = auto()
     ALWAYS = auto()
@@ -33,7 +33,7 @@ class Notice:
     retry_after: float | None = None
 
     @classmethod
-    def of(cls, error: OmniError, as_of: datetime | None) -> "Notice":
+    def about(cls, error: OmniError, as_of: datetime | None) -> "Notice":
         return cls(error.sentence, as_of, error.retry_after)
 
 

@@ -10,11 +10,11 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import upstream
 from conversations.archive import credentials
 from conversations.models import Conversation, Member, Owner, PeopleWalk
 from conversations.search.tokens import fold, words
-from conversations.upstream import Urgency
+from conversations.upstream import request, single_flight
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import (
     PEOPLE_PATHS,
@@ -70,7 +70,7 @@ def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: 
     return names(user, [conversation.owner]).get(conversation.owner, "")
 
 
-def called(user: User, typed: str) -> list[Owner]:
+def find(user: User, typed: str) -> list[Owner]:
     """Return the people whom `owner:` may mean, each on their own instance.
 
     It takes "me", an id (with `@` and the host where several instances may know it), or the beginning of a name or of
@@ -131,9 +131,9 @@ def members(token: ApiToken, *, ask: bool = True) -> list[Member]:
         return []
     if ask and are_due(token):
         try:
-            learn(token, Urgency.REFRESHING)
+            fetch(token, Urgency.REFRESHING)
         except OmniError as error:
-            credentials.note(token, error)
+            credentials.record(token, error)
     return list(token.members.all()[: MOST_MEMBERS + 1])
 
 
@@ -143,10 +143,16 @@ def are_due(token: ApiToken) -> bool:
     return token.sees_organization and not (asked_at and asked_at > timezone.now() - settings.ACCESS_TTL)
 
 
-def learn(token: ApiToken, urgency: Urgency, *, most: int = _AT_ONCE) -> None:
+def fetch(token: ApiToken, urgency: Urgency, *, most: int = _AT_ONCE) -> None:
     """Ask for so many pages of them; `are_due` says whether there are more. Raises `OmniError`."""
     try:
-        upstream.once(token.pk, "members", since=timezone.now(), work=lambda: _ask_for_members(token, urgency, most))
+        single_flight.once(
+            token.digest,
+            token.instance,
+            "members",
+            since=timezone.now(),
+            work=lambda: _ask_for_members(token, urgency, most),
+        )
     except OmniError as error:
         if not isinstance(error, CannotAsk):
             token.note_members_asked()
@@ -229,7 +235,7 @@ def _page(token: ApiToken, paths: tuple[str, ...], start: int, urgency: Urgency)
     spellings = sorted(paths, key=lambda path: path != known)
     for path in spellings:
         try:
-            page = upstream.ask(token, "members", partial(Client.members, path=path, start=start), urgency)
+            page = request.send(token, "members", partial(Client.members, path=path, start=start), urgency)
         except (NotVisible, BadRequest, Unreadable) as error:
             # A refusal does not depend on the spelling.
             if error.outcome == str(HTTPStatus.FORBIDDEN.value) or path == spellings[-1]:

@@ -12,7 +12,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from conversations import search
 from conversations.models import (
     OMNI_KEEPS,
     Access,
@@ -24,6 +23,7 @@ from conversations.models import (
     Star,
     TicketReference,
 )
+from conversations.search import documents
 from omniviewer.accounts.models import ApiToken, Credential
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -65,7 +65,7 @@ class Loss:
         )
 
 
-def loss_with(token: ApiToken, leaving: Collection[Credential]) -> Loss:
+def count_loss(token: ApiToken, leaving: Collection[Credential]) -> Loss:
     """Count what is deleted when these credentials of a token are removed: nothing while others hold it."""
     if token.credentials.exclude(pk__in=[credential.pk for credential in leaving]).exists():
         return Loss()
@@ -96,7 +96,7 @@ def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
         for model in (Message, EarlierMessage):
             made = model.objects.filter(conversation__in=keys).exclude(job_id=None).values_list("job_id", flat=True)
             jobs.filter(conversation_id=None, omni_id__in=list(made)).delete()
-        search.forget(rows)
+        documents.forget(rows)
         Conversation.objects.filter(pk__in=keys).delete()
 
 
@@ -108,7 +108,7 @@ def forget(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
         trail.record(None, Kind.FORGOTTEN, instance=row.instance, conversation_id=row.omni_id)
 
 
-def remove_next(seconds: float, token: ApiToken | None = None) -> bool:
+def run(seconds: float, token: ApiToken | None = None) -> bool:
     """Delete or hand over what tokens that nobody holds (or this token) could read, for at most so many seconds.
 
     Return whether there is more to do.

@@ -13,9 +13,9 @@ from django.db.models import Exists
 from django.utils import timezone
 
 from conversations.archive import credentials, removal, threads
-from conversations.archive.outcomes import Ask
+from conversations.archive.outcomes import Fetch
 from conversations.models import Access, Conversation
-from conversations.upstream import Urgency
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
@@ -87,9 +87,9 @@ class Sweep:
             return True
         for token in tokens:
             try:
-                threads.fetch(token, conversation.omni_id, timezone.now(), Ask.ALWAYS, Urgency.AHEAD)
+                threads.fetch(token, conversation.omni_id, timezone.now(), Fetch.ALWAYS, Urgency.AHEAD)
             except (NotVisible, TokenRejected) as error:
-                credentials.note(token, error)
+                credentials.record(token, error)
             except OmniError as error:
                 self._put_off(token, error)
                 return True

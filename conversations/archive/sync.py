@@ -18,13 +18,13 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from conversations import upstream
-from conversations.archive import credentials, keeping, list_walk, people, threads
-from conversations.archive.keeping import Inquiry
-from conversations.archive.outcomes import Ask
+from conversations.archive import credentials, evidence, list_walk, people, threads
+from conversations.archive.evidence import Inquiry
+from conversations.archive.outcomes import Fetch
 from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
 from conversations.models.conversation import CLOCKS_DIFFER
-from conversations.upstream import Urgency
+from conversations.upstream import budget
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
@@ -56,7 +56,7 @@ def begin_walks() -> None:
     Walk.objects.bulk_create([Walk(api_token=token) for token in new], ignore_conflicts=True)
 
 
-def sync_next(seconds: float = _TURN) -> bool:
+def run_next(seconds: float = _TURN) -> bool:
     """Take one token's turn of so many seconds, at least one request; False where nothing is due.
 
     The turn ends early where another token's list is due to be looked at.
@@ -79,8 +79,8 @@ def sync_next(seconds: float = _TURN) -> bool:
             walk = found
             Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now() + _step_lasts())
     except OmniError as error:
-        _failed(walk, credentials.note(walk.api_token, error))
-    count(walk.api_token, has_read=has_read)
+        _failed(walk, credentials.record(walk.api_token, error))
+    update_counts(walk.api_token, has_read=has_read)
     Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now())
     return True
 
@@ -132,9 +132,9 @@ def _learn_people(token: ApiToken) -> bool:
     if not people.are_due(token):
         return False
     try:
-        people.learn(token, Urgency.AHEAD, most=1)
+        people.fetch(token, Urgency.AHEAD, most=1)
     except OmniError as error:
-        credentials.note(token, error)
+        credentials.record(token, error)
         return False
     return True
 
@@ -150,19 +150,19 @@ def _rest_until(walk: Walk, moment: datetime) -> None:
 
 def _read_one(token: ApiToken) -> bool:
     """Fetch the messages of the newest conversation that is behind; False if there is none."""
-    while (access := Access.objects.behind(token).select_related("conversation").first()) is not None:
+    while (access := Access.objects.due(token).select_related("conversation").first()) is not None:
         if not _claim(access):
             continue
         try:
             now = timezone.now()
-            threads.fetch(token, access.conversation.omni_id, now, Ask.ALWAYS, Urgency.AHEAD)
+            threads.fetch(token, access.conversation.omni_id, now, Fetch.ALWAYS, Urgency.AHEAD)
         except NotVisible:
             pass  # remembered: its messages are asked for again when the list tells of something new
         except (CannotAsk, RateLimited, TokenRejected):
             Access.objects.filter(pk=access.pk).update(not_before=now)
             raise
         except OmniError as error:
-            credentials.note(token, error)
+            credentials.record(token, error)
             access.again_in(min(_AWAY * 2 ** (access.tries + 1), 24 * _LONGEST), error.sentence)
         return True
     return False
@@ -179,13 +179,13 @@ def _ask_about_one_job(token: ApiToken) -> bool:
     """Ask about the newest job that this token has to ask about, or that was still running; False if there is none."""
     lasts = _step_lasts()
     row = JobAccess.objects.due(token).claim(lasts) or JobAccess.objects.running(token).claim(lasts)
-    return row is not None and _serve(token, row, keeping.ask_about_job)
+    return row is not None and _serve(token, row, evidence.fetch_job)
 
 
 def _capture_one(token: ApiToken) -> bool:
     """Capture the next job whose evidence is not stored; False if there is none."""
     row = JobAccess.objects.to_capture(token).claim(2 * _step_lasts())
-    return row is not None and _serve(token, row, keeping.keep_all)
+    return row is not None and _serve(token, row, evidence.fetch_missing)
 
 
 def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], None]) -> bool:
@@ -199,7 +199,7 @@ def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], N
     except (CannotAsk, RateLimited, TokenRejected):
         raise
     except OmniError as error:
-        credentials.note(token, error)
+        credentials.record(token, error)
         again_at += timedelta(seconds=_LONGEST)
     finally:
         JobAccess.objects.filter(pk=row.pk).update(not_before=again_at)
@@ -221,7 +221,7 @@ def _failed(walk: Walk, error: OmniError) -> None:
     )
 
 
-def count(token: ApiToken, *, has_read: bool = True) -> None:
+def update_counts(token: ApiToken, *, has_read: bool = True) -> None:
     """Count how much has been read: every half minute and at the end; every hour while nothing happens."""
     walk = Walk.objects.of_everything().filter(api_token=token).first()
     if walk is None or not _is_to_be_counted(walk, has_read=has_read):
@@ -295,7 +295,7 @@ class Progress:
     @property
     def minutes_left(self) -> int:
         """Estimate the minutes left at the current rate or, before there is one, at the token's budget."""
-        a_minute = self.walk.rate or max(1, int(upstream.allowance() * Urgency.AHEAD.value))
+        a_minute = self.walk.rate or max(1, int(budget.allowance() * Urgency.AHEAD.value))
         pages = 0 if self.walk.has_seen_all else max(self.total - self.walk.rows, 0) / CONVERSATIONS_A_PAGE
         threads = max(self.total - self.walk.read, 0) if settings.SYNC == "all" else 0
         return math.ceil((pages + threads) / a_minute)
@@ -314,7 +314,7 @@ def progress(user: User) -> list[Progress]:
         before = timezone.now() - _COUNT_EVERY
         for walk in found.values():
             if walk.counted_at is None or walk.counted_at < before:
-                count(walk.api_token)
+                update_counts(walk.api_token)
                 walk.refresh_from_db(fields=["listed", "read", "counted_at"])
     return [Progress(row, found[row.api_token_id]) for row in mine if row.api_token_id in found]
 

@@ -9,11 +9,12 @@ from django.db.models import Max, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from conversations import search, upstream
+from conversations import upstream
 from conversations.archive import credentials
-from conversations.archive.outcomes import Ask, CannotShow, Notice, Opened
+from conversations.archive.outcomes import CannotShow, Fetch, Notice, Opened
 from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
-from conversations.upstream import Urgency
+from conversations.search import documents
+from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 from omniviewer.operations import metrics
@@ -22,34 +23,34 @@ from omniviewer.operations import metrics
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def open_conversation(
+def open(  # noqa: A001  (callers say `threads.open`)
     user: User,
     omni_id: UUID,
     *,
-    ask: Ask = Ask.IF_NEEDED,
+    when: Fetch = Fetch.IF_MISSING,
     urgency: Urgency = Urgency.REFRESHING,
     instance: str = "",
 ) -> Opened:
     """Return the stored thread as one of the reader's tokens was shown it, or what Omni returns. Raises `CannotShow`.
 
     A token that the thread route has not answered yet asks Omni first. Then a stored thread costs Omni nothing while
-    its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `ask` says. `urgency` is that of having it newer; who
+    its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `when` says. `urgency` is that of having it newer; who
     would have nothing to read is most urgent. `instance`: the one that it is of, where the caller knows that.
     """
     looked_at = timezone.now()
-    reader = reader_of(user).on(instance)
+    reader = require_reader(user).on(instance)
     stored = _readable(reader, omni_id)
-    if stored and (ask is Ask.IF_NEEDED or (ask is Ask.IF_STALE and stored[0].is_fresh)):
+    if stored and (when is Fetch.IF_MISSING or (when is Fetch.IF_STALE and stored[0].is_fresh)):
         metrics.page_from("fresh" if stored[0].is_fresh else "stale")
         return _opened(reader, stored)
     failures: dict[ApiToken, OmniError] = {}
     for token in _in_turn(reader, stored):
         try:
-            fetch(token, omni_id, looked_at, ask, urgency if stored else Urgency.WAITING)
+            fetch(token, omni_id, looked_at, when, urgency if stored else Urgency.WAITING)
         except NotVisible as error:
             failures[token] = error
         except OmniError as error:
-            failures[token] = credentials.note(token, error)
+            failures[token] = credentials.record(token, error)
         else:
             metrics.page_from("asked")
             fetched = _readable(reader, omni_id)
@@ -61,21 +62,21 @@ def open_conversation(
     return _stored_or_nothing(reader, omni_id, failures)
 
 
-def still_open(opened: Opened) -> Opened | None:
+def recheck(opened: Opened) -> Opened | None:
     """Return the thread with the rights that its reader has by now, without asking Omni; None where they ended.
 
     For work that lasts, such as a file that is made while it is sent.
     """
     tokens = {token.pk: token for token in opened.reader.tokens}
-    reader = Reader.of(opened.reader.user).stretched(tokens[key] for key in opened.reader.unasked)
+    reader = Reader.for_user(opened.reader.user).stretched(tokens[key] for key in opened.reader.unasked)
     accesses = _readable(reader, opened.conversation.omni_id)
     same = [access for access in accesses if access.conversation_id == opened.conversation.pk]
     return replace(opened, reader=reader, accesses=same) if same else None
 
 
-def reader_of(user: User) -> Reader:
+def require_reader(user: User) -> Reader:
     """Return the reader with all their accepted tokens. Raises `CannotShow` where there is none."""
-    reader = Reader.of(user)
+    reader = Reader.for_user(user)
     if not reader.tokens:
         has_one = Credential.objects.of(user).exists()
         raise CannotShow(CannotShow.REJECTED if has_one else CannotShow.NO_CREDENTIAL)
@@ -104,27 +105,33 @@ def _opened(reader: Reader, accesses: list[Access], *, notice: Notice | None = N
     return Opened(shown, reader, accesses, notice, was_asked)
 
 
-def fetch(token: ApiToken, omni_id: UUID, looked_at: datetime, ask: Ask, urgency: Urgency) -> None:
+def fetch(token: ApiToken, omni_id: UUID, looked_at: datetime, when: Fetch, urgency: Urgency) -> None:
     """Ask the thread route with this token and store its answer, unless the same was just asked. Raises `OmniError`.
 
     A refusal ends the token's right to the messages.
     """
-    if ask is not Ask.ALWAYS:
+    if when is not Fetch.ALWAYS:
         shown = Access.objects.messages_of(Reader.through(token)).filter(conversation__omni_id=omni_id).first()
         if shown and shown.is_fresh:
             return
 
-    def work() -> None:
-        asked_at = timezone.now()
-        known = _last_activity(Access.objects.filter(api_token=token, conversation__omni_id=omni_id))
-        try:
-            reply = upstream.ask(token, "conversation", lambda omni: omni.conversation(omni_id), urgency)
-        except NotVisible:
-            Access.objects.filter(api_token=token, conversation__omni_id=omni_id).refuse()
-            raise
-        store(token, reply, asked_at, known, render=urgency is not Urgency.AHEAD)
+    same = Access.objects.filter(api_token=token, conversation__omni_id=omni_id)
+    known = _last_activity(same)
 
-    upstream.once(token.digest, token.instance, "conversation", omni_id, since=looked_at, work=work)
+    def refuse(refusal: NotVisible) -> None:
+        same.refuse()
+        raise refusal
+
+    upstream.fetch(
+        token,
+        "conversation",
+        omni_id,
+        call=lambda omni: omni.conversation(omni_id),
+        urgency=urgency,
+        store=lambda reply, asked_at: store(token, reply, asked_at, known, render=urgency is not Urgency.AHEAD),
+        refused=refuse,
+        since=looked_at,
+    )
 
 
 def _last_activity(same: QuerySet[Access]) -> datetime | None:
@@ -150,7 +157,7 @@ def _stored_or_nothing(reader: Reader, omni_id: UUID, failures: dict[ApiToken, O
     if not stored:
         raise CannotShow.because(failure)
     metrics.page_from("stretched")
-    return _opened(stretched, stored, notice=Notice.of(failure, stored[0].fetched_at))
+    return _opened(stretched, stored, notice=Notice.about(failure, stored[0].fetched_at))
 
 
 def store(
@@ -200,6 +207,6 @@ def _revision(conversation: Conversation, access: Access, fresh: list[Message]) 
             return access.revision
     if Message.replace_all(conversation, fresh, access):
         # Words that were removed from the thread must no longer find it.
-        search.forget([conversation])
+        documents.forget([conversation])
         conversation.indexed_as = None
     return conversation.revision

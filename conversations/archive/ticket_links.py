@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
 
+from conversations.archive import threads
 from conversations.archive.outcomes import CannotShow
-from conversations.archive.threads import open_conversation, reader_of
 from conversations.models import Access, Conversation, TicketReference
 from conversations.models.access import AccessQuerySet
+from conversations.search import shown_rows
 from conversations.search.finder import FEW
-from conversations.search.shown_rows import shown_rows
 from omniviewer.accounts.models import User
 
 # Most conversations with expired access that Omni is asked about for one page.
@@ -25,25 +25,25 @@ class Linked:
     is_partial: bool = False
 
 
-def linked_from(user: User, ticket: str) -> Linked:
+def open(user: User, ticket: str) -> Linked:  # noqa: A001  (callers say `ticket_links.open`)
     """Return the linked conversations, newest activity first. Raises `CannotShow` if no credential is accepted.
 
     Omni is asked again about accesses older than `OMNIVIEWER_ACCESS_TTL`. Conversations that it never showed to the
     reader stay out, so that nobody learns here that they are linked.
     """
-    reader = reader_of(user)
+    reader = threads.require_reader(user)
     failure = None
     run_out = _linked(Access.objects.run_out(reader), ticket)
     ids = list(run_out.order_by().values_list("conversation__omni_id", "conversation__instance").distinct())
     for omni_id, instance in ids[:_MOST_ASKED]:
         try:
-            open_conversation(user, omni_id, instance=instance)
+            threads.open(user, omni_id, instance=instance)
         except CannotShow as error:
             if error.why in (CannotShow.NOT_REACHED, CannotShow.LIMITED):
                 failure = error
                 break
     accesses = _linked(Access.objects.messages_of(reader).each_once(reader), ticket)
-    return Linked(shown_rows(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MOST_ASKED)
+    return Linked(shown_rows.load(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MOST_ASKED)
 
 
 def _linked(rows: AccessQuerySet, ticket: str) -> AccessQuerySet:

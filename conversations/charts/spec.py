@@ -87,12 +87,12 @@ class Plot:
         return " ".join([*said, *not_all, "The numbers stand in the table."])
 
 
-def of(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:
+def table_plots(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:
     """Return the charts that these rows suit, if any. `is_cut`: whether Omni has more rows."""
-    return [replace(plot, is_cut=is_cut) for plot in _of(table, title)]
+    return [replace(plot, is_cut=is_cut) for plot in _plots(table, title)]
 
 
-def _of(table: Table, title: str) -> list[Plot]:
+def _plots(table: Table, title: str) -> list[Plot]:
     key, *rest = table.columns
     # A ragged table does not tell which column a cell belongs to; a chart would hide that rows are left out.
     if table.is_ragged or table.has_gaps or not 1 <= len(rest) <= MOST_MEASURES or len(table.rows) > _MOST_TIMES:
@@ -203,7 +203,7 @@ class Drawing:
 
 def plots_of(query: Queried) -> list[Plot]:
     """Return the charts that a query's rows suit."""
-    return of(query.table, query.title, is_cut=query.was_cut) if query.table else []
+    return table_plots(query.table, query.title, is_cut=query.was_cut) if query.table else []
 
 
 def drawings(query: Queried) -> list[Drawing]:

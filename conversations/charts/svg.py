@@ -58,7 +58,7 @@ def draw(plot: Plot) -> bytes:
 
 
 def draw_within(plot: Plot) -> str:
-    """Return SVG for a page with plots.css, where each mark is a link. It is for the eye and the mouse alone."""
+    """Return SVG for a page with charts.css, where each mark is a link. It is for the eye and the mouse alone."""
     root = _drawn(plot)
     # The page has the same numbers and links as a table.
     root.set("aria-hidden", "true")
@@ -214,5 +214,5 @@ def _styles() -> str:
     light, dark = (
         f"svg {{ {' '.join(f'{name}: {pair[place]};' for name, pair in COLOURS.items())} }}" for place in (0, 1)
     )
-    rules = Path(str(finders.find("css/plots.css"))).read_text()
+    rules = Path(str(finders.find("css/charts.css"))).read_text()
     return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n{rules}"

@@ -13,8 +13,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations import archive
-from conversations.archive import Jobs, Line, Opened, Standing
+from conversations.archive import evidence_status, threads
+from conversations.archive.evidence_status import Jobs, Line, Standing
+from conversations.archive.outcomes import Opened
 from conversations.charts import spec
 from conversations.charts.svg import draw
 from conversations.exports import document, formats
@@ -55,7 +56,7 @@ class Pipe(RawIOBase):
         self._pieces.append(bytes(piece))
         return len(piece)
 
-    def take(self) -> bytes:
+    def drain(self) -> bytes:
         taken, self._pieces = b"".join(self._pieces), []
         return taken
 
@@ -80,8 +81,8 @@ class _Bundle:
                 digest.update(piece)
                 size += len(piece)
                 target.write(piece)
-                yield self.pipe.take()
-        yield self.pipe.take()
+                yield self.pipe.drain()
+        yield self.pipe.drain()
         fetched = {"fetchedAt": formats.iso(at)} if at else {}
         self.files.append({"name": name, "bytes": size, "sha256": digest.hexdigest(), **about, **fetched})
 
@@ -94,7 +95,7 @@ def stream(opened: Opened, user: User, address: str) -> Iterator[bytes]:
         for piece in _content(bundle, opened, user, address):
             if piece:
                 yield piece
-    yield pipe.take()
+    yield pipe.drain()
 
 
 def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Iterator[bytes]:
@@ -132,14 +133,14 @@ def _answers(bundle: _Bundle, opened: Opened) -> Iterator[bytes]:
     answers = [message for message in opened.conversation.thread if message.job_id]
     while answers:
         batch = answers[:_AT_A_TIME]
-        now = archive.still_open(opened)
+        now = threads.recheck(opened)
         if now is None:
             bundle.withdrawn = True
             bundle.answers += [_withdrawn(message) for message in answers]
             return
         taken_at = time.monotonic()
         jobs = Jobs.for_messages(now, batch)
-        lines = archive.standings(now, jobs=jobs)
+        lines = evidence_status.by_position(now, jobs=jobs)
         kept = document.kept_by_message(jobs, batch)
         done = 0
         while done < len(batch) and (not done or time.monotonic() - taken_at < RIGHTS_LAST.total_seconds()):

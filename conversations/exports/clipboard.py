@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 from django.template.loader import render_to_string
 from django.utils.text import Truncator
 
-from conversations import archive, rendering
-from conversations.archive import Opened
+from conversations import rendering
+from conversations.archive.evidence_status import Jobs
+from conversations.archive.outcomes import Opened
 from conversations.exports import formats
 from conversations.models import Action, Conversation, Job, Message
 from conversations.tables import paging
@@ -52,14 +53,14 @@ def of_thread(conversation: Conversation, address: str) -> dict[str, str]:
 def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
     source = f"{context['address']}, as of {formats.moment(context['conversation'].fetched_at)}"
     text = "\n\n".join(part for part in [*parts, source] if part) + "\n"
-    return {"text": rendering.spelled(text), "html": render_to_string("conversations/_for_ticket.html", context)}
+    return {"text": rendering.spelled(text), "html": render_to_string("conversations/export/clipboard.html", context)}
 
 
 def _work(opened: Opened, message: Message) -> tuple[Job | None, list[Action]]:
     """Return the answer's job and its steps, each as far as the reader may see it and it is stored."""
     if message.job_id is None:
         return None, []
-    jobs = archive.Jobs(opened, {message.job_id: message.created_at})
+    jobs = Jobs(opened, {message.job_id: message.created_at})
     stored = jobs.get(message.job_id)
     actions = list(stored.actions.in_turn()) if stored and stored.kept_at else []
     return jobs.told(message.job_id), actions

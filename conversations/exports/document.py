@@ -12,8 +12,9 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from conversations import archive
-from conversations.archive import Jobs, Line, Opened
+from conversations.archive import evidence_status, people
+from conversations.archive.evidence_status import Jobs, Line
+from conversations.archive.outcomes import Opened
 from conversations.charts import spec
 from conversations.charts.svg import draw
 from conversations.models import Action, Chart, Conversation, Job, Message
@@ -33,7 +34,7 @@ MOST_INSIDE = 64 * 1024 * 1024
 COLUMNS_BESIDE = 8
 # Messages whose evidence is in memory at the same time.
 _AT_A_TIME = 20
-_STYLES = ("variables", "base", "answer", "evidence", "document")
+_STYLES = ("variables", "base", "message", "evidence", "document")
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class Beside:
     of: int = 0
 
 
-def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> dict[str, Any]:
-    """Return the context of _document.html. `address` is the thread's; with `is_file`, pictures are embedded."""
+def context(opened: Opened, user: User, address: str, *, is_file: bool = False) -> dict[str, Any]:
+    """Return the context of export/_document.html. `address` is the thread's; with `is_file`, pictures are embedded."""
     conversation = opened.conversation
     return {
         "conversation": conversation,
@@ -94,7 +95,7 @@ def of(opened: Opened, user: User, address: str, *, is_file: bool = False) -> di
 
 def as_html(opened: Opened, user: User, address: str) -> str:
     """Return a page that needs nothing else: without scripts or requests, with styles and pictures embedded."""
-    page = render_to_string("conversations/document_file.html", of(opened, user, address, is_file=True))
+    page = render_to_string("conversations/export/document_file.html", context(opened, user, address, is_file=True))
     return page.replace("<!-- styles -->", f"<style>\n{_styles()}\n</style>", 1)
 
 
@@ -102,7 +103,7 @@ def owner_name(conversation: Conversation, user: User) -> str:
     """Return the name of its owner, as far as Omni told it to a token of the reader's; "" if it did not."""
     if not conversation.owner_id:
         return ""
-    return archive.names(user, [conversation.owner]).get(conversation.owner, "")
+    return people.names(user, [conversation.owner]).get(conversation.owner, "")
 
 
 def kept_by_message(jobs: Jobs, messages: Iterable[Message]) -> dict[int, tuple[Job, list[Action], Chart | None]]:
@@ -129,8 +130,8 @@ def in_batches(things: "Iterable[Thing]", size: int) -> "Iterator[list[Thing]]":
 
 def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
     conversation = opened.conversation
-    jobs = Jobs.of(opened)
-    lines = archive.standings(opened, jobs=jobs)
+    jobs = Jobs.of_answers(opened)
+    lines = evidence_status.by_position(opened, jobs=jobs)
     cells_left, inside = MOST_CELLS, 0
     for messages in in_batches(conversation.thread, _AT_A_TIME):
         kept = kept_by_message(jobs, messages)

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
-from conversations import archive
-from conversations.archive import CannotShow
+from conversations.archive import threads
+from conversations.archive.outcomes import CannotShow
 from conversations.exports import formats
 from conversations.exports.bundle import Pipe
 from conversations.models import Access, Conversation, Reader
+from conversations.search import shown_rows
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import OK
 
@@ -30,9 +31,9 @@ def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
             wanted[UUID(omni_id)].add(instance)
         except ValueError:
             continue
-    reader = Reader.of(user)
+    reader = Reader.for_user(user)
     rows = Access.objects.rows_of(reader).each_once(reader).filter(conversation__omni_id__in=wanted)
-    found = archive.shown_rows(reader, rows.newest_first())
+    found = shown_rows.load(reader, rows.newest_first())
     instances = list(dict.fromkeys(token.instance for token in reader.tokens))
     first: dict[UUID, str] = {}
     for row in sorted(found, key=lambda row: instances.index(row.instance)):
@@ -56,7 +57,7 @@ def stream(
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
         for number, row in enumerate(conversations, start=1):
             try:
-                found = archive.open_conversation(user, row.omni_id, instance=row.instance).conversation
+                found = threads.open(user, row.omni_id, instance=row.instance).conversation
             except CannotShow as error:
                 missing[str(row.omni_id)] = error.sentence or "Omni does not show it to you."
                 record(row, error.why)
@@ -68,7 +69,7 @@ def stream(
                 ("json", formats.as_json(found, address)),
             ):
                 target.writestr(f"{number:03}-{formats.file_name(found, extension)}", text)
-                yield pipe.take()
+                yield pipe.drain()
         if missing:
             target.writestr("not-included.json", json.dumps(missing, indent=2, ensure_ascii=False))
-    yield pipe.take()
+    yield pipe.drain()

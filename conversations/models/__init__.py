@@ -7,11 +7,11 @@ from conversations.models.evidence import Action, Chart, drop_kept_before
 from conversations.models.index_failure import IndexFailure
 from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAccess, is_over, settle_evidence
-from conversations.models.lists import Member, Owner, PeopleWalk
 from conversations.models.message import EarlierMessage, Message
+from conversations.models.people import Member, Owner, PeopleWalk
 from conversations.models.reader import Reader
 from conversations.models.removal import HandOver, Removal
-from conversations.models.stored import Stored, stored
+from conversations.models.storage import Stored, stored
 from conversations.models.ticket import TicketReference
 from conversations.models.upstream import Flight, Instance, SentRequest, TokenBudget
 from conversations.models.visit import ReadUntil, Visit

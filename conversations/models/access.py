@@ -12,13 +12,12 @@ from functools import partial
 from typing import Self
 from uuid import UUID
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from conversations.models.conversation import CLOCKS_DIFFER, Conversation, is_fresh, recency
-from conversations.models.reader import Reader
+from conversations.models.reader import Reader, is_valid
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import replies
 
@@ -32,10 +31,25 @@ class AccessQuerySet(models.QuerySet["Access"]):
         """Return those whose messages the reader may read."""
         return self.filter(self._messages(reader), api_token__in=reader.token_keys)
 
+    def may_read(self, reader: Reader) -> Exists:
+        """Return the condition, on a row of another query of accesses, that the reader may read its messages."""
+        return Exists(Access.objects.messages_of(reader).filter(pk=OuterRef("pk")))
+
+    def opened_to(self, reader: Reader) -> Self:
+        """Return those that the thread route has opened to a token of the reader's, however long ago.
+
+        Neither a refusal of that route nor a rejection of the token has followed. Background work, which asks Omni with
+        the token itself, needs no more than that.
+        """
+        return self.filter(self._opened(reader))
+
     @staticmethod
-    def _messages(reader: Reader) -> Q:
-        opened = Q(opened_at__isnull=False) & reader.since_accepted("opened_at")
-        return opened & reader.within("confirmed_at")
+    def _opened(reader: Reader) -> Q:
+        return Q(opened_at__isnull=False) & reader.since_accepted("opened_at")
+
+    @classmethod
+    def _messages(cls, reader: Reader) -> Q:
+        return cls._opened(reader) & reader.within("confirmed_at")
 
     def each_once(self, reader: Reader) -> Self:
         """Keep one row of a conversation that was shown to several of the reader's tokens: the best one's.
@@ -54,17 +68,9 @@ class AccessQuerySet(models.QuerySet["Access"]):
         better = Access.objects.rows_of(reader).annotate(rank=ranked).filter(conversation=OuterRef("conversation"))
         return self.annotate(rank=ranked).exclude(Exists(better.filter(rank__lt=OuterRef("rank"))))
 
-    def opened_with(self, token: ApiToken) -> Self:
-        """Return those that the thread route has opened to this token, and not refused since, however long ago.
-
-        For background work, which asks Omni with the token itself.
-        """
-        return self.filter(Reader.through(token).since_accepted("opened_at"), api_token=token, opened_at__isnull=False)
-
     def run_out(self, reader: Reader) -> Self:
-        """Return those whose messages a token was once shown, so long ago that Omni has to be asked again."""
-        shown = self.filter(reader.since_accepted("opened_at"), opened_at__isnull=False)
-        return shown.filter(confirmed_at__lt=timezone.now() - settings.ACCESS_TTL)
+        """Return those that were opened to a token of the reader's, but for which Omni has to be asked again."""
+        return self.opened_to(reader).exclude(reader.within("confirmed_at"))
 
     def counted_by_instance(self, reader: Reader) -> dict[str, tuple[int, int, int]]:
         """Count by instance the conversations that the reader may see, those of them whose messages they may read, and
@@ -86,16 +92,24 @@ class AccessQuerySet(models.QuerySet["Access"]):
     def newest_first(self) -> Self:
         return self.order_by("-recency", "pk")
 
-    def behind(self, token: ApiToken) -> Self:
-        """Return those whose messages are to be fetched with this token, the newest first."""
-        now = timezone.now()
-        return self.filter(api_token=token, is_behind=True, not_before__lte=now, listed_at__isnull=False).order_by(
-            "-recency"
-        )
+    def behind(self) -> Self:
+        """Return those whose messages the background has yet to fetch."""
+        return self.filter(is_behind=True, listed_at__isnull=False)
+
+    def due(self, token: ApiToken) -> Self:
+        """Return those whose messages are to be fetched with this token now, the newest first."""
+        return self.behind().filter(api_token=token, not_before__lte=timezone.now()).order_by("-recency")
 
     def end_rows(self) -> None:
         """End the right to the rows, and have the thread route decide on the messages: no list names these any more."""
         self.update(listed_at=None, confirmed_at=None, is_behind=False)
+
+    def end_rejected(self, token: ApiToken) -> None:
+        """End the rights to messages that the token had before Omni rejected it, so that the background asks anew."""
+        if token.rights_since:
+            ended = self.exclude(opened_at=None).exclude(Reader.through(token).since_accepted("opened_at"))
+            SeenRevision.objects.filter(access__in=ended).delete()
+            ended.update(opened_at=None, revision=0, revision_since=None)
 
     def hand_over(self, token: ApiToken) -> None:
         """Put these under another token, to which Omni has shown nothing yet: with no right and no word of Omni's."""
@@ -145,15 +159,14 @@ class AccessQuerySet(models.QuerySet["Access"]):
 
         That renews the right to the messages, but for one that has run out: only the thread route opens it again.
         """
-        now = timezone.now()
         same = self.filter(api_token=token, conversation__in=conversations)
-        run_out = Q(confirmed_at=None) | Q(confirmed_at__lt=now - settings.ACCESS_TTL)
-        same.filter(run_out).exclude(opened_at=None).update(opened_at=None)
+        same.end_rejected(token)
+        same.run_out(Reader.through(token)).update(opened_at=None)
         known = {row.conversation_id: row for row in same}
         fresh = []
         for conversation in conversations:
             access = known.get(conversation.pk) or Access(api_token=token, conversation=conversation)
-            access.forget_before(token.rights_since)
+            access.forget_if_rejected(token)
             access.learn(rows[conversation.omni_id], conversation.pk, owner_id)
             access.listed_at = access.confirmed_at = access.shown_at = asked_at
             fresh.append(access)
@@ -257,9 +270,9 @@ class Access(models.Model):
         self.read_of = max((at for at in (self.updated_at, known) if at), default=None)
         self.is_behind = False
 
-    def forget_before(self, rejected_at: datetime | None) -> None:
-        """Forget what Omni told this token before rejecting it: a reply that says no name keeps none. Does not save."""
-        if rejected_at and (self.confirmed_at is None or self.confirmed_at <= rejected_at):
+    def forget_if_rejected(self, token: ApiToken) -> None:
+        """Forget what Omni told the token before rejecting it: a reply that says no name keeps none. Does not save."""
+        if token.rights_since and not is_valid(token, self.confirmed_at):
             self.name = self.last_prompt = self.owner_id = ""
 
     @property
@@ -279,8 +292,7 @@ class Access(models.Model):
 
     def shown(self, reply: replies.Conversation, asked_at: datetime, known: datetime | None, revision: int) -> None:
         """Store that the thread route answered `200` with the messages of this revision. Saves."""
-        rejected_at = self.api_token.rights_since
-        if rejected_at and self.opened_at and self.opened_at <= rejected_at:
+        if self.opened_at and not is_valid(self.api_token, self.opened_at):
             # The right ended with the token's rejection; so did the view of earlier wordings.
             self.seen.all().delete()
             self.opened_at, self.revision = None, 0
@@ -291,7 +303,7 @@ class Access(models.Model):
             )
         if self.revision != revision:
             self.revision, self.revision_since = revision, asked_at
-        self.forget_before(rejected_at)
+        self.forget_if_rejected(self.api_token)
         self.learn(reply, self.conversation_id, known=known)
         self.opened_at = self.opened_at or asked_at
         self.fetched_at = self.confirmed_at = self.shown_at = asked_at

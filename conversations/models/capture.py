@@ -19,7 +19,7 @@ LEASE = timedelta(minutes=3)
 
 
 class CaptureQuerySet(models.QuerySet["Capture"]):
-    def want(self, token: ApiToken, messages: models.QuerySet[Message]) -> int:
+    def queue(self, token: ApiToken, messages: models.QuerySet[Message]) -> int:
         """Queue the jobs of these messages, to be captured with this token; return how many there were to queue.
 
         Skips jobs that are queued, known to hold nothing, refused to the token, or stored and shown to it.

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import Truncator
 
-from conversations.models.lists import Owner
+from conversations.models.people import Owner
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import replies
 
@@ -67,7 +67,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         from conversations.models.access import Access  # noqa: PLC0415  (accesses know their conversations)
         from conversations.models.reader import Reader  # noqa: PLC0415
 
-        reader = reader if isinstance(reader, Reader) else Reader.of(reader)
+        reader = reader if isinstance(reader, Reader) else Reader.for_user(reader)
         return self.filter(models.Exists(Access.objects.messages_of(reader).to_outer_conversation()))
 
     def touch(self) -> None:

@@ -21,7 +21,7 @@ class IndexFailureQuerySet(models.QuerySet["IndexFailure"]):
     def latest_first(self) -> Self:
         return self.select_related("conversation").order_by("-failed_at", "pk")
 
-    def note(self, conversation_id: int, reason: str) -> None:
+    def record(self, conversation_id: int, reason: str) -> None:
         """Store that the conversation could not be indexed; each failure doubles the rest."""
         now = timezone.now()
         failure, _ = self.get_or_create(conversation_id=conversation_id, defaults={"not_before": now})

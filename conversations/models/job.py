@@ -144,7 +144,7 @@ class Job(models.Model):
             self.save(update_fields=["no_result_at"])
 
     @classmethod
-    def of(cls, instance: str, omni_id: UUID, conversation_id: UUID) -> "Job":
+    def ensure(cls, instance: str, omni_id: UUID, conversation_id: UUID) -> "Job":
         """Return the row of a job, created if there is none."""
         defaults = {"conversation_id": conversation_id, "asked_at": timezone.now()}
         return cls.objects.get_or_create(instance=instance, omni_id=omni_id, defaults=defaults)[0]

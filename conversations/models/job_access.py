@@ -14,7 +14,7 @@ from conversations.models.access import Access
 from conversations.models.conversation import Conversation
 from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.message import Message
-from conversations.models.reader import Reader
+from conversations.models.reader import Reader, is_valid
 from omniviewer.accounts.models import ApiToken
 
 # A job that runs is asked about again in the background after this time: readers who watch it ask more often.
@@ -44,7 +44,7 @@ class JobAccessQuerySet(models.QuerySet["JobAccess"]):
         Once Omni has dropped a job, its answer says nothing of rights: such a job is not due.
         """
         now = timezone.now()
-        readable = Access.objects.opened_with(token).filter(conversation=OuterRef("conversation"))
+        readable = Access.objects.opened_to(Reader.through(token)).filter(conversation=OuterRef("conversation"))
         unknown = self.filter(api_token=token, shown_at=None, job_refused_at=None, result_refused_at=None)
         return unknown.filter(Exists(readable), at__gt=now - OMNI_KEEPS, not_before__lte=now).soonest_first()
 
@@ -170,8 +170,7 @@ class EvidenceRights:
         self._tokens = set(tokens)
         self._rows: dict[UUID, dict[int, JobAccess]] = {}
         for row in JobAccess.objects.filter(api_token__in=tokens, job_id__in=job_ids):
-            rejected_at = tokens[row.api_token_id].rights_since
-            if rejected_at and row.shown_at and row.shown_at <= rejected_at:
+            if not is_valid(tokens[row.api_token_id], row.shown_at):
                 row.shown_at = None
             self._rows.setdefault(row.job_id, {})[row.api_token_id] = row
 
@@ -183,7 +182,7 @@ class EvidenceRights:
         refused = {"job": row.job_refused_at, "result": row.result_refused_at}
         return {route for route, at in refused.items() if at}
 
-    def of(self, job_id: UUID, done_at: datetime | None, through: int | None = None) -> EvidenceRight:
+    def right_to(self, job_id: UUID, done_at: datetime | None, through: int | None = None) -> EvidenceRight:
         """Return the right to the evidence of a job that was done then; `through` the token with this key alone.
 
         Once Omni's 14 days are over the right to the messages decides, unless the token was refused in time.
@@ -222,14 +221,12 @@ def settle_evidence(conversation_keys: Collection[int], token: ApiToken | None =
     answered = {(row.api_token_id, row.job_id): row for row in told} if jobs else {}
     changed = []
     for access in accesses.select_related("api_token"):
-        rejected_at = access.api_token.rights_since
 
         def sees(job_id: UUID, done_at: datetime | None, access: Access = access) -> bool:
             row = answered.get((access.api_token_id, job_id))
             if row is None or row.is_refused:
                 return row is None and is_over(done_at)
-            was_shown = row.shown_at is not None and not (rejected_at and row.shown_at <= rejected_at)  # noqa: B023
-            return was_shown or is_over(done_at)
+            return is_valid(access.api_token, row.shown_at) or is_over(done_at)
 
         all_seen = all(sees(*job) for job in jobs.get(access.conversation_id, {}).items())
         if access.has_evidence != all_seen:

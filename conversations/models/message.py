@@ -112,6 +112,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def questions(self) -> Self:
         return self.filter(role=Message.Role.USER)
 
+    def shown_through(self, accesses: models.QuerySet[Access]) -> Self:
+        """Return those that the token of one of these accesses was shown: not those that changed later."""
+        same = accesses.filter(conversation=models.OuterRef("conversation"), revision__gte=models.OuterRef("revision"))
+        return self.filter(models.Exists(same))
+
+    def shown_through_outer_access(self) -> Self:
+        """Return those that the token of an outer query's access was shown: not those that changed later."""
+        return self.filter(conversation=models.OuterRef("conversation"), revision__lte=models.OuterRef("revision"))
+
     def in_turn(self) -> Self:
         """Return the messages in order, each with the time and role of the one before it."""
         return self.annotate(

@@ -2,14 +2,20 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
 from conversations.models.conversation import CLOCKS_DIFFER
-from conversations.models.lists import Owner
+from conversations.models.people import Owner
 from omniviewer.accounts.models import ApiToken, Credential, User
+
+
+def is_valid(token: ApiToken, proven_at: datetime | None) -> bool:
+    """Return whether a right that was proven then counts: Omni has not rejected the token since."""
+    return proven_at is not None and (token.rights_since is None or proven_at > token.rights_since)
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Reader:
     unasked: frozenset[int] = field(default=frozenset())
 
     @classmethod
-    def of(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
+    def for_user(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
         """Return the reader, through these credentials alone if they are given."""
         if through is None:
             return cls(user, tuple(ApiToken.objects.held_by(user)))

@@ -19,7 +19,7 @@ class RemovalQuerySet(models.QuerySet["Removal"]):
         said = {"removed_by": removed_by, "heir": heir, "total": Access.objects.filter(api_token=token).count()}
         self.update_or_create(api_token=token, defaults=said)
 
-    def of(self, user: User) -> Self:
+    def begun_by(self, user: User) -> Self:
         """Return those that this person began and that are not done, the latest first."""
         unheld = ApiToken.objects.held_by_nobody()
         return self.filter(removed_by=user, api_token__in=unheld).select_related("api_token").order_by("-began_at")

@@ -13,7 +13,7 @@ from omniviewer.accounts.models import User
 
 
 class VisitQuerySet(models.QuerySet["Visit"]):
-    def note(self, user: User, conversation: Conversation) -> None:
+    def record(self, user: User, conversation: Conversation) -> None:
         """Store a visit if it is news; otherwise write nothing, so that pages work while the database is read-only."""
         seen = conversation.updated_at
         if not self.filter(user=user, conversation=conversation, seen=seen).exists():

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from conversations.models.conversation import is_fresh
-from omniviewer.accounts.models import ApiToken, Credential
+from omniviewer.accounts.models import ApiToken
 
 # Interval of checks for new conversations that nobody asks for.
 CHECK_EVERY = timedelta(minutes=5)
@@ -29,9 +29,7 @@ class WalkQuerySet(models.QuerySet["Walk"]):
 
     def to_do(self) -> Self:
         """Return the walks of accepted tokens of active people, unless they were paused."""
-        holders = Credential.objects.filter(api_token=models.OuterRef("api_token"), owner__is_active=True)
-        working = self.of_everything().filter(models.Exists(holders), api_token__rejected_at=None)
-        return working.filter(paused_at=None)
+        return self.of_everything().filter(api_token__in=ApiToken.objects.at_work(), paused_at=None)
 
     def due(self) -> Self:
         """Return the walks that are due and held by no worker."""

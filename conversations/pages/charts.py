@@ -6,7 +6,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive
+from conversations.archive import evidence
 from conversations.charts import spec
 from conversations.charts.svg import draw
 from conversations.pages import evidence_context
@@ -25,8 +25,8 @@ _ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'un
 def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Return Omni's chart of an answer."""
     try:
-        found = archive.evidence(request.user, omni_id, position)
-        picture = archive.chart(found)
+        found = evidence.open(request.user, omni_id, position)
+        picture = evidence.open_chart(found)
     except OmniError:
         raise Http404 from None
     if picture is None:
@@ -39,7 +39,7 @@ def png(request: Request, omni_id: UUID, position: int) -> HttpResponse:
 @explains_refusals()
 def svg(request: Request, omni_id: UUID, position: int, number: int, place: int = 1) -> HttpResponse:
     """Return our chart of a query, from 1, in the colours of the page around it: light ones on paper."""
-    found = archive.evidence(request.user, omni_id, position)
+    found = evidence.open(request.user, omni_id, position)
     action = next((action for action in found.queries if action.number == number), None)
     drawn = spec.plots_of(action) if action else []
     if not 1 <= place <= len(drawn):
@@ -55,10 +55,10 @@ def charts(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Render the charts of the evidence, for a page that did not wait for them."""
     if not request.htmx:
         return redirect("conversations:evidence", omni_id, position)
-    found = archive.evidence(request.user, omni_id, position, with_rows=True)
+    found = evidence.open(request.user, omni_id, position, with_rows=True)
     _record(request, omni_id, position)
     context = {"message": found.message, "charts": evidence_context.charts(found)}
-    return render(request, "conversations/_charts.html", context)
+    return render(request, "conversations/evidence/_charts.html", context)
 
 
 def _record(request: Request, omni_id: UUID, position: int) -> None:

@@ -9,8 +9,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from conversations import archive, tasks
-from conversations.archive import credentials
+from conversations import tasks
+from conversations.archive import credentials, sync
 from conversations.models import HandOver, Removal
 from conversations.pages.credential_forms import ConnectForm, LabelForm, TokenForm
 from omniviewer.accounts.models import Credential
@@ -24,15 +24,15 @@ from omniviewer.omni import OmniError, TokenRejected
 @require_GET
 def page(request: Request) -> HttpResponse:
     mine = list(Credential.objects.of(request.user))
-    read = {row.credential: row for row in archive.progress(request.user)}
+    read = {row.credential: row for row in sync.progress(request.user)}
     offered = {offer.credential_id: offer for offer in HandOver.objects.offered_by(request.user)}
-    told = [(row, credentials.what_is_left(row.api_token), read.get(row), offered.get(row.pk)) for row in mine]
+    told = [(row, credentials.budget_left(row.api_token), read.get(row), offered.get(row.pk)) for row in mine]
     offers = [
         (offer, [own for own in mine if own.instance == offer.credential.instance and own.sees_organization])
         for offer in HandOver.objects.offered_to(request.user)
     ]
-    context = {"credentials": told, "removals": list(Removal.objects.of(request.user)), "offers": offers}
-    return render(request, "accounts/credentials.html", context)
+    context = {"credentials": told, "removals": list(Removal.objects.begun_by(request.user)), "offers": offers}
+    return render(request, "conversations/credentials/credentials.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -64,7 +64,7 @@ def connect(request: Request) -> HttpResponse:
 
 def _connect_page(request: Request, form: ConnectForm) -> HttpResponse:
     context = {"form": form, "next": next_path(request), "tried": form.is_bound}
-    return render(request, "accounts/connect.html", context, status=_status(form))
+    return render(request, "conversations/credentials/connect.html", context, status=_status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -79,7 +79,7 @@ def credential(request: Request, pk: int) -> HttpResponse:
         messages.success(request, "Renamed.")
         return redirect("conversations:credentials")
     context = {"credential": found, "form": form}
-    return render(request, "accounts/credential.html", context, status=_status(form))
+    return render(request, "conversations/credentials/rename.html", context, status=_status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -102,7 +102,7 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
             messages.success(request, f"The token of {found.label} was replaced. {found.api_token.what_it_sees}")
             return redirect(next_path(request) or site_path("/credentials/"))
     context = {"credential": found, "form": form, "next": next_path(request)}
-    return render(request, "accounts/replace_token.html", context, status=_status(form))
+    return render(request, "conversations/credentials/replace_token.html", context, status=_status(form))
 
 
 def make_default(request: Request, pk: int) -> HttpResponse:
@@ -116,20 +116,20 @@ def make_default(request: Request, pk: int) -> HttpResponse:
     return redirect("conversations:credentials")
 
 
-def sync(request: Request, pk: int) -> HttpResponse:
+def pause_sync(request: Request, pk: int) -> HttpResponse:
     """Pause or resume background reading; with htmx, render its progress."""
     back = next_path(request) or site_path("/conversations/")
     credential = Credential.objects.of(request.user).filter(pk=pk).first()
     if credential is None:
         return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
     if request.method == "POST":
-        archive.pause(credential.api_token, is_paused=request.POST.get("do") == "pause")
+        sync.pause(credential.api_token, is_paused=request.POST.get("do") == "pause")
         tasks.nudge_sync()
     if not request.htmx:
         return redirect(back)
     tasks.nudge_sync()
-    told = [row for row in archive.progress(request.user) if row.credential == credential]
-    return render(request, "conversations/_progress.html", {"progress": told, "asks_again": True})
+    told = [row for row in sync.progress(request.user) if row.credential == credential]
+    return render(request, "conversations/shared/_sync_progress.html", {"progress": told, "asks_again": True})
 
 
 def _note(request: Request, kind: Kind, credential: Credential, error: OmniError | None = None) -> None:

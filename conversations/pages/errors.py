@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations.archive import CannotShow, NoMessage
+from conversations.archive.evidence import NoMessage
+from conversations.archive.outcomes import CannotShow
 from conversations.models import ticket_names
 from conversations.pages.refresh import again_in as retry_in
 from conversations.search import pasted
@@ -51,7 +52,7 @@ def explain(request: Request, error: CannotShow, credential: Credential | None =
         "path": request.get_full_path(),
         "again_in": again_in,
     }
-    response = render(request, "conversations/cannot_show.html", context, status=_STATUS[error.why])
+    response = render(request, "conversations/shared/cannot_show.html", context, status=_STATUS[error.why])
     if again_in:
         response.headers["Retry-After"] = str(again_in)
     return response

@@ -12,13 +12,15 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, tasks
-from conversations.archive import Evidence, NoMessage, Standing
+from conversations import tasks
+from conversations.archive import evidence, evidence_status, threads
+from conversations.archive.evidence import Evidence, NoMessage
+from conversations.archive.evidence_status import Standing
 from conversations.charts import spec
 from conversations.models import Action
 from conversations.pages import evidence_context
 from conversations.pages.errors import explains_refusals
-from conversations.pages.list_forms import FreshForm, RowsForm
+from conversations.pages.part_forms import FreshForm, RowsForm
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.syntax import Asked
@@ -37,24 +39,24 @@ _STATUS = {
 
 @require_safe
 @explains_refusals()
-def evidence(request: Request, omni_id: UUID, position: int) -> HttpResponse:
+def page(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Render each action in order, each query with its rows, and the charts."""
-    found = archive.evidence(request.user, omni_id, position, with_rows=True)
+    found = evidence.open(request.user, omni_id, position, with_rows=True)
     about: trail.About = {"conversation_id": omni_id, "position": position}
     if found.is_new:
         trail.record(request, Kind.CAPTURED, **about)
     _record(request, **about)
     steps = [(action, paging.page_of(action) if action.is_query else None) for action in found.actions]
-    line = archive.standings(found.opened, [position]).get(position)
+    line = evidence_status.by_position(found.opened, [position]).get(position)
     context = _context(found) | {"steps": steps, "line": line}
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
-        context["charts"] = None if archive.must_ask_for_chart(found) else evidence_context.charts(found)
-        return render(request, "conversations/_evidence.html", context)
+        context["charts"] = None if evidence.must_ask_for_chart(found) else evidence_context.charts(found)
+        return render(request, "conversations/evidence/_evidence.html", context)
     # In a thread, this time stands above the line.
     context["took"] = line.took if line and line.took is not None else found.message.took
     context["charts"] = evidence_context.charts(found)  # a page without a script cannot ask for them later
     status = _STATUS.get(found.standing, HTTPStatus.OK)
-    return render(request, "conversations/evidence.html", context, status=status)
+    return render(request, "conversations/evidence/evidence.html", context, status=status)
 
 
 @require_safe
@@ -66,8 +68,10 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     context = _context(found) | {"shown": paging.page_of(action, **RowsForm(request.GET).wanted())}
     context["drawn"] = spec.drawings(action)
     if request.htmx:
-        return render(request, "conversations/_rows.html", context)
-    return render(request, "conversations/query.html", context | _marked(action, syntax.read(request.GET.get("q", ""))))
+        return render(request, "conversations/evidence/_query_rows.html", context)
+    return render(
+        request, "conversations/evidence/query.html", context | _marked(action, syntax.read(request.GET.get("q", "")))
+    )
 
 
 def _marked(action: Action, sought: Asked) -> dict[str, Any]:
@@ -75,7 +79,7 @@ def _marked(action: Action, sought: Asked) -> dict[str, Any]:
     fields = action.query_fields
     said = highlight.matches(f"{action.title} {fields.table} {fields.on_a_line}", sought.wanted)
     context = {"query": fields, "action": action, "is_open": True, "is_json_open": bool(sought.wanted) and not said}
-    html = render_to_string("conversations/_query_fields.html", context)
+    html = render_to_string("conversations/evidence/_query_fields.html", context)
     return {
         "title": highlight.pieces(action.title, sought.wanted),
         "fields": trusted(highlight.marked(html, sought.wanted).html if sought.wanted else html),
@@ -103,7 +107,7 @@ def rows_csv(request: Request, omni_id: UUID, position: int, number: int) -> Htt
 def _query(request: Request, omni_id: UUID, position: int, number: int) -> tuple[Evidence, Action]:
     """Return a query and its evidence. Raises `CannotShow` or `Http404`."""
     try:
-        found = archive.evidence(request.user, omni_id, position)
+        found = evidence.open(request.user, omni_id, position)
     except NoMessage:
         raise Http404 from None
     action = next((action for action in found.queries if action.number == number), None)
@@ -134,20 +138,20 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     """Store the evidence of an answer at once; render its line as it is then."""
     if not request.htmx:
         return redirect("conversations:evidence", omni_id, position)
-    found = archive.evidence(request.user, omni_id, position)
+    found = evidence.open(request.user, omni_id, position)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id, position=position)
     failure = found.failure
     try:
-        archive.chart(found)
+        evidence.open_chart(found)
     except OmniError as error:
         failure = error
     if found.is_new:
         trail.record(request, Kind.CAPTURED, conversation_id=omni_id, position=position)
-    line = archive.standings(found.opened, [position]).get(position)
+    line = evidence_status.by_position(found.opened, [position]).get(position)
     if line is None:
         raise Http404
     context = {"conversation": found.opened.conversation, "line": line, "failure": failure}
-    return render(request, "conversations/_line.html", context)
+    return render(request, "conversations/evidence/_answer_status.html", context)
 
 
 @require_safe
@@ -157,7 +161,7 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     # Start a worker again, should the last one have been killed.
     tasks.nudge(tasks.capture)
@@ -168,4 +172,4 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
         # The page cannot replace the lines of messages that it does not show yet.
         "lines": {position: line for position, line in context["lines"].items() if position <= count},
     }
-    return render(request, "conversations/_standings.html", context)
+    return render(request, "conversations/evidence/_answer_statuses.html", context)

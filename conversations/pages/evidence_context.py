@@ -2,21 +2,23 @@
 
 from typing import Any
 
-from conversations import archive
-from conversations.archive import Evidence, Opened, Standing
+from conversations.archive import capture, evidence, evidence_status
+from conversations.archive.evidence import Evidence
+from conversations.archive.evidence_status import Standing
+from conversations.archive.outcomes import Opened
 from conversations.charts import spec
 from conversations.pages.refresh import MOST_LOOKS, look_in
 from omniviewer.omni import OmniError
 
 
 def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
-    """Return the context of _line.html, a line an answer, and for _capturing.html."""
-    lines = archive.standings(opened)
-    unkept = len(archive.unkept(lines.values()))
+    """Return the context of _answer_status.html, one for each answer, and of _capture_progress.html."""
+    lines = evidence_status.by_position(opened)
+    unkept = len(evidence_status.pending(lines.values()))
     return {
         "lines": lines,
         "unkept": unkept,
-        "minutes_left": archive.minutes_for(unkept, opened.token) if unkept else 0,
+        "minutes_left": capture.estimate_minutes(unkept, opened.token) if unkept else 0,
         "looks": looks,
         "most_looks": MOST_LOOKS,
         "look_in": round(look_in(looks), 1),
@@ -24,11 +26,11 @@ def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
 
 
 def bundle(opened: Opened, looks: int) -> dict[str, Any]:
-    """Return the context of bundle.html and its part."""
+    """Return the context of export/bundle.html and its part."""
     found = standings(opened, looks)
     lines = list(found["lines"].values())
     kept = [line for line in lines if line.standing is Standing.KEPT]
-    on_its_way = archive.unkept(lines)
+    on_its_way = evidence_status.pending(lines)
     return {
         **found,
         "conversation": opened.conversation,
@@ -42,7 +44,7 @@ def charts(found: Evidence) -> dict[str, Any]:
     """Return the context of _charts.html: whether Omni has a picture; else ours, and why Omni could not be asked."""
     failure, omni = None, False
     try:
-        omni = archive.chart(found) is not None
+        omni = evidence.open_chart(found) is not None
     except OmniError as error:
         failure = error
     drawn = (

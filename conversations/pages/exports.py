@@ -8,13 +8,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, tasks
-from conversations.archive import Opened
+from conversations import tasks
+from conversations.archive import threads
+from conversations.archive.outcomes import Opened
 from conversations.exports import bundle, document, formats
 from conversations.exports import clipboard as ticket
 from conversations.pages import evidence_context
 from conversations.pages.errors import explains_refusals
-from conversations.pages.list_forms import FreshForm
+from conversations.pages.part_forms import FreshForm
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request, canonical
 from omniviewer.audit import trail
@@ -33,9 +34,9 @@ _TYPES = {
 @explains_refusals(Kind.EXPORTED)
 def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpResponseBase:
     """Return the thread as a file, in the reader's time zone; as a zip, with its stored evidence."""
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
-    tasks.want(opened)
+    tasks.queue_capture(opened)
     return _file(request, opened, extension)
 
 
@@ -43,18 +44,18 @@ def export_thread(request: Request, omni_id: UUID, extension: str) -> HttpRespon
 @explains_refusals(Kind.EXPORTED)
 def print_page(request: Request, omni_id: UUID) -> HttpResponse:
     """Render the thread with its stored evidence for printing, without asking Omni for more evidence."""
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, instance=opened.conversation.instance)
-    tasks.want(opened)
+    tasks.queue_capture(opened)
     address = canonical(request, opened.conversation.get_absolute_url())
-    return render(request, "conversations/print.html", document.of(opened, request.user, address))
+    return render(request, "conversations/export/print.html", document.context(opened, request.user, address))
 
 
 @require_safe
 @explains_refusals(Kind.EXPORTED)
 def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
     """Return a message, or the thread, for the page's script to put on the clipboard: `{"text", "html"}`."""
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     conversation = opened.conversation
     address = canonical(request, conversation.get_absolute_url())
     thread = {message.position: message for message in conversation.thread}
@@ -67,7 +68,7 @@ def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> 
     else:
         raise Http404
     trail.record(request, Kind.EXPORTED, conversation_id=omni_id, position=position, instance=conversation.instance)
-    tasks.want(opened)
+    tasks.queue_capture(opened)
     return JsonResponse(said)
 
 
@@ -102,12 +103,12 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
 def bundle_page(request: Request, omni_id: UUID) -> HttpResponse:
     """Render what the evidence bundle will hold and the progress of capture; with htmx, only that part."""
     form = FreshForm(request.GET)
-    opened = archive.open_conversation(request.user, omni_id)
-    tasks.want(opened)
+    opened = threads.open(request.user, omni_id)
+    tasks.queue_capture(opened)
     context = evidence_context.bundle(opened, form.cleaned_data["looks"] if form.is_valid() else 0)
     if request.htmx:
         tasks.nudge(tasks.capture)
         sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
-        return render(request, "conversations/_bundle.html", context)
+        return render(request, "conversations/export/_bundle_progress.html", context)
     trail.record(request, Kind.OPENED, conversation_id=omni_id, instance=opened.conversation.instance)
-    return render(request, "conversations/bundle.html", context)
+    return render(request, "conversations/export/bundle.html", context)

@@ -5,30 +5,31 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from conversations import archive, tasks
-from conversations.archive import CannotShow
+from conversations import tasks
+from conversations.archive import insights, people
+from conversations.archive.outcomes import CannotShow
 from conversations.pages import list_context
 from conversations.pages.errors import explain
 from conversations.pages.insights_figures import Figures
-from conversations.pages.list_forms import PERIODS, InsightsForm
+from conversations.pages.insights_forms import PERIODS, InsightsForm
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request
 
 
 @require_safe
-def insights(request: Request) -> HttpResponse:
+def page(request: Request) -> HttpResponse:
     credentials = Credential.objects.of(request.user)
     form = InsightsForm(credentials, request.GET)
     try:
         query = form.query()
-        found = archive.insights(request.user, query.credentials, query.period, query.owner)
+        found = insights.compute(request.user, query.credentials, query.period, query.owner)
     except CannotShow as error:
         return explain(request, error)
     tasks.nudge_sync()
-    names = archive.names(request.user, found.owners)
-    coverage = list_context.coverage(request.user, query.credentials)
+    names = people.names(request.user, found.owners)
+    covered = list_context.progress_and_coverage(request.user, query.credentials)
     credential = str(query.credential.pk) if query.credential else ""
-    figures = Figures(found, query.owner, credential, names, is_all_read=coverage["coverage"].is_all)
+    figures = Figures(found, query.owner, credential, names, is_all_read=covered["coverage"].is_all)
     context = {
         "query": query,
         "credentials": credentials,
@@ -40,6 +41,6 @@ def insights(request: Request) -> HttpResponse:
         "last": figures.last,
         "zone": timezone.get_current_timezone_name(),
         **list_context.owners(query.credentials, query.owner),
-        **coverage,
+        **covered,
     }
-    return render(request, "conversations/insights.html", context)
+    return render(request, "conversations/insights/insights.html", context)

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.archive import Insights, Share, Span
+from conversations.archive.insights import Insights, Share, Span
 from conversations.charts import svg
 from conversations.charts.labels import cut
 from conversations.charts.spec import Plot

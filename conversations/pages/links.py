@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive
+from conversations.archive import jobs
 from conversations.pages.errors import explains_refusals
 from conversations.search import pasted
 from omniviewer.accounts.models import Credential
@@ -18,7 +18,7 @@ from omniviewer.accounts.requests import Request
 @explains_refusals()
 def job(request: Request, job_id: UUID) -> HttpResponse:
     """Redirect to the answer that this job made."""
-    place = archive.find_job(request.user, job_id)
+    place = jobs.locate(request.user, job_id)
     return _to(request, place.address)
 
 
@@ -30,10 +30,10 @@ def open_pasted(request: Request) -> HttpResponse:
     found = pasted.read(text)
     if found is None:
         status = HTTPStatus.UNPROCESSABLE_ENTITY if text.strip() else HTTPStatus.OK
-        return render(request, "conversations/open.html", {"text": text}, status=status)
+        return render(request, "conversations/links/open.html", {"text": text}, status=status)
     if found.kind is not pasted.Kind.ID:
         return _to(request, found.address, found.instance, found.ticket)
-    place = archive.find(request.user, found.id)
+    place = jobs.locate_id(request.user, found.id)
     return _to(request, place.address)
 
 

@@ -13,14 +13,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from conversations import archive, tasks
-from conversations.archive import Ask, CannotShow, Listed
+from conversations import tasks
+from conversations.archive import lists, people, ticket_links
+from conversations.archive.lists import Listed
+from conversations.archive.outcomes import CannotShow, Fetch
 from conversations.exports import selection
 from conversations.models import Conversation, ReadUntil, Star, ticket_names
 from conversations.pages import list_context
 from conversations.pages.errors import explain
-from conversations.pages.list_forms import FiltersForm, FreshForm, ListForm, ListQuery, list_address
-from conversations.pages.refresh import ask, refreshed
+from conversations.pages.list_forms import FiltersForm, ListForm, ListQuery, list_address
+from conversations.pages.part_forms import FreshForm
+from conversations.pages.refresh import fetch_when, refreshed
 from conversations.search import pasted, syntax
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential
@@ -41,7 +44,7 @@ def conversations(request: Request) -> HttpResponse:
     form = ListForm(credentials, request.GET)
     try:
         query = form.query()
-        found = _listed(request, query, ask(request))
+        found = _listed(request, query, fetch_when(request))
     except CannotShow as error:
         return explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
     if "refresh" in request.GET and not found.notice:
@@ -49,9 +52,9 @@ def conversations(request: Request) -> HttpResponse:
     tasks.nudge_sync()
     if query.asked:
         trail.record(request, Kind.SEARCHED)
-    context = list_context.of(request.user, found, query, request.GET)
+    context = list_context.page(request.user, found, query, request.GET)
     context |= list_context.controls(request.user, query.credentials, query.asked) | {"credentials": credentials}
-    return render(request, "conversations/list.html", context)
+    return render(request, "conversations/list/list.html", context)
 
 
 @require_safe
@@ -64,21 +67,21 @@ def fresh(request: Request) -> HttpResponse:
         return redirect(list_address(kept))
     try:
         query = form.query()
-        found = _listed(request, query, Ask.IF_STALE)
+        found = _listed(request, query, Fetch.IF_STALE)
     except CannotShow:
         return HttpResponseClientRefresh()
     if query.asked:
         sessions.record_once(request, Kind.SEARCHED)
-    context = list_context.of(request.user, found, query, request.GET, said.cleaned_data["looks"])
+    context = list_context.page(request.user, found, query, request.GET, said.cleaned_data["looks"])
     digest = list_context.digest(found.page.conversations, found.page.older)
     context["has_changed"] = digest != said.cleaned_data["shown"]
-    return render(request, "conversations/_fresh_list.html", context)
+    return render(request, "conversations/list/_update.html", context)
 
 
-def _listed(request: Request, query: ListQuery, when: Ask) -> Listed:
-    found = archive.listed(request.user, query.credentials, query.asked, query.stretch, ask=when)
+def _listed(request: Request, query: ListQuery, when: Fetch) -> Listed:
+    found = lists.open(request.user, query.credentials, query.asked, query.stretch, when=when)
     for walk in found.walks:
-        archive.members(walk.api_token, ask=found.was_asked)
+        people.members(walk.api_token, ask=found.was_asked)
     return found
 
 
@@ -108,7 +111,7 @@ def selected(request: Request) -> HttpResponseBase:
         messages.error(request, "Nothing was selected. Tick the conversations first.")
         return redirect(back)
     if request.POST.get("do") in ("export", "star"):
-        tasks.want_chosen(request.user, chosen)
+        tasks.queue_captures(request.user, chosen)
     if request.POST.get("do") == "export":
         pieces = selection.stream(request.user, chosen, canonical(request, ""), partial(_record_export, request))
         name = f"conversations-{timezone.localdate():%Y-%m-%d}.zip"
@@ -136,7 +139,7 @@ def all_read(request: Request) -> HttpResponse:
     if request.method == "POST":
         before = ReadUntil.set(request.user, request.POST.get("at", ""))
         context: dict[str, Any] = {"before": before.isoformat(), "is_undone": bool(request.POST.get("at"))}
-        return render(request, "conversations/all_read.html", context)
+        return render(request, "conversations/list/all_read.html", context)
     return redirect(site_path("/conversations/"))
 
 
@@ -144,7 +147,7 @@ def _linked(request: Request, text: str) -> HttpResponse:
     """Render the list of the conversations that are linked from a ticket."""
     ticket = ticket_names.read(text)
     try:
-        linked = archive.linked_from(request.user, ticket) if ticket else None
+        linked = ticket_links.open(request.user, ticket) if ticket else None
     except CannotShow as error:
         return explain(request, error)
     shown: list[Conversation] = linked.conversations if linked else []
@@ -156,4 +159,4 @@ def _linked(request: Request, text: str) -> HttpResponse:
     }
     context |= list_context.linked_rows(request.user, shown, ticket or "")
     status = HTTPStatus.OK if ticket else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, "conversations/linked.html", context, status=status)
+    return render(request, "conversations/links/linked_from_ticket.html", context, status=status)

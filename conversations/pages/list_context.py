@@ -8,12 +8,14 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from conversations import archive, tasks
-from conversations.archive import Listed
+from conversations import tasks
+from conversations.archive import coverage, people, sync
+from conversations.archive.lists import Listed
+from conversations.archive.people import MOST_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
 from conversations.pages.list_forms import ListQuery
 from conversations.pages.refresh import fresh_in
-from conversations.search import date_words, syntax
+from conversations.search import date_words, finder, hits, narrowing, syntax
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
@@ -23,8 +25,8 @@ _MOST_NAMES = 3
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
 
-def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
-    """Return the context of list.html and its parts; `parameters` are those of the page's address."""
+def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
+    """Return the context of list/list.html and its parts; `parameters` are those of the page's address."""
     asked, page = query.asked, found.page
     stale = any(not walk.is_fresh for walk in found.walks)
     checked = [walk.checked_at for walk in found.walks if walk.checked_at]
@@ -45,9 +47,9 @@ def of(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks
         "is_first": query.stretch.is_top,
         "sum": _sum(found, query),
         "sees_organization": any(credential.sees_organization for credential in query.credentials),
-        "has_unread": archive.has_unread(user),
+        "has_unread": narrowing.has_unread(user),
         **rows(user, page.conversations, found.asked, _within(parameters, asked, found.asked), query.stretch.order),
-        **coverage(user, query.credentials),
+        **progress_and_coverage(user, query.credentials),
         "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
@@ -62,7 +64,7 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
     if row.name != "owner":
         return ""
     meant = found.owners.get(row.value, [])
-    names = sorted(set(archive.names(user, meant).values()), key=str.casefold)
+    names = sorted(set(people.names(user, meant).values()), key=str.casefold)
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
@@ -91,10 +93,10 @@ def rows(
 ) -> dict[str, Any]:
     """Return the rows with their owners, stars, unread marks, tickets and matches."""
     ids = [row.pk for row in shown]
-    hits = archive.hits(shown, asked)
-    names = archive.names(user, {row.owner for row in shown})
+    found = hits.collect(shown, asked)
+    names = people.names(user, {row.owner for row in shown})
     starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
-    accesses = Access.objects.filter(archive.unread(user), pk__in=[row.access.pk for row in shown if row.access])
+    accesses = Access.objects.filter(narrowing.unread(user), pk__in=[row.access.pk for row in shown if row.access])
     unread = set(accesses.values_list("conversation_id", flat=True))
     tickets: dict[int, list[str]] = {}
     readable = [row.pk for row in shown if row.shows_messages]
@@ -103,7 +105,7 @@ def rows(
     ):
         tickets.setdefault(pk, []).append(ticket)
     for row in shown:
-        row.hits, row.owner_name = hits[row.pk], names.get(row.owner, row.owner_id)
+        row.hits, row.owner_name = found[row.pk], names.get(row.owner, row.owner_id)
         row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
     within = parameters.copy()
     for name in _PASSING:
@@ -127,14 +129,14 @@ def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str,
     return rows(user, shown, Asked(), within) | {"by_day": False}
 
 
-def coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
+def progress_and_coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
     """Return how much of Omni's list the result covers; counted only where the page says so."""
-    reader = Reader.of(user, credentials)
+    reader = Reader.for_user(user, credentials)
     return {
-        "progress": [row for row in archive.progress(user) if row.credential in credentials],
+        "progress": [row for row in sync.progress(user) if row.credential in credentials],
         "stands_still": tasks.stands_still(),
-        "coverage": SimpleLazyObject(lambda: archive.coverage(reader)),
-        "outcomes": SimpleLazyObject(lambda: archive.outcomes(reader)),
+        "coverage": SimpleLazyObject(lambda: coverage.measure(reader)),
+        "outcomes": SimpleLazyObject(lambda: coverage.count_outcomes(reader)),
     }
 
 
@@ -150,11 +152,11 @@ def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
         totals = [walk.total for walk in found.walks]
         return {"count": sum(total or 0 for total in totals) if None not in totals else None, "is_more": False}
     count = found.finder.count()
-    return {"count": min(count, archive.MOST_COUNTED), "is_more": count > archive.MOST_COUNTED}
+    return {"count": min(count, finder.MOST_COUNTED), "is_more": count > finder.MOST_COUNTED}
 
 
 def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
-    """Return the context of _filters.html: the choices, and the current values."""
+    """Return the context of list/_filters.html: the choices, and the current values."""
     return {
         **owners(credentials, asked.value("owner")),
         "chosen": {
@@ -175,15 +177,15 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
 
 
 def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
-    """Return the context of _owner_control.html: people to choose from, unless too many, and the one chosen."""
+    """Return the context of shared/_owner_filter.html: people to choose from, unless too many, and the one chosen."""
     tokens = dict.fromkeys(credential.api_token for credential in credentials)
-    people = {
-        member.owner.as_filter(tokens): member for token in tokens for member in archive.members(token, ask=False)
+    members = {
+        member.owner.as_filter(tokens): member for token in tokens for member in people.members(token, ask=False)
     }
-    if len(people) > archive.MOST_MEMBERS:
-        people = {}
+    if len(members) > MOST_MEMBERS:
+        members = {}
     return {
-        "people": sorted(people.items(), key=lambda choice: choice[1].name.lower()),
+        "people": sorted(members.items(), key=lambda choice: choice[1].name.lower()),
         "owner": chosen,
-        "is_known_owner": not chosen or chosen in people or chosen == "me",
+        "is_known_owner": not chosen or chosen in members or chosen == "me",
     }

@@ -7,7 +7,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from conversations.archive import Ask, CannotShow, Notice, Running
+from conversations.archive.live_answer import Running
+from conversations.archive.outcomes import CannotShow, Fetch, Notice
 from omniviewer.accounts.requests import Request
 
 # Seconds between two looks at an answer that is being written: first, factor of each further one, and longest.
@@ -20,8 +21,8 @@ MOST_LOOKS = 20
 _RETRY_SECONDS = 20
 
 
-def ask(request: Request) -> Ask:
-    return Ask.ALWAYS if "refresh" in request.GET else Ask.IF_NEEDED
+def fetch_when(request: Request) -> Fetch:
+    return Fetch.ALWAYS if "refresh" in request.GET else Fetch.IF_MISSING
 
 
 def refreshed(request: Request) -> HttpResponse:

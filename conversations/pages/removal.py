@@ -5,8 +5,9 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from conversations import archive, tasks
-from conversations.archive import NotProven, credentials
+from conversations import tasks
+from conversations.archive import credentials, hand_over, removal
+from conversations.archive.hand_over import NotProven
 from conversations.models import HandOver, Removal
 from conversations.pages.credential_forms import HandOverForm, TakeOverForm
 from omniviewer.accounts.models import Credential, User
@@ -20,8 +21,8 @@ from omniviewer.omni import OmniError
 @require_GET
 def removals(request: Request) -> HttpResponse:
     """Render how far the reader's removals are, for the page of credentials."""
-    found = list(Removal.objects.of(request.user))
-    return render(request, "accounts/_removals.html", {"removals": found, "asks_again": True})
+    found = list(Removal.objects.begun_by(request.user))
+    return render(request, "conversations/credentials/_removal_progress.html", {"removals": found, "asks_again": True})
 
 
 @require_http_methods(["GET", "POST"])
@@ -39,9 +40,9 @@ def remove(request: Request, pk: int) -> HttpResponse:
 
 
 def _remove_page(request: Request, found: Credential, form: HandOverForm) -> HttpResponse:
-    context = {"credential": found, "loss": archive.loss_with(found.api_token, [found]), "form": form}
-    context["may_be_offered"] = archive.may_be_offered(found)
-    return render(request, "accounts/remove.html", context, status=422 if form.errors else 200)
+    context = {"credential": found, "loss": removal.count_loss(found.api_token, [found]), "form": form}
+    context["may_be_offered"] = hand_over.may_be_offered(found)
+    return render(request, "conversations/credentials/remove.html", context, status=422 if form.errors else 200)
 
 
 @require_POST
@@ -53,7 +54,7 @@ def offer(request: Request, pk: int) -> HttpResponse:
         messages.success(request, f"{found.label} is offered to nobody any more.")
         return redirect("conversations:credentials")
     form = HandOverForm(request.POST)
-    if not archive.may_be_offered(found):
+    if not hand_over.may_be_offered(found):
         form.add_error("name", "Only an organization key that nobody else here holds can be handed over.")
     if not form.is_valid():
         return _remove_page(request, found, form)
@@ -62,7 +63,7 @@ def offer(request: Request, pk: int) -> HttpResponse:
     if people == [request.user]:
         form.add_error("name", "This is you: name the person who takes it over.")
         return _remove_page(request, found, form)
-    archive.offer(found, name, people[0] if len(people) == 1 else None)
+    hand_over.offer(found, name, people[0] if len(people) == 1 else None)
     messages.success(request, f"If {name} signs in here, the offer now stands on their page of credentials.")
     return redirect("conversations:credentials")
 
@@ -84,7 +85,7 @@ def answer(request: Request, pk: int) -> HttpResponse:
     owner, token, key = given.owner, given.api_token, given.pk
     try:
         with throttle.trying_token(request.user):
-            archive.take_over(given, heir)
+            hand_over.accept(given, heir)
     except throttle.Throttled as throttled:
         messages.error(request, throttled.sentence)
     except NotProven as error:

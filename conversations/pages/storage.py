@@ -29,4 +29,4 @@ def page(request: Request) -> HttpResponse:
         "last_failure": failing.first(),
         "index_failures": IndexFailure.objects.latest_first()[:_MOST_FAILURES],
     }
-    return render(request, "conversations/stored.html", context)
+    return render(request, "conversations/storage/storage.html", context)

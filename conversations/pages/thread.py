@@ -7,12 +7,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from conversations import archive, tasks
+from conversations import tasks
+from conversations.archive import live_answer, threads
 from conversations.models import Star, TicketReference, Visit, ticket_names
 from conversations.pages import thread_context
 from conversations.pages.errors import explains_refusals
-from conversations.pages.list_forms import FreshForm
-from conversations.pages.refresh import ask, refreshed
+from conversations.pages.part_forms import FreshForm
+from conversations.pages.refresh import fetch_when, refreshed
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit.models import Kind
@@ -22,7 +23,7 @@ from omniviewer.audit.models import Kind
 @explains_refusals()
 def conversation(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
     """Render a thread; with `position`, opened and focused at that message."""
-    opened = archive.open_conversation(request.user, omni_id, ask=ask(request))
+    opened = threads.open(request.user, omni_id, when=fetch_when(request))
     if "refresh" in request.GET and not opened.notice:
         return refreshed(request)
     came_from = request.GET.get("ticket", "")
@@ -31,8 +32,8 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     is_link = request.method == "GET" and sessions.arrives(request)
     if ticket and is_link:
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
-    tasks.want(opened)
-    Visit.objects.note(request.user, opened.conversation)
+    tasks.queue_capture(opened)
+    Visit.objects.record(request.user, opened.conversation)
     context = thread_context.thread(request.user, opened) | thread_context.within(request, opened.conversation)
     missing = position is not None and not 1 <= position <= context["count"]
     context |= {
@@ -52,10 +53,10 @@ def fresh(request: Request, omni_id: UUID) -> HttpResponse:
     if not request.htmx or not form.is_valid():
         return redirect("conversations:conversation", omni_id)
     revision, shown, looks = (form.cleaned_data[name] for name in ("revision", "count", "looks"))
-    opened = archive.renew(request.user, omni_id)
+    opened = live_answer.renew(request.user, omni_id)
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     if opened.was_asked:
-        tasks.want(opened)
+        tasks.queue_capture(opened)
     context = thread_context.thread(request.user, opened, looks)
     changed = []
     if opened.conversation.revision != revision:
@@ -66,7 +67,7 @@ def fresh(request: Request, omni_id: UUID) -> HttpResponse:
         "added": [message for message in changed if message.position > shown],
         "gone": range(context["count"] + 1, min(shown, context["count"] + 1000) + 1),
     }
-    return render(request, "conversations/_fresh_thread.html", context)
+    return render(request, "conversations/thread/_update.html", context)
 
 
 @explains_refusals()
@@ -74,12 +75,12 @@ def star(request: Request, omni_id: UUID) -> HttpResponse:
     """Set or remove the reader's star; with htmx, render the new button."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     starred = request.POST.get("starred") == "1"
     Star.objects.set(request.user, opened.conversation, starred=starred)
     if starred:
-        tasks.want(opened)
+        tasks.queue_capture(opened)
     if not request.htmx:
         return redirect(opened.conversation)
     context = {"conversation": opened.conversation, "is_starred": starred}
-    return render(request, "conversations/_star.html", context)
+    return render(request, "conversations/thread/_star.html", context)

@@ -10,14 +10,16 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from conversations import archive, rendering
-from conversations.archive import CannotShow, Finder, Opened, Stretch
+from conversations import rendering
+from conversations.archive import lists, live_answer, people
+from conversations.archive.outcomes import CannotShow, Opened
 from conversations.models import Conversation, EarlierMessage, Message, Star, TicketReference, ticket_names
 from conversations.pages.evidence_context import standings
 from conversations.pages.list_forms import ListForm, list_address
 from conversations.pages.refresh import MOST_LOOKS, fresh_in
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
+from conversations.search.finder import Finder, Stretch
 from conversations.search.syntax import Filter, Text
 from omniviewer.accounts.models import Credential, User
 from omniviewer.accounts.requests import Request
@@ -32,12 +34,12 @@ _LONG_MESSAGES = 8
 
 
 def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
-    """Return the context of conversation.html and its parts. `looks`: how often the page has refreshed by itself."""
+    """Return the context of thread/thread.html and its parts. `looks`: how often the page has refreshed by itself."""
     conversation = opened.conversation
     last = conversation.last_message
     # The first revision is the first fetch: it replaced nothing.
     earlier = _earlier(opened) if conversation.latest_revision > 1 else []
-    running = archive.running(opened)
+    running = live_answer.stored(opened)
     count = last.position if last else 0
     found = standings(opened)
     for message in conversation.thread if earlier else ():
@@ -45,7 +47,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     return {
         "conversation": conversation,
         # A stored thread is shown without asking Omni for anything.
-        "owner_name": archive.owner_name(user, conversation, opened.token, ask=opened.was_asked),
+        "owner_name": people.owner_name(user, conversation, opened.token, ask=opened.was_asked),
         "owner_filter": Filter("owner", conversation.owner.as_filter(opened.reader.tokens)),
         "credential": opened.credential if opened.is_one_of_several else None,
         "has_several_credentials": opened.is_one_of_several,
@@ -84,7 +86,7 @@ def _earlier(opened: Opened) -> list[EarlierMessage]:
 
 
 def within(request: Request, conversation: Conversation) -> dict[str, Any]:
-    """Return the context of _within.html and _find.html; highlight the words of `find`, or else of the list's `q`.
+    """Return the context of _list_navigation and _find.html; highlight the words of `find`, else of the list's `q`.
 
     Parameters that make no sense are ignored.
     """
@@ -96,7 +98,7 @@ def within(request: Request, conversation: Conversation) -> dict[str, Any]:
     wanted = {"q": str(Filter("ticket", ticket))} if ticket else given
     try:
         query = ListForm(Credential.objects.of(request.user), wanted).query()
-        finder = archive.finder(request.user, query.credentials, query.asked, query.stretch.order)
+        finder = lists.stored_finder(request.user, query.credentials, query.asked, query.stretch.order)
     except CannotShow:
         return {"find": find}
     marks, is_widened = 0, False
@@ -170,11 +172,11 @@ def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
 
 
 def render_thread(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    """Render conversation.html with this context and the conversation's tickets; write the audit row."""
+    """Render thread/thread.html with this context and the conversation's tickets; write the audit row."""
     shown, came_from = context["conversation"], ticket_names.read(request.GET.get("ticket", ""))
     about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
     about["position"] = context.setdefault("focus", None)
     trail.record(request, Kind.OPENED, **about)
     references = TicketReference.objects.filter(conversation=shown)
     context["tickets"] = list(references.oldest_first())
-    return render(request, "conversations/conversation.html", context, status=status)
+    return render(request, "conversations/thread/thread.html", context, status=status)

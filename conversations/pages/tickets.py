@@ -6,7 +6,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from conversations import archive, tasks
+from conversations import tasks
+from conversations.archive import threads
 from conversations.models import TicketReference, ticket_names
 from conversations.pages import thread_context
 from conversations.pages.errors import explains_refusals
@@ -20,10 +21,10 @@ def add(request: Request, omni_id: UUID) -> HttpResponse:
     """Link the conversation to a ticket, by hand."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     ticket = ticket_names.read(request.POST.get("ticket", ""))
     if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
-        tasks.want(opened)
+        tasks.queue_capture(opened)
         return redirect(opened.conversation)
     wrong = "It has too many tickets already: remove one." if ticket else "This is not how tickets are named here."
     context = thread_context.thread(request.user, opened)
@@ -36,7 +37,7 @@ def remove(request: Request, omni_id: UUID) -> HttpResponse:
     """Remove a ticket from the conversation, and offer to put it back."""
     if request.method != "POST":
         return redirect("conversations:conversation", omni_id)
-    opened = archive.open_conversation(request.user, omni_id)
+    opened = threads.open(request.user, omni_id)
     ticket = ticket_names.read(request.POST.get("ticket", ""))
     removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
     if removed:

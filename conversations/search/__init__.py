@@ -2,8 +2,3 @@
 
 Tokens are made here, so SQLite's FTS5 and PostgreSQL find the same for the same search query.
 """
-
-from conversations.search.documents import forget, refresh, says
-from conversations.search.index import PLACES, TICKETS, Bounds, Fact, Question, matching
-
-__all__ = ["PLACES", "TICKETS", "Bounds", "Fact", "Question", "forget", "matching", "refresh", "says"]

@@ -24,7 +24,7 @@ from conversations.models import (
     settle_evidence,
 )
 from conversations.search import index
-from conversations.search.index import BREAK, Document, Fact, Question
+from conversations.search.question import BREAK, PLACES, Document, Fact, Question
 from conversations.search.tokens import words
 from omniviewer.operations import metrics
 from omniviewer.operations.database_errors import named
@@ -84,7 +84,7 @@ def _index_some(among: Collection[int] | None) -> bool:
             reason = named(error)
             _log.warning("conversation not indexed", extra={"conversation": pk, "because": reason})
             metrics.index_failed(reason)
-            IndexFailure.objects.note(pk, reason)
+            IndexFailure.objects.record(pk, reason)
     return True
 
 
@@ -167,7 +167,7 @@ def _places(
     queries = [text for job, found in jobs for text in (job.topic, *found)]
     # If only the list has named the conversation, its last question is all that is known.
     texts = {"name": [row.name], "question": asked or [row.last_prompt], "answer": answered, "query": queries}
-    return {place: _folded(texts[place]) for place in index.PLACES}
+    return {place: _folded(texts[place]) for place in PLACES}
 
 
 def _folded(texts: Iterable[str]) -> str:

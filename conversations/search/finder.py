@@ -13,11 +13,11 @@ from typing import Final
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-from conversations import search
 from conversations.models import Access, Conversation, Reader, recency
-from conversations.search import Bounds
+from conversations.search import index, shown_rows
+from conversations.search.index import Bounds
 from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition, question_of
-from conversations.search.shown_rows import answering, shown_rows
+from conversations.search.shown_rows import answering
 
 A_PAGE: Final = 50
 # Most matches that are counted one by one: beyond, the page says "more than".
@@ -167,7 +167,7 @@ class Finder:
     @cached_property
     def _foremost(self) -> list[int]:
         """Return the first index answers, as many as it takes to tell whether there are many."""
-        return search.matching(self._question.broadest, self._bounds, most=_SHORT)
+        return index.matching(self._question.broadest, self._bounds, most=_SHORT)
 
     @cached_property
     def _own_answers(self) -> list[int]:
@@ -196,7 +196,7 @@ class Finder:
         return self._along_the_list(rows, most, is_down=is_down)
 
     def _shown(self, rows: QuerySet[Access]) -> list[Conversation]:
-        return shown_rows(self._scope.reader, rows)
+        return shown_rows.load(self._scope.reader, rows)
 
     def _along_the_index(
         self, rows: QuerySet[Access], bound: int | None, most: int, *, is_down: bool
@@ -218,10 +218,10 @@ class Finder:
             chunk = list(further.values_list(self._column, "conversation__indexed_as")[:size])
             keys = [key for _, key in chunk if key is not None]
             if size > _LOOKED_UP and everything is None:
-                everything = set(search.matching(self._question.broadest, self._bounds))
+                everything = set(index.matching(self._question.broadest, self._bounds))
             found = everything
             if found is None:
-                found = set(search.matching(self._question.broadest, self._bounds, within=keys))
+                found = set(index.matching(self._question.broadest, self._bounds, within=keys))
             picked += self._answering(rows, [key for key in keys if key in found])
             if len(chunk) < size:
                 break
@@ -248,7 +248,7 @@ class Finder:
             yield self._foremost[size:]
             below = self._foremost[-1]
         while True:
-            chunk = search.matching(self._question.broadest, Bounds(above, below), is_newest_first=is_down, most=size)
+            chunk = index.matching(self._question.broadest, Bounds(above, below), is_newest_first=is_down, most=size)
             yield chunk
             if len(chunk) < size:
                 return

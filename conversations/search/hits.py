@@ -49,7 +49,7 @@ class Hits:
     queries: list[QueryHit] = field(default_factory=list)
 
 
-def hits(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]:
+def collect(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]:
     """Return the matches by the conversations' keys: these stand on a page, and the reader may read them."""
     wanted = asked.wanted
     found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
@@ -124,7 +124,7 @@ def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], 
             if not job.may_belong_to(conversation) or len(found[conversation.pk].queries) >= MOST_HITS:
                 continue
             through = conversation.access.api_token_id if conversation.access else 0
-            if rights.of(job.omni_id, job.finished_at, through) is not EvidenceRight.SHOWN:
+            if rights.right_to(job.omni_id, job.finished_at, through) is not EvidenceRight.SHOWN:
                 continue
             pieces = next(_of_query(action, job, wanted), None)
             if pieces:

@@ -8,7 +8,7 @@ from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
 from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
-from conversations.search import Fact, Question
+from conversations.search.question import Fact, Question
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 
@@ -44,14 +44,14 @@ def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
 
 def by_tickets(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
     """Filter by tickets that link to them now, if the reader may read the messages: the index lags behind."""
-    readable = Access.objects.messages_of(scope.reader).filter(pk=OuterRef("pk"))
+    may_read = Access.objects.may_read(scope.reader)
     for is_negated in (False, True):
         values = [
             row.value.upper() for row in scope.asked.filters if (row.name, row.is_negated) == ("ticket", is_negated)
         ]
         if values:
             linked = TicketReference.objects.filter(conversation=OuterRef("conversation"), ticket__in=values)
-            is_linked = Exists(linked) & Exists(readable)
+            is_linked = Exists(linked) & may_read
             rows = rows.filter(~is_linked if is_negated else is_linked)
     return rows
 
@@ -70,12 +70,10 @@ def by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> Query
     """Filter by a question that matches all of `asked:`, `hour:` and `weekday:`, in the reader's time zone."""
     zone = timezone.get_current_timezone()
     asked = scope.asked
-    readable = Access.objects.messages_of(scope.reader)
     questions = Message.objects.questions().alias(
         of_day=ExtractHour("created_at", tzinfo=zone), of_week=ExtractIsoWeekDay("created_at", tzinfo=zone)
     )
-    # Only messages that the token of the access was shown.
-    own = questions.filter(conversation=OuterRef("conversation"), revision__lte=OuterRef("revision"))
+    own = questions.shown_through_outer_access()
     wanted: dict[str, Q] = {}
     for row in asked.filters:
         moment = _moment(row.name, row.value)
@@ -89,14 +87,13 @@ def by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> Query
         return rows
     if "asked" in wanted and not is_few:
         # Use the index of times, limited to what the reader may read: the time must not reveal how much others asked.
-        shown = readable.filter(conversation=OuterRef("conversation"), revision__gte=OuterRef("revision"))
-        found = questions.filter(Exists(shown), *wanted.values()).order_by()
+        shown = questions.shown_through(Access.objects.messages_of(scope.reader))
+        found = shown.filter(*wanted.values()).order_by()
         ids = list(found.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
         if len(ids) <= _MOST_ASKED:
             rows = rows.filter(conversation__in=set(ids))
     # The access itself has to let the reader read messages.
-    may_read = readable.filter(pk=OuterRef("pk"))
-    return rows.filter(Exists(may_read), Exists(own.filter(*wanted.values())))
+    return rows.filter(Access.objects.may_read(scope.reader), Exists(own.filter(*wanted.values())))
 
 
 def _moment(name: str, value: str) -> Q | None:
@@ -119,7 +116,7 @@ def unread(user: User) -> Q:
 
 def has_unread(user: User) -> bool:
     """Return whether the reader's list holds anything unread."""
-    return Access.objects.rows_of(Reader.of(user)).filter(unread(user)).exists()
+    return Access.objects.rows_of(Reader.for_user(user)).filter(unread(user)).exists()
 
 
 def question_of(scope: Scope) -> Question:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
-from conversations import search
 from conversations.models import Access, Conversation, Reader
-from conversations.search import PLACES, TICKETS, Question
+from conversations.search import documents, index
+from conversations.search.question import PLACES, TICKETS, Question
 
 # Places of a document in the search that a row alone lets a reader look at, and that the right to the messages does: in
 # an earlier revision than that of the document, and in the same.
@@ -49,7 +49,7 @@ def answering(
     for row in _candidates(reader, rows):
         if row.indexed_as is None and question.facts:
             continue
-        if row.has_row_alone and not search.says({"name": row.name, "question": row.last_prompt}, question):
+        if row.has_row_alone and not documents.says({"name": row.name, "question": row.last_prompt}, question):
             continue
         places = row.places - _OF_ROWS if row.is_renamed or row.has_row_alone else row.places
         if row.indexed_as is None:
@@ -62,14 +62,13 @@ def answering(
     for places, own in by_places.items():
         # Without a place to look at: what is asked of texts, the row has answered.
         asked = (question if places - {TICKETS} else replace(question, texts=())).within(places)
-        found += [own[key] for key in search.matching(asked, within=list(own))]
+        found += [own[key] for key in index.matching(asked, within=list(own))]
     return found
 
 
 def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:
-    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
     told = rows.order_by().annotate(
-        may_read=Exists(readable),
+        may_read=Access.objects.may_read(reader),
         is_current=ExpressionWrapper(Q(revision__gte=F("conversation__indexed_revision")), output_field=BooleanField()),
         is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
     )
@@ -89,12 +88,11 @@ def _has_unwanted(question: Question) -> bool:
     return bool(question.no_facts) or any(text.is_negated for text in question.texts)
 
 
-def shown_rows(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
+def load(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
     """Return the conversations of these accesses, each as its token was shown it, in their order."""
-    readable = Access.objects.messages_of(reader).filter(pk=OuterRef("pk"))
     tokens = {token.pk: token for token in reader.tokens}
     shown = []
-    for row in rows.select_related("conversation").annotate(may_read=Exists(readable)):
+    for row in rows.select_related("conversation").annotate(may_read=Access.objects.may_read(reader)):
         row.api_token = tokens[row.api_token_id]
         shown.append(row.conversation.shown_through(row, with_messages=row.may_read))
     return shown

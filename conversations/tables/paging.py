@@ -30,7 +30,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TablePage(Generic[Query]):
-    """A query and as many of its rows as a page may hold: for _rows.html. `table` is None where it has no rows."""
+    """A query and as many of its rows as fit a page: for _query_rows.html. `table` is None where it has no rows."""
 
     action: Query
     table: Table | None = None

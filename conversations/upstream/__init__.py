@@ -1,7 +1,45 @@
 """Asking Omni: never over its limit, never the same thing twice at once, and not for long where it is dead."""
 
-from conversations.upstream.budget import Left, Urgency, allowance, forget_unused, left, left_by_token
-from conversations.upstream.request import ask, ask_with
-from conversations.upstream.single_flight import once
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
 
-__all__ = ["Left", "Urgency", "allowance", "ask", "ask_with", "forget_unused", "left", "left_by_token", "once"]
+from django.utils import timezone
+
+from conversations.upstream import request, single_flight
+from conversations.upstream.budget import Urgency
+from omniviewer.accounts.models import ApiToken
+from omniviewer.omni import Client, NotVisible
+
+Reply = TypeVar("Reply")
+
+
+def fetch(  # noqa: PLR0913  (they are one request, and what to do with its reply)
+    token: ApiToken,
+    route: str,
+    *key: object,
+    call: Callable[[Client], Reply],
+    urgency: Urgency,
+    store: Callable[[Reply, datetime], None],
+    refused: Callable[[NotVisible], None] | None = None,
+    since: datetime | None = None,
+) -> None:
+    """Ask Omni with this token, and give `store` the reply and the time of asking. Raises `OmniError`.
+
+    The request is known by `route`, its name in logs and metrics, and `key`. Where the same one is under way with this
+    token, in any process, wait for its end instead; `since` (now) is the time after which its end is good enough.
+    `refused` handles a refusal, and may raise it again; without, it is raised.
+    """
+
+    def work() -> None:
+        asked_at = timezone.now()
+        try:
+            reply = request.send(token, route, call, urgency)
+        except NotVisible as refusal:
+            if refused is None:
+                raise
+            refused(refusal)
+        else:
+            store(reply, asked_at)
+
+    single_flight.once(token.digest, token.instance, route, *key, since=since or timezone.now(), work=work)

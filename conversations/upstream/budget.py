@@ -61,7 +61,7 @@ def allowance() -> int:
     return max(1, limit - max(1, round(limit * _HEADROOM)))
 
 
-def take(token: str, urgency: Urgency) -> float | None:
+def spend(token: str, urgency: Urgency) -> float | None:
     """Take one request from the token's budget; return None, or the seconds until there is room."""
     with transaction.atomic():
         # One caller at a time for a token: the count must stay true until the request is stored.

@@ -34,7 +34,7 @@ def token_of(api_token: ApiToken) -> Token:
         ) from None
 
 
-def ask(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgency: Urgency) -> Reply:
+def send(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgency: Urgency) -> Reply:
     """Return the result of `call` with a client that speaks for the token. Raises `OmniError`.
 
     `route` is its name in logs and metrics.
@@ -45,7 +45,7 @@ def ask(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgenc
     if rest:
         raise Resting(outcome="resting", retry_after=rest)
     try:
-        reply = ask_with(host, token, route, call, urgency)
+        reply = send_with(host, token, route, call, urgency)
     except RateLimited as error:
         if error.outcome == "budget":
             circuit_breaker.not_tried(host)
@@ -62,7 +62,7 @@ def ask(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgenc
     return reply
 
 
-def ask_with(
+def send_with(
     host: str, token: Token, route: str, call: Callable[[Client], Reply], urgency: Urgency = Urgency.WAITING
 ) -> Reply:
     """Ask like `ask`, for a token that is not stored yet, on an instance that may never have answered."""
@@ -80,7 +80,7 @@ def ask_with(
         max_body=settings.MAX_BODY,
         networks=settings.OMNI_NETWORKS,
         # A retry is a request like any other: a reader with something to read does without.
-        may_retry=lambda: urgency is Urgency.WAITING and budget.take(known_as, urgency) is None,
+        may_retry=lambda: urgency is Urgency.WAITING and budget.spend(known_as, urgency) is None,
     )
     began = time.monotonic()
     outcome = "200"
@@ -103,13 +103,13 @@ def ask_with(
 def _take(known_as: str, urgency: Urgency) -> None:
     """Take one request from the budget, after a short wait if need be. Raises `RateLimited`."""
     patience = PATIENCE if urgency is Urgency.WAITING else 0.0
-    wait = budget.take(known_as, urgency)
+    wait = budget.spend(known_as, urgency)
     until = time.monotonic() + patience
     while wait is not None:
         if time.monotonic() + wait > until:
             raise RateLimited.ours(wait)
         time.sleep(wait * random.uniform(1.0, 1.1))  # noqa: S311
-        wait = budget.take(known_as, urgency)
+        wait = budget.spend(known_as, urgency)
 
 
 def _tell(host: str, route: str, outcome: str, seconds: float) -> None:

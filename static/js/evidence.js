@@ -1,6 +1,6 @@
 // What the AI did: copies rows as cells, and shows a chart once there is one.
 
-import { asHtml, asPlain, defused } from "./cells.js";
+import { asHtml, asPlain, defused } from "./spreadsheet.js";
 import { say } from "./say.js";
 
 // The name of a column without the mark that says how it is sorted.

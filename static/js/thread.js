@@ -1,6 +1,6 @@
 // Keeps in view what is being read: a linked message, one chosen from the outline, or where one was before a reload.
 
-import { hold } from "./holding.js";
+import { hold } from "./scrolling.js";
 
 const now = { block: "start", behavior: "instant" };
 

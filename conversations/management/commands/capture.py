@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand
 
-from conversations import archive, tasks
+from conversations import tasks
+from conversations.archive import capture
 
 
 class Command(BaseCommand):
@@ -15,7 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         everything = settings.CAPTURE == "all"
-        count = archive.want_expiring(everything=everything)
+        count = capture.queue_expiring(everything=everything)
         tasks.nudge(tasks.capture)
         if options["verbosity"]:
             of_which = "all conversations" if everything else "conversations that are starred or linked from a ticket"

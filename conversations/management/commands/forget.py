@@ -10,7 +10,7 @@ from django.core.management import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from conversations import archive
+from conversations.archive import removal
 from conversations.archive.removal import BATCH
 from conversations.models import Access, Conversation, Member
 from omniviewer.accounts.models import Credential, User
@@ -68,7 +68,7 @@ class Stored:
         """Delete all of it."""
         while rows := list(self.conversations[:BATCH]):
             with transaction.atomic():
-                archive.forget(rows)
+                removal.forget(rows)
         self.members.delete()
         for user in self.people:
             with transaction.atomic():

@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.db import transaction
 
-from conversations import archive
-from conversations.archive import Loss, NotProven, credentials
+from conversations.archive import credentials, hand_over, removal
+from conversations.archive.hand_over import NotProven
+from conversations.archive.removal import Loss
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         for user in leaving:
             _end(user, heirs)
             self.stdout.write(f"{user.username} is signed out everywhere, without a token and deactivated.")
-        while archive.remove_next(_REPORT_SECONDS):
+        while removal.run(_REPORT_SECONDS):
             self.stdout.write("Still removing what only these tokens could read.")
 
 
@@ -65,7 +66,7 @@ def _heirs(name: str | None, leaving: list[User]) -> dict[Credential, Credential
         raise CommandError(f"--hand-over-to {name!r} is not one active person here. Nothing was changed.")
     heirs = {}
     for credential in Credential.objects.filter(owner__in=leaving).select_related("api_token"):
-        if not archive.may_be_offered(credential):
+        if not hand_over.may_be_offered(credential):
             continue
         keys = [own for own in Credential.objects.of(others[0]).accepted() if own.instance == credential.instance]
         heir = next((own for own in keys if own.sees_organization), None)
@@ -75,7 +76,7 @@ def _heirs(name: str | None, leaving: list[User]) -> dict[Credential, Credential
                 "under Credentials first. Nothing was changed."
             )
         try:
-            archive.prove(credential.api_token, heir.api_token)
+            hand_over.prove(credential.api_token, heir.api_token)
         except NotProven as error:
             raise CommandError(f"{heir.label} of {others[0].username}: {error} Nothing was changed.") from None
         except OmniError as error:
@@ -95,7 +96,7 @@ def _loss(leaving: list[User], heirs: dict[Credential, Credential]) -> Loss:
     going = Credential.objects.filter(owner__in=leaving).select_related("api_token")
     lost = Loss()
     for token in {credential.api_token for credential in going if credential not in heirs}:
-        lost += archive.loss_with(token, [credential for credential in going if credential.api_token == token])
+        lost += removal.count_loss(token, [credential for credential in going if credential.api_token == token])
     return lost
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand
 
-from conversations import archive, tasks
+from conversations import tasks
+from conversations.archive.retention import Sweep
 
 
 class Command(BaseCommand):
@@ -18,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only say how many there are.")
 
     def handle(self, **options: Any) -> None:
-        sweep = archive.Sweep.of_today()
+        sweep = Sweep.of_today()
         if sweep is None:
             self._say("OMNIVIEWER_FORGET_DAYS is 0: no conversation is deleted.", options)
             return
