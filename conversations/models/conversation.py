@@ -133,12 +133,6 @@ class Conversation(models.Model):
     latest_revision: int = 0
     # True if the reader may read its messages, and what people have added to it.
     shows_messages: bool = True
-    # Set by a list that shows it.
-    owner_name: str
-    is_starred: bool
-    is_unread: bool
-    tickets: list[str]
-    hits: object
 
     def __str__(self) -> str:
         return f"{self.instance}/{self.omni_id}"

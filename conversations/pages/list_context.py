@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import QueryDict
@@ -16,6 +17,7 @@ from conversations.models import Access, Conversation, Reader, Star, TicketRefer
 from conversations.pages.list_forms import ListQuery
 from conversations.pages.refresh import fresh_in
 from conversations.search import date_words, finder, hits, narrowing, syntax
+from conversations.search.hits import Hits
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
@@ -23,6 +25,18 @@ from omniviewer.accounts.models import Credential, User
 _MOST_NAMES = 3
 # Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """A row of the list: a conversation as the reader may see it, its matches, and what readers have added to it."""
+
+    conversation: Conversation
+    hits: Hits
+    owner_name: str
+    is_starred: bool
+    is_unread: bool
+    tickets: list[str]
 
 
 def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
@@ -104,14 +118,21 @@ def rows(
         "conversation_id", "ticket"
     ):
         tickets.setdefault(pk, []).append(ticket)
-    for row in shown:
-        row.hits, row.owner_name = found[row.pk], names.get(row.owner, row.owner_id)
-        row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
     within = parameters.copy()
     for name in _PASSING:
         within.pop(name, None)
     return {
-        "rows": shown,
+        "rows": [
+            ListRow(
+                conversation=row,
+                hits=found[row.pk],
+                owner_name=names.get(row.owner, row.owner_id),
+                is_starred=row.pk in starred,
+                is_unread=row.pk in unread,
+                tickets=tickets.get(row.pk, []),
+            )
+            for row in shown
+        ],
         # Carried into the threads, so that their neighbours in this list, and the way back to this very page of it, can
         # be found.
         "within": within.urlencode(),
