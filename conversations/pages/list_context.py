@@ -12,7 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from conversations import tasks
 from conversations.archive import coverage, people, sync
 from conversations.archive.lists import Listed
-from conversations.archive.people import MOST_MEMBERS
+from conversations.archive.people import MAX_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
 from conversations.pages.list_forms import ListQuery
 from conversations.pages.refresh import fresh_in
@@ -22,7 +22,7 @@ from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
 # Most people that a filter's chip names.
-_MOST_NAMES = 3
+_MAX_NAMES = 3
 # Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
@@ -81,8 +81,8 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
     names = sorted(set(people.names(user, meant).values()), key=str.casefold)
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more if meant else "nobody"
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + more if meant else "nobody"
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
@@ -168,12 +168,12 @@ def digest(shown: Iterable[Conversation], older: int | None) -> str:
 
 
 def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
-    """Return the number of conversations: counted up to `MOST_COUNTED` for a query, else as Omni counts."""
+    """Return the number of conversations: counted up to `MAX_COUNTED` for a query, else as Omni counts."""
     if not query.asked:
         totals = [walk.total for walk in found.walks]
         return {"count": sum(total or 0 for total in totals) if None not in totals else None, "is_more": False}
     count = found.finder.count()
-    return {"count": min(count, finder.MOST_COUNTED), "is_more": count > finder.MOST_COUNTED}
+    return {"count": min(count, finder.MAX_COUNTED), "is_more": count > finder.MAX_COUNTED}
 
 
 def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
     members = {
         member.owner.as_filter(tokens): member for token in tokens for member in people.members(token, ask=False)
     }
-    if len(members) > MOST_MEMBERS:
+    if len(members) > MAX_MEMBERS:
         members = {}
     return {
         "people": sorted(members.items(), key=lambda choice: choice[1].name.lower()),

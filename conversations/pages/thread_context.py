@@ -19,7 +19,7 @@ from conversations.archive.outcomes import CannotShow, Opened
 from conversations.models import Conversation, EarlierMessage, Message, Star, TicketReference, ticket_names
 from conversations.pages.evidence_context import standings
 from conversations.pages.list_forms import ListForm, list_address
-from conversations.pages.refresh import MOST_LOOKS, fresh_in
+from conversations.pages.refresh import MAX_LOOKS, fresh_in
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.finder import Finder, Stretch
@@ -78,7 +78,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "no_longer": [message for message in earlier if message.position > count],
         "running": running,
         "awaits_answer": bool(last and last.is_question),
-        "is_given_up": bool(running) and looks >= MOST_LOOKS,
+        "is_given_up": bool(running) and looks >= MAX_LOOKS,
         "renderer": rendering.RENDERER,
         "zone": timezone.get_current_timezone_name(),
         "as_of": conversation.fetched_at,

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from conversations.archive import removal
-from conversations.archive.removal import BATCH
+from conversations.archive.removal import BATCH_CONVERSATIONS
 from conversations.models import Access, Conversation, Member
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
@@ -66,7 +66,7 @@ class Stored:
 
     def delete(self) -> None:
         """Delete all of it."""
-        while rows := list(self.conversations[:BATCH]):
+        while rows := list(self.conversations[:BATCH_CONVERSATIONS]):
             with transaction.atomic():
                 removal.forget(rows)
         self.members.delete()
