@@ -307,7 +307,7 @@ class Progress:
 
 def progress(user: User) -> list[Progress]:
     """Return the progress for each of the reader's accepted credentials whose list was asked for."""
-    mine = list(Credential.objects.of(user).accepted())
+    mine = list(Credential.objects.owned_by(user).accepted())
     walks_of = Walk.objects.of_everything().filter(api_token__in=[credential.api_token_id for credential in mine])
     found = {walk.api_token_id: walk for walk in walks_of.select_related("api_token")}
     if settings.SYNC == "off":  # Then nobody else counts what readers opened.

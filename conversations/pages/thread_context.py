@@ -112,7 +112,7 @@ def within(request: Request, conversation: Conversation) -> dict[str, Any]:
         given = {"linked": ticket}
     wanted = {"q": str(Filter("ticket", ticket))} if ticket else given
     try:
-        query = ListForm(Credential.objects.of(request.user), wanted).query()
+        query = ListForm(Credential.objects.owned_by(request.user), wanted).query()
         finder = lists.stored_finder(request.user, query.credentials, query.asked, query.stretch.order)
     except CannotShow:
         return {"find": find}

@@ -47,7 +47,7 @@ class Stored:
     @property
     def may_still_read(self) -> list[str]:
         """Return the names of the people who can sign in or hold a token."""
-        return [row.username for row in self.people if row.is_active or Credential.objects.of(row).exists()]
+        return [row.username for row in self.people if row.is_active or Credential.objects.owned_by(row).exists()]
 
     def lines(self) -> Iterator[str]:
         """Yield sentences that say what is stored."""
