@@ -122,7 +122,7 @@ def grow(credential: Credential, begin: int, end: int) -> None:
         )
         Message.objects.bulk_create(_messages(draw, rows), batch_size=2000)
     with override_settings():
-        documents._AT_A_TIME = 500
+        documents._BATCH_CONVERSATIONS = 500
         documents.refresh(seconds=100_000)
 
 

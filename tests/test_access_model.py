@@ -630,7 +630,7 @@ class Machine(RuleBasedStateMachine):
         """Count, as the page of the insights does before it draws what it counted."""
         user = self.world.users[reader]
         try:
-            found = insights.compute(user, list(Credential.objects.of(user)), None, "")
+            found = insights.compute(user, list(Credential.objects.owned_by(user)), None, "")
         except CannotShow:
             assert not any(self._best(reader, conversation) for conversation in self.found)
             return

@@ -20,7 +20,7 @@ from conversations.models import Access, Conversation, Flight, Instance, SentReq
 from conversations.upstream import budget, circuit_breaker, single_flight
 from conversations.upstream import request as upstream_request
 from conversations.upstream.budget import Urgency
-from conversations.upstream.request import PATIENCE
+from conversations.upstream.request import PATIENCE_SECONDS
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.omni import CannotAsk, NotVisible, RateLimited
@@ -228,7 +228,7 @@ def test_a_429_empties_the_budget(owner: User, omni: StandIn, said: str | None, 
     assert left.requests == 0
     assert left.blocked_until
     assert seconds * 0.75 <= (left.blocked_until - timezone.now()).total_seconds() <= seconds * 1.25
-    if seconds > PATIENCE:
+    if seconds > PATIENCE_SECONDS:
         assert signed_in(owner).get(THREAD).status_code == 429
         assert len(omni.requests) == 1
     TokenBudget.objects.update(blocked_until=timezone.now())

@@ -235,7 +235,7 @@ def test_the_answers_of_a_thread_share_an_allowance(
 def test_a_file_holds_only_so_many_pictures(
     reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "MOST_INSIDE", 1_000)
+    monkeypatch.setattr(document, "MAX_PICTURE_BYTES", 1_000)
     found = answered(small, analyst, ages=[timedelta(hours=2), timedelta(hours=1)])
     for place in (2, 4):
         reads.get(f"{thread(found)}messages/{place}/evidence/")

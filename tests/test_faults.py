@@ -170,7 +170,7 @@ def test_a_cursor_that_repeats(colleague_reads: Client, omni: StandIn) -> None:
 
 
 def test_a_list_that_never_ends(colleague_reads: Client, omni: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "_MOST_PAGES", 1)
+    monkeypatch.setattr(lists, "_MAX_PAGES", 1)
     numbers = itertools.count()
     real = Omni(omni.host, Token(omni.organization.demo_tokens["lead"]), timeout=5, max_body=10**7)
     first = real._get("/v1/ai/conversations", {"pageSize": 100})

@@ -211,7 +211,7 @@ def test_it_gives_up_in_the_end(owner_reads: Client, omni: StandIn) -> None:
     while asks_for(page):
         page = text_of(renew(owner_reads, page))
         looks += 1
-    assert looks == refresh.MOST_LOOKS
+    assert looks == refresh.MAX_LOOKS
 
 
 # Changes in Omni ------------------------------------------------------------------------------------------

@@ -36,6 +36,11 @@ def run(*command: str, env: dict[str, str] | None = None) -> subprocess.Complete
     return subprocess.run(command, cwd=ROOT, env=rest | (env or {}), capture_output=True, text=True, check=False)
 
 
+def _program(name: str) -> str:
+    """Return the path of a program that was installed beside Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
 def manage(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return run(sys.executable, "manage.py", *words, env=env)
 
@@ -54,8 +59,13 @@ def test_the_tools_find_nothing(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_templates_are_formatted() -> None:
+    done = run(_program("djade"), "--target-version", "5.2", "--check", *map(str, TEMPLATES))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_imports_run_one_way() -> None:
-    done = run(str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
+    done = run(_program("lint-imports"), "--no-cache")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

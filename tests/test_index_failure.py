@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from conversations.models import Action, Conversation, IndexFailure
 from conversations.search import documents, index, postgresql
-from conversations.search.tokens import LONGEST, words
+from conversations.search.tokens import MAX_WORD_CHARS, words
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action as Step
@@ -163,8 +163,8 @@ def test_every_search_query_is_a_page(reads: Client, good: InOmni, typed: str) -
 def test_what_is_cut_off_a_word_is_bounded_by_bytes(dialect: str) -> None:
     for text in HEAVY.values():
         for word in words(text):
-            assert len(word.text) <= LONGEST
-            assert len(word.text.encode()) <= 4 * LONGEST
+            assert len(word.text) <= MAX_WORD_CHARS
+            assert len(word.text.encode()) <= 4 * MAX_WORD_CHARS
 
 
 def test_what_the_database_refuses_is_marked_and_its_text_stands_in_no_log(

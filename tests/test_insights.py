@@ -426,9 +426,9 @@ def test_questions_are_found_by_their_time(
     lead: Client, typed: str, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Questions are found by their time with few or many conversations and questions: each case takes another query."""
-    for few, most in ((finder.FEW, narrowing._MOST_ASKED), (0, narrowing._MOST_ASKED), (0, 0)):
-        monkeypatch.setattr(finder, "FEW", few)
-        monkeypatch.setattr(narrowing, "_MOST_ASKED", most)
+    for few, most in ((finder.FEW_ROWS, narrowing._MAX_QUESTIONS), (0, narrowing._MAX_QUESTIONS), (0, 0)):
+        monkeypatch.setattr(finder, "FEW_ROWS", few)
+        monkeypatch.setattr(narrowing, "_MAX_QUESTIONS", most)
         page = text_of(lead.get("/conversations/", {"q": typed}))
         assert re.findall(r'class="row-title"[^>]*>([^<]+)<', page) == names
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext
 
 from conversations.models import TicketReference
-from conversations.models.ticket import MOST_LINKED, MOST_LINKED_HOURLY, MOST_REFERENCES
+from conversations.models.ticket import MAX_LINKED, MAX_LINKED_HOURLY, MAX_REFERENCES
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
@@ -88,15 +88,15 @@ def test_links_are_bounded(reads: Client, small: Organization, analyst: Member, 
     """Links are bounded for each conversation, with room left for those by hand, and for each person and hour."""
     threads = [small.add_conversation(owner=analyst, name=f"{number}", turns=[("One?", "Two.")]) for number in range(4)]
     reads.get(f"/conversations/{threads[0].id}/")
-    for number in range(MOST_LINKED + 5):
+    for number in range(MAX_LINKED + 5):
         reads.get(f"/conversations/{threads[0].id}/?ticket=ABC-{number}")
-    assert TicketReference.objects.count() == MOST_LINKED < MOST_REFERENCES
+    assert TicketReference.objects.count() == MAX_LINKED < MAX_REFERENCES
     reads.post(f"/conversations/{threads[0].id}/tickets/", {"ticket": "BY-1"})
     assert TicketReference.objects.filter(is_by_hand=True).count() == 1
     for thread in threads[1:]:
-        for number in range(MOST_LINKED):
+        for number in range(MAX_LINKED):
             reads.get(f"/conversations/{thread.id}/?ticket=ABC-{number}")
-    assert TicketReference.objects.filter(is_by_hand=False).count() == MOST_LINKED_HOURLY
+    assert TicketReference.objects.filter(is_by_hand=False).count() == MAX_LINKED_HOURLY
     TicketReference.objects.update(added_at=timezone.now() - timedelta(hours=2))
     reads.get(f"/conversations/{threads[3].id}/?ticket=NEW-1")
     assert TicketReference.objects.filter(ticket="NEW-1").exists()

@@ -116,7 +116,7 @@ def test_other_lines_of_a_request_carry_its_id_and_its_reader(
         upstream.info("asked", extra={"outcome": "200"})
         return []
 
-    monkeypatch.setattr("omniviewer.accounts.models.CredentialQuerySet.of", ask)
+    monkeypatch.setattr("omniviewer.accounts.models.CredentialQuerySet.owned_by", ask)
     client = signed_in(owner)
     client.raise_request_exception = False
     answer = client.get("/credentials/")
@@ -434,7 +434,7 @@ def test_a_busy_database_is_no_fault_of_the_code(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("omniviewer.accounts.models.CredentialQuerySet.of", fail)
+    monkeypatch.setattr("omniviewer.accounts.models.CredentialQuerySet.owned_by", fail)
     client = signed_in(owner)
     client.raise_request_exception = False
     answer = client.get("/credentials/")

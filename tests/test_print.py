@@ -288,7 +288,7 @@ def test_a_conversation_without_messages_prints_too(reads: Client, small: Organi
 def test_a_document_has_an_end(
     reads: Client, kept: InOmni, small_omni: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "MOST_CELLS", 100)
+    monkeypatch.setattr(document, "MAX_CELLS", 100)
     page = text_of(reads.get(f"{thread(kept)}print/"))
     # The limit leaves room for two columns, after the first answer and forty columns have had their share.
     assert page.count("order-0") < 30

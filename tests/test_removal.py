@@ -52,7 +52,7 @@ def lead(colleague: User, small: Organization, small_omni: StandIn, many: list[I
 @pytest.fixture
 def bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have removal go by two conversations at a time, and leave all of it to a worker."""
-    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(removal, "BATCH_CONVERSATIONS", 2)
     monkeypatch.setattr("conversations.tasks._AT_ONCE_SECONDS", -1)
 
 
@@ -152,7 +152,7 @@ def test_a_worker_that_is_killed_leaves_the_rest_to_the_next(lead: Client, colle
 def test_a_batch_costs_the_same_however_many_there_are(
     lead: Client, colleague: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(removal, "BATCH_CONVERSATIONS", 2)
     monkeypatch.setattr("conversations.tasks._AT_ONCE_SECONDS", -1)
     lead.post(f"/credentials/{key_of(colleague)}/remove/")
     costs = []

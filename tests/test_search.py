@@ -424,7 +424,7 @@ def test_what_others_may_read_is_not_even_looked_at(
 
     searching_matching = index.matching
     monkeypatch.setattr(index, "matching", matching)
-    monkeypatch.setattr(finder, "FEW", 3)
+    monkeypatch.setattr(finder, "FEW_ROWS", 3)
     for address in ("how", "returns", "how -shipment", "state:failed", "owner:me how", "how&sort=started", "cafe*"):
         page = text_of(client.get(f"/conversations/?q={address}"))
         assert "conversations" in page
@@ -508,7 +508,7 @@ def test_asking_for_one_persons_takes_nobody_elses_away(
 def test_a_thousand_are_counted_and_not_more(
     reads: Client, small: Organization, analyst: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finder, "MOST_COUNTED", 2)
+    monkeypatch.setattr(finder, "MAX_COUNTED", 2)
     for number in range(4):
         small.add_conversation(owner=analyst, name=f"Number {number}", turns=[("Walrus?", "Seal.")])
     assert "More than 2 conversations" in text_of(reads.get("/conversations/?q=walrus"))
@@ -521,11 +521,11 @@ def test_the_large_and_the_small_way_find_the_same(
     client = signed_in(searcher)
     typed = ["-nosuchword", "how", "how -shipment", "from:2026-03-05 how", "owner:ben", "revenue", "is:starred how"]
     few = {text: found_by(client, text) for text in typed}
-    monkeypatch.setattr(finder, "FEW", 3)
-    monkeypatch.setattr(finder, "_SHORT", 4)
-    monkeypatch.setattr(finder, "_FIRST", 4)
+    monkeypatch.setattr(finder, "FEW_ROWS", 3)
+    monkeypatch.setattr(finder, "_SHORT_ROWS", 4)
+    monkeypatch.setattr(finder, "_FIRST_CHUNK_ROWS", 4)
     # Some are looked up in the index, the rest in all of the index's answers.
-    monkeypatch.setattr(finder, "_LOOKED_UP", 8)
+    monkeypatch.setattr(finder, "_MAX_ROWS_LOOKED_UP", 8)
     assert {text: found_by(client, text) for text in typed} == few
     assert len(few["how"]) > 50
     page = text_of(client.get("/conversations/?q=how&sort=started"))

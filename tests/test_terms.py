@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from conversations.pages.list_forms import FiltersForm
 from conversations.search import syntax
-from conversations.search.syntax import FILTERS, MOST_TERMS
+from conversations.search.syntax import FILTERS, MAX_TERMS
 
 TODAY = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 
@@ -210,7 +210,7 @@ def test_several_dates_bound_each_other() -> None:
         ("a OR b", "OR was searched for as a word: all words are looked for, - leaves one out."),
         ("(( x", "“((” holds nothing that can be searched for."),
         ("x " * 600, "Only the first 1,000 characters are searched for."),
-        ("x " * (MOST_TERMS + 1), f"Only the first {MOST_TERMS} words and filters are searched for."),
+        ("x " * (MAX_TERMS + 1), f"Only the first {MAX_TERMS} words and filters are searched for."),
     ],
 )
 def test_what_is_not_understood_is_said(typed: str, said: str) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from conversations.models import Access, Conversation, TicketReference, ticket_names
-from conversations.models.ticket import MOST_LINKED, MOST_REFERENCES
+from conversations.models.ticket import MAX_LINKED, MAX_REFERENCES
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
@@ -169,12 +169,12 @@ def test_without_an_address_it_is_a_name_alone(owner_reads: Client, settings: Se
 
 
 def test_there_are_not_ever_more_of_them(owner_reads: Client) -> None:
-    for number in range(MOST_LINKED + 2):
+    for number in range(MAX_LINKED + 2):
         owner_reads.get(f"{THREAD}?ticket=ABC-{number}")
-    assert len(names()) == MOST_LINKED
-    for number in range(MOST_LINKED, MOST_REFERENCES):
+    assert len(names()) == MAX_LINKED
+    for number in range(MAX_LINKED, MAX_REFERENCES):
         owner_reads.post(f"{THREAD}tickets/", {"ticket": f"ABC-{number}"})
-    assert len(names()) == MOST_REFERENCES
+    assert len(names()) == MAX_REFERENCES
     answer = owner_reads.post(f"{THREAD}tickets/", {"ticket": "ABC-999"})
     assert answer.status_code == 422
     assert "too many tickets already" in text_of(answer)

@@ -23,16 +23,16 @@ log = logging.getLogger("omniviewer.capture")
 
 # Retry delays in seconds: Omni is unreachable; a job is still running (doubled each time); longest delay. Then the most
 # tries after replies that made no sense.
-_AWAY = 300.0
-_RUNNING = 30.0
-_LONGEST = 3600.0
-_MOST_TRIES = 8
+_AWAY_SECONDS = 300.0
+_RUNNING_SECONDS = 30.0
+_MAX_WAIT_SECONDS = 3600.0
+_MAX_TRIES = 8
 # Up to so many pending answers of one token are captured ahead of the background reading.
-_FEW = 10
+_FEW_ANSWERS = 10
 # Window over which captured answers are counted, to estimate how long others will take.
-_RATE_OF = timedelta(minutes=3)
+_RATE_WINDOW = timedelta(minutes=3)
 # Requests for each answer: its result and its chart.
-_REQUESTS = 2
+_REQUESTS_AN_ANSWER = 2
 
 
 def queue(opened: Opened) -> int:
@@ -68,11 +68,11 @@ def _queue(token: ApiToken, accesses: AccessQuerySet, messages: MessageQuerySet)
 
 def estimate_minutes(answers: int, token: ApiToken) -> int:
     """Estimate the minutes to capture so many answers, by the token's recent rate or, without one, its budget."""
-    since = timezone.now() - _RATE_OF
+    since = timezone.now() - _RATE_WINDOW
     done = JobAccess.objects.filter(api_token=token, shown_at__gte=since).count()
     turns = 2 if settings.SYNC == "all" else 1
-    by_budget = budget.allowance() * Urgency.AHEAD.value / _REQUESTS / turns
-    return math.ceil(answers / (done / (_RATE_OF.total_seconds() / 60) or by_budget))
+    by_budget = budget.allowance() * Urgency.AHEAD.value / _REQUESTS_AN_ANSWER / turns
+    return math.ceil(answers / (done / (_RATE_WINDOW.total_seconds() / 60) or by_budget))
 
 
 def run_next() -> bool:
@@ -100,7 +100,7 @@ def run_next() -> bool:
 
 def _are_few(token: ApiToken) -> bool:
     """Return whether the token's queue is short enough to be captured ahead of the background reading."""
-    return Capture.objects.filter(api_token=token)[: _FEW + 1].count() <= _FEW
+    return Capture.objects.filter(api_token=token)[: _FEW_ANSWERS + 1].count() <= _FEW_ANSWERS
 
 
 def _not_readable() -> NotVisible:
@@ -124,7 +124,7 @@ def _settle(row: Capture) -> None:
     """Delete the row if the outcome is final; try again later while the job is still running."""
     job = evidence.stored_job(row.conversation, row.job_id)
     if job and job.is_running:
-        row.again_in(min(_RUNNING * 2 ** (row.tries - 1), _LONGEST), "not finished")
+        row.again_in(min(_RUNNING_SECONDS * 2 ** (row.tries - 1), _MAX_WAIT_SECONDS), "not finished")
     else:
         row.delete()
 
@@ -137,9 +137,9 @@ def _rest(token: ApiToken, error: RateLimited) -> None:
 
 def _postpone(row: Capture, failure: OmniError) -> None:
     if isinstance(failure, CannotAsk | RateLimited):
-        row.again_in(failure.retry_after or _AWAY, failure.sentence)
-    elif not isinstance(failure, NotVisible | TokenRejected) and row.tries < _MOST_TRIES:
-        row.again_in(_LONGEST, failure.sentence)
+        row.again_in(failure.retry_after or _AWAY_SECONDS, failure.sentence)
+    elif not isinstance(failure, NotVisible | TokenRejected) and row.tries < _MAX_TRIES:
+        row.again_in(_MAX_WAIT_SECONDS, failure.sentence)
     else:
         # Omni no longer shows the job to this token: opening the conversation queues it again.
         log.info("not captured", extra={"job": str(row.job_id), "because": failure.outcome})

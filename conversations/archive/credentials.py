@@ -72,6 +72,6 @@ def remove(credential: Credential, heir: ApiToken | None = None) -> None:
         credential.delete()
         if not token.credentials.exists():
             Removal.objects.begin(token, owner, heir)
-        following = Credential.objects.of(owner).first()
+        following = Credential.objects.owned_by(owner).first()
         if following:
             following.make_default()

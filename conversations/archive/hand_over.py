@@ -11,7 +11,7 @@ from omniviewer.omni import NotVisible, OmniError
 
 # Conversations that the new key must be shown before it takes anything over, among so many of the newest: Omni may have
 # deleted some.
-_PROOFS, _MOST_PROOFS = 3, 10
+_PROOFS, _MAX_PROOFS = 3, 10
 
 
 class NotProven(Exception):
@@ -48,7 +48,7 @@ def prove(token: ApiToken, heir: ApiToken) -> None:
     if credentials.identify(heir.instance, heir.token).scope != ApiToken.Scope.ORGANIZATION:
         raise NotProven("Omni does not say that it is an organization key.")
     shown = Access.objects.filter(api_token=token, opened_at__isnull=False).select_related("conversation")
-    newest = [access.conversation for access in shown.newest_first()[:_MOST_PROOFS]]
+    newest = [access.conversation for access in shown.newest_first()[:_MAX_PROOFS]]
     proofs = 0
     for conversation in newest:
         if proofs == _PROOFS:

@@ -17,7 +17,7 @@ from conversations.archive import lists
 from conversations.archive.outcomes import Notice
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
 from conversations.search import syntax
-from conversations.search.finder import FEW, Finder
+from conversations.search.finder import FEW_ROWS, Finder
 from conversations.search.tokens import words
 from omniviewer.accounts.models import Credential, User
 
@@ -25,7 +25,7 @@ from omniviewer.accounts.models import Credential, User
 STATES = ("unanswered", "failed", "cancelled", "running")
 # Longest periods, in days, that are shown by day, by week and by month.
 _BY_DAY, _BY_WEEK, _BY_MONTH = 62, 400, 3700
-_AT_A_TIME = 5_000
+_CHUNK_ROWS = 5_000
 # Owner of the conversations whose owner neither a list nor a thread has named.
 NOBODY = Owner("", "")
 _PERCENTILE = 0.95
@@ -160,8 +160,8 @@ def _of_these(asked_then: QuerySet[Access]) -> QuerySet[Access]:
     Few are named by their keys, since the result is queried several times.
     """
     keys = asked_then.order_by().values_list("pk", flat=True).distinct()
-    few = list(keys[: FEW + 1])
-    return Access.objects.filter(pk__in=few if len(few) <= FEW else keys)
+    few = list(keys[: FEW_ROWS + 1])
+    return Access.objects.filter(pk__in=few if len(few) <= FEW_ROWS else keys)
 
 
 _Row = tuple[int, datetime, int, str, datetime | None]
@@ -184,7 +184,7 @@ def _rows(questions: QuerySet[Access]) -> Iterable[_Row]:
     )
     found = questions.annotate(answered_at=Subquery(following.values("created_at")[:1], output_field=DateTimeField()))
     values = ("conversation_id", "conversation__messages__created_at", "api_token_id", "owner_id", "answered_at")
-    return found.order_by().values_list(*values).iterator(chunk_size=_AT_A_TIME)
+    return found.order_by().values_list(*values).iterator(chunk_size=_CHUNK_ROWS)
 
 
 class _Counted:
@@ -267,7 +267,7 @@ def _told_of_jobs(
     written: dict[str, Counter[str]] = defaultdict(Counter)
     conversations: dict[str, set[int]] = defaultdict(set)
     states: dict[str, set[int]] = {state: set() for state in STATES[1:]}
-    for topic, state, pk in rows.iterator(chunk_size=_AT_A_TIME):
+    for topic, state, pk in rows.iterator(chunk_size=_CHUNK_ROWS):
         named = "running" if state in Job.State.RUNNING else state.lower()
         if named in states:
             states[named].add(pk)
@@ -283,6 +283,6 @@ def _captured(of_period: QuerySet[Access], reader: Reader) -> tuple[Counter[int]
     """Count by conversation the answers whose outcome is known, and the other answers that a job made."""
     answers = _answers(of_period).order_by()
     known = _seen(answers, reader).filter(Exists(_jobs().exclude(state="", kept_at=None)))
-    of_known = Counter(known.values_list("conversation_id", flat=True).iterator(chunk_size=_AT_A_TIME))
-    of_all = Counter(answers.values_list("conversation_id", flat=True).iterator(chunk_size=_AT_A_TIME))
+    of_known = Counter(known.values_list("conversation_id", flat=True).iterator(chunk_size=_CHUNK_ROWS))
+    of_all = Counter(answers.values_list("conversation_id", flat=True).iterator(chunk_size=_CHUNK_ROWS))
     return of_known, of_all - of_known

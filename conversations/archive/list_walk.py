@@ -20,7 +20,7 @@ from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadRequest, CannotAsk, replies
 
 # Pages in a row with nothing new before the walk ends: some lists never do, as rows move between pages.
-_MOST_IDLE = 5
+_MAX_IDLE_PAGES = 5
 _CIRCLES = "Omni’s list goes in a circle: what stands behind it was not seen."
 _CUT_OFF = "Omni’s list has more pages, but does not say how to ask for them."
 _ENDLESS = "Omni’s list goes on and on without anything new: it was left there."
@@ -156,7 +156,7 @@ def _walked(walk: Walk, cursor: str, reply: replies.ConversationPage, asked_at: 
     passed = [*walk.passed, _short(cursor)]
     following = reply.next_cursor or ""
     circles = bool(following) and _short(following) in passed
-    is_endless = bool(following) and walk.idle >= _MOST_IDLE
+    is_endless = bool(following) and walk.idle >= _MAX_IDLE_PAGES
     if following and not circles and not is_endless:
         walk.cursor, walk.passed = following, passed
         return

@@ -21,7 +21,7 @@ from omniviewer.operations import metrics
 # few, so that the time reveals nothing about others.
 _CATCH_UP_SECONDS = 0.25
 # Most pages of Omni's list that a reader waits for when going further back than was read.
-_MOST_PAGES = 2
+_MAX_PAGES = 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def open(  # noqa: A001  (callers say `lists.open`)
     asks_for = Finder(top.scope, stretch.order)
     top.check_readable(asks_for)
     page = asks_for.page(stretch)
-    for _ in range(_MOST_PAGES):
+    for _ in range(_MAX_PAGES):
         if page.older is not None or top.failures or stretch.order != "activity":
             break
         if not _go_further_back(found, asked):

@@ -59,7 +59,7 @@ class Opened:
     @property
     def credential(self) -> Credential:
         """Return the reader's first credential for that token."""
-        held = Credential.objects.of(self.reader.user).filter(api_token=self.token)
+        held = Credential.objects.owned_by(self.reader.user).filter(api_token=self.token)
         return held[0]
 
     @property

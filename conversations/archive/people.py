@@ -29,11 +29,11 @@ from omniviewer.omni import (
 )
 
 # Most people of an organization that are offered as a choice; if there are more, names are typed.
-MOST_MEMBERS = 500
+MAX_MEMBERS = 500
 # Most people of one of Omni's lists that are stored; the others are shown by their ids.
-_MOST_PEOPLE = 100_000
+_MAX_PEOPLE = 100_000
 # Most pages of these lists that a reader waits for.
-_AT_ONCE = 10
+_MAX_PAGES_AT_ONCE = 10
 # Time for which the spelling of a path that an instance accepted is tried first.
 _SPELLING_IS_KNOWN = timedelta(days=30)
 
@@ -122,7 +122,7 @@ def _is_id(typed: str) -> bool:
 
 
 def members(token: ApiToken, *, ask: bool = True) -> list[Member]:
-    """Return people of the organization, by name, for an organization key: one more than `MOST_MEMBERS` at most.
+    """Return people of the organization, by name, for an organization key: one more than `MAX_MEMBERS` at most.
 
     Omni is asked once in `OMNIVIEWER_ACCESS_TTL`; where it does not tell, which is asked once too, the list works
     without. `ask=False`: what is stored.
@@ -134,7 +134,7 @@ def members(token: ApiToken, *, ask: bool = True) -> list[Member]:
             fetch(token, Urgency.REFRESHING)
         except OmniError as error:
             credentials.record(token, error)
-    return list(token.members.all()[: MOST_MEMBERS + 1])
+    return list(token.members.all()[: MAX_MEMBERS + 1])
 
 
 def are_due(token: ApiToken) -> bool:
@@ -143,7 +143,7 @@ def are_due(token: ApiToken) -> bool:
     return token.sees_organization and not (asked_at and asked_at > timezone.now() - settings.ACCESS_TTL)
 
 
-def fetch(token: ApiToken, urgency: Urgency, *, most: int = _AT_ONCE) -> None:
+def fetch(token: ApiToken, urgency: Urgency, *, most: int = _MAX_PAGES_AT_ONCE) -> None:
     """Ask for so many pages of them; `are_due` says whether there are more. Raises `OmniError`."""
     try:
         single_flight.once(
@@ -225,7 +225,7 @@ def _store_people(walk: PeopleWalk, token: ApiToken, page: replies.MemberPage) -
     walk.is_told = True
     walk.start += page.count
     is_past_all = page.total is not None and walk.start > page.total
-    return is_past_all or known == len(people) or walk.start > _MOST_PEOPLE
+    return is_past_all or known == len(people) or walk.start > _MAX_PEOPLE
 
 
 def _page(token: ApiToken, paths: tuple[str, ...], start: int, urgency: Urgency) -> replies.MemberPage:

@@ -29,7 +29,7 @@ from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
 # Conversations of one transaction.
-BATCH = 100
+BATCH_CONVERSATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _remove_some(key: int) -> bool:
         return False
     # In index order: sorting all rows for each batch would take quadratic time.
     mine = Access.objects.filter(api_token=token).order_by("recency")
-    rows = dict(mine.values_list("pk", "conversation")[:BATCH])
+    rows = dict(mine.values_list("pk", "conversation")[:BATCH_CONVERSATIONS])
     if not rows:
         token.delete()
         return False

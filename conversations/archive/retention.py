@@ -73,7 +73,7 @@ class Sweep:
         while True:
             waiting = Access.objects.filter(api_token__in=self._away, refused_at=None).to_outer_conversation()
             rows = self._unshown.filter(pk__gt=last).exclude(Exists(waiting)).order_by("pk")
-            batch = list(rows[: removal.BATCH])
+            batch = list(rows[: removal.BATCH_CONVERSATIONS])
             if not batch:
                 return
             last = batch[-1].pk

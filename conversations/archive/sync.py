@@ -31,11 +31,11 @@ from omniviewer.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniErr
 log = logging.getLogger("omniviewer.sync")
 
 # Seconds of one token's turn; and the shortest and longest wait after Omni was away or made no sense.
-_TURN = 3.0
-_AWAY = 60.0
-_LONGEST = 3600.0
+_TURN_SECONDS = 3.0
+_AWAY_SECONDS = 60.0
+_MAX_WAIT_SECONDS = 3600.0
 # Shortest wait, in seconds, for budget: a turn has to be worth a task.
-_SHORTEST_REST = 5.0
+_MIN_REST_SECONDS = 5.0
 _COUNT_EVERY = timedelta(seconds=30)
 # Longer after a turn that found nothing to do: counting goes through all of the token's accesses.
 _COUNT_IDLE_EVERY = timedelta(hours=1)
@@ -56,7 +56,7 @@ def begin_walks() -> None:
     Walk.objects.bulk_create([Walk(api_token=token) for token in new], ignore_conflicts=True)
 
 
-def run_next(seconds: float = _TURN) -> bool:
+def run_next(seconds: float = _TURN_SECONDS) -> bool:
     """Take one token's turn of so many seconds, at least one request; False where nothing is due.
 
     The turn ends early where another token's list is due to be looked at.
@@ -163,7 +163,7 @@ def _read_one(token: ApiToken) -> bool:
             raise
         except OmniError as error:
             credentials.record(token, error)
-            access.again_in(min(_AWAY * 2 ** (access.tries + 1), 24 * _LONGEST), error.sentence)
+            access.again_in(min(_AWAY_SECONDS * 2 ** (access.tries + 1), 24 * _MAX_WAIT_SECONDS), error.sentence)
         return True
     return False
 
@@ -200,7 +200,7 @@ def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], N
         raise
     except OmniError as error:
         credentials.record(token, error)
-        again_at += timedelta(seconds=_LONGEST)
+        again_at += timedelta(seconds=_MAX_WAIT_SECONDS)
     finally:
         JobAccess.objects.filter(pk=row.pk).update(not_before=again_at)
     return True
@@ -211,10 +211,10 @@ def _failed(walk: Walk, error: OmniError) -> None:
     now = timezone.now()
     rows = Walk.objects.filter(pk=walk.pk)
     if isinstance(error, RateLimited) and error.outcome == "budget":
-        rows.update(not_before=now + timedelta(seconds=max(error.retry_after or _AWAY, _SHORTEST_REST)))
+        rows.update(not_before=now + timedelta(seconds=max(error.retry_after or _AWAY_SECONDS, _MIN_REST_SECONDS)))
         return
     failures = walk.failures + 1
-    wait = max(error.retry_after or 0.0, min(_AWAY * 2 ** min(failures - 1, 8), _LONGEST))
+    wait = max(error.retry_after or 0.0, min(_AWAY_SECONDS * 2 ** min(failures - 1, 8), _MAX_WAIT_SECONDS))
     log.info("sync waits", extra={"because": error.outcome, "seconds": round(wait)})
     rows.update(
         not_before=now + timedelta(seconds=wait), failure=error.sentence[:300], failed_at=now, failures=failures
@@ -307,7 +307,7 @@ class Progress:
 
 def progress(user: User) -> list[Progress]:
     """Return the progress for each of the reader's accepted credentials whose list was asked for."""
-    mine = list(Credential.objects.of(user).accepted())
+    mine = list(Credential.objects.owned_by(user).accepted())
     walks_of = Walk.objects.of_everything().filter(api_token__in=[credential.api_token_id for credential in mine])
     found = {walk.api_token_id: walk for walk in walks_of.select_related("api_token")}
     if settings.SYNC == "off":  # Then nobody else counts what readers opened.

@@ -78,7 +78,7 @@ def require_reader(user: User) -> Reader:
     """Return the reader with all their accepted tokens. Raises `CannotShow` where there is none."""
     reader = Reader.for_user(user)
     if not reader.tokens:
-        has_one = Credential.objects.of(user).exists()
+        has_one = Credential.objects.owned_by(user).exists()
         raise CannotShow(CannotShow.REJECTED if has_one else CannotShow.NO_CREDENTIAL)
     return reader
 

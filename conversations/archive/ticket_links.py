@@ -9,11 +9,11 @@ from conversations.archive.outcomes import CannotShow
 from conversations.models import Access, Conversation, TicketReference
 from conversations.models.access import AccessQuerySet
 from conversations.search import shown_rows
-from conversations.search.finder import FEW
+from conversations.search.finder import FEW_ROWS
 from omniviewer.accounts.models import User
 
 # Most conversations with expired access that Omni is asked about for one page.
-_MOST_ASKED = 5
+_MAX_CONVERSATIONS_ASKED = 5
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def open(user: User, ticket: str) -> Linked:  # noqa: A001  (callers say `ticket
     failure = None
     run_out = _linked(Access.objects.run_out(reader), ticket)
     ids = list(run_out.order_by().values_list("conversation__omni_id", "conversation__instance").distinct())
-    for omni_id, instance in ids[:_MOST_ASKED]:
+    for omni_id, instance in ids[:_MAX_CONVERSATIONS_ASKED]:
         try:
             threads.open(user, omni_id, instance=instance)
         except CannotShow as error:
@@ -43,7 +43,9 @@ def open(user: User, ticket: str) -> Linked:  # noqa: A001  (callers say `ticket
                 failure = error
                 break
     accesses = _linked(Access.objects.messages_of(reader).each_once(reader), ticket)
-    return Linked(shown_rows.load(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MOST_ASKED)
+    return Linked(
+        shown_rows.load(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MAX_CONVERSATIONS_ASKED
+    )
 
 
 def _linked(rows: AccessQuerySet, ticket: str) -> AccessQuerySet:
@@ -52,6 +54,6 @@ def _linked(rows: AccessQuerySet, ticket: str) -> AccessQuerySet:
     Few are looked up one by one: the query time must not reveal how many conversations of others are linked.
     """
     references = TicketReference.objects.filter(ticket=ticket)
-    if rows.order_by()[: FEW + 1].count() <= FEW:
+    if rows.order_by()[: FEW_ROWS + 1].count() <= FEW_ROWS:
         return rows.filter(Exists(references.filter(conversation=OuterRef("conversation"))))
     return rows.filter(conversation__in=references.values("conversation"))

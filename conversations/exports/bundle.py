@@ -24,13 +24,13 @@ from conversations.tables import parsing
 from omniviewer.accounts.models import User
 
 MANIFEST = "manifest.json"
-_AT_A_TIME = 20
+_BATCH_ANSWERS = 20
 NOT_INCLUDED = "not-included.json"
 # Longest time for which a reader's rights are trusted while a file is sent.
 RIGHTS_LAST = timedelta(seconds=1)
 _WITHDRAWN = "Omni stopped showing you this conversation while the file was made."
 # Rows of a CSV that are written at once.
-_ROWS = 1000
+_BATCH_ROWS = 1000
 _WHY_NOT = {
     Standing.AT_OMNI: "not fetched from Omni yet",
     Standing.RUNNING: "the job was not finished",
@@ -132,7 +132,7 @@ def _answers(bundle: _Bundle, opened: Opened) -> Iterator[bytes]:
     """Write the evidence of all answers, each by rights at most `RIGHTS_LAST` old: sending may take long."""
     answers = [message for message in opened.conversation.thread if message.job_id]
     while answers:
-        batch = answers[:_AT_A_TIME]
+        batch = answers[:_BATCH_ANSWERS]
         now = threads.recheck(opened)
         if now is None:
             bundle.withdrawn = True
@@ -212,5 +212,5 @@ def _words(name: str) -> str:
 
 
 def _encoded(lines: Iterator[str]) -> Iterator[bytes]:
-    for batch in document.in_batches(lines, _ROWS):
+    for batch in document.in_batches(lines, _BATCH_ROWS):
         yield "".join(batch).encode()

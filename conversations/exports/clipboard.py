@@ -14,16 +14,18 @@ from conversations.tables import paging
 from conversations.tables.paging import TablePage
 
 # Most rows of each query, queries, and characters of a reason: a ticket is for reading, not for calculation.
-ROWS = 10
-_QUERIES = 3
-_LONGEST_REASON = 1000
+MAX_ROWS = 10
+_MAX_QUERIES = 3
+_MAX_REASON_CHARS = 1000
 
 
 def of_message(opened: Opened, message: Message, question: Message | None, address: str) -> dict[str, str]:
     """Return `text` and `html` of an answer: its question, the outcome of its job and queries, and a link back."""
     job, actions = _work(opened, message)
-    queries = [paging.page_of(action, most=ROWS) for action in actions if action.is_query][:_QUERIES]
-    failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][:_QUERIES]
+    queries = [paging.page_of(action, most=MAX_ROWS) for action in actions if action.is_query][:_MAX_QUERIES]
+    failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][
+        :_MAX_QUERIES
+    ]
     if job and job.state in Job.State.IN_VAIN:
         failures.insert(0, _Failure("Job", _joined(job.state.lower(), job.error)))
     conversation = message.conversation
@@ -77,7 +79,7 @@ def _outcome(action: Action) -> str:
 
 
 def _joined(status: str, reason: str) -> str:
-    return ": ".join(part.strip() for part in (status, Truncator(reason).chars(_LONGEST_REASON)) if part.strip())
+    return ": ".join(part.strip() for part in (status, Truncator(reason).chars(_MAX_REASON_CHARS)) if part.strip())
 
 
 def _query(shown: TablePage[Action]) -> str:

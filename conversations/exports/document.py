@@ -26,14 +26,14 @@ from omniviewer.accounts.models import User
 Thing = TypeVar("Thing")
 
 # Most rows of one query, and most cells of a document: paper is read, and the CSV is for calculation.
-ROWS = 200
-MOST_CELLS = 100_000
+MAX_ROWS = 200
+MAX_CELLS = 100_000
 # Most bytes of the pictures inside a file.
-MOST_INSIDE = 64 * 1024 * 1024
+MAX_PICTURE_BYTES = 64 * 1024 * 1024
 # Most columns side by side on paper: a wider table goes on below, with its first column repeated.
 COLUMNS_BESIDE = 8
 # Messages whose evidence is in memory at the same time.
-_AT_A_TIME = 20
+_BATCH_MESSAGES = 20
 _STYLES = ("variables", "base", "message", "evidence", "document")
 
 
@@ -132,8 +132,8 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
     conversation = opened.conversation
     jobs = Jobs.of_answers(opened)
     lines = evidence_status.by_position(opened, jobs=jobs)
-    cells_left, inside = MOST_CELLS, 0
-    for messages in in_batches(conversation.thread, _AT_A_TIME):
+    cells_left, inside = MAX_CELLS, 0
+    for messages in in_batches(conversation.thread, _BATCH_MESSAGES):
         kept = kept_by_message(jobs, messages)
         for message in messages:
             job, actions, chart = kept.get(message.position, (None, [], None))
@@ -142,9 +142,9 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
                 step = _step(action, cells_left)
                 cells_left -= sum(len(table.rows) * len(table.columns) for table in step.tables)
                 steps.append(step)
-            pictures = list(_pictures(message, actions, chart, is_file=is_file)) if inside < MOST_INSIDE else []
+            pictures = list(_pictures(message, actions, chart, is_file=is_file)) if inside < MAX_PICTURE_BYTES else []
             inside += sum(len(picture.address) for picture in pictures)
-            is_cut = inside >= MOST_INSIDE and not pictures
+            is_cut = inside >= MAX_PICTURE_BYTES and not pictures
             line, shortfall = lines.get(message.position), job.shortfall if job else ""
             yield Part(message, line, steps, pictures, is_without_pictures=is_cut, shortfall=shortfall)
 
@@ -154,7 +154,7 @@ def _step(action: Action, cells_left: int) -> Step:
         return Step(action)
     table = action.table
     columns = min(len(table.columns), parsing.MOST_COLUMNS) if table else 1
-    shown = paging.page_of(action, most=max(min(ROWS, cells_left // columns), 1))
+    shown = paging.page_of(action, most=max(min(MAX_ROWS, cells_left // columns), 1))
     return Step(action, shown, _beside(shown) if table else [])
 
 

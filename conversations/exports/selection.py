@@ -16,7 +16,7 @@ from omniviewer.accounts.models import User
 from omniviewer.audit.models import OK
 
 # At a time: a page of the list, and some.
-MOST = 100
+MAX_CONVERSATIONS = 100
 
 
 def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
@@ -25,7 +25,7 @@ def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
     Each is named by its instance, a slash and Omni's id; by the id alone, it is the one that its address opens.
     """
     wanted: dict[UUID, set[str]] = defaultdict(set)
-    for text in list(named)[:MOST]:
+    for text in list(named)[:MAX_CONVERSATIONS]:
         instance, _, omni_id = text.rpartition("/")
         try:
             wanted[UUID(omni_id)].add(instance)

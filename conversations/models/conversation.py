@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from conversations.models.reader import Reader
 
 # Characters of a title: a prompt that serves as title can be a whole document.
-LONGEST_TITLE = 300
+MAX_TITLE_CHARS = 300
 # Characters of each question in an outline.
-_OUTLINED = 200
+_OUTLINE_CHARS = 200
 # How far ahead of this process's clock a stored time may lie. If it lies further ahead, a clock was set back since:
 # such a time is ignored, or data would stay fresh for as long as that clock was wrong.
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -133,12 +133,6 @@ class Conversation(models.Model):
     latest_revision: int = 0
     # True if the reader may read its messages, and what people have added to it.
     shows_messages: bool = True
-    # Set by a list that shows it.
-    owner_name: str
-    is_starred: bool
-    is_unread: bool
-    tickets: list[str]
-    hits: object
 
     def __str__(self) -> str:
         return f"{self.instance}/{self.omni_id}"
@@ -158,7 +152,7 @@ class Conversation(models.Model):
     @property
     def title(self) -> str:
         whole = self.name.strip() or self.last_prompt.strip() or "Untitled conversation"
-        return Truncator(whole).chars(LONGEST_TITLE)
+        return Truncator(whole).chars(MAX_TITLE_CHARS)
 
     @property
     def is_fresh(self) -> bool:
@@ -235,9 +229,9 @@ class Conversation(models.Model):
     def questions(self) -> list[Question]:
         """Return the questions in order, for an outline."""
         if self.is_lagging:
-            return [Question(row.position, row.text[:_OUTLINED]) for row in self.thread if row.is_question]
+            return [Question(row.position, row.text[:_OUTLINE_CHARS]) for row in self.thread if row.is_question]
         asked = self.shown_messages.questions().order_by("position")
-        beginnings = asked.annotate(beginning=models.functions.Left("text", _OUTLINED))
+        beginnings = asked.annotate(beginning=models.functions.Left("text", _OUTLINE_CHARS))
         return [Question(*row) for row in beginnings.values_list("position", "beginning")]
 
     @property

@@ -141,8 +141,6 @@ class Message(Written):
     # Annotated by in_turn().
     previous_at: datetime | None
     previous_role: str | None
-    # Set by the page that shows it.
-    earlier: "list[EarlierMessage]"
 
     objects = MessageQuerySet.as_manager()
 

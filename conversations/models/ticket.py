@@ -12,10 +12,10 @@ from conversations.models.conversation import Conversation
 from omniviewer.accounts.models import User
 
 # Most references to one conversation: more are taken for abuse.
-MOST_REFERENCES = 50
+MAX_REFERENCES = 50
 # Most references that links may add: to one conversation, so that people can still add some by hand; and by one person
 # in an hour.
-MOST_LINKED, MOST_LINKED_HOURLY = 40, 100
+MAX_LINKED, MAX_LINKED_HOURLY = 40, 100
 
 
 class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
@@ -25,7 +25,7 @@ class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
     def add(self, conversation: Conversation, ticket: str, user: User, *, is_by_hand: bool) -> bool:
         """Add a reference, or leave one that exists as it is; return False if there are too many."""
         if not self.filter(conversation=conversation, ticket=ticket).exists():
-            most = MOST_REFERENCES if is_by_hand else MOST_LINKED
+            most = MAX_REFERENCES if is_by_hand else MAX_LINKED
             if self.filter(conversation=conversation).count() >= most or not (is_by_hand or self._may_link(user)):
                 return False
             self.get_or_create(
@@ -36,7 +36,7 @@ class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
 
     def _may_link(self, user: User) -> bool:
         since = timezone.now() - timedelta(hours=1)
-        return self.filter(added_by=user, is_by_hand=False, added_at__gte=since).count() < MOST_LINKED_HOURLY
+        return self.filter(added_by=user, is_by_hand=False, added_at__gte=since).count() < MAX_LINKED_HOURLY
 
     def remove(self, conversation: Conversation, ticket: str) -> bool:
         """Remove the reference; return whether there was one."""
@@ -49,7 +49,7 @@ class TicketReference(models.Model):
     """A ticket from which somebody came to the conversation, or that they said by hand belongs to it."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="ticket_references")
-    ticket = models.CharField(max_length=ticket_names.LONGEST, db_index=True)
+    ticket = models.CharField(max_length=ticket_names.MAX_TICKET_CHARS, db_index=True)
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
     is_by_hand = models.BooleanField(default=False)

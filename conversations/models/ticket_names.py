@@ -7,13 +7,13 @@ from urllib.parse import quote
 from django.conf import settings
 
 # Characters of a ticket's name.
-LONGEST: Final = 64
+MAX_TICKET_CHARS: Final = 64
 
 
 def read(text: str) -> str | None:
     """Return the ticket that a link or a person names, in either case; None if tickets are not written so."""
     name = text.strip()
-    forms = [form for form in (name, name.upper()) if len(form) <= LONGEST]
+    forms = [form for form in (name, name.upper()) if len(form) <= MAX_TICKET_CHARS]
     return next((form for form in forms if re.fullmatch(settings.TICKET_FORMAT, form)), None)
 
 

@@ -36,7 +36,7 @@ class LabelForm(forms.Form):
 
     def __init__(self, owner: User, *args: Any, credential: Credential | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._others = Credential.objects.of(owner)
+        self._others = Credential.objects.owned_by(owner)
         if credential:
             self.initial["label"] = credential.label
             self._others = self._others.exclude(pk=credential.pk)
@@ -70,7 +70,7 @@ class TakeOverForm(forms.Form):
 
     def __init__(self, owner: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["credential"] = forms.ModelChoiceField(Credential.objects.of(owner).accepted())
+        self.fields["credential"] = forms.ModelChoiceField(Credential.objects.owned_by(owner).accepted())
 
 
 class ConnectForm(LabelForm):

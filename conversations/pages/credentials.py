@@ -23,7 +23,7 @@ from omniviewer.omni import OmniError, TokenRejected
 
 @require_GET
 def page(request: Request) -> HttpResponse:
-    mine = list(Credential.objects.of(request.user))
+    mine = list(Credential.objects.owned_by(request.user))
     read = {row.credential: row for row in sync.progress(request.user)}
     offered = {offer.credential_id: offer for offer in HandOver.objects.offered_by(request.user)}
     told = [(row, credentials.budget_left(row.api_token), read.get(row), offered.get(row.pk)) for row in mine]
@@ -70,7 +70,7 @@ def _connect_page(request: Request, form: ConnectForm) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def credential(request: Request, pk: int) -> HttpResponse:
     """Rename a credential."""
-    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     form = LabelForm(request.user, request.POST or None, credential=found)
     if form.is_valid():
         found.label = form.cleaned_data["label"]
@@ -85,7 +85,7 @@ def credential(request: Request, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def replace_token(request: Request, pk: int) -> HttpResponse:
     """Take a new token once Omni has accepted it, then go back to where the reader was."""
-    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     before, form = found.api_token, TokenForm(request.POST or None)
     if form.is_valid():
         try:
@@ -109,7 +109,7 @@ def make_default(request: Request, pk: int) -> HttpResponse:
     """Make this credential the one that is asked first."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:credentials")
-    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     found.make_default()
     _note(request, Kind.CREDENTIAL_CHANGED, found)
     messages.success(request, f"{found.label} is now the one that is asked first.")
@@ -119,7 +119,7 @@ def make_default(request: Request, pk: int) -> HttpResponse:
 def pause_sync(request: Request, pk: int) -> HttpResponse:
     """Pause or resume background reading; with htmx, render its progress."""
     back = next_path(request) or site_path("/conversations/")
-    credential = Credential.objects.of(request.user).filter(pk=pk).first()
+    credential = Credential.objects.owned_by(request.user).filter(pk=pk).first()
     if credential is None:
         return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
     if request.method == "POST":

@@ -35,7 +35,7 @@ _STATUS = {
 
 def explain(request: Request, error: CannotShow, credential: Credential | None = None) -> HttpResponse:
     """Render why there is nothing to show and what to do: the same, whether a conversation exists or not."""
-    mine = list(Credential.objects.of(request.user))
+    mine = list(Credential.objects.owned_by(request.user))
     accepted = [row for row in mine if not row.rejected_at]
     named = pasted.instance_named(request.GET.get("instance", ""))
     again_in = retry_in(error)

@@ -7,7 +7,7 @@ from conversations.archive.evidence import Evidence
 from conversations.archive.evidence_status import Standing
 from conversations.archive.outcomes import Opened
 from conversations.charts import spec
-from conversations.pages.refresh import MOST_LOOKS, look_in
+from conversations.pages.refresh import MAX_LOOKS, look_in
 from omniviewer.omni import OmniError
 
 
@@ -20,7 +20,7 @@ def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
         "unkept": unkept,
         "minutes_left": capture.estimate_minutes(unkept, opened.token) if unkept else 0,
         "looks": looks,
-        "most_looks": MOST_LOOKS,
+        "most_looks": MAX_LOOKS,
         "look_in": round(look_in(looks), 1),
     }
 

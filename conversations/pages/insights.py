@@ -18,7 +18,7 @@ from omniviewer.accounts.requests import Request
 
 @require_safe
 def page(request: Request) -> HttpResponse:
-    credentials = Credential.objects.of(request.user)
+    credentials = Credential.objects.owned_by(request.user)
     form = InsightsForm(credentials, request.GET)
     try:
         query = form.query()

@@ -22,8 +22,8 @@ from conversations.tables.parsing import Column
 from conversations.templatetags.moments import duration
 
 # Most bars of one chart, and most rows of its table.
-_MOST_BARS, _MOST_ROWS = 20, 500
-_LONGEST_LABEL = 60
+_MAX_BARS, _MAX_ROWS = 20, 500
+_MAX_LABEL_CHARS = 60
 _NOBODY = "Not told by Omni"
 # Number of shades of the busiest hours.
 _SHADES = 5
@@ -133,11 +133,11 @@ class Figures:
         tokens = self._found.reader.tokens
         addresses = {owner: self._address(Filter("owner", owner.as_filter(tokens))) for owner in order if owner.id}
         rows = []
-        for owner in order[:_MOST_ROWS]:
+        for owner in order[:_MAX_ROWS]:
             name, share = found[owner]
             numbers = [str(len(share.conversations)), str(share.questions)]
             rows.append(Row(Cell(name), [Cell(text, addresses.get(owner, ""), name) for text in numbers]))
-        bars = [owner for owner in order if owner.id][:_MOST_BARS]
+        bars = [owner for owner in order if owner.id][:_MAX_BARS]
         plots = self._bars(
             "Asked by",
             {"questions": [Decimal(found[owner][1].questions) for owner in bars]},
@@ -145,7 +145,7 @@ class Figures:
             [addresses[owner] for owner in bars],
             len(addresses),
         )
-        rest = max(len(order) - _MOST_ROWS, 0)
+        rest = max(len(order) - _MAX_ROWS, 0)
         return Figure("people", "People", "", "Asked by", ["Conversations", "Questions"], rows, plots, rest)
 
     def _topics(self) -> Figure:
@@ -154,13 +154,13 @@ class Figures:
         addresses = {key: self._address(Filter("topic", f"={key}")) for key in order}
         rows = [
             Row(Cell(found[key][0]), [Cell(str(found[key][1]), addresses[key], found[key][0])])
-            for key in order[:_MOST_ROWS]
+            for key in order[:_MAX_ROWS]
         ]
-        bars = order[:_MOST_BARS]
+        bars = order[:_MAX_BARS]
         measures = {"conversations": [Decimal(found[key][1]) for key in bars]}
         labels = [found[key][0] for key in bars]
         plots = self._bars("Topic", measures, labels, [addresses[key] for key in bars], len(order))
-        rest = max(len(order) - _MOST_ROWS, 0)
+        rest = max(len(order) - _MAX_ROWS, 0)
         note = "Of conversations in which something was asked in this time."
         return Figure("topics", "Topics", f"{note} {self._share}", "Topic", ["Conversations"], rows, plots, rest)
 
@@ -293,7 +293,7 @@ class Figures:
     def _bars(self, key: str, measures: _Measures, labels: list[str], links: list[str], in_all: int) -> list[Plot]:
         if len(labels) < 2:  # noqa: PLR2004
             return []
-        named = [cut(label, _LONGEST_LABEL) for label in labels]
+        named = [cut(label, _MAX_LABEL_CHARS) for label in labels]
         column = Column(1, key, is_number=False)
         more = in_all if in_all > len(labels) else 0
         return [Plot("", column, named, None, _columns(measures), "", more, links=(tuple(links),))]

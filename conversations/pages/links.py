@@ -46,6 +46,6 @@ def _to(request: Request, address: str, instance: str = "", ticket: str = "") ->
     query.pop("q", None)
     if ticket:
         query.setdefault("ticket", ticket)
-    if instance and not Credential.objects.of(request.user).filter(api_token__instance=instance).exists():
+    if instance and not Credential.objects.owned_by(request.user).filter(api_token__instance=instance).exists():
         query["instance"] = instance
     return redirect(f"{address}?{query.urlencode()}" if query else address)

@@ -40,7 +40,7 @@ def conversations(request: Request) -> HttpResponse:
     elsewhere = _elsewhere(request)
     if elsewhere:
         return redirect(elsewhere)
-    credentials = Credential.objects.of(request.user)
+    credentials = Credential.objects.owned_by(request.user)
     form = ListForm(credentials, request.GET)
     try:
         query = form.query()
@@ -60,7 +60,7 @@ def conversations(request: Request) -> HttpResponse:
 @require_safe
 def fresh(request: Request) -> HttpResponse:
     """Render a page of the list again, if it differs from the one that `shown` is the digest of."""
-    form = ListForm(Credential.objects.of(request.user), request.GET)
+    form = ListForm(Credential.objects.owned_by(request.user), request.GET)
     said = FreshForm(request.GET)
     if not request.htmx or not said.is_valid():
         kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}

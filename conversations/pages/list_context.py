@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import QueryDict
@@ -11,18 +12,31 @@ from django.utils.functional import SimpleLazyObject
 from conversations import tasks
 from conversations.archive import coverage, people, sync
 from conversations.archive.lists import Listed
-from conversations.archive.people import MOST_MEMBERS
+from conversations.archive.people import MAX_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
 from conversations.pages.list_forms import ListQuery
 from conversations.pages.refresh import fresh_in
 from conversations.search import date_words, finder, hits, narrowing, syntax
+from conversations.search.hits import Hits
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
 
 # Most people that a filter's chip names.
-_MOST_NAMES = 3
+_MAX_NAMES = 3
 # Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """A row of the list: a conversation as the reader may see it, its matches, and what readers have added to it."""
+
+    conversation: Conversation
+    hits: Hits
+    owner_name: str
+    is_starred: bool
+    is_unread: bool
+    tickets: list[str]
 
 
 def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
@@ -67,8 +81,8 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
     names = sorted(set(people.names(user, meant).values()), key=str.casefold)
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more if meant else "nobody"
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + more if meant else "nobody"
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
@@ -104,14 +118,21 @@ def rows(
         "conversation_id", "ticket"
     ):
         tickets.setdefault(pk, []).append(ticket)
-    for row in shown:
-        row.hits, row.owner_name = found[row.pk], names.get(row.owner, row.owner_id)
-        row.is_starred, row.is_unread, row.tickets = row.pk in starred, row.pk in unread, tickets.get(row.pk, [])
     within = parameters.copy()
     for name in _PASSING:
         within.pop(name, None)
     return {
-        "rows": shown,
+        "rows": [
+            ListRow(
+                conversation=row,
+                hits=found[row.pk],
+                owner_name=names.get(row.owner, row.owner_id),
+                is_starred=row.pk in starred,
+                is_unread=row.pk in unread,
+                tickets=tickets.get(row.pk, []),
+            )
+            for row in shown
+        ],
         # Carried into the threads, so that their neighbours in this list, and the way back to this very page of it, can
         # be found.
         "within": within.urlencode(),
@@ -147,12 +168,12 @@ def digest(shown: Iterable[Conversation], older: int | None) -> str:
 
 
 def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
-    """Return the number of conversations: counted up to `MOST_COUNTED` for a query, else as Omni counts."""
+    """Return the number of conversations: counted up to `MAX_COUNTED` for a query, else as Omni counts."""
     if not query.asked:
         totals = [walk.total for walk in found.walks]
         return {"count": sum(total or 0 for total in totals) if None not in totals else None, "is_more": False}
     count = found.finder.count()
-    return {"count": min(count, finder.MOST_COUNTED), "is_more": count > finder.MOST_COUNTED}
+    return {"count": min(count, finder.MAX_COUNTED), "is_more": count > finder.MAX_COUNTED}
 
 
 def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
@@ -182,7 +203,7 @@ def owners(credentials: Iterable[Credential], chosen: str) -> dict[str, Any]:
     members = {
         member.owner.as_filter(tokens): member for token in tokens for member in people.members(token, ask=False)
     }
-    if len(members) > MOST_MEMBERS:
+    if len(members) > MAX_MEMBERS:
         members = {}
     return {
         "people": sorted(members.items(), key=lambda choice: choice[1].name.lower()),

@@ -13,10 +13,10 @@ from omniviewer.accounts.requests import Request
 
 # Seconds between two looks at an answer that is being written: first, factor of each further one, and longest.
 _FIRST_LOOK_SECONDS = 5.0
-_LATER_BY = 1.25
+_LATER_BY_FACTOR = 1.25
 _LATEST_LOOK_SECONDS = 30.0
 # Looks after which a page that was left open stops asking: after some seven minutes.
-MOST_LOOKS = 20
+MAX_LOOKS = 20
 # Seconds until a failed page tries again, unless Omni says when.
 _RETRY_SECONDS = 20
 
@@ -35,7 +35,7 @@ def refreshed(request: Request) -> HttpResponse:
 
 def look_in(looks: int) -> float:
     """Return the seconds until the next look of a page that has looked `looks` times."""
-    return min(_FIRST_LOOK_SECONDS * _LATER_BY**looks, _LATEST_LOOK_SECONDS)
+    return min(_FIRST_LOOK_SECONDS * _LATER_BY_FACTOR**looks, _LATEST_LOOK_SECONDS)
 
 
 def again_in(error: CannotShow) -> int | None:
@@ -49,7 +49,7 @@ def again_in(error: CannotShow) -> int | None:
 
 def fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_stale: bool) -> float | None:
     """Return the seconds until the page asks for a newer one by itself; None: it does not."""
-    if looks >= MOST_LOOKS:
+    if looks >= MAX_LOOKS:
         return None
     later = look_in(looks)
     if notice:

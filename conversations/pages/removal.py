@@ -28,7 +28,7 @@ def removals(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def remove(request: Request, pk: int) -> HttpResponse:
     """Ask first, saying what goes with it; then remove."""
-    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     if request.method == "POST":
         token = found.api_token
         credentials.remove(found)
@@ -48,7 +48,7 @@ def _remove_page(request: Request, found: Credential, form: HandOverForm) -> Htt
 @require_POST
 def offer(request: Request, pk: int) -> HttpResponse:
     """Offer what this credential's key could read to the person who is named, or withdraw the offer."""
-    found = get_object_or_404(Credential.objects.of(request.user), pk=pk)
+    found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     if "withdraw" in request.POST:
         HandOver.objects.filter(credential=found).delete()
         messages.success(request, f"{found.label} is offered to nobody any more.")

@@ -11,7 +11,7 @@ from conversations.models import Capture, IndexFailure, Walk, stored
 from omniviewer.accounts.requests import Request
 
 # Conversations that the search could not take in, which are listed.
-_MOST_FAILURES = 20
+_MAX_FAILURES = 20
 
 
 @require_safe
@@ -27,6 +27,6 @@ def page(request: Request) -> HttpResponse:
         "workers": tasks.workers(),
         "due_since": Walk.objects.overdue_since(),
         "last_failure": failing.first(),
-        "index_failures": IndexFailure.objects.latest_first()[:_MOST_FAILURES],
+        "index_failures": IndexFailure.objects.latest_first()[:_MAX_FAILURES],
     }
     return render(request, "conversations/storage/storage.html", context)

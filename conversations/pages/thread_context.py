@@ -1,7 +1,9 @@
 """Contexts for a thread: its messages, and its place within the list that a reader came from."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -9,6 +11,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from conversations import rendering
 from conversations.archive import lists, live_answer, people
@@ -16,7 +19,7 @@ from conversations.archive.outcomes import CannotShow, Opened
 from conversations.models import Conversation, EarlierMessage, Message, Star, TicketReference, ticket_names
 from conversations.pages.evidence_context import standings
 from conversations.pages.list_forms import ListForm, list_address
-from conversations.pages.refresh import MOST_LOOKS, fresh_in
+from conversations.pages.refresh import MAX_LOOKS, fresh_in
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.finder import Finder, Stretch
@@ -33,6 +36,14 @@ _OF_THE_LIST = (*_ASKED, "before", "after", "linked")
 _LONG_MESSAGES = 8
 
 
+@dataclass(frozen=True)
+class Marked:
+    """Highlights in a thread: their number, and the HTML of the messages that have any, by position."""
+
+    count: int = 0
+    html: dict[int, SafeString] = field(default_factory=dict)
+
+
 def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     """Return the context of thread/thread.html and its parts. `looks`: how often the page has refreshed by itself."""
     conversation = opened.conversation
@@ -42,8 +53,9 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     running = live_answer.stored(opened)
     count = last.position if last else 0
     found = standings(opened)
-    for message in conversation.thread if earlier else ():
-        message.earlier = [row for row in earlier if row.position == message.position]
+    by_position: dict[int, list[EarlierMessage]] = defaultdict(list)
+    for row in earlier:
+        by_position[row.position].append(row)
     return {
         "conversation": conversation,
         # A stored thread is shown without asking Omni for anything.
@@ -60,10 +72,13 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "lines_shown": hashlib.sha256(repr(found["lines"]).encode()).hexdigest(),
         "is_starred": Star.objects.has(user, conversation),
         "earlier": earlier,
+        "earlier_versions": dict(by_position),
+        # HTML of messages with highlights, by position.
+        "marked_html": {},
         "no_longer": [message for message in earlier if message.position > count],
         "running": running,
         "awaits_answer": bool(last and last.is_question),
-        "is_given_up": bool(running) and looks >= MOST_LOOKS,
+        "is_given_up": bool(running) and looks >= MAX_LOOKS,
         "renderer": rendering.RENDERER,
         "zone": timezone.get_current_timezone_name(),
         "as_of": conversation.fetched_at,
@@ -97,21 +112,22 @@ def within(request: Request, conversation: Conversation) -> dict[str, Any]:
         given = {"linked": ticket}
     wanted = {"q": str(Filter("ticket", ticket))} if ticket else given
     try:
-        query = ListForm(Credential.objects.of(request.user), wanted).query()
+        query = ListForm(Credential.objects.owned_by(request.user), wanted).query()
         finder = lists.stored_finder(request.user, query.credentials, query.asked, query.stretch.order)
     except CannotShow:
         return {"find": find}
-    marks, is_widened = 0, False
+    marked, is_widened = Marked(), False
     if find:
-        marks, is_widened = _find(conversation, find)
+        marked, is_widened = _find(conversation, find)
     elif query.asked.wanted:
-        marks = _mark(conversation.thread, query.asked.wanted)
+        marked = _mark(conversation.thread, query.asked.wanted)
     return {
         "asked": query.asked,
         "find": find,
         "find_is_widened": is_widened,
         "kept": list(given.items()),
-        "marks": marks,
+        "marks": marked.count,
+        "marked_html": marked.html,
         "within": urlencode(given),
         "list_address": list_address({"ticket": ticket} if ticket else given),
         **_neighbours(finder, query.stretch, conversation, given),
@@ -145,30 +161,27 @@ def _neighbours(
     return found
 
 
-def _find(conversation: Conversation, find: str) -> tuple[int, bool]:
+def _find(conversation: Conversation, find: str) -> tuple[Marked, bool]:
     """Highlight the words in messages that hold all of them; if none does, words that begin with them.
 
-    Return the number of highlights, and whether they are of words that begin so.
+    Return the highlights, and whether they are of words that begin so.
     """
     asked = syntax.read(find)
     for sought in (asked, asked.beginnings):
         if sought is None or not sought.wanted:
             continue
-        marks = _mark([row for row in conversation.thread if highlight.has_all(row.text, sought.wanted)], sought.wanted)
-        if marks:
-            return marks, sought is not asked
-    return 0, False
+        those = [row for row in conversation.thread if highlight.has_all(row.text, sought.wanted)]
+        marked = _mark(those, sought.wanted)
+        if marked.count:
+            return marked, sought is not asked
+    return Marked(), False
 
 
-def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> int:
-    """Highlight the words in these messages; return the number of highlights."""
-    marks = 0
-    for message in messages:
-        found = highlight.marked(message.html, wanted)
-        if found.count:
-            marks += found.count
-            message.html = trusted(found.html)
-    return marks
+def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> Marked:
+    """Highlight the words in these messages."""
+    found = {message.position: highlight.marked(message.html, wanted) for message in messages}
+    html = {position: trusted(row.html) for position, row in found.items() if row.count}
+    return Marked(sum(row.count for row in found.values()), html)
 
 
 def render_thread(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:

@@ -169,7 +169,7 @@ def _by_numbers(text: str) -> Span | None:
 
 
 _DAY_AND_MONTH = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})", re.ASCII)
-_MOST_MONTHS = 12
+_MAX_MONTHS = 12
 
 
 def _by_day_and_month(text: str) -> Span | None:
@@ -179,7 +179,7 @@ def _by_day_and_month(text: str) -> Span | None:
         return None
     first, second = int(found[1]), int(found[3])
     month, day = (first, second) if found[2] == "/" else (second, first)
-    if month > _MOST_MONTHS:
+    if month > _MAX_MONTHS:
         month, day = day, month
     return _calendar(int(found[4]) if len(found[4]) == 4 else 2000 + int(found[4]), None, month, day)  # noqa: PLR2004
 
@@ -191,7 +191,7 @@ def _is_ambiguous(value: str) -> bool:
 
 def _could_be_either(found: re.Match[str]) -> bool:
     # With dots the day always comes first.
-    return found[2] != "." and max(int(found[1]), int(found[3])) <= _MOST_MONTHS
+    return found[2] != "." and max(int(found[1]), int(found[3])) <= _MAX_MONTHS
 
 
 _DAY_FIRST = re.compile(

@@ -31,9 +31,9 @@ from omniviewer.operations.database_errors import named
 
 _log = logging.getLogger("omniviewer.search")
 # Conversations of one transaction: while it lasts, nobody else can write if the database is a file.
-_AT_A_TIME = 20
+_BATCH_CONVERSATIONS = 20
 # Most characters of one conversation that are searched: more than any person reads.
-_LONGEST = 4_000_000
+_MAX_CHARS = 4_000_000
 
 
 def refresh(*, seconds: float, among: Collection[int] | None = None) -> bool:
@@ -68,7 +68,7 @@ def _waiting(among: Collection[int] | None) -> QuerySet[Conversation]:
 
 def _index_some(among: Collection[int] | None) -> bool:
     """Index the newest that wait; return False if there are none that no other worker holds."""
-    some = list(_waiting(among).order_by("-recency").values_list("pk", flat=True)[:_AT_A_TIME])
+    some = list(_waiting(among).order_by("-recency").values_list("pk", flat=True)[:_BATCH_CONVERSATIONS])
     try:
         return _index(some)
     except Exception as error:
@@ -171,7 +171,7 @@ def _places(
 
 
 def _folded(texts: Iterable[str]) -> str:
-    left = _LONGEST
+    left = _MAX_CHARS
     parts = []
     for text in texts:
         parts.append(" ".join(word.text for word in words(text[:left])))

@@ -19,20 +19,20 @@ from conversations.search.index import Bounds
 from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition, question_of
 from conversations.search.shown_rows import answering
 
-A_PAGE: Final = 50
+ROWS_A_PAGE: Final = 50
 # Most matches that are counted one by one: beyond, the page says "more than".
-MOST_COUNTED: Final = 500
-# Readers of up to so many conversations are answered from their own, not from the index of all; up to `_FEW_OF_MANY` if
-# others have more than a tenth of all.
-FEW = 2000
-_FEW_OF_MANY = 20_000
-_NEARLY_ALL = 0.9
+MAX_COUNTED: Final = 500
+# Readers of up to so many conversations are answered from their own, not from the index of all; up to
+# `_FEW_OF_MANY_ROWS` if others have more than a tenth of all.
+FEW_ROWS = 2000
+_FEW_OF_MANY_ROWS = 20_000
+_NEARLY_ALL_SHARE = 0.9
 # Index answers that are fetched to learn whether they are all there are: as many as are counted.
-_SHORT = MOST_COUNTED + 1
+_SHORT_ROWS = MAX_COUNTED + 1
 # Index answers that are matched against a reader's accesses at a time, at first and at most: more each time.
-_FIRST, _LARGEST = 200, 20_000
+_FIRST_CHUNK_ROWS, _LARGEST_CHUNK_ROWS = 200, 20_000
 # Most rows of a list that are looked up in the index; beyond, all answers of the index are fetched.
-_LOOKED_UP = 1600
+_MAX_ROWS_LOOKED_UP = 1600
 # Orders of the list: the column, and whether the newest come first.
 ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("conversation__started", True)}
 
@@ -62,8 +62,8 @@ class Page:
 def few_conversations(reader: Reader) -> list[int] | None:
     """Return the keys of all conversations that the reader's tokens were shown; None where these are not few."""
     shown = Access.objects.filter(api_token__in=reader.token_keys).order_by()
-    keys = list(shown.values_list("conversation", flat=True)[: FEW + 1])
-    return keys if len(keys) <= FEW else None
+    keys = list(shown.values_list("conversation", flat=True)[: FEW_ROWS + 1])
+    return keys if len(keys) <= FEW_ROWS else None
 
 
 class Finder:
@@ -79,19 +79,19 @@ class Finder:
         """Return a page of up to 50 conversations."""
         before, after = stretch.before, stretch.after
         if after is not None:
-            rows = self._some(after, A_PAGE + 1, is_backwards=True)
-            if len(rows) > A_PAGE:
-                rows = rows[:A_PAGE][::-1]
+            rows = self._some(after, ROWS_A_PAGE + 1, is_backwards=True)
+            if len(rows) > ROWS_A_PAGE:
+                rows = rows[:ROWS_A_PAGE][::-1]
                 return Page(rows, self.key(rows[-1]), self.key(rows[0]))
             before = None  # The top is not shown as half a page.
-        rows = self._some(before, A_PAGE + 1)
-        shown = rows[:A_PAGE]
-        older = self.key(shown[-1]) if len(rows) > A_PAGE else None
+        rows = self._some(before, ROWS_A_PAGE + 1)
+        shown = rows[:ROWS_A_PAGE]
+        older = self.key(shown[-1]) if len(rows) > ROWS_A_PAGE else None
         return Page(shown, older, self.key(shown[0]) if before is not None and shown else None)
 
     def count(self) -> int:
-        """Count the matches; one more than `MOST_COUNTED` stands for any larger number."""
-        most = MOST_COUNTED + 1
+        """Count the matches; one more than `MAX_COUNTED` stands for any larger number."""
+        most = MAX_COUNTED + 1
         rows = self._readable.order_by()
         if self._question.never:
             return 0
@@ -156,18 +156,18 @@ class Finder:
 
     @staticmethod
     def _few(rows: QuerySet[Access]) -> list[int] | None:
-        ids = list(rows.order_by().values_list("pk", flat=True)[: FEW + 1])
-        return ids if len(ids) <= FEW else None
+        ids = list(rows.order_by().values_list("pk", flat=True)[: FEW_ROWS + 1])
+        return ids if len(ids) <= FEW_ROWS else None
 
     def _is_among_many(self) -> bool:
         """Return whether the reader may see few enough, and others have more than a tenth of all besides."""
-        count = self.all_rows().order_by()[: _FEW_OF_MANY + 1].count()
-        return count <= _FEW_OF_MANY and count < _NEARLY_ALL * Conversation.objects.count()
+        count = self.all_rows().order_by()[: _FEW_OF_MANY_ROWS + 1].count()
+        return count <= _FEW_OF_MANY_ROWS and count < _NEARLY_ALL_SHARE * Conversation.objects.count()
 
     @cached_property
     def _foremost(self) -> list[int]:
         """Return the first index answers, as many as it takes to tell whether there are many."""
-        return index.matching(self._question.broadest, self._bounds, most=_SHORT)
+        return index.matching(self._question.broadest, self._bounds, most=_SHORT_ROWS)
 
     @cached_property
     def _own_answers(self) -> list[int]:
@@ -191,7 +191,7 @@ class Finder:
             return self._shown(rows.filter(pk__in=self._own_answers)[:most])
         if self._column == "recency":
             return self._along_the_index(rows, bound, most, is_down=is_down)
-        if len(self._foremost) < _SHORT:
+        if len(self._foremost) < _SHORT_ROWS:
             return self._shown(rows.filter(pk__in=self._answering(rows, self._foremost))[:most])
         return self._along_the_list(rows, most, is_down=is_down)
 
@@ -213,11 +213,11 @@ class Finder:
         """Look rows up in the index, first in the list first: for many matches in an order that the index lacks."""
         picked: list[int] = []
         everything: set[int] | None = None
-        size, further = _FIRST, rows
+        size, further = _FIRST_CHUNK_ROWS, rows
         while len(picked) < most:
             chunk = list(further.values_list(self._column, "conversation__indexed_as")[:size])
             keys = [key for _, key in chunk if key is not None]
-            if size > _LOOKED_UP and everything is None:
+            if size > _MAX_ROWS_LOOKED_UP and everything is None:
                 everything = set(index.matching(self._question.broadest, self._bounds))
             found = everything
             if found is None:
@@ -226,20 +226,20 @@ class Finder:
             if len(chunk) < size:
                 break
             further = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": chunk[-1][0]})
-            size = min(size * 2, _LARGEST)
+            size = min(size * 2, _LARGEST_CHUNK_ROWS)
         return self._shown(rows.filter(pk__in=picked)[:most])
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
-        if len(self._foremost) < _SHORT:  # That is all of it.
+        if len(self._foremost) < _SHORT_ROWS:  # That is all of it.
             keys = self._foremost if is_down else self._foremost[::-1]
             if bound is not None and is_down:
                 # A conversation with new activity stands higher in the list than in the index until it is indexed
                 # again.
                 keys = [key for key in keys if key < bound]
-            yield keys[:_FIRST]
-            yield keys[_FIRST:]
+            yield keys[:_FIRST_CHUNK_ROWS]
+            yield keys[_FIRST_CHUNK_ROWS:]
             return
-        size, above, below = _FIRST, self._bounds.above, self._bounds.below
+        size, above, below = _FIRST_CHUNK_ROWS, self._bounds.above, self._bounds.below
         if bound is not None:
             above, below = (above, bound) if is_down else (bound, below)
         if bound is None and is_down:
@@ -253,4 +253,4 @@ class Finder:
             if len(chunk) < size:
                 return
             above, below = (above, chunk[-1]) if is_down else (chunk[-1], below)
-            size = min(size * 4, _LARGEST)
+            size = min(size * 4, _LARGEST_CHUNK_ROWS)

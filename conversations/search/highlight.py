@@ -11,8 +11,8 @@ from conversations.search.syntax import Text
 from conversations.search.tokens import Word, words
 
 # Characters of a snippet around the first match of a text, and most matches that are marked in one.
-_AROUND = 110
-_MOST = 500
+_CHARS_AROUND = 110
+_MAX_MATCHES = 500
 _Tags = list[tuple[str, str | None]]
 
 
@@ -63,7 +63,7 @@ def matches(text: str, wanted: Sequence[Text]) -> list[Match]:
             number, _, form = max(standing, key=lambda row: len(row[2]))
             end = max(row.end for row in stream[place : place + len(form)])
             found.append(Match(number, word.start, end))
-            if len(found) >= _MOST:
+            if len(found) >= _MAX_MATCHES:
                 break
     return found
 
@@ -95,8 +95,8 @@ def snippet(text: str, found: Sequence[Match]) -> list[Piece]:
     """Return one line around the place where the most different words stand together."""
     text = re.sub(r"\s", " ", text)
     best = densest(found)
-    start = max(found[best].start - _AROUND // 2, 0)
-    end = min(found[best].start + 2 * _AROUND, len(text))
+    start = max(found[best].start - _CHARS_AROUND // 2, 0)
+    end = min(found[best].start + 2 * _CHARS_AROUND, len(text))
     # Begin and end between words.
     if start and not text[start - 1].isspace():
         space = text.find(" ", start, found[best].start)
@@ -119,7 +119,7 @@ def densest(found: Sequence[Match]) -> int:
 
 
 def _different(found: Sequence[Match], place: int) -> int:
-    near = found[place].start + 2 * _AROUND
+    near = found[place].start + 2 * _CHARS_AROUND
     return len({match.number for match in found[place:] if match.end <= near})
 
 

@@ -12,10 +12,10 @@ from conversations.search.highlight import Match, Piece
 from conversations.search.syntax import Asked, Text
 
 # Most messages that are shown of one conversation, and most of its messages that are searched for matches.
-MOST_HITS = 3
-_MOST_READ = 400
+MAX_HITS = 3
+_MAX_MESSAGES_READ = 400
 # Characters on either side of a match that a snippet is cut from.
-_NEAR = 1500
+_NEAR_CHARS = 1500
 # Number of different texts that a message holds; its position, role and text; and the matches.
 _Found = tuple[int, int, str, str, list[Match]]
 _ROLES = {"user": "question", "assistant": "answer"}
@@ -55,7 +55,7 @@ def collect(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hi
     found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
     if not wanted:
         return found
-    of_these = Message.objects.filter(conversation__in=conversations, position__lte=_MOST_READ)
+    of_these = Message.objects.filter(conversation__in=conversations, position__lte=_MAX_MESSAGES_READ)
     revisions = {row.pk: row.revision for row in conversations}
     rows = of_these.order_by("conversation", "position").values_list(
         "conversation_id", "position", "role", "text", "revision"
@@ -87,7 +87,7 @@ def _in(asked: Asked, place: str) -> bool:
 
 def _best(told: list[_Found]) -> list[_Found]:
     """Return the messages that hold most of the search first; of equal ones, the earlier."""
-    return sorted(told, key=lambda row: (-row[0], row[1]))[:MOST_HITS]
+    return sorted(told, key=lambda row: (-row[0], row[1]))[:MAX_HITS]
 
 
 def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Text]) -> list[Piece]:
@@ -95,8 +95,8 @@ def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Te
     if role == Message.Role.USER:
         return highlight.snippet(text, matched)
     hit = matched[highlight.densest(matched)]
-    start = text.rfind("\n", 0, max(hit.start - _NEAR, 0)) + 1
-    end = text.find("\n", hit.end + _NEAR)
+    start = text.rfind("\n", 0, max(hit.start - _NEAR_CHARS, 0)) + 1
+    end = text.find("\n", hit.end + _NEAR_CHARS)
     near = plain(text[start : end if end >= 0 else len(text)], begins_in_code=is_in_code(text[:start]))
     again = highlight.matches(near, wanted)
     if not again:
@@ -121,7 +121,7 @@ def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], 
     for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
         job = jobs[action.job_id]
         for conversation, position in places[job.omni_id]:
-            if not job.may_belong_to(conversation) or len(found[conversation.pk].queries) >= MOST_HITS:
+            if not job.may_belong_to(conversation) or len(found[conversation.pk].queries) >= MAX_HITS:
                 continue
             through = conversation.access.api_token_id if conversation.access else 0
             if rights.right_to(job.omni_id, job.finished_at, through) is not EvidenceRight.SHOWN:

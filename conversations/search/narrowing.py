@@ -13,7 +13,7 @@ from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 
 # Most questions of a time whose conversations are named one by one: the list is then made of these alone.
-_MOST_ASKED = 1000
+_MAX_QUESTIONS = 1000
 # Limits of times, since some time zone would put others out of the database's range.
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
@@ -89,8 +89,8 @@ def by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> Query
         # Use the index of times, limited to what the reader may read: the time must not reveal how much others asked.
         shown = questions.shown_through(Access.objects.messages_of(scope.reader))
         found = shown.filter(*wanted.values()).order_by()
-        ids = list(found.values_list("conversation", flat=True)[: _MOST_ASKED + 1])
-        if len(ids) <= _MOST_ASKED:
+        ids = list(found.values_list("conversation", flat=True)[: _MAX_QUESTIONS + 1])
+        if len(ids) <= _MAX_QUESTIONS:
             rows = rows.filter(conversation__in=set(ids))
     # The access itself has to let the reader read messages.
     return rows.filter(Access.objects.may_read(scope.reader), Exists(own.filter(*wanted.values())))

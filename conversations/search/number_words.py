@@ -96,12 +96,12 @@ def _cut(digits: str) -> list[str]:
 
 _BY_BLANKS = re.compile(r"[^\w\s]?(?:[1-9]\d{0,2}(?: \d{3})+|[1-9]\d?(?: \d{2})+ \d{3})(?:[.,]\d+)?[^\w\s]?", re.ASCII)
 # Groups of one number: a thousand times what an economy has.
-_MOST_GROUPS = 8
+_MAX_GROUPS = 8
 
 
 def groups_of_one(values: list[str]) -> int:
     """Return how many values at the start, typed with blanks between them, are one number; 0 if none are."""
-    for count in range(min(len(values), _MOST_GROUPS), 1, -1):
+    for count in range(min(len(values), _MAX_GROUPS), 1, -1):
         if _BY_BLANKS.fullmatch(fold(_BLANK.join(values[:count]))):
             return count
     return 0

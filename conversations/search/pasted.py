@@ -12,7 +12,7 @@ from django.urls import reverse
 from omniviewer.omni import BadAddress, parse_address
 
 # Most characters that are looked at: a ticket, not a book.
-LONGEST = 20_000
+MAX_PASTED_CHARS = 20_000
 _ID = r"(?P<id>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})(?![0-9a-fA-F-])"
 
 
@@ -59,7 +59,7 @@ _FORMS = (
 
 def read(text: str) -> Pasted | None:
     """Return the first link of the most specific kind, or else the first id; None if there is neither."""
-    whole = text[:LONGEST]
+    whole = text[:MAX_PASTED_CHARS]
     # As it is, and without the escapes that a ticket may have added.
     for wording in (whole, unquote(whole)):
         for kind, form in _FORMS:

@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 # Most characters, and most words and filters, that are read; the rest is left out, with a note.
-LONGEST = 1000
-MOST_TERMS = 32
+MAX_QUERY_CHARS = 1000
+MAX_TERMS = 32
 PLACES = ("question", "answer", "query", "name")
 STATES = ("failed", "cancelled", "running", "unanswered", "answered")
 HAS = ("chart", "rows", "ticket")
@@ -45,7 +45,7 @@ FILTERS = (*SPANS, *_CHOICES, *_FREE)
 # Filters that cannot be negated; of the others, one conversation may have several values, or none.
 _ONE_ONLY = ("in", *_DATES)
 # Fewest letters of a word that is looked for as the beginning of others.
-_SHORTEST_BEGINNING = 2
+_MIN_BEGINNING_CHARS = 2
 _ITEM = re.compile(
     r"""(?P<no>-)?(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)(?P<end>"\*?|$)|(?P<word>[^\s"]+)|(?P<rest>))"""
 )
@@ -149,13 +149,13 @@ def read(typed: str) -> Asked:
     """Parse a query in the active time zone."""
     reading = _Reading()
     text = typed.translate(_QUOTES).replace("\0", " ")
-    if len(text) > LONGEST:
-        text = text[:LONGEST]
-        reading.odd.append(f"Only the first {LONGEST:,} characters are searched for.")
+    if len(text) > MAX_QUERY_CHARS:
+        text = text[:MAX_QUERY_CHARS]
+        reading.odd.append(f"Only the first {MAX_QUERY_CHARS:,} characters are searched for.")
     items = list(_items(text))
-    if len(items) > MOST_TERMS:
-        reading.odd.append(f"Only the first {MOST_TERMS} words and filters are searched for.")
-    reading.take_all(items[:MOST_TERMS])
+    if len(items) > MAX_TERMS:
+        reading.odd.append(f"Only the first {MAX_TERMS} words and filters are searched for.")
+    reading.take_all(items[:MAX_TERMS])
     return reading.asked(typed)
 
 
@@ -185,7 +185,7 @@ class _Item(NamedTuple):
     def begun(self) -> str:
         """Return the item with a star at its end, if that widens the search."""
         said = [word.text for word in words(self.value, is_asked=True)]
-        if self.is_filter or self.is_negated or self.is_begun or not said or len(said[-1]) < _SHORTEST_BEGINNING:
+        if self.is_filter or self.is_negated or self.is_begun or not said or len(said[-1]) < _MIN_BEGINNING_CHARS:
             return self.whole
         return f"{self.whole}*" if self.ends_with or not self.is_phrase else f'{self.whole}"*'
 

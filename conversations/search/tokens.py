@@ -16,9 +16,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 # Characters of one word that are told apart. At most 256 bytes of UTF-8: PostgreSQL refuses a word over 2,046 bytes.
-LONGEST = 64
+MAX_WORD_CHARS = 64
 # Characters that are folded to make a word, accents among them. Unicode puts marks in order in quadratic time.
-_MOST_FOLDED = 8 * LONGEST
+_MAX_FOLDED_CHARS = 8 * MAX_WORD_CHARS
 
 # Accents, points and vowel signs that readers leave out: Latin, Greek, Cyrillic; Hebrew; Arabic.
 _ACCENTS = (
@@ -148,11 +148,11 @@ def words(text: str, *, is_asked: bool = False) -> Iterator[Word]:
     """Yield the words in turn. `is_asked`: of a search query, without words that are only found by a part of them."""
     if text.isascii():
         for found in _PLAIN.finditer(text.lower()):
-            yield Word(found[0][:LONGEST], found.start(), found.end())
+            yield Word(found[0][:MAX_WORD_CHARS], found.start(), found.end())
         return
     for run in _RUN.finditer(text):
         if run[0].isascii():
-            yield Word(run[0].lower()[:LONGEST], run.start(), run.end())
+            yield Word(run[0].lower()[:MAX_WORD_CHARS], run.start(), run.end())
             continue
         for piece in _PIECE.finditer(run[0]):
             start = run.start() + piece.start()
@@ -160,14 +160,14 @@ def words(text: str, *, is_asked: bool = False) -> Iterator[Word]:
                 yield from _pairs(piece[1], start, is_asked=is_asked)
             else:
                 # A form such as ½ is split into several words.
-                for part in _RUN.findall(fold(piece[0][:_MOST_FOLDED])):
-                    yield Word(part[:LONGEST], start, start + len(piece[0]))
+                for part in _RUN.findall(fold(piece[0][:_MAX_FOLDED_CHARS])):
+                    yield Word(part[:MAX_WORD_CHARS], start, start + len(piece[0]))
 
 
 def _pairs(run: str, start: int, *, is_asked: bool) -> Iterator[Word]:
     units = _units(run, start)
     for first, second in pairwise(units):
-        yield Word((first.text + second.text)[:LONGEST], first.start, second.end)
+        yield Word((first.text + second.text)[:MAX_WORD_CHARS], first.start, second.end)
     if units and (len(units) == 1 or not is_asked):
         # The last unit by itself too: otherwise a single letter at the end would never be found.
         yield units[-1]
@@ -178,12 +178,12 @@ def _units(run: str, start: int) -> list[Word]:
     units: list[Word] = []
     for cluster in _CLUSTER.finditer(run):
         begin, end = start + cluster.start(), start + cluster.end()
-        for letter in _letters(cluster[0][:_MOST_FOLDED]):
+        for letter in _letters(cluster[0][:_MAX_FOLDED_CHARS]):
             if units and _IS_MARK.match(letter):
                 before = units[-1]
-                units[-1] = Word((before.text + letter)[:LONGEST], before.start, end)
+                units[-1] = Word((before.text + letter)[:MAX_WORD_CHARS], before.start, end)
             else:
-                units.append(Word(letter[:LONGEST], begin, end))
+                units.append(Word(letter[:MAX_WORD_CHARS], begin, end))
     return units
 
 

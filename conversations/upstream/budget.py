@@ -19,14 +19,14 @@ from conversations.models import SentRequest, TokenBudget
 # A minute and a little: requests take different times to arrive, and Omni counts them where they do.
 WINDOW = timedelta(seconds=61)
 # Share of Omni's limit that is left free: other programs may use the same token.
-_HEADROOM = 0.1
+_HEADROOM_SHARE = 0.1
 # Longest time that a `429` is believed, since the limit is one a minute.
 LONGEST_BLOCK = timedelta(minutes=5)
 # Seconds to wait after a first `429` that does not say how long; doubled by each further one.
-_FIRST_BLOCK = 5.0
+_FIRST_BLOCK_SECONDS = 5.0
 _WINDOW_MS = WINDOW // timedelta(milliseconds=1)
 # Shortest wait in seconds where there is no room, so that nobody asks again at once.
-_SHORTEST_WAIT = 0.05
+_MIN_WAIT_SECONDS = 0.05
 
 
 class Urgency(Enum):
@@ -58,7 +58,7 @@ class Left:
 def allowance() -> int:
     """Return the most requests that are made in a minute."""
     limit: int = settings.RATE_PER_MINUTE
-    return max(1, limit - max(1, round(limit * _HEADROOM)))
+    return max(1, limit - max(1, round(limit * _HEADROOM_SHARE)))
 
 
 def spend(token: str, urgency: Urgency) -> float | None:
@@ -85,7 +85,7 @@ def _take_now(token: str, limit: int) -> float | None:
     if oldest is None:
         SentRequest.objects.create(token=token, sent_at=now)
         return None
-    return max((oldest + _WINDOW_MS - now) / 1000, _SHORTEST_WAIT)
+    return max((oldest + _WINDOW_MS - now) / 1000, _MIN_WAIT_SECONDS)
 
 
 def refused(token: str, retry_after: float | None) -> float:
@@ -96,7 +96,7 @@ def refused(token: str, retry_after: float | None) -> float:
         seconds = retry_after
         if seconds is None:
             # Random, so that processes do not all come back at the same time.
-            seconds = _FIRST_BLOCK * 2 ** min(budget.refusals - 1, 6) * random.uniform(0.8, 1.2)  # noqa: S311
+            seconds = _FIRST_BLOCK_SECONDS * 2 ** min(budget.refusals - 1, 6) * random.uniform(0.8, 1.2)  # noqa: S311
         seconds = min(max(seconds, 1.0), LONGEST_BLOCK.total_seconds())
         budget.blocked_until = timezone.now() + timedelta(seconds=seconds)
         budget.save()

@@ -13,20 +13,20 @@ from django.utils import timezone
 from conversations.models import Instance
 
 # Failures in a row after which the instance is left alone.
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 _FIRST_REST = timedelta(seconds=5)
 _LONGEST_REST = timedelta(seconds=60)
 
 
 def rest_of(host: str) -> float:
     """Return the seconds for which this instance must not be asked; 0 if it may be."""
-    instance = Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).first()
+    instance = Instance.objects.filter(host=host, failures__gte=MAX_FAILURES).first()
     return _rests(instance) if instance else 0.0
 
 
 def may_ask(host: str) -> float:
     """Return the same as `rest_of`; but after a rest only the first caller may try, and the others wait."""
-    instance = Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).first()
+    instance = Instance.objects.filter(host=host, failures__gte=MAX_FAILURES).first()
     if not instance:
         return 0.0
     seconds = _rests(instance)
@@ -40,7 +40,7 @@ def may_ask(host: str) -> float:
 
 def not_tried(host: str) -> None:
     """Let the next caller try: the one that was allowed to could not."""
-    Instance.objects.filter(host=host, failures__gte=MOST_FAILURES).update(rests_until=timezone.now())
+    Instance.objects.filter(host=host, failures__gte=MAX_FAILURES).update(rests_until=timezone.now())
 
 
 def failed(host: str) -> None:
@@ -49,8 +49,8 @@ def failed(host: str) -> None:
     Instance.objects.filter(pk=instance.pk, failures=0).update(failing_since=now)
     Instance.objects.filter(pk=instance.pk).update(failures=F("failures") + 1)
     instance.refresh_from_db()
-    if instance.failures >= MOST_FAILURES:
-        doubled = min(_FIRST_REST * 2 ** min(instance.failures - MOST_FAILURES, 8), _LONGEST_REST)
+    if instance.failures >= MAX_FAILURES:
+        doubled = min(_FIRST_REST * 2 ** min(instance.failures - MAX_FAILURES, 8), _LONGEST_REST)
         rest = doubled * random.uniform(0.8, 1.0)  # noqa: S311  (so that not every process tries at once)
         Instance.objects.filter(pk=instance.pk).update(rests_until=now + rest)
 

@@ -19,7 +19,7 @@ Reply = TypeVar("Reply")
 log = logging.getLogger("omniviewer.upstream")
 
 # Seconds that a reader with nothing to read waits for the budget.
-PATIENCE = 2.0
+PATIENCE_SECONDS = 2.0
 
 
 def token_of(api_token: ApiToken) -> Token:
@@ -102,7 +102,7 @@ def send_with(
 
 def _take(known_as: str, urgency: Urgency) -> None:
     """Take one request from the budget, after a short wait if need be. Raises `RateLimited`."""
-    patience = PATIENCE if urgency is Urgency.WAITING else 0.0
+    patience = PATIENCE_SECONDS if urgency is Urgency.WAITING else 0.0
     wait = budget.spend(known_as, urgency)
     until = time.monotonic() + patience
     while wait is not None:

@@ -14,8 +14,8 @@ from conversations.models import Flight
 from omniviewer.omni import OmniError, RateLimited
 
 # Seconds between two looks at the result: short at first, since most answers are quick.
-_FIRST_LOOK = 0.02
-_LONGEST_LOOK = 0.25
+_FIRST_LOOK_SECONDS = 0.02
+_LONGEST_LOOK_SECONDS = 0.25
 _KEPT = timedelta(hours=1)
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
@@ -90,12 +90,12 @@ def _take_off(key: str) -> int | None:
 def _wait(key: str) -> Flight | None:
     """Return the flight that was under way, once it has landed; None if it never does."""
     watched = Flight.objects.filter(question=key).first()
-    pause = _FIRST_LOOK
+    pause = _FIRST_LOOK_SECONDS
     while watched and watched.landed_at is None:
         if watched.lands_by < timezone.now():
             return None
         time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_LOOK)
+        pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
         number = watched.number
         watched = Flight.objects.filter(question=key).first()
         if watched and watched.number != number:

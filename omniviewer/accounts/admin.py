@@ -129,7 +129,7 @@ _hide_passwords = sensitive_post_parameters()
 
 def _may_set_password(request: HttpRequest, user: User) -> bool:
     """Return whether this is the reader's own account, or one without single sign-on and without credentials."""
-    return user == request.user or not (user.identities.exists() or Credential.objects.of(user).exists())
+    return user == request.user or not (user.identities.exists() or Credential.objects.owned_by(user).exists())
 
 
 def _is_staff(request: HttpRequest) -> bool:

@@ -220,7 +220,7 @@ class ApiToken(models.Model):
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
-    def of(self, user: User) -> Self:
+    def owned_by(self, user: User) -> Self:
         return self.filter(owner=user).select_related("api_token").order_by("order", "pk")
 
     def accepted(self) -> Self:
@@ -283,7 +283,7 @@ class Credential(models.Model):
     def make_default(self) -> None:
         """Put it first among its owner's."""
         User.objects.select_for_update().get(pk=self.owner_id)
-        others = Credential.objects.of(self.owner).exclude(pk=self.pk)
+        others = Credential.objects.owned_by(self.owner).exclude(pk=self.pk)
         for place, row in enumerate([self, *others]):
             row.order = place
             row.save(update_fields=["order"])

@@ -13,7 +13,7 @@ _log = logging.getLogger("omniviewer.worker")
 # Seconds between two tries, doubled each time.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
 # Seconds after which a worker counts as healthy: the next pause is a short one again.
-_WELL = 60.0
+_WELL_SECONDS = 60.0
 
 
 class Command(db_worker.Command):
@@ -29,7 +29,7 @@ class Command(db_worker.Command):
             except (OperationalError, InterfaceError) as error:
                 if options["batch"]:
                     raise
-                pause = _FIRST_PAUSE if time.monotonic() - began > _WELL else pause
+                pause = _FIRST_PAUSE if time.monotonic() - began > _WELL_SECONDS else pause
                 _log.warning("the database is away", extra={"error": type(error).__name__, "seconds": pause})
                 connections.close_all()
                 time.sleep(pause)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from conversations.archive import removal
-from conversations.archive.removal import BATCH
+from conversations.archive.removal import BATCH_CONVERSATIONS
 from conversations.models import Access, Conversation, Member
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
@@ -47,7 +47,7 @@ class Stored:
     @property
     def may_still_read(self) -> list[str]:
         """Return the names of the people who can sign in or hold a token."""
-        return [row.username for row in self.people if row.is_active or Credential.objects.of(row).exists()]
+        return [row.username for row in self.people if row.is_active or Credential.objects.owned_by(row).exists()]
 
     def lines(self) -> Iterator[str]:
         """Yield sentences that say what is stored."""
@@ -66,7 +66,7 @@ class Stored:
 
     def delete(self) -> None:
         """Delete all of it."""
-        while rows := list(self.conversations[:BATCH]):
+        while rows := list(self.conversations[:BATCH_CONVERSATIONS]):
             with transaction.atomic():
                 removal.forget(rows)
         self.members.delete()

@@ -68,7 +68,7 @@ def _heirs(name: str | None, leaving: list[User]) -> dict[Credential, Credential
     for credential in Credential.objects.filter(owner__in=leaving).select_related("api_token"):
         if not hand_over.may_be_offered(credential):
             continue
-        keys = [own for own in Credential.objects.of(others[0]).accepted() if own.instance == credential.instance]
+        keys = [own for own in Credential.objects.owned_by(others[0]).accepted() if own.instance == credential.instance]
         heir = next((own for own in keys if own.sees_organization), None)
         if heir is None:
             raise CommandError(
@@ -86,7 +86,7 @@ def _heirs(name: str | None, leaving: list[User]) -> dict[Credential, Credential
 
 
 def _about(user: User) -> str:
-    mine = list(Credential.objects.of(user))
+    mine = list(Credential.objects.owned_by(user))
     tokens = ", ".join(f"{credential.label} ({credential.instance})" for credential in mine) or "no token"
     state = "" if user.is_active else " (deactivated already)"
     return f"{user.username}, {user.email or 'no e-mail address'}{state}: {tokens}."
@@ -102,7 +102,7 @@ def _loss(leaving: list[User], heirs: dict[Credential, Credential]) -> Loss:
 
 @transaction.atomic
 def _end(user: User, heirs: dict[Credential, Credential]) -> None:
-    for credential in Credential.objects.of(user):
+    for credential in Credential.objects.owned_by(user):
         pk, instance, heir = credential.pk, credential.instance, heirs.get(credential)
         credentials.remove(credential, heir=heir.api_token if heir else None)
         trail.record(None, Kind.CREDENTIAL_REMOVED, user=user, instance=instance, credential_id=pk)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from conversations.models import Job, drop_kept_before
 
 # Jobs in one transaction, for whose end other writers wait.
-BATCH = 200
+BATCH_JOBS = 200
 
 
 class Command(BaseCommand):
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             )
             return
         removed = 0
-        while batch := drop_kept_before(before, most=BATCH):
+        while batch := drop_kept_before(before, most=BATCH_JOBS):
             removed += batch
         self._say(f"The evidence of {_answers(removed)}, kept more than {days:g} days ago, was removed.", options)
 

@@ -100,7 +100,7 @@ class Command(BaseCommand):
                 username=person.username,
                 defaults={"first_name": person.first_name, "last_name": person.last_name},
             )
-            if person.token and not Credential.objects.of(user).exists():
+            if person.token and not Credential.objects.owned_by(user).exists():
                 token = Token(DEMO_TOKENS[person.token])
                 try:
                     identity = credentials.identify(instance, token)
