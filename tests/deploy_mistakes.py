@@ -37,10 +37,11 @@ PLAIN = ("manage.py", "check", "--deploy")
 OLD_PYTHON = """
 import sys
 from collections import namedtuple
+import django; django.setup()
+from django.core.management import execute_from_command_line
+# Libraries that are loaded by now have seen the real version.
 sys.version_info = namedtuple("V", "major minor micro releaselevel serial")(3, 12, 4, "final", 0)
-sys.argv = ["manage.py", "check", "--deploy"]
-import manage
-manage.main()
+execute_from_command_line(["manage.py", "check", "--deploy"])
 """
 # Simulates a full disk: no file can take another byte.
 FULL_DISK = """

@@ -854,9 +854,9 @@ def test_json_can_end_too_early(omni: StandIn, analyst: Asking) -> None:
 
 def test_a_connection_can_break(omni: StandIn, analyst: Asking) -> None:
     omni.fail(Fault.cut(after=20))
-    answer = analyst.send("GET", f"{LIST}/{EXAMPLE}", stream=True)
-    assert int(answer.headers["Content-Length"]) > 20
-    assert answer.raw.read(20) == f'{{"id": "{EXAMPLE}'.encode()[:20]
+    with analyst.send("GET", f"{LIST}/{EXAMPLE}", stream=True) as answer:
+        assert int(answer.headers["Content-Length"]) > 20
+        assert answer.raw.read(20) == f'{{"id": "{EXAMPLE}'.encode()[:20]
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         analyst(f"{LIST}/{EXAMPLE}")
 

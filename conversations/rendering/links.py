@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -78,7 +78,11 @@ def _address(host: str) -> str:
         found = ip_address(host)
     except ValueError:
         return ""
-    return f"[{found.compressed}]" if found.version == 6 else str(found)  # noqa: PLR2004
+    if isinstance(found, IPv4Address):
+        return str(found)
+    # Python from 3.13 on writes the last part of such an address as IPv4 does; browsers never do.
+    mapped = int(found.ipv4_mapped) if found.ipv4_mapped else None
+    return f"[{found.compressed}]" if mapped is None else f"[::ffff:{mapped >> 16:x}:{mapped & 0xFFFF:x}]"
 
 
 def _website(href: str) -> Destination | None:
