@@ -47,7 +47,7 @@ urlpatterns = [
     path(
         "conversations/<uuid:omni_id>/messages/<number:position>/queries/<number:number>-<number:place>.svg", charts.svg
     ),
-    path("conversations/<uuid:omni_id>/standings/", evidence.standings),
+    path("conversations/<uuid:omni_id>/standings/", evidence.answer_statuses),
     path("conversations/<uuid:omni_id>/bundle/", exports.bundle_page),
     path("conversations/<uuid:omni_id>/star/", thread.star),
     path("conversations/<uuid:omni_id>/tickets/", tickets.add),

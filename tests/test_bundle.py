@@ -14,7 +14,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.models import Action, Chart, Job, JobAccess
+from conversations.models import Action, AnswerStatus, Chart, Job, JobAccess
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -95,15 +95,15 @@ def test_what_is_not_in_it_is_named_with_the_reason(
     reads.get(thread(found))
     answers = manifest(bundle(reads, thread(found)))["answers"]
     assert [(row["message"], row["state"], row["why"]) for row in answers] == [
-        (2, "expired", "not fetched in time: Omni keeps it for 14 days"),
-        (4, "at-omni", "not fetched from Omni yet"),
+        (2, "expired", AnswerStatus.EXPIRED.sentence),
+        (4, "at-omni", AnswerStatus.DUE.sentence),
     ]
     failed = answered(small, analyst, ages=[DAY], state="FAILED", error="No such column")
     reads.get(thread(failed))
     work()
     answers = manifest(bundle(reads, thread(failed)))["answers"]
     assert [(row["state"], row["why"], row["said"]) for row in answers] == [
-        ("failed", "the job failed", "No such column: The query was stopped. (QUERY_FAILED)")
+        ("failed", "The job failed", "No such column: The query was stopped. (QUERY_FAILED)")
     ]
 
 

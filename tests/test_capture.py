@@ -21,7 +21,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import DjangoAssertNumQueries
 
 from conversations import tasks
-from conversations.models import Access, Action, Capture, Chart, Conversation, Job, SentRequest, Star
+from conversations.models import Access, Action, AnswerStatus, Capture, Chart, Conversation, Job, SentRequest, Star
 from conversations.models.capture import CaptureQuerySet
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit.models import Event
@@ -45,7 +45,7 @@ def lines(page: str) -> list[str]:
     """Return the text of the line under each answer."""
     return [
         " ".join(re.sub(r"<[^>]+>", " ", line).split())
-        for line in re.findall(r'<p class="standing .*?</p>', page, re.S)
+        for line in re.findall(r'<p class="answer-status .*?</p>', page, re.S)
     ]
 
 
@@ -139,7 +139,7 @@ def test_what_is_past_its_time_is_not_asked_for(
     page = text_of(reads.get(thread(found)))
     work()
     assert asked(small_omni) == []
-    assert lines(page) == ["Omni no longer has this (kept 14 days)"]
+    assert lines(page) == [AnswerStatus.EXPIRED.sentence]
 
 
 def test_it_stays_within_the_part_of_the_budget_that_is_its_own(
@@ -202,9 +202,9 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
         (
             "FAILED",
             "Column not found: <b>x</b>",
-            "Topic orders Failed: Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED)",
+            "Topic orders The job failed: Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED)",
         ),
-        ("CANCELLED", "", "Topic orders Cancelled"),
+        ("CANCELLED", "", "Topic orders The job was cancelled"),
     ],
 )
 def test_what_became_of_a_job_stands_under_its_answer(
@@ -244,7 +244,7 @@ def test_what_omni_does_not_show_is_not_asked_for_with_that_token_again(
     reads.get(thread(found))
     small_omni.fail(Fault.status(404), path="/v1/ai/jobs")
     work()
-    assert lines(text_of(reads.get(thread(found)))) == ["What was done is no longer visible to you"]
+    assert lines(text_of(reads.get(thread(found)))) == [AnswerStatus.HIDDEN.sentence]
     before = len(asked(small_omni))
     reads.get(thread(found))
     work()
@@ -321,7 +321,7 @@ def test_whoever_has_another_token_is_not_told_so(
     work()
     assert lines(text_of(other.get(thread(found))))[0].endswith(f"Captured {today()}")
     # Evidence refused to one API token only becomes visible when Omni is asked again with that same token.
-    assert lines(text_of(reads.get(thread(found)))) == ["What was done is no longer visible to you"]
+    assert lines(text_of(reads.get(thread(found)))) == [AnswerStatus.HIDDEN.sentence]
     assert reads.get(f"{thread(found)}messages/2/evidence/").status_code == 200
     assert lines(text_of(reads.get(thread(found))))[0].endswith(f"Captured {today()}")
 
@@ -375,7 +375,7 @@ def test_kept_evidence_is_read_under_the_rule_of_its_conversation(
         assert answer.status_code == 404
         assert b"1,030" not in answer.content
         assert b"orders" not in answer.content
-    assert b"standing" not in other.get(f"{thread(found)}standings/?looks=1", headers=HTMX).content
+    assert b"answer-status" not in other.get(f"{thread(found)}standings/?looks=1", headers=HTMX).content
 
 
 @pytest.mark.slow
@@ -496,8 +496,8 @@ def test_a_fortnight(
     assert lines(text_of(reads.get(thread(opened)))) == [
         f"Topic orders 1 query 3 rows Captured {timezone.localtime(now + 13 * DAY):%-d %b}"
     ]
-    assert lines(text_of(reads.get(thread(missed)))) == ["Omni no longer has this (kept 14 days)"]
-    assert "Omni no longer has this." in text_of(reads.get(f"{thread(missed)}messages/2/evidence/"))
+    assert lines(text_of(reads.get(thread(missed)))) == [AnswerStatus.EXPIRED.sentence]
+    assert "Omni no longer has this:" in text_of(reads.get(f"{thread(missed)}messages/2/evidence/"))
     assert "1,030" in text_of(reads.get(f"{thread(starred)}messages/2/evidence/"))
 
 
@@ -832,10 +832,10 @@ def test_a_reader_watches_it_being_kept(
     sign_in(page, site, at=thread(found))
     expect(page.get_by_text("Keeping what the AI did here: 2 answers to go.")).to_be_visible()
     page.get_by_role("link", name="Keep now what the AI did for answer 2").click()
-    expect(page.locator("#standing-2")).to_contain_text("Captured")
-    expect(page.locator("#standing-4")).to_contain_text("Omni keeps this until")
+    expect(page.locator("#answer-status-2")).to_contain_text("Captured")
+    expect(page.locator("#answer-status-4")).to_contain_text("Omni keeps this until")
     work()
-    expect(page.locator("#standing-4")).to_contain_text("Captured", timeout=15_000)
+    expect(page.locator("#answer-status-4")).to_contain_text("Captured", timeout=15_000)
     expect(page.get_by_text("Keeping what the AI did here")).to_have_count(0)
     star = page.get_by_role("button", name="Star", exact=True)
     star.click()
@@ -856,7 +856,7 @@ def test_the_bundles_page_says_how_far_it_is(
     assert "<strong>0 of 8</strong> answers captured; 7 to go, about 2 minutes." in page
     assert '<progress aria-labelledby="bundle-sum" value="1" max="8">' in page
     assert "Download what is there" in page
-    assert lines(page) == ["Omni no longer has this (kept 14 days)"]
+    assert lines(page) == [AnswerStatus.EXPIRED.sentence]
     assert 'hx-get="?looks=1" hx-trigger="load delay:5.0s"' in page
     work()
     part = text_of(reads.get(f"{thread(found)}bundle/?looks=1", headers=HTMX))
@@ -909,10 +909,8 @@ def test_what_was_kept_too_long_is_removed(
     assert Action.objects.count() == Chart.objects.count() == 0
     small_omni.requests.clear()
     reads.force_login(owner)
-    assert lines(text_of(reads.get(thread(found)))) == [
-        "Topic orders Removed here, as this site keeps such things for a set time"
-    ]
-    assert "It was removed here." in text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
+    assert lines(text_of(reads.get(thread(found)))) == [f"Topic orders {AnswerStatus.REMOVED.sentence}"]
+    assert "Removed here: this site keeps" in text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
     work()
     assert asked(small_omni) == []
 

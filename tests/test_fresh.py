@@ -496,7 +496,7 @@ def test_only_lines_that_the_page_has_are_replaced(
         assert polled
         assert count
         lines = text_of(client.get(f"{unescape(polled[1])}&count={count[1]}", headers={"HX-Request": "true"}))
-        assert re.findall(r'id="standing-(\d+)"', lines) == positions
+        assert re.findall(r'id="answer-status-(\d+)"', lines) == positions
 
 
 @pytest.mark.django_db(transaction=True)

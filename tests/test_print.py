@@ -105,7 +105,7 @@ def test_what_is_not_kept_is_said_and_not_asked_for(reads: Client, found: InOmni
     reads.get(thread(found))
     small_omni.requests.clear()
     page = text_of(reads.get(f"{thread(found)}print/"))
-    assert page.count("Not fetched yet; Omni keeps it until") == 4
+    assert page.count("(Omni keeps it until") == 4
     assert small_omni.requests == []
 
 

@@ -382,7 +382,7 @@ def test_why_a_job_failed_is_told_with_its_detail_and_code(replies_with: Callabl
     reply = {"id": str(JOB), key: "failed", "conversationId": str(WANTED), "error": error, "modelId": number(1)}
     routes = {ROUTE: thread(asked(), answered("")), JOB_ROUTE: reply, f"{JOB_ROUTE}/": {"$status": 404}}
     page = text_of(replies_with(routes).get(EVIDENCE))
-    assert "The job failed." in page
+    assert "The job failed" in page
     assert "Gangway closed: at pier 4 (PIER_SHUT)" in page
     job = Job.objects.get()
     assert (str(job.model_id), job.branch_id) == (number(1), None)

@@ -430,9 +430,9 @@ def test_nor_what_became_of_its_job(reads: Client, colleague_reads: Client, smal
         client: text_of(client.get(f"{thread(found)}standings/?version=x&count=4&looks=1", headers=HTMX))
         for client in (reads, colleague_reads)
     }
-    assert 'id="standing-4"' in lines[colleague_reads]
-    assert 'id="standing-2"' in lines[reads]
-    assert 'id="standing-4"' not in lines[reads]
+    assert 'id="answer-status-4"' in lines[colleague_reads]
+    assert 'id="answer-status-2"' in lines[reads]
+    assert 'id="answer-status-4"' not in lines[reads]
 
 
 def test_a_message_that_went_away_is_still_shown_until_the_token_is_told(
@@ -600,7 +600,7 @@ def test_a_refused_job_shows_nothing_that_another_token_captured(
     assert shows_rows(reads, found)
     small.permissions.deny("job", "result", token=key)
     assert not shows_rows(colleague_reads, found)
-    assert "no longer visible to you" in text_of(colleague_reads.get(thread(found)))
+    assert "Omni does not show this job" in text_of(colleague_reads.get(thread(found)))
     small_omni.stop()
     assert not shows_rows(colleague_reads, found)
 

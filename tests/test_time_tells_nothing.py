@@ -68,7 +68,7 @@ VALUES = {
     "hour": ["12"],
     "weekday": ["mon"],
     "in": [],
-    "state": list(syntax.STATES),
+    "state": [state.value for state in syntax.STATES],
     "has": list(syntax.HAS),
     "is": list(syntax.IS),
     "owner": ["me", "ann", "nobody"],

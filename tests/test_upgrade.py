@@ -350,8 +350,8 @@ def test_a_refused_job_stays_refused_to_its_token_alone(old: LastRelease) -> Non
         (token(old, "ben").pk, old.found[2].id),
     }
     address = f"{thread(old.found[2])}messages/4/"
-    assert "no longer visible to you" in text_of(signed_in(User.objects.get(username="bob")).get(address))
-    assert "no longer visible to you" not in text_of(signed_in(User.objects.get(username="lea")).get(address))
+    assert "Omni does not show this job" in text_of(signed_in(User.objects.get(username="bob")).get(address))
+    assert "Omni does not show this job" not in text_of(signed_in(User.objects.get(username="lea")).get(address))
 
 
 def test_evidence_is_for_nobody_until_a_route_of_the_job_answers_their_token(old: LastRelease) -> None:

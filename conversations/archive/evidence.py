@@ -11,9 +11,9 @@ from uuid import UUID
 
 from conversations import upstream
 from conversations.archive import credentials, threads
-from conversations.archive.evidence_status import Jobs, Standing
+from conversations.archive.evidence_status import Jobs, words_of
 from conversations.archive.outcomes import CannotShow, Opened
-from conversations.models import Action, Chart, Conversation, Job, JobAccess, Message, is_over
+from conversations.models import Action, AnswerStatus, Chart, Conversation, Job, JobAccess, Message, Outcome, is_over
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import NotVisible, OmniError, replies, results
@@ -25,16 +25,21 @@ class NoMessage(Exception):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence of one answer. `failure` says why Omni could not be asked, where the standing is NOT_REACHED."""
+    """Evidence of one answer. `failure` says why Omni could not be asked, where the status is NOT_REACHED."""
 
     opened: Opened
     message: Message
-    standing: Standing
+    status: AnswerStatus
     job: Job | None = None
     actions: list[Action] = field(default_factory=list)
     failure: OmniError | None = None
     # True if the evidence was stored by this call.
     is_new: bool = False
+
+    @property
+    def said(self) -> str:
+        """Return Omni's own words for the status; "" if there are none."""
+        return words_of(self.job, self.status)
 
     @property
     def queries(self) -> list[Action]:
@@ -51,23 +56,23 @@ def open(user: User, omni_id: UUID, position: int, *, with_rows: bool = False) -
     if message is None:
         raise NoMessage
     if message.job_id is None:
-        return Evidence(opened, message, Standing.NO_JOB)
+        return Evidence(opened, message, AnswerStatus.NO_JOB)
     jobs = _jobs(opened, message)
-    job, standing = jobs.told(message.job_id), jobs.standing(message.job_id)
-    failure, was_kept = None, standing is Standing.KEPT
-    if not (jobs.is_foreign(message.job_id) or _is_final(job, standing)):
+    job, status = jobs.told(message.job_id), jobs.status(message.job_id)
+    failure, was_kept = None, status is AnswerStatus.CAPTURED
+    if not (jobs.is_foreign(message.job_id) or _is_final(job, status)):
         failure = _ask(opened, message, jobs)
         if failure:
             opened = _with_rights_left(opened)
         jobs = _jobs(opened, message)
-        job, standing = jobs.told(message.job_id), jobs.standing(message.job_id)
-    if failure and standing is not Standing.KEPT:
-        standing = Standing.NOT_REACHED
-    elif standing is Standing.AT_OMNI:
-        standing = Standing.NOT_SHOWN
-    actions = list(job.actions.in_turn(with_rows=with_rows)) if job and standing is Standing.KEPT else []
-    is_new = standing is Standing.KEPT and not was_kept
-    return Evidence(opened, message, standing, job, actions, failure=failure, is_new=is_new)
+        job, status = jobs.told(message.job_id), jobs.status(message.job_id)
+    if failure and status is not AnswerStatus.CAPTURED:
+        status = AnswerStatus.UNREACHED
+    elif status is AnswerStatus.DUE:
+        status = AnswerStatus.HIDDEN
+    actions = list(job.actions.in_turn(with_rows=with_rows)) if job and status is AnswerStatus.CAPTURED else []
+    is_new = status is AnswerStatus.CAPTURED and not was_kept
+    return Evidence(opened, message, status, job, actions, failure=failure, is_new=is_new)
 
 
 def _with_rights_left(opened: Opened) -> Opened:
@@ -106,22 +111,22 @@ def _ask(opened: Opened, message: Message, jobs: Jobs) -> OmniError | None:
     return failure
 
 
-def _is_final(job: Job | None, standing: Standing) -> bool:
+def _is_final(job: Job | None, status: AnswerStatus) -> bool:
     """Return whether asking Omni again cannot change the outcome."""
-    if standing in (Standing.KEPT, Standing.DROPPED, Standing.FAILED, Standing.CANCELLED):
+    if status.is_final:
         return True
-    return standing is Standing.EXPIRED and bool(job and job.no_result_at)
+    return status is AnswerStatus.EXPIRED and bool(job and job.no_result_at)
 
 
 def must_ask_for_chart(found: Evidence) -> bool:
     """Return whether Omni has yet to be asked for a chart."""
-    return found.standing is Standing.KEPT and found.job is not None and found.job.has_chart is None
+    return found.status is AnswerStatus.CAPTURED and found.job is not None and found.job.has_chart is None
 
 
 def open_chart(found: Evidence) -> bytes | None:
     """Return Omni's chart of the answer; None if Omni has none. Raises `OmniError`."""
     job = found.job
-    if job is None or found.standing is not Standing.KEPT:
+    if job is None or found.status is not AnswerStatus.CAPTURED:
         return None
     kept = Chart.objects.filter(job=job).first()
     if kept is None:
@@ -224,7 +229,7 @@ def _learn_why_not(inquiry: Inquiry, refusal: NotVisible, urgency: Urgency) -> N
             inquiry.refused("result", refusal)
         raise
     job = Job.objects.get(instance=inquiry.token.instance, omni_id=inquiry.job_id)
-    if job.state == Job.State.COMPLETE:
+    if job.outcome is Outcome.ANSWERED:
         # Omni has a result of every complete job: this one is refused, or there is none for anybody.
         inquiry.refused("result", refusal)
     if job.kept_at is None:

@@ -3,42 +3,23 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from uuid import UUID
 
 from django.utils import timezone
 
 from conversations.archive.outcomes import Opened
-from conversations.models import OMNI_KEEPS, Capture, EvidenceRight, Job, Message, is_over
+from conversations.models import OMNI_KEEPS, AnswerStatus, Capture, EvidenceRight, Job, Message, Outcome, is_over
 
 # Longer than any job takes: one that was running before that has ended since.
 _LONGEST_JOB = timedelta(hours=1)
 
 
-class Standing(Enum):
-    KEPT = "kept"
-    AT_OMNI = "at-omni"
-    NO_JOB = "no-job"
-    RUNNING = "running"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    DROPPED = "dropped"
-    NOTHING = "nothing"
-    NOT_SHOWN = "not-shown"
-    NOT_REACHED = "not-reached"
-
-
-# Nothing can be shown for these, now or later.
-_OVER = frozenset({Standing.EXPIRED, Standing.DROPPED, Standing.NOTHING})
-
-
 @dataclass(frozen=True)
-class Line:
-    """Evidence status of one answer before anybody opens it. `until` estimates when Omni will drop the evidence."""
+class EvidenceSummary:
+    """Evidence of one answer before anybody opens it. `until` estimates when Omni will drop it."""
 
     position: int
-    standing: Standing
+    status: AnswerStatus
     topic: str = ""
     queries: int = 0
     rows: int = 0
@@ -50,40 +31,28 @@ class Line:
     # How long the job took, where Omni told.
     took: timedelta | None = None
 
-    @property
-    def state(self) -> str:
-        return self.standing.value
 
-    @property
-    def may_hold_anything(self) -> bool:
-        """Return whether opening the evidence may show more than this line."""
-        return self.standing not in _OVER
-
-    @property
-    def may_be_kept(self) -> bool:
-        return self.standing is Standing.AT_OMNI
-
-
-def standing_of(job: Job | None, written_at: datetime | None, right: EvidenceRight) -> Standing:
-    """Return the evidence status of an answer, as far as the reader may know; `job` only where the right allows it."""
-    now = timezone.now()
+def status_of(job: Job | None, written_at: datetime | None, right: EvidenceRight) -> AnswerStatus:
+    """Return the status of an answer, as far as the reader may know; `job` only where the right allows it."""
     done_at = (job.finished_at if job else None) or written_at
+    if job is None and right is EvidenceRight.REFUSED:
+        return AnswerStatus.HIDDEN
     if job is None:
-        if right is EvidenceRight.REFUSED:
-            return Standing.NOT_SHOWN
-        return Standing.EXPIRED if is_over(done_at) else Standing.AT_OMNI
-    is_running = job.is_running and now - job.asked_at < _LONGEST_JOB
+        return AnswerStatus.EXPIRED if is_over(done_at) else AnswerStatus.DUE
     has_result = right is EvidenceRight.SHOWN
-    told = {
-        Standing.KEPT: has_result and job.kept_at,
-        Standing.DROPPED: has_result and job.dropped_at,
-        Standing.FAILED: job.state == "FAILED",
-        Standing.CANCELLED: job.state == "CANCELLED",
-        Standing.RUNNING: is_running,
-        Standing.EXPIRED: is_over(done_at),
-        Standing.NOTHING: job.no_result_at or not has_result,
-    }
-    return next((standing for standing, is_so in told.items() if is_so), Standing.AT_OMNI)
+    if has_result and (job.kept_at or job.dropped_at):
+        return AnswerStatus.CAPTURED if job.kept_at else AnswerStatus.REMOVED
+    if job.outcome in (Outcome.FAILED, Outcome.CANCELLED):
+        return AnswerStatus.FAILED if job.outcome is Outcome.FAILED else AnswerStatus.CANCELLED
+    return _status_without_result(job, done_at, has_result=has_result)
+
+
+def _status_without_result(job: Job, done_at: datetime | None, *, has_result: bool) -> AnswerStatus:
+    if job.is_running and timezone.now() - job.asked_at < _LONGEST_JOB:
+        return AnswerStatus.RUNNING
+    if is_over(done_at):
+        return AnswerStatus.EXPIRED
+    return AnswerStatus.EMPTY if job.no_result_at or not has_result else AnswerStatus.DUE
 
 
 class Jobs:
@@ -156,45 +125,48 @@ class Jobs:
     def written_at(self, job_id: UUID) -> datetime | None:
         return self._answers.get(job_id)
 
-    def standing(self, job_id: UUID) -> Standing:
-        return standing_of(self.told(job_id), self._answers.get(job_id), self.right(job_id))
+    def status(self, job_id: UUID) -> AnswerStatus:
+        return status_of(self.told(job_id), self._answers.get(job_id), self.right(job_id))
 
 
-def by_position(opened: Opened, positions: Collection[int] | None = None, jobs: Jobs | None = None) -> dict[int, Line]:
-    """Return evidence statuses by position, of these answers or all that name a job. `jobs`: if the caller has them."""
+def by_position(
+    opened: Opened, positions: Collection[int] | None = None, jobs: Jobs | None = None
+) -> dict[int, EvidenceSummary]:
+    """Return summaries by position, of these answers or all that name a job. `jobs`: if the caller has them."""
     jobs = jobs or Jobs.of_answers(opened, positions)
     if not jobs.positions:
         return {}
     tokens = [access.api_token_id for access in opened.accesses]
     own = Capture.objects.filter(conversation=opened.conversation, api_token__in=tokens)
     queued = set(own.values_list("job_id", flat=True))
-    return {position: _line(position, jobs, job_id, job_id in queued) for position, job_id in jobs.positions.items()}
+    return {position: _summary(position, jobs, job_id, job_id in queued) for position, job_id in jobs.positions.items()}
 
 
-def _line(position: int, jobs: Jobs, job_id: UUID, is_queued: bool) -> Line:  # noqa: FBT001
-    job, standing = jobs.told(job_id), jobs.standing(job_id)
+def _summary(position: int, jobs: Jobs, job_id: UUID, is_queued: bool) -> EvidenceSummary:  # noqa: FBT001
+    job, status = jobs.told(job_id), jobs.status(job_id)
     stored = jobs.get(job_id)
     done_at = (job.finished_at if job else None) or jobs.written_at(job_id)
-    return Line(
+    return EvidenceSummary(
         position=position,
-        standing=standing,
+        status=status,
         topic=job.topic if job else "",
         queries=stored.query_count if stored else 0,
         rows=stored.row_count if stored else 0,
         kept_at=stored.kept_at if stored else None,
         until=done_at + OMNI_KEEPS if done_at else None,
-        said=_said(job, standing),
-        is_queued=is_queued and standing is Standing.AT_OMNI,
+        said=words_of(job, status),
+        is_queued=is_queued and status is AnswerStatus.DUE,
         took=job.took if job else None,
     )
 
 
-def _said(job: Job | None, standing: Standing) -> str:
-    if job and standing in (Standing.FAILED, Standing.CANCELLED):
+def words_of(job: Job | None, status: AnswerStatus) -> str:
+    """Return Omni's own words for a status: why the job failed, or its progress; "" if there are none."""
+    if job and status in (AnswerStatus.FAILED, AnswerStatus.CANCELLED):
         return job.error
-    return job.progress if job and standing is Standing.RUNNING else ""
+    return job.progress if job and status.is_running else ""
 
 
-def pending(lines: Iterable[Line]) -> list[Line]:
+def pending(summaries: Iterable[EvidenceSummary]) -> list[EvidenceSummary]:
     """Return the answers whose evidence is queued for capture, or whose job is still running."""
-    return [line for line in lines if line.is_queued or line.standing is Standing.RUNNING]
+    return [summary for summary in summaries if summary.is_queued or summary.status.is_running]

@@ -15,14 +15,14 @@ from django.utils import timezone
 
 from conversations.archive import lists
 from conversations.archive.outcomes import Notice
-from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Owner, Reader
+from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Outcome, Owner, Reader
 from conversations.search import syntax
 from conversations.search.finder import FEW_ROWS, Finder
 from conversations.search.tokens import words
 from omniviewer.accounts.models import Credential, User
 
 # States of a conversation that are counted, as `state:` names them.
-STATES = ("unanswered", "failed", "cancelled", "running")
+STATES = (Outcome.UNANSWERED, Outcome.FAILED, Outcome.CANCELLED, Outcome.RUNNING)
 # Longest periods, in days, that are shown by day, by week and by month.
 _BY_DAY, _BY_WEEK, _BY_MONTH = 62, 400, 3700
 _CHUNK_ROWS = 5_000
@@ -268,9 +268,9 @@ def _told_of_jobs(
     conversations: dict[str, set[int]] = defaultdict(set)
     states: dict[str, set[int]] = {state: set() for state in STATES[1:]}
     for topic, state, pk in rows.iterator(chunk_size=_CHUNK_ROWS):
-        named = "running" if state in Job.State.RUNNING else state.lower()
-        if named in states:
-            states[named].add(pk)
+        outcome = Outcome.from_job(state)
+        if outcome and outcome in states:
+            states[outcome].add(pk)
         key = " ".join(word.text for word in words(topic))
         if key:
             written[key][topic] += 1

@@ -14,12 +14,12 @@ from typing import Any
 from django.utils import timezone
 
 from conversations.archive import evidence_status, threads
-from conversations.archive.evidence_status import Jobs, Line, Standing
+from conversations.archive.evidence_status import EvidenceSummary, Jobs
 from conversations.archive.outcomes import Opened
 from conversations.charts import spec
 from conversations.charts.svg import draw
 from conversations.exports import document, formats
-from conversations.models import Action, Chart, Job, Message
+from conversations.models import Action, AnswerStatus, Chart, Job, Message
 from conversations.tables import parsing
 from omniviewer.accounts.models import User
 
@@ -31,16 +31,6 @@ RIGHTS_LAST = timedelta(seconds=1)
 _WITHDRAWN = "Omni stopped showing you this conversation while the file was made."
 # Rows of a CSV that are written at once.
 _BATCH_ROWS = 1000
-_WHY_NOT = {
-    Standing.AT_OMNI: "not fetched from Omni yet",
-    Standing.RUNNING: "the job was not finished",
-    Standing.FAILED: "the job failed",
-    Standing.CANCELLED: "the job was cancelled",
-    Standing.EXPIRED: "not fetched in time: Omni keeps it for 14 days",
-    Standing.DROPPED: "removed here, as this site keeps such things for a set time",
-    Standing.NOT_SHOWN: "not visible to whoever made this bundle",
-    Standing.NOTHING: "Omni has nothing to show of it",
-}
 
 
 class Pipe(RawIOBase):
@@ -140,7 +130,7 @@ def _answers(bundle: _Bundle, opened: Opened) -> Iterator[bytes]:
             return
         taken_at = time.monotonic()
         jobs = Jobs.for_messages(now, batch)
-        lines = evidence_status.by_position(now, jobs=jobs)
+        summaries = evidence_status.by_position(now, jobs=jobs)
         kept = document.kept_by_message(jobs, batch)
         done = 0
         while done < len(batch) and (not done or time.monotonic() - taken_at < RIGHTS_LAST.total_seconds()):
@@ -148,14 +138,14 @@ def _answers(bundle: _Bundle, opened: Opened) -> Iterator[bytes]:
             if message.position in kept:
                 yield from _answer(bundle, message, *kept[message.position])
             else:
-                bundle.answers.append(_left_out(message, lines[message.position]))
+                bundle.answers.append(_left_out(message, summaries[message.position]))
             done += 1
         del answers[:done]
 
 
 def _withdrawn(message: Message) -> dict[str, Any]:
     about = {"message": message.position, "job": str(message.job_id)}
-    return about | {"state": Standing.NOT_SHOWN.value, "why": _WITHDRAWN}
+    return about | {"state": AnswerStatus.HIDDEN.value, "why": _WITHDRAWN}
 
 
 def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], chart: Chart | None) -> Iterator[bytes]:
@@ -185,7 +175,12 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
             what = about | {"what": "what Omni sent in place of rows", "query": action.number}
             yield from bundle.add(query["file"], [action.text.encode()], job.kept_at, **what)
         queries.append(query)
-    answer = about | {"state": "kept", "topic": job.topic, "fetchedAt": formats.iso(job.kept_at), "queries": queries}
+    answer = about | {
+        "state": AnswerStatus.CAPTURED.value,
+        "topic": job.topic,
+        "fetchedAt": formats.iso(job.kept_at),
+        "queries": queries,
+    }
     if chart:
         name = f"{folder}/chart.png"
         answer["chart"] = name
@@ -199,10 +194,10 @@ def _answer(bundle: _Bundle, message: Message, job: Job, actions: list[Action], 
     bundle.answers.append(answer)
 
 
-def _left_out(message: Message, line: Line) -> dict[str, Any]:
-    why = _WHY_NOT.get(line.standing, line.state)
-    said = {"said": line.said} if line.said else {}
-    return {"message": message.position, "job": str(message.job_id), "state": line.state, "why": why, **said}
+def _left_out(message: Message, summary: EvidenceSummary) -> dict[str, Any]:
+    about = {"message": message.position, "job": str(message.job_id)}
+    told = {"state": summary.status.value, "why": summary.status.sentence}
+    return about | told | ({"said": summary.said} if summary.said else {})
 
 
 def _words(name: str) -> str:

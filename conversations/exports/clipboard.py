@@ -9,7 +9,7 @@ from conversations import rendering
 from conversations.archive.evidence_status import Jobs
 from conversations.archive.outcomes import Opened
 from conversations.exports import formats
-from conversations.models import Action, Conversation, Job, Message
+from conversations.models import Action, Conversation, Job, Message, Outcome
 from conversations.tables import paging
 from conversations.tables.paging import TablePage
 
@@ -26,8 +26,8 @@ def of_message(opened: Opened, message: Message, question: Message | None, addre
     failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][
         :_MAX_QUERIES
     ]
-    if job and job.state in Job.State.IN_VAIN:
-        failures.insert(0, _Failure("Job", _joined(job.state.lower(), job.error)))
+    if job and job.outcome in (Outcome.FAILED, Outcome.CANCELLED):
+        failures.insert(0, _Failure("Job", _joined(job.outcome, job.error)))
     conversation = message.conversation
     context = {
         "conversation": conversation,

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from conversations.archive import evidence_status, people
-from conversations.archive.evidence_status import Jobs, Line
+from conversations.archive.evidence_status import EvidenceSummary, Jobs
 from conversations.archive.outcomes import Opened
 from conversations.charts import spec
 from conversations.charts.svg import draw
@@ -42,7 +42,7 @@ class Part:
     """A message, its evidence line, and its evidence. `pictures` are Omni's chart, or else our own charts."""
 
     message: Message
-    line: Line | None = None
+    summary: EvidenceSummary | None = None
     steps: "list[Step]" = field(default_factory=list)
     pictures: "list[Picture]" = field(default_factory=list)
     # True if pictures are left out because the file holds too many already.
@@ -131,7 +131,7 @@ def in_batches(things: "Iterable[Thing]", size: int) -> "Iterator[list[Thing]]":
 def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
     conversation = opened.conversation
     jobs = Jobs.of_answers(opened)
-    lines = evidence_status.by_position(opened, jobs=jobs)
+    summaries = evidence_status.by_position(opened, jobs=jobs)
     cells_left, inside = MAX_CELLS, 0
     for messages in in_batches(conversation.thread, _BATCH_MESSAGES):
         kept = kept_by_message(jobs, messages)
@@ -145,8 +145,8 @@ def _parts(opened: Opened, *, is_file: bool) -> Iterator[Part]:
             pictures = list(_pictures(message, actions, chart, is_file=is_file)) if inside < MAX_PICTURE_BYTES else []
             inside += sum(len(picture.address) for picture in pictures)
             is_cut = inside >= MAX_PICTURE_BYTES and not pictures
-            line, shortfall = lines.get(message.position), job.shortfall if job else ""
-            yield Part(message, line, steps, pictures, is_without_pictures=is_cut, shortfall=shortfall)
+            summary, shortfall = summaries.get(message.position), job.shortfall if job else ""
+            yield Part(message, summary, steps, pictures, is_without_pictures=is_cut, shortfall=shortfall)
 
 
 def _step(action: Action, cells_left: int) -> Step:

@@ -1,6 +1,7 @@
 """The archive's rows: what Omni returned, which token was shown it when, and how Omni is doing."""
 
 from conversations.models.access import Access, SeenRevision
+from conversations.models.answer_status import AnswerStatus, Outcome
 from conversations.models.capture import Capture, Star, marked
 from conversations.models.conversation import Conversation, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before
@@ -23,6 +24,7 @@ __all__ = [
     "SOON",
     "Access",
     "Action",
+    "AnswerStatus",
     "Capture",
     "Chart",
     "Conversation",
@@ -37,6 +39,7 @@ __all__ = [
     "JobAccess",
     "Member",
     "Message",
+    "Outcome",
     "Owner",
     "PeopleWalk",
     "ReadUntil",

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
+from conversations.models.answer_status import Outcome
 from conversations.models.conversation import Conversation
 from omniviewer.omni import replies
 
@@ -19,7 +20,7 @@ SOON = timedelta(days=3)
 
 class JobQuerySet(models.QuerySet["Job"]):
     def running(self) -> Self:
-        return self.filter(state__in=Job.State.RUNNING)
+        return self.filter(state__in=Outcome.RUNNING.job_states)
 
     def of_conversation(self, instance: str | models.OuterRef, omni_id: UUID | models.OuterRef) -> Self:
         """Return the jobs that may belong to this conversation: another conversation's job is not shown through it.
@@ -52,17 +53,12 @@ class JobQuerySet(models.QuerySet["Job"]):
             models.Q(kept_at__isnull=False, has_chart__isnull=False)
             | models.Q(dropped_at__isnull=False)
             | models.Q(no_result_at__isnull=False)
-            | models.Q(state__in=Job.State.IN_VAIN)
+            | models.Q(state__in=(*Outcome.FAILED.job_states, *Outcome.CANCELLED.job_states))
         )
 
 
 class Job(models.Model):
     """A job's state, as Omni last told it to somebody who may read the conversation."""
-
-    class State:
-        RUNNING = ("QUEUED", "EXECUTING", "DELIVERING")
-        IN_VAIN = ("FAILED", "CANCELLED")
-        COMPLETE = "COMPLETE"
 
     # Omni's reference: poll a job every 2 to 5 seconds, never faster.
     POLL_EVERY = timedelta(seconds=5)
@@ -112,8 +108,13 @@ class Job(models.Model):
         return self.instance == conversation.instance and self.conversation_id in (None, conversation.omni_id)
 
     @property
+    def outcome(self) -> Outcome | None:
+        """Return the outcome that its state stands for; None for a state that nobody knows."""
+        return Outcome.from_job(self.state)
+
+    @property
     def is_running(self) -> bool:
-        return self.state in self.State.RUNNING
+        return self.outcome is Outcome.RUNNING
 
     @property
     def was_asked_just_now(self) -> bool:

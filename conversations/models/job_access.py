@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from conversations.models.access import Access
+from conversations.models.answer_status import Outcome
 from conversations.models.conversation import Conversation
 from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.message import Message
@@ -59,7 +60,9 @@ class JobAccessQuerySet(models.QuerySet["JobAccess"]):
     def to_capture(self, token: ApiToken) -> Self:
         """Return the jobs whose evidence Omni still has, shows this token and nobody has stored."""
         now = timezone.now()
-        complete = Job.objects.filter(instance=token.instance, omni_id=OuterRef("job_id"), state=Job.State.COMPLETE)
+        complete = Job.objects.filter(
+            instance=token.instance, omni_id=OuterRef("job_id"), state__in=Outcome.ANSWERED.job_states
+        )
         shown = self.filter(api_token=token, shown_at__isnull=False, not_before__lte=now, **_NOT_REFUSED)
         return shown.filter(Exists(complete.unsettled()), at__gt=now - OMNI_KEEPS).soonest_first()
 

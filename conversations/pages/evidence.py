@@ -15,9 +15,8 @@ from django.views.decorators.http import require_safe
 from conversations import tasks
 from conversations.archive import evidence, evidence_status, threads
 from conversations.archive.evidence import Evidence, NoMessage
-from conversations.archive.evidence_status import Standing
 from conversations.charts import spec
-from conversations.models import Action
+from conversations.models import Action, AnswerStatus
 from conversations.pages import evidence_context
 from conversations.pages.errors import explains_refusals
 from conversations.pages.part_forms import FreshForm, RowsForm
@@ -32,8 +31,8 @@ from omniviewer.audit.models import Kind
 from omniviewer.omni import OmniError
 
 _STATUS = {
-    Standing.NOT_REACHED: HTTPStatus.SERVICE_UNAVAILABLE,
-    Standing.NOT_SHOWN: HTTPStatus.NOT_FOUND,
+    AnswerStatus.UNREACHED: HTTPStatus.SERVICE_UNAVAILABLE,
+    AnswerStatus.HIDDEN: HTTPStatus.NOT_FOUND,
 }
 
 
@@ -47,15 +46,15 @@ def page(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         trail.record(request, Kind.CAPTURED, **about)
     _record(request, **about)
     steps = [(action, paging.page_of(action) if action.is_query else None) for action in found.actions]
-    line = evidence_status.by_position(found.opened, [position]).get(position)
-    context = _context(found) | {"steps": steps, "line": line}
+    summary = evidence_status.by_position(found.opened, [position]).get(position)
+    context = _context(found) | {"steps": steps, "summary": summary}
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if evidence.must_ask_for_chart(found) else evidence_context.charts(found)
         return render(request, "conversations/evidence/_evidence.html", context)
-    # In a thread, this time stands above the line.
-    context["took"] = line.took if line and line.took is not None else found.message.took
+    # In a thread, this time stands above the summary.
+    context["took"] = summary.took if summary and summary.took is not None else found.message.took
     context["charts"] = evidence_context.charts(found)  # a page without a script cannot ask for them later
-    status = _STATUS.get(found.standing, HTTPStatus.OK)
+    status = _STATUS.get(found.status, HTTPStatus.OK)
     return render(request, "conversations/evidence/evidence.html", context, status=status)
 
 
@@ -127,7 +126,7 @@ def _context(found: Evidence) -> dict[str, Any]:
         "conversation": found.opened.conversation,
         "message": found.message,
         "evidence": found,
-        "standing": found.standing.value,
+        "status": found.status,
         "evidence_address": f"{found.message.get_absolute_url()}evidence/",
     }
 
@@ -147,16 +146,16 @@ def keep(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         failure = error
     if found.is_new:
         trail.record(request, Kind.CAPTURED, conversation_id=omni_id, position=position)
-    line = evidence_status.by_position(found.opened, [position]).get(position)
-    if line is None:
+    summary = evidence_status.by_position(found.opened, [position]).get(position)
+    if summary is None:
         raise Http404
-    context = {"conversation": found.opened.conversation, "line": line, "failure": failure}
+    context = {"conversation": found.opened.conversation, "summary": summary, "failure": failure}
     return render(request, "conversations/evidence/_answer_status.html", context)
 
 
 @require_safe
 @explains_refusals()
-def standings(request: Request, omni_id: UUID) -> HttpResponse:
+def answer_statuses(request: Request, omni_id: UUID) -> HttpResponse:
     """Render the evidence lines of a page that shows `count` messages, while some are being captured."""
     form = FreshForm(request.GET)
     if not request.htmx or not form.is_valid():
@@ -166,10 +165,10 @@ def standings(request: Request, omni_id: UUID) -> HttpResponse:
     # Start a worker again, should the last one have been killed.
     tasks.nudge(tasks.capture)
     count = form.cleaned_data["count"]
-    context = evidence_context.standings(opened, form.cleaned_data["looks"])
+    context = evidence_context.answer_statuses(opened, form.cleaned_data["looks"])
     context |= {
         "conversation": opened.conversation,
-        # The page cannot replace the lines of messages that it does not show yet.
-        "lines": {position: line for position, line in context["lines"].items() if position <= count},
+        # The page cannot replace the summaries of messages that it does not show yet.
+        "summaries": {position: summary for position, summary in context["summaries"].items() if position <= count},
     }
     return render(request, "conversations/evidence/_answer_statuses.html", context)

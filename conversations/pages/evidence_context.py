@@ -4,19 +4,18 @@ from typing import Any
 
 from conversations.archive import capture, evidence, evidence_status
 from conversations.archive.evidence import Evidence
-from conversations.archive.evidence_status import Standing
 from conversations.archive.outcomes import Opened
 from conversations.charts import spec
 from conversations.pages.refresh import MAX_LOOKS, look_in
 from omniviewer.omni import OmniError
 
 
-def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
+def answer_statuses(opened: Opened, looks: int = 0) -> dict[str, Any]:
     """Return the context of _answer_status.html, one for each answer, and of _capture_progress.html."""
-    lines = evidence_status.by_position(opened)
-    unkept = len(evidence_status.pending(lines.values()))
+    summaries = evidence_status.by_position(opened)
+    unkept = len(evidence_status.pending(summaries.values()))
     return {
-        "lines": lines,
+        "summaries": summaries,
         "unkept": unkept,
         "minutes_left": capture.estimate_minutes(unkept, opened.token) if unkept else 0,
         "looks": looks,
@@ -27,16 +26,16 @@ def standings(opened: Opened, looks: int = 0) -> dict[str, Any]:
 
 def bundle(opened: Opened, looks: int) -> dict[str, Any]:
     """Return the context of export/bundle.html and its part."""
-    found = standings(opened, looks)
-    lines = list(found["lines"].values())
-    kept = [line for line in lines if line.standing is Standing.KEPT]
-    on_its_way = evidence_status.pending(lines)
+    found = answer_statuses(opened, looks)
+    summaries = list(found["summaries"].values())
+    kept = [summary for summary in summaries if summary.status.is_captured]
+    on_its_way = evidence_status.pending(summaries)
     return {
         **found,
         "conversation": opened.conversation,
         "kept": len(kept),
-        "settled": len(lines) - len(on_its_way),
-        "left_out": [line for line in lines if line not in kept and line not in on_its_way],
+        "settled": len(summaries) - len(on_its_way),
+        "left_out": [row for row in summaries if row not in kept and row not in on_its_way],
     }
 
 

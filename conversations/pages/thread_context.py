@@ -17,7 +17,7 @@ from conversations import rendering
 from conversations.archive import lists, live_answer, people
 from conversations.archive.outcomes import CannotShow, Opened
 from conversations.models import Conversation, EarlierMessage, Message, Star, TicketReference, ticket_names
-from conversations.pages.evidence_context import standings
+from conversations.pages.evidence_context import answer_statuses
 from conversations.pages.list_forms import ListForm, list_address
 from conversations.pages.refresh import MAX_LOOKS, fresh_in
 from conversations.rendering import trusted
@@ -52,7 +52,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     earlier = _earlier(opened) if conversation.latest_revision > 1 else []
     running = live_answer.stored(opened)
     count = last.position if last else 0
-    found = standings(opened)
+    found = answer_statuses(opened)
     by_position: dict[int, list[EarlierMessage]] = defaultdict(list)
     for row in earlier:
         by_position[row.position].append(row)
@@ -68,8 +68,8 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "count": count,
         "is_long": count >= _LONG_MESSAGES,
         **found,
-        # Digest of the evidence lines, for the key of cached HTML that shows them.
-        "lines_shown": hashlib.sha256(repr(found["lines"]).encode()).hexdigest(),
+        # Digest of the answers' statuses, for the key of cached HTML that shows them.
+        "lines_shown": hashlib.sha256(repr(found["summaries"]).encode()).hexdigest(),
         "is_starred": Star.objects.has(user, conversation),
         "earlier": earlier,
         "earlier_versions": dict(by_position),

@@ -20,6 +20,7 @@ from conversations.models import (
     IndexFailure,
     Job,
     Message,
+    Outcome,
     TicketReference,
     settle_evidence,
 )
@@ -187,13 +188,11 @@ def _facts(
 ) -> frozenset[Fact]:
     facts = {Fact("has", "ticket")} if has_ticket else set()
     if thread:
-        facts.add(Fact("state", "unanswered" if thread[-1][0] == Message.Role.USER else "answered"))
+        facts.add(Fact("state", Outcome.UNANSWERED if thread[-1][0] == Message.Role.USER else Outcome.ANSWERED))
     for job, queries in jobs:
         facts.update(Fact.of_topic(job.topic))
-        if job.is_running:
-            facts.add(Fact("state", "running"))
-        elif job.state in Job.State.IN_VAIN:
-            facts.add(Fact("state", job.state.lower()))
+        if job.outcome and job.outcome.is_told_by_job:
+            facts.add(Fact("state", job.outcome))
         if job.has_chart:
             facts.add(Fact("has", "chart"))
         if queries and job.row_count:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from conversations.models.answer_status import Outcome
 from conversations.search import date_words
 from conversations.search.date_words import SEVERAL_WORDS, TIMES, WEEKDAYS, days, midnight, moments
 from conversations.search.number_words import groups_of_one, other_forms
@@ -33,7 +34,7 @@ __all__ = [
 MAX_QUERY_CHARS = 1000
 MAX_TERMS = 32
 PLACES = ("question", "answer", "query", "name")
-STATES = ("failed", "cancelled", "running", "unanswered", "answered")
+STATES = tuple(Outcome)
 HAS = ("chart", "rows", "ticket")
 IS = ("starred", "unread")
 # Filters by the last activity; and by the time of a question.
@@ -115,7 +116,8 @@ class Asked:
     @property
     def depends_on_outcome(self) -> bool:
         """Return whether a filter is about outcomes of answers, known only if Omni was asked about their jobs."""
-        outcomes = {"state": {"failed", "cancelled", "running"}, "has": {"chart", "rows"}}
+        of_jobs = [outcome.value for outcome in Outcome if outcome.is_told_by_job]
+        outcomes = {"state": of_jobs, "has": ["chart", "rows"]}
         return any(row.name == "topic" or row.value in outcomes.get(row.name, ()) for row in self.filters)
 
     def values(self, name: str) -> list[str]:
