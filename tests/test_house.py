@@ -200,6 +200,14 @@ def test_every_stylesheet_and_script_is_used() -> None:
     assert named | imported == set(files)
 
 
+@pytest.mark.parametrize("room", ["archive", "charts", "exports", "pages", "search", "tables"])
+def test_a_room_is_no_facade(room: str) -> None:
+    """Callers import the room's modules: its own file says the rule of the room, and nothing else."""
+    tree = ast.parse((ROOT / "conversations" / room / "__init__.py").read_text())
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
 def test_no_template_is_long() -> None:
     for path in TEMPLATES:
         assert len(path.read_text().splitlines()) <= 120, path
