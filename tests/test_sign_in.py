@@ -215,7 +215,7 @@ def test_wrong_addresses_get_a_page_too(db: None, address: str, host: str, statu
 
 
 def test_a_fault_of_our_own_is_a_page_that_stands_alone(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omniviewer.accounts.models.CredentialQuerySet.of", lambda *_: 1 / 0)
+    monkeypatch.setattr("omniviewer.accounts.models.CredentialQuerySet.owned_by", lambda *_: 1 / 0)
     client = signed_in(owner)
     client.raise_request_exception = False
     answer = client.get("/credentials/")

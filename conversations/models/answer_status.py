@@ -1,4 +1,4 @@
-"""What is known of an answer: its outcome, and the status of its evidence, each with its words for a page."""
+"""State of an answer: its outcome, and the status of its evidence, each with its words for a page."""
 
 from enum import Enum, StrEnum
 
