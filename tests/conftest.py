@@ -170,9 +170,16 @@ def shown_ago(age: timedelta) -> None:
     Access.objects.update(shown_at=moment)
 
 
+_TEXT_BLOCKS = "p|li|dd|dt|td|th|h[1-6]|summary|option|button|caption|legend|title"
+_EDGES = re.compile(rf"(<(?:{_TEXT_BLOCKS})\b[^>]*>) | (</(?:{_TEXT_BLOCKS})>)")
+
+
 def text_of(answer: Any) -> str:
-    """Return a page's HTML with white space collapsed to single spaces, and without its forms' CSRF tokens."""
-    page = re.sub(r"\s+", " ", answer.content.decode())
+    """Return a page's HTML with white space as a browser shows it, and without its forms' CSRF tokens.
+
+    Runs are collapsed to single spaces; at the edges of paragraphs, items, cells and the like there are none.
+    """
+    page = _EDGES.sub(r"\1\2", re.sub(r"\s+", " ", answer.content.decode()))
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
 
 

@@ -1,9 +1,12 @@
 """Omni's text in templates: hidden characters are shown, and none turns the direction of the text around it."""
 
+from collections.abc import Iterable
+
 from django import template
 from django.utils.safestring import SafeString
 
 from conversations import rendering
+from conversations.search.highlight import Piece
 
 register = template.Library()
 
@@ -22,6 +25,13 @@ def spelled(text: object) -> str:
 
 def _text(said: object) -> str:
     return "" if said is None else str(said)
+
+
+@register.filter
+def highlighted(pieces: Iterable[Piece]) -> SafeString:
+    """Return the pieces of a text as HTML, those that match a search query in `<mark>`."""
+    shown = ((piece.is_marked, rendering.visible(piece.text)) for piece in pieces)
+    return rendering.trusted("".join(f"<mark>{text}</mark>" if is_marked else text for is_marked, text in shown))
 
 
 @register.filter
