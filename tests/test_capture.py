@@ -202,7 +202,8 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
         (
             "FAILED",
             "Column not found: <b>x</b>",
-            "Topic orders The job failed: Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED)",
+            "Topic orders The job failed: "
+            "Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED)",
         ),
         ("CANCELLED", "", "Topic orders The job was cancelled"),
     ],

@@ -20,7 +20,7 @@ from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
-from tests.conftest import EXAMPLE, sign_in
+from tests.conftest import EXAMPLE, sign_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
 CLICK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"}
@@ -79,7 +79,7 @@ def test_a_link_leads_here_from_everywhere(owner_reads: Client, headers: dict[st
 def test_what_no_person_began_writes_no_ticket(owner_reads: Client, headers: dict[str, str], status: int) -> None:
     answer = owner_reads.get(f"{THREAD}?ticket=ABC-1", headers=headers)
     assert answer.status_code == status
-    assert 'name="ticket" value="ABC-1"' in answer.content.decode(), "it is proposed"
+    assert 'name="ticket" value="ABC-1"' in text_of(answer), "it is proposed"
     assert not TicketReference.objects.exists()
 
 

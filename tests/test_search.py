@@ -185,7 +185,7 @@ def test_a_query_that_was_found_is_opened_and_marked(corpus: dict[str, InOmni], 
         ("ones", "Late <mark>ones</mark>"),
     ):
         page = text_of(client.get(f"/conversations/?q={typed}"))
-        address = re.search(r'<li><a href="([^"]+)"><span class="row-role">Query</span>', page)
+        address = re.search(r'<a href="([^"]+)"> ?<span class="row-role">Query</span>', page)
         assert address
         assert address[1] == f"{thread(corpus['fields'])}messages/2/queries/1/?q={typed}"
         query = text_of(client.get(unescape(address[1])))
@@ -220,7 +220,7 @@ def test_a_snippet_of_an_answer_is_plain_text(reads: Client, small: Organization
 
     def snippets(typed: str) -> list[str]:
         page = text_of(reads.get("/conversations/", {"q": typed}))
-        found = re.findall(r'<span class="row-role">\w+ #\d</span> <span dir="auto">(.*?)</span></a>', page)
+        found = re.findall(r'<span class="row-role">\w+ #\d</span> <span dir="auto">(.*?)</span> ?</a>', page)
         return [unescape(re.sub("</?mark>", "", one)) for one in found]
 
     # A question's snippet shows it as typed.

@@ -193,13 +193,13 @@ def test_insights_count_each_instances_people(of_both: Client, namesakes: list[I
 
 
 def test_the_thread_leads_to_the_conversations_of_who_asked(of_both: Client, namesakes: list[InOmni]) -> None:
-    page = of_both.get(f"/conversations/{namesakes[0].id}/").content.decode()
+    page = text_of(of_both.get(f"/conversations/{namesakes[0].id}/"))
     address = html.unescape(next(iter(re.findall(r'Asked by <a href="([^"]+)"', page))))
     assert titles(of_both.get(address)) == ["Of Ann"]
 
 
 def test_what_is_chosen_is_of_one_instance(of_both: Client, namesakes: list[InOmni]) -> None:
-    page = of_both.get("/conversations/").content.decode()
+    page = text_of(of_both.get("/conversations/"))
     boxes = re.findall(r'name="conversation" value="([^"]+)"', page)
     assert len(set(boxes)) == 2
     olafs = boxes[titles(of_both.get("/conversations/")).index("Of Olaf")]
