@@ -177,9 +177,11 @@ _EDGES = re.compile(rf"(<(?:{_TEXT_BLOCKS})\b[^>]*>) | (</(?:{_TEXT_BLOCKS})>)")
 def text_of(answer: Any) -> str:
     """Return a page's HTML with white space as a browser shows it, and without its forms' CSRF tokens.
 
-    Runs are collapsed to single spaces; at the edges of paragraphs, items, cells and the like there are none.
+    Runs are collapsed to single spaces; at the edges of paragraphs, items, cells and the like, and at the end of a tag,
+    there are none.
     """
-    page = _EDGES.sub(r"\1\2", re.sub(r"\s+", " ", answer.content.decode()))
+    page = re.sub(r"\s+", " ", answer.content.decode()).replace(" >", ">")
+    page = _EDGES.sub(r"\1\2", page)
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
 
 
