@@ -127,7 +127,7 @@ def _views(noise: random.Random, morning: datetime) -> list[tuple[datetime, int,
 
 
 def _renew(client: Client, page: str) -> None:
-    from tests.test_fresh import asks_for
+    from tests.pages.test_fresh import asks_for
 
     if address := asks_for(page):
         client.get(address, headers={"HX-Request": "true"})

@@ -13,7 +13,7 @@ import markdown
 from django.utils.html import escape
 
 from conversations.rendering import render_answer
-from tests.test_rendering import REAL, SHAPES
+from tests.rendering.test_rendering import REAL, SHAPES
 
 _WORST = 12
 

@@ -66,7 +66,7 @@ def fill(count: int) -> None:
     from django.utils import timezone
     from django.utils.crypto import salted_hmac
 
-    from tests.test_upgrade import LAST_RELEASE
+    from tests.archive.test_upgrade import LAST_RELEASE
 
     executor = MigrationExecutor(connection)
     others = [node for node in executor.loader.graph.leaf_nodes() if node[0] not in ("accounts", "conversations")]

@@ -1,6 +1,6 @@
 """Every fault that a page can meet, one row each: how to cause it, and its consequences.
 
-`tests/test_faults.py` makes each happen over real HTTP or a real socket. `python -m tests.faults` prints the table for
+`tests/archive/test_faults.py` makes each happen over real HTTP or a real socket. `python -m tests.faults` prints the table for
 people, as it stands in `.readme/faults.md`.
 """
 
@@ -276,7 +276,7 @@ def table() -> str:
     lines = [
         "# What a reader sees when Omni fails",
         "",
-        "Each row is made to happen, over real HTTP or a real socket, by `tests/test_faults.py`; this page is printed by",
+        "Each row is made to happen, over real HTTP or a real socket, by `tests/archive/test_faults.py`; this page is printed by",
         "`python -m tests.faults`. *Kept* is what stays readable of a conversation that was fetched before. The log has one",
         "line for each request, with that outcome, and never a token or a message’s text.",
         "",

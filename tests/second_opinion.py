@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conversations.rendering import allowlist, render_answer
 from tests.hostile import TEXTS
-from tests.test_rendering import ALLOWED, Tokens, assert_nh3_agrees
+from tests.rendering.test_rendering import ALLOWED, Tokens, assert_nh3_agrees
 
 TAGS = [
     "script",
