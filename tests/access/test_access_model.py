@@ -47,7 +47,7 @@ SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "200"))
 STEPS = 5
 # The text's number in letters, the token that it is worded for ("a": none), and the version of that wording.
 MARKER = re.compile(r"qz[a-j]{5}[a-z][a-z]zq")
-ROWS = re.compile(r'class="row-title" href="/conversations/([0-9a-f-]{36})/')
+ROWS = re.compile(r'class="row-title"\s+href="/conversations/([0-9a-f-]{36})/')
 KEPT = timedelta(days=14)
 REFUSALS = (403, 404, 410)
 TOKENS = ("omni_org_model-org_1", "omni_pat_model-org_2", "omni_pat_model-org_3")
