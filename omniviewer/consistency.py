@@ -79,7 +79,7 @@ def _about_providers(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
         "OMNIVIEWER_PROXY_HEADER is set: OMNIVIEWER_TRUSTED_PROXIES has to say where the proxy connects from, or "
         "OMNIVIEWER_PROXY_SECRET what it sends as X-Omniviewer-Proxy-Secret. Else anybody could be anybody.",
     )
-    module, extra = ("onelogin", "saml") if given.SAML_ENTITY_ID else ("allauth", "sso")
+    module, extra = ("onelogin", "saml") if given.SAML_ENTITY_ID else ("authlib", "sso")
     yield (
         given.SINGLE_SIGN_ON and not find_spec(module),
         f"Single sign-on needs more packages: pip install '.[{extra}]'.",

@@ -105,7 +105,7 @@ INSTALLED_APPS = [
     "omniviewer.audit",
     "omniviewer.demo",
     "conversations",
-    "omniviewer.accounts.administration.Administration",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -226,10 +226,6 @@ STAFF_GROUP = env.text("OMNIVIEWER_STAFF_GROUP")
 AUDITOR_GROUP = env.text("OMNIVIEWER_AUDITOR_GROUP")
 # Passwords of our own: for the demo, for development, and for an administrator in need.
 LOCAL_LOGIN = env.flag("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIGN_ON or PROXY_HEADER))
-if SINGLE_SIGN_ON:
-    INSTALLED_APPS += ["allauth", "allauth.account", "allauth.socialaccount"]
-    MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
-    SOCIALACCOUNT_ADAPTER = "omniviewer.accounts.sign_in.single_sign_on.Adapter"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

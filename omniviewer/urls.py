@@ -26,5 +26,4 @@ urlpatterns = [
 if settings.DEMO:
     urlpatterns += [path("demo/", include("omniviewer.demo.urls"))]
 if settings.SAML_ENTITY_ID:
-    # allauth looks these up by name, without a namespace.
     urlpatterns += [path("sign-in/saml/", include("omniviewer.accounts.sign_in.saml_urls"))]

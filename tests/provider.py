@@ -50,8 +50,17 @@ class OpenIDProvider:
         # The nonce of the last sign-in.
         self.nonce = ""
 
-    def sign(self, claims: Claims, *, key: Any = None, algorithm: str = "RS256", kid: str = "of-the-provider") -> str:
-        return jwt.encode(claims, key or self.key, algorithm=algorithm, headers={"kid": kid})
+    def sign(
+        self,
+        claims: Claims,
+        *,
+        key: Any = None,
+        algorithm: str = "RS256",
+        kid: str = "of-the-provider",
+        further: dict[str, Any] | None = None,
+    ) -> str:
+        """Sign claims by PyJWT, so that the site's own library is not checked with itself. `further`: header fields."""
+        return jwt.encode(claims, key or self.key, algorithm=algorithm, headers={"kid": kid, **(further or {})})
 
     def change_id_token(self, change: Callable[[Claims], Claims], **how: Any) -> None:
         """Change the ID token from now on; `how` as for `sign`."""

@@ -1,4 +1,4 @@
-"""One request to Omni, retries included, with a deadline that nothing outlives.
+"""One request to Omni or an identity provider, retries included, with a deadline that nothing outlives.
 
 The timeouts of sockets bound a silence, not a whole: a server that sends a byte of a header a second never trips them.
 So at the deadline the socket is shut down, whatever is being waited for.

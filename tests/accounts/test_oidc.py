@@ -7,27 +7,30 @@ import base64
 import contextlib
 import re
 import secrets
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
+import jwt
 import pytest
 import requests
 from cryptography.fernet import Fernet
-from django.apps import apps
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.test import RequestFactory
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from playwright.sync_api import BrowserContext, expect
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
 from omniviewer.accounts.models import Identity, User
 from omniviewer.accounts.session_store import SessionStore
+from omniviewer.accounts.sign_in import oidc
+from omniviewer.accounts.sign_in.pending import PendingSignIns
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import StandIn
 from tests import provider as providers
@@ -35,11 +38,9 @@ from tests.accounts.test_sign_in import stored, walk_anonymously
 from tests.conftest import EXAMPLE, NOW, assert_accessible, credential_for
 from tests.programs import free_port
 from tests.provider import OpenIDProvider
-from tests.serving import ROOT, Site, database_environment, serve
+from tests.serving import Site, database_environment, serve
 
-# With the apps named, a test's rows are truncated together with the tables that refer to them.
-TRANSACTIONAL = pytest.mark.django_db(transaction=True, available_apps=[app.name for app in apps.get_app_configs()])
-pytestmark = TRANSACTIONAL
+pytestmark = pytest.mark.django_db(transaction=True)
 Until = Callable[[str], bool]
 MESSAGE = f"/conversations/{EXAMPLE}/messages/3/?ticket=ABC-1"
 
@@ -79,10 +80,12 @@ def served(
     port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[tuple[Site, OpenIDProvider]]:
     """Run the site as deployed behind the provider, for all tests of this module."""
-    with django_db_blocker.unblock(), providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as provider:
-        environment = environment_for(provider)
-        with tables(environment), serve(tmp_path_factory.mktemp("oidc"), environment, port=port) as site:
-            yield site, provider
+    with (
+        django_db_blocker.unblock(),
+        providers.run(ACCOUNTS, [f"http://localhost:{port}"]) as provider,
+        serve(tmp_path_factory.mktemp("oidc"), environment_for(provider), port=port) as site,
+    ):
+        yield site, provider
 
 
 def environment_for(provider: OpenIDProvider) -> dict[str, str]:
@@ -96,21 +99,6 @@ def environment_for(provider: OpenIDProvider) -> dict[str, str]:
         "OMNIVIEWER_ALLOWED_EMAIL_DOMAINS": "example.com",
         "OMNIVIEWER_STAFF_GROUP": "platform",
     }
-
-
-@contextlib.contextmanager
-def tables(environment: dict[str, str]) -> Iterator[None]:
-    """Create the tables of single sign-on, and drop them with the block: other tests do not know them."""
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=database_environment() | environment, check=True)
-    yield
-    with connection.cursor() as cursor:
-        names = connection.introspection.table_names(cursor)
-        # Tables that refer to others come first.
-        for name in sorted((name for name in names if name.startswith(("account_", "socialaccount_"))), reverse=True):
-            cascade = "CASCADE" if connection.vendor == "postgresql" else ""
-            cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(name)} {cascade}")
-        cursor.execute("DELETE FROM django_migrations WHERE app IN ('account', 'socialaccount')")
 
 
 @pytest.fixture
@@ -656,12 +644,23 @@ def sign_with_another_key(of: OpenIDProvider) -> None:
     of.lies["/jwks"] = lambda said: {"keys": [without("kid")(key) for key in said["keys"]]}
 
 
+def publish_a_secret(of: OpenIDProvider) -> None:
+    """Have the provider's public list of keys hold a secret one, with which anybody could sign."""
+    secret = b"a secret that stands in public, long enough"
+    public = {"kty": "oct", "k": base64.urlsafe_b64encode(secret).decode().rstrip("=")}
+    of.change_id_token(dict, key=secret, algorithm="HS256")
+    of.lies["/jwks"] = lambda said: {"keys": [*said["keys"], public]}
+
+
 OTHER_KEY = providers.new_key()
 LIES: dict[str, Callable[[OpenIDProvider], None]] = {
     "another nonce": lambda of: of.change_id_token(lambda claims: {**claims, "nonce": "another"}),
     "no nonce": lambda of: of.change_id_token(without("nonce")),
     "another issuer": lambda of: of.change_id_token(lambda claims: {**claims, "iss": "https://evil.example"}),
     "another audience": lambda of: of.change_id_token(lambda claims: {**claims, "aud": "another-client"}),
+    "another audience, though we asked": lambda of: of.change_id_token(
+        lambda claims: {**claims, "aud": "another-client", "azp": providers.CLIENT_ID}
+    ),
     "a second audience": lambda of: of.change_id_token(
         lambda claims: {**without("azp")(claims), "aud": [providers.CLIENT_ID, "another-client"]}
     ),
@@ -683,6 +682,7 @@ LIES: dict[str, Callable[[OpenIDProvider], None]] = {
     "another key": lambda of: of.change_id_token(dict, key=OTHER_KEY),
     "an unknown key": lambda of: of.change_id_token(dict, key=OTHER_KEY, kid="another"),
     "a shared secret": lambda of: of.change_id_token(dict, key=providers.CLIENT_SECRET * 2, algorithm="HS256"),
+    "a published secret": publish_a_secret,
     "no signature": lambda of: of.lies.update(
         {"/token": lambda reply: {**reply, "id_token": providers.unsigned({"sub": "subject-1", "iss": of.issuer})}}
     ),
@@ -690,6 +690,7 @@ LIES: dict[str, Callable[[OpenIDProvider], None]] = {
     "no access token": lambda of: of.lies.update({"/token": without("access_token")}),
     "not a token": lambda of: of.lies.update({"/token": lambda reply: {**reply, "id_token": "a.b.c"}}),
     "a number": lambda of: of.lies.update({"/token": lambda reply: {**reply, "id_token": 7}}),
+    "another access token's hash": lambda of: of.change_id_token(lambda claims: {**claims, "at_hash": "A" * 22}),
     "odd expiry": lambda of: of.lies.update({"/token": lambda reply: {**reply, "expires_in": "soon"}}),
     "somebody else's userinfo": lambda of: of.lies.update({"/me": lambda claims: {**claims, "sub": "subject-2"}}),
     "userinfo that says a nonce": lie_of_nonces,
@@ -763,6 +764,52 @@ def test_a_key_without_an_algorithm_fits_whatever_it_can_sign(visitor: Visitor, 
     assert path(visitor.sign_in("sam")) == MESSAGE
 
 
+SIGNING_KEYS: dict[str, tuple[Any, type[Any]]] = {
+    "ES256": (ec.generate_private_key(ec.SECP256R1()), jwt.algorithms.ECAlgorithm),
+    "EdDSA": (ed25519.Ed25519PrivateKey.generate(), jwt.algorithms.OKPAlgorithm),
+}
+
+
+@pytest.mark.parametrize("algorithm", SIGNING_KEYS)
+def test_other_kinds_of_keys_sign_too(visitor: Visitor, provider: OpenIDProvider, algorithm: str) -> None:
+    key, kind = SIGNING_KEYS[algorithm]
+    provider.lies["/jwks"] = lambda said: {"keys": [*said["keys"], kind.to_jwk(key.public_key(), as_dict=True)]}
+    provider.change_id_token(dict, key=key, algorithm=algorithm)
+    assert path(visitor.sign_in("sam")) == MESSAGE
+
+
+def test_the_header_may_say_more_than_the_key(visitor: Visitor, provider: OpenIDProvider) -> None:
+    provider.change_id_token(dict, further={"x5c": ["A" * 4_000], "provider.example/version": 2})
+    assert path(visitor.sign_in("sam")) == MESSAGE
+
+
+def test_a_header_that_asks_for_an_unknown_extension_is_refused(visitor: Visitor, provider: OpenIDProvider) -> None:
+    """RFC 7515, 4.1.11: who does not understand what `crit` names has to reject the token."""
+    provider.change_id_token(dict, further={"crit": ["exotic"], "exotic": True})
+    assert "could not be verified" in visitor.sign_in("sam").text
+
+
+@pytest.mark.parametrize("reply", [{"expires_in": 20}, {"expires_in": None}, {"token_type": "unheard-of"}])
+def test_how_long_the_access_token_lives_does_not_matter(
+    visitor: Visitor, provider: OpenIDProvider, reply: dict[str, Any]
+) -> None:
+    """It is used at once, and never again. Keycloak's lives for one minute."""
+    provider.lies["/token"] = lambda said: {**said, **reply}
+    assert path(visitor.sign_in("sam")) == MESSAGE
+
+
+def test_who_is_refused_as_another_signs_out_as_before(visitor: Visitor, provider: OpenIDProvider) -> None:
+    """Somebody signed in tries another account: the provider is told of the first when they sign out."""
+    home = visitor.sign_in("sam", at="/credentials/")
+    visitor.browser.cookies.clear(domain="127.0.0.1")
+    assert visitor.sign_in("outsider", at="/sign-in/oidc/?again=1").status_code == 403
+    csrf = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', home.text)
+    assert csrf
+    told = re.search(r"id_token_hint=([^&\"]+)", visitor.go("/sign-out/", csrfmiddlewaretoken=csrf[1]).text)
+    assert told
+    assert jwt.decode(told[1], options={"verify_signature": False})["sub"] == "subject-1"
+
+
 @pytest.mark.parametrize("change", ["another state", "no state", "a state of somebody else's", "used twice"])
 def test_the_state_is_of_this_browser_and_good_for_once(
     visitor: Visitor, provider: OpenIDProvider, site: str, change: str
@@ -819,8 +866,38 @@ def test_a_provider_that_is_away_is_told_as_such(visitor: Visitor, provider: Ope
     asked = visitor.go(MESSAGE)
     provider.silent.add(at)
     page = visitor.go(asked.url, name="sam")
-    assert page.status_code == 503 if at != "/token" else page.status_code in (403, 503)
+    assert page.status_code == 503
     assert urlencode({"next": MESSAGE}) in page.text
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """A provider that is never silent for long, and never done."""
+
+    def do_GET(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.1)
+
+    def log_message(self, *_args: Any) -> None:
+        """Log nothing."""
+
+
+def test_a_provider_that_drips_is_given_up(
+    rf: RequestFactory, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "_EXCHANGE_SECONDS", 1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.OIDC_ISSUER = f"http://127.0.0.1:{server.server_port}"
+        request = rf.get("/sign-in/oidc/")
+        begun = time.monotonic()
+        with pytest.raises(OSError, match=r"."):
+            oidc.start(request, "", PendingSignIns(request, oidc.BEGIN), by_person=True)
+        assert time.monotonic() - begun < 4
+        server.shutdown()
 
 
 # The way out ----------------------------------------------------------------------------------------------

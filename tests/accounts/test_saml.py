@@ -30,12 +30,12 @@ from pytest_django import DjangoDbBlocker
 
 from omniviewer.accounts.models import Identity, User
 from omniviewer.audit.models import Event, Kind
-from tests.accounts.test_oidc import MESSAGE, TRANSACTIONAL, Visitor, path, tables
+from tests.accounts.test_oidc import MESSAGE, Visitor, path
 from tests.accounts.test_sign_in import stored, walk_anonymously
 from tests.programs import free_port
 from tests.serving import Site, database_environment, serve
 
-pytestmark = TRANSACTIONAL
+pytestmark = pytest.mark.django_db(transaction=True)
 ENTITY = "https://id.example.com/saml"
 SSO = "https://id.example.com/saml/sso"
 PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
@@ -102,8 +102,14 @@ class Said:
     in_response_to: str = ""
     lasts: timedelta = timedelta(minutes=5)
     keys: Keys | None = KEYS
+    signs_whole_message: bool = False
     status: str = "Success"
     after_signing: Callable[[str], str] = str
+
+
+def _signed(xml: str, keys: Keys) -> str:
+    signed = Saml.add_sign(xml, keys.private, keys.certificate, sign_algorithm=Names.RSA_SHA256)
+    return signed.decode() if isinstance(signed, bytes) else str(signed)
 
 
 class IdentityProvider:
@@ -148,8 +154,7 @@ class IdentityProvider:
             + "</saml:Assertion>"
         )
         if said.keys:
-            signed = Saml.add_sign(assertion, said.keys.private, said.keys.certificate, sign_algorithm=Names.RSA_SHA256)
-            assertion = signed.decode() if isinstance(signed, bytes) else str(signed)
+            assertion = _signed(assertion, said.keys)
         whole = (
             f'<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" '
             f'xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_response" Version="2.0" IssueInstant="{issued}" '
@@ -157,6 +162,8 @@ class IdentityProvider:
             f'<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:{said.status}"/></samlp:Status>'
             f"{said.after_signing(assertion)}</samlp:Response>"
         )
+        if said.signs_whole_message:
+            whole = _signed(whole, KEYS)
         return base64.b64encode(whole.encode()).decode()
 
 
@@ -170,11 +177,7 @@ def served(
     port: int, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Site]:
     """Run the site as deployed behind the identity provider, for all tests of this module."""
-    with (
-        django_db_blocker.unblock(),
-        tables(ENVIRONMENT),
-        serve(tmp_path_factory.mktemp("saml"), ENVIRONMENT, port=port) as site,
-    ):
+    with django_db_blocker.unblock(), serve(tmp_path_factory.mktemp("saml"), ENVIRONMENT, port=port) as site:
         yield site
 
 
@@ -216,6 +219,7 @@ def test_it_works(visitor: Visitor, provider: IdentityProvider) -> None:
     assert (user.username, user.get_full_name(), user.email) == ("sam", "Sam Ortega", "sam@example.com")
     identity = Identity.objects.get()
     assert (identity.issuer, identity.subject) == (f"saml:{ENTITY}", "persistent-1")
+    assert kept() == 0
 
 
 def test_the_same_subject_is_the_same_person(visitor: Visitor, provider: IdentityProvider) -> None:
@@ -226,6 +230,10 @@ def test_the_same_subject_is_the_same_person(visitor: Visitor, provider: Identit
     assert User.objects.get().email == "smith@example.com"
     sign_in(Visitor(visitor.site), provider, Said(subject="persistent-2"))
     assert User.objects.count() == 2
+
+
+def test_the_whole_message_may_be_signed_too(visitor: Visitor, provider: IdentityProvider) -> None:
+    assert path(sign_in(visitor, provider, Said(signs_whole_message=True))) == MESSAGE
 
 
 def test_the_metadata_say_what_the_provider_needs(visitor: Visitor, provider: IdentityProvider) -> None:
@@ -252,6 +260,7 @@ def test_by_another_name_of_the_site_they_are_had_at_the_public_one(served: Site
 
 BAD: dict[str, Said] = {
     "unsigned": Said(keys=None),
+    "signed as a whole alone": Said(keys=None, signs_whole_message=True),
     "another key": Said(keys=new_keys()),
     "changed after signing": Said(after_signing=lambda text: text.replace("persistent-1", "persistent-2")),
     "another issuer": Said(issuer="https://evil.example"),

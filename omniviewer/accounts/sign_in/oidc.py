@@ -1,32 +1,29 @@
-"""Signing in with an OpenID Connect provider: allauth speaks the protocol, and is held to the whole of it here.
+"""Signing in with an OpenID Connect provider: Authlib speaks the protocol.
 
 OpenID Connect Core 1.0, sections 3.1.2 (the code flow) and 3.1.3.7 (what an ID token has to be); RFC 7636 (PKCE);
 OpenID Connect RP-Initiated Logout 1.0.
 """
 
-import hashlib
 import secrets
-from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import jwt
-from allauth.socialaccount.adapter import get_adapter
-from allauth.socialaccount.helpers import render_authentication_error
-from allauth.socialaccount.models import SocialApp, SocialLogin, SocialToken
-from allauth.socialaccount.providers.oauth2.client import OAuth2Error
-from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
-from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
-from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from authlib.integrations.requests_client import OAuth2Session, OAuthError
+from authlib.oidc.core import CodeIDToken
 from django.conf import settings
 from django.core.cache import cache
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from joserfc import jwk, jwt
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
 
 from omniviewer.accounts.requests import canonical, site_path
 from omniviewer.accounts.sign_in.admission import Person
 from omniviewer.accounts.sign_in.claims import groups_in
-from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
+from omniviewer.accounts.sign_in.pending import PendingSignIns, ProviderError
+from omniviewer.omni.transport import Adapter, Attempt
 
 BEGIN: Final = "/sign-in/oidc/"
 CALLBACK: Final = "/sign-in/oidc/callback/"
@@ -40,98 +37,118 @@ _OF_THE_TOKEN = frozenset(("iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "a
 _CLOCKS_DIFFER = 60
 # Seconds for which the discovery document is cached.
 _DISCOVERY_KEPT = 300
-
+# Seconds for one silence of the provider's, and for all that it is asked during one of our requests.
+_SILENCE_SECONDS, _EXCHANGE_SECONDS = 5, 20
 
 # Errors raised when the provider is down or its replies make no sense; requests' errors are OSErrors.
-FAILURES: Final = (OAuth2Error, OSError, KeyError, TypeError, ValueError)
+FAILURES: Final = (ProviderError, JoseError, OSError, KeyError, TypeError, ValueError)
 
 
-class Protocol(OpenIDConnectOAuth2Adapter):
-    """The OpenID Connect exchange between the provider and this site."""
+class _Signatures(JWSRegistry):
+    # Providers add parameters of their own, and certificate chains, to the header of an ID token.
+    max_header_length = 16 * 1024
 
-    def __init__(self, request: HttpRequest, sign_ins: PendingSignIns | None = None) -> None:
-        super().__init__(request, settings.OIDC_ISSUER)
-        self._sign_ins = sign_ins or PendingSignIns(request, BEGIN)
 
-    def get_provider(self) -> "Provider":
-        return provider(self.request, self._sign_ins)
+class _Provider:
+    """The provider that the settings name: its discovery document, and what it says of one sign-in."""
 
-    def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:  # noqa: ARG002
-        return canonical(request, site_path(CALLBACK))
+    def __init__(self, client: OAuth2Session) -> None:
+        self._client = client
+        self.endpoints = self._discovery()
 
-    @property
-    def openid_config(self) -> dict[str, Any]:
-        """Return the provider's discovery document. Raises `OAuth2Error` if it names the wrong issuer."""
+    def address(self, **parameters: str) -> str:
+        """Return the provider's address to send the browser to."""
+        made: str = self._client.create_authorization_url(self.endpoints["authorization_endpoint"], **parameters)[0]
+        return made
+
+    def claims(self, code: str, verifier: str, nonce: str) -> tuple[dict[str, Any], str]:
+        """Return the claims of the ID token and the userinfo endpoint, both about one person; and the ID token."""
+        methods = self.endpoints.get("token_endpoint_auth_methods_supported", [])
+        in_header = "client_secret_post" not in methods and "client_secret_basic" in methods
+        self._client.token_endpoint_auth_method = "client_secret_basic" if in_header else "client_secret_post"
+        try:
+            reply = self._client.fetch_token(
+                self.endpoints["token_endpoint"], code=code, code_verifier=verifier, allow_redirects=False
+            )
+        except OAuthError as error:
+            raise ProviderError(str(error.error)) from None
+        if "access_token" not in reply:
+            raise ProviderError("no_access_token")
+        claims = self._verified(reply["id_token"], reply["access_token"], nonce)
+        if "userinfo_endpoint" in self.endpoints:
+            userinfo = self._json(self.endpoints["userinfo_endpoint"], access_token=reply["access_token"])
+            if userinfo.get("sub") != claims["sub"]:
+                raise ValueError("The userinfo is somebody else's")
+            claims = _joined(claims, userinfo)
+        return claims, reply["id_token"]
+
+    def _verified(self, id_token: str, access_token: str, nonce: str) -> dict[str, Any]:
+        """Return the claims of an ID token that the provider signed for this site, in this sign-in."""
+        token = _decoded(id_token, self._json(self.endpoints["jwks_uri"]).get("keys", []))
+        audience = token.claims.get("aud")
+        if isinstance(audience, list):
+            token.claims["aud"] = list(dict.fromkeys(audience))  # Authlib wants `azp` for the same one twice
+        expected = {"iss": {"value": self.endpoints["issuer"]}, "aud": {"value": settings.OIDC_CLIENT_ID}}
+        sent = {"nonce": nonce, "client_id": settings.OIDC_CLIENT_ID, "access_token": access_token}
+        CodeIDToken(token.claims, token.header, expected, sent).validate(leeway=_CLOCKS_DIFFER)
+        return token.claims
+
+    def _discovery(self) -> dict[str, Any]:
+        """Return the provider's discovery document. Raises `ValueError` if it names the wrong issuer."""
         address = settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration"
         key = f"oidc:{address}"
         said: dict[str, Any] | None = cache.get(key)
         if said is None:
-            said = _get_json(address)
+            said = self._json(address)
             cache.set(key, said, _DISCOVERY_KEPT)
         if str(said.get("issuer", "")).rstrip("/") != settings.OIDC_ISSUER.rstrip("/"):
-            raise OAuth2Error(f"The provider calls itself {said.get('issuer')!r}, not {settings.OIDC_ISSUER!r}")
+            raise ValueError(f"The provider calls itself {said.get('issuer')!r}, not {settings.OIDC_ISSUER!r}")
         return said
 
-    def complete_login(self, request: HttpRequest, _app: SocialApp, token: SocialToken, **kwargs: Any) -> SocialLogin:
-        """Return the claims of the ID token and the userinfo endpoint, both about one person. Raises `OAuth2Error`."""
-        id_token = kwargs["response"].get("id_token")
-        if not isinstance(id_token, str):
-            raise OAuth2Error("The provider sent no ID token")
-        claims = self._verified(id_token)
-        if "userinfo_endpoint" in self.openid_config:
-            userinfo = _get_json(self.profile_url, token=token.token)
-            if userinfo.get("sub") != claims["sub"]:
-                raise OAuth2Error("The userinfo is somebody else's")
-            claims = _joined(claims, userinfo)
-        login: SocialLogin = self.get_provider().sociallogin_from_response(
-            request, {"userinfo": claims, "signed": id_token}
-        )
-        return login
-
-    def _verified(self, id_token: str) -> dict[str, Any]:
-        """Return the claims of an ID token that the provider signed for this site. `person` compares the `nonce`."""
-        try:
-            key = _signing_key(id_token, _get_json(self.openid_config["jwks_uri"]).get("keys"))
-            claims: dict[str, Any] = jwt.decode(
-                id_token,
-                key=key,
-                algorithms=_ALGORITHMS,
-                audience=settings.OIDC_CLIENT_ID,
-                issuer=self.openid_config["issuer"],
-                leeway=_CLOCKS_DIFFER,
-                options={"require": ["iss", "sub", "aud", "exp", "iat"]},
-            )
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-            raise OAuth2Error(f"The ID token is not valid: {error}") from error
-        # With several audiences, `azp` says which of them asked for the token.
-        asked_by, audiences = claims.get("azp"), claims["aud"]
-        is_only_ours = isinstance(audiences, str) or set(audiences) == {settings.OIDC_CLIENT_ID}
-        if asked_by != settings.OIDC_CLIENT_ID and not (asked_by is None and is_only_ours):
-            raise OAuth2Error("The ID token is meant for another client")
-        return claims
+    def _json(self, address: str, *, access_token: str = "") -> dict[str, Any]:
+        """Return the object at an address of the provider's. Raises one of `FAILURES`."""
+        # Not Authlib's own header: it refuses a token that lives for less than a minute.
+        headers = {"Authorization": f"Bearer {access_token}"} if access_token else {}
+        response = self._client.get(address, headers=headers, withhold_token=True, allow_redirects=False)
+        response.raise_for_status()
+        said = response.json()
+        if not isinstance(said, dict):
+            raise TypeError("The provider answered with something else than an object")
+        return said
 
 
-def _signing_key(id_token: str, jwks: object) -> jwt.PyJWK:
-    """Return the provider's key that signed the ID token. Raises `OAuth2Error`, or one of PyJWT's errors.
+@contextmanager
+def _provider(request: HttpRequest) -> Iterator[_Provider]:
+    """Ask the provider, with a deadline for the whole of it."""
+    client = OAuth2Session(
+        settings.OIDC_CLIENT_ID,
+        settings.OIDC_CLIENT_SECRET,
+        scope=settings.OIDC_SCOPES,
+        redirect_uri=canonical(request, site_path(CALLBACK)),
+        code_challenge_method="S256",
+        default_timeout=_SILENCE_SECONDS,
+    )
+    with client, Attempt(_EXCHANGE_SECONDS, may_retry=lambda: True):
+        for scheme in ("https://", "http://"):
+            client.mount(scheme, Adapter())
+        yield _Provider(client)
 
-    RFC 7517: `kid` and `alg` are optional in a key, so keys without a name are tried one after the other.
+
+def _decoded(id_token: str, keys: list[object]) -> jwt.Token:
+    """Return the ID token, checked with the key that signed it. Raises `ValueError` if none of the provider's did.
+
+    RFC 7517: `kid` and `alg` are optional in a key, so keys are tried one after the other. joserfc's sets of keys go by
+    the name, and cannot hold a key that joserfc does not understand.
     """
-    header = jwt.get_unverified_header(id_token)
-    name, algorithm = header.get("kid"), header.get("alg")
-    if algorithm not in _ALGORITHMS:
-        raise OAuth2Error("The ID token is not signed, or not by a key of the provider's")
-    keys = [key for key in jwks if isinstance(key, dict)] if isinstance(jwks, list) else []
-    keys = [key for key in keys if key.get("use", "sig") == "sig"]
-    if name is not None:
-        keys = [key for key in keys if key.get("kid") == name] or [key for key in keys if key.get("kid") is None]
+    signatures = _Signatures(algorithms=_ALGORITHMS, strict_check_header=False)
     for key in keys:
-        try:
-            made = jwt.PyJWK(key, key.get("alg") or algorithm)
-            jwt.PyJWS().decode_complete(id_token, made, algorithms=_ALGORITHMS)
-        except (jwt.PyJWTError, AttributeError, TypeError, ValueError):  # no key, or none that can check a signature
+        if not isinstance(key, dict):
             continue
-        return made
-    raise OAuth2Error("No key of the provider's fits the ID token")
+        try:
+            return jwt.decode(id_token, jwk.import_key(key), registry=signatures)
+        except (JoseError, AttributeError, KeyError, TypeError, ValueError):  # no key, or none that signed this
+            continue
+    raise ValueError("No key of the provider's fits the ID token")
 
 
 def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
@@ -145,79 +162,30 @@ def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
     return {**claims, **further}
 
 
-class Provider(RemembersInCookies, OpenIDConnectProvider):
-    oauth2_adapter_class = Protocol
-
-    def extract_uid(self, data: dict[str, Any]) -> str:
-        """Return an id for allauth's own account rows, which this site does not store: `person` identifies the user."""
-        return hashlib.sha256(f"{data['userinfo']['sub']}".encode()).hexdigest()
-
-    def get_pkce_params(self) -> dict[str, str]:
-        """Return a verifier as long as RFC 7636 recommends: allauth's is three times as long, too long for a cookie."""
-        verifier = secrets.token_urlsafe(32)
-        challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-        return {"code_verifier": verifier, "code_challenge_method": "S256", "code_challenge": challenge}
-
-    def get_oauth2_adapter(self, request: HttpRequest) -> Protocol:
-        return Protocol(request)
-
-
-class _Callback(OAuth2CallbackView):
-    def _get_state(
-        self, request: HttpRequest, provider: Provider
-    ) -> tuple[dict[str, Any], None] | tuple[None, HttpResponse]:
-        """Return what the browser remembers; or the page that says that it does not. allauth asks the session here."""
-        try:
-            return provider.unstash_redirect_state(request, request.GET.get("state", "")), None
-        except PermissionDenied:
-            return None, render_authentication_error(request, provider)
-
-
-def provider(request: HttpRequest, sign_ins: PendingSignIns) -> Provider:
-    """Return the provider that the settings name."""
-    app = SocialApp(
-        provider=Provider.id,
-        provider_id=settings.OIDC_ISSUER,
-        name=settings.OIDC_NAME,
-        client_id=settings.OIDC_CLIENT_ID,
-        secret=settings.OIDC_CLIENT_SECRET,
-        settings={
-            "server_url": settings.OIDC_ISSUER,
-            "scope": settings.OIDC_SCOPES,
-        },
-    )
-    made = Provider(request, app=app)
-    made.sign_ins = sign_ins
-    return made
-
-
 def start(
     request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool, ask_who: bool = False
 ) -> HttpResponse:
     """Redirect to the provider, to come back to `target`. Raises one of `FAILURES` if it cannot be reached."""
-    nonce = secrets.token_urlsafe(24)
-    parameters = {"nonce": nonce} | ({"prompt": "login"} if ask_who else {})
-    response: HttpResponse = provider(request, sign_ins).redirect(
-        request, "login", next_url=target, auth_params=parameters, nonce=nonce, by="oidc", by_person=by_person
-    )
-    return response
+    nonce, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
+    prompt = {"prompt": "login"} if ask_who else {}
+    state = sign_ins.begin(target, nonce=nonce, verifier=verifier, by_person=by_person)
+    with _provider(request) as provider:
+        return HttpResponseRedirect(provider.address(state=state, nonce=nonce, code_verifier=verifier, **prompt))
 
 
-def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
-    """Have allauth exchange the code of a sign-in begun here; `single_sign_on` takes over afterwards.
+def finish(request: HttpRequest, begun: dict[str, Any]) -> tuple[Person, str]:
+    """Return the person whom the provider names in a sign-in that was begun here, and the ID token.
 
-    Raises one of `FAILURES` for a reply that lacks what allauth takes for granted.
+    Raises one of `FAILURES`.
     """
-    response: HttpResponse = _Callback.adapter_view(Protocol(request, sign_ins))(request)
-    return response
+    if "error" in request.GET or "code" not in request.GET:
+        raise ProviderError(request.GET.get("error", "no_code"))
+    with _provider(request) as provider:
+        claims, id_token = provider.claims(request.GET["code"], begun["verifier"], begun["nonce"])
+    return _person(claims), id_token
 
 
-def person(login: SocialLogin) -> Person:
-    """Return the person whom the provider names. Raises `OAuth2Error` if the ID token belongs to another sign-in."""
-    claims: dict[str, Any] = login.account.extra_data["userinfo"]
-    nonce: str = login.state.get("nonce", "")
-    if not nonce or not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
-        raise OAuth2Error("The ID token was not made for this sign-in")
+def _person(claims: dict[str, Any]) -> Person:
     email = str(claims.get("email") or "")
     return Person(
         issuer=str(claims["iss"]),
@@ -234,7 +202,8 @@ def person(login: SocialLogin) -> Person:
 def sign_out_address(request: HttpRequest, afterwards: str) -> str:
     """Return the provider's sign-out address, which leads back to the path `afterwards`, or "" if it has none."""
     try:
-        endpoint = Protocol(request).openid_config.get("end_session_endpoint")
+        with _provider(request) as provider:
+            endpoint = provider.endpoints.get("end_session_endpoint")
     except FAILURES:
         endpoint = None
     if not isinstance(endpoint, str):
@@ -243,15 +212,3 @@ def sign_out_address(request: HttpRequest, afterwards: str) -> str:
     if hint := request.session.get(SIGNED):
         query["id_token_hint"] = hint
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
-
-
-def _get_json(address: str, *, token: str = "") -> dict[str, Any]:
-    """Raises `OAuth2Error`, or an OSError of requests'."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with get_adapter().get_requests_session() as session:
-        response = session.get(address, headers=headers, allow_redirects=False)
-        response.raise_for_status()
-        said = response.json()
-    if not isinstance(said, dict):
-        raise OAuth2Error("The provider answered with something else than an object")
-    return said

@@ -11,11 +11,9 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any, Final
 
-from allauth.socialaccount.internal.statekit import MAX_STATES, STATE_TTL
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core import signing
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import get_random_string, salted_hmac
 
@@ -24,8 +22,20 @@ from omniviewer.accounts.requests import site_path
 _SALT: Final = "omniviewer.accounts.sign_in.pending"
 # Seconds for which the wanted address is remembered, however long people take at the provider.
 _WANTED_FOR: Final = 3600
+# Seconds within which a sign-in has to be finished.
+STATE_TTL: Final = 600
+# Sign-ins begun in one browser that are remembered.
+_MAX_STATES: Final = 10
 # Lengths in characters. Servers read 8 KB of cookies in all, and answer 400 to more.
 _MAX_CHARS, _MAX_WANTED_CHARS, _MAX_NEXT_CHARS = 4200, 2800, 1000
+
+
+class ProviderError(Exception):
+    """Raised if the identity provider answers a sign-in with an error; `code` is its word for it."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
 
 
 class PendingSignIns:
@@ -45,20 +55,22 @@ class PendingSignIns:
         self._wanted = request.COOKIES.get(_wanted_name(), "")
         self._new: dict[str, str] = {}
 
-    def remember(self, state_id: str, state: dict[str, Any]) -> None:
-        """Have the response set a cookie for a sign-in that begins now."""
+    def begin(self, target: str, state_id: str = "", **state: Any) -> str:
+        """Have the response set a cookie for a new sign-in, and return the id that comes back with the answer."""
+        self._wanted = _signed(target)
+        if not state_id:
+            # The state is unguessable, and holds the wanted address in case the cookie gets lost.
+            state_id = f"{get_random_string(32)}.{_signed(target)}"
+        elif len(target) <= _MAX_NEXT_CHARS:
+            state["next"] = target
         name = _cookie_name(state_id)
         self._new[name] = _encrypted({"name": name, "at": int(time.time()), "state": state})
+        return state_id
 
     def take(self, state_id: str) -> dict[str, Any] | None:
         """Return what was remembered of a sign-in, and have the response delete it; None if it was not begun here."""
         content = self._kept.pop(_cookie_name(state_id), None)
-        state: dict[str, Any] | None = content["state"] if content else None
-        return state
-
-    def want(self, target: str) -> None:
-        """Have the response remember the address that was wanted last, if the way back to it gets lost."""
-        self._wanted = _signed(target)
+        return {"next": self.wanted(state_id), **content["state"]} if content else None
 
     def wanted(self, state_id: str) -> str:
         """Return the address that was wanted, as the id of a sign-in says; else the one that was wanted last."""
@@ -71,7 +83,7 @@ class PendingSignIns:
     def settle(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Set and delete cookies: of those sign-ins that are not finished, the newest stay."""
         room = _MAX_CHARS - sum(len(name) + len(value) for name, value in self._new.items())
-        newest_first = sorted(self._kept, key=lambda name: -self._kept[name]["at"])[: MAX_STATES - len(self._new)]
+        newest_first = sorted(self._kept, key=lambda name: -self._kept[name]["at"])[: _MAX_STATES - len(self._new)]
         stay = set()
         for name in newest_first:
             room -= len(name) + len(self._sent[name])
@@ -99,39 +111,6 @@ class PendingSignIns:
             httponly=True,
             samesite=settings.SESSION_COOKIE_SAMESITE,
         )
-
-
-class RemembersInCookies:
-    """A mixin that has allauth's providers store their states in cookies, not in a session."""
-
-    sign_ins: PendingSignIns
-
-    def stash_redirect_state(
-        self,
-        _request: HttpRequest,
-        _process: str,
-        next_url: str | None = None,
-        _data: object = None,
-        state_id: str | None = None,
-        **state: Any,
-    ) -> str:
-        """Store a sign-in that begins, and return the id that the provider's answer will carry."""
-        target = next_url or ""
-        self.sign_ins.want(target)
-        if state_id is None:
-            # The state is unguessable, and holds the wanted address in case the cookie gets lost.
-            state_id = f"{get_random_string(32)}.{_signed(target)}"
-        elif len(target) <= _MAX_NEXT_CHARS:
-            state["next"] = target
-        self.sign_ins.remember(state_id, state)
-        return state_id
-
-    def unstash_redirect_state(self, _request: HttpRequest, state_id: str) -> dict[str, Any]:
-        """Return what was remembered, once. Raises `PermissionDenied` if the sign-in was not begun in this browser."""
-        state = self.sign_ins.take(state_id)
-        if state is None:
-            raise PermissionDenied
-        return {"next": self.sign_ins.wanted(state_id), **state}
 
 
 def _signed(target: str) -> str:

@@ -1,40 +1,40 @@
-"""Signing in with a SAML 2.0 identity provider: allauth and python3-saml speak it, held to signed assertions here."""
+"""Signing in with a SAML 2.0 identity provider: python3-saml speaks it, held to signed assertions here."""
 
 import base64
-import hashlib
 import re
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
-from allauth.socialaccount.internal.statekit import STATE_TTL
-from allauth.socialaccount.models import SocialApp, SocialLogin
-from allauth.socialaccount.providers.saml import views
-from allauth.socialaccount.providers.saml.provider import SAMLProvider
-from allauth.socialaccount.providers.saml.utils import build_auth
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.sessions.backends.base import SessionBase
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.crypto import get_random_string
-from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
+from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.authn_request import OneLogin_Saml2_Authn_Request
+from onelogin.saml2.constants import OneLogin_Saml2_Constants
+from onelogin.saml2.errors import OneLogin_Saml2_Error
+from onelogin.saml2.settings import OneLogin_Saml2_Settings
 
-from omniviewer.accounts.requests import site_path
+from omniviewer.accounts.requests import canonical, site_path
+from omniviewer.accounts.session_store import SessionStore
 from omniviewer.accounts.sign_in import throttle
 from omniviewer.accounts.sign_in.admission import Person
 from omniviewer.accounts.sign_in.claims import groups
-from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
+from omniviewer.accounts.sign_in.pending import STATE_TTL, PendingSignIns, ProviderError
 from omniviewer.operations.front import client_network
 
-# Errors raised by a malformed response, besides those that allauth handles; lxml's errors are SyntaxErrors.
-FAILURES: Final = (SyntaxError, KeyError, TypeError, ValueError, AttributeError)
 BEGIN: Final = "/sign-in/saml/"
 # Part of the addresses that the identity provider knows.
 SLUG: Final = "company"
-PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+ACS: Final = f"{BEGIN}{SLUG}/acs/"
+FINISH: Final = f"{ACS}finish/"
+PERSISTENT: Final = OneLogin_Saml2_Constants.NAMEID_PERSISTENT
+# Names the stored response, on the way from `acs` to `finish`.
+_COOKIE: Final = "saml-acs-session"
 # Bytes of a response: a longer one is refused, and never stored.
 _LONGEST_RESPONSE: Final = 64 * 1024
 # Responses stored for one client in ten minutes: many people may share an address.
@@ -80,105 +80,100 @@ class _Request(OneLogin_Saml2_Authn_Request):
         return str(_REQUESTS.sign(f"_{get_random_string(32)}"))
 
 
-class Provider(RemembersInCookies, SAMLProvider):
-    """The identity provider that the settings name."""
-
-    def redirect(
-        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
-    ) -> HttpResponse:
-        """Redirect as allauth does, with a request id of our own."""
-        auth = build_auth(request, self)
-        auth.authn_request_class = _Request
-        address = auth.login(return_to="")
-        self.stash_redirect_state(request, process, next_url, data, state_id=auth.get_last_request_id(), **kwargs)
-        return HttpResponseRedirect(address)
-
-    def extract_uid(self, data: Any) -> str:
-        """Return an id for allauth's own account rows, which this site does not store: `person` identifies the user."""
-        return hashlib.sha256(f"{data.get_nameid()}".encode()).hexdigest()
-
-    def extract_extra_data(self, data: Any) -> dict[str, Any]:
-        return {
-            "attributes": data.get_attributes(),
-            "name_id": data.get_nameid() or "",
-            "name_id_format": data.get_nameid_format() or "",
-        }
+class Invalid(Exception):
+    """Raised for a response that cannot be trusted."""
 
 
-def provider(request: HttpRequest, sign_ins: PendingSignIns | None = None) -> Provider:
-    app = SocialApp(
-        provider=Provider.id,
-        provider_id=settings.SAML_ENTITY_ID,
-        client_id=SLUG,
-        name=settings.SAML_NAME,
-        settings={
-            "idp": {
-                "entity_id": settings.SAML_ENTITY_ID,
-                "sso_url": settings.SAML_SSO_URL,
-                "x509cert": settings.SAML_CERTIFICATE,
+class SignedIn(NamedTuple):
+    person: Person
+    # Id of the request that was answered.
+    answers: str
+
+
+def _settings(request: HttpRequest) -> dict[str, Any]:
+    """Return the identity provider that the settings name, and this site, as python3-saml wants them."""
+    here = f"{BEGIN}{SLUG}"
+    return {
+        "strict": True,
+        "security": {
+            "requestedAuthnContext": False,
+            # The whole message may be signed too, but only the assertion's signature counts.
+            "wantAssertionsSigned": True,
+            "wantAttributeStatement": False,
+            "wantNameId": False,
+            "allowRepeatAttributeName": True,
+            "rejectDeprecatedAlgorithm": True,
+            "signatureAlgorithm": OneLogin_Saml2_Constants.RSA_SHA256,
+            "digestAlgorithm": OneLogin_Saml2_Constants.SHA256,
+            # The demo and the tests run on loopback.
+            "allowSingleLabelDomains": settings.DEMO,
+        },
+        "idp": {
+            "entityId": settings.SAML_ENTITY_ID,
+            "x509cert": settings.SAML_CERTIFICATE,
+            "singleSignOnService": {"url": settings.SAML_SSO_URL},
+        },
+        "sp": {
+            "entityId": canonical(request, site_path(f"{here}/metadata/")),
+            "NameIDFormat": PERSISTENT,
+            "assertionConsumerService": {
+                "url": canonical(request, site_path(ACS)),
+                "binding": OneLogin_Saml2_Constants.BINDING_HTTP_POST,
             },
-            "advanced": {
-                "strict": True,
-                # The whole message may be signed too, but only the assertion's signature counts.
-                "want_assertion_signed": True,
-                "want_attribute_statement": False,
-                "reject_deprecated_algorithm": True,
-                "reject_idp_initiated_sso": True,
-                "name_id_format": PERSISTENT,
-                # The demo and the tests run on loopback.
-                "allow_single_label_domains": settings.DEMO,
+            "singleLogoutService": {
+                "url": canonical(request, site_path(f"{here}/sls/")),
+                "binding": OneLogin_Saml2_Constants.BINDING_HTTP_REDIRECT,
             },
         },
-    )
-    made = Provider(request, app=app)
-    made.sign_ins = sign_ins or PendingSignIns(request, BEGIN)
-    return made
+    }
 
 
-class _Ours:
-    """A mixin that answers allauth's views from our settings."""
+def _auth(request: HttpRequest, response: str = "") -> OneLogin_Saml2_Auth:
+    came_to = urlsplit(canonical(request, site_path(ACS)))
+    data = {
+        "https": "on" if came_to.scheme == "https" else "off",
+        "http_host": came_to.netloc,
+        "script_name": came_to.path,
+        "get_data": {},
+        "post_data": {"SAMLResponse": response},
+    }
+    return OneLogin_Saml2_Auth(data, _settings(request))
 
-    request: HttpRequest
 
-    def get_app(self, _organization_slug: str) -> SocialApp:
-        return provider(self.request).app
+@csrf_exempt
+@login_not_required
+def acs(request: HttpRequest, **_slug: str) -> HttpResponse:
+    """Store the identity provider's response, which the browser posts without its cookies for this site.
 
-    def get_provider(self, _organization_slug: str) -> Provider:
-        return provider(self.request)
-
-
-@method_decorator([csrf_exempt, login_not_required], name="dispatch")
-class Acs(_Ours, views.ACSView):
-    """Receives the identity provider's response from the browser. `Finish` checks it, one redirect later."""
-
-    def dispatch(self, request: HttpRequest, organization_slug: str) -> HttpResponse:
-        # Anybody may post here: a response is stored only if it is short and the first to a request of ours, and
-        # only until it is checked.
-        is_short = int(request.headers.get("Content-Length") or 0) <= _LONGEST_RESPONSE
-        if not is_short:
-            request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
-        if request.method != "POST" or not is_short or not request.POST.get("SAMLResponse"):
-            return redirect(site_path("/sign-in/"))
-        if not _is_awaited(request):
-            return redirect("saml_finish_acs", organization_slug)  # which says that nothing came
-        response: HttpResponse = super().dispatch(request, organization_slug)
-        kept: SessionBase = request.saml_acs_session  # type: ignore[attr-defined]
+    `finish` checks it, one redirect later. Anybody may post here: a response is stored only if it is short and the
+    first to a request of ours, and only until it is checked.
+    """
+    is_short = int(request.headers.get("Content-Length") or 0) <= _LONGEST_RESPONSE
+    if not is_short:
+        request.read(_MOST_PASSED_OVER)  # or the browser sees a broken connection in place of the answer
+    if request.method != "POST" or not is_short or not request.POST.get("SAMLResponse"):
+        return redirect(site_path("/sign-in/"))
+    response = redirect(site_path(FINISH))
+    if _is_awaited(request):  # else `finish` says that nothing came
+        kept = SessionStore()
+        kept["response"] = request.POST["SAMLResponse"]
         kept.set_expiry(_ON_THE_WAY)
         kept.save()
-        return response
+        response.set_cookie(
+            _COOKIE,
+            kept.session_key or "",
+            path=site_path(FINISH),
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite=settings.SESSION_COOKIE_SAMESITE,
+        )
+    return response
 
 
-class Finish(_Ours, views.FinishACSView):
-    """Checks the response, now that the browser sends its cookies for this site."""
-
-    sign_ins: PendingSignIns | None = None
-
-    def get_provider(self, _organization_slug: str) -> Provider:
-        return provider(self.request, self.sign_ins)
-
-
-class Metadata(_Ours, views.MetadataView):
-    """The description of this site for the identity provider."""
+def metadata(request: HttpRequest) -> HttpResponse:
+    """Return the description of this site for the identity provider."""
+    described = OneLogin_Saml2_Settings(_settings(request), sp_validation_only=True).get_sp_metadata()
+    return HttpResponse(described, content_type="text/xml")
 
 
 def _is_awaited(request: HttpRequest) -> bool:
@@ -196,32 +191,48 @@ def _is_awaited(request: HttpRequest) -> bool:
 
 def start(request: HttpRequest, target: str, sign_ins: PendingSignIns, *, by_person: bool) -> HttpResponse:
     """Redirect to the identity provider, to come back to `target`."""
-    response: HttpResponse = provider(request, sign_ins).redirect(
-        request, "login", next_url=target, by="saml", by_person=by_person
-    )
-    return response
+    auth = _auth(request)
+    auth.authn_request_class = _Request
+    address = auth.login(return_to="")
+    sign_ins.begin(target, auth.get_last_request_id(), by_person=by_person)
+    return HttpResponseRedirect(address)
 
 
-def finish(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
-    """Finish a sign-in: check signature, times, audience, destination and `InResponseTo` of the response.
+def finish(request: HttpRequest) -> SignedIn | None:
+    """Return the person whom the stored response names, and delete it; None if none is stored.
 
-    Raises `PermissionDenied` if no such sign-in was begun in this browser.
+    Checks signature, times, audience and destination. Raises `Invalid`, or `ProviderError`.
     """
-    response: HttpResponse = Finish.as_view(sign_ins=sign_ins)(request, organization_slug=SLUG)
-    return response
+    kept = SessionStore(request.COOKIES.get(_COOKIE))
+    response = kept.get("response")
+    if response is None:
+        return None
+    kept.delete()
+    auth = _auth(request, response)
+    try:
+        auth.process_response()
+    except OneLogin_Saml2_Error as error:
+        raise Invalid(str(error)) from error
+    except (SyntaxError, KeyError, TypeError, ValueError, AttributeError) as error:  # lxml's are SyntaxErrors
+        raise Invalid(type(error).__name__) from error
+    if errors := auth.get_errors():
+        reason = auth.get_last_error_reason() or ""
+        raise ProviderError("no success") if "status code" in reason else Invalid(f"{errors}: {reason}")
+    if not auth.is_authenticated():
+        raise Invalid("not authenticated")
+    return SignedIn(_person(auth), auth.get_last_response_in_response_to() or "")
 
 
-def person(login: SocialLogin) -> Person:
+def _person(auth: OneLogin_Saml2_Auth) -> Person:
     """Return the person whom the identity provider names.
 
     The subject is the attribute that the settings name, else a persistent NameID.
     """
-    said = login.account.extra_data
-    attributes: dict[str, list[str]] = said["attributes"]
+    attributes: dict[str, list[str]] = auth.get_attributes()
     if settings.SAML_SUBJECT:
         subject = _first(attributes, (settings.SAML_SUBJECT,))
     else:
-        subject = said["name_id"] if said["name_id_format"] == PERSISTENT else ""
+        subject = (auth.get_nameid() or "") if auth.get_nameid_format() == PERSISTENT else ""
     email = _first(attributes, _NAMES["email"])
     is_elsewhere = settings.SAML_GROUPS not in attributes and _GROUPS_ELSEWHERE in attributes
     return Person(

@@ -1,4 +1,4 @@
-"""Addresses of signing in with SAML, where that is set up. The slug is the one that allauth wants: `saml.SLUG`."""
+"""Addresses of signing in with SAML, where that is set up. The slug is `saml.SLUG`."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.urls import path
@@ -10,9 +10,9 @@ from omniviewer.accounts.sign_in import saml, single_sign_on
 _signed_out = login_not_required(RedirectView.as_view(url=site_path("/signed-out/")))
 urlpatterns = [
     path("", single_sign_on.to_saml),
-    path("<slug:organization_slug>/acs/", saml.Acs.as_view(), name="saml_acs"),
-    path("<slug:organization_slug>/acs/finish/", single_sign_on.from_saml, name="saml_finish_acs"),
-    path("<slug:organization_slug>/metadata/", single_sign_on.metadata, name="saml_metadata"),
+    path("<slug:organization_slug>/acs/", saml.acs),
+    path("<slug:organization_slug>/acs/finish/", single_sign_on.from_saml),
+    path("<slug:organization_slug>/metadata/", single_sign_on.metadata),
     # Landing address for people whom the identity provider has signed out.
-    path("<slug:organization_slug>/sls/", _signed_out, name="saml_sls"),
+    path("<slug:organization_slug>/sls/", _signed_out),
 ]

@@ -4,15 +4,10 @@ import functools
 import logging
 import re
 from http import HTTPStatus
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from allauth.core.exceptions import ImmediateHttpResponse
-from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialLogin
-from allauth.socialaccount.providers.base.constants import AuthError
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
@@ -20,8 +15,8 @@ from django.views.decorators.http import require_safe
 from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import afterwards, is_at_public_url, next_path, site_path
 from omniviewer.accounts.sign_in import oidc
-from omniviewer.accounts.sign_in.admission import Refused, admit, known
-from omniviewer.accounts.sign_in.pending import PendingSignIns, RemembersInCookies
+from omniviewer.accounts.sign_in.admission import Person, Refused, admit, known
+from omniviewer.accounts.sign_in.pending import PendingSignIns, ProviderError
 from omniviewer.accounts.sign_in.refusal_page import refusal
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -49,25 +44,6 @@ class _Start(Protocol):
     ) -> HttpResponse: ...
 
 
-class Adapter(DefaultSocialAccountAdapter):
-    """The hooks that allauth calls. allauth keeps no accounts of its own here."""
-
-    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> NoReturn:
-        """Raises `ImmediateHttpResponse` with the page that comes next."""
-        raise ImmediateHttpResponse(_welcome(request, sociallogin))
-
-    def on_authentication_error(
-        self,
-        request: HttpRequest,
-        provider: RemembersInCookies,
-        error: object = None,
-        exception: Exception | None = None,
-        extra_context: dict[str, Any] | None = None,
-    ) -> NoReturn:
-        """Raises `ImmediateHttpResponse` with a page that says what happened."""
-        raise ImmediateHttpResponse(_failed(request, extra_context or {}, provider.sign_ins, error, exception))
-
-
 @login_not_required
 @require_safe
 def to_provider(request: HttpRequest) -> HttpResponse:
@@ -81,10 +57,16 @@ def to_provider(request: HttpRequest) -> HttpResponse:
 def from_provider(request: HttpRequest) -> HttpResponse:
     """Finish a sign-in at the OpenID provider: redirect to the wanted address, or show why it failed."""
     sign_ins = PendingSignIns(request, oidc.BEGIN)
-    try:
-        response = oidc.finish(request, sign_ins)
-    except oidc.FAILURES as error:
-        response = _failed(request, {"state": {}}, sign_ins, None, error)
+    begun = sign_ins.take(request.GET.get("state", ""))
+    if begun is None:
+        response = _lost(request, sign_ins)
+    else:
+        try:
+            person, id_token = oidc.finish(request, begun)
+        except oidc.FAILURES as error:
+            response = _failed(request, begun["next"], error, by="oidc")
+        else:
+            response = _welcome(request, person, begun, by="oidc", id_token=id_token)
     return _settled(request, response, sign_ins)
 
 
@@ -101,22 +83,22 @@ def from_saml(request: HttpRequest, **_slug: str) -> HttpResponse:
     """Finish a sign-in at the SAML identity provider."""
     sign_ins = PendingSignIns(request, saml.BEGIN)
     try:
-        response = saml.finish(request, sign_ins)
-    except PermissionDenied:
-        response = _failed(request, {}, sign_ins, None, None)
-    except saml.FAILURES as error:
-        response = _failed(request, {"saml_errors": [type(error).__name__]}, sign_ins, None, error)
+        found = saml.finish(request)
+    except (saml.Invalid, ProviderError) as error:
+        response = _failed(request, sign_ins.wanted(""), error, by="saml")
+    else:
+        begun = sign_ins.take(found.answers) if found else None
+        response = _welcome(request, found.person, begun, by="saml") if found and begun else _lost(request, sign_ins)
     return _settled(request, response, sign_ins)
 
 
 @login_not_required
 @require_safe
-def metadata(request: HttpRequest, organization_slug: str) -> HttpResponse:
+def metadata(request: HttpRequest, **_slug: str) -> HttpResponse:
     """Return the description of this site for the SAML identity provider, at the site's public address."""
     if elsewhere := _elsewhere(request):
         return elsewhere
-    response: HttpResponse = saml.Metadata.as_view()(request, organization_slug=organization_slug)
-    return response
+    return saml.metadata(request)
 
 
 def _elsewhere(request: HttpRequest) -> HttpResponse | None:
@@ -157,66 +139,45 @@ def _settled(request: HttpRequest, response: HttpResponse, sign_ins: PendingSign
     return sign_ins.settle(request, response)
 
 
-def _welcome(request: HttpRequest, login: SocialLogin) -> HttpResponse:
-    target, by = afterwards(login.state.get("next") or ""), login.state["by"]
-    person = saml.person(login) if by == "saml" else oidc.person(login)
+def _welcome(
+    request: HttpRequest, person: Person, begun: dict[str, Any], *, by: str, id_token: str = ""
+) -> HttpResponse:
+    target = afterwards(begun["next"])
     try:
         user = admit(person)
     except Refused as refused:
         trail.record(request, Kind.REFUSED, result=refused.why, user=known(person), by=by)
         return refusal(request, refused, target, can_use_another=bool(settings.OIDC_ISSUER))
     sessions.begin(request, user, by=by)
-    if by == "oidc":
-        request.session[oidc.SIGNED] = login.account.extra_data["signed"]
-    if login.state["by_person"]:
+    if id_token:
+        request.session[oidc.SIGNED] = id_token
+    if begun["by_person"]:
         sessions.note_arrival(request, target)
     return redirect(target or site_path("/conversations/"))
 
 
-def _failed(
-    request: HttpRequest,
-    context: dict[str, Any],
-    sign_ins: PendingSignIns,
-    error: object,
-    exception: Exception | None,
-) -> HttpResponse:
-    """Show why a sign-in failed.
+def _lost(request: HttpRequest, sign_ins: PendingSignIns) -> HttpResponse:
+    """Show that no such sign-in was begun here: unless another window was faster, or the wanted address got lost."""
+    target = afterwards(sign_ins.wanted(request.GET.get("state", "")))
+    if request.user.is_authenticated:
+        return redirect(target or site_path("/conversations/"))
+    return refusal(request, _LOST, target)
 
-    `context` holds the `state` stored at the start of the sign-in, if that is known, or `saml_errors`; `exception` is
-    the cause.
-    """
-    state, saml_errors = context.get("state"), context.get("saml_errors")
-    target = afterwards((state or {}).get("next") or sign_ins.wanted(request.GET.get("state", "")))
-    if error == AuthError.CANCELLED:
-        return refusal(request, _CANCELLED, target)
-    if state is None and not saml_errors:
-        # Another window was faster, or the wanted address got lost.
-        return (
-            redirect(target or site_path("/conversations/"))
-            if request.user.is_authenticated
-            else refusal(request, _LOST, target)
-        )
-    if isinstance(exception, OSError):  # requests' errors are
-        return unreachable(request, exception, target)
-    reason = (
-        f"{saml_errors}: {context.get('saml_last_error_reason')}"[:300] if saml_errors else _told(request, exception)
-    )
-    _log.warning("sign-in failed", extra={"reason": reason})
-    if "error" in request.GET or "access token" in str(exception) or "status code" in reason:
+
+def _failed(request: HttpRequest, wanted: str, error: Exception, *, by: str) -> HttpResponse:
+    """Show why a sign-in failed. The log gets the provider's error code or the fault: no secrets, no claims."""
+    target = afterwards(wanted)
+    if isinstance(error, OSError):  # requests' errors are
+        return unreachable(request, error, target)
+    if isinstance(error, ProviderError):
+        if error.code == "access_denied":
+            return refusal(request, _CANCELLED, target)
+        code = error.code if re.fullmatch(r"[a-z_]{1,60}", error.code) else "no error code"
+        _log.warning("sign-in failed", extra={"reason": f"the provider says {code}"})
         return refusal(request, _PROVIDER_ERROR, target)
-    trail.record(request, Kind.REFUSED, result=_INVALID.why, by="saml" if saml_errors else "oidc")
+    _log.warning("sign-in failed", extra={"reason": str(error)[:200]})
+    trail.record(request, Kind.REFUSED, result=_INVALID.why, by=by)
     return refusal(request, _INVALID, target)
-
-
-def _told(request: HttpRequest, exception: Exception | None) -> str:
-    """Return the failure for the log: the provider's error code or the ID token's fault; no secrets, no claims."""
-    code = re.search(r'"error"\s*:\s*"([a-z_]{1,60})"', str(exception)) if exception else None
-    if code:
-        return f"the provider says {code[1]}"
-    if exception is None:
-        given = request.GET.get("error", "")
-        return f"the provider says {given}" if re.fullmatch(r"[a-z_]{1,60}", given) else "no code came"
-    return type(exception).__name__ if "access token" in str(exception) else str(exception)[:200]
 
 
 def unreachable(request: HttpRequest, error: Exception, target: str) -> HttpResponse:
