@@ -43,7 +43,7 @@ class PendingSignIns:
 
     Encrypted, since they hold the nonce and the code verifier; and good for `STATE_TTL` seconds. A cookie is deleted as
     soon as its sign-in comes back. Who puts it back into the browser and sends the same code again is refused by the
-    provider, for which a code is good for once (RFC 6749, 4.1.2); a SAML response is taken once (`saml.Acs`).
+    provider, for which a code is good for once (RFC 6749, 4.1.2); a SAML response is taken once (`saml.acs`).
     """
 
     def __init__(self, request: HttpRequest, path: str) -> None:
