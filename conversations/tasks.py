@@ -242,7 +242,7 @@ GAUGES: list[tuple[str, str, Callable[[], float]]] = [
     ("omniviewer_sync_lag_seconds", "Seconds for which the token that waits longest has been due.", _sync_lag),
     (
         "omniviewer_threads_behind",
-        "Conversations whose messages the background sync has yet to fetch, by token.",
+        "Conversations whose messages the background sync has yet to fetch, once for each token that may.",
         lambda: Access.objects.behind().filter(api_token__in=ApiToken.objects.at_work()).count(),
     ),
     ("omniviewer_captures_waiting", "Answers whose evidence a reader wishes to be saved.", Capture.objects.count),
