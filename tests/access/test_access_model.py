@@ -582,7 +582,9 @@ class Machine(RuleBasedStateMachine):
         _, _, page = self._get(reader, f"/conversations/?q={form.format(word)}", echoed=word)
         shown = self._rows(reader, page)
         if shown:
-            assert f'class="list-sum">{len(shown)} conversation' in page, "the count is not that of the rows"
+            counted = re.search(r'class="list-sum">\s*(\d+) conversation', page)
+            assert counted, "no count above the rows"
+            assert int(counted[1]) == len(shown), "the count is not that of the rows"
         for conversation in self.found:
             key = str(conversation.id)
             allowed = word in self._allowed(reader, conversation)
