@@ -11,7 +11,7 @@ from conversations.archive.outcomes import Opened
 from conversations.models import OMNI_KEEPS, AnswerStatus, Capture, EvidenceRight, Job, Message, Outcome, is_over
 
 # Longer than any job takes: one that was running before that has ended since.
-_LONGEST_JOB = timedelta(hours=1)
+LONGEST_JOB = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def status_of(job: Job | None, written_at: datetime | None, right: EvidenceRight
 
 
 def _status_without_result(job: Job, done_at: datetime | None, *, has_result: bool) -> AnswerStatus:
-    if job.is_running and timezone.now() - job.asked_at < _LONGEST_JOB:
+    if job.is_running and timezone.now() - job.asked_at < LONGEST_JOB:
         return AnswerStatus.RUNNING
     if is_over(done_at):
         return AnswerStatus.EXPIRED

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from conversations.archive import credentials, evidence, threads
 from conversations.archive.evidence import Inquiry
-from conversations.archive.evidence_status import Jobs
+from conversations.archive.evidence_status import LONGEST_JOB, Jobs
 from conversations.archive.outcomes import Fetch, Opened
 from conversations.models import EvidenceRight, Job, Message
 from conversations.upstream.budget import Urgency
@@ -18,7 +18,6 @@ from omniviewer.omni import NotVisible, OmniError, TokenRejected
 
 # A typical answer takes up to a minute. After this long nobody is waiting for it any more.
 _RECENT = timedelta(minutes=15)
-_LONGEST_JOB = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Running:
 def stored(opened: Opened) -> Running | None:
     """Return what is stored of an answer that is still being written, without asking Omni; None if there is none."""
     last = opened.conversation.last_message
-    if last is None or not _is_within(last, _LONGEST_JOB):
+    if last is None or not _is_within(last, LONGEST_JOB):
         return None
     if last.job_id is None:
         return Running() if last.is_question and _is_within(last, _RECENT) else None
