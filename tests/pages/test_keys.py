@@ -37,6 +37,12 @@ def at_the_list(page: Page, site: str, reads: Client, made: list[InOmni]) -> Pag
     return page
 
 
+def expect_thread(page: Page, site: str, conversation: InOmni) -> None:
+    """Wait until the thread is open and its keys work: the address changes before the page's scripts have run."""
+    expect(page).to_have_url(re.compile(re.escape(site + thread(conversation)) + r"(\?(before|after)=\d+)?$"))
+    page.wait_for_load_state()
+
+
 def test_it_works(at_the_list: Page, site: str, made: list[InOmni]) -> None:
     page = at_the_list
     page.keyboard.press("j")
@@ -118,11 +124,11 @@ def test_next_and_previous(at_the_list: Page, site: str, made: list[InOmni]) -> 
     page.goto(site + thread(made[0]))
     page.keyboard.press("p")  # nothing stands before the first
     page.keyboard.press("n")
-    expect(page).to_have_url(re.compile(re.escape(site + thread(made[1])) + r"(\?(before|after)=\d+)?$"))
+    expect_thread(page, site, made[1])
     page.keyboard.press("n")
-    expect(page).to_have_url(re.compile(re.escape(site + thread(made[2])) + r"(\?(before|after)=\d+)?$"))
+    expect_thread(page, site, made[2])
     page.keyboard.press("p")
-    expect(page).to_have_url(re.compile(re.escape(site + thread(made[1])) + r"(\?(before|after)=\d+)?$"))
+    expect_thread(page, site, made[1])
 
 
 def test_a_thread_is_copied_and_starred(at_the_list: Page, site: str, made: list[InOmni]) -> None:
@@ -196,7 +202,7 @@ def test_nothing_happens_while_the_dialog_is_open(at_the_list: Page, site: str, 
     for key in "nps/?":
         page.keyboard.press(key)
     expect(page.get_by_role("dialog")).to_be_visible()
-    expect(page).to_have_url(re.compile(re.escape(site + thread(made[1])) + r"(\?(before|after)=\d+)?$"))
+    expect_thread(page, site, made[1])
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_role("button", name="Star", exact=True)).to_be_visible()
@@ -282,7 +288,7 @@ def test_one_switch_turns_all_of_them_off(at_the_list: Page, site: str, made: li
     page.keyboard.press("Escape")
     expect(menu.locator("summary")).to_be_focused()
     page.keyboard.press("n")
-    expect(page).to_have_url(re.compile(re.escape(site + thread(made[2])) + r"(\?(before|after)=\d+)?$"))
+    expect_thread(page, site, made[2])
 
 
 def test_the_switch_works_without_javascript(chromium: Browser, site: str, reads: Client, made: list[InOmni]) -> None:
