@@ -30,7 +30,6 @@ from tests import watching
 from tests.marks import mark_by_use
 from tests.programs import need
 
-watching.begin()
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
@@ -42,6 +41,11 @@ def no_token_leaves() -> Iterator[None]:
     yield
     leaked, watching.found[:] = list(watching.found), []
     assert leaked == []
+
+
+def pytest_configure() -> None:
+    """Watch what is sent, from the beginning; benchmarks, which use this module too, are not slowed down by that."""
+    watching.begin()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
