@@ -53,13 +53,13 @@ def page(request: Request, opened: Opened) -> dict[str, Any]:
             key = finished_thread.Key(opened, f"{place.marking}{summaries}")
         finished = None if context["earlier"] else finished_thread.get(key)
         if finished is None:
-            finished = _finish(context, place.mark(opened.conversation))
+            finished = finish(context, place.mark(opened.conversation))
             if not context["earlier"]:
                 finished_thread.store(key, finished, (row.until for row in summaries.values()))
     return {**context, **place.context(opened.conversation), "finished": finished, "marks": finished.marks}
 
 
-def _finish(context: dict[str, Any], marked: Marked) -> FinishedThread:
+def finish(context: dict[str, Any], marked: Marked) -> FinishedThread:
     """Render the messages of this context with these highlights, and the outline."""
     context = {**context, "marked_html": marked.html, "public_url": settings.PUBLIC_URL}
     return FinishedThread(
