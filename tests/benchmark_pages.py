@@ -39,6 +39,7 @@ from django.urls import path  # noqa: E402
 
 from conversations.archive import sync  # noqa: E402
 from conversations.models import Conversation  # noqa: E402
+from conversations.search import documents  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
 from omniviewer.urls import urlpatterns as the_sites  # noqa: E402
 from tests.conftest import credential_for, person, signed_in  # noqa: E402
@@ -158,6 +159,7 @@ def _lists() -> None:
         sync.begin_walks()
         while sync.run_next(60):
             pass
+        documents.refresh(seconds=600)
         client = signed_in(reader)
         client.get("/conversations/")
         _against_bare(client, "list of 50 rows", "/conversations/")

@@ -22,7 +22,7 @@ _LONGEST = timedelta(hours=1)
 
 
 @computed_once
-def _templates() -> str:
+def templates_digest() -> str:
     """Return a digest of the templates, so that a new release does not show what an earlier one has made."""
     folder = settings.BASE_DIR / "templates" / "conversations"
     files = sorted(folder.rglob("*.html"))
@@ -66,7 +66,7 @@ class Key:
         ]
         told = shown.pk, shown.version, shown.job_changes, rights
         here = timezone.get_current_timezone_name(), timezone.localdate().year
-        made_by = rendering.RENDERER, _templates(), settings.PUBLIC_URL
+        made_by = rendering.RENDERER, templates_digest(), settings.PUBLIC_URL
         digest = hashlib.sha256(repr((told, here, made_by, self.state)).encode()).hexdigest()
         object.__setattr__(self, "name", f"finished-thread-{digest}")
 
