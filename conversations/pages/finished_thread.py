@@ -45,7 +45,7 @@ class FinishedThread:
 
     def focused(self, position: int | None) -> bytes:
         """Return the messages with one of them focused, so that every link into the thread shares the stored HTML."""
-        whole = f'" id="message-{position}" tabindex="-1"'.encode()
+        whole = f'"\nid="message-{position}"\ntabindex="-1"'.encode()
         focus = b' is-focused%b autofocus aria-current="true"' % whole
         return self.messages.replace(whole, focus, 1) if position else self.messages
 

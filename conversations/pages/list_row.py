@@ -82,7 +82,7 @@ def facts(conversation: Conversation, hits: Hits, look: Look, *, owner_name: str
 
 @dataclass(frozen=True)
 class Marks:
-    """What readers have added to a conversation: the reader's own star and unread mark, and the tickets."""
+    """Additions by readers to a conversation: the reader’s own star and unread mark, and the tickets."""
 
     is_starred: bool = False
     is_unread: bool = False

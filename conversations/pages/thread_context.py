@@ -49,7 +49,7 @@ def page(request: Request, opened: Opened) -> dict[str, Any]:
         context = thread(request.user, opened)
         summaries = context["summaries"]
         if context["running"] or context["unkept"]:
-            # What else the page says changes by time alone, so it is found out each time; the messages stay the same.
+            # The rest of the page changes by time alone, so it is found out each time; the messages stay the same.
             key = finished_thread.Key(opened, f"{place.marking}{summaries}")
         finished = None if context["earlier"] else finished_thread.get(key)
         if finished is None:
