@@ -88,7 +88,7 @@ def main(wanted: list[str]) -> None:
 
 
 @contextmanager
-def _thread(messages: int) -> Iterator[tuple[Client, str, Callable[[], object]]]:
+def stored_thread(messages: int) -> Iterator[tuple[Client, str, Callable[[], object]]]:
     """Yield a reader's browser, the address of a thread of so many messages, and what forgets it."""
     global _naive_reply  # noqa: PLW0603  (where the naive view asks)
     organization = Organization(f"benchmark-{messages}")
@@ -96,7 +96,7 @@ def _thread(messages: int) -> Iterator[tuple[Client, str, Callable[[], object]]]
     made = organization.add_conversation(
         owner=member,
         name="Long",
-        turns=[(f"Question {number}?", _ANSWER) for number in range(messages // 2)],
+        turns=[(f"Question {number}?", f"{_ANSWER}\n\nNo. {number}.") for number in range(messages // 2)],
         started_at=datetime.now(UTC) - timedelta(days=30),
     )
     token = organization.personal_token(member)
@@ -115,12 +115,12 @@ def _thread(messages: int) -> Iterator[tuple[Client, str, Callable[[], object]]]
 def _stored() -> None:
     """Measure stored threads, and links into them."""
     for messages in (20, 100, 1000):
-        with _thread(messages) as (client, address, _):
+        with stored_thread(messages) as (client, address, _):
             _against_bare(client, f"stored thread of {messages}", address)
             read = partial(client.get, address)
             thread, slow = _alternately(read, partial(client.get, "/naive/"), rounds=15)
             _print("naive view", slow, f"stored thread of {messages}", thread)
-    with _thread(400) as (client, address, _):
+    with stored_thread(400) as (client, address, _):
         links = {
             "deep link": f"{address}messages/333/",
             "link with ?ticket=": f"{address}?ticket=ABC-1",
@@ -135,7 +135,7 @@ def _stored() -> None:
 def _first() -> None:
     """Measure the first fetch of a thread."""
     for messages in (20, 100, 1000):
-        with _thread(messages) as (client, address, forget):
+        with stored_thread(messages) as (client, address, forget):
 
             def first() -> None:
                 forget()
