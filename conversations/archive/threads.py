@@ -194,6 +194,8 @@ def store(
         conversation.learn(reply)
         conversation.fetched_at = max(asked_at, conversation.fetched_at or asked_at)
         conversation.save()
+        if reply.has_messages:
+            access.is_answered = bool(fresh) and fresh[-1].is_answer and fresh[-1].has_text
         access.shown(reply, asked_at, known_activity, revision)
         JobAccess.objects.ask_about(access, {row.job_id: row.created_at for row in fresh if row.job_id})
         settle_evidence([conversation.pk], token)

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.models.access import Access, SeenRevision
+from conversations.models.access import Access
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.models.reader import Reader
+from conversations.models.seen_revision import SeenRevision
 from omniviewer.omni import omni_link, replies, site_url
 
 # Shortest pause between two messages that gets a line of its own.

@@ -7,11 +7,13 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from conversations.models.conversation import is_fresh
+from conversations.models.freshness import is_fresh
 from omniviewer.accounts.models import ApiToken
 
 # Interval of checks for new conversations that nobody asks for.
 CHECK_EVERY = timedelta(minutes=5)
+# Longest time for which a list is fresh: new conversations appear in it, and the background looks at it as often.
+_LONGEST_FRESH = 2 * CHECK_EVERY
 
 
 def walk_every() -> timedelta:
@@ -132,7 +134,9 @@ class Walk(models.Model):
 
     @property
     def is_fresh(self) -> bool:
-        return is_fresh(self.checked_at)
+        """Return whether the list is shown without asking Omni: for a tenth of the time since it last changed."""
+        changed_at = max((at for at in (self.newest, self.check_newest) if at), default=None)
+        return is_fresh(self.checked_at, changed_at, longest=_LONGEST_FRESH)
 
     @property
     def is_known(self) -> bool:

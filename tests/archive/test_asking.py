@@ -447,7 +447,9 @@ def test_what_omni_just_showed_to_the_same_token_is_not_asked_for_again(
     assert omni.requests == []
 
 
-def test_a_list_just_shown_makes_no_thread_fresh(omni: StandIn, owner: User, colleague: User) -> None:
+def test_a_list_just_shown_makes_a_thread_fresh_for_all_who_hold_its_token(
+    omni: StandIn, owner: User, colleague: User
+) -> None:
     for reader in (owner, colleague):
         credential_for(reader, omni, omni.organization.demo_tokens["lead"])
     newest = f"/conversations/{omni.organization.conversations[0].id}/"
@@ -457,7 +459,7 @@ def test_a_list_just_shown_makes_no_thread_fresh(omni: StandIn, owner: User, col
     omni.requests.clear()
     page = text_of(signed_in(colleague).get(newest))
     assert omni.requests == []
-    assert 'hx-trigger="fresh"' in page
+    assert 'hx-trigger="fresh"' not in page
 
 
 def test_nor_does_it_cost_more_a_day_later(omni: StandIn, owner: User, colleague: User, settings: Settings) -> None:
