@@ -7,7 +7,14 @@ from conversations.models.conversation import Conversation, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before
 from conversations.models.index_failure import IndexFailure
 from conversations.models.job import LONGEST_JOB, OMNI_KEEPS, SOON, Job
-from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAccess, is_over, settle_evidence
+from conversations.models.job_access import (
+    EvidenceRight,
+    EvidenceRights,
+    JobAccess,
+    is_over,
+    sees_evidence,
+    settle_evidence,
+)
 from conversations.models.message import EarlierMessage, Message
 from conversations.models.people import Member, Owner, PeopleWalk
 from conversations.models.reader import Reader
@@ -59,6 +66,7 @@ __all__ = [
     "is_over",
     "marked",
     "recency",
+    "sees_evidence",
     "settle_evidence",
     "stored",
 ]

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from conversations.models.conversation import CLOCKS_DIFFER, Conversation, recency
 from conversations.models.freshness import is_fresh, is_same_activity, was_too_soon
-from conversations.models.job import LONGEST_JOB
+from conversations.models.job import LONGEST_JOB, Job
 from conversations.models.reader import Reader, is_valid
 from conversations.models.seen_revision import SeenRevision
 from omniviewer.accounts.models import ApiToken
@@ -88,6 +88,10 @@ class AccessQuerySet(models.QuerySet["Access"]):
             seen=count(), read=count(filter=may_read), open=count(filter=may_read | Q(refused_at=None))
         )
         return {row[key]: (row["seen"], row["read"], row["seen"] - row["open"]) for row in numbers}
+
+    def knowing_jobs(self, jobs: models.QuerySet[Job]) -> Self:
+        """Add whether any of these jobs is stored."""
+        return self.annotate(knows_jobs=Exists(jobs))
 
     def to_outer_conversation(self) -> Self:
         return self.filter(conversation=OuterRef("pk"))
@@ -189,7 +193,7 @@ class AccessQuerySet(models.QuerySet["Access"]):
 
 # Columns of an access that hold what Omni told its token of the conversation itself.
 TOLD = ("name", "last_prompt", "owner_id", "updated_at", "recency")
-_PROVEN = ("shown_at", "opened_at", "confirmed_at", "refused_at")
+_PROVEN = ("shown_at", "opened_at", "confirmed_at", "refused_at", "has_evidence")
 _READ = ("read_of", "is_behind", "not_before", "tries", "failure")
 _FETCHED = ("fetched_at", "is_answered", "revision", "revision_since", "shortfall", *_READ)
 
@@ -237,6 +241,7 @@ class Access(models.Model):
     failure = models.CharField(max_length=300, blank=True)
     # Search: true if this token may see the evidence of every job of this conversation that the search knows.
     has_evidence = models.BooleanField(default=False)
+    knows_jobs: bool  # annotated by knowing_jobs()
 
     objects = AccessQuerySet.as_manager()
 
@@ -314,9 +319,13 @@ class Access(models.Model):
             self.seen.all().delete()
             self.opened_at, self.revision = None, 0
         if self.revision and self.revision != revision and self.fetched_at:
-            self.seen.update_or_create(
-                revision=self.revision,
-                defaults={"first_at": self.revision_since or self.fetched_at, "last_at": self.fetched_at},
+            since = self.revision_since or self.fetched_at
+            earlier = SeenRevision(access=self, revision=self.revision, first_at=since, last_at=self.fetched_at)
+            SeenRevision.objects.bulk_create(
+                [earlier],
+                update_conflicts=True,
+                unique_fields=["access", "revision"],
+                update_fields=["first_at", "last_at"],
             )
         if self.revision != revision:
             self.revision, self.revision_since = revision, asked_at

@@ -216,6 +216,12 @@ class Conversation(models.Model):
             found.previous_at, found.previous_role = (before.created_at, before.role) if before else (None, None)
         return found
 
+    def messages_by_position(self) -> "dict[int, Message]":
+        """Return the stored messages, without asking the database where there are none yet."""
+        if self.fetched_at is None and not self.revision:
+            return {}
+        return {message.position: message for message in self.messages.all()}
+
     @property
     def questions(self) -> list[Question]:
         """Return the questions in order, for an outline."""

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from conversations.models.freshness import is_fresh
+from conversations.models.people import PeopleWalk
 from omniviewer.accounts.models import ApiToken
 
 # Interval of checks for new conversations that nobody asks for.
@@ -49,7 +50,7 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         """
         turn = models.Case(models.When(_check_is_late(), then=0), default=1)
         while True:
-            walk = self.due().select_related("api_token").order_by(turn, "turn_at", "pk").first()
+            walk = self.due().for_turn().order_by(turn, "turn_at", "pk").first()
             if walk is None:
                 return None
             now = timezone.now()
@@ -57,6 +58,16 @@ class WalkQuerySet(models.QuerySet["Walk"]):
             mine = self.filter(pk=walk.pk, leased_until=seen)
             if mine.update(leased_until=walk.leased_until, turn_at=now):
                 return walk
+
+    def for_turn(self) -> Self:
+        """Add the token, and whether the names of people have begun to be fetched with it."""
+        begun = PeopleWalk.objects.filter(api_token=models.OuterRef("api_token"))
+        return self.select_related("api_token").annotate(has_people=models.Exists(begun))
+
+    def going_on(self, walk: "Walk") -> "Walk | None":
+        """Return the walk as it is now; None if its turn must end: it was paused, or another list is late."""
+        same = self.filter(pk=walk.pk, paused_at=None).exclude(models.Exists(Walk.objects.late()))
+        return same.for_turn().first()
 
     def overdue_since(self) -> datetime | None:
         """Return since when the walk that has waited longest has been due; None if none is."""
@@ -123,6 +134,9 @@ class Walk(models.Model):
     failure = models.CharField(max_length=300, blank=True)
     failed_at = models.DateTimeField(null=True)
     failures = models.PositiveSmallIntegerField(default=0)
+
+    # Annotated by for_turn().
+    has_people: bool
 
     objects = WalkQuerySet.as_manager()
 
