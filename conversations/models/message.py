@@ -1,6 +1,6 @@
 """Messages of a conversation: as Omni returns them now, and earlier wordings that it has replaced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any, Self
@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.models.access import Access, SeenRevision
+from conversations.models.access import Access
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.models.reader import Reader
+from conversations.models.seen_revision import SeenRevision
 from omniviewer.omni import omni_link, replies, site_url
 
 # Shortest pause between two messages that gets a line of its own.
@@ -159,13 +160,12 @@ class Message(Written):
 
     @classmethod
     def rendered_from(
-        cls, reply: replies.Conversation, known: Conversation | None, instance: str, *, now: bool
+        cls, reply: replies.Conversation, kept: "Mapping[int, Message]", instance: str, *, now: bool
     ) -> list[Self]:
-        """Return unsaved rows for the messages of a reply, rendered unless `known` has the same text rendered.
+        """Return unsaved rows for the messages of a reply, rendered unless the one that is `kept` has the same text.
 
         `now=False`: the others are rendered when somebody reads them.
         """
-        kept = {message.position: message for message in known.messages.all()} if known else {}
         rows, allowance = [], rendering.Allowance()
         for position, message in enumerate(reply.messages, start=1):
             row = cls(
@@ -187,13 +187,15 @@ class Message(Written):
         return rows
 
     @classmethod
-    def replace_all(cls, conversation: Conversation, fresh: list[Self], reader: Access | None = None) -> bool:
+    def replace_all(
+        cls, conversation: Conversation, kept: "Mapping[int, Message]", fresh: list[Self], reader: Access | None = None
+    ) -> bool:
         """Store these as the conversation's messages, in the transaction of the caller, who saves the conversation.
 
-        Rows that are the same stay. Earlier wordings, and messages that are gone, are stored apart. `reader` is the
-        access whose token is shown them now. Returns whether anything but an addition at the end was needed.
+        Rows of those that are stored (`kept`) stay where they are the same. Earlier wordings, and messages that are
+        gone, are stored apart. `reader` is the access whose token is shown them now. Returns whether anything but an
+        addition at the end was needed.
         """
-        kept = {message.position: message for message in conversation.messages.all()}
         changed = [row for row in fresh if row.position not in kept or not row.is_same_as(kept[row.position])]
         gone = [row for place, row in kept.items() if place > len(fresh)]
         if not changed and not gone:
@@ -205,7 +207,8 @@ class Message(Written):
         conversation.version = token_hex(16)
         conversation.is_indexed = False
         EarlierMessage.keep(conversation, [*told_otherwise, *gone], fresh, reader)
-        conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
+        if rewritten or gone:
+            conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
         same = {row.position: row.revision for row in rewritten if row not in told_otherwise}
         for message in changed:
             message.conversation = conversation
@@ -315,12 +318,14 @@ class EarlierMessage(Written):
         `reader` is the access whose token is shown the new revision. A message that is no change for readers is stored
         only while another token is at a revision that holds it.
         """
+        if conversation.revision - 1 <= 1 and not replaced:
+            return  # The first revision replaced nothing.
         others = Access.objects.filter(conversation=conversation, opened_at__isnull=False, revision__gt=0)
         if reader is not None:
             others = others.exclude(pk=reader.pk)
-        revisions = list(others.values_list("revision", flat=True))
-        lowest = min(revisions, default=conversation.revision)
-        cls.objects.filter(conversation=conversation, is_change=False, until_revision__lte=lowest).delete()
+        lagging = models.Exists(others.filter(revision__lt=models.OuterRef("until_revision")))
+        cls.objects.filter(~lagging, conversation=conversation, is_change=False).delete()
+        revisions = list(others.values_list("revision", flat=True)) if replaced else []
         rows = []
         for row in replaced:
             successor = fresh[row.position - 1] if row.position <= len(fresh) else None
