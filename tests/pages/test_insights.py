@@ -40,6 +40,8 @@ from tests.search.test_search import found_by
 MONDAY = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 MARCH = "/insights/?since=2026-03-01&until=2026-03-31"
+# Session, user and credentials: 3; the list's state: 1; counts: 4; queued work: 1; people, progress and coverage: 7.
+MAX_STATEMENTS = 16
 
 
 class Tables(HTMLParser):
@@ -400,6 +402,7 @@ def test_more_of_them_take_no_more_queries(lead: Client, small: Organization, an
     read_all()
     assert "35 questions in 33 conversations" in text_of(lead.get(MARCH))
     assert queries() == before
+    assert before <= MAX_STATEMENTS
 
 
 # Questions by their time, in the search ---------------------------------------------------------------------
