@@ -208,22 +208,36 @@ def _told_of_accesses(asked: Mapping[int, int], reader: Reader) -> tuple[dict[Ow
     These end with a question, as `state:unanswered` finds them.
     """
     instances = {token.pk: token.instance for token in reader.tokens}
-    # A token that was shown an earlier revision may have been shown another end.
-    shown = Message.objects.shown_through_outer_access().annotate(asks=Q(role=Message.Role.USER))
-    ends = Case(
-        When(revision__gte=F("conversation__revision"), then="conversation__ends_with_question"),
-        default=Subquery(shown.order_by("-position").values("asks")[:1]),
-    )
-    accesses = Access.objects.filter(pk__in=Keys(asked)).annotate(is_open=ends).order_by()
     owners: dict[Owner, Share] = defaultdict(Share)
-    unanswered = set()
-    for key, token_key, owner_id, is_open in accesses.values_list("pk", "api_token_id", "owner_id", "is_open"):
+    is_lagging = Case(When(revision__lt=F("conversation__revision"), then=True), default=False)
+    unanswered = set[int]()
+    lagging: list[int] = []
+    groups = (
+        Access.objects.filter(pk__in=Keys(asked))
+        .order_by()
+        .values("api_token_id", "owner_id", "conversation__ends_with_question", lags=is_lagging)
+        .annotate(keys=Written("pk"))
+    )
+    for token_key, owner_id, is_open, lags, written in groups.values_list(
+        "api_token_id", "owner_id", "conversation__ends_with_question", "lags", "keys"
+    ):
+        keys = list(map(int, written.split(",")))
         share = owners[Owner(instances[token_key], owner_id) if owner_id else NOBODY]
-        share.questions += asked[key]
-        share.conversations += 1
-        if is_open:
-            unanswered.add(key)
-    return dict(owners), frozenset(unanswered)
+        share.questions += sum(map(asked.__getitem__, keys))
+        share.conversations += len(keys)
+        if lags:
+            lagging += keys
+        elif is_open:
+            unanswered.update(keys)
+    return dict(owners), frozenset(unanswered | _unanswered(lagging))
+
+
+def _unanswered(keys: Collection[int]) -> set[int]:
+    """Return those of these accesses, to earlier revisions of a thread, that were shown a question at its end."""
+    shown = Message.objects.shown_through_outer_access()
+    rows = Access.objects.filter(pk__in=Keys(keys)) if keys else Access.objects.none()
+    ending = rows.annotate(last_role=Subquery(shown.order_by("-position").values("role")[:1]))
+    return set(ending.filter(last_role=Message.Role.USER).order_by().values_list("pk", flat=True))
 
 
 class _Answers:

@@ -61,7 +61,8 @@ def count(readable: QuerySet[Access], begin: datetime, over: datetime, *, is_few
         "GROUP BY question.quarter ORDER BY question.quarter"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*values, begin.timestamp(), over.timestamp()])
+        # Whole numbers: PostgreSQL would compare a fraction with each row, without the index.
+        cursor.execute(statement, [*values, int(begin.timestamp()), int(over.timestamp())])
         return [Asked._make(row) for row in cursor.fetchall()]
 
 
