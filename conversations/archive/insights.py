@@ -122,12 +122,13 @@ def compute(user: User, credentials: Sequence[Credential], period: tuple[date, d
         readable = Access.objects.filter(pk__in=Keys(few))
     if owner:
         readable = readable.filter(reader.owned_by(top.scope.owners.get(query.value("owner"), [])))
-    first, end, rows = _asked(readable, period, is_few=is_few)
+    with questions_asked.without_compiling():
+        first, end, rows = _asked(readable, period, is_few=is_few)
+        asked_through = {int(key): count for key, count in Counter(questions_asked.access_keys(rows)).items()}
+        owners, unanswered = _told_of_accesses(asked_through, reader)
+        told = _told_of_jobs(asked_through, reader)
     spans = list(_spans(first, end))
     _fill(spans, rows)
-    asked_through = {int(key): count for key, count in Counter(questions_asked.access_keys(rows)).items()}
-    owners, unanswered = _told_of_accesses(asked_through, reader)
-    told = _told_of_jobs(asked_through, reader)
     return Insights(
         reader=reader,
         first=first,

@@ -1,12 +1,13 @@
 """Questions that a reader may read, counted by the database: a row for each quarter of an hour."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Aggregate, BigIntegerField, Expression, QuerySet, TextField
 from django.db.models.sql.compiler import SQLCompiler
@@ -37,6 +38,21 @@ def answer_times(rows: Iterable[Asked]) -> list[int]:
     """Return the microseconds that each answer took, the shortest first."""
     written = ",".join(row.took for row in rows if row.took)
     return sorted(map(int, written.split(","))) if written else []
+
+
+@contextmanager
+def without_compiling() -> Iterator[None]:
+    """Have PostgreSQL run statements as they are.
+
+    It compiles what it takes for costly: for statements that run once, that takes longer than the rest.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL jit = off")
+        yield
 
 
 def count(readable: QuerySet[Access], begin: datetime, over: datetime, *, is_few: bool) -> list[Asked]:
