@@ -124,11 +124,10 @@ def compute(user: User, credentials: Sequence[Credential], period: tuple[date, d
         readable = readable.filter(reader.owned_by(top.scope.owners.get(query.value("owner"), [])))
     with questions_asked.without_compiling():
         first, end, rows = _asked(readable, period, is_few=is_few)
-        asked_through = {int(key): count for key, count in Counter(questions_asked.access_keys(rows)).items()}
+        spans = list(_spans(first, end))
+        asked_through = _fill(spans, rows)
         owners, unanswered = _told_of_accesses(asked_through, reader)
         told = _told_of_jobs(asked_through, reader)
-    spans = list(_spans(first, end))
-    _fill(spans, rows)
     return Insights(
         reader=reader,
         first=first,
@@ -166,16 +165,20 @@ def _asked(
     return first, end, rows
 
 
-def _fill(spans: Sequence[Span], rows: Sequence[Asked]) -> None:
-    """Distribute these rows, the earliest first, among the spans."""
+def _fill(spans: Sequence[Span], rows: Sequence[Asked]) -> dict[int, int]:
+    """Distribute these rows, the earliest first, among the spans; return how often was asked through each access."""
     quarters = [row.quarter for row in rows]
+    asked: Counter[str] = Counter()
     begin = 0
     for span in spans:
         over = bisect_left(quarters, syntax.midnight(span.end).timestamp(), begin)
         own, begin = rows[begin:over], over
-        span.questions = sum(row.questions for row in own)
-        span.conversations = frozenset(map(int, set(questions_asked.access_keys(own))))
+        keys = questions_asked.access_keys(own)
+        asked.update(keys)
+        span.questions = len(keys)
+        span.conversations = frozenset(map(int, set(keys)))
         span.took = questions_asked.answer_times(own)
+    return {int(key): count for key, count in asked.items()}
 
 
 def _by_hour(rows: Iterable[Asked]) -> dict[tuple[int, int], int]:

@@ -79,7 +79,7 @@ def count(readable: QuerySet[Access], begin: datetime, over: datetime, *, is_few
     with connection.cursor() as cursor:
         # Whole numbers: PostgreSQL would compare a fraction with each row, without the index.
         cursor.execute(statement, [*values, int(begin.timestamp()), int(over.timestamp())])
-        return [Asked._make(row) for row in cursor.fetchall()]
+        return list(map(Asked._make, cursor.fetchall()))
 
 
 class Written(Aggregate):
