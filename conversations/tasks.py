@@ -25,7 +25,7 @@ from conversations.archive import removal
 from conversations.archive import sync as archive_sync
 from conversations.archive.outcomes import Opened
 from conversations.archive.retention import Swept
-from conversations.models import Access, Capture, Conversation, Walk
+from conversations.models import CHECK_EVERY, Access, Capture, Conversation, Walk
 from conversations.search import documents
 from conversations.upstream import budget
 from omniviewer.accounts.models import ApiToken, User
@@ -47,6 +47,8 @@ _NIGHT = 2
 _LATE = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
 _ASKED_EVERY_SECONDS = 60
+# The sync looks at each list that often, with some time to come to it.
+_SYNC_WORKS_EVERY = CHECK_EVERY + timedelta(minutes=1)
 _LONGEST_TASK = timedelta(minutes=30)
 # Days for which records of finished tasks are stored.
 _RECORDS_KEPT = 1
@@ -165,9 +167,14 @@ def nudge(wanted: "Task[[], None]", at: datetime | None = None) -> None:
         wanted.using(run_after=at).enqueue()
 
 
-def nudge_sync() -> None:
-    """Queue the sync, should its worker have been killed, or have had nothing to read."""
-    if settings.SYNC != "off":
+def nudge_sync(walks: Collection[Walk] = ()) -> None:
+    """Queue the sync, should its worker have been killed, or have had nothing to read.
+
+    `walks`: where it has done something for all of these a moment ago, it is at work.
+    """
+    a_moment_ago = timezone.now() - _SYNC_WORKS_EVERY
+    is_at_work = bool(walks) and all(walk.succeeded_at and walk.succeeded_at > a_moment_ago for walk in walks)
+    if settings.SYNC != "off" and not is_at_work:
         nudge(sync)
 
 

@@ -35,6 +35,7 @@ urlpatterns = [
     path("credentials/removals/", removal.removals, name="removals"),
     path("credentials/<number:pk>/sync/", credentials.pause_sync),
     path("conversations/<uuid:omni_id>/fresh/", thread.fresh),
+    path("conversations/<uuid:omni_id>/neighbours/", thread.neighbours),
     path("conversations/<uuid:omni_id>/", thread.conversation, name="conversation"),
     path("conversations/<uuid:omni_id>/messages/<number:position>/", thread.conversation, name="message"),
     path("conversations/<uuid:omni_id>/messages/<number:position>/evidence/", evidence.page, name="evidence"),

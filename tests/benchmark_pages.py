@@ -1,43 +1,60 @@
-"""Measure the time that pages take, by hand: `python -m tests.benchmark_pages`.
+"""Measure the time that pages take, by hand: `python -m tests.benchmark_pages [stored] [first] [lists] [day]`.
 
-Seconds differ from machine to machine, so everything is a ratio within one run: a warm thread of 100 messages to a bare
-signed-in view that returns the same bytes from memory; a cold thread to the bare request to Omni (a stand-in on
-loopback, which answers at once: a real Omni takes longer, and the ratio is smaller); requests to Omni a page view, over
-a day of browsing that is replayed with a clock of its own.
+Seconds differ from machine to machine, so everything is a ratio within one run, against one of two measures:
+
+- the *bare view*, which returns the same bytes from memory to a reader who is signed in, behind the same middleware;
+- the *naive view*, which asks Omni (the stand-in on loopback, which answers at once), formats every answer by Markdown
+  and bleach, and renders a small template: the page that somebody would write in an afternoon.
+
+`day` replays a day of browsing with a clock of its own, and counts the requests to Omni.
 """
 
+import itertools
 import os
 import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from unittest import mock
-from uuid import UUID
 
+import bleach
 import django
+import markdown
+import requests
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.http import HttpRequest, HttpResponse  # noqa: E402
+from django.template import Context, Template  # noqa: E402
 from django.test import Client  # noqa: E402
-from django.test.utils import override_settings, setup_test_environment  # noqa: E402
+from django.test.utils import CaptureQueriesContext, override_settings  # noqa: E402
 from django.urls import path  # noqa: E402
 
+from conversations.archive import sync  # noqa: E402
 from conversations.models import Conversation  # noqa: E402
+from conversations.search import documents  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
-from omniviewer.omni import Client as Omni  # noqa: E402
-from omniviewer.omni import Token  # noqa: E402
 from omniviewer.urls import urlpatterns as the_sites  # noqa: E402
 from tests.conftest import credential_for, person, signed_in  # noqa: E402
 
-MESSAGES = 100
 ROUNDS = 60
 READERS = 20
+_ANSWER = "### Revenue\n\n| Month | Revenue |\n|---|---|\n| January | **$52,430** |\n\n" + "Some words on it. " * 20
+_NAIVE = Template(
+    "<!doctype html><title>{{ name }}</title><h1>{{ name }}</h1>"
+    "{% for message in messages %}<article><h2>{{ message.role }}</h2>{{ message.html|safe }}</article>{% endfor %}"
+)
+_TAGS = {*bleach.ALLOWED_TAGS, "p", "h1", "h2", "h3", "pre", "table", "thead", "tbody", "tr", "th", "td"}
+_NUMBERS = itertools.count()
 _same_bytes = b""
+_naive_reply: Callable[[], requests.Response] | None = None
 
 
 def bare(request: HttpRequest) -> HttpResponse:
@@ -46,46 +63,123 @@ def bare(request: HttpRequest) -> HttpResponse:
     return HttpResponse(_same_bytes)
 
 
-urlpatterns = [*the_sites, path("bare/", bare)]
+def naive(request: HttpRequest) -> HttpResponse:
+    """Ask Omni for the thread and format it: requests, markdown, bleach and a template, and nothing stored."""
+    assert request.user.is_authenticated
+    assert _naive_reply
+    told = _naive_reply().json()
+    shown = [
+        {"role": row["role"], "html": bleach.clean(markdown.markdown(row["content"], extensions=["extra"]), tags=_TAGS)}
+        for row in told["messages"]
+    ]
+    return HttpResponse(_NAIVE.render(Context({"name": told["id"], "messages": shown})))
 
 
-def main() -> None:
-    setup_test_environment()
+urlpatterns = [*the_sites, path("bare/", bare), path("naive/", naive)]
+
+
+def main(wanted: list[str]) -> None:
+    # Not `setup_test_environment`: that has every template signal what it renders, which costs as much again.
     call_command("migrate", verbosity=0)
-    with override_settings(ROOT_URLCONF=__name__):
-        _pages()
-    _a_day()
+    parts: dict[str, Callable[[], None]] = {"stored": _stored, "first": _first, "lists": _lists, "day": _a_day}
+    with override_settings(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["testserver"]):
+        for name in wanted or parts:
+            parts[name]()
 
 
-def _pages() -> None:
-    global _same_bytes  # noqa: PLW0603  (what the bare view returns)
-    organization = Organization("benchmark")
+@contextmanager
+def stored_thread(messages: int) -> Iterator[tuple[Client, str, Callable[[], object]]]:
+    """Yield a reader's browser, the address of a thread of so many messages, and what forgets it."""
+    global _naive_reply  # noqa: PLW0603  (where the naive view asks)
+    organization = Organization(f"benchmark-{messages}")
     member = organization.add_member("Ana", "ana@example.com")
-    answer = "### Revenue\n\n| Month | Revenue |\n|---|---|\n| January | **$52,430** |\n\n" + "Some words on it. " * 20
     made = organization.add_conversation(
         owner=member,
         name="Long",
-        turns=[(f"Question {number}?", answer) for number in range(MESSAGES // 2)],
-        started_at=datetime.now(UTC) - timedelta(days=3),
+        turns=[(f"Question {number}?", f"{_ANSWER}\n\nNo. {number}.") for number in range(messages // 2)],
+        started_at=datetime.now(UTC) - timedelta(days=30),
     )
     token = organization.personal_token(member)
     with StandIn(organization, rate_per_minute=10**6) as omni:
-        reader = person("benchmark")
+        reader = person(f"benchmark-{next(_NUMBERS)}")
         credential_for(reader, omni, token)
+        _naive_reply = partial(
+            requests.get,
+            f"{omni.url}/api/v1/ai/conversations/{made.id}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=10,
+        )
+        yield signed_in(reader), f"/conversations/{made.id}/", Conversation.objects.all().delete
+
+
+def _stored() -> None:
+    """Measure stored threads, and links into them."""
+    for messages in (20, 100, 1000):
+        with stored_thread(messages) as (client, address, _):
+            _against_bare(client, f"stored thread of {messages}", address)
+            read = partial(client.get, address)
+            thread, slow = _alternately(read, partial(client.get, "/naive/"), rounds=15)
+            _print("naive view", slow, f"stored thread of {messages}", thread)
+    with stored_thread(400) as (client, address, _):
+        links = {
+            "deep link": f"{address}messages/333/",
+            "link with ?ticket=": f"{address}?ticket=ABC-1",
+            "link with ?q= (marks)": f"{address}?q=words",
+        }
+        for name, link in links.items():
+            linked, plain = _alternately(partial(client.get, link), partial(client.get, address))
+            _print(f"{name}, 400 messages", linked, "plain", plain)
+            _statements(name, client, link)
+
+
+def _first() -> None:
+    """Measure the first fetch of a thread."""
+    for messages in (20, 100, 1000):
+        with stored_thread(messages) as (client, address, forget):
+
+            def first() -> None:
+                forget()
+                client.get(address)
+
+            asked, slow = _alternately(first, lambda: client.get("/naive/"), rounds=15)
+            _print(f"first fetch of {messages}", asked, "naive view", slow)
+
+
+def _lists() -> None:
+    """Measure the list and the search over 10,000 messages in 1,000 conversations."""
+    organization = Organization("benchmark-lists")
+    member = organization.add_member("Ana", "ana@example.com")
+    for number in range(1000):
+        turns = [(f"Question {number} on {turn}?", _ANSWER) for turn in range(5)]
+        began = datetime.now(UTC) - timedelta(hours=number)
+        organization.add_conversation(owner=member, name=f"No. {number}", turns=turns, started_at=began)
+    with StandIn(organization, rate_per_minute=10**6) as omni, override_settings(SYNC="all"):
+        reader = person("benchmark-lists")
+        credential_for(reader, omni, organization.personal_token(member))
+        sync.begin_walks()
+        while sync.run_next(60):
+            pass
+        documents.refresh(seconds=600)
         client = signed_in(reader)
-        address = f"/conversations/{made.id}/"
-        _same_bytes = client.get(address).content
-        thread, floor = _alternately(lambda: client.get(address), lambda: client.get("/bare/"))
-        _print(f"a warm thread of {MESSAGES} messages", thread, "the same bytes from memory", floor)
+        client.get("/conversations/")
+        _against_bare(client, "list of 50 rows", "/conversations/")
+        _against_bare(client, "search", "/conversations/?q=revenue")
+        _against_bare(client, "search for a number", "/conversations/?q=question+77")
 
-        straight = Omni(omni.host, Token(token), timeout=5, max_body=10**8)
 
-        def cold() -> None:
-            Conversation.objects.all().delete()
-            client.get(address)
+def _against_bare(client: Client, name: str, address: str) -> None:
+    global _same_bytes  # noqa: PLW0603  (what the bare view returns)
+    client.get(address)
+    _same_bytes = client.get(address).content
+    page, floor = _alternately(lambda: client.get(address), lambda: client.get("/bare/"))
+    _print(name, page, "bare view", floor)
+    _statements(name, client, address)
 
-        asked, upstream = _alternately(cold, lambda: straight.conversation(UUID(str(made.id))), rounds=15)
-        _print(f"a cold thread of {MESSAGES} messages", asked, "the bare request to Omni", upstream)
+
+def _statements(name: str, client: Client, address: str) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        page = client.get(address)
+    sys.stdout.write(f"  {name}: {len(captured)} statements, {len(page.content):,} bytes\n")
 
 
 def _a_day() -> None:
@@ -153,4 +247,4 @@ def _print(what: str, seconds: float, against: str, floor: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,8 +1,10 @@
 """Answers with evidence in a small organization, and the worker that captures it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
+from django.test import Client
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
@@ -10,6 +12,7 @@ from omniviewer.demo.stand_in import Organization
 from omniviewer.demo.stand_in.organization import Action as Step
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
+from tests.conftest import text_of
 
 DAY = timedelta(days=1)
 
@@ -26,6 +29,13 @@ def answered(
         job.actions = (Step("generate_query", "Counting", "Orders by month", query, rows),)
         job.topic, job.chart, job.state, job.error = "orders", True, state, error
     return found
+
+
+def thread_page(client: Client, address: str) -> str:
+    """Return a thread's page with the links to the conversations beside it, which it asks for when it is open."""
+    page = text_of(client.get(address))
+    later = re.search(r'hx-get="([^"]+/neighbours/)"', page)
+    return page + text_of(client.get(later.group(1), headers={"HX-Request": "true"})) if later else page
 
 
 def work() -> None:

@@ -26,14 +26,21 @@ from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Member
 from omniviewer.omni import Token
-from tests import watching
+from tests import as_new, watching
 from tests.marks import mark_by_use
 from tests.programs import need
 
-watching.begin()
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
+
+
+@pytest.fixture(autouse=True)
+def finished_threads_are_as_new() -> Iterator[None]:
+    """Fail any test in which a page showed a stored rendering that is no longer right."""
+    yield
+    differing, as_new.differing[:] = list(as_new.differing), []
+    assert differing == []
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +49,12 @@ def no_token_leaves() -> Iterator[None]:
     yield
     leaked, watching.found[:] = list(watching.found), []
     assert leaked == []
+
+
+def pytest_configure() -> None:
+    """Watch what is sent, from the beginning; benchmarks, which use this module too, are not slowed down by that."""
+    watching.begin()
+    as_new.begin()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -126,7 +126,7 @@ def _settle(row: Capture) -> None:
     if job and job.is_running:
         row.again_in(min(_RUNNING_SECONDS * 2 ** (row.tries - 1), _MAX_WAIT_SECONDS), "not finished")
     else:
-        row.delete()
+        row.end()
 
 
 def _rest(token: ApiToken, error: RateLimited) -> None:
@@ -143,4 +143,4 @@ def _postpone(row: Capture, failure: OmniError) -> None:
     else:
         # Omni no longer shows the job to this token: opening the conversation queues it again.
         log.info("not captured", extra={"job": str(row.job_id), "because": failure.outcome})
-        row.delete()
+        row.end()

@@ -1,5 +1,6 @@
 """Coverage: the share of the conversations listed to a reader's tokens that is read, and of answers with an outcome."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from conversations.models import Access, JobAccess, Reader, Walk
@@ -25,9 +26,11 @@ class Outcomes:
     due: int
 
 
-def measure(reader: Reader) -> Coverage:
-    """Count the reader's own conversations as they are now: no count of the background's, nor of other tokens."""
-    walks = list(Walk.objects.of_everything().filter(api_token__in=reader.token_keys).select_related("api_token"))
+def measure(reader: Reader, walks: Collection[Walk]) -> Coverage:
+    """Count the reader's own conversations as they are now: no count of the background's, nor of other tokens.
+
+    `walks`: those of everything that their tokens see.
+    """
     counted = Access.objects.counted_by_instance(reader)
     read = total = 0
     for instance in {token.instance for token in reader.tokens}:

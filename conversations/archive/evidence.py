@@ -10,8 +10,8 @@ from typing import cast
 from uuid import UUID
 
 from conversations import upstream
-from conversations.archive import credentials, threads
-from conversations.archive.evidence_status import Jobs, words_of
+from conversations.archive import credentials, evidence_status, threads
+from conversations.archive.evidence_status import EvidenceSummary, Jobs, words_of
 from conversations.archive.outcomes import CannotShow, Opened
 from conversations.models import Action, AnswerStatus, Chart, Conversation, Job, JobAccess, Message, Outcome, is_over
 from conversations.upstream.budget import Urgency
@@ -35,6 +35,15 @@ class Evidence:
     failure: OmniError | None = None
     # True if the evidence was stored by this call.
     is_new: bool = False
+    # The job of the message with the reader's rights to it, read last; None if it names none.
+    jobs: Jobs | None = None
+
+    @property
+    def summary(self) -> EvidenceSummary | None:
+        """Return the summary that stands under the answer in a thread; None for a message without a job."""
+        if self.jobs is None:
+            return None
+        return evidence_status.by_position(self.opened, jobs=self.jobs)[self.message.position]
 
     @property
     def said(self) -> str:
@@ -72,7 +81,7 @@ def open(user: User, omni_id: UUID, position: int, *, with_rows: bool = False) -
         status = AnswerStatus.HIDDEN
     actions = list(job.actions.in_turn(with_rows=with_rows)) if job and status is AnswerStatus.CAPTURED else []
     is_new = status is AnswerStatus.CAPTURED and not was_kept
-    return Evidence(opened, message, status, job, actions, failure=failure, is_new=is_new)
+    return Evidence(opened, message, status, job, actions, failure=failure, is_new=is_new, jobs=jobs)
 
 
 def _with_rights_left(opened: Opened) -> Opened:
@@ -84,7 +93,7 @@ def _with_rights_left(opened: Opened) -> Opened:
 
 
 def _jobs(opened: Opened, message: Message) -> Jobs:
-    return Jobs(opened, {cast("UUID", message.job_id): message.created_at})
+    return Jobs.for_messages(opened, [message])
 
 
 def _ask(opened: Opened, message: Message, jobs: Jobs) -> OmniError | None:
@@ -121,6 +130,13 @@ def _is_final(job: Job | None, status: AnswerStatus) -> bool:
 def must_ask_for_chart(found: Evidence) -> bool:
     """Return whether Omni has yet to be asked for a chart."""
     return found.status is AnswerStatus.CAPTURED and found.job is not None and found.job.has_chart is None
+
+
+def has_chart(found: Evidence) -> bool:
+    """Return whether Omni has a chart of the answer, asking Omni where that is not known. Raises `OmniError`."""
+    if must_ask_for_chart(found):
+        return open_chart(found) is not None
+    return found.status is AnswerStatus.CAPTURED and found.job is not None and bool(found.job.has_chart)
 
 
 def open_chart(found: Evidence) -> bytes | None:

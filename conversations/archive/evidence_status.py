@@ -136,9 +136,11 @@ def by_position(
     jobs = jobs or Jobs.of_answers(opened, positions)
     if not jobs.positions:
         return {}
-    tokens = [access.api_token_id for access in opened.accesses]
-    own = Capture.objects.filter(conversation=opened.conversation, api_token__in=tokens)
-    queued = set(own.values_list("job_id", flat=True))
+    queued: set[UUID] = set()
+    if any(jobs.status(job_id).is_due for job_id in jobs.positions.values()):
+        tokens = [access.api_token_id for access in opened.accesses]
+        own = Capture.objects.filter(conversation=opened.conversation, api_token__in=tokens)
+        queued = set(own.values_list("job_id", flat=True))
     return {position: _summary(position, jobs, job_id, job_id in queued) for position, job_id in jobs.positions.items()}
 
 

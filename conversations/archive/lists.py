@@ -52,23 +52,22 @@ def open(  # noqa: A001  (callers say `lists.open`)
 ) -> Listed:
     """Return a page of what these credentials show and the query matches. Raises `CannotShow`."""
     top = check_tops(user, through, asked, when)
-    documents.refresh(seconds=_CATCH_UP_SECONDS, among=few_conversations(top.scope.reader))
     found, was_asked = top.walks, top.was_asked
     top.check_readable()
-    asks_for = Finder(top.scope, stretch.order)
+    asks_for = top.finder(stretch.order)
     page = asks_for.page(stretch)
     for _ in range(_MAX_PAGES):
         if page.older is not None or top.failures or stretch.order != "activity":
             break
         if not _go_further_back(found, asked):
             break
-        asks_for, was_asked = Finder(top.scope, stretch.order), True
+        asks_for, was_asked = replace(top, is_of_few=False).finder(stretch.order), True
         page = asks_for.page(stretch)
     metrics.page_from("asked" if was_asked else top.state)
     odd = [*asked.odd, *top.odd]
     begun = None if page.conversations else asked.beginnings
     if begun and (stretch.is_top or not asks_for.count()):
-        wider = Finder(replace(top.scope, asked=begun), stretch.order)
+        wider = top.finder(stretch.order, begun)
         wider_page = wider.page(stretch)
         if wider_page.conversations:
             asks_for, page, asked = wider, wider_page, begun
@@ -84,10 +83,17 @@ def _named(asked: Asked) -> str:
 def stored_finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
     """Return a finder over what is stored, without asking Omni. Raises `CannotShow` where no token is accepted."""
     reader = accepted(user, through)
-    if asked:
-        # Index a reply that was fetched just now, such as a thread that was opened from the list.
-        documents.refresh(seconds=_CATCH_UP_SECONDS, among=few_conversations(reader))
-    return Finder(Scope(reader, asked, owners(user, asked)), order)
+    # Index a reply that was fetched just now, such as a thread that was opened from the list.
+    is_of_few = catch_up(reader) if asked else False
+    return Finder(Scope(reader, asked, owners(user, asked)), order, is_of_few=is_of_few)
+
+
+def catch_up(reader: Reader) -> bool:
+    """Index what waits, for a short time; return whether the reader's tokens were shown few conversations."""
+    few = few_conversations(reader)
+    if few is None or few.waiting:
+        documents.refresh(seconds=_CATCH_UP_SECONDS, among=few.waiting if few else None)
+    return few is not None
 
 
 def _go_further_back(found: list[Walk], asked: Asked) -> bool:
@@ -114,6 +120,13 @@ class Tops:
     walks: list[Walk]
     failures: dict[ApiToken, OmniError]
     was_asked: bool
+    # True if the reader's tokens are known to have been shown few conversations.
+    is_of_few: bool
+
+    def finder(self, order: str = "activity", asked: Asked | None = None) -> Finder:
+        """Return a finder for the query, or for another one over the same."""
+        scope = replace(self.scope, asked=asked) if asked else self.scope
+        return Finder(scope, order, is_of_few=self.is_of_few)
 
     @property
     def state(self) -> str:
@@ -171,7 +184,8 @@ def check_tops(user: User, through: Sequence[Credential], asked: Asked, when: Fe
     unasked = [token for token, error in failures.items() if isinstance(error, CannotAsk)]
     # Without the tokens that were rejected just now.
     reader = Reader.for_user(user, through).stretched(unasked)
-    return Tops(Scope(reader, asked, meant), found, failures, was_asked)
+    is_of_few = catch_up(reader) if asked else False
+    return Tops(Scope(reader, asked, meant), found, failures, was_asked, is_of_few)
 
 
 def accepted(user: User, through: Sequence[Credential]) -> Reader:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from conversations.archive import credentials
-from conversations.models import Conversation, Member, Owner, PeopleWalk
+from conversations.models import Conversation, Member, Owner, PeopleWalk, Reader
 from conversations.search.tokens import fold, words
 from conversations.upstream import request, single_flight
 from conversations.upstream.budget import Urgency
@@ -38,12 +38,20 @@ _MAX_PAGES_AT_ONCE = 10
 _SPELLING_IS_KNOWN = timedelta(days=30)
 
 
-def names(user: User, owners: Collection[Owner]) -> dict[Owner, str]:
-    """Return the names of these people; the reader's own is that under which they are signed in."""
+def names(user: User, owners: Collection[Owner], tokens: Collection[ApiToken] | None = None) -> dict[Owner, str]:
+    """Return the names of these people; the reader's own is that under which they are signed in.
+
+    `tokens`: the reader's, where the caller has them.
+    """
     wanted = set(owners)
-    tokens = list(ApiToken.objects.held_by(user))
-    told = Member.objects.filter(api_token__in=tokens, omni_id__in={owner.id for owner in wanted})
-    found = {row.owner: row.name for row in told.select_related("api_token") if row.owner in wanted}
+    if tokens is None:
+        tokens = Reader.for_user(user).tokens
+    # Omni tells a personal token of nobody.
+    keys = [token for token in tokens if token.sees_organization]
+    told = Member.objects.filter(api_token__in=keys, omni_id__in={owner.id for owner in wanted}) if keys else []
+    instances = {token.pk: token.instance for token in keys}
+    said = {Owner(instances[row.api_token_id], row.omni_id): row.name for row in told}
+    found = {owner: name for owner, name in said.items() if owner in wanted}
     for own in _own(tokens) & wanted - found.keys():
         found[own] = user.display_name
     return found
@@ -54,7 +62,7 @@ def _own(tokens: Iterable[ApiToken]) -> set[Owner]:
     return {Owner(token.instance, own_id) for token in tokens for own_id in token.owner_ids}
 
 
-def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: bool = True) -> str:
+def owner_name(reader: Reader, conversation: Conversation, token: ApiToken, *, ask: bool = True) -> str:
     """Return the name of the person whose conversation it is; "" where Omni does not tell.
 
     Omni is asked for the people of the organization where that is due, unless `ask=False`. `token` is the one that the
@@ -64,10 +72,10 @@ def owner_name(user: User, conversation: Conversation, token: ApiToken, *, ask: 
         return ""
     if conversation.owner_id in token.owner_ids and not token.sees_organization:
         # Omni tells a personal token of nobody: its owner has the name under which they are signed in.
-        return user.display_name
+        return reader.user.display_name
     if ask and conversation.owner_id not in token.owner_ids:
         members(token)
-    return names(user, [conversation.owner]).get(conversation.owner, "")
+    return names(reader.user, [conversation.owner], reader.tokens).get(conversation.owner, "")
 
 
 def find(user: User, typed: str) -> list[Owner]:
@@ -76,7 +84,7 @@ def find(user: User, typed: str) -> list[Owner]:
     It takes "me", an id (with `@` and the host where several instances may know it), or the beginning of a name or of
     an address that Omni told.
     """
-    tokens = list(ApiToken.objects.held_by(user))
+    tokens = Reader.for_user(user).tokens
     own = _own(tokens)
     if typed.lower() == "me":
         return sorted(own)
@@ -129,12 +137,18 @@ def members(token: ApiToken, *, ask: bool = True) -> list[Member]:
     """
     if not token.sees_organization or token.rejected_at:
         return []
-    if ask and are_due(token):
+    if ask:
+        ask_if_due(token)
+    return list(token.members.all()[: MAX_MEMBERS + 1])
+
+
+def ask_if_due(token: ApiToken) -> None:
+    """Ask Omni for the people of the organization where that is due; whatever it answers, pages work."""
+    if not token.rejected_at and are_due(token):
         try:
             fetch(token, Urgency.REFRESHING)
         except OmniError as error:
             credentials.record(token, error)
-    return list(token.members.all()[: MAX_MEMBERS + 1])
 
 
 def are_due(token: ApiToken) -> bool:

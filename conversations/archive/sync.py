@@ -9,7 +9,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -25,7 +25,7 @@ from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, People
 from conversations.models.conversation import CLOCKS_DIFFER
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
-from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.accounts.models import ApiToken, Credential
 from omniviewer.omni import CONVERSATIONS_A_PAGE, CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
 
 log = logging.getLogger("omniviewer.sync")
@@ -305,11 +305,17 @@ class Progress:
         return settings.SYNC == "off"
 
 
-def progress(user: User) -> list[Progress]:
-    """Return the progress for each of the reader's accepted credentials whose list was asked for."""
-    mine = list(Credential.objects.owned_by(user).accepted())
-    walks_of = Walk.objects.of_everything().filter(api_token__in=[credential.api_token_id for credential in mine])
-    found = {walk.api_token_id: walk for walk in walks_of.select_related("api_token")}
+def progress(mine: Collection[Credential], known: Collection[Walk] = ()) -> list[Progress]:
+    """Return the progress for each of these credentials, if Omni accepts it and its list was asked for.
+
+    `known`: walks that the caller has read already.
+    """
+    mine = [credential for credential in mine if credential.api_token.rejected_at is None]
+    found = {walk.api_token_id: walk for walk in known if not walk.member}
+    missing = {credential.api_token_id for credential in mine} - found.keys()
+    if missing:
+        further = Walk.objects.of_everything().filter(api_token__in=missing).select_related("api_token")
+        found |= {walk.api_token_id: walk for walk in further}
     if settings.SYNC == "off":  # Then nobody else counts what readers opened.
         before = timezone.now() - _COUNT_EVERY
         for walk in found.values():

@@ -46,6 +46,8 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
             if job
         ]
         self.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+        if rows:
+            Conversation.objects.filter(pk__in={row.conversation_id for row in rows}).jobs_changed()
         return len(rows)
 
     def due(self) -> Self:
@@ -97,6 +99,11 @@ class Capture(models.Model):
 
     def __str__(self) -> str:
         return f"capture of {self.job_id}"
+
+    def end(self) -> None:
+        """Delete the row: there is nothing more to do for it."""
+        self.delete()
+        Conversation.objects.filter(pk=self.conversation_id).jobs_changed()
 
     def again_in(self, seconds: float, failure: str = "") -> None:
         now = timezone.now()

@@ -3,6 +3,7 @@
 from copy import copy
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -74,6 +75,14 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """Mark these conversations to be indexed again."""
         self.filter(is_indexed=True).update(is_indexed=False)
 
+    def with_job(self, instance: str, job_id: UUID) -> Self:
+        """Return the conversations of the instance in which a message names this job."""
+        return self.filter(instance=instance, messages__job_id=job_id)
+
+    def jobs_changed(self) -> None:
+        """Count a change of what is known of these conversations' jobs, so that no page made before is shown again."""
+        self.update(job_changes=models.F("job_changes") + 1)
+
     def only_through(self, token: ApiToken) -> Self:
         """Return the conversations that were ever shown to this token, and are shown to no other now."""
         from conversations.models.access import Access  # noqa: PLC0415
@@ -110,6 +119,8 @@ class Conversation(models.Model):
     ends_with_question = models.BooleanField(null=True)
     # Random name of each revision, so that no cache takes one for another.
     version = models.CharField(max_length=32, blank=True)
+    # Counts the changes of what is known of its jobs: their states and evidence, rights to these, queued captures.
+    job_changes = models.BigIntegerField(default=0)
     # The times of the last activity and of the first one as numbers, see `recency`.
     recency = models.BigIntegerField(default=0)
     started = models.BigIntegerField(default=0)

@@ -9,7 +9,6 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from conversations.models.conversation import Conversation
 from conversations.models.job import Job
 from conversations.tables import parsing
 from conversations.tables.parsing import NoTable, Table
@@ -193,10 +192,8 @@ def drop_kept_before(moment: datetime, *, most: int) -> int:
         Job.objects.filter(pk__in=jobs).update(
             kept_at=None, has_chart=None, dropped_at=timezone.now(), query_count=0, row_count=0, size=0
         )
-        dropped = Job.objects.filter(
-            pk__in=jobs, instance=models.OuterRef("instance"), conversation_id=models.OuterRef("omni_id")
-        )
-        Conversation.objects.filter(models.Exists(dropped)).touch()
+        for job in Job.objects.filter(pk__in=jobs):
+            job.touch()
     return len(jobs)
 
 

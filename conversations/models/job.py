@@ -143,6 +143,7 @@ class Job(models.Model):
         if not self.is_running:
             self.no_result_at = timezone.now()
             self.save(update_fields=["no_result_at"])
+            self.touch()
 
     @classmethod
     def ensure(cls, instance: str, omni_id: UUID, conversation_id: UUID) -> "Job":
@@ -151,6 +152,11 @@ class Job(models.Model):
         return cls.objects.get_or_create(instance=instance, omni_id=omni_id, defaults=defaults)[0]
 
     def touch(self) -> None:
-        """Mark the job's conversation to be indexed again: evidence is searched too."""
+        """Mark the job's conversation to be indexed again, since evidence is searched too, and count the change."""
         if self.conversation_id:
-            Conversation.objects.filter(instance=self.instance, omni_id=self.conversation_id).touch()
+            own = Conversation.objects.filter(instance=self.instance, omni_id=self.conversation_id)
+            own.touch()
+            own.jobs_changed()
+        # Another conversation may name the job too, or Omni does not tell to which it belongs.
+        naming = Conversation.objects.with_job(self.instance, self.omni_id)
+        naming.exclude(omni_id=self.conversation_id or self.omni_id).jobs_changed()

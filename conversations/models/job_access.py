@@ -107,6 +107,7 @@ class JobAccessQuerySet(models.QuerySet["JobAccess"]):
             create_defaults={"conversation": conversation, "shown_at": now, "at": now},
         )
         settle_evidence([conversation.pk], token)
+        Conversation.objects.with_job(token.instance, job_id).jobs_changed()
 
     def refuse(self, token: ApiToken, conversation: Conversation, job_id: UUID, route: str) -> None:
         """Store that the `job` or `result` route refused this token while Omni still had the job."""
@@ -118,6 +119,7 @@ class JobAccessQuerySet(models.QuerySet["JobAccess"]):
             create_defaults={"conversation": conversation, f"{route}_refused_at": now, "at": now},
         )
         settle_evidence([conversation.pk], token)
+        Conversation.objects.with_job(token.instance, job_id).jobs_changed()
 
 
 _NOT_REFUSED: dict[str, Any] = {"job_refused_at": None, "result_refused_at": None}

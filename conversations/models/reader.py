@@ -33,10 +33,9 @@ class Reader:
     @classmethod
     def for_user(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
         """Return the reader, through these credentials alone if they are given."""
-        if through is None:
-            return cls(user, tuple(ApiToken.objects.held_by(user)))
-        held = dict.fromkeys(credential.api_token for credential in through)
-        return cls(user, tuple(token for token in held if token.rejected_at is None))
+        held = Credential.objects.owned_by(user).accepted() if through is None else through
+        tokens = dict.fromkeys(credential.api_token for credential in held)
+        return cls(user, tuple(token for token in tokens if token.rejected_at is None))
 
     @classmethod
     def through(cls, token: ApiToken) -> "Reader":
@@ -49,7 +48,7 @@ class Reader:
 
     def renewed(self) -> "Reader":
         """Return the reader through those of these tokens that are still accepted."""
-        accepted = {token.pk: token for token in ApiToken.objects.held_by(self.user)}
+        accepted = {token.pk: token for token in Reader.for_user(self.user).tokens}
         return replace(self, tokens=tuple(accepted[key] for key in self.token_keys if key in accepted))
 
     def stretched(self, unasked: Iterable[ApiToken]) -> "Reader":
@@ -67,14 +66,14 @@ class Reader:
     def within(self, column: str) -> Q:
         """Return the condition that the time in `column` is recent enough for the row's token."""
         now = timezone.now()
-        condition = Q(pk__in=[])
+        condition = Q()
         for token in self.tokens:
             length, ahead = settings.ACCESS_TTL, CLOCKS_DIFFER
             if token.pk in self.unasked:
                 length = ahead = settings.ACCESS_GRACE
             since = max(now - length, token.rights_since) if token.rights_since else now - length
             condition |= Q(api_token=token.pk, **{f"{column}__range": (since, now + ahead)})
-        return condition
+        return condition if self.tokens else Q(pk__in=[])
 
     def owned_by(self, owners: Collection[Owner]) -> Q:
         """Return the condition that the row's owner is one of these people, on the instance that knows them."""
@@ -88,6 +87,8 @@ class Reader:
     def since_accepted(self, column: str) -> Q:
         """Return the condition that the time in `column` is later than Omni's last acceptance of the row's token."""
         rejected = {token.pk: token.rights_since for token in self.tokens if token.rights_since}
+        if not rejected:
+            return Q(api_token__in=self.token_keys)
         condition = Q(api_token__in=[key for key in self.token_keys if key not in rejected])
         for key, moment in rejected.items():
             condition |= Q(api_token=key, **{f"{column}__gt": moment})

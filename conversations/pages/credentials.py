@@ -24,7 +24,7 @@ from omniviewer.omni import OmniError, TokenRejected
 @require_GET
 def page(request: Request) -> HttpResponse:
     mine = list(Credential.objects.owned_by(request.user))
-    read = {row.credential: row for row in sync.progress(request.user)}
+    read = {row.credential: row for row in sync.progress(Credential.objects.owned_by(request.user))}
     offered = {offer.credential_id: offer for offer in HandOver.objects.offered_by(request.user)}
     told = [(row, credentials.budget_left(row.api_token), read.get(row), offered.get(row.pk)) for row in mine]
     offers = [
@@ -128,7 +128,7 @@ def pause_sync(request: Request, pk: int) -> HttpResponse:
     if not request.htmx:
         return redirect(back)
     tasks.nudge_sync()
-    told = [row for row in sync.progress(request.user) if row.credential == credential]
+    told = sync.progress([credential])
     return render(request, "conversations/shared/_sync_progress.html", {"progress": told, "asks_again": True})
 
 

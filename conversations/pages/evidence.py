@@ -46,7 +46,7 @@ def page(request: Request, omni_id: UUID, position: int) -> HttpResponse:
         trail.record(request, Kind.CAPTURED, **about)
     _record(request, **about)
     steps = [(action, paging.page_of(action) if action.is_query else None) for action in found.actions]
-    summary = evidence_status.by_position(found.opened, [position]).get(position)
+    summary = found.summary
     context = _context(found) | {"steps": steps, "summary": summary}
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if evidence.must_ask_for_chart(found) else evidence_context.charts(found)

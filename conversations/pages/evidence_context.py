@@ -43,7 +43,7 @@ def charts(found: Evidence) -> dict[str, Any]:
     """Return the context of _charts.html: whether Omni has a picture; else ours, and why Omni could not be asked."""
     failure, omni = None, False
     try:
-        omni = evidence.open_chart(found) is not None
+        omni = evidence.has_chart(found)
     except OmniError as error:
         failure = error
     drawn = (

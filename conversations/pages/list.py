@@ -40,8 +40,7 @@ def conversations(request: Request) -> HttpResponse:
     elsewhere = _elsewhere(request)
     if elsewhere:
         return redirect(elsewhere)
-    credentials = Credential.objects.owned_by(request.user)
-    form = ListForm(credentials, request.GET)
+    form = ListForm(Credential.objects.owned_by(request.user), request.GET)
     try:
         query = form.query()
         found = _listed(request, query, fetch_when(request))
@@ -49,11 +48,11 @@ def conversations(request: Request) -> HttpResponse:
         return explain(request, error, form.cleaned_data.get("credential") if form.is_valid() else None)
     if "refresh" in request.GET and not found.notice:
         return refreshed(request)
-    tasks.nudge_sync()
+    tasks.nudge_sync(found.walks)
     if query.asked:
         trail.record(request, Kind.SEARCHED)
     context = list_context.page(request.user, found, query, request.GET)
-    context |= list_context.controls(request.user, query.credentials, query.asked) | {"credentials": credentials}
+    context |= list_context.controls(query.credentials, query.asked) | {"credentials": query.held}
     return render(request, "conversations/list/list.html", context)
 
 
@@ -80,8 +79,9 @@ def fresh(request: Request) -> HttpResponse:
 
 def _listed(request: Request, query: ListQuery, when: Fetch) -> Listed:
     found = lists.open(request.user, query.credentials, query.asked, query.stretch, when=when)
-    for walk in found.walks:
-        people.members(walk.api_token, ask=found.was_asked)
+    if found.was_asked:
+        for walk in found.walks:
+            people.ask_if_due(walk.api_token)
     return found
 
 

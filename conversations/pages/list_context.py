@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -14,12 +16,13 @@ from conversations.archive import coverage, people, sync
 from conversations.archive.lists import Listed
 from conversations.archive.people import MAX_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
+from conversations.pages import list_row
 from conversations.pages.list_forms import ListQuery
+from conversations.pages.list_row import ListRow, Look, Marks
 from conversations.pages.refresh import fresh_in
 from conversations.search import date_words, finder, hits, narrowing, syntax
-from conversations.search.hits import Hits
 from conversations.search.syntax import Asked, Filter
-from omniviewer.accounts.models import Credential, User
+from omniviewer.accounts.models import ApiToken, Credential, User
 
 # Most people that a filter's chip names.
 _MAX_NAMES = 3
@@ -27,20 +30,9 @@ _MAX_NAMES = 3
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
 
-@dataclass(frozen=True)
-class ListRow:
-    """A row of the list: a conversation as the reader may see it, its matches, and what readers have added to it."""
-
-    conversation: Conversation
-    hits: Hits
-    owner_name: str
-    is_starred: bool
-    is_unread: bool
-    tickets: list[str]
-
-
 def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, looks: int = 0) -> dict[str, Any]:
     """Return the context of list/list.html and its parts; `parameters` are those of the page's address."""
+    until, look = Visit.objects.read_until(user), _look(found, query, parameters)
     asked, page = query.asked, found.page
     stale = any(not walk.is_fresh for walk in found.walks)
     checked = [walk.checked_at for walk in found.walks if walk.checked_at]
@@ -60,10 +52,12 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "as_of": min(checked, default=None),
         "is_first": query.stretch.is_top,
         "sum": _sum(found, query),
-        "sees_organization": any(credential.sees_organization for credential in query.credentials),
-        "has_unread": narrowing.has_unread(user),
-        **rows(user, page.conversations, found.asked, _within(parameters, asked, found.asked), query.stretch.order),
-        **progress_and_coverage(user, query.credentials),
+        "sees_organization": look.with_owners,
+        "has_unread": narrowing.has_unread(Reader.for_user(user, query.held), until),
+        "read_until": until,
+        "rows": rows(user, page.conversations, found.asked, look, until),
+        "by_day": look.by_day,
+        **progress_and_coverage(user, query.credentials, found.walks),
         "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
@@ -103,41 +97,63 @@ def _shortfall(walks: list[Walk]) -> str:
 
 
 def rows(
-    user: User, shown: list[Conversation], asked: Asked, parameters: QueryDict, order: str = "activity"
-) -> dict[str, Any]:
-    """Return the rows with their owners, stars, unread marks, tickets and matches."""
-    ids = [row.pk for row in shown]
+    user: User, shown: list[Conversation], asked: Asked, look: Look, until: datetime | None = None
+) -> list[ListRow]:
+    """Return the rows with their owners, stars, unread marks, tickets and matches. `until`: see `narrowing.unread`."""
     found = hits.collect(shown, asked)
-    names = people.names(user, {row.owner for row in shown})
-    starred = set(Star.objects.filter(user=user, conversation__in=ids).values_list("conversation_id", flat=True))
-    accesses = Access.objects.filter(narrowing.unread(user), pk__in=[row.access.pk for row in shown if row.access])
-    unread = set(accesses.values_list("conversation_id", flat=True))
-    tickets: dict[int, list[str]] = {}
-    readable = [row.pk for row in shown if row.shows_messages]
-    for pk, ticket in TicketReference.objects.filter(conversation__in=readable).values_list(
-        "conversation_id", "ticket"
-    ):
-        tickets.setdefault(pk, []).append(ticket)
-    within = parameters.copy()
+    names = people.names(user, {row.owner for row in shown}, _tokens_of(shown)) if look.with_owners else {}
+    marks = _marks(user, shown, until)
+    facts = [
+        list_row.facts(
+            row,
+            found[row.pk],
+            look,
+            owner_name=names.get(row.owner, row.owner_id),
+            marks=marks.get(row.pk, Marks()),
+        )
+        for row in shown
+    ]
+    return [ListRow(*pair) for pair in zip(shown, list_row.finished(facts), strict=True)]
+
+
+def _look(found: Listed, query: ListQuery, parameters: QueryDict) -> Look:
+    within = _within(parameters, query.asked, found.asked).copy()
     for name in _PASSING:
         within.pop(name, None)
-    return {
-        "rows": [
-            ListRow(
-                conversation=row,
-                hits=found[row.pk],
-                owner_name=names.get(row.owner, row.owner_id),
-                is_starred=row.pk in starred,
-                is_unread=row.pk in unread,
-                tickets=tickets.get(row.pk, []),
-            )
-            for row in shown
-        ],
+    is_by_start = query.stretch.order == "started"
+    return Look(
         # Carried into the threads, so that their neighbours in this list, and the way back to this very page of it, can
         # be found.
-        "within": within.urlencode(),
-        "by_day": order != "started" and not asked.has_words,
+        within=within.urlencode(),
+        by_day=not is_by_start and not found.asked.has_words,
+        by_start=is_by_start,
+        with_owners=any(credential.sees_organization for credential in query.credentials),
+    )
+
+
+def _marks(user: User, shown: list[Conversation], until: datetime | None) -> dict[int, Marks]:
+    """Return what readers have added to these conversations, by their keys."""
+    own = Access.objects.filter(pk__in=[row.access.pk for row in shown if row.access])
+    found = own.annotate(
+        is_starred=Exists(Star.objects.filter(user=user, conversation=OuterRef("conversation"))),
+        is_unread=ExpressionWrapper(narrowing.unread(user, until), output_field=BooleanField()),
+        has_ticket=Exists(TicketReference.objects.filter(conversation=OuterRef("conversation"))),
+    )
+    facts = {pk: told for pk, *told in found.values_list("conversation_id", "is_starred", "is_unread", "has_ticket")}
+    readable = [row.pk for row in shown if row.shows_messages and facts.get(row.pk, [False])[-1]]
+    tickets: dict[int, list[str]] = {}
+    if readable:
+        linked = TicketReference.objects.filter(conversation__in=readable)
+        for pk, ticket in linked.values_list("conversation_id", "ticket"):
+            tickets.setdefault(pk, []).append(ticket)
+    return {
+        pk: Marks(is_starred, is_unread, tuple(tickets.get(pk, ()))) for pk, (is_starred, is_unread, _) in facts.items()
     }
+
+
+def _tokens_of(shown: Iterable[Conversation]) -> list[ApiToken]:
+    """Return the tokens that these conversations were shown to."""
+    return list({row.access.api_token_id: row.access.api_token for row in shown if row.access}.values())
 
 
 def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str, Any]:
@@ -145,18 +161,21 @@ def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str,
 
     The parameter is not `ticket`: in a thread's address, that names a ticket that links to the thread.
     """
-    within = QueryDict(mutable=True)
-    within["linked"] = ticket
-    return rows(user, shown, Asked(), within) | {"by_day": False}
+    look = Look(within=urlencode({"linked": ticket}))
+    return {"rows": rows(user, shown, Asked(), look), "by_day": False}
 
 
-def progress_and_coverage(user: User, credentials: Collection[Credential]) -> dict[str, Any]:
+def progress_and_coverage(
+    user: User, credentials: Collection[Credential], walks: Collection[Walk] = ()
+) -> dict[str, Any]:
     """Return how much of Omni's list the result covers; counted only where the page says so."""
     reader = Reader.for_user(user, credentials)
+    progress = sync.progress(credentials, walks)
+    of_all = list({row.walk.pk: row.walk for row in progress}.values())
     return {
-        "progress": [row for row in sync.progress(user) if row.credential in credentials],
+        "progress": progress,
         "stands_still": tasks.stands_still(),
-        "coverage": SimpleLazyObject(lambda: coverage.measure(reader)),
+        "coverage": SimpleLazyObject(lambda: coverage.measure(reader, of_all)),
         "outcomes": SimpleLazyObject(lambda: coverage.count_outcomes(reader)),
     }
 
@@ -176,7 +195,7 @@ def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
     return {"count": min(count, finder.MAX_COUNTED), "is_more": count > finder.MAX_COUNTED}
 
 
-def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
+def controls(credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
     """Return the context of list/_filters.html: the choices, and the current values."""
     return {
         **owners(credentials, asked.value("owner")),
@@ -193,7 +212,6 @@ def controls(user: User, credentials: Iterable[Credential], asked: Asked) -> dic
         },
         "states": syntax.STATES,
         "places": syntax.PLACES,
-        "read_until": Visit.objects.read_until(user),
     }
 
 

@@ -27,8 +27,9 @@ def list_address(query: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """A query of the list. `credential` is the one that was chosen, if any."""
+    """A query of the list. `credential` is the one that was chosen, if any; `held` are all of the reader's."""
 
+    held: list[Credential]
     credentials: list[Credential]
     credential: Credential | None
     asked: Asked
@@ -84,8 +85,10 @@ class ListForm(CredentialForm):
         """Return the query. Raises `CannotShow` if the reader has no credential, or the address makes no sense."""
         said = self.said()
         chosen: Credential | None = said["credential"]
+        held = list(self.credentials)
         return ListQuery(
-            credentials=[chosen] if chosen else list(self.credentials),
+            held=held,
+            credentials=[chosen] if chosen else held,
             credential=chosen,
             asked=syntax.read(said["q"]),
             stretch=Stretch(said["sort"] or "activity", said["before"], said["after"]),

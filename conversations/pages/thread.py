@@ -1,6 +1,5 @@
 """A thread: the page, the parts of it that Omni has changed meanwhile, the reader's star."""
 
-from http import HTTPStatus
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -12,6 +11,7 @@ from conversations.archive import live_answer, threads
 from conversations.models import Star, TicketReference, Visit, ticket_names
 from conversations.pages import thread_context
 from conversations.pages.errors import explains_refusals
+from conversations.pages.list_place import ListPlace
 from conversations.pages.part_forms import FreshForm
 from conversations.pages.refresh import fetch_when, refreshed
 from omniviewer.accounts import sessions
@@ -32,17 +32,20 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     is_link = request.method == "GET" and sessions.arrives(request)
     if ticket and is_link:
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
-    tasks.queue_capture(opened)
     Visit.objects.record(request.user, opened.conversation)
-    context = thread_context.thread(request.user, opened) | thread_context.within(request, opened.conversation)
-    missing = position is not None and not 1 <= position <= context["count"]
-    context |= {
-        "focus": position,
-        "missing": position if missing else None,
-        "ticket_text": "" if is_link else ticket or "",
-        "odd_ticket": "" if ticket else came_from.strip(),
-    }
-    return thread_context.render_thread(request, context, HTTPStatus.NOT_FOUND if missing else HTTPStatus.OK)
+    extra = {"ticket_text": "" if is_link else ticket or "", "odd_ticket": "" if ticket else came_from.strip()}
+    return thread_context.render_thread(request, opened, extra, focus=position)
+
+
+@require_safe
+@explains_refusals()
+def neighbours(request: Request, omni_id: UUID) -> HttpResponse:
+    """Render the links to the conversations beside this one in the whole list, for a page that names no other list."""
+    if not request.htmx:
+        return redirect("conversations:conversation", omni_id)
+    opened = threads.open(request.user, omni_id)
+    context = ListPlace(request.user, request.GET).neighbours(opened.conversation)
+    return render(request, "conversations/thread/_list_navigation.html", context)
 
 
 @require_safe

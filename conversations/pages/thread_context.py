@@ -1,65 +1,109 @@
-"""Contexts for a thread: its messages, and its place within the list that a reader came from."""
+"""Contexts for a thread: its messages, finished or to be rendered, and what is said about it."""
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.utils import timezone
-from django.utils.safestring import SafeString
+from django.template.loader import render_to_string
 
-from conversations import rendering
-from conversations.archive import lists, live_answer, people
-from conversations.archive.outcomes import CannotShow, Opened
-from conversations.models import Conversation, EarlierMessage, Message, Star, TicketReference, ticket_names
+from conversations import tasks
+from conversations.archive import live_answer, people
+from conversations.archive.live_answer import Running
+from conversations.archive.outcomes import Opened
+from conversations.models import EarlierMessage, Star, TicketReference, ticket_names
+from conversations.pages import finished_thread
 from conversations.pages.evidence_context import answer_statuses
-from conversations.pages.list_forms import ListForm, list_address
+from conversations.pages.finished_thread import FinishedThread
+from conversations.pages.list_place import ListPlace, Marked
 from conversations.pages.refresh import MAX_LOOKS, fresh_in
-from conversations.rendering import trusted
-from conversations.search import highlight, syntax
-from conversations.search.finder import Finder, Stretch
-from conversations.search.syntax import Filter, Text
-from omniviewer.accounts.models import Credential, User
+from conversations.search.syntax import Filter
+from omniviewer.accounts.models import User
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
-# Parameters of the list's address: its query, and the page of it; `linked` is the ticket whose list it is.
-_ASKED = ("q", "credential", "sort")
-_OF_THE_LIST = (*_ASKED, "before", "after", "linked")
 # Number of messages from which a thread has an outline beside it, and a search of its own.
 _LONG_MESSAGES = 8
+# Comment in thread/thread.html in whose place the messages stand.
+_MESSAGES = b"<!-- messages -->"
 
 
-@dataclass(frozen=True)
-class Marked:
-    """Highlights in a thread: their number, and the HTML of the messages that have any, by position."""
+def page(request: Request, opened: Opened) -> dict[str, Any]:
+    """Return the context of thread/thread.html, with the place of the thread in the list that the reader came from.
 
-    count: int = 0
-    html: dict[int, SafeString] = field(default_factory=dict)
+    The messages come finished from the cache where readers with the same rights were shown the same before. Otherwise
+    the evidence is queued for capture, too: while nothing has changed, there is nothing new to queue.
+    """
+    place = ListPlace(request.user, request.GET)
+    key = finished_thread.Key(opened, place.marking)
+    finished = finished_thread.get(key)
+    if finished is not None:
+        context = _about(request.user, opened, finished.count) | {"awaits_answer": finished.awaits_answer}
+    else:
+        if tasks.queue_capture(opened):
+            opened.conversation.job_changes += 1
+            key = finished_thread.Key(opened, place.marking)
+        context = thread(request.user, opened)
+        summaries = context["summaries"]
+        if context["running"] or context["unkept"]:
+            # The rest of the page changes by time alone, so it is found out each time; the messages stay the same.
+            key = finished_thread.Key(opened, f"{place.marking}{summaries}")
+        finished = None if context["earlier"] else finished_thread.get(key)
+        if finished is None:
+            finished = finish(context, place.mark(opened.conversation))
+            if not context["earlier"]:
+                finished_thread.store(key, finished, (row.until for row in summaries.values()))
+    return {**context, **place.context(opened.conversation), "finished": finished, "marks": finished.marks}
+
+
+def finish(context: dict[str, Any], marked: Marked) -> FinishedThread:
+    """Render the messages of this context with these highlights, and the outline."""
+    context = {**context, "marked_html": marked.html, "public_url": settings.PUBLIC_URL}
+    return FinishedThread(
+        messages=render_to_string("conversations/thread/_messages.html", context).encode(),
+        outline=render_to_string("conversations/thread/_outline.html", context),
+        count=context["count"],
+        awaits_answer=context["awaits_answer"],
+        marks=marked.count,
+        is_widened=marked.is_widened,
+    )
 
 
 def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
-    """Return the context of thread/thread.html and its parts. `looks`: how often the page has refreshed by itself."""
+    """Return the context of the messages of a thread, and of what is said about it.
+
+    `looks`: how often the page has refreshed by itself.
+    """
     conversation = opened.conversation
     last = conversation.last_message
     # The first revision is the first fetch: it replaced nothing.
     earlier = _earlier(opened) if conversation.latest_revision > 1 else []
     running = live_answer.stored(opened)
     count = last.position if last else 0
-    found = answer_statuses(opened)
     by_position: dict[int, list[EarlierMessage]] = defaultdict(list)
     for row in earlier:
         by_position[row.position].append(row)
     return {
+        **_about(user, opened, count, looks, running),
+        **answer_statuses(opened),
+        "earlier": earlier,
+        "earlier_versions": dict(by_position),
+        "marked_html": {},
+        "no_longer": [message for message in earlier if message.position > count],
+        "awaits_answer": bool(last and last.is_question),
+    }
+
+
+def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Running | None = None) -> dict[str, Any]:
+    """Return the context of what a thread's page says beside its messages."""
+    conversation = opened.conversation
+    return {
         "conversation": conversation,
         # A stored thread is shown without asking Omni for anything.
-        "owner_name": people.owner_name(user, conversation, opened.token, ask=opened.was_asked),
+        "owner_name": people.owner_name(opened.reader, conversation, opened.token, ask=opened.was_asked),
         "owner_filter": Filter("owner", conversation.owner.as_filter(opened.reader.tokens)),
         "credential": opened.credential if opened.is_one_of_several else None,
         "has_several_credentials": opened.is_one_of_several,
@@ -67,20 +111,9 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
         "shortfall": conversation.shortfall,
         "count": count,
         "is_long": count >= _LONG_MESSAGES,
-        **found,
-        # Digest of the answers' statuses, for the key of cached HTML that shows them.
-        "lines_shown": hashlib.sha256(repr(found["summaries"]).encode()).hexdigest(),
         "is_starred": Star.objects.has(user, conversation),
-        "earlier": earlier,
-        "earlier_versions": dict(by_position),
-        # HTML of messages with highlights, by position.
-        "marked_html": {},
-        "no_longer": [message for message in earlier if message.position > count],
         "running": running,
-        "awaits_answer": bool(last and last.is_question),
         "is_given_up": bool(running) and looks >= MAX_LOOKS,
-        "renderer": rendering.RENDERER,
-        "zone": timezone.get_current_timezone_name(),
         "as_of": conversation.fetched_at,
         "fresh_address": f"{conversation.get_absolute_url()}fresh/?"
         + urlencode({"revision": conversation.revision, "count": count, "looks": looks + 1}),
@@ -100,96 +133,33 @@ def _earlier(opened: Opened) -> list[EarlierMessage]:
     return [row for key, row in once.items() if key not in now][::-1]
 
 
-def within(request: Request, conversation: Conversation) -> dict[str, Any]:
-    """Return the context of _list_navigation and _find.html; highlight the words of `find`, else of the list's `q`.
+def render_thread(
+    request: Request,
+    opened: Opened,
+    extra: dict[str, Any],
+    *,
+    focus: int | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> HttpResponse:
+    """Render thread/thread.html with the conversation's tickets and this context besides; write the audit row.
 
-    Parameters that make no sense are ignored.
+    `focus`: position of the message that the address names; a 404 that shows the whole thread if there is none.
     """
-    find = request.GET.get("find", "").strip()
-    given: dict[str, str] = {name: str(value) for name, value in request.GET.items() if name in _OF_THE_LIST}
-    ticket = ticket_names.read(given.pop("linked", ""))
-    if ticket:
-        given = {"linked": ticket}
-    wanted = {"q": str(Filter("ticket", ticket))} if ticket else given
-    try:
-        query = ListForm(Credential.objects.owned_by(request.user), wanted).query()
-        finder = lists.stored_finder(request.user, query.credentials, query.asked, query.stretch.order)
-    except CannotShow:
-        return {"find": find}
-    marked, is_widened = Marked(), False
-    if find:
-        marked, is_widened = _find(conversation, find)
-    elif query.asked.wanted:
-        marked = _mark(conversation.thread, query.asked.wanted)
-    return {
-        "asked": query.asked,
-        "find": find,
-        "find_is_widened": is_widened,
-        "kept": list(given.items()),
-        "marks": marked.count,
-        "marked_html": marked.html,
-        "within": urlencode(given),
-        "list_address": list_address({"ticket": ticket} if ticket else given),
-        **_neighbours(finder, query.stretch, conversation, given),
-    }
-
-
-def _neighbours(
-    finder: Finder, stretch: Stretch, conversation: Conversation, given: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the conversations next to this one, each with the list's parameters for its address."""
-    page = finder.page(stretch)
-    rows = page.conversations
-    place = next((number for number, row in enumerate(rows) if row.pk == conversation.pk), None)
-    found: dict[str, Any] = {
-        "previous": rows[place - 1] if place else None,
-        "following": rows[place + 1] if place is not None and place + 1 < len(rows) else None,
-    }
-    sides = {"previous": "after", "following": "before"}
-    ends = {"previous": page.newer is None, "following": page.older is None}
-    beyond: dict[str, Conversation | None] = {}
-    if place is None or any(found[name] is None and not ends[name] for name in sides):
-        beyond = dict(zip(sides, finder.neighbours(conversation), strict=True))
-    asked = {name: value for name, value in given.items() if name in _ASKED}
-    for name, side in sides.items():
-        # A neighbour on another page: the page that begins or ends next to this conversation. A ticket's list has one
-        # page.
-        is_elsewhere = found[name] is None and "linked" not in given
-        within = {**asked, side: finder.key(conversation)} if is_elsewhere else given
-        found[name] = found[name] or beyond.get(name)
-        found[f"{name}_within"] = urlencode(within)
-    return found
-
-
-def _find(conversation: Conversation, find: str) -> tuple[Marked, bool]:
-    """Highlight the words in messages that hold all of them; if none does, words that begin with them.
-
-    Return the highlights, and whether they are of words that begin so.
-    """
-    asked = syntax.read(find)
-    for sought in (asked, asked.beginnings):
-        if sought is None or not sought.wanted:
-            continue
-        those = [row for row in conversation.thread if highlight.has_all(row.text, sought.wanted)]
-        marked = _mark(those, sought.wanted)
-        if marked.count:
-            return marked, sought is not asked
-    return Marked(), False
-
-
-def _mark(messages: Iterable[Message], wanted: Sequence[Text]) -> Marked:
-    """Highlight the words in these messages."""
-    found = {message.position: highlight.marked(message.html, wanted) for message in messages}
-    html = {position: trusted(row.html) for position, row in found.items() if row.count}
-    return Marked(sum(row.count for row in found.values()), html)
-
-
-def render_thread(request: Request, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    """Render thread/thread.html with this context and the conversation's tickets; write the audit row."""
-    shown, came_from = context["conversation"], ticket_names.read(request.GET.get("ticket", ""))
-    about: trail.About = {"conversation_id": shown.omni_id, "instance": shown.instance, "ticket": came_from}
-    about["position"] = context.setdefault("focus", None)
-    trail.record(request, Kind.OPENED, **about)
-    references = TicketReference.objects.filter(conversation=shown)
-    context["tickets"] = list(references.oldest_first())
-    return render(request, "conversations/thread/thread.html", context, status=status)
+    shown, came_from = opened.conversation, ticket_names.read(request.GET.get("ticket", ""))
+    context = page(request, opened)
+    trail.record(
+        request,
+        Kind.OPENED,
+        conversation_id=shown.omni_id,
+        instance=shown.instance,
+        ticket=came_from,
+        position=focus,
+    )
+    if focus is not None and not 1 <= focus <= context["count"]:
+        extra, status = {**extra, "missing": focus}, HTTPStatus.NOT_FOUND
+    tickets = list(TicketReference.objects.filter(conversation=shown).oldest_first())
+    context |= {"focus": focus, "tickets": tickets, **extra}
+    # The messages go beside the template: each of its blocks would copy them.
+    around = render_to_string("conversations/thread/thread.html", context, request)
+    before, _, after = around.encode().partition(_MESSAGES)
+    return HttpResponse([before, context["finished"].focused(focus), after], status=status)

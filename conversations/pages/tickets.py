@@ -27,9 +27,8 @@ def add(request: Request, omni_id: UUID) -> HttpResponse:
         tasks.queue_capture(opened)
         return redirect(opened.conversation)
     wrong = "It has too many tickets already: remove one." if ticket else "This is not how tickets are named here."
-    context = thread_context.thread(request.user, opened)
-    context |= {"ticket_error": wrong, "ticket_text": request.POST.get("ticket", "")}
-    return thread_context.render_thread(request, context, HTTPStatus.UNPROCESSABLE_ENTITY)
+    extra = {"ticket_error": wrong, "ticket_text": request.POST.get("ticket", "")}
+    return thread_context.render_thread(request, opened, extra, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 @explains_refusals()
@@ -43,5 +42,4 @@ def remove(request: Request, omni_id: UUID) -> HttpResponse:
     if removed:
         about: trail.About = {"conversation_id": omni_id, "instance": opened.conversation.instance, "ticket": ticket}
         trail.record(request, Kind.TICKET_REMOVED, **about)
-    context = thread_context.thread(request.user, opened) | {"removed_ticket": ticket if removed else None}
-    return thread_context.render_thread(request, context)
+    return thread_context.render_thread(request, opened, {"removed_ticket": ticket if removed else None})

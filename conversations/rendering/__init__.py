@@ -74,17 +74,25 @@ def render_answer(text: str, base: str = "") -> Rendered:
 
 
 class Allowance:
-    """Processor time that all answers of a conversation share: beyond it they are plain text."""
+    """Processor time that all answers of a conversation share: beyond it they are plain text.
+
+    Equal answers are rendered once.
+    """
 
     def __init__(self) -> None:
         self._clock = Clock(OF_A_CONVERSATION)
+        self._made: dict[tuple[str, str], Rendered] = {}
 
     def render_answer(self, text: str, base: str = "") -> Rendered:
+        made = self._made.get((text, base))
+        if made is not None:
+            return made
         try:
             self._clock.tick()
         except TooCostly:
             return Rendered(_plain(text), TOO_MANY)
-        return render_answer(text, base)
+        made = self._made[text, base] = render_answer(text, base)
+        return made
 
 
 def render_question(text: str) -> Rendered:

@@ -59,16 +59,27 @@ class Page:
     newer: int | None
 
 
-def few_conversations(reader: Reader) -> list[int] | None:
-    """Return the keys of all conversations that the reader's tokens were shown; None where these are not few."""
+@dataclass(frozen=True)
+class Shown:
+    """The keys of all conversations that a reader's tokens were shown, and which of them wait to be indexed."""
+
+    keys: list[int]
+    waiting: list[int]
+
+
+def few_conversations(reader: Reader) -> Shown | None:
+    """Return all conversations that the reader's tokens were shown; None where these are not few."""
     shown = Access.objects.filter(api_token__in=reader.token_keys).order_by()
-    keys = list(shown.values_list("conversation", flat=True)[: FEW_ROWS + 1])
-    return keys if len(keys) <= FEW_ROWS else None
+    rows = list(shown.values_list("conversation", "conversation__is_indexed")[: FEW_ROWS + 1])
+    waiting = [key for key, is_indexed in rows if not is_indexed]
+    return Shown([key for key, _ in rows], waiting) if len(rows) <= FEW_ROWS else None
 
 
 class Finder:
-    def __init__(self, scope: Scope, order: str = "activity") -> None:
+    def __init__(self, scope: Scope, order: str = "activity", *, is_of_few: bool = False) -> None:
+        """Prepare to find; `is_of_few`: the reader's tokens are known to have been shown few conversations."""
         self._scope = scope
+        self._is_of_few = is_of_few
         self._column, self._is_newest_first = ORDERS[order]
         self._question = question_of(scope)
         since, until = scope.asked.since, scope.asked.until
@@ -98,7 +109,7 @@ class Finder:
         if not self._question:
             return rows[:most].count()
         if self._is_few:
-            return rows.filter(pk__in=self._own_answers)[:most].count()
+            return min(len(self._own_answers), most)
         count = 0
         for chunk in self._chunks(None, is_down=True):
             count += len(self._answering(rows, chunk))
@@ -123,19 +134,20 @@ class Finder:
 
     def _narrowed(self) -> QuerySet[Access]:
         rows = self.all_rows()
-        self._is_few = False
-        few = self._few(rows)
-        if few is not None:
-            self._is_few, rows = True, Access.objects.filter(pk__in=few)
-        elif self._question:
-            self._is_few = self._is_among_many()
+        has_few = self._is_of_few
+        # The whole list in the order of its own index costs the same, however few others may see.
+        if not has_few and (self._scope.asked or self._column != "recency"):
+            few = self._few(rows)
+            if few is not None:
+                has_few, rows = True, Access.objects.filter(pk__in=few)
+        self._is_few = has_few or (bool(self._question) and self._is_among_many())
         asked, user = self._scope.asked, self._scope.reader.user
         if asked.since:
             rows = rows.filter(recency__gte=recency(asked.since))
         if asked.until:
             rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
         rows = by_tickets(by_owners(rows, self._scope), self._scope)
-        rows = by_questions(rows, self._scope, is_few=few is not None)
+        rows = by_questions(rows, self._scope, is_few=has_few)
         for row in asked.filters:
             condition = own_condition(row.name, row.value, user)
             if condition is not None:

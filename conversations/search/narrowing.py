@@ -108,15 +108,18 @@ def _moment(name: str, value: str) -> Q | None:
     return None
 
 
-def unread(user: User) -> Q:
-    """Return the condition for activity since the reader opened the conversation, or last marked all as read."""
+def unread(user: User, until: datetime | None = None) -> Q:
+    """Return the condition for activity since the reader opened the conversation, or last marked all as read.
+
+    `until`: the time up to which all counts as read, where the caller knows it.
+    """
     seen = Visit.objects.filter(user=user, conversation=OuterRef("conversation"), seen__gte=OuterRef("updated_at"))
-    return Q(~Exists(seen), recency__gt=recency(Visit.objects.read_until(user)))
+    return Q(~Exists(seen), recency__gt=recency(until or Visit.objects.read_until(user)))
 
 
-def has_unread(user: User) -> bool:
-    """Return whether the reader's list holds anything unread."""
-    return Access.objects.rows_of(Reader.for_user(user)).filter(unread(user)).exists()
+def has_unread(reader: Reader, until: datetime) -> bool:
+    """Return whether the reader's list holds anything unread; up to that time all counts as read."""
+    return Access.objects.rows_of(reader).filter(unread(reader.user, until)).exists()
 
 
 def question_of(scope: Scope) -> Question:

@@ -1,7 +1,7 @@
 """Times and durations as people read them."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -23,6 +23,33 @@ def ago(moment: datetime | None) -> str:
     if since < timedelta(minutes=1):
         return "just now"
     return f"{timesince(moment, depth=1)} ago"
+
+
+@register.filter
+def iso(moment: datetime | None) -> str:
+    """Return the time in UTC as ISO 8601, for the attribute `datetime`; "" without a time."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else ""
+
+
+# These write what `date` would with a format, in a fraction of the time: a page of messages holds thousands of times.
+
+
+@register.filter
+def exact(moment: datetime | None) -> str:
+    """Return the whole time in the reader's zone: "Saturday 21 November 2026, 09:14:05 CET"; "" without a time."""
+    if moment is None:
+        return ""
+    here = timezone.localtime(moment)
+    return f"{here:%A} {here.day} {here:%B} {here.year}, {here:%H:%M:%S %Z}"
+
+
+@register.filter
+def minute(moment: datetime | None) -> str:
+    """Return the time to the minute in the reader's zone: "21 Nov 2026, 09:14 CET"; "" without a time."""
+    if moment is None:
+        return ""
+    here = timezone.localtime(moment)
+    return f"{here.day} {here:%b} {here.year}, {here:%H:%M %Z}"
 
 
 @register.filter

@@ -97,11 +97,6 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         """Return those that Omni has not rejected since they were last accepted."""
         return self.filter(rejected_at=None)
 
-    def held_by(self, user: User) -> Self:
-        """Return the accepted tokens behind a person's credentials, in the order of these, each once."""
-        order = models.Min("credentials__order", filter=models.Q(credentials__owner=user))
-        return self.accepted().filter(credentials__owner=user).annotate(place=order).order_by("place", "pk")
-
     def with_secret(self) -> Self:
         """Return those that still have their secret: a token that is being removed has none."""
         return self.exclude(ciphertext="")

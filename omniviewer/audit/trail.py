@@ -1,13 +1,14 @@
 """The one place that writes the audit log. A log that cannot be written is an error in the logs, never in a page."""
 
 import logging
+from contextlib import nullcontext
 from typing import TypedDict, Unpack
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import Error, transaction
+from django.db import Error, connection, transaction
 from django.http import HttpRequest
 
 from omniviewer.audit.models import OK, By, Event, Kind
@@ -81,7 +82,7 @@ def refused(request: HttpRequest, name: str, *, by: str) -> None:
 def _keep(event: Event) -> Error | None:
     try:
         # A savepoint: if the page runs in a transaction, a failure here must not break it.
-        with transaction.atomic():
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
             event.save()
     except Error as error:
         return error

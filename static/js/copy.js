@@ -35,9 +35,10 @@ show(document);
 document.addEventListener("htmx:load", (event) => show(event.detail.elt));
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
-  if (button) copy(button.dataset.copy, "Id");
+  // Without a value, it stands before the button.
+  if (button) copy(button.dataset.copy || button.previousElementSibling.textContent, "Id");
   const forTicket = event.target.closest("[data-for-ticket]");
-  if (forTicket) copyForTicket(forTicket.dataset.forTicket);
+  if (forTicket) copyForTicket(forTicket.dataset.forTicket || `${forTicket.closest("article").querySelector(".message-link").href}for-ticket.json`);
   const link = event.target.closest("[data-copy-link]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();

@@ -32,6 +32,7 @@ WALK: dict[str, tuple[str, str, str]] = {
     f"{THREAD}messages/1/queries/1/": ("sign in", "connect", "replace"),
     f"{THREAD}messages/1/queries/1.csv": ("sign in", "connect", "replace"),
     f"{THREAD}fresh/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
+    f"{THREAD}neighbours/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}tickets/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}tickets/remove/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     "/conversations/fresh/": ("sign in", "to /conversations/", "to /conversations/"),

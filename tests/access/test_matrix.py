@@ -133,6 +133,7 @@ MATRIX: dict[str, Shows] = {
     "/conversations/all-read/": NOTHING,
     THREAD: Shows(QUESTION, OPENED, NONE),
     f"{THREAD}fresh/": Shows(QUESTION, NONE, OPENED - {TICKET}),
+    f"{THREAD}neighbours/": NOTHING,
     f"{THREAD}tickets/": NOTHING,
     f"{THREAD}tickets/remove/": Shows(QUESTION, form=OPENED),
     f"{THREAD}print/": Shows(QUESTION, {*SAID, *TOLD, OWNER}),

@@ -141,6 +141,7 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
     ],
     THREAD: [({}, False), ({"q": "orders"}, False), ({"find": "orders"}, False), ({"ticket": "ABC-1"}, False)],
     f"{THREAD}fresh/": [(FRESH, True)],
+    f"{THREAD}neighbours/": [({}, True), ({"q": "orders"}, True)],
     f"{THREAD}standings/": [(FRESH, True)],
     MESSAGE: [({}, False), ({"q": "is:unread"}, False)],
     f"{MESSAGE}evidence/": [({}, False), ({}, True)],

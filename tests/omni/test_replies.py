@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conversations.archive import credentials, list_walk
 from conversations.archive import people as archive_people
-from conversations.models import Access, Action, Chart, Conversation, Job, Member
+from conversations.models import Access, Action, Chart, Conversation, Job, Member, Reader
 from conversations.models.conversation import recency
 from conversations.rendering import render_answer
 from conversations.upstream.budget import Urgency
@@ -542,7 +542,7 @@ def test_the_owner_of_a_thread_has_a_name(replies_with: Callable[..., Client], c
     client = replies_with({ROUTE: thread(asked(), userId=number(50)), "/scim/v2/users": people(pat)})
     client.get(THREAD)
     (token,), (conversation,) = ApiToken.objects.all(), Conversation.objects.all()
-    assert archive_people.owner_name(colleague, conversation, token) == "Pat Pilot"
+    assert archive_people.owner_name(Reader.for_user(colleague), conversation, token) == "Pat Pilot"
 
 
 @one_dialect
@@ -552,7 +552,7 @@ def test_either_id_that_whoami_tells_is_me(reads: Client, small_omni: StandIn, a
     answer_with(small_omni, {ROUTE: reply})
     reads.get(THREAD)
     (conversation,), (token,) = Conversation.objects.all(), ApiToken.objects.all()
-    assert archive_people.owner_name(token.credentials.get().owner, conversation, token) == "owner"
+    assert archive_people.owner_name(Reader.for_user(token.credentials.get().owner), conversation, token) == "owner"
     assert "Untitled" not in text_of(reads.get("/conversations/?q=owner:me"))
     assert "How many ferries" in text_of(reads.get("/conversations/?q=owner:me"))
 

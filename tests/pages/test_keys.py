@@ -38,9 +38,13 @@ def at_the_list(page: Page, site: str, reads: Client, made: list[InOmni]) -> Pag
 
 
 def expect_thread(page: Page, site: str, conversation: InOmni) -> None:
-    """Wait until the thread is open and its keys work: the address changes before the page's scripts have run."""
+    """Wait until the thread is open and its keys work: the address changes before the page's scripts have run.
+
+    The links to the conversations beside it come after the page.
+    """
     expect(page).to_have_url(re.compile(re.escape(site + thread(conversation)) + r"(\?(before|after)=\d+)?$"))
     page.wait_for_load_state()
+    expect(page.locator("[hx-get$='/neighbours/']")).to_have_count(0)
 
 
 def test_it_works(at_the_list: Page, site: str, made: list[InOmni]) -> None:
@@ -122,6 +126,7 @@ def test_a_slash_leads_to_the_search_box(at_the_list: Page, site: str, made: lis
 def test_next_and_previous(at_the_list: Page, site: str, made: list[InOmni]) -> None:
     page = at_the_list
     page.goto(site + thread(made[0]))
+    expect_thread(page, site, made[0])
     page.keyboard.press("p")  # nothing stands before the first
     page.keyboard.press("n")
     expect_thread(page, site, made[1])
@@ -189,6 +194,7 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     page.goto(site + thread(made[1]))
+    expect_thread(page, site, made[1])
     page.keyboard.press("?")
     assert active.all_inner_texts() == ["/", "n", "p", "y", "o", "s", "?"]
     dialog.get_by_role("button", name="Close").click()

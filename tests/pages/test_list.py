@@ -15,6 +15,7 @@ from conversations.search import documents
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
+from tests.captured import thread_page
 from tests.conftest import EXAMPLE, credential_for, member_behind, shown_ago, sign_in, signed_in, text_of
 
 pytestmark = pytest.mark.both_dialects
@@ -342,7 +343,7 @@ def test_the_way_back_from_a_neighbour_leads_to_a_page_that_holds_it(owner_reads
     for address, place, rel in (("/conversations/", 49, "next"), (second_page, 0, "prev"), (second_page, 3, "prev")):
         page = text_of(owner_reads.get(address))
         thread = link_to(page, rf'class="row-title" href="(/conversations/{ids_on(page)[place]}/[^"]*)"')
-        neighbour = link_to(text_of(owner_reads.get(thread)), rf'rel="{rel}" href="([^"]+)"')
+        neighbour = link_to(thread_page(owner_reads, thread), rf'rel="{rel}" href="([^"]+)"')
         back = link_to(text_of(owner_reads.get(neighbour)), BACK)
         listed = text_of(owner_reads.get(back.partition("#")[0]))
         assert row_of(listed, neighbour.split("/")[2]) == back.partition("#")[2]

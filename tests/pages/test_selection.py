@@ -19,7 +19,7 @@ from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
-from tests.captured import answered, thread
+from tests.captured import answered, thread, thread_page
 from tests.conftest import assert_accessible, credential_for, sign_in, signed_in, text_of
 from tests.pages.test_list import ids_on
 
@@ -246,14 +246,14 @@ def test_the_way_back_is_the_page_and_row_where_a_step_led(
     second = text_of(reads.get("/conversations/" + link(first, NEXT)))
     pages = [ids_on(first), ids_on(second)]
     order = pages[0][-2:] + pages[1]
-    text = text_of(reads.get(link(first, rf'href="(/conversations/{order[0]}/[^"]*)"')))
+    text = thread_page(reads, link(first, rf'href="(/conversations/{order[0]}/[^"]*)"'))
     # Go to the end of the page, beyond it, and back again.
     for place, step in ((0, NEXT), (1, NEXT), (2, NEXT), (3, PREVIOUS), (2, PREVIOUS), (1, PREVIOUS), (0, "")):
         address, _, row = link(text, BACK).partition("#")
         assert f"<code>{order[place]}</code>" in text, place
         assert ids_on(text_of(reads.get(address))) == pages[order[place] in pages[1]], place
         assert row == f"row-{Access.objects.get(conversation__omni_id=order[place]).conversation_id}"
-        text = text_of(reads.get(link(text, step))) if step else ""
+        text = thread_page(reads, link(text, step)) if step else ""
 
 
 def test_the_way_back_is_the_list_of_the_ticket(reads: Client, made: list[InOmni]) -> None:

@@ -321,7 +321,8 @@ def look_at_titles(client: Client, browser: Watched, small: Organization) -> Non
     for row in small.conversations[::4]:
         answer = client.get(f"/conversations/{row.id}/")
         assert answer.status_code == 200
-        shown.append(answer.content.decode())
+        neighbours = client.get(f"/conversations/{row.id}/neighbours/", headers={"HX-Request": "true"})
+        shown.append(answer.content.decode().replace("<main", f"{neighbours.content.decode()}<main", 1))
     read = browser.page.evaluate(
         READ,
         shown,

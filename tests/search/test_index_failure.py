@@ -110,7 +110,7 @@ def test_staff_see_what_is_not_indexed(reads: Client, owner: User, good: InOmni,
     reads.get(f"{thread(bad)}messages/2/evidence/")
     assert "Not indexed</dt><dd>0" in text_of(reads.get("/stored/"))
     spoil(bad)
-    reads.get("/conversations/")
+    reads.get("/conversations/?q=orders")
     page = text_of(reads.get("/stored/"))
     assert "Not indexed</dt><dd>1" in page
     key = IndexFailure.objects.get().conversation_id

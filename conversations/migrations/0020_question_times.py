@@ -68,7 +68,7 @@ def fill(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("conversations", "0018_removal_and_sweep"),
+        ("conversations", "0019_job_changes"),
     ]
 
     operations = [

@@ -1,0 +1,105 @@
+"""Rows of the list as finished HTML: rendered from plain facts, which name the HTML in the cache."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.cache import cache
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from conversations.models import Conversation
+from conversations.pages.finished_thread import templates_digest
+from conversations.search.hits import Hits
+from conversations.templatetags.moments import ago
+
+_KEPT_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Look:
+    """How all rows of a page look: `within` are parameters for the threads' addresses; `by_start`: the time shown."""
+
+    within: str = ""
+    by_day: bool = False
+    by_start: bool = False
+    with_owners: bool = False
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """Everything that list/_row.html gets: nothing else may reach it, or a stored row could be out of date.
+
+    `path` names the conversation; `said` is its last prompt where that says more than the title; `at` is the time
+    shown, and `ago` the same from now.
+    """
+
+    key: int
+    path: str
+    omni_id: str
+    hits: Hits
+    said: str
+    at: datetime | None
+    ago: str
+    day_at: datetime | None
+    owner_name: str
+    is_starred: bool
+    is_unread: bool
+    tickets: tuple[str, ...]
+    look: Look
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """A row of the list: its conversation as the reader may see it, and its HTML."""
+
+    conversation: Conversation
+    html: SafeString
+
+
+def facts(conversation: Conversation, hits: Hits, look: Look, *, owner_name: str, marks: "Marks") -> RowFacts:
+    """Return what a row shows of a conversation."""
+    at = conversation.created_at if look.by_start else conversation.updated_at
+    says_more = conversation.name and conversation.last_prompt and conversation.name != conversation.last_prompt
+    return RowFacts(
+        key=conversation.pk,
+        path=str(conversation),
+        omni_id=str(conversation.omni_id),
+        hits=hits,
+        said=conversation.last_prompt if says_more else "",
+        at=at,
+        ago=ago(at),
+        day_at=conversation.updated_at if look.by_day else None,
+        owner_name=owner_name if look.with_owners else "",
+        is_starred=marks.is_starred,
+        is_unread=marks.is_unread,
+        tickets=marks.tickets,
+        look=look,
+    )
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Additions by readers to a conversation: the reader’s own star and unread mark, and the tickets."""
+
+    is_starred: bool = False
+    is_unread: bool = False
+    tickets: tuple[str, ...] = ()
+
+
+def finished(rows: Sequence[RowFacts]) -> list[SafeString]:
+    """Return the rows' HTML, from the cache where the same was rendered before."""
+    shared = repr((timezone.get_current_timezone_name(), templates_digest()))
+    names = [f"row-{hashlib.sha256(f'{shared}{row}'.encode()).hexdigest()}" for row in rows]
+    stored = cache.get_many(names)
+    made = {
+        name: render_to_string("conversations/list/_row.html", {"row": row})
+        for name, row in zip(names, rows, strict=True)
+        if name not in stored
+    }
+    if made:
+        cache.set_many(made, _KEPT_SECONDS)
+    found = stored | made
+    return [found[name] for name in names]
