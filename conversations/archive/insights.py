@@ -19,7 +19,7 @@ from django.utils import timezone
 from conversations.archive import lists, questions_asked
 from conversations.archive.outcomes import Notice
 from conversations.archive.questions_asked import Asked, Keys, Written
-from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Outcome, Owner, Reader
+from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Outcome, Owner, Reader, Walk
 from conversations.search import syntax
 from conversations.search.finder import FEW_ROWS
 from conversations.search.tokens import words
@@ -98,6 +98,7 @@ class Insights:
     known: int
     known_in: frozenset[int]
     unknown_in: frozenset[int]
+    walks: list[Walk]
     notice: Notice | None
     odd: list[str]
 
@@ -142,6 +143,7 @@ def compute(user: User, credentials: Sequence[Credential], period: tuple[date, d
         known=told.known.total(),
         known_in=frozenset(told.known),
         unknown_in=frozenset(told.unknown),
+        walks=top.walks,
         notice=top.notice,
         odd=top.odd,
     )

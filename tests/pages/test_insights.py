@@ -40,8 +40,8 @@ from tests.search.test_search import found_by
 MONDAY = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 MARCH = "/insights/?since=2026-03-01&until=2026-03-31"
-# Session, user and credentials: 3; the list's state: 1; counts: 4; queued work: 1; people, progress and coverage: 7.
-MAX_STATEMENTS = 16
+# Session, user and credentials: 3; the list's state: 1; counts: 4; queued work: 1; people and coverage: 3.
+MAX_STATEMENTS = 12
 
 
 class Tables(HTMLParser):
