@@ -28,6 +28,7 @@ from django.test.utils import CaptureQueriesContext, override_settings, setup_te
 from django.utils import timezone  # noqa: E402
 
 from conversations.models import Access, Conversation, Message, Walk, recency  # noqa: E402
+from conversations.models.question_times import set_times  # noqa: E402
 from conversations.search import documents  # noqa: E402
 from omniviewer.accounts.models import Credential, User  # noqa: E402
 from omniviewer.omni import Token, replies  # noqa: E402
@@ -86,57 +87,70 @@ def text(draw: random.Random, length: int) -> str:
 def grow(credential: Credential, begin: int, end: int) -> None:
     """Store conversations number `begin` to `end`, each older than the one before, with accesses and documents."""
     draw = random.Random(begin)  # noqa: S311
-    now = timezone.now()
     for first in range(begin, end, _BATCH):
-        numbers = range(first, min(first + _BATCH, end))
-        rows = []
-        for number in numbers:
-            at = _NEWEST - timedelta(minutes=17 * number % (60 * 24 * 1000), seconds=number % 60)
-            row = Conversation(instance=credential.instance, omni_id=UUID(int=10**6 + number), name=text(draw, 4))
-            row.created_at, row.updated_at, row.fetched_at = at - timedelta(hours=3), at, now
-            row.owner_id = OWNERS[7 if number % 10 == 0 else number % len(OWNERS)]
-            row.revision = 1
-            row.recency, row.started = recency(at, number), recency(row.created_at, number)
-            rows.append(row)
-        Conversation.objects.bulk_create(rows)
-        Access.objects.bulk_create(
-            [
-                Access(
-                    api_token=credential.api_token,
-                    conversation=row,
-                    name=row.name,
-                    owner_id=row.owner_id,
-                    updated_at=row.updated_at,
-                    recency=row.recency,
-                    read_of=row.updated_at,
-                    listed_at=now,
-                    opened_at=now,
-                    confirmed_at=now,
-                    fetched_at=now,
-                    revision=1,
-                    revision_since=now,
-                    is_behind=False,
-                )
-                for row in rows
-            ]
-        )
-        Message.objects.bulk_create(_messages(draw, rows), batch_size=2000)
+        rows = store(credential, draw, range(first, min(first + _BATCH, end)))
+        Message.objects.bulk_create(messages(draw, rows), batch_size=2000)
     with override_settings():
         documents._BATCH_CONVERSATIONS = 500
         documents.refresh(seconds=100_000)
 
 
-def _messages(draw: random.Random, rows: list[Conversation]) -> Iterator[Message]:
+def store(credential: Credential, draw: random.Random, numbers: range) -> list[Conversation]:
+    """Store conversations with these numbers and an access to each, and return them; their messages are to follow."""
+    rows, now = [], timezone.now()
+    for number in numbers:
+        at = _NEWEST - timedelta(minutes=17 * number % (60 * 24 * 1000), seconds=number % 60)
+        row = Conversation(instance=credential.instance, omni_id=UUID(int=10**6 + number), name=text(draw, 4))
+        row.created_at, row.updated_at, row.fetched_at = at - timedelta(hours=3), at, now
+        row.owner_id = OWNERS[7 if number % 10 == 0 else number % len(OWNERS)]
+        row.revision, row.ends_with_question = 1, _ends_with_question(row)
+        row.recency, row.started = recency(at, number), recency(row.created_at, number)
+        rows.append(row)
+    Conversation.objects.bulk_create(rows)
+    Access.objects.bulk_create(
+        [
+            Access(
+                api_token=credential.api_token,
+                conversation=row,
+                name=row.name,
+                owner_id=row.owner_id,
+                updated_at=row.updated_at,
+                recency=row.recency,
+                read_of=row.updated_at,
+                listed_at=now,
+                opened_at=now,
+                confirmed_at=now,
+                fetched_at=now,
+                revision=1,
+                revision_since=now,
+                is_behind=False,
+            )
+            for row in rows
+        ]
+    )
+    return rows
+
+
+def messages(draw: random.Random, rows: list[Conversation]) -> Iterator[Message]:
     for row in rows:
-        count = MESSAGES_EACH - (1 if row.omni_id.int % 20 == 0 else 0)
+        count = MESSAGES_EACH - (1 if _ends_with_question(row) else 0)
+        thread = []
         for position in range(1, count + 1):
             is_question = position % 2 == 1
             said = text(draw, 6 if is_question else 25)
             if row.omni_id.int % 20_000 == 0 and position == 2:
                 said += " needle"
             at = (row.created_at or _NEWEST) + timedelta(minutes=position)
+            if not is_question:
+                at -= timedelta(milliseconds=draw.randrange(55_000))
             role = "user" if is_question else "assistant"
-            yield Message(conversation=row, position=position, role=role, text=said, created_at=at, revision=1)
+            thread.append(Message(conversation=row, position=position, role=role, text=said, created_at=at, revision=1))
+        set_times(thread)
+        yield from thread
+
+
+def _ends_with_question(row: Conversation) -> bool:
+    return row.omni_id.int % 20 == 0
 
 
 def reader() -> tuple[Client, Credential]:
@@ -153,15 +167,10 @@ def reader() -> tuple[Client, Credential]:
 
 def measure(client: Client, count: int) -> dict[str, list[float]]:
     """Return the milliseconds of each page, `ROUNDS` times in turn; print queries if their number differs."""
-    Walk.objects.filter(member="").update(total=count, listed=count, read=count)
+    walked(count)
     rows = Conversation.objects.order_by("-recency")
     places = {"deep": rows[int(count * 0.9)].recency, "thread": rows[count // 3].omni_id}
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")
-    else:
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
+    analyze()
     # Freeze start-up objects, as each process of the deployed site does.
     gc.collect()
     gc.freeze()
@@ -174,6 +183,17 @@ def measure(client: Client, count: int) -> dict[str, list[float]]:
                 taken[name].append((time.perf_counter() - began) * 1000)
             assert answer.status_code == 200, (name, answer.status_code)
     return taken
+
+
+def walked(count: int) -> None:
+    """Store that Omni's whole list was walked, and all of it read."""
+    Walk.objects.filter(member="").update(total=count, listed=count, read=count)
+
+
+def analyze() -> None:
+    """Have the database learn how its rows are distributed."""
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
 
 def queries(client: Client, count: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from conversations.archive import credentials, list_walk, people
 from conversations.archive.outcomes import CannotShow, Fetch, Notice
-from conversations.models import Owner, Reader, Walk
+from conversations.models import Access, Owner, Reader, Walk
 from conversations.search import documents
 from conversations.search.finder import Finder, Page, Stretch, few_conversations
 from conversations.search.narrowing import Scope
@@ -53,8 +53,8 @@ def open(  # noqa: A001  (callers say `lists.open`)
     """Return a page of what these credentials show and the query matches. Raises `CannotShow`."""
     top = check_tops(user, through, asked, when)
     found, was_asked = top.walks, top.was_asked
+    top.check_readable()
     asks_for = top.finder(stretch.order)
-    top.check_readable(asks_for)
     page = asks_for.page(stretch)
     for _ in range(_MAX_PAGES):
         if page.older is not None or top.failures or stretch.order != "activity":
@@ -148,7 +148,7 @@ class Tops:
             f"Nobody whom Omni told you of is called “{name}”." for name, ids in self.scope.owners.items() if not ids
         ]
 
-    def check_readable(self, finder: Finder) -> None:
+    def check_readable(self) -> None:
         """Raise `CannotShow` where nothing is readable and Omni did not say that there is nothing."""
         if len(self.failures) < len(self.walks):
             return
@@ -161,7 +161,7 @@ class Tops:
             raise CannotShow(CannotShow.NOT_SHOWN)
         was_empty = all(walk.checked_at and not walk.total for walk in self.walks)
         stretched = all(isinstance(error, CannotAsk) for error in errors) and was_empty
-        if not finder.holds_anything() and not stretched:
+        if not Access.objects.rows_of(self.scope.reader).exists() and not stretched:
             raise CannotShow.because(errors[0])
 
 

@@ -105,6 +105,8 @@ class Conversation(models.Model):
     fetched_at = models.DateTimeField(null=True)
     # Counts the changes to the messages: each message carries the revision of its last change.
     revision = models.PositiveIntegerField(default=0)
+    # True if the last message of that revision is a question; None if there is no message.
+    ends_with_question = models.BooleanField(null=True)
     # Random name of each revision, so that no cache takes one for another.
     version = models.CharField(max_length=32, blank=True)
     # Counts the changes of what is known of its jobs: their states and evidence, rights to these, queued captures.

@@ -15,6 +15,7 @@ from conversations import rendering
 from conversations.models.access import Access
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
+from conversations.models.question_times import QUESTIONS_COUNTED, TIMES, TimedQuestion, set_times
 from conversations.models.reader import Reader
 from conversations.models.seen_revision import SeenRevision
 from omniviewer.omni import omni_link, replies, site_url
@@ -133,7 +134,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         _render_outdated(self)
 
 
-class Message(Written):
+class Message(Written, TimedQuestion):
     """One message, as Omni returns it now."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
@@ -150,6 +151,7 @@ class Message(Written):
         constraints = [models.UniqueConstraint("conversation", "position", name="one_message_a_position")]
         indexes = [
             models.Index("created_at", "conversation", name="questions_by_time", condition=models.Q(role="user")),
+            QUESTIONS_COUNTED,
         ]
 
     def __str__(self) -> str:
@@ -206,6 +208,7 @@ class Message(Written):
         conversation.revision += 1
         conversation.version = token_hex(16)
         conversation.is_indexed = False
+        conversation.ends_with_question = fresh[-1].is_question if fresh else None
         EarlierMessage.keep(conversation, [*told_otherwise, *gone], fresh, reader)
         if rewritten or gone:
             conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
@@ -213,7 +216,10 @@ class Message(Written):
         for message in changed:
             message.conversation = conversation
             message.revision = same.get(message.position, conversation.revision)
+        rows: dict[int, Message] = {**kept, **{row.position: row for row in changed}}
+        retimed = [row for row in set_times([rows[row.position] for row in fresh]) if row.pk]
         cls.objects.bulk_create(changed, batch_size=200)
+        cls.objects.bulk_update(retimed, TIMES, batch_size=200)
         return bool(told_otherwise or gone)
 
     @property

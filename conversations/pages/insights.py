@@ -26,8 +26,9 @@ def page(request: Request) -> HttpResponse:
     except CannotShow as error:
         return explain(request, error)
     tasks.nudge_sync()
-    names = people.names(request.user, found.owners)
-    covered = list_context.progress_and_coverage(request.user, query.credentials)
+    # Another credential than the chosen one may know more people.
+    names = people.names(request.user, found.owners, None if query.credential else found.reader.tokens)
+    covered = list_context.progress_and_coverage(request.user, query.credentials, found.walks)
     credential = str(query.credential.pk) if query.credential else ""
     figures = Figures(found, query.owner, credential, names, is_all_read=covered["coverage"].is_all)
     context = {

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.archive.insights import Insights, Share, Span
+from conversations.archive.insights import Insights, Span
 from conversations.charts import svg
 from conversations.charts.labels import cut
 from conversations.charts.spec import Plot
@@ -135,7 +135,7 @@ class Figures:
         rows = []
         for owner in order[:_MAX_ROWS]:
             name, share = found[owner]
-            numbers = [str(len(share.conversations)), str(share.questions)]
+            numbers = [str(share.conversations), str(share.questions)]
             rows.append(Row(Cell(name), [Cell(text, addresses.get(owner, ""), name) for text in numbers]))
         bars = [owner for owner in order if owner.id][:_MAX_BARS]
         plots = self._bars(
@@ -227,18 +227,17 @@ class Figures:
 
     def _hours(self) -> Figure:
         found = self._found.hours
-        most = max((share.questions for share in found.values()), default=1)
+        most = max(found.values(), default=1)
         rows = []
         for place, weekday in enumerate(_WEEKDAYS):
             cells = []
             for hour in range(24):
-                share = found.get((place, hour), Share())
+                count = found.get((place, hour), 0)
                 filters = Filter("weekday", WEEKDAYS[place]), Filter("hour", str(hour))
-                address = self._address(*filters) if share.questions else ""
-                shade = -(-_SHADES * share.questions // most)
-                cells.append(Cell(str(share.questions), address, f"{weekday}, {hour} h", shade))
+                address = self._address(*filters) if count else ""
+                cells.append(Cell(str(count), address, f"{weekday}, {hour} h", -(-_SHADES * count // most)))
             rows.append(Row(Cell(weekday), cells))
-        by_hour = [sum(found.get((day, hour), Share()).questions for day in range(7)) for hour in range(24)]
+        by_hour = [sum(found.get((day, hour), 0) for day in range(7)) for hour in range(24)]
         plots = self._bars(
             "Hour",
             {"questions": [Decimal(count) for count in by_hour]},

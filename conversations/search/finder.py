@@ -124,10 +124,6 @@ class Finder:
         previous, following = (rows[0] if rows else None for rows in found)
         return previous, following
 
-    def holds_anything(self) -> bool:
-        """Return whether the reader may see anything at all."""
-        return self.all_rows().exists()
-
     def key(self, conversation: Conversation) -> int:
         """Return the conversation's key in the list, for a `Stretch`."""
         return int(getattr(conversation, self._column.removeprefix("conversation__")))
@@ -135,12 +131,6 @@ class Finder:
     def all_rows(self) -> QuerySet[Access]:
         """Return an access for each conversation whose row the reader may see, whatever the query is."""
         return Access.objects.rows_of(self._scope.reader).each_once(self._scope.reader)
-
-    def all_readable(self) -> QuerySet[Access]:
-        """Return an access for each conversation whose messages the reader may read; few are named by their keys."""
-        rows = Access.objects.messages_of(self._scope.reader).each_once(self._scope.reader)
-        few = self._few(rows)
-        return rows if few is None else Access.objects.filter(pk__in=few)
 
     def _narrowed(self) -> QuerySet[Access]:
         rows = self.all_rows()

@@ -6,6 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from conversations.archive import sync
+from conversations.search import documents
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -31,6 +32,7 @@ def made(small: Organization, analyst: Member, reads: Client) -> InOmni:
             pass
     reads.get(thread(made))
     work()
+    assert documents.refresh(seconds=60)
     return made
 
 
