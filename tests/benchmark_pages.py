@@ -3,7 +3,7 @@
 Seconds differ from machine to machine, so everything is a ratio within one run: a warm thread of 100 messages to a bare
 signed-in view that returns the same bytes from memory; a cold thread to the bare request to Omni (a stand-in on
 loopback, which answers at once: a real Omni takes longer, and the ratio is smaller); requests to Omni a page view, over
-a day of browsing that is replayed with a clock of its own.
+a day of browsing that is replayed with a clock of its own, beside those of the background sync.
 """
 
 import os
@@ -31,6 +31,7 @@ from django.urls import path  # noqa: E402
 
 from conversations.archive import sync  # noqa: E402
 from conversations.models import Conversation, Walk  # noqa: E402
+from omniviewer.accounts.models import User  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
 from omniviewer.omni import Client as Omni  # noqa: E402
 from omniviewer.omni import Token  # noqa: E402
@@ -117,6 +118,8 @@ def _a_day(questions: int = 0) -> None:
     # Tomorrow, as columns' default times are the real clock's and must be past.
     morning = datetime.combine(datetime.now(UTC) + timedelta(days=1), dt_time(9), UTC)
     sample = sample_organization(morning)
+    # The readers of an earlier replay have left.
+    User.objects.update(is_active=False)
     views = by_sync = by_pages = 0
     events = [(moment, number, choice) for moment, number, choice in _views(noise, morning)]
     events += [(morning + timedelta(seconds=noise.uniform(0, 8 * 3600)), -1, noise.random()) for _ in range(questions)]
