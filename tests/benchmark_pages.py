@@ -6,7 +6,8 @@ Seconds differ from machine to machine, so everything is a ratio within one run,
 - the *naive view*, which asks Omni (the stand-in on loopback, which answers at once), formats every answer by Markdown
   and bleach, and renders a small template: the page that somebody would write in an afternoon.
 
-`day` replays a day of browsing with a clock of its own, and counts the requests to Omni.
+`day` replays a day of browsing with a clock of its own, and counts the requests to Omni of pages and of the background
+sync apart.
 """
 
 import itertools
@@ -41,6 +42,7 @@ from django.urls import path  # noqa: E402
 from conversations.archive import sync  # noqa: E402
 from conversations.models import Conversation, Walk  # noqa: E402
 from conversations.search import documents  # noqa: E402
+from omniviewer.accounts.models import User  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
 from omniviewer.urls import urlpatterns as the_sites  # noqa: E402
 from tests.conftest import credential_for, person, signed_in  # noqa: E402
@@ -213,6 +215,8 @@ def _a_day(questions: int = 0) -> None:
     # Tomorrow, as columns' default times are the real clock's and must be past.
     morning = datetime.combine(datetime.now(UTC) + timedelta(days=1), dt_time(9), UTC)
     sample = sample_organization(morning)
+    # The readers of an earlier replay have left.
+    User.objects.update(is_active=False)
     views = by_sync = by_pages = 0
     events = [(moment, number, choice) for moment, number, choice in _views(noise, morning)]
     events += [(morning + timedelta(seconds=noise.uniform(0, 8 * 3600)), -1, noise.random()) for _ in range(questions)]

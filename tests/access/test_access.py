@@ -292,3 +292,13 @@ def test_tokens_are_locked_before_conversations(owner_reads: Client) -> None:
         stored = next(n for n, sql in enumerate(statements) if 'INTO "conversations_conversation"' in sql)
         locks = [sql for sql in statements[:stored] if 'FROM "accounts_apitoken"' in sql and "EXISTS" in sql]
         assert locks, address
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="test_postgresql.py runs it there")
+@pytest.mark.parametrize("dialect", ["reference"])
+def test_so_does_a_thread_that_is_stored_already(owner_reads: Client) -> None:
+    owner_reads.get(THREAD)
+    with CaptureQueriesContext(connection) as asked:
+        owner_reads.get(f"{THREAD}?refresh=1")
+    [locked] = [row["sql"].partition(" FOR UPDATE OF ")[2] for row in asked if " FOR UPDATE OF " in row["sql"]]
+    assert locked == '"accounts_apitoken", "conversations_conversation", "conversations_access"'

@@ -23,6 +23,8 @@ ASKED = (
     "tests/operations/test_operation.py::test_what_a_database_says_is_left_out",
     "tests/archive/test_sync.py::test_a_turn_costs_the_same_however_much_a_token_has",
     "tests/archive/test_insights_counts.py",
+    "tests/archive/test_sync_cost.py",
+    "tests/access/test_access.py::test_so_does_a_thread_that_is_stored_already",
     "tests/pages/test_insights.py::test_it_works",
     "tests/pages/test_insights.py::test_every_number_of_conversations_is_that_of_its_list",
     "tests/pages/test_insights.py::test_topics_and_failures_are_those_that_are_known",
