@@ -20,6 +20,7 @@ from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult, get_date_max
 
+from conversations import upstream
 from conversations.archive import capture as archive_capture
 from conversations.archive import removal
 from conversations.archive import sync as archive_sync
@@ -27,7 +28,6 @@ from conversations.archive.outcomes import Opened
 from conversations.archive.retention import Swept
 from conversations.models import CHECK_EVERY, Access, Capture, Conversation, Walk
 from conversations.search import documents
-from conversations.upstream import budget
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.accounts.sign_in import throttle
 
@@ -111,7 +111,7 @@ def hourly() -> None:
     nudge_chores()
     call_command("clearsessions", verbosity=0)
     throttle.forget()
-    budget.forget_unused()
+    upstream.forget_unused()
     remove_unheld.call()
 
 

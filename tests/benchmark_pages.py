@@ -16,8 +16,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from datetime import time as dt_time
 from functools import partial
 from unittest import mock
 
@@ -38,7 +39,7 @@ from django.test.utils import CaptureQueriesContext, override_settings  # noqa: 
 from django.urls import path  # noqa: E402
 
 from conversations.archive import sync  # noqa: E402
-from conversations.models import Conversation  # noqa: E402
+from conversations.models import Conversation, Walk  # noqa: E402
 from conversations.search import documents  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
 from omniviewer.urls import urlpatterns as the_sites  # noqa: E402
@@ -81,7 +82,7 @@ urlpatterns = [*the_sites, path("bare/", bare), path("naive/", naive)]
 def main(wanted: list[str]) -> None:
     # Not `setup_test_environment`: that has every template signal what it renders, which costs as much again.
     call_command("migrate", verbosity=0)
-    parts: dict[str, Callable[[], None]] = {"stored": _stored, "first": _first, "lists": _lists, "day": _a_day}
+    parts: dict[str, Callable[[], None]] = {"stored": _stored, "first": _first, "lists": _lists, "day": _days}
     with override_settings(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["testserver"]):
         for name in wanted or parts:
             parts[name]()
@@ -182,31 +183,89 @@ def _statements(name: str, client: Client, address: str) -> None:
     sys.stdout.write(f"  {name}: {len(captured)} statements, {len(page.content):,} bytes\n")
 
 
-def _a_day() -> None:
-    """Replay eight working hours of twenty analysts: in a few sittings each they see the list and read threads."""
+def _days() -> None:
+    _a_day()
+    _a_day(questions=100)
+
+
+class _Clock:
+    """The replay's clock, which the site and the stand-in Omni follow: it ticks whenever it is read."""
+
+    def __init__(self, omni: StandIn, moment: datetime) -> None:
+        self._omni = omni
+        self.set(moment)
+
+    def set(self, moment: datetime) -> None:
+        self.moment = self._omni._now = moment
+
+    def __call__(self) -> datetime:
+        self.moment += timedelta(milliseconds=1)
+        return self.moment
+
+
+def _a_day(questions: int = 0) -> None:
+    """Replay eight working hours of twenty analysts: in a few sittings each they see the list and read threads.
+
+    The background sync takes its turns between page views, within the budget that a deployment has by default. People
+    ask so many `questions` in Omni meanwhile, in conversations that they had before.
+    """
     noise = random.Random(1)  # noqa: S311
-    morning = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    # Tomorrow, as columns' default times are the real clock's and must be past.
+    morning = datetime.combine(datetime.now(UTC) + timedelta(days=1), dt_time(9), UTC)
     sample = sample_organization(morning)
-    views, asked = 0, 0
-    with StandIn(sample, rate_per_minute=10**6, now=morning) as omni:
-        readers = []
-        for number in range(READERS):
-            reader = person(f"analyst-{number}")
-            token = sample.demo_tokens["analyst" if number % 4 else "lead"]
-            credential_for(reader, omni, token, "Omni")
-            readers.append((signed_in(reader), [str(row.id) for row in sample.visible_to(token)]))
-        omni.requests.clear()
-        for moment, number, choice in _views(noise, morning):
-            client, ids = readers[number]
-            place = min(int(noise.paretovariate(0.9)) - 1, len(ids) - 1)
-            address = "/conversations/" if choice < 0.3 else f"/conversations/{ids[place]}/"
-            with mock.patch("django.utils.timezone.now", return_value=moment):
-                page = client.get(address)
+    views = by_sync = by_pages = 0
+    events = [(moment, number, choice) for moment, number, choice in _views(noise, morning)]
+    events += [(morning + timedelta(seconds=noise.uniform(0, 8 * 3600)), -1, noise.random()) for _ in range(questions)]
+    with (
+        ExitStack() as stack,
+        StandIn(sample, rate_per_minute=10**6) as omni,
+        override_settings(SYNC="all"),
+    ):
+        clock = _Clock(omni, morning)
+        with mock.patch("django.utils.timezone.now", clock):
+            readers = []
+            for number in range(READERS):
+                reader = person(f"analyst-{questions}-{number}")
+                token = sample.demo_tokens["analyst" if number % 4 else "lead"]
+                credential_for(reader, omni, token, "Omni")
+                readers.append((reader, [str(row.id) for row in sample.visible_to(token)]))
+            # In the days before, all was read.
+            sync.begin_walks()
+            _sync_until(clock, morning)
+            stack.enter_context(override_settings(RATE_PER_MINUTE=60))
+            clients: dict[int, tuple[Client, datetime]] = {}
+            for moment, number, choice in sorted(events, key=lambda event: event[0]):
+                omni.requests.clear()
+                _sync_until(clock, moment)
+                by_sync += len(omni.requests)
+                omni.requests.clear()
+                if number < 0:
+                    rows = sample.visible_to(sample.demo_tokens["lead"])
+                    sample.ask(rows[int(choice * 30)], "And since then?", "The same.", at=moment)
+                    continue
+                reader, ids = readers[number]
+                client, last_at = clients.get(number, (None, morning))
+                if client is None or moment - last_at > timedelta(hours=1):
+                    client = signed_in(reader)
+                clients[number] = client, moment
+                place = min(int(noise.paretovariate(0.9)) - 1, len(ids) - 1)
+                page = client.get("/conversations/" if choice < 0.3 else f"/conversations/{ids[place]}/")
+                assert page.status_code == 200
                 _renew(client, page.content.decode())
-            views += 1
-        asked = len(omni.requests)
-    sys.stdout.write(f"{views} page views of {READERS} readers in a day: {asked} requests to Omni, ")
-    sys.stdout.write(f"{asked / views:.2f} a page view\n")
+                views += 1
+                by_pages += len(omni.requests)
+    sys.stdout.write(f"{views} page views of {READERS} readers in a day with {questions} new questions: ")
+    sys.stdout.write(f"{by_pages} requests to Omni, {by_pages / views:.3f} a page view; ")
+    sys.stdout.write(f"{by_sync} by the background sync\n")
+
+
+def _sync_until(clock: _Clock, moment: datetime) -> None:
+    """Let the background sync take the turns that are due by then, each at its time."""
+    while (at := Walk.objects.next_at()) is not None and at <= moment:
+        clock.set(max(at, clock.moment))
+        if not sync.run_next():
+            break
+    clock.set(max(moment, clock.moment))
 
 
 def _views(noise: random.Random, morning: datetime) -> list[tuple[datetime, int, float]]:

@@ -8,10 +8,17 @@ from uuid import UUID
 from django.utils import timezone
 
 from conversations.archive.outcomes import Opened
-from conversations.models import OMNI_KEEPS, AnswerStatus, Capture, EvidenceRight, Job, Message, Outcome, is_over
-
-# Longer than any job takes: one that was running before that has ended since.
-LONGEST_JOB = timedelta(hours=1)
+from conversations.models import (
+    LONGEST_JOB,
+    OMNI_KEEPS,
+    AnswerStatus,
+    Capture,
+    EvidenceRight,
+    Job,
+    Message,
+    Outcome,
+    is_over,
+)
 
 
 @dataclass(frozen=True)

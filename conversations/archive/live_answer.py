@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from conversations.archive import credentials, evidence, threads
 from conversations.archive.evidence import Inquiry
-from conversations.archive.evidence_status import LONGEST_JOB, Jobs
+from conversations.archive.evidence_status import Jobs
 from conversations.archive.outcomes import Fetch, Opened
-from conversations.models import EvidenceRight, Job, Message
+from conversations.models import LONGEST_JOB, EvidenceRight, Job, Message
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import User
 from omniviewer.omni import NotVisible, OmniError, TokenRejected

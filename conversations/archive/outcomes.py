@@ -16,7 +16,7 @@ class Fetch(Enum):
 
     # Only if it is not stored: otherwise show it at once, however old.
     IF_MISSING = auto()
-    # If it is older than OMNIVIEWER_FRESH_FOR.
+    # If it is older than its freshness limit.
     IF_STALE = auto()
     ALWAYS = auto()
 

@@ -20,8 +20,7 @@ from django.utils import timezone
 
 from conversations.archive import credentials, evidence, list_walk, people, threads
 from conversations.archive.evidence import Inquiry
-from conversations.archive.outcomes import Fetch
-from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, PeopleWalk, Walk
+from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, Walk
 from conversations.models.conversation import CLOCKS_DIFFER
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
@@ -41,6 +40,9 @@ _COUNT_EVERY = timedelta(seconds=30)
 _COUNT_IDLE_EVERY = timedelta(hours=1)
 # An older count says nothing about the current rate.
 _RATE_IS_KNOWN = timedelta(minutes=5)
+# Threads that are looked up at once, the newest first; and seconds after which a turn looks whether it may go on.
+_THREADS_AT_ONCE = 10
+_CHECKED_EVERY_SECONDS = 1.0
 # Number of the turn in this process: each begins with another kind of work.
 _TURNS = itertools.count()
 
@@ -61,70 +63,104 @@ def run_next(seconds: float = _TURN_SECONDS) -> bool:
 
     The turn ends early where another token's list is due to be looked at.
     """
-    walk = Walk.objects.claim(_step_lasts())
+    # For the whole turn, so that the lease need not be renewed between steps.
+    walk = Walk.objects.claim(_step_lasts() + timedelta(seconds=seconds))
     if walk is None:
         return False
-    until = time.monotonic() + seconds
-    has_read = False
+    began = checked_at = time.monotonic()
+    work = _Work(walk.api_token, threads_at_once=_THREADS_AT_ONCE if seconds else 1)
+    has_read, succeeded_at, step = False, walk.succeeded_at, _Step.NOTHING
     try:
         # Checking all tokens for news goes before reading more with one of them.
-        while (step := _step(walk)) is not _Step.NOTHING:
-            has_read = has_read or step is _Step.READ
-            if time.monotonic() >= until or Walk.objects.late().exists():
+        while (step := _step(walk, work)) is not _Step.NOTHING:
+            has_read, succeeded_at = has_read or step is not _Step.LOOKED, timezone.now()
+            if walk.failures:
+                Walk.objects.filter(pk=walk.pk).update(failures=0)
+                walk.failures = 0
+            now = time.monotonic()
+            if now - began >= seconds:
                 break
-            renewed = Walk.objects.select_related("api_token").filter(pk=walk.pk, paused_at=None)
-            found = renewed.first()
+            if step is _Step.READ and now - checked_at < _CHECKED_EVERY_SECONDS:
+                continue
+            found, checked_at = Walk.objects.going_on(walk), now
             if found is None:
                 break
             walk = found
-            Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now() + _step_lasts())
     except OmniError as error:
         _failed(walk, credentials.record(walk.api_token, error))
-    update_counts(walk.api_token, has_read=has_read)
-    Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now())
+    update_counts(walk.api_token, has_read=has_read, walk=walk if step is _Step.READ else None)
+    Walk.objects.filter(pk=walk.pk).update(leased_until=timezone.now(), succeeded_at=succeeded_at)
     return True
 
 
 class _Step(Enum):
     """How one step of a turn ended."""
 
-    LOOKED, READ, NOTHING = "looked for what is new", "read more", "nothing to ask for until `not_before`"
+    LOOKED, WALKED = "looked for what is new", "went on through the list"
+    READ, NOTHING = "read more", "nothing to ask for until `not_before`"
 
 
-def _step(walk: Walk) -> _Step:
+def _step(walk: Walk, work: "_Work") -> _Step:
     """Take one step: a request, or two. Raises `OmniError`."""
-    done = _Step.READ
     if (walk.check_is_due and walk.has_seen_all) or walk.drop_before:
-        done = _Step.READ if walk.drop_before else _Step.LOOKED
         list_walk.check(walk, Urgency.AHEAD, looked_at=timezone.now())
-    elif walk.walk_is_due:
+        return _Step.WALKED if walk.drop_before else _Step.LOOKED
+    if walk.walk_is_due:
         list_walk.go_on(walk, Urgency.AHEAD)
         if walk.began_at is None:
             _learn_people(walk.api_token)
-    elif not _work_in_turn(walk.api_token):
-        _rest_until(walk, _next_look(walk))
-        return _Step.NOTHING
-    Walk.objects.filter(pk=walk.pk).update(succeeded_at=timezone.now(), failures=0)
-    return done
+        return _Step.WALKED
+    if work.do_one(has_begun_with_people=walk.has_people):
+        return _Step.READ
+    _rest_until(walk, _next_look(walk))
+    return _Step.NOTHING
 
 
-def _work_in_turn(token: ApiToken) -> bool:
-    """Do one piece of work, a request or two; False if there is nothing to do.
+class _Work:
+    """The work of one turn besides the list: about people, a thread, a job's state or evidence.
 
-    Work is about people, a thread, a job's state or evidence. Each kind begins in turn, so that none has to wait days
-    for another to finish.
+    Each kind begins in turn, so that none has to wait days for another to finish.
     """
-    has_begun_with_people = PeopleWalk.objects.filter(api_token=token).exists()
-    kinds = [_learn_people] if has_begun_with_people else []
-    if settings.SYNC == "all":
-        kinds += [_read_one, _ask_about_one_job]
-    # While readers' captures are queued, evidence has its turns already: this is called between them.
-    if settings.SYNC == settings.CAPTURE == "all" and not Capture.objects.due().filter(api_token=token).exists():
-        kinds.append(_capture_one)
-    first = next(_TURNS) % max(len(kinds), 1)
-    # People come last: Omni may not tell of them at all.
-    last = [] if has_begun_with_people else [_learn_people]
-    return any(work(token) for work in [*kinds[first:], *kinds[:first], *last])
+
+    def __init__(self, token: ApiToken, *, threads_at_once: int) -> None:
+        self._token, self._at_once = token, threads_at_once
+        # Threads that were due at `_looked_at`.
+        self._due: list[Access] = []
+        self._looked_at = timezone.now()
+
+    def do_one(self, *, has_begun_with_people: bool) -> bool:
+        """Do one piece of work, a request or two; False if there is nothing to do."""
+        token = self._token
+        kinds: list[Callable[[ApiToken], bool]] = [_learn_people] if has_begun_with_people else []
+        if settings.SYNC == "all":
+            kinds += [self._read_one, _ask_about_one_job]
+        # While readers' captures are queued, evidence has its turns already: this is called between them.
+        if settings.SYNC == settings.CAPTURE == "all" and not Capture.objects.due().filter(api_token=token).exists():
+            kinds.append(_capture_one)
+        first = next(_TURNS) % max(len(kinds), 1)
+        # People come last: Omni may not tell of them at all.
+        last = [] if has_begun_with_people else [_learn_people]
+        return any(work(token) for work in [*kinds[first:], *kinds[:first], *last])
+
+    def _read_one(self, token: ApiToken) -> bool:
+        """Fetch the messages of the newest conversation that is behind; False if there is none."""
+        if not self._due:
+            self._looked_at = timezone.now()
+            self._due = list(Access.objects.due(token).select_related("conversation")[: self._at_once])
+        if not self._due:
+            return False
+        access = self._due.pop(0)
+        access.api_token = token
+        try:
+            threads.read_ahead(access, self._looked_at)
+        except NotVisible:
+            pass  # remembered: its messages are asked for again when the list tells of something new
+        except (CannotAsk, RateLimited, TokenRejected):
+            raise
+        except OmniError as error:
+            credentials.record(token, error)
+            access.again_in(min(_AWAY_SECONDS * 2 ** (access.tries + 1), 24 * _MAX_WAIT_SECONDS), error.sentence)
+        return True
 
 
 def _learn_people(token: ApiToken) -> bool:
@@ -146,33 +182,6 @@ def _next_look(walk: Walk) -> datetime:
 
 def _rest_until(walk: Walk, moment: datetime) -> None:
     Walk.objects.filter(pk=walk.pk).update(not_before=moment)
-
-
-def _read_one(token: ApiToken) -> bool:
-    """Fetch the messages of the newest conversation that is behind; False if there is none."""
-    while (access := Access.objects.due(token).select_related("conversation").first()) is not None:
-        if not _claim(access):
-            continue
-        try:
-            now = timezone.now()
-            threads.fetch(token, access.conversation.omni_id, now, Fetch.ALWAYS, Urgency.AHEAD)
-        except NotVisible:
-            pass  # remembered: its messages are asked for again when the list tells of something new
-        except (CannotAsk, RateLimited, TokenRejected):
-            Access.objects.filter(pk=access.pk).update(not_before=now)
-            raise
-        except OmniError as error:
-            credentials.record(token, error)
-            access.again_in(min(_AWAY_SECONDS * 2 ** (access.tries + 1), 24 * _MAX_WAIT_SECONDS), error.sentence)
-        return True
-    return False
-
-
-def _claim(access: Access) -> bool:
-    """Claim the access; return False if another worker holds it."""
-    now = timezone.now()
-    mine = Access.objects.filter(pk=access.pk, not_before__lte=now)
-    return bool(mine.update(not_before=now + _step_lasts()))
 
 
 def _ask_about_one_job(token: ApiToken) -> bool:
@@ -221,9 +230,12 @@ def _failed(walk: Walk, error: OmniError) -> None:
     )
 
 
-def update_counts(token: ApiToken, *, has_read: bool = True) -> None:
-    """Count how much has been read: every half minute and at the end; every hour while nothing happens."""
-    walk = Walk.objects.of_everything().filter(api_token=token).first()
+def update_counts(token: ApiToken, *, has_read: bool = True, walk: Walk | None = None) -> None:
+    """Count how much has been read: every half minute and at the end; every hour while nothing happens.
+
+    `walk`: the token's, where the caller knows its last state.
+    """
+    walk = walk or Walk.objects.of_everything().filter(api_token=token).first()
     if walk is None or not _is_to_be_counted(walk, has_read=has_read):
         return
     listed = Access.objects.filter(api_token=token, listed_at__isnull=False)

@@ -1,24 +1,27 @@
 """One conversation: stored, or asked for."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, QuerySet, Value
+from django.db.models import Exists, Max, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from conversations import upstream
 from conversations.archive import credentials
 from conversations.archive.outcomes import CannotShow, Fetch, Notice, Opened
-from conversations.models import Access, Conversation, JobAccess, Message, Reader, settle_evidence
+from conversations.models import Access, Conversation, Job, JobAccess, Message, Reader, sees_evidence, settle_evidence
 from conversations.search import documents
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 from omniviewer.operations import metrics
 
+# Jobs of one thread that are looked up by their ids; databases limit how many a statement may name.
+_MAX_JOB_IDS = 500
 # Earlier than any time that Omni may tell.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -116,10 +119,20 @@ def fetch(token: ApiToken, omni_id: UUID, looked_at: datetime, when: Fetch, urge
             return
 
     same = Access.objects.filter(api_token=token, conversation__omni_id=omni_id)
-    known = _last_activity(same)
+    _ask(token, omni_id, looked_at, _last_activity(same), urgency)
 
+
+def read_ahead(access: Access, looked_at: datetime) -> None:
+    """Ask the thread route with the access's token, for the background, and store its answer. Raises `OmniError`.
+
+    `looked_at`: when the access was found to be behind.
+    """
+    _ask(access.api_token, access.conversation.omni_id, looked_at, access.updated_at, Urgency.AHEAD)
+
+
+def _ask(token: ApiToken, omni_id: UUID, looked_at: datetime, known: datetime | None, urgency: Urgency) -> None:
     def refuse(refusal: NotVisible) -> None:
-        same.refuse()
+        Access.objects.filter(api_token=token, conversation__omni_id=omni_id).refuse()
         raise refusal
 
     upstream.fetch(
@@ -173,39 +186,69 @@ def store(
     `known_activity`: the last one, as the list had told this token by then. `render=False`: its messages are rendered
     when somebody reads them. Raises `CannotAsk` if the token was given up or rejected meanwhile.
     """
-    known = Conversation.objects.filter(instance=token.instance, omni_id=reply.id).first()
     # Render before the transaction, so that no other writer waits for Markdown.
-    fresh = Message.rendered_from(reply, known, token.instance, now=render)
+    rendered = _rendered(token, reply) if render else None
     with transaction.atomic():
-        # Lock the token before conversations, as all that stores does: in another order, two deadlock on PostgreSQL.
-        if not credentials.is_accepted(token):
-            raise CannotAsk(
-                "The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1
-            )
-        conversation, _ = Conversation.objects.select_for_update().get_or_create(
-            instance=token.instance, omni_id=reply.id
-        )
-        access, _ = Access.objects.get_or_create(api_token=token, conversation=conversation)
-        access.api_token, access.conversation = token, conversation
+        access = _locked(token, reply)
         if access.was_answered_later(asked_at):
             return
+        conversation, kept = access.conversation, access.conversation.messages_by_position()
+        fresh = rendered or Message.rendered_from(reply, kept, token.instance, now=False)
         # A reply without a list of messages says nothing about those that the token was shown before.
-        revision = _revision(conversation, access, fresh) if reply.has_messages else access.revision
+        revision = _revision(access, kept, fresh) if reply.has_messages else access.revision
         conversation.learn(reply)
         conversation.fetched_at = max(asked_at, conversation.fetched_at or asked_at)
-        conversation.save()
+        conversation.save(force_update=True)
+        if reply.has_messages:
+            access.is_answered = bool(fresh) and fresh[-1].is_answer and fresh[-1].has_text
+        answers = {row.job_id: row.created_at for row in fresh if row.job_id}
+        # These are all the answers, unless the token was shown an earlier revision.
+        is_settled = reply.has_messages and revision == conversation.revision and len(answers) <= _MAX_JOB_IDS
+        if is_settled:
+            access.has_evidence = not access.knows_jobs or sees_evidence(access.api_token, answers)
+        is_known = access.opened_at is not None and access.revision == revision
         access.shown(reply, asked_at, known_activity, revision)
-        JobAccess.objects.ask_about(access, {row.job_id: row.created_at for row in fresh if row.job_id})
-        settle_evidence([conversation.pk], token)
+        if not is_known:
+            JobAccess.objects.ask_about(access, answers)
+        if not is_settled:
+            settle_evidence([conversation.pk], token)
 
 
-def _revision(conversation: Conversation, access: Access, fresh: list[Message]) -> int:
+def _rendered(token: ApiToken, reply: replies.Conversation) -> list[Message]:
+    known = Conversation.objects.filter(instance=token.instance, omni_id=reply.id).first()
+    return Message.rendered_from(reply, known.messages_by_position() if known else {}, token.instance, now=True)
+
+
+def _locked(token: ApiToken, reply: replies.Conversation) -> Access:
+    """Return the token's access to the reply's conversation, created if there is none, locked. Raises `CannotAsk`.
+
+    Lock the token before conversations, as all that stores does: in another order, two deadlock on PostgreSQL.
+    """
+    ids = {message.job_id for message in reply.messages if message.job_id}
+    jobs = Job.objects.filter(instance=token.instance, omni_id__in=ids if len(ids) <= _MAX_JOB_IDS else ())
+    same = Access.objects.filter(Exists(token.credentials.all()), api_token__rejected_at=None)
+    same = same.filter(api_token=token, conversation__omni_id=reply.id).select_related("api_token", "conversation")
+    # PostgreSQL locks them in this order.
+    locked = same.select_for_update(of=("api_token", "conversation", "self"))
+    access = locked.knowing_jobs(jobs).first()
+    if access is not None:
+        return access
+    if not credentials.is_accepted(token):
+        raise CannotAsk("The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1)
+    conversation, _ = Conversation.objects.select_for_update().get_or_create(instance=token.instance, omni_id=reply.id)
+    access, _ = Access.objects.get_or_create(api_token=token, conversation=conversation)
+    access.api_token, access.conversation, access.knows_jobs = token, conversation, True
+    return access
+
+
+def _revision(access: Access, kept: Mapping[int, Message], fresh: list[Message]) -> int:
     """Return the revision that the token is shown now; make one if neither its own nor the latest fits."""
+    conversation = access.conversation
     if access.revision and access.revision < conversation.revision:
         own = conversation.shown_through(access).thread
         if len(own) == len(fresh) and all(map(Message.is_told_as, own, fresh)):
             return access.revision
-    if Message.replace_all(conversation, fresh, access):
+    if Message.replace_all(conversation, kept, fresh, access):
         # Words that were removed from the thread must no longer find it.
         documents.forget([conversation])
         conversation.indexed_as = None

@@ -1,17 +1,25 @@
 """The archive's rows: what Omni returned, which token was shown it when, and how Omni is doing."""
 
-from conversations.models.access import Access, SeenRevision
+from conversations.models.access import Access
 from conversations.models.answer_status import AnswerStatus, Outcome
 from conversations.models.capture import Capture, Star, marked
 from conversations.models.conversation import Conversation, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before
 from conversations.models.index_failure import IndexFailure
-from conversations.models.job import OMNI_KEEPS, SOON, Job
-from conversations.models.job_access import EvidenceRight, EvidenceRights, JobAccess, is_over, settle_evidence
+from conversations.models.job import LONGEST_JOB, OMNI_KEEPS, SOON, Job
+from conversations.models.job_access import (
+    EvidenceRight,
+    EvidenceRights,
+    JobAccess,
+    is_over,
+    sees_evidence,
+    settle_evidence,
+)
 from conversations.models.message import EarlierMessage, Message
 from conversations.models.people import Member, Owner, PeopleWalk
 from conversations.models.reader import Reader
 from conversations.models.removal import HandOver, Removal
+from conversations.models.seen_revision import SeenRevision
 from conversations.models.storage import Stored, stored
 from conversations.models.ticket import TicketReference
 from conversations.models.upstream import Flight, Instance, SentRequest, TokenBudget
@@ -20,6 +28,7 @@ from conversations.models.walk import CHECK_EVERY, Walk
 
 __all__ = [
     "CHECK_EVERY",
+    "LONGEST_JOB",
     "OMNI_KEEPS",
     "SOON",
     "Access",
@@ -57,6 +66,7 @@ __all__ = [
     "is_over",
     "marked",
     "recency",
+    "sees_evidence",
     "settle_evidence",
     "stored",
 ]

@@ -16,8 +16,11 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from conversations.models.conversation import CLOCKS_DIFFER, Conversation, is_fresh, recency
+from conversations.models.conversation import CLOCKS_DIFFER, Conversation, recency
+from conversations.models.freshness import is_fresh, is_same_activity, was_too_soon
+from conversations.models.job import LONGEST_JOB, Job
 from conversations.models.reader import Reader, is_valid
+from conversations.models.seen_revision import SeenRevision
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import replies
 
@@ -86,6 +89,10 @@ class AccessQuerySet(models.QuerySet["Access"]):
         )
         return {row[key]: (row["seen"], row["read"], row["seen"] - row["open"]) for row in numbers}
 
+    def knowing_jobs(self, jobs: models.QuerySet[Job]) -> Self:
+        """Add whether any of these jobs is stored."""
+        return self.annotate(knows_jobs=Exists(jobs))
+
     def to_outer_conversation(self) -> Self:
         return self.filter(conversation=OuterRef("pk"))
 
@@ -124,6 +131,8 @@ class AccessQuerySet(models.QuerySet["Access"]):
             confirmed_at=None,
             refused_at=None,
             fetched_at=None,
+            unchanged_at=None,
+            is_answered=False,
             revision=0,
             revision_since=None,
             read_of=None,
@@ -138,6 +147,7 @@ class AccessQuerySet(models.QuerySet["Access"]):
             opened_at=None,
             refused_at=timezone.now(),
             fetched_at=None,
+            unchanged_at=None,
             revision=0,
             revision_since=None,
             is_behind=False,
@@ -167,22 +177,25 @@ class AccessQuerySet(models.QuerySet["Access"]):
         for conversation in conversations:
             access = known.get(conversation.pk) or Access(api_token=token, conversation=conversation)
             access.forget_if_rejected(token)
-            access.learn(rows[conversation.omni_id], conversation.pk, owner_id)
+            row = rows[conversation.omni_id]
+            access.learn(row, conversation.pk, owner_id)
             access.listed_at = access.confirmed_at = access.shown_at = asked_at
+            if not access.is_behind and is_same_activity(row.updated_at, access.read_of, access.fetched_at):
+                access.unchanged_at = asked_at
             fresh.append(access)
         self.bulk_create(
             fresh,
             update_conflicts=True,
             unique_fields=["api_token", "conversation"],
-            update_fields=[*TOLD, "shown_at", "listed_at", "confirmed_at", "is_behind"],
+            update_fields=[*TOLD, "shown_at", "listed_at", "confirmed_at", "unchanged_at", "is_behind"],
         )
 
 
 # Columns of an access that hold what Omni told its token of the conversation itself.
 TOLD = ("name", "last_prompt", "owner_id", "updated_at", "recency")
-_PROVEN = ("shown_at", "opened_at", "confirmed_at", "refused_at")
+_PROVEN = ("shown_at", "opened_at", "confirmed_at", "refused_at", "has_evidence")
 _READ = ("read_of", "is_behind", "not_before", "tries", "failure")
-_FETCHED = ("fetched_at", "revision", "revision_since", "shortfall", *_READ)
+_FETCHED = ("fetched_at", "is_answered", "revision", "revision_since", "shortfall", *_READ)
 
 
 class Access(models.Model):
@@ -210,6 +223,10 @@ class Access(models.Model):
     refused_at = models.DateTimeField(null=True)
     # Last fetch of the thread with this token; the revision that it was shown then; and since when.
     fetched_at = models.DateTimeField(null=True)
+    # When a list reply last named it with the last activity of the fetched thread: nothing had changed since.
+    unchanged_at = models.DateTimeField(null=True)
+    # True if the fetched thread ended with an answer; else one may come at any moment.
+    is_answered = models.BooleanField(default=False)
     revision = models.PositiveIntegerField(default=0)
     revision_since = models.DateTimeField(null=True)
     # Sentence that says what of the last reply of that route could not be read, or was left out.
@@ -224,6 +241,7 @@ class Access(models.Model):
     failure = models.CharField(max_length=300, blank=True)
     # Search: true if this token may see the evidence of every job of this conversation that the search knows.
     has_evidence = models.BooleanField(default=False)
+    knows_jobs: bool  # annotated by knowing_jobs()
 
     objects = AccessQuerySet.as_manager()
 
@@ -241,7 +259,17 @@ class Access(models.Model):
 
     @property
     def is_fresh(self) -> bool:
-        return is_fresh(self.fetched_at)
+        """Return whether the fetched messages are shown without asking Omni again.
+
+        A list reply that says that nothing has changed makes them fresh again. A list that tells of something newer
+        makes them stale; and while an answer is awaited, only the thread itself counts, and not for long.
+        """
+        if self.fetched_at is None or self.is_behind:
+            return False
+        changed_at = max((at for at in (self.updated_at, self.read_of) if at), default=None)
+        if changed_at is None or (not self.is_answered and timezone.now() - changed_at < LONGEST_JOB):
+            return is_fresh(self.fetched_at)
+        return any(is_fresh(at, changed_at) for at in (self.fetched_at, self.unchanged_at))
 
     def learn(
         self,
@@ -256,6 +284,7 @@ class Access(models.Model):
         says so; a thread's own word never overwrites that. `known`: the last activity as this token was told it when
         the thread was asked for; the list may tell it more exactly.
         """
+        told_at = self.updated_at
         self.name = reply.name or self.name
         self.updated_at = reply.updated_at or self.updated_at
         self.recency = recency(self.updated_at, key)
@@ -268,7 +297,8 @@ class Access(models.Model):
         self.last_prompt = reply.last_prompt or self.last_prompt
         self.shortfall = reply.shortfall[:300]
         self.read_of = max((at for at in (self.updated_at, known) if at), default=None)
-        self.is_behind = False
+        # A list reply may have told of something newer while the thread was fetched.
+        self.is_behind = told_at is not None and self.read_of is not None and told_at > self.read_of
 
     def forget_if_rejected(self, token: ApiToken) -> None:
         """Forget what Omni told the token before rejecting it: a reply that says no name keeps none. Does not save."""
@@ -280,15 +310,7 @@ class Access(models.Model):
         if self.opened_at is None and self.refused_at is None:
             return True
         is_later = self.updated_at is not None and (self.read_of is None or self.updated_at > self.read_of)
-        return is_later or self._was_read_too_soon
-
-    @property
-    def _was_read_too_soon(self) -> bool:
-        """Return whether it was fetched within the second of its last activity: more may have followed in it."""
-        at, fetched_at = self.updated_at, self.fetched_at
-        if at is None or fetched_at is None or at.microsecond or at != self.read_of:
-            return False
-        return abs(fetched_at - at) < timedelta(seconds=2)
+        return is_later or was_too_soon(self.updated_at, self.read_of, self.fetched_at)
 
     def shown(self, reply: replies.Conversation, asked_at: datetime, known: datetime | None, revision: int) -> None:
         """Store that the thread route answered `200` with the messages of this revision. Saves."""
@@ -297,9 +319,13 @@ class Access(models.Model):
             self.seen.all().delete()
             self.opened_at, self.revision = None, 0
         if self.revision and self.revision != revision and self.fetched_at:
-            self.seen.update_or_create(
-                revision=self.revision,
-                defaults={"first_at": self.revision_since or self.fetched_at, "last_at": self.fetched_at},
+            since = self.revision_since or self.fetched_at
+            earlier = SeenRevision(access=self, revision=self.revision, first_at=since, last_at=self.fetched_at)
+            SeenRevision.objects.bulk_create(
+                [earlier],
+                update_conflicts=True,
+                unique_fields=["access", "revision"],
+                update_fields=["first_at", "last_at"],
             )
         if self.revision != revision:
             self.revision, self.revision_since = revision, asked_at
@@ -322,18 +348,3 @@ class Access(models.Model):
         self.not_before = timezone.now() + timedelta(seconds=seconds)
         self.failure = failure[:300]
         self.save(update_fields=["tries", "not_before", "failure"])
-
-
-class SeenRevision(models.Model):
-    """An earlier revision of a thread that Omni showed this token: when it was first and last fetched so."""
-
-    access = models.ForeignKey(Access, models.CASCADE, related_name="seen")
-    revision = models.PositiveIntegerField()
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint("access", "revision", name="one_seen_revision_an_access")]
-
-    def __str__(self) -> str:
-        return f"revision {self.revision} for access {self.access_id}"

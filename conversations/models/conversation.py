@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
-from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
@@ -29,7 +28,6 @@ _OUTLINE_CHARS = 200
 # such a time is ignored, or data would stay fresh for as long as that clock was wrong.
 CLOCKS_DIFFER = timedelta(minutes=5)
 
-
 # Lower bits of a recency: they tell conversations apart that were active in the same millisecond.
 _PLACE_BITS = 20
 # Latest time, in milliseconds since 1970, that fits above them in 63 bits.
@@ -45,14 +43,6 @@ def recency(moment: datetime | None, place: int = 0) -> int:
         return -1 - place
     milliseconds = min(max(int(moment.timestamp() * 1000), 0), _LATEST)
     return milliseconds << _PLACE_BITS | place & (1 << _PLACE_BITS) - 1
-
-
-def is_fresh(fetched_at: datetime | None) -> bool:
-    """Return whether data fetched at that time is shown without asking again (`OMNIVIEWER_FRESH_FOR`)."""
-    if fetched_at is None:
-        return False
-    age = timezone.now() - fetched_at
-    return -CLOCKS_DIFFER <= age < settings.FRESH_FOR
 
 
 class Question(NamedTuple):
@@ -169,7 +159,8 @@ class Conversation(models.Model):
 
     @property
     def is_fresh(self) -> bool:
-        return is_fresh(self.fetched_at)
+        """Return whether the messages, as the token was shown them, need not be asked for again."""
+        return self.shows_messages and self.access is not None and self.access.is_fresh
 
     @property
     def age(self) -> timedelta | None:
@@ -237,6 +228,12 @@ class Conversation(models.Model):
             found.conversation = self
             found.previous_at, found.previous_role = (before.created_at, before.role) if before else (None, None)
         return found
+
+    def messages_by_position(self) -> "dict[int, Message]":
+        """Return the stored messages, without asking the database where there are none yet."""
+        if self.fetched_at is None and not self.revision:
+            return {}
+        return {message.position: message for message in self.messages.all()}
 
     @property
     def questions(self) -> list[Question]:

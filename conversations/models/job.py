@@ -14,6 +14,8 @@ from omniviewer.omni import replies
 
 # Omni keeps a result for 14 days from when the job was complete.
 OMNI_KEEPS = timedelta(days=14)
+# Longer than any job takes: one that was running before that has ended since.
+LONGEST_JOB = timedelta(hours=1)
 # Evidence that Omni drops within this time is captured first.
 SOON = timedelta(days=3)
 

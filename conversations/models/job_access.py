@@ -226,15 +226,27 @@ def settle_evidence(conversation_keys: Collection[int], token: ApiToken | None =
     answered = {(row.api_token_id, row.job_id): row for row in told} if jobs else {}
     changed = []
     for access in accesses.select_related("api_token"):
-
-        def sees(job_id: UUID, done_at: datetime | None, access: Access = access) -> bool:
-            row = answered.get((access.api_token_id, job_id))
-            if row is None or row.is_refused:
-                return row is None and is_over(done_at)
-            return is_valid(access.api_token, row.shown_at) or is_over(done_at)
-
-        all_seen = all(sees(*job) for job in jobs.get(access.conversation_id, {}).items())
+        all_seen = all(
+            _sees(access.api_token, answered.get((access.api_token_id, job_id)), done_at)
+            for job_id, done_at in jobs.get(access.conversation_id, {}).items()
+        )
         if access.has_evidence != all_seen:
             access.has_evidence = all_seen
             changed.append(access)
     Access.objects.bulk_update(changed, ["has_evidence"], batch_size=500)
+
+
+def sees_evidence(token: ApiToken, answers: Mapping[UUID, datetime | None]) -> bool:
+    """Return whether the token may see the evidence of all known jobs among these, by id with their answers' times."""
+    known = Job.objects.filter(instance=token.instance, omni_id__in=answers) if answers else Job.objects.none()
+    done = dict(known.values_list("omni_id", "finished_at"))
+    if not done:
+        return True
+    told = {row.job_id: row for row in JobAccess.objects.filter(api_token=token, job_id__in=done)}
+    return all(_sees(token, told.get(job_id), at or answers[job_id]) for job_id, at in done.items())
+
+
+def _sees(token: ApiToken, row: JobAccess | None, done_at: datetime | None) -> bool:
+    if row is None or row.is_refused:
+        return row is None and is_over(done_at)
+    return is_valid(token, row.shown_at) or is_over(done_at)

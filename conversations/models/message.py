@@ -1,6 +1,6 @@
 """Messages of a conversation: as Omni returns them now, and earlier wordings that it has replaced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any, Self
@@ -12,11 +12,12 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.models.access import Access, SeenRevision
+from conversations.models.access import Access
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
-from conversations.models.question_times import QUESTIONS_COUNTED, TIMES, TimedQuestion, set_times
+from conversations.models.question_times import INDEXES, TIMES, TimedQuestion, retime
 from conversations.models.reader import Reader
+from conversations.models.seen_revision import SeenRevision
 from omniviewer.omni import omni_link, replies, site_url
 
 # Shortest pause between two messages that gets a line of its own.
@@ -148,10 +149,7 @@ class Message(Written, TimedQuestion):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint("conversation", "position", name="one_message_a_position")]
-        indexes = [
-            models.Index("created_at", "conversation", name="questions_by_time", condition=models.Q(role="user")),
-            QUESTIONS_COUNTED,
-        ]
+        indexes = INDEXES
 
     def __str__(self) -> str:
         return f"message {self.position} of {self.conversation_id}"
@@ -161,13 +159,12 @@ class Message(Written, TimedQuestion):
 
     @classmethod
     def rendered_from(
-        cls, reply: replies.Conversation, known: Conversation | None, instance: str, *, now: bool
+        cls, reply: replies.Conversation, kept: "Mapping[int, Message]", instance: str, *, now: bool
     ) -> list[Self]:
-        """Return unsaved rows for the messages of a reply, rendered unless `known` has the same text rendered.
+        """Return unsaved rows for the messages of a reply, rendered unless the one that is `kept` has the same text.
 
         `now=False`: the others are rendered when somebody reads them.
         """
-        kept = {message.position: message for message in known.messages.all()} if known else {}
         rows, allowance = [], rendering.Allowance()
         for position, message in enumerate(reply.messages, start=1):
             row = cls(
@@ -189,13 +186,15 @@ class Message(Written, TimedQuestion):
         return rows
 
     @classmethod
-    def replace_all(cls, conversation: Conversation, fresh: list[Self], reader: Access | None = None) -> bool:
+    def replace_all(
+        cls, conversation: Conversation, kept: "Mapping[int, Message]", fresh: list[Self], reader: Access | None = None
+    ) -> bool:
         """Store these as the conversation's messages, in the transaction of the caller, who saves the conversation.
 
-        Rows that are the same stay. Earlier wordings, and messages that are gone, are stored apart. `reader` is the
-        access whose token is shown them now. Returns whether anything but an addition at the end was needed.
+        Rows of those that are stored (`kept`) stay where they are the same. Earlier wordings, and messages that are
+        gone, are stored apart. `reader` is the access whose token is shown them now. Returns whether anything but an
+        addition at the end was needed.
         """
-        kept = {message.position: message for message in conversation.messages.all()}
         changed = [row for row in fresh if row.position not in kept or not row.is_same_as(kept[row.position])]
         gone = [row for place, row in kept.items() if place > len(fresh)]
         if not changed and not gone:
@@ -206,15 +205,14 @@ class Message(Written, TimedQuestion):
         conversation.revision += 1
         conversation.version = token_hex(16)
         conversation.is_indexed = False
-        conversation.ends_with_question = fresh[-1].is_question if fresh else None
         EarlierMessage.keep(conversation, [*told_otherwise, *gone], fresh, reader)
-        conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
+        if rewritten or gone:
+            conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
         same = {row.position: row.revision for row in rewritten if row not in told_otherwise}
         for message in changed:
             message.conversation = conversation
             message.revision = same.get(message.position, conversation.revision)
-        rows = kept | {row.position: row for row in changed}
-        retimed = [row for row in set_times([rows[row.position] for row in fresh]) if row.pk]
+        retimed = retime(conversation, {**kept, **{row.position: row for row in changed}}, len(fresh))
         cls.objects.bulk_create(changed, batch_size=200)
         cls.objects.bulk_update(retimed, TIMES, batch_size=200)
         return bool(told_otherwise or gone)
@@ -321,12 +319,14 @@ class EarlierMessage(Written):
         `reader` is the access whose token is shown the new revision. A message that is no change for readers is stored
         only while another token is at a revision that holds it.
         """
+        if conversation.revision - 1 <= 1 and not replaced:
+            return  # The first revision replaced nothing.
         others = Access.objects.filter(conversation=conversation, opened_at__isnull=False, revision__gt=0)
         if reader is not None:
             others = others.exclude(pk=reader.pk)
-        revisions = list(others.values_list("revision", flat=True))
-        lowest = min(revisions, default=conversation.revision)
-        cls.objects.filter(conversation=conversation, is_change=False, until_revision__lte=lowest).delete()
+        lagging = models.Exists(others.filter(revision__lt=models.OuterRef("until_revision")))
+        cls.objects.filter(~lagging, conversation=conversation, is_change=False).delete()
+        revisions = list(others.values_list("revision", flat=True)) if replaced else []
         rows = []
         for row in replaced:
             successor = fresh[row.position - 1] if row.position <= len(fresh) else None

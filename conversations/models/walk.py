@@ -7,11 +7,14 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from conversations.models.conversation import is_fresh
+from conversations.models.freshness import is_fresh
+from conversations.models.people import PeopleWalk
 from omniviewer.accounts.models import ApiToken
 
 # Interval of checks for new conversations that nobody asks for.
 CHECK_EVERY = timedelta(minutes=5)
+# Longest time for which a list is fresh: new conversations appear in it, and the background looks at it as often.
+_LONGEST_FRESH = 2 * CHECK_EVERY
 
 
 def walk_every() -> timedelta:
@@ -47,7 +50,7 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         """
         turn = models.Case(models.When(_check_is_late(), then=0), default=1)
         while True:
-            walk = self.due().select_related("api_token").order_by(turn, "turn_at", "pk").first()
+            walk = self.due().for_turn().order_by(turn, "turn_at", "pk").first()
             if walk is None:
                 return None
             now = timezone.now()
@@ -55,6 +58,16 @@ class WalkQuerySet(models.QuerySet["Walk"]):
             mine = self.filter(pk=walk.pk, leased_until=seen)
             if mine.update(leased_until=walk.leased_until, turn_at=now):
                 return walk
+
+    def for_turn(self) -> Self:
+        """Add the token, and whether the names of people have begun to be fetched with it."""
+        begun = PeopleWalk.objects.filter(api_token=models.OuterRef("api_token"))
+        return self.select_related("api_token").annotate(has_people=models.Exists(begun))
+
+    def going_on(self, walk: "Walk") -> "Walk | None":
+        """Return the walk as it is now; None if its turn must end: it was paused, or another list is late."""
+        same = self.filter(pk=walk.pk, paused_at=None).exclude(models.Exists(Walk.objects.late()))
+        return same.for_turn().first()
 
     def overdue_since(self) -> datetime | None:
         """Return since when the walk that has waited longest has been due; None if none is."""
@@ -122,6 +135,9 @@ class Walk(models.Model):
     failed_at = models.DateTimeField(null=True)
     failures = models.PositiveSmallIntegerField(default=0)
 
+    # Annotated by for_turn().
+    has_people: bool
+
     objects = WalkQuerySet.as_manager()
 
     class Meta:
@@ -132,7 +148,9 @@ class Walk(models.Model):
 
     @property
     def is_fresh(self) -> bool:
-        return is_fresh(self.checked_at)
+        """Return whether the list is shown without asking Omni: for a tenth of the time since it last changed."""
+        changed_at = max((at for at in (self.newest, self.check_newest) if at), default=None)
+        return is_fresh(self.checked_at, changed_at, longest=_LONGEST_FRESH)
 
     @property
     def is_known(self) -> bool:

@@ -6,12 +6,18 @@ from typing import TypeVar
 
 from django.utils import timezone
 
-from conversations.upstream import request, single_flight
+from conversations.upstream import budget, request, single_flight
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import Client, NotVisible
 
 Reply = TypeVar("Reply")
+
+
+def forget_unused() -> None:
+    """Delete the requests that no longer count, and those whose end nobody waits for."""
+    budget.forget_unused()
+    single_flight.forget_old()
 
 
 def fetch(  # noqa: PLR0913  (they are one request, and what to do with its reply)

@@ -63,13 +63,24 @@ def allowance() -> int:
 
 def spend(token: str, urgency: Urgency) -> float | None:
     """Take one request from the token's budget; return None, or the seconds until there is room."""
+    return take(token, urgency).wait
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A request that was taken from the budget, or the seconds to `wait`; and whether Omni last answered `429`."""
+
+    wait: float | None
+    was_refused: bool
+
+
+def take(token: str, urgency: Urgency) -> Taken:
+    """Take one request from the token's budget, if there is room."""
     with transaction.atomic():
         # One caller at a time for a token: the count must stay true until the request is stored.
         budget = _locked(token)
-        blocked = _blocked_for(budget)
-        if blocked:
-            return blocked
-        return _take_now(token, max(1, int(allowance() * urgency.value)))
+        wait = _blocked_for(budget) or _take_now(token, max(1, int(allowance() * urgency.value)))
+    return Taken(wait, was_refused=budget.refusals > 0)
 
 
 def _take_now(token: str, limit: int) -> float | None:
@@ -78,14 +89,17 @@ def _take_now(token: str, limit: int) -> float | None:
     The caller holds the lock on the token's `TokenBudget`.
     """
     now, sent = _milliseconds(timezone.now()), SentRequest.objects.filter(token=token)
-    # Requests before the window, or after it, because a clock was set back since.
-    sent.exclude(sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).delete()
+    # Without those after the window, because a clock was set back since.
+    up_to_now = sent.filter(sent_at__lte=now + _WINDOW_MS).order_by("-sent_at")
     # There is room once this one has left the window.
-    oldest = sent.order_by("-sent_at").values_list("sent_at", flat=True)[limit - 1 : limit].first()
-    if oldest is None:
-        SentRequest.objects.create(token=token, sent_at=now)
-        return None
-    return max((oldest + _WINDOW_MS - now) / 1000, _MIN_WAIT_SECONDS)
+    oldest = up_to_now.values_list("sent_at", flat=True)[limit - 1 : limit].first()
+    if oldest is not None and oldest >= now - _WINDOW_MS:
+        return max((oldest + _WINDOW_MS - now) / 1000, _MIN_WAIT_SECONDS)
+    if oldest is not None:
+        # As many are stored as the window holds: delete those outside, not one by one with each request.
+        sent.exclude(sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).delete()
+    SentRequest.objects.create(token=token, sent_at=now)
+    return None
 
 
 def refused(token: str, retry_after: float | None) -> float:
@@ -122,8 +136,9 @@ def left_by_token() -> dict[str, int]:
 
 
 def forget_unused() -> None:
-    """Delete requests before the window, and budgets of tokens that nobody has used since."""
-    SentRequest.objects.filter(sent_at__lt=_milliseconds(timezone.now() - WINDOW)).delete()
+    """Delete requests outside the window, and budgets of tokens that nobody has used since."""
+    now = _milliseconds(timezone.now())
+    SentRequest.objects.exclude(sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).delete()
     # Keep a block for as long as it may count.
     blocked = Q(blocked_until__gte=timezone.now() - LONGEST_BLOCK)
     unused = TokenBudget.objects.exclude(blocked).exclude(token__in=SentRequest.objects.values("token"))
@@ -133,10 +148,10 @@ def forget_unused() -> None:
 def _locked(token: str) -> TokenBudget:
     """Return the token's budget, locked for this transaction; created anew if it was deleted at this very moment."""
     while True:
-        TokenBudget.objects.get_or_create(token=token)
         budget = TokenBudget.objects.select_for_update().filter(token=token).first()
         if budget:
             return budget
+        TokenBudget.objects.get_or_create(token=token)
 
 
 def _blocked_for(budget: TokenBudget) -> float:

@@ -4,6 +4,7 @@ Open, half-open and closed, as usual; stored in the database, so that all proces
 """
 
 import random
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
@@ -24,10 +25,22 @@ def rest_of(host: str) -> float:
     return _rests(instance) if instance else 0.0
 
 
-def may_ask(host: str) -> float:
-    """Return the same as `rest_of`; but after a rest only the first caller may try, and the others wait."""
-    instance = Instance.objects.filter(host=host, failures__gte=MAX_FAILURES).first()
-    if not instance:
+@dataclass(frozen=True)
+class Trial:
+    """The seconds for which an instance must not be asked, and whether it has failed since it last answered."""
+
+    rest: float
+    has_failed: bool
+
+
+def try_again(host: str) -> Trial:
+    """Return whether the instance may be asked: after a rest only the first caller may try, and the others wait."""
+    instance = Instance.objects.filter(host=host, failures__gt=0).first()
+    return Trial(_trial(instance), has_failed=True) if instance else Trial(0.0, has_failed=False)
+
+
+def _trial(instance: Instance) -> float:
+    if instance.failures < MAX_FAILURES:
         return 0.0
     seconds = _rests(instance)
     if seconds:

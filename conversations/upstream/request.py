@@ -41,9 +41,9 @@ def send(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgen
     """
     host = api_token.instance
     token = token_of(api_token)
-    rest = circuit_breaker.may_ask(host)
-    if rest:
-        raise Resting(outcome="resting", retry_after=rest)
+    trial = circuit_breaker.try_again(host)
+    if trial.rest:
+        raise Resting(outcome="resting", retry_after=trial.rest)
     try:
         reply = send_with(host, token, route, call, urgency)
     except RateLimited as error:
@@ -58,7 +58,8 @@ def send(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgen
     except OmniError:
         circuit_breaker.answered(host)
         raise
-    circuit_breaker.answered(host)
+    if trial.has_failed:
+        circuit_breaker.answered(host)
     return reply
 
 
@@ -72,7 +73,7 @@ def send_with(
     except BadAddress as error:
         raise OmniError(str(error), outcome="bad-address") from None
     known_as = digest(token)
-    _take(known_as, urgency)
+    was_refused = _take(known_as, urgency)
     client = Client(
         host,
         token,
@@ -94,22 +95,27 @@ def send_with(
         outcome = error.outcome
         raise
     else:
-        budget.accepted(known_as)
+        if was_refused:
+            budget.accepted(known_as)
     finally:
         _tell(host, route, outcome, time.monotonic() - began)
     return reply
 
 
-def _take(known_as: str, urgency: Urgency) -> None:
-    """Take one request from the budget, after a short wait if need be. Raises `RateLimited`."""
+def _take(known_as: str, urgency: Urgency) -> bool:
+    """Take one request from the budget, after a short wait if need be. Raises `RateLimited`.
+
+    Return whether Omni has refused the token since it last accepted it.
+    """
     patience = PATIENCE_SECONDS if urgency is Urgency.WAITING else 0.0
-    wait = budget.spend(known_as, urgency)
+    taken = budget.take(known_as, urgency)
     until = time.monotonic() + patience
-    while wait is not None:
-        if time.monotonic() + wait > until:
-            raise RateLimited.ours(wait)
-        time.sleep(wait * random.uniform(1.0, 1.1))  # noqa: S311
-        wait = budget.spend(known_as, urgency)
+    while taken.wait is not None:
+        if time.monotonic() + taken.wait > until:
+            raise RateLimited.ours(taken.wait)
+        time.sleep(taken.wait * random.uniform(1.0, 1.1))  # noqa: S311
+        taken = budget.take(known_as, urgency)
+    return taken.was_refused
 
 
 def _tell(host: str, route: str, outcome: str, seconds: float) -> None:

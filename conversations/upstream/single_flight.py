@@ -3,10 +3,11 @@
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -28,9 +29,10 @@ def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
     """
     key = hashlib.sha256("\0".join(map(str, question)).encode()).hexdigest()
     while True:
-        landed = _landed_since(key, since)
+        known = Flight.objects.filter(question=key).first()
+        landed = known if known and _has_landed_since(known, since) else None
         if landed is None:
-            number = _take_off(key)
+            number = _take_off(key, known)
             if number is not None:
                 _fly(key, number, work)
                 return True
@@ -41,9 +43,13 @@ def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
             return False
 
 
-def _landed_since(key: str, since: datetime) -> Flight | None:
-    now = timezone.now()
-    return Flight.objects.filter(question=key, landed_at__range=(since, max(now, since))).first()
+def forget_old() -> None:
+    """Delete flights that nobody waits for any more."""
+    Flight.objects.filter(lands_by__lt=timezone.now() - _KEPT).delete()
+
+
+def _has_landed_since(flight: Flight, since: datetime) -> bool:
+    return flight.landed_at is not None and since <= flight.landed_at <= max(timezone.now(), since)
 
 
 def _fly(key: str, number: int, work: Callable[[], None]) -> None:
@@ -63,20 +69,20 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
         mine.update(lands_by=timezone.now())
         raise
     mine.update(landed_at=timezone.now(), outcome=None)
-    Flight.objects.filter(lands_by__lt=timezone.now() - _KEPT).delete()
 
 
-def _take_off(key: str) -> int | None:
-    """Return the number of the flight that is now ours; None while another one is under way."""
+def _take_off(key: str, known: Flight | None) -> int | None:
+    """Return the number of the flight that is now ours; None while another one is under way. `known`: the last one."""
     now = timezone.now()
     # As long as a request may take, with its wait for the budget, and storing a long conversation.
     longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
     # Free too if a clock was set back since; a start slightly ahead of our clock may be real.
     free = Q(lands_by__lt=now) | Q(landed_at__isnull=False) | Q(lands_by__gt=now + longest + _CLOCKS_DIFFER)
-    known = Flight.objects.filter(question=key).first()
     if known is None:
+        # A statement that fails alone needs no savepoint.
+        savepoint = transaction.atomic() if connection.in_atomic_block else nullcontext()
         try:
-            with transaction.atomic():
+            with savepoint:
                 Flight.objects.create(question=key, number=1, lands_by=now + longest)
         except IntegrityError:  # somebody else, this very moment
             return None

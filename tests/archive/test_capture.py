@@ -113,7 +113,7 @@ def test_a_new_answer_is_queued_when_the_open_page_hears_of_it(
     reads.get(thread(found))
     work()
     answered_now = small.ask(found, "And now?", "Even more.", at=datetime.now(UTC) - timedelta(minutes=2))
-    Access.objects.update(fetched_at=timezone.now() - timedelta(minutes=5))
+    Access.objects.update(fetched_at=timezone.now() - timedelta(minutes=30))
     reads.get(f"{thread(found)}fresh/?revision=1&count=2&looks=1", headers=HTMX)
     assert [row.job_id for row in Capture.objects.all()] == [answered_now.id]
 

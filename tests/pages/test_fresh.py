@@ -25,7 +25,7 @@ THREAD = f"/conversations/{EXAMPLE}/"
 
 
 def make_old(age: timedelta = timedelta(hours=3)) -> None:
-    Access.objects.exclude(fetched_at=None).update(fetched_at=timezone.now() - age)
+    Access.objects.exclude(fetched_at=None).update(fetched_at=timezone.now() - age, unchanged_at=None)
     Walk.objects.update(checked_at=timezone.now() - age)
 
 

@@ -10,10 +10,11 @@ from html import unescape
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from conversations.models import Access, Capture, ReadUntil, Star, TicketReference, recency
+from conversations.models import Access, Capture, ReadUntil, Star, TicketReference, Walk, recency
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -200,7 +201,7 @@ def test_what_is_ticked_stays_ticked_while_the_list_is_renewed(
     page.get_by_role("checkbox", name="No. 0").check()
     expect(page.get_by_text("2 selected")).to_be_visible()
     small.add_conversation(owner=analyst, name="New", turns=[("?", "!")], started_at=datetime.now(UTC))
-    settings.FRESH_FOR = timedelta(0)
+    Walk.objects.update(checked_at=timezone.now() - timedelta(hours=1))
     page.evaluate(
         "htmx.ajax('GET', '/conversations/fresh/?looks=1&shown=x', {target: '#freshness', swap: 'outerHTML'})"
     )

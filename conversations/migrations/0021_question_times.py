@@ -68,7 +68,7 @@ def fill(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("conversations", "0019_job_changes"),
+        ("conversations", "0020_fresh_by_lists"),
     ]
 
     operations = [
