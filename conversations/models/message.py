@@ -15,7 +15,7 @@ from conversations import rendering
 from conversations.models.access import Access
 from conversations.models.conversation import Conversation
 from conversations.models.job import Job
-from conversations.models.question_times import QUESTIONS_COUNTED, TIMES, TimedQuestion, set_times
+from conversations.models.question_times import INDEXES, TIMES, TimedQuestion, retime
 from conversations.models.reader import Reader
 from conversations.models.seen_revision import SeenRevision
 from omniviewer.omni import omni_link, replies, site_url
@@ -149,10 +149,7 @@ class Message(Written, TimedQuestion):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint("conversation", "position", name="one_message_a_position")]
-        indexes = [
-            models.Index("created_at", "conversation", name="questions_by_time", condition=models.Q(role="user")),
-            QUESTIONS_COUNTED,
-        ]
+        indexes = INDEXES
 
     def __str__(self) -> str:
         return f"message {self.position} of {self.conversation_id}"
@@ -208,7 +205,6 @@ class Message(Written, TimedQuestion):
         conversation.revision += 1
         conversation.version = token_hex(16)
         conversation.is_indexed = False
-        conversation.ends_with_question = fresh[-1].is_question if fresh else None
         EarlierMessage.keep(conversation, [*told_otherwise, *gone], fresh, reader)
         if rewritten or gone:
             conversation.messages.filter(pk__in=[row.pk for row in rewritten + gone]).delete()
@@ -216,8 +212,7 @@ class Message(Written, TimedQuestion):
         for message in changed:
             message.conversation = conversation
             message.revision = same.get(message.position, conversation.revision)
-        rows: dict[int, Message] = {**kept, **{row.position: row for row in changed}}
-        retimed = [row for row in set_times([rows[row.position] for row in fresh]) if row.pk]
+        retimed = retime(conversation, {**kept, **{row.position: row for row in changed}}, len(fresh))
         cls.objects.bulk_create(changed, batch_size=200)
         cls.objects.bulk_update(retimed, TIMES, batch_size=200)
         return bool(told_otherwise or gone)

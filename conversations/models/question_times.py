@@ -1,12 +1,13 @@
 """Times of questions and answers as numbers, which a database can count by the thousand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
 
 if TYPE_CHECKING:
+    from conversations.models.conversation import Conversation
     from conversations.models.message import Message
 
 _QUARTER_SECONDS = 900
@@ -14,12 +15,15 @@ _QUARTER_SECONDS = 900
 EVEN_ZONES_SINCE = datetime(2023, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = ("quarter", "answer_took", "answered_in")
-# All that the insights count of a question: its row, with all its text, is not read.
-QUESTIONS_COUNTED = models.Index(
-    *("quarter", "conversation", "revision", "answered_in", "answer_took"),
-    name="questions_counted",
-    condition=models.Q(quarter__isnull=False),
-)
+INDEXES = [
+    models.Index("created_at", "conversation", name="questions_by_time", condition=models.Q(role="user")),
+    # All that the insights count of a question: its row, with all its text, is not read.
+    models.Index(
+        *("quarter", "conversation", "revision", "answered_in", "answer_took"),
+        name="questions_counted",
+        condition=models.Q(quarter__isnull=False),
+    ),
+]
 
 
 class TimedQuestion(models.Model):
@@ -57,3 +61,13 @@ def set_times(thread: Sequence["Message"]) -> "list[Message]":
         if (message.quarter, message.answer_took, message.answered_in) != before:
             changed.append(message)
     return changed
+
+
+def retime(conversation: "Conversation", rows: "Mapping[int, Message]", length: int) -> "list[Message]":
+    """Set the times of a thread of this length, whose `rows` are given by position, and how it ends, without saving.
+
+    Return the messages that are stored with other times.
+    """
+    thread = [rows[position] for position in range(1, length + 1)]
+    conversation.ends_with_question = thread[-1].is_question if thread else None
+    return [message for message in set_times(thread) if message.pk]

@@ -112,8 +112,7 @@ def corpus(request: pytest.FixtureRequest, db: None) -> Corpus:
         around, thread, revisions = draw.choice(AROUND), list[Message](), [0]
         for _ in range(draw.randrange(1, 5)):
             thread = changed(draw, thread, around)
-            kept = {message.position: message for message in row.messages.all()}
-            Message.replace_all(row, kept, [again(told, told.position) for told in thread])
+            Message.replace_all(row, row.messages_by_position(), [again(told, told.position) for told in thread])
             row.save()
             revisions.append(row.revision)
         for credential in credentials:
