@@ -5,16 +5,13 @@ nothing: the next nudge finds what it left.
 """
 
 import logging
-import math
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core.cache import cache
 from django.core.management import call_command
-from django.db.models import Max, Q
+from django.db.models import Q
 from django.utils import timezone
 from django_tasks import TaskResultStatus, task
 from django_tasks.base import Task
@@ -26,7 +23,7 @@ from conversations.archive import removal
 from conversations.archive import sync as archive_sync
 from conversations.archive.outcomes import Opened
 from conversations.archive.retention import Swept
-from conversations.models import CHECK_EVERY, Access, Capture, Conversation, Walk
+from conversations.models import CHECK_EVERY, Capture, Conversation, Walk
 from conversations.search import documents
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.accounts.sign_in import throttle
@@ -43,13 +40,9 @@ _AT_ONCE_SECONDS = 1.0
 _BREATH = timedelta(seconds=5)
 # Hour of the nightly task, in the site's time zone.
 _NIGHT = 2
-# A worker looks every second: a task that has waited for this long waits for a worker.
-_LATE = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
-_ASKED_EVERY_SECONDS = 60
 # The sync looks at each list that often, with some time to come to it.
 _SYNC_WORKS_EVERY = CHECK_EVERY + timedelta(minutes=1)
-_LONGEST_TASK = timedelta(minutes=30)
 # Days for which records of finished tasks are stored.
 _RECORDS_KEPT = 1
 
@@ -194,63 +187,3 @@ def _next_night() -> datetime:
     now = timezone.localtime()
     tonight = now.replace(hour=_NIGHT, minute=30, second=0, microsecond=0)
     return tonight if tonight > now else tonight + timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Workers:
-    """State of the workers: when the last task ended, how many tasks wait, and whether they are late."""
-
-    last_at: datetime | None
-    waiting: int
-    is_late: bool
-
-
-def workers() -> Workers:
-    last_at = DBTaskResult.objects.finished().aggregate(at=Max("finished_at"))["at"]
-    waiting = DBTaskResult.objects.ready()
-    since = timezone.now() - _LATE
-    overdue = waiting.filter(Q(run_after__lte=since) | Q(run_after=get_date_max(), enqueued_at__lte=since))
-    is_idle = last_at is None or last_at < since
-    # A long task counts as busy, as some nightly ones are; so does one left by a killed worker, for a while.
-    is_busy = DBTaskResult.objects.running().filter(started_at__gt=timezone.now() - _LONGEST_TASK).exists()
-    return Workers(last_at, waiting.count(), is_late=is_idle and not is_busy and overdue.exists())
-
-
-def stands_still() -> Workers | None:
-    """Return the workers' state if the background stands still though it should not; looked up once a minute."""
-    if settings.SYNC == "off":
-        return None
-    told: Workers | None = cache.get_or_set("workers", workers, _ASKED_EVERY_SECONDS)
-    return told if told and told.is_late else None
-
-
-def health_of_workers() -> str:
-    """Return the workers' health for `/readyz`."""
-    told = workers()
-    if not told.is_late:
-        return "ok"
-    since = f"no task has ended since {told.last_at:%Y-%m-%d %H:%M} UTC" if told.last_at else "no task has ever ended"
-    return f"{since}, and {told.waiting} wait: start manage.py db_worker"
-
-
-def _last_task_age() -> float:
-    last_at = workers().last_at
-    return (timezone.now() - last_at).total_seconds() if last_at else math.inf
-
-
-def _sync_lag() -> float:
-    due_at = Walk.objects.overdue_since()
-    return max((timezone.now() - due_at).total_seconds(), 0.0) if due_at else 0.0
-
-
-GAUGES: list[tuple[str, str, Callable[[], float]]] = [
-    ("omniviewer_tasks_waiting", "Tasks that wait for a worker.", lambda: workers().waiting),
-    ("omniviewer_last_task_age_seconds", "Seconds since a worker last finished a task.", _last_task_age),
-    ("omniviewer_sync_lag_seconds", "Seconds for which the token that waits longest has been due.", _sync_lag),
-    (
-        "omniviewer_threads_behind",
-        "Conversations whose messages the background sync has yet to fetch, once for each token that may.",
-        lambda: Access.objects.behind().filter(api_token__in=ApiToken.objects.at_work()).count(),
-    ),
-    ("omniviewer_captures_waiting", "Answers whose evidence a reader wishes to be saved.", Capture.objects.count),
-]

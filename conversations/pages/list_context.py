@@ -11,8 +11,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from conversations import tasks
-from conversations.archive import coverage, people, sync
+from conversations.archive import background_health, coverage, people, sync
 from conversations.archive.lists import Listed
 from conversations.archive.people import MAX_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
@@ -174,7 +173,7 @@ def progress_and_coverage(
     of_all = list({row.walk.pk: row.walk for row in progress}.values())
     return {
         "progress": progress,
-        "stands_still": tasks.stands_still(),
+        "stands_still": background_health.stands_still(),
         "coverage": SimpleLazyObject(lambda: coverage.measure(reader, of_all)),
         "outcomes": SimpleLazyObject(lambda: coverage.count_outcomes(reader)),
     }

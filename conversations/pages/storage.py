@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from conversations import tasks
+from conversations.archive import background_health
 from conversations.models import Capture, IndexFailure, Walk, stored
 from omniviewer.accounts.requests import Request
 
@@ -24,7 +24,7 @@ def page(request: Request) -> HttpResponse:
         "keep_days": settings.KEEP_DAYS,
         "forget_days": settings.FORGET_DAYS,
         "capture": settings.CAPTURE,
-        "workers": tasks.workers(),
+        "workers": background_health.workers(),
         "due_since": Walk.objects.overdue_since(),
         "last_failure": failing.first(),
         "index_failures": IndexFailure.objects.latest_first()[:_MAX_FAILURES],
