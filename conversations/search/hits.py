@@ -1,9 +1,12 @@
 """Matches of a search within each conversation of a list."""
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
+
+from django.core.cache import cache
 
 from conversations.models import Action, Conversation, EvidenceRight, EvidenceRights, Job, Message
 from conversations.rendering import is_in_code, plain
@@ -14,6 +17,7 @@ from conversations.search.syntax import Asked, Text
 # Most messages that are shown of one conversation, and most of its messages that are searched for matches.
 MAX_HITS = 3
 _MAX_MESSAGES_READ = 400
+_KEPT_SECONDS = 3600
 # Characters on either side of a match that a snippet is cut from.
 _NEAR_CHARS = 1500
 # Number of different texts that a message holds; its position, role and text; and the matches.
@@ -55,12 +59,44 @@ def collect(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hi
     found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
     if not wanted:
         return found
+    for pk, (shown, more) in _in_messages(conversations, asked).items():
+        found[pk].shown, found[pk].more = shown, more
+    if _in(asked, "query"):
+        _add_queries(conversations, found, wanted)
+    return found
+
+
+# Matches in the messages of a conversation, and the number of further messages that match.
+_Matches = tuple[list[Hit], int]
+
+
+def _in_messages(conversations: Sequence[Conversation], asked: Asked) -> dict[int, _Matches]:
+    """Return the matches in messages, from the cache where the same words were sought in the same wording before."""
+    sought = repr((asked.wanted, sorted(asked.places)))
+    names = {
+        row.pk: f"hits-{hashlib.sha256(f'{row.pk} {row.version} {row.revision} {sought}'.encode()).hexdigest()}"
+        for row in conversations
+        if row.revision
+    }
+    stored: dict[str, _Matches] = cache.get_many(names.values())
+    made = _search([row for row in conversations if row.pk in names and names[row.pk] not in stored], asked)
+    if made:
+        cache.set_many({names[pk]: matches for pk, matches in made.items()}, _KEPT_SECONDS)
+    return made | {pk: stored[name] for pk, name in names.items() if name in stored}
+
+
+def _search(conversations: Sequence[Conversation], asked: Asked) -> dict[int, _Matches]:
+    """Search the messages of these conversations."""
+    if not conversations:
+        return {}
+    wanted = asked.wanted
     of_these = Message.objects.filter(conversation__in=conversations, position__lte=_MAX_MESSAGES_READ)
     revisions = {row.pk: row.revision for row in conversations}
     rows = of_these.order_by("conversation", "position").values_list(
         "conversation_id", "position", "role", "text", "revision"
     )
-    left: dict[int, list[_Found]] = defaultdict(list)
+    best: dict[int, list[_Found]] = defaultdict(list)
+    count: Counter[int] = Counter()
     for pk, position, role, text, revision in rows.iterator(chunk_size=500):
         # The reader's token has not been shown messages that changed later.
         if revision > revisions[pk] or not _in(asked, _ROLES.get(role, "answer")):
@@ -68,17 +104,14 @@ def collect(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hi
         matched = highlight.matches(text, wanted)
         if matched:
             different = len({match.number for match in matched})
-            left[pk] = _best([*left[pk], (different, position, role, text, matched)])
-            found[pk].more += 1
-    for pk, told in left.items():
-        shown = sorted(told, key=lambda row: row[1])
-        found[pk].shown = [
-            Hit(place, role, _snippet(role, text, matched, wanted)) for _, place, role, text, matched in shown
-        ]
-        found[pk].more -= len(shown)
-    if _in(asked, "query"):
-        _add_queries(conversations, found, wanted)
-    return found
+            best[pk] = _best([*best[pk], (different, position, role, text, matched)])
+            count[pk] += 1
+    return {pk: (_hits(best[pk], wanted), count[pk] - len(best[pk])) for pk in revisions}
+
+
+def _hits(told: list[_Found], wanted: Sequence[Text]) -> list[Hit]:
+    in_turn = sorted(told, key=lambda row: row[1])
+    return [Hit(place, role, _snippet(role, text, matched, wanted)) for _, place, role, text, matched in in_turn]
 
 
 def _in(asked: Asked, place: str) -> bool:

@@ -16,6 +16,13 @@ _OF_ROWS: Final = frozenset({"name"})
 _OF_EARLIER: Final = _OF_ROWS | {TICKETS}
 _OF_MESSAGES: Final = _OF_EARLIER | {"question", "answer"}
 _EVERYWHERE: Final = frozenset(PLACES) | {TICKETS}
+# Columns that no row of a list shows; those of the conversation that the access tells, as its token was told them.
+_NOT_IN_ROWS: Final = (
+    *("listed_at", "shown_at", "confirmed_at", "refused_at", "revision_since", "not_before", "tries", "failure"),
+    *("conversation__name", "conversation__last_prompt", "conversation__owner_id", "conversation__organization_id"),
+    *("conversation__updated_at", "conversation__recency", "conversation__fetched_at", "conversation__indexed_as"),
+    *("conversation__is_indexed", "conversation__indexed_revision"),
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ def load(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
     """Return the conversations of these accesses, each as its token was shown it, in their order."""
     tokens = {token.pk: token for token in reader.tokens}
     shown = []
-    for row in rows.select_related("conversation").annotate(may_read=Access.objects.may_read(reader)):
+    told = rows.select_related("conversation").defer(*_NOT_IN_ROWS)
+    for row in told.annotate(may_read=Access.objects.may_read(reader)):
         row.api_token = tokens[row.api_token_id]
         shown.append(row.conversation.shown_through(row, with_messages=row.may_read))
     return shown
