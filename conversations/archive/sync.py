@@ -1,8 +1,9 @@
 """Sync: reading everything in the background with each API token: its list, then the messages, then the jobs.
 
 Each token asks for itself, since Omni's answer to another token says nothing about its rights. `Walk`,
-`Access.is_behind` and `JobAccess` store what is left to do. Each step is one request, the newest first, within the
-share of a token's budget that nobody waits for: readers' requests come first.
+`Access.is_behind` and `JobAccess` store what is left to do; `Access.objects.due` and `JobAccess.objects.due` say what
+comes next. Each step is one request, the newest first, within the share of a token's budget that nobody waits for:
+readers' requests come first.
 """
 
 import itertools

@@ -16,7 +16,8 @@ from django.utils.functional import cached_property
 from conversations.models import Access, Conversation, Reader, recency
 from conversations.search import index, shown_rows
 from conversations.search.index import Bounds
-from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition, question_of
+from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition
+from conversations.search.question import Question
 from conversations.search.shown_rows import answering
 
 ROWS_A_PAGE: Final = 50
@@ -81,7 +82,7 @@ class Finder:
         self._scope = scope
         self._is_of_few = is_of_few
         self._column, self._is_newest_first = ORDERS[order]
-        self._question = question_of(scope)
+        self._question = Question.of(scope.asked, {name for name, people in scope.owners.items() if people})
         since, until = scope.asked.since, scope.asked.until
         self._bounds = Bounds(recency(since) - 1 if since else None, recency(until) if until else None)
         self._readable = self._narrowed()

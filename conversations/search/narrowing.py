@@ -1,4 +1,4 @@
-"""Filters that the database answers from a reader's own accesses, and the question to the index."""
+"""Filters that the database answers from a reader's own accesses: people, tickets, times, marks of their own."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +8,6 @@ from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
 from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
-from conversations.search.question import Fact, Question
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 
@@ -120,34 +119,3 @@ def unread(user: User, until: datetime | None = None) -> Q:
 def has_unread(reader: Reader, until: datetime) -> bool:
     """Return whether the reader's list holds anything unread; up to that time all counts as read."""
     return Access.objects.rows_of(reader).filter(unread(reader.user, until)).exists()
-
-
-def question_of(scope: Scope) -> Question:
-    asked = scope.asked
-    wanted: dict[str, list[Fact]] = {}
-    topics: list[tuple[Fact, ...]] = []
-    unwanted: list[Fact] = []
-    never = asked.is_nonsense
-    for row in asked.filters:
-        if row.name == "topic":
-            facts = Fact.asked_of_topic(row.value)
-            never |= not facts and not row.is_negated
-            if row.is_negated:
-                unwanted += facts
-            else:
-                topics += [(fact,) for fact in facts]
-            continue
-        if row.name == "owner":
-            never |= not scope.owners.get(row.value) and not row.is_negated
-            continue
-        if row.name not in ("state", "has"):
-            continue
-        facts = [Fact(row.name, row.value)]
-        if row.is_negated:
-            unwanted += facts
-        elif row.name == "has":  # all of them; of the others, either
-            topics += [(fact,) for fact in facts]
-        else:
-            wanted.setdefault(row.name, []).extend(facts)
-    groups = (*(tuple(facts) for facts in wanted.values()), *topics)
-    return Question(asked.texts, asked.places, tuple(groups), tuple(unwanted), never)

@@ -1,9 +1,10 @@
 """Terms of the search index: documents with places and facts, and questions to them."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from conversations.search.syntax import Text
+from conversations.search.syntax import Asked, Text
 from conversations.search.tokens import words
 
 # Places of a document: the name from the list; questions and answers from the messages; queries from the evidence.
@@ -70,6 +71,40 @@ class Question:
     no_facts: tuple[Fact, ...] = ()
     # True if nothing can match: then the index is not asked.
     never: bool = field(default=False)
+
+    @classmethod
+    def of(cls, asked: Asked, known_owners: Collection[str]) -> "Question":
+        """Return the question for a typed query: its words, and its `state:`, `has:` and `topic:`.
+
+        `known_owners`: the values of `owner:` that mean somebody; one that means nobody matches nothing.
+        """
+        wanted: dict[str, list[Fact]] = {}
+        topics: list[tuple[Fact, ...]] = []
+        unwanted: list[Fact] = []
+        never = asked.is_nonsense
+        for row in asked.filters:
+            if row.name == "topic":
+                facts = Fact.asked_of_topic(row.value)
+                never |= not facts and not row.is_negated
+                if row.is_negated:
+                    unwanted += facts
+                else:
+                    topics += [(fact,) for fact in facts]
+                continue
+            if row.name == "owner":
+                never |= row.value not in known_owners and not row.is_negated
+                continue
+            if row.name not in ("state", "has"):
+                continue
+            facts = [Fact(row.name, row.value)]
+            if row.is_negated:
+                unwanted += facts
+            elif row.name == "has":  # all of them; of the others, either
+                topics += [(fact,) for fact in facts]
+            else:
+                wanted.setdefault(row.name, []).extend(facts)
+        groups = (*(tuple(facts) for facts in wanted.values()), *topics)
+        return cls(asked.texts, asked.places, tuple(groups), tuple(unwanted), never)
 
     def __bool__(self) -> bool:
         return bool(self.texts or self.facts or self.no_facts)

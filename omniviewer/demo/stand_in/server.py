@@ -1,4 +1,4 @@
-"""The stand-in itself: HTTP on loopback, tokens, the limit of requests a minute, and a record of all that was asked."""
+"""The stand-in itself: HTTP on loopback, tokens, and a record of all that was asked."""
 
 import contextlib
 import json
@@ -6,7 +6,6 @@ import socket
 import sys
 import threading
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,9 +18,9 @@ from urllib.parse import parse_qsl
 from omniviewer.demo.stand_in.dialects import Dialect
 from omniviewer.demo.stand_in.faults import Fault
 from omniviewer.demo.stand_in.organization import Organization
+from omniviewer.demo.stand_in.rate_limit import RateLimit
 from omniviewer.demo.stand_in.routes import OCTETS, Answer, Question, answer, refusal
 
-_MINUTE = 60.0
 _LARGEST_BODY = 1 << 20
 
 
@@ -64,14 +63,12 @@ class StandIn:
         self.organization = organization
         self.dialect: Dialect = "sdk" if dialect == "sdk" else "reference"
         self.requests: list[Recorded] = []
-        self._rate = rate_per_minute
+        self._rate_limit = RateLimit(rate_per_minute, clock)
         refused = HTTPStatus.NOT_FOUND if whoami is False else int(whoami)
         self._whoami: int = HTTPStatus.OK if whoami is True else refused
         self._scim = scim
         self._retry_after = retry_after
         self._now = now
-        self._clock = clock
-        self._used: dict[str, deque[float]] = defaultdict(deque)
         self._faults: list[tuple[str, Fault, int | None]] = []
         self._lock = threading.Lock()
         self._server: _Server | None = _Server(self, port)
@@ -171,7 +168,7 @@ class StandIn:
         with organization.lock:
             if not organization.knows(token):
                 return refusal(below, 401, "Invalid or missing API token")
-            if self._is_over_the_limit(token):
+            if not self._rate_limit.admits(token):
                 return refusal(below, 429, "Rate limit exceeded")
             if below == "/v1/whoami" and self._whoami != HTTPStatus.OK:
                 return refusal(below, self._whoami, "No such route")
@@ -186,18 +183,6 @@ class StandIn:
             case HTTPStatus.TOO_MANY_REQUESTS if self._retry_after is not None:
                 return {"Retry-After": str(self._retry_after)}
         return {}
-
-    def _is_over_the_limit(self, token: str) -> bool:
-        """Return whether the token has used up its requests of the last minute. A refused request does not count."""
-        now = self._clock()
-        with self._lock:
-            used = self._used[token]
-            while used and used[0] <= now - _MINUTE:
-                used.popleft()
-            if len(used) >= self._rate:
-                return True
-            used.append(now)
-            return False
 
 
 class _Server(ThreadingHTTPServer):
