@@ -41,6 +41,7 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
     page_address = address.copy()
     address["shown"], address["looks"] = digest(page.conversations, page.older), str(looks + 1)
     page_address["refresh"] = "1"
+    shown = rows(user, page.conversations, found.asked, look, until)
     return {
         "query": query,
         "asked": asked,
@@ -52,9 +53,10 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "is_first": query.stretch.is_top,
         "sum": _sum(found, query),
         "sees_organization": look.with_owners,
-        "has_unread": narrowing.has_unread(Reader.for_user(user, query.held), until),
+        "has_unread": any(row.is_unread for row in shown)
+        or narrowing.has_unread(Reader.for_user(user, query.held), until),
         "read_until": until,
-        "rows": rows(user, page.conversations, found.asked, look, until),
+        "rows": shown,
         "by_day": look.by_day,
         **progress_and_coverage(user, query.credentials, found.walks),
         "shortfall": _shortfall(found.walks),
@@ -112,7 +114,8 @@ def rows(
         )
         for row in shown
     ]
-    return [ListRow(*pair) for pair in zip(shown, list_row.finished(facts), strict=True)]
+    html = list_row.finished(facts)
+    return [ListRow(*row) for row in zip(shown, html, (told.is_unread for told in facts), strict=True)]
 
 
 def _look(found: Listed, query: ListQuery, parameters: QueryDict) -> Look:

@@ -57,6 +57,7 @@ class ListRow:
 
     conversation: Conversation
     html: SafeString
+    is_unread: bool
 
 
 def facts(conversation: Conversation, hits: Hits, look: Look, *, owner_name: str, marks: "Marks") -> RowFacts:
