@@ -40,7 +40,7 @@ from django.test.utils import CaptureQueriesContext, override_settings  # noqa: 
 from django.urls import path  # noqa: E402
 
 from conversations.archive import sync  # noqa: E402
-from conversations.models import Conversation, Walk  # noqa: E402
+from conversations.models import Conversation, Message, Walk  # noqa: E402
 from conversations.search import documents  # noqa: E402
 from omniviewer.accounts.models import User  # noqa: E402
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization  # noqa: E402
@@ -120,6 +120,9 @@ def _stored() -> None:
     for messages in (20, 100, 1000):
         with stored_thread(messages) as (client, address, _):
             _against_bare(client, f"stored thread of {messages}", address)
+            texts = sum(map(len, Message.objects.values_list("html", flat=True)))
+            beyond = (len(client.get(address).content) - len(_without_messages(client, address)) - texts) / messages
+            sys.stdout.write(f"  HTML beyond the text, a message: {beyond:.0f} bytes\n")
             read = partial(client.get, address)
             thread, slow = _alternately(read, partial(client.get, "/naive/"), rounds=15)
             _print("naive view", slow, f"stored thread of {messages}", thread)
@@ -133,6 +136,12 @@ def _stored() -> None:
             linked, plain = _alternately(partial(client.get, link), partial(client.get, address))
             _print(f"{name}, 400 messages", linked, "plain", plain)
             _statements(name, client, link)
+
+
+def _without_messages(client: Client, address: str) -> bytes:
+    """Return a thread's page without its messages."""
+    before, _, rest = client.get(address).content.partition(b'<div id="messages">')
+    return before + rest.partition(b'<div id="running"')[2]
 
 
 def _first() -> None:
