@@ -11,6 +11,9 @@ import pytest
 from tests.postgresql import postgresql
 from tests.serving import ROOT
 
+# It needs no database of this process, but tests without one come last: then this would run long after all others.
+pytestmark = pytest.mark.django_db
+
 # Tests that depend on the database's dialect: search, upgrade, and the list's order, pages and filters.
 ASKED = (
     "tests/search/test_search.py",
