@@ -171,8 +171,12 @@ class Environment(Variables):
             found["OPTIONS"] = {"connect_timeout": 5} | found.get("OPTIONS", {})
         return found
 
-    def cache_to_spare(self, name: str, default: str) -> dict[str, Any]:
-        """Return the cache that the variable names. Pages work without the cache server, so its errors are ignored."""
+    def caches_to_spare(self, name: str, default: str) -> dict[str, dict[str, Any]]:
+        """Return the caches that the variable names. Pages work without the cache server, so its errors are ignored.
+
+        `default` holds many small pieces of pages. `threads` holds whole threads, up to a few MB each: in a process's
+        own memory, only so many.
+        """
         value = self.text(name, default)
         parts = _split(value)
         if parts is None or parts.scheme not in _CACHES or ("redis" in parts.scheme and not parts.hostname):
@@ -184,7 +188,10 @@ class Environment(Variables):
             # Seconds.
             waits = {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5}
             found["OPTIONS"] = {"IGNORE_EXCEPTIONS": True, **waits}
-        return found
+        if "locmem" not in found["BACKEND"]:
+            return {"default": found, "threads": found}
+        most = {"default": 3000, "threads": 100}
+        return {key: {**found, "LOCATION": key, "OPTIONS": {"MAX_ENTRIES": count}} for key, count in most.items()}
 
     def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
         """Create prometheus_client's folder and name it in the environment, or unset the variable if not used."""

@@ -174,7 +174,7 @@ close_folder(DATA_DIR)
 DEMO_DIR = BASE_DIR / ".demo"
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'omniviewer.sqlite3'}")}
 # Only values that can be computed again are cached: without its cache a page is slower, but no different.
-CACHES = {"default": env.cache_to_spare("CACHE_URL", default="locmemcache://")}
+CACHES = env.caches_to_spare("CACHE_URL", default="locmemcache://")
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 

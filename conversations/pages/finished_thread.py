@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache as computed_once
 
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from django.utils import timezone
 
 from conversations import rendering
@@ -72,7 +72,7 @@ class Key:
 
 
 def get(key: Key) -> FinishedThread | None:
-    found: FinishedThread | None = cache.get(key.name)
+    found: FinishedThread | None = caches["threads"].get(key.name)
     return found
 
 
@@ -80,4 +80,4 @@ def store(key: Key, finished: FinishedThread, changes_at: Iterable[datetime | No
     """Store a finished thread until the first of these times, at which it shows something else."""
     now = timezone.now()
     ahead = [at - now for at in changes_at if at and at > now]
-    cache.set(key.name, finished, min([*ahead, _LONGEST]).total_seconds())
+    caches["threads"].set(key.name, finished, min([*ahead, _LONGEST]).total_seconds())

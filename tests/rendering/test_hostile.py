@@ -33,6 +33,7 @@ from omniviewer.demo.stand_in.organization import Conversation, Job, Message
 from tests.captured import work
 from tests.conftest import credential_for, signed_in
 from tests.hostile import FAMILIES, LEAK, TEXTS
+from tests.pages.test_fresh import make_old
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -428,7 +429,7 @@ def _paste(browser: Watched, what: str) -> None:
     browser.wrong += [f"formula {formulas}"] if formulas else []
 
 
-def look_at_what_comes_later(fed: Fed, small: Organization, browser: Watched, settings: Settings) -> None:
+def look_at_what_comes_later(fed: Fed, small: Organization, browser: Watched) -> None:
     """Parts that htmx adds to an open page stay harmless: evidence, and a thread that has grown."""
     browser.look(f"/conversations/{fed.made.id}/")
     browser.page.get_by_text("What the AI did", exact=True).click()
@@ -440,10 +441,9 @@ def look_at_what_comes_later(fed: Fed, small: Organization, browser: Watched, se
         small.ask(grown, text, text, at=datetime.now(UTC))
         grown.messages[-1].job = None
     grown.messages[0].text, grown.messages[1].text = TEXTS[0], TEXTS[-1]
-    settings.FRESH_FOR = timedelta(0)
+    make_old()
     browser.look(f"/conversations/{grown.id}/")
     browser.page.locator(f"#message-{2 * len(TEXTS) + 2}").wait_for(state="attached", timeout=60_000)
-    settings.FRESH_FOR = timedelta(hours=1)
     browser.look_here("a thread that has grown")
 
 
@@ -529,7 +529,7 @@ def test_nothing_runs_loads_or_lies(
         look_at_pictures(fed, bare)
         look_at_files(fed, client, bare, tmp_path)
         look_at_clipboard(fed, bare)
-        look_at_what_comes_later(fed, small, bare, settings)
+        look_at_what_comes_later(fed, small, bare)
         look_at_staff_pages(client, colleague)
     ours = [
         record
