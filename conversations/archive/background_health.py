@@ -18,7 +18,7 @@ from omniviewer.accounts.models import ApiToken
 _LATE = timedelta(minutes=5)
 # Longer than any task takes.
 _LONGEST_TASK = timedelta(minutes=30)
-# How often pages look whether the background stands still.
+# Seconds between two looks of pages at the workers.
 _ASKED_EVERY_SECONDS = 60
 
 

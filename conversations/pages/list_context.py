@@ -21,7 +21,7 @@ from conversations.pages.list_row import ListRow, Look, Marks
 from conversations.pages.refresh import fresh_in
 from conversations.search import date_words, finder, hits, narrowing, syntax
 from conversations.search.syntax import Asked, Filter
-from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.accounts.models import Credential, User
 
 # Most people that a filter's chip names.
 _MAX_NAMES = 3
@@ -102,7 +102,8 @@ def rows(
 ) -> list[ListRow]:
     """Return the rows with their owners, stars, unread marks, tickets and matches. `until`: see `narrowing.unread`."""
     found = hits.collect(shown, asked)
-    names = people.names(user, {row.owner for row in shown}, _tokens_of(shown)) if look.with_owners else {}
+    # Ask all of the reader's tokens: another than the one that was shown a row may know more people.
+    names = people.names(user, {row.owner for row in shown}) if look.with_owners else {}
     marks = _marks(user, shown, until)
     facts = [
         list_row.facts(
@@ -151,11 +152,6 @@ def _marks(user: User, shown: list[Conversation], until: datetime | None) -> dic
     return {
         pk: Marks(is_starred, is_unread, tuple(tickets.get(pk, ()))) for pk, (is_starred, is_unread, _) in facts.items()
     }
-
-
-def _tokens_of(shown: Iterable[Conversation]) -> list[ApiToken]:
-    """Return the tokens that these conversations were shown to."""
-    return list({row.access.api_token_id: row.access.api_token for row in shown if row.access}.values())
 
 
 def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str, Any]:

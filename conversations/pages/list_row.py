@@ -20,7 +20,7 @@ _KEPT_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Look:
-    """How all rows of a page look: `within` are parameters for the threads' addresses; `by_start`: the time shown."""
+    """Appearance of all rows: `within` are parameters for the threads' addresses; `by_start`: the time shown."""
 
     within: str = ""
     by_day: bool = False
