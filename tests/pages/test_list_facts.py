@@ -22,7 +22,7 @@ PART = {"HX-Request": "true"}
 
 def row_of(page: str, found: InOmni) -> str:
     """Return the HTML of a conversation's row."""
-    rows = re.findall(r'<li class="row.*?</li>', page, re.DOTALL)
+    rows: list[str] = re.findall(r'<li class="row.*?</li>', page, re.DOTALL)
     return next(row for row in rows if str(found.id) in row)
 
 
