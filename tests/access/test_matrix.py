@@ -129,6 +129,7 @@ MATRIX: dict[str, Shows] = {
     "/": NOTHING,
     "/conversations/": Shows(ID, {*LISTED, TOPIC}, NONE, has_people=True),
     "/conversations/fresh/": Shows(ID, NONE, {*LISTED, TOPIC}),
+    "/conversations/complete/": NOTHING,
     "/conversations/facets/": Shows(ID, NONE, {TOPIC, TICKET, OWNER}),
     "/conversations/selected/": Shows(QUESTION, form={ID, *SAID}, without={ID}),
     "/conversations/all-read/": NOTHING,

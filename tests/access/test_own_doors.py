@@ -116,6 +116,7 @@ def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: i
             "conversations/",
             "conversations/fresh/",
             "conversations/facets/",
+            "conversations/complete/",
             f"conversations/{EXAMPLE}/fresh/",
             f"conversations/{EXAMPLE}/neighbours/",
             "activity/",
