@@ -180,11 +180,11 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
 )
 @pytest.mark.both_dialects
 def test_what_became_of_a_job_is_told(
-    owner_reads: Client, omni: StandIn, name: str, sentence: str, status: int
+    colleague_reads: Client, omni: StandIn, name: str, sentence: str, status: int
 ) -> None:
     found = conversation_named(omni, name)
     omni._now = found.updated_at
-    answer = owner_reads.get(f"/conversations/{found.id}/messages/{len(found.messages)}/evidence/")
+    answer = colleague_reads.get(f"/conversations/{found.id}/messages/{len(found.messages)}/evidence/")
     assert answer.status_code == status
     assert sentence in text_of(answer)
 
