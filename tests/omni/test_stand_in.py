@@ -487,7 +487,7 @@ def test_jobs_run_fail_and_are_cancelled(omni: StandIn, analyst: Asking) -> None
         body: dict[str, Any] = analyst(f"/v1/ai/jobs/{job_of(omni.organization, name)}").json()
         return body
 
-    for name in ("Revenue this morning", "A forecast that is still running"):
+    for name in ("Revenue this morning", "Revenue forecast for the next quarter"):
         running = state(name)
         assert running["state"] == "EXECUTING"
         assert set(running["progress"]) == {"iteration", "message", "updatedAt"}
@@ -534,7 +534,7 @@ def test_a_result_may_have_no_rows(omni: StandIn, analyst: Asking) -> None:
 
 
 def test_only_complete_jobs_have_results(omni: StandIn, analyst: Asking) -> None:
-    for name in ("Revenue this morning", "A forecast that is still running", "Margin by supplier"):
+    for name in ("Revenue this morning", "Revenue forecast for the next quarter", "Margin by supplier"):
         job = job_of(omni.organization, name)
         assert is_refused(analyst(f"/v1/ai/jobs/{job}/result"), 404)
         assert is_refused(analyst(f"/v1/ai/jobs/{job}/vis"), 404, older=True)
@@ -1074,7 +1074,7 @@ def test_the_specials_are_on_the_analysts_first_page(sample: Organization) -> No
         "Return rate three ways",
         "Forty best-selling styles",
         "Revenue by region and month",
-        "A forecast that is still running",
+        "Revenue forecast for the next quarter",
         "Margin by supplier",
         "Every order line of 2019",
         "Orders from Atlantis",
@@ -1251,7 +1251,7 @@ def test_a_port_that_is_taken_is_one_sentence(small: Organization) -> None:
 
 def test_a_running_answer_of_the_sample_comes_in_the_end() -> None:
     organization = sample_organization(NOW)
-    row = next(row for row in organization.conversations if row.name == "A forecast that is still running")
+    row = next(row for row in organization.conversations if row.name == "Revenue forecast for the next quarter")
     job = row.messages[-1].job
     assert job
     organization.advance(NOW + timedelta(seconds=119))

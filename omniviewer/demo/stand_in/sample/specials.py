@@ -54,7 +54,7 @@ def _unfinished() -> Iterator[Special]:
         pauses=(timedelta(minutes=4),),
     )
     yield Special(
-        "A forecast that is still running",
+        "Revenue forecast for the next quarter",
         (("Forecast revenue for the next quarter", "Working on it: reading three years of orders."),),
         kind="executing",
         minutes=6,
