@@ -22,6 +22,7 @@ app_name = "conversations"
 urlpatterns = [
     path("conversations/", conversation_list.conversations, name="conversations"),
     path("conversations/fresh/", conversation_list.fresh),
+    path("conversations/facets/", conversation_list.facets),
     path("conversations/selected/", conversation_list.selected),
     path("conversations/all-read/", conversation_list.all_read),
     path("credentials/", credentials.page, name="credentials"),

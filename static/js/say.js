@@ -1,6 +1,7 @@
 // Says in passing that something was done, to the eye and to screen readers.
 
-const said = document.createElement("p");
+// Several scripts of a page may hold this module: they share the one line.
+const said = document.querySelector(".copied") ?? document.createElement("p");
 said.className = "copied";
 said.setAttribute("role", "status");
 said.hidden = true;

@@ -3,6 +3,7 @@
 
 import { cookie, setCookie } from "./cookies.js";
 
+// Only for those who are signed in.
 const dialog = document.getElementById("keys");
 const isOff = () => cookie("keys") === "off";
 const isVisible = (element) => element.checkVisibility();
@@ -53,7 +54,7 @@ const isTyping = (target) => target.isContentEditable || target.matches?.("texta
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (isOff() || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (!dialog || isOff() || isTyping(event.target) || document.querySelector("dialog[open]")) return;
   const key = event.shiftKey ? event.key : event.key.toLowerCase(); // caps lock is no different
   // A key that is held down goes on through the list, and does nothing else twice.
   if (key.length !== 1 || (event.repeat && key !== "j" && key !== "k")) return;
@@ -73,7 +74,7 @@ function show() {
   if (!dialog.open) dialog.showModal();
   return true;
 }
-for (const row of dialog.querySelectorAll("[data-tells] dd")) {
+for (const row of document.querySelectorAll("#keys [data-tells] dd")) {
   row.append(Object.assign(document.createElement("span"), { className: "keys-elsewhere", textContent: "not on this page" }));
 }
 for (const button of document.querySelectorAll("[data-show-keys]")) {
@@ -102,7 +103,7 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   setCookie("keys", event.submitter.value);
   tell(document);
-  if (dialog.open) show();
+  if (dialog?.open) show();
 });
 tell(document);
 document.addEventListener("htmx:load", ({ detail }) => tell(detail.elt.parentElement ?? detail.elt));

@@ -1,6 +1,8 @@
 // What every page adds where there is JavaScript. Each page works without it.
 
 import { cookie, setCookie } from "./cookies.js";
+import "./shortcuts.js";
+import "./refresh.js";
 
 // The server shows times in the reader's own zone; only the browser knows which that is.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

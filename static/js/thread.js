@@ -1,5 +1,9 @@
 // Keeps in view what is being read: a linked message, one chosen from the outline, or where one was before a reload.
 
+import "./highlights.js";
+import "./copy.js";
+import "./evidence.js";
+import "./tables.js";
 import { hold } from "./scrolling.js";
 
 const now = { block: "start", behavior: "instant" };

@@ -36,6 +36,7 @@ WALK: dict[str, tuple[str, str, str]] = {
     f"{THREAD}tickets/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}tickets/remove/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     "/conversations/fresh/": ("sign in", "to /conversations/", "to /conversations/"),
+    "/conversations/facets/": ("sign in", "to /conversations/", "to /conversations/"),
     "/conversations/selected/": ("sign in", "to /conversations/", "to /conversations/"),
     "/conversations/all-read/": ("sign in", "to /conversations/", "to /conversations/"),
     f"/conversations/{EXAMPLE}.html": ("sign in", "connect", "replace"),

@@ -196,7 +196,8 @@ def test_every_stylesheet_and_script_is_used() -> None:
     """Each that a template or a script names is a file, and each file is named."""
     static = ROOT / "static"
     files = {path.relative_to(static).as_posix(): path.read_text() for path in static.glob("[cj]s/*.*")}
-    imported = {f"js/{name}" for text in files.values() for name in re.findall(r'from "\./([^"]+)"', text)}
+    imports = re.compile(r'^(?:import (?:.* from )?"\./|@import ")([\w.-]+?\.(js|css))";$', re.M)
+    imported = {f"{kind}/{name}" for text in files.values() for name, kind in imports.findall(text)}
     named = {name for path in TEMPLATES for name in re.findall(r"static '([cj]s/[^']+)'", path.read_text())}
     assert named | imported == set(files)
 

@@ -100,7 +100,7 @@ def test_rows_go_on_over_groups_and_from_where_one_was(at_the_list: Page) -> Non
     page.evaluate("document.querySelectorAll('[data-rows]').forEach((list) => { list.outerHTML = list.outerHTML; })")
     page.keyboard.press("j")
     expect(page.locator(".row-title").nth(3)).to_be_focused()
-    page.locator("h1").click()
+    page.locator("#list-sum").click()
     page.keyboard.press("k")
     expect(page.locator(".row-title").nth(2)).to_be_focused()
 
