@@ -8,11 +8,17 @@ from conversations.models import Conversation, ReadUntil, Star, TicketReference
 from omniviewer.accounts.models import User
 
 # What happened later is new to them.
-_READ_UNTIL = timedelta(hours=20)
+_READ_UNTIL = timedelta(hours=6)
 # By username: names of conversations that they starred.
 _STARS = {
     "analyst": ("Top products by revenue", "Revenue by region and month", "Forty best-selling styles"),
-    "lead": ("Margin by supplier", "Return reasons by size", "Every basket with two hats", "Orders of the night"),
+    "lead": (
+        "Campaign results, all channels",
+        "Margin by supplier",
+        "Return reasons by size",
+        "Every basket with two hats",
+        "Orders of the night",
+    ),
 }
 # By username: names of conversations and tickets that they linked to these.
 _TICKETS = {
@@ -22,6 +28,7 @@ _TICKETS = {
         ("Orders from Atlantis", "SUP-4131"),
     ),
     "lead": (
+        ("Reorder list for all warehouses", "OPS-931"),
         ("Margin by supplier", "BI-311"),
         ("Supplier margins for the purchasing round", "BI-311"),
         ("Supplier scorecard", "BI-311"),

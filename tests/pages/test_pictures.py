@@ -16,7 +16,7 @@ def test_no_page_has_changed_since_its_picture_was_taken() -> None:
     assert json.loads(pictures.SKELETONS.read_text()) == pictures.skeletons(), "run: python -m tests.pictures"
 
 
-@pytest.mark.parametrize(("name", "scheme"), itertools.product(pictures.PICTURES, pictures.SCHEMES))
+@pytest.mark.parametrize(("name", "scheme"), list(itertools.product(pictures.PICTURES, pictures.SCHEMES)))
 def test_each_picture_is_wide_small_and_in_the_readme(name: str, scheme: str) -> None:
     path = pictures.path_of(name, scheme)
     picture = path.read_bytes()
