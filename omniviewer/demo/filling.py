@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 _BATCH = 10
 # More than an index of the whole sample takes.
 _INDEX_SECONDS = 60.0
+# Longer than SQLite has a waiting writer sleep between two tries: it would find the database locked each time.
+_PAUSE_SECONDS = 0.12
 # To count takes some milliseconds.
 _REPORT_SECONDS = 0.5
 
@@ -60,6 +62,7 @@ class Filling(threading.Thread):
         self._newcomers = newcomers
         self._report, self._reported_at = report, 0.0
         self._stopping = threading.Event()
+        self._beside = threading.Event()
         self.failure: Exception | None = None
 
     def run(self) -> None:
@@ -74,6 +77,14 @@ class Filling(threading.Thread):
         """End after the requests under way."""
         self._stopping.set()
         self.join()
+
+    def go_on_beside(self) -> None:
+        """Leave the database to others for a moment after each transaction, from now on."""
+        self._beside.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopping.is_set()
 
     @property
     def is_complete(self) -> bool:
@@ -124,6 +135,8 @@ class Filling(threading.Thread):
                     with contextlib.suppress(NotVisible):
                         work(row)
             self._tell()
+            if self._beside.is_set():
+                self._stopping.wait(_PAUSE_SECONDS)
 
     def _tell(self) -> None:
         if time.monotonic() - self._reported_at >= _REPORT_SECONDS:

@@ -211,19 +211,18 @@ def test_a_port_that_is_taken_is_a_clear_message(checkout: Path, option: str) ->
 
 def test_it_remembers_and_starts_over_when_asked(checkout: Path) -> None:
     def credentials_of_support(*options: str) -> int:
-        process = start(checkout, *options)
-        site = site_of(read_until(process, "Ctrl-C"))
-        session = continue_as(site, "support")
-        count = session.get(f"{site}/credentials/", timeout=20).text.count("What it lets you see")
-        if not count:
-            page = session.get(f"{site}/credentials/connect/", timeout=20).text
-            fields = {
-                "csrfmiddlewaretoken": _found(r'name="csrfmiddlewaretoken" value="([^"]+)"', page),
-                "instance_address": _found(r'data-fill-address="([^"]+)"', page),
-                "token": _found(r'data-fill-token="([^"]+)"', page),
-            }
-            session.post(f"{site}/credentials/connect/", data=fields, headers={"Referer": site}, timeout=20)
-        stop(process)
+        with running(checkout, *options) as (_, said):
+            site = site_of(said)
+            session = continue_as(site, "support")
+            count = session.get(f"{site}/credentials/", timeout=20).text.count("What it lets you see")
+            if not count:
+                page = session.get(f"{site}/credentials/connect/", timeout=20).text
+                fields = {
+                    "csrfmiddlewaretoken": _found(r'name="csrfmiddlewaretoken" value="([^"]+)"', page),
+                    "instance_address": _found(r'data-fill-address="([^"]+)"', page),
+                    "token": _found(r'data-fill-token="([^"]+)"', page),
+                }
+                session.post(f"{site}/credentials/connect/", data=fields, headers={"Referer": site}, timeout=20)
         return count
 
     assert credentials_of_support("--fresh") == 0
@@ -233,20 +232,18 @@ def test_it_remembers_and_starts_over_when_asked(checkout: Path) -> None:
 
 def test_what_is_captured_stays_when_the_stand_in_moves(checkout: Path) -> None:
     def captured(*options: str, wait: float) -> bool:
-        process = start(checkout, *options)
-        site = site_of(read_until(process, "Ctrl-C"))
-        analyst = continue_as(site, "analyst")
-        rows = analyst.get(f"{site}/conversations/", timeout=20).text
-        address = _found(r'href="(/conversations/[^"]+/)"[^>]*>Revenue by region and month', rows)
-        until = time.monotonic() + wait
-        while "Captured <time" not in (page := analyst.get(f"{site}{address}", timeout=20).text):
-            if time.monotonic() > until:
-                break
-            time.sleep(0.5)
-        stop(process)
-        return "Captured <time" in page
+        with running(checkout, *options) as (_, said):
+            site = site_of(said)
+            analyst = continue_as(site, "analyst")
+            address = "/conversations/660e8400-e29b-41d4-a716-446655440001/"
+            until = time.monotonic() + wait
+            while "Captured <time" not in (page := analyst.get(f"{site}{address}", timeout=20).text):
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.5)
+            return "Captured <time" in page
 
-    assert captured("--fresh", wait=30)
+    assert captured("--fresh", wait=60)
     assert captured("--omni-port", str(free_port()), wait=0)
 
 

@@ -13,7 +13,7 @@ from conversations.models import Access, Conversation
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
-from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 
 pytestmark = pytest.mark.both_dialects
 

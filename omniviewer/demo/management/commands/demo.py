@@ -77,7 +77,6 @@ class Command(BaseCommand):
         try:
             self._prepare(running, omni_port, options)
             self._fill(running, f"127.0.0.1:{omni_port}", address_by)
-            running.worker.start()
             self._serve(port, omni_port, running, browser=not options["no_browser"])
         except KeyboardInterrupt:
             pass
@@ -104,13 +103,16 @@ class Command(BaseCommand):
         """Fill the archive; where that takes long, it goes on beside the site."""
         newcomers = _seed(instance)
         line = running.line = ProgressLine(self.stdout)
-        running.filling = Filling(newcomers, lambda progress: line.write(f"Filling the archive: {progress}"))
-        running.filling.start()
-        running.filling.join(timeout=max(address_by - time.monotonic(), 0.1))
-        if running.filling.is_alive():
+        filling = Filling(newcomers, lambda progress: line.write(f"Filling the archive: {progress}"))
+        running.filling = filling
+        filling.start()
+        filling.join(timeout=max(address_by - time.monotonic(), 0.1))
+        if filling.is_alive():
+            filling.go_on_beside()
             line.end("The archive is still being filled, beside the site; a line below will say when it is complete.")
         else:
-            line.end(_outcome(running.filling))
+            line.end(_outcome(filling))
+            running.worker.start()
 
     def _serve(self, port: int, omni_port: int, running: "_Running", *, browser: bool) -> None:
         server = ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
@@ -129,31 +131,39 @@ class Command(BaseCommand):
         self.stdout.flush()
         if browser and sys.stdout.isatty():
             _open_browser(address)
-        if running.filling.is_alive():
-            threading.Thread(target=lambda: self._tell_when_filled(running), daemon=True).start()
+        if running.filling and running.filling.is_alive():
+            running.follow_up = threading.Thread(target=running.go_on_when_filled)
+            running.follow_up.start()
         try:
             server.serve_forever()
         finally:
             server.server_close()
-
-    def _tell_when_filled(self, running: "_Running") -> None:
-        running.filling.join()
-        running.line.end(_outcome(running.filling))
 
 
 class _Running:
     """What runs besides the site, and ends with it."""
 
     omni: subprocess.Popen[bytes] | None = None
+    filling: Filling | None = None
     line: ProgressLine
-    filling: Filling
+    follow_up: threading.Thread | None = None
 
     def __init__(self) -> None:
         self.worker = EmbeddedWorker()
 
+    def go_on_when_filled(self) -> None:
+        """Start the worker once the filling is over: two that write would wait for one another."""
+        if self.filling:
+            self.filling.join()
+            if not self.filling.is_stopped:
+                self.line.end(_outcome(self.filling))
+                self.worker.start()
+
     def stop(self) -> None:
-        if hasattr(self, "filling") and self.filling.ident:
+        if self.filling and self.filling.ident:
             self.filling.stop()
+        if self.follow_up:
+            self.follow_up.join()
         self.worker.stop()
         if self.omni:
             self.omni.terminate()
