@@ -1,4 +1,4 @@
-"""What the demo's people have left on conversations before its user comes: stars, tickets, and what they have read."""
+"""Stars, tickets and the state of reading that the demo's people have left before its user comes."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from django.utils import timezone
 from conversations.models import Conversation, ReadUntil, Star, TicketReference
 from omniviewer.accounts.models import User
 
-# What happened later is new to them.
+# Later activity is new to them.
 _READ_UNTIL = timedelta(hours=6)
 # By username: names of conversations that they starred.
 _STARS = {

@@ -141,7 +141,7 @@ class Command(BaseCommand):
 
 
 class _Running:
-    """What runs besides the site, and ends with it."""
+    """Stand-in, filling and worker: they run besides the site, and end with it."""
 
     omni: subprocess.Popen[bytes] | None = None
     filling: Filling | None = None
