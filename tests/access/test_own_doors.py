@@ -22,6 +22,8 @@ from tests.serving import serve
 FORMS = {
     "/conversations/selected/",
     "/conversations/all-read/",
+    "/exports/",
+    "/exports/1/remove/",
     "/credentials/1/sync/",
     f"/conversations/{EXAMPLE}/messages/1/evidence/keep/",
     f"/conversations/{EXAMPLE}/star/",

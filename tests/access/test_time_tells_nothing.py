@@ -160,6 +160,7 @@ ELSEWHERE = {
     "/conversations/selected/", "/conversations/all-read/", f"{THREAD}tickets/", f"{THREAD}tickets/remove/",
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
     "/credentials/1/hand-over/", "/credentials/offers/1/",
+    "/exports/", "/exports/1/", "/exports/1/remove/", "/exports/1.zip",
     "/appearance/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/demo/continue/",
 }  # fmt: skip
 PAGES = [
