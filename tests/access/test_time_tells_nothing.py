@@ -101,7 +101,7 @@ MINE = "mine"
 # Values for each control of a form.
 LIST = {
     "q": ["orders"],
-    "sort": ["activity", "oldest", "started"],
+    "sort": ["activity", "oldest", "started", "first", "messages", "slowest", "match"],
     "before": ["1"],
     "after": ["1"],
     "credential": [MINE],
