@@ -48,8 +48,9 @@ def export(request: Request, pk: int) -> HttpResponse:
     if not found.is_ready:
         tasks.nudge(tasks.search_exports, found.not_before)
     context = {"export": found, "stands_still": None if found.is_ready else background_health.stands_still()}
-    name = "_search_progress" if request.htmx else "search"
-    return render(request, f"conversations/export/{name}.html", context)
+    if request.htmx:
+        return render(request, "conversations/export/_search_progress.html", context)
+    return render(request, "conversations/export/search.html", context)
 
 
 @require_http_methods(["POST"])

@@ -1,4 +1,4 @@
-"""What may stand at the end of a search query that is being typed."""
+"""Completions of a search query while it is typed."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -94,7 +94,7 @@ def test_texts_that_the_reader_may_not_know_count_nothing(reads: Client, small: 
     JobAccess.objects.all().delete()
     Access.objects.update(has_evidence=False)
     assert set(order(reads, "orders")) == set(before)
-    # Who may see rows alone is answered by their names.
+    # A reader who may see rows alone is answered by their names.
     Access.objects.update(opened_at=None)
     assert order(reads, "orders")
 
