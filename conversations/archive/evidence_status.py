@@ -30,6 +30,8 @@ class EvidenceSummary:
     topic: str = ""
     queries: int = 0
     rows: int = 0
+    # True if Omni's chart is stored.
+    has_chart: bool = False
     kept_at: datetime | None = None
     until: datetime | None = None
     # Omni's own words: why the job failed, or its progress.
@@ -161,6 +163,7 @@ def _summary(position: int, jobs: Jobs, job_id: UUID, is_queued: bool) -> Eviden
         topic=job.topic if job else "",
         queries=stored.query_count if stored else 0,
         rows=stored.row_count if stored else 0,
+        has_chart=bool(stored and stored.has_chart),
         kept_at=stored.kept_at if stored else None,
         until=done_at + OMNI_KEEPS if done_at else None,
         said=words_of(job, status),

@@ -2,6 +2,8 @@
 
 import "./highlights.js";
 import "./copy.js";
+import "./message_tools.js";
+import "./message_keys.js";
 import "./evidence.js";
 import "./tables.js";
 import { hold } from "./scrolling.js";
