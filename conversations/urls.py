@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from conversations.pages import (
     charts,
+    completion,
     credentials,
     evidence,
     exports,
@@ -22,6 +23,8 @@ app_name = "conversations"
 urlpatterns = [
     path("conversations/", conversation_list.conversations, name="conversations"),
     path("conversations/fresh/", conversation_list.fresh),
+    path("conversations/facets/", conversation_list.facets),
+    path("conversations/complete/", completion.complete),
     path("conversations/selected/", conversation_list.selected),
     path("conversations/all-read/", conversation_list.all_read),
     path("credentials/", credentials.page, name="credentials"),

@@ -18,8 +18,9 @@ from django.utils import timezone
 
 from conversations.archive import lists, questions_asked
 from conversations.archive.outcomes import Notice
-from conversations.archive.questions_asked import Asked, Keys, Written
+from conversations.archive.questions_asked import Asked, Written
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Outcome, Owner, Reader, Walk
+from conversations.models.keys import Keys
 from conversations.search import syntax
 from conversations.search.finder import FEW_ROWS
 from conversations.search.tokens import words

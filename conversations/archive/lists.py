@@ -63,6 +63,8 @@ def open(  # noqa: A001  (callers say `lists.open`)
             break
         asks_for, was_asked = replace(top, is_of_few=False).finder(stretch.order), True
         page = asks_for.page(stretch)
+    if documents.index_shown(page.conversations):
+        page = asks_for.page(stretch)
     metrics.page_from("asked" if was_asked else top.state)
     odd = [*asked.odd, *top.odd]
     begun = None if page.conversations else asked.beginnings

@@ -1,7 +1,6 @@
 """Questions that a reader may read, counted by the database: a row for each quarter of an hour."""
 
-import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Aggregate, BigIntegerField, Expression, QuerySet, TextField
+from django.db.models import Aggregate, QuerySet, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 from conversations.models import Access
@@ -93,17 +92,3 @@ class Written(Aggregate):
     ) -> tuple[str, list[Any] | tuple[Any, ...]]:
         template = "STRING_AGG(CAST(%(expressions)s AS text), ',')"
         return super().as_sql(compiler, connection, template=template, **context)
-
-
-class Keys(Expression):
-    """Rows of these keys, for `__in`: any number of them as one value, where a value each has a limit."""
-
-    def __init__(self, keys: Collection[int]) -> None:
-        super().__init__(output_field=BigIntegerField())
-        self._keys = list(keys)
-
-    def as_sql(self, _compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:  # type: ignore[override]
-        written = json.dumps(self._keys)
-        if connection.vendor == "postgresql":
-            return "(SELECT unnest(CAST(%s AS bigint[])))", [f"{{{written[1:-1]}}}"]
-        return "(SELECT value FROM json_each(%s))", [written]

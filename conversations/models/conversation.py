@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import Truncator
 
+from conversations.models.list_columns import ListColumns
 from conversations.models.people import Owner
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import replies
@@ -87,7 +88,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.exclude(models.Exists(Access.objects.filter(shown_at__gte=moment).to_outer_conversation()))
 
 
-class Conversation(models.Model):
+class Conversation(ListColumns):
     """A conversation as Omni last returned it to any token; `shown_through` an access, as one token was shown it.
 
     Text in `name` and `last_prompt` is Omni's: escape it, always.

@@ -19,7 +19,7 @@ from conversations.archive.lists import Listed
 from conversations.archive.outcomes import CannotShow, Fetch
 from conversations.exports import selection
 from conversations.models import Conversation, ReadUntil, Star, ticket_names
-from conversations.pages import list_context
+from conversations.pages import list_context, list_facets
 from conversations.pages.errors import explain
 from conversations.pages.list_forms import FiltersForm, ListForm, ListQuery, list_address
 from conversations.pages.part_forms import FreshForm
@@ -77,6 +77,22 @@ def fresh(request: Request) -> HttpResponse:
     return render(request, "conversations/list/_update.html", context)
 
 
+@require_safe
+def facets(request: Request) -> HttpResponse:
+    """Render what the matches of a query have in common, with counts, for the list's page."""
+    form = ListForm(Credential.objects.owned_by(request.user), request.GET)
+    if not request.htmx:
+        kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
+        return redirect(list_address(kept))
+    try:
+        query = form.query()
+        found = _listed(request, query, Fetch.IF_MISSING)
+    except CannotShow:
+        return HttpResponse()
+    context = {"groups": list_facets.groups(request.user, found, query)}
+    return render(request, "conversations/list/_facets.html", context)
+
+
 def _listed(request: Request, query: ListQuery, when: Fetch) -> Listed:
     found = lists.open(request.user, query.credentials, query.asked, query.stretch, when=when)
     if found.was_asked:
@@ -106,6 +122,8 @@ def selected(request: Request) -> HttpResponseBase:
     back = next_path(request) or site_path("/conversations/")
     if request.method != "POST":
         return redirect(back)
+    if "star" in request.POST:
+        return _toggle_star(request, back)
     chosen = selection.chosen(request.user, request.POST.getlist("conversation"))
     if not chosen:
         messages.error(request, "Nothing was selected. Tick the conversations first.")
@@ -124,6 +142,19 @@ def selected(request: Request) -> HttpResponseBase:
     return redirect(back)
 
 
+def _toggle_star(request: Request, back: str) -> HttpResponse:
+    """Star the one conversation that was named, or unstar it; answer a script without a page."""
+    chosen = selection.chosen(request.user, [request.POST["star"]])
+    for conversation in chosen:
+        starred = not Star.objects.has(request.user, conversation)
+        Star.objects.set(request.user, conversation, starred=starred)
+        if starred:
+            tasks.queue_captures(request.user, chosen)
+    if request.htmx:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT if chosen else HTTPStatus.NOT_FOUND)
+    return redirect(back)
+
+
 def _record_export(request: Request, conversation: Conversation, result: str) -> None:
     about: Any = {"conversation_id": conversation.omni_id, "instance": conversation.instance}
     trail.record(request, Kind.EXPORTED, result=result, **about)
@@ -131,7 +162,7 @@ def _record_export(request: Request, conversation: Conversation, result: str) ->
 
 def _starred(count: int, *, starred: bool) -> str:
     what = f"{count} conversation{'s' if count > 1 else ''}"
-    return f"Starred {what}." if starred else f"Took the star away from {what}."
+    return f"Starred {what}." if starred else f"Unstarred {what}."
 
 
 def all_read(request: Request) -> HttpResponse:

@@ -15,7 +15,7 @@ from conversations.archive import background_health, coverage, people, sync
 from conversations.archive.lists import Listed
 from conversations.archive.people import MAX_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
-from conversations.pages import list_row
+from conversations.pages import list_columns, list_row
 from conversations.pages.list_forms import ListQuery
 from conversations.pages.list_row import ListRow, Look, Marks
 from conversations.pages.refresh import fresh_in
@@ -61,6 +61,8 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         **progress_and_coverage(user, query.credentials, found.walks),
         "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
+        "facets_address": f"{reverse('conversations:conversations')}facets/?{address.urlencode()}",
+        "columns": list_columns.columns(query.stretch.order),
         "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
         "fresh_in": fresh_in(found.notice, None, looks, is_stale=stale),
     }
@@ -123,12 +125,12 @@ def _look(found: Listed, query: ListQuery, parameters: QueryDict) -> Look:
     within = _within(parameters, query.asked, found.asked).copy()
     for name in _PASSING:
         within.pop(name, None)
-    is_by_start = query.stretch.order == "started"
+    is_by_start = query.stretch.order in ("started", "first")
     return Look(
         # Carried into the threads, so that their neighbours in this list, and the way back to this very page of it, can
         # be found.
         within=within.urlencode(),
-        by_day=not is_by_start and not found.asked.has_words,
+        by_day=query.stretch.order in ("activity", "oldest") and not found.asked.has_words,
         by_start=is_by_start,
         with_owners=any(credential.sees_organization for credential in query.credentials),
     )

@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString
 
 from conversations.models import Conversation
 from conversations.pages.finished_thread import templates_digest
+from conversations.search import list_facts
 from conversations.search.hits import Hits
-from conversations.templatetags.moments import ago
+from conversations.search.list_facts import ListFacts
 
 _KEPT_SECONDS = 3600
 
@@ -33,7 +34,7 @@ class RowFacts:
     """Everything that list/_row.html gets: nothing else may reach it, or a stored row could be out of date.
 
     `path` names the conversation; `said` is its last prompt where that says more than the title; `at` is the time
-    shown, and `ago` the same from now.
+    shown.
     """
 
     key: int
@@ -42,8 +43,7 @@ class RowFacts:
     hits: Hits
     said: str
     at: datetime | None
-    ago: str
-    day_at: datetime | None
+    told: ListFacts
     owner_name: str
     is_starred: bool
     is_unread: bool
@@ -71,8 +71,7 @@ def facts(conversation: Conversation, hits: Hits, look: Look, *, owner_name: str
         hits=hits,
         said=conversation.last_prompt if says_more else "",
         at=at,
-        ago=ago(at),
-        day_at=conversation.updated_at if look.by_day else None,
+        told=list_facts.shown(conversation),
         owner_name=owner_name if look.with_owners else "",
         is_starred=marks.is_starred,
         is_unread=marks.is_unread,
@@ -92,7 +91,8 @@ class Marks:
 
 def finished(rows: Sequence[RowFacts]) -> list[SafeString]:
     """Return the rows' HTML, from the cache where the same was rendered before."""
-    shared = repr((timezone.get_current_timezone_name(), templates_digest()))
+    # A row writes the times of today in another way than those of other days.
+    shared = repr((timezone.get_current_timezone_name(), timezone.localdate(), templates_digest()))
     names = [f"row-{hashlib.sha256(f'{shared}{row}'.encode()).hexdigest()}" for row in rows]
     stored = cache.get_many(names)
     made = {

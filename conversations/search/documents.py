@@ -24,7 +24,7 @@ from conversations.models import (
     TicketReference,
     settle_evidence,
 )
-from conversations.search import index
+from conversations.search import index, list_facts
 from conversations.search.question import BREAK, PLACES, Document, Fact, Question
 from conversations.search.tokens import words
 from omniviewer.operations import metrics
@@ -33,6 +33,8 @@ from omniviewer.operations.database_errors import named
 _log = logging.getLogger("omniviewer.search")
 # Conversations of one transaction: while it lasts, nobody else can write if the database is a file.
 _BATCH_CONVERSATIONS = 20
+# Longest time for which a page waits for the facts of its rows.
+_SHOWN_SECONDS = 0.25
 # Most characters of one conversation that are searched: more than any person reads.
 _MAX_CHARS = 4_000_000
 
@@ -51,6 +53,17 @@ def refresh(*, seconds: float, among: Collection[int] | None = None) -> bool:
         _log.warning("indexing stopped", extra={"because": named(error)})
         return False
     return True
+
+
+def index_shown(conversations: Iterable[Conversation]) -> bool:
+    """Index those that wait among the rows of a page, for a short time, so that it shows their facts as they are now.
+
+    Return whether any waited.
+    """
+    waiting = [row.pk for row in conversations if row.shows_messages and not row.is_indexed]
+    if waiting:
+        refresh(seconds=_SHOWN_SECONDS, among=waiting)
+    return bool(waiting)
 
 
 def forget(conversations: Iterable[Conversation]) -> None:
@@ -112,7 +125,7 @@ def _index(keys: Sequence[int]) -> bool:
         row.indexed_as, row.is_indexed, row.indexed_revision = row.recency, True, row.revision
     index.put(list(_documents(rows)), old)
     Conversation.objects.filter(pk__in=[row.pk for row in rows]).update(indexed_as=None)
-    Conversation.objects.bulk_update(rows, ["indexed_as", "is_indexed", "indexed_revision"])
+    Conversation.objects.bulk_update(rows, ["indexed_as", "is_indexed", "indexed_revision", *list_facts.COLUMNS])
     settle_evidence([row.pk for row in rows])
     IndexFailure.objects.filter(conversation__in=rows).delete()
     return True
@@ -120,9 +133,14 @@ def _index(keys: Sequence[int]) -> bool:
 
 def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
     said: dict[int, list[tuple[str, str, UUID | None]]] = defaultdict(list)
+    answer_took: dict[int, int | None] = {}
     of_these = Message.objects.filter(conversation__in=rows).order_by("conversation", "position")
-    for pk, role, text, job_id in of_these.values_list("conversation_id", "role", "text", "job_id"):
+    for pk, role, text, job_id, took in of_these.values_list(
+        "conversation_id", "role", "text", "job_id", "answer_took"
+    ):
         said[pk].append((role, text, job_id))
+        if role == Message.Role.USER:
+            answer_took[pk] = took
     ids = {(row.instance, job_id) for row in rows for *_, job_id in said[row.pk] if job_id}
     jobs = _jobs(ids)
     linked = set(TicketReference.objects.filter(conversation__in=rows).values_list("conversation_id", flat=True))
@@ -130,9 +148,12 @@ def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
         thread = said[row.pk]
         theirs = [jobs[key] for *_, job_id in thread if (key := (row.instance, job_id)) in jobs]
         theirs = [(job, queries) for job, queries in theirs if job.may_belong_to(row)]
-        yield Document(
-            row.indexed_as or 0, _places(row, thread, theirs), _facts(thread, theirs, has_ticket=row.pk in linked)
-        )
+        facts = _facts(thread, theirs)
+        told = facts | _last_outcome(thread, theirs) | {Fact("topic", job.topic) for job, _ in theirs if job.topic}
+        list_facts.store(row, told, len(thread), answer_took.get(row.pk))
+        facts |= {fact for job, _ in theirs for fact in Fact.of_topic(job.topic)}
+        facts |= {Fact("has", "ticket")} if row.pk in linked else set()
+        yield Document(row.indexed_as or 0, _places(row, thread, theirs), frozenset(facts))
 
 
 def _jobs(ids: Collection[tuple[str, UUID]]) -> dict[tuple[str, UUID | None], tuple[Job, list[str]]]:
@@ -180,24 +201,26 @@ def _folded(texts: Iterable[str]) -> str:
     return f" {BREAK} ".join(part for part in parts if part)
 
 
-def _facts(
-    thread: Sequence[tuple[str, str, UUID | None]],
-    jobs: Sequence[tuple[Job, list[str]]],
-    *,
-    has_ticket: bool,
-) -> frozenset[Fact]:
-    facts = {Fact("has", "ticket")} if has_ticket else set()
+def _facts(thread: Sequence[tuple[str, str, UUID | None]], jobs: Sequence[tuple[Job, list[str]]]) -> set[Fact]:
+    """Return the states of a conversation's answers, and what kinds of evidence it has."""
+    facts = set()
     if thread:
         facts.add(Fact("state", Outcome.UNANSWERED if thread[-1][0] == Message.Role.USER else Outcome.ANSWERED))
     for job, queries in jobs:
-        facts.update(Fact.of_topic(job.topic))
         if job.outcome and job.outcome.is_told_by_job:
             facts.add(Fact("state", job.outcome))
         if job.has_chart:
             facts.add(Fact("has", "chart"))
         if queries and job.row_count:
             facts.add(Fact("has", "rows"))
-    return frozenset(facts)
+    return facts
+
+
+def _last_outcome(thread: Sequence[tuple[str, str, UUID | None]], jobs: Sequence[tuple[Job, list[str]]]) -> set[Fact]:
+    """Return the fact that the last answer is complete, if its job says so."""
+    last = thread[-1][2] if thread else None
+    is_complete = any(job.omni_id == last and job.outcome is Outcome.ANSWERED for job, _ in jobs)
+    return {list_facts.COMPLETE} if is_complete else set()
 
 
 def says(texts: dict[str, str], question: Question) -> bool:

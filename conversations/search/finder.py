@@ -7,13 +7,15 @@ conversations here, or of a part of many, is answered from those alone, so that 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, Case, F, Q, When
 from django.utils.functional import cached_property
 
 from conversations.models import Access, Conversation, Reader, recency
+from conversations.models.access import AccessQuerySet
+from conversations.models.keys import Keys
 from conversations.search import index, shown_rows
 from conversations.search.index import Bounds
 from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition
@@ -34,13 +36,25 @@ _SHORT_ROWS = MAX_COUNTED + 1
 _FIRST_CHUNK_ROWS, _LARGEST_CHUNK_ROWS = 200, 20_000
 # Most rows of a list that are looked up in the index; beyond, all answers of the index are fetched.
 _MAX_ROWS_LOOKED_UP = 1600
-# Orders of the list: the column, and whether the newest come first.
-ORDERS = {"activity": ("recency", True), "oldest": ("recency", False), "started": ("conversation__started", True)}
+# Orders of the list by a time: the column, and whether the newest come first.
+ORDERS = {
+    "activity": ("recency", True),
+    "oldest": ("recency", False),
+    "started": ("conversation__started", True),
+    "first": ("conversation__started", False),
+}
+# Orders by a fact, the highest first; then by the last activity. A page begins behind a number of rows.
+FACT_ORDERS = {"messages": "conversation__message_count", "slowest": "conversation__last_answer_took"}
+# Most matches of a question to the index that are ordered by a fact, or counted by their facts: the newest.
+MAX_MATCHES: Final = 5000
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Part of a list in that order: behind the key `before`, or in front of `after`; without either, its top."""
+    """Part of a list in that order: behind the key `before`, or in front of `after`; without either, its top.
+
+    In an order by a fact, both are the number of rows that come before this part.
+    """
 
     order: str = "activity"
     before: int | None = None
@@ -79,9 +93,10 @@ def few_conversations(reader: Reader) -> Shown | None:
 class Finder:
     def __init__(self, scope: Scope, order: str = "activity", *, is_of_few: bool = False) -> None:
         """Prepare to find; `is_of_few`: the reader's tokens are known to have been shown few conversations."""
-        self._scope = scope
+        self.scope = scope
         self._is_of_few = is_of_few
-        self._column, self._is_newest_first = ORDERS[order]
+        self._fact = FACT_ORDERS.get(order)
+        self._column, self._is_newest_first = ORDERS[order] if self._fact is None else ORDERS["activity"]
         self._question = Question.of(scope.asked, {name for name, people in scope.owners.items() if people})
         since, until = scope.asked.since, scope.asked.until
         self._bounds = Bounds(recency(since) - 1 if since else None, recency(until) if until else None)
@@ -90,6 +105,8 @@ class Finder:
     def page(self, stretch: Stretch) -> Page:
         """Return a page of up to 50 conversations."""
         before, after = stretch.before, stretch.after
+        if self._fact is not None:
+            return self._page_by_fact(self._fact, max(before or after or 0, 0))
         if after is not None:
             rows = self._some(after, ROWS_A_PAGE + 1, is_backwards=True)
             if len(rows) > ROWS_A_PAGE:
@@ -118,8 +135,44 @@ class Finder:
                 break
         return min(count, most)
 
+    def without(self, name: str) -> "Finder":
+        """Return a finder for the query without its filters of that name."""
+        scope = replace(self.scope, asked=self.scope.asked.replaced(name, ""))
+        return Finder(scope, is_of_few=self._is_of_few)
+
+    @property
+    def is_by_fact(self) -> bool:
+        return self._fact is not None
+
+    def matches(self) -> AccessQuerySet:
+        """Return the accesses that match: all of them, or the newest 5,000 where the index has to be asked for more."""
+        if self._question.never:
+            return self._readable.none()
+        if not self._question:
+            return self._readable
+        if self._is_few:
+            return self._readable.filter(pk__in=Keys(self._own_answers))
+        found: list[int] = []
+        for chunk in self._chunks(None, is_down=True):
+            found += self._answering(self._readable.order_by(), chunk)
+            if len(found) >= MAX_MATCHES:
+                break
+        return self._readable.filter(pk__in=Keys(found[:MAX_MATCHES]))
+
+    def _page_by_fact(self, column: str, skipped: int) -> Page:
+        reader = self.scope.reader
+        is_known = Access.objects.may_read(reader) & Q(revision__gte=F("conversation__indexed_revision"))
+        # A fact that the reader may not know must not decide the order either.
+        value = Case(When(is_known, then=F(column)), output_field=BigIntegerField())
+        rows = self.matches().annotate(value=value).order_by(F("value").desc(nulls_last=True), "-recency")
+        shown = self._shown(rows[skipped : skipped + ROWS_A_PAGE + 1])
+        newer = max(skipped - ROWS_A_PAGE, 0) if skipped else None
+        return Page(shown[:ROWS_A_PAGE], skipped + ROWS_A_PAGE if len(shown) > ROWS_A_PAGE else None, newer)
+
     def neighbours(self, conversation: Conversation) -> tuple[Conversation | None, Conversation | None]:
-        """Return the conversations in front of and behind this one in the list."""
+        """Return the conversations in front of and behind this one in the list; none in an order by a fact."""
+        if self.is_by_fact:
+            return None, None
         key = self.key(conversation)
         found = (self._some(key, 1, is_backwards=backwards) for backwards in (True, False))
         previous, following = (rows[0] if rows else None for rows in found)
@@ -129,26 +182,26 @@ class Finder:
         """Return the conversation's key in the list, for a `Stretch`."""
         return int(getattr(conversation, self._column.removeprefix("conversation__")))
 
-    def all_rows(self) -> QuerySet[Access]:
+    def all_rows(self) -> AccessQuerySet:
         """Return an access for each conversation whose row the reader may see, whatever the query is."""
-        return Access.objects.rows_of(self._scope.reader).each_once(self._scope.reader)
+        return Access.objects.rows_of(self.scope.reader).each_once(self.scope.reader)
 
-    def _narrowed(self) -> QuerySet[Access]:
+    def _narrowed(self) -> AccessQuerySet:
         rows = self.all_rows()
         has_few = self._is_of_few
         # The whole list in the order of its own index costs the same, however few others may see.
-        if not has_few and (self._scope.asked or self._column != "recency"):
+        if not has_few and (self.scope.asked or self._column != "recency"):
             few = self._few(rows)
             if few is not None:
                 has_few, rows = True, Access.objects.filter(pk__in=few)
         self._is_few = has_few or (bool(self._question) and self._is_among_many())
-        asked, user = self._scope.asked, self._scope.reader.user
+        asked, user = self.scope.asked, self.scope.reader.user
         if asked.since:
             rows = rows.filter(recency__gte=recency(asked.since))
         if asked.until:
             rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
-        rows = by_tickets(by_owners(rows, self._scope), self._scope)
-        rows = by_questions(rows, self._scope, is_few=has_few)
+        rows = by_tickets(by_owners(rows, self.scope), self.scope)
+        rows = by_questions(rows, self.scope, is_few=has_few)
         for row in asked.filters:
             condition = own_condition(row.name, row.value, user)
             if condition is not None:
@@ -158,7 +211,7 @@ class Finder:
         return rows
 
     @staticmethod
-    def _few(rows: QuerySet[Access]) -> list[int] | None:
+    def _few(rows: AccessQuerySet) -> list[int] | None:
         ids = list(rows.order_by().values_list("pk", flat=True)[: FEW_ROWS + 1])
         return ids if len(ids) <= FEW_ROWS else None
 
@@ -177,8 +230,8 @@ class Finder:
         """Return the accesses that match the question, for a reader who may see few."""
         return self._answering(self._readable)
 
-    def _answering(self, rows: QuerySet[Access], keys: Sequence[int] | None = None) -> list[int]:
-        return answering(self._scope.reader, self._question, rows, keys)
+    def _answering(self, rows: AccessQuerySet, keys: Sequence[int] | None = None) -> list[int]:
+        return answering(self.scope.reader, self._question, rows, keys)
 
     def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> list[Conversation]:
         """Return so many conversations from the bound on, in the list's order or, if `is_backwards`, against it."""
@@ -198,11 +251,11 @@ class Finder:
             return self._shown(rows.filter(pk__in=self._answering(rows, self._foremost))[:most])
         return self._along_the_list(rows, most, is_down=is_down)
 
-    def _shown(self, rows: QuerySet[Access]) -> list[Conversation]:
-        return shown_rows.load(self._scope.reader, rows)
+    def _shown(self, rows: AccessQuerySet) -> list[Conversation]:
+        return shown_rows.load(self.scope.reader, rows)
 
     def _along_the_index(
-        self, rows: QuerySet[Access], bound: int | None, most: int, *, is_down: bool
+        self, rows: AccessQuerySet, bound: int | None, most: int, *, is_down: bool
     ) -> list[Conversation]:
         """Match the index's answers against the reader's accesses, first in the list first: for many matches."""
         picked: list[Conversation] = []
@@ -212,7 +265,7 @@ class Finder:
                 break
         return picked
 
-    def _along_the_list(self, rows: QuerySet[Access], most: int, *, is_down: bool) -> list[Conversation]:
+    def _along_the_list(self, rows: AccessQuerySet, most: int, *, is_down: bool) -> list[Conversation]:
         """Look rows up in the index, first in the list first: for many matches in an order that the index lacks."""
         picked: list[int] = []
         everything: set[int] | None = None

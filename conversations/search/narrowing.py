@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
 from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
+from conversations.models.access import AccessQuerySet
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
 
@@ -26,7 +27,7 @@ class Scope:
     owners: dict[str, list[Owner]]
 
 
-def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
+def by_owners(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     """Filter by owner, as far as Omni told the reader's token who that is."""
     wanted: list[Owner] = []
     is_asked = False
@@ -41,7 +42,7 @@ def by_owners(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
     return rows.filter(scope.reader.owned_by(wanted)) if is_asked else rows
 
 
-def by_tickets(rows: QuerySet[Access], scope: Scope) -> QuerySet[Access]:
+def by_tickets(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     """Filter by tickets that link to them now, if the reader may read the messages: the index lags behind."""
     may_read = Access.objects.may_read(scope.reader)
     for is_negated in (False, True):
@@ -65,7 +66,7 @@ def own_condition(name: str, value: str, user: User) -> Q | None:
     return None
 
 
-def by_questions(rows: QuerySet[Access], scope: Scope, *, is_few: bool) -> QuerySet[Access]:
+def by_questions(rows: AccessQuerySet, scope: Scope, *, is_few: bool) -> AccessQuerySet:
     """Filter by a question that matches all of `asked:`, `hour:` and `weekday:`, in the reader's time zone."""
     zone = timezone.get_current_timezone()
     asked = scope.asked

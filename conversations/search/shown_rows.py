@@ -8,20 +8,14 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from conversations.models import Access, Conversation, Reader
 from conversations.search import documents, index
-from conversations.search.question import PLACES, TICKETS, Question
+from conversations.search.question import TICKETS, Question
+from conversations.search.rights import EVERYWHERE, OF_EARLIER, OF_ROWS, places_of
 
-# Places of a document in the search that a row alone lets a reader look at, and that the right to the messages does: in
-# an earlier revision than that of the document, and in the same.
-_OF_ROWS: Final = frozenset({"name"})
-_OF_EARLIER: Final = _OF_ROWS | {TICKETS}
-_OF_MESSAGES: Final = _OF_EARLIER | {"question", "answer"}
-_EVERYWHERE: Final = frozenset(PLACES) | {TICKETS}
 # Columns that no row of a list shows; those of the conversation that the access tells, as its token was told them.
 _NOT_IN_ROWS: Final = (
     *("listed_at", "shown_at", "confirmed_at", "refused_at", "revision_since", "not_before", "tries", "failure"),
     *("conversation__name", "conversation__last_prompt", "conversation__owner_id", "conversation__organization_id"),
     *("conversation__updated_at", "conversation__recency", "conversation__fetched_at", "conversation__indexed_as"),
-    *("conversation__is_indexed", "conversation__indexed_revision"),
 )
 
 
@@ -39,7 +33,7 @@ class _Candidate:
     @property
     def has_row_alone(self) -> bool:
         """Return whether its texts are those of the row, and not of the document."""
-        return self.places in (_OF_ROWS, _OF_EARLIER)
+        return self.places in (OF_ROWS, OF_EARLIER)
 
 
 def answering(
@@ -58,11 +52,11 @@ def answering(
             continue
         if row.has_row_alone and not documents.says({"name": row.name, "question": row.last_prompt}, question):
             continue
-        places = row.places - _OF_ROWS if row.is_renamed or row.has_row_alone else row.places
+        places = row.places - OF_ROWS if row.is_renamed or row.has_row_alone else row.places
         if row.indexed_as is None:
             # Nothing of it stands in the search: the row alone has answered.
             found += [row.access] if row.has_row_alone else []
-        elif keys is not None and places == _EVERYWHERE and not _has_unwanted(question):
+        elif keys is not None and places == EVERYWHERE and not _has_unwanted(question):
             found.append(row.access)
         else:
             by_places.setdefault(places, {})[row.indexed_as] = row.access
@@ -83,11 +77,7 @@ def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:
     for pk, key, may_read, is_current, has_evidence, is_same, name, prompt in told.values_list(
         *columns, "name", "last_prompt"
     ):
-        places = _OF_ROWS
-        if may_read and is_current:
-            places = _EVERYWHERE if has_evidence else _OF_MESSAGES
-        elif may_read:
-            places = _OF_EARLIER
+        places = places_of(may_read=may_read, is_current=is_current, has_evidence=has_evidence)
         yield _Candidate(pk, key, places, not is_same, name, prompt)
 
 

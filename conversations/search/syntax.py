@@ -77,7 +77,8 @@ class Filter:
     is_negated: bool = False
 
     def __str__(self) -> str:
-        value = f'"{self.value}"' if re.search(r"\s", self.value) else self.value
+        plain = self.value.replace('"', " ")
+        value = f'"{plain}"' if re.search(r"\s", plain) else plain
         return f"{'-' if self.is_negated else ''}{self.name}:{value}"
 
 
@@ -141,6 +142,10 @@ class Asked:
         if begun == [item.whole for item in items]:
             return None
         return replace(read(" ".join(begun)), odd=self.odd)
+
+    def also(self, added: Filter) -> "Asked":
+        """Return the query with this filter besides its own."""
+        return read(f"{self.typed} {added}".strip())
 
     def without(self, gone: Filter) -> "Asked":
         rows = [row for row in self.filters if row != gone]

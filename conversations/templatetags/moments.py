@@ -62,6 +62,17 @@ def clock(moment: datetime | None) -> str:
 
 
 @register.filter
+def brief(moment: datetime | None) -> str:
+    """Return the time in a few letters, for a column: "09:14" today, "21 Nov" this year, "Nov 2025" before."""
+    if moment is None:
+        return ""
+    here, today = timezone.localtime(moment), timezone.localdate()
+    if here.date() == today:
+        return f"{here:%H:%M}"
+    return f"{here.day} {here:%b}" if here.year == today.year else f"{here:%b} {here.year}"
+
+
+@register.filter
 def day(moment: datetime) -> str:
     """Return the day in the reader's time zone: "3 Oct", or "3 Oct 2025" in another year."""
     here = timezone.localtime(moment)

@@ -1,32 +1,68 @@
-// Selecting several conversations: how many are ticked, and all at once.
-const count = () => document.querySelectorAll(".row-select:checked").length;
+// The list: selecting several conversations, stars in their rows, the facets beside them, how high rows are.
+
+import { cookie, setCookie } from "./cookies.js";
+
+const listed = () => document.getElementById("listed");
+const boxes = () => [...document.querySelectorAll(".row-select")];
 
 function tell() {
-  const selection = document.querySelector("[data-selection]");
-  if (!selection) return;
-  const ticked = count();
-  const boxes = document.querySelectorAll(".row-select").length;
-  const all = selection.querySelector("[data-select-all]");
+  const form = listed();
+  const all = form?.querySelector("[data-select-all]");
+  if (!all) return;
+  const ticked = boxes().filter((box) => box.checked).length;
   all.closest("label").hidden = false;
-  all.checked = ticked > 0 && ticked === boxes;
-  all.indeterminate = ticked > 0 && ticked < boxes;
-  selection.querySelector("[data-selected-count]").textContent = ticked ? `${ticked} selected` : "";
-  for (const button of selection.querySelectorAll("[data-needs-selection]")) button.disabled = !ticked;
+  all.checked = ticked > 0 && ticked === boxes().length;
+  all.indeterminate = ticked > 0 && ticked < boxes().length;
+  form.querySelector("[data-select-none]").hidden = false;
+  form.querySelector("[data-selected-count]").textContent = ticked ? `${ticked} selected` : "";
 }
 
 document.addEventListener("change", ({ target }) => {
-  if (target.matches("[data-select-all]")) {
-    for (const box of document.querySelectorAll(".row-select")) box.checked = target.checked;
-  }
+  if (target.matches("[data-select-all]")) for (const box of boxes()) box.checked = target.checked;
   if (target.matches("[data-select-all], .row-select")) tell();
 });
+document.addEventListener("click", ({ target }) => {
+  if (!target.closest("[data-select-none]")) return;
+  for (const box of boxes()) box.checked = false;
+  tell();
+});
+
+// A star is set without leaving the list; the form does the same without JavaScript.
+document.addEventListener("click", async (event) => {
+  const star = event.target.closest(".row-star");
+  if (!star) return;
+  event.preventDefault();
+  const form = star.form;
+  const body = new FormData();
+  body.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
+  body.set("star", star.value);
+  const before = star.ariaPressed;
+  star.ariaPressed = String(before !== "true");
+  const answer = await fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" } }).catch(() => null);
+  if (answer?.status === 204) return;
+  // Signed out, say: the page itself tells more.
+  star.ariaPressed = before;
+  location.reload();
+});
+
+// x and s act on the row that has the focus, as j and k gave it.
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (cookie("keys") === "off" || !document.activeElement.closest(".row")) return;
+  const part = { x: ".row-select", s: ".row-star" }[event.key.toLowerCase()];
+  const own = part && document.activeElement.closest(".row").querySelector(part);
+  if (!own?.checkVisibility()) return;
+  event.preventDefault();
+  own.click();
+});
+
 // What was ticked stays ticked while the list is renewed.
 let kept = [];
 document.addEventListener("htmx:beforeSwap", () => {
-  kept = [...document.querySelectorAll(".row-select:checked")].map((box) => box.value);
+  kept = boxes().filter((box) => box.checked).map((box) => box.value);
 });
 document.addEventListener("htmx:afterSettle", () => {
-  for (const box of document.querySelectorAll(".row-select")) box.checked ||= kept.includes(box.value);
+  for (const box of boxes()) box.checked ||= kept.includes(box.value);
 });
 // So does the mark of the row that the reader came back to: a browser looks for an address's place once.
 document.addEventListener("htmx:afterSettle", () => {
@@ -36,3 +72,26 @@ document.addEventListener("htmx:afterSettle", () => {
 document.addEventListener("htmx:afterSettle", tell);
 addEventListener("pageshow", tell);
 tell();
+
+// Facets are counted where they are seen: beside the list, or opened above it.
+const facets = document.querySelector("[data-facets]");
+let isAsked = false;
+function askForFacets() {
+  if (isAsked || !facets?.checkVisibility()) return;
+  isAsked = true;
+  facets.dispatchEvent(new Event("facets"));
+}
+addEventListener("resize", askForFacets);
+addEventListener("hashchange", askForFacets);
+// Once the browser has found the place that the address names.
+if (document.readyState === "complete") askForFacets();
+else addEventListener("load", askForFacets);
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-density]") || !event.submitter) return;
+  event.preventDefault();
+  const { value } = event.submitter;
+  setCookie("rows", value);
+  document.querySelector("[data-list]").classList.toggle("is-compact", value === "compact");
+  for (const button of event.target.querySelectorAll("button")) button.ariaPressed = String(button === event.submitter);
+});

@@ -36,7 +36,9 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
 
 // What is being read: the first thing below the header, and how far down the window it stands.
 let anchor;
-document.addEventListener("htmx:beforeSwap", () => {
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  anchor = undefined;
+  if (detail.target.matches("[data-facets]")) return;
   const top = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
   const first = [...document.querySelectorAll(".message, .row")].find((one) => one.getBoundingClientRect().bottom > top);
   anchor = first && scrollY > 0 ? { id: first.id, top: first.getBoundingClientRect().top } : undefined;

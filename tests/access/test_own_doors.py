@@ -115,6 +115,8 @@ def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: i
         for path in (
             "conversations/",
             "conversations/fresh/",
+            "conversations/facets/",
+            "conversations/complete/",
             f"conversations/{EXAMPLE}/fresh/",
             f"conversations/{EXAMPLE}/neighbours/",
             "activity/",

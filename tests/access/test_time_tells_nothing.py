@@ -133,6 +133,10 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
         ({"ticket": "OTHERS-1"}, False),
     ],
     "/conversations/fresh/": [(FRESH, True), ({**FRESH, "q": "orders"}, True)],
+    "/conversations/complete/": [
+        ({"q": typed}, True) for typed in ("", "ord", "topic:o", "owner:", "ticket:O", "state:")
+    ],
+    "/conversations/facets/": [({}, True), ({"q": "orders"}, True), ({"q": "state:failed"}, True)],
     "/insights/": [
         *(({"period": period}, False) for period in INSIGHTS["period"]),
         *(({"period": "all", "owner": owner}, False) for owner in INSIGHTS["owner"]),

@@ -100,7 +100,7 @@ def test_rows_go_on_over_groups_and_from_where_one_was(at_the_list: Page) -> Non
     page.evaluate("document.querySelectorAll('[data-rows]').forEach((list) => { list.outerHTML = list.outerHTML; })")
     page.keyboard.press("j")
     expect(page.locator(".row-title").nth(3)).to_be_focused()
-    page.locator("h1").click()
+    page.locator("#list-sum").click()
     page.keyboard.press("k")
     expect(page.locator(".row-title").nth(2)).to_be_focused()
 
@@ -127,11 +127,11 @@ def test_a_slash_leads_to_the_search_box(at_the_list: Page, site: str, made: lis
     expect(page.locator("#search")).to_be_focused()
     assert page.locator("#search").input_value() == ""
     page.goto(site + thread(made[0]))
-    page.get_by_role("textbox", name="Search, or paste a link or an id").fill("walrus")
+    page.get_by_role("combobox", name="Search, or paste a link or an id").fill("walrus")
     page.locator("h1").click()
     page.keyboard.press("/")
     page.keyboard.type("seal")
-    assert page.get_by_role("textbox", name="Search, or paste a link or an id").input_value() == "seal"
+    assert page.get_by_role("combobox", name="Search, or paste a link or an id").input_value() == "seal"
 
 
 def test_next_and_previous(at_the_list: Page, site: str, made: list[InOmni]) -> None:
@@ -245,7 +245,7 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     page.goto(site + thread(made[1]))
     expect_thread(page, site, made[1])
     page.keyboard.press("?")
-    assert active.all_inner_texts() == ["/", "j", "k", "e", "c", "n", "p", "y", "o", "s", "?"]
+    assert active.all_inner_texts() == ["/", "j", "k", "e", "c", "n", "p", "f", "y", "o", "s", "?"]
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 

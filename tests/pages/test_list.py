@@ -130,8 +130,8 @@ def test_a_row_shows_the_name_or_the_last_prompt(small: Organization, small_omni
     small.add_conversation(owner=member, name=None, turns=[("What about <b>Q4</b>?", "More.")])
     credential_for(owner, small_omni, small.personal_token(member))
     page = text_of(signed_in(owner).get("/conversations/"))
-    assert re.search(r'row-title"[^>]*>Returns in Q3\s*</a> <p class="row-prompt"[^>]*>How many returns\?</p>', page)
-    assert re.search(r'row-title"[^>]*>What about &lt;b&gt;Q4&lt;/b&gt;\?\s*</a> <p class="row-when">', page)
+    assert re.search(r'row-title"[^>]*>Returns in Q3\s*</a> <p class="row-prompt"><bdi>How many returns\?</bdi>', page)
+    assert re.search(r'row-title"[^>]*>What about &lt;b&gt;Q4&lt;/b&gt;\?\s*</a> <span class="row-here">', page)
 
 
 def test_a_prompt_as_long_as_a_book_does_not_make_the_list_one(
@@ -204,7 +204,9 @@ def test_it_asks_again_when_it_is_stale_and_on_refresh(owner_reads: Client, omni
     Walk.objects.update(checked_at=timezone.now() - timedelta(minutes=11))
     page = text_of(owner_reads.get("/conversations/"))
     assert len(omni.requests) == 1
-    renewed = owner_reads.get(unescape(re.findall(r'hx-get="([^"]+)"', page)[0]), headers={"HX-Request": "true"})
+    renewed = owner_reads.get(
+        unescape(re.findall(r'hx-get="([^"]+/fresh/[^"]*)"', page)[0]), headers={"HX-Request": "true"}
+    )
     assert renewed.status_code == 200
     assert len(omni.requests) == 2
 
@@ -251,7 +253,7 @@ def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, 
         ("credential=x", "names a credential that you do not have"),
         ("before=x", "a place in the list that this site never gave"),
         ("after=99999999999999999999", "a place in the list that this site never gave"),
-        ("sort=name", "sorted by activity, oldest or started"),
+        ("sort=name", "sorted by activity, oldest, started, first, messages or slowest"),
     ],
 )
 def test_a_bad_address_says_what_is_wrong(colleague_reads: Client, query: str, sentence: str) -> None:

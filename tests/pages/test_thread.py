@@ -216,7 +216,7 @@ def test_it_says_who_asked_and_leads_to_their_conversations(
     credential_for(colleague, small_omni, small.organization_key())
     client = signed_in(colleague)
     page = text_of(client.get(f"/conversations/{mine.id}/"))
-    asked_by = re.search(r'Asked by <a href="([^"]+)" dir="auto">Ben Buyer</a>', page)
+    asked_by = re.search(r'Asked by</dt>\s*<dd>\s*<a href="([^"]+)" dir="auto">Ben Buyer</a>', page)
     assert asked_by
     client.get("/conversations/")
     listed = text_of(client.get(asked_by[1]))

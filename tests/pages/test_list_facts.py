@@ -1,0 +1,289 @@
+"""What a row of the list tells of its conversation, and what the rows have in common."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from conversations.models import Access, JobAccess, Star
+from omniviewer.accounts.models import User
+from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import answered, thread, work
+from tests.conftest import credential_for, sign_in, signed_in, text_of
+
+HOUR = timedelta(hours=1)
+PART = {"HX-Request": "true"}
+
+
+def row_of(page: str, found: InOmni) -> str:
+    """Return the HTML of a conversation's row."""
+    rows: list[str] = re.findall(r'<li class="row.*?</li>', page, re.DOTALL)
+    return next(row for row in rows if str(found.id) in row)
+
+
+def facets(client: Client, typed: str = "") -> dict[str, dict[str, str]]:
+    """Return the counts beside the list by group and text; "" for one without a count."""
+    page = text_of(client.get("/conversations/facets/", {"q": typed}, headers=PART))
+    found: dict[str, dict[str, str]] = {}
+    for group in re.findall(r"<section.*?</section>", page, re.DOTALL):
+        name = re.findall(r"<h3[^>]*>([^<]*)</h3>", group)[0]
+        choices = re.findall(r"<bdi>(.*?)</bdi></span>\s*(?:<span class=\"facet-count\">([^<]*)</span>)?", group)
+        found[name] = dict(choices)
+    return found
+
+
+def addresses(client: Client, typed: str = "") -> dict[str, str]:
+    """Return where each choice beside the list leads."""
+    page = text_of(client.get("/conversations/facets/", {"q": typed}, headers=PART))
+    links = re.findall(r'<a\s+href="([^"]*)".*?<bdi>(.*?)</bdi>', page, re.DOTALL)
+    return {text: unescape(address) for address, text in links}
+
+
+def read_all(client: Client, *found: InOmni) -> None:
+    """Open each thread, and capture its evidence."""
+    for one in found:
+        client.get(thread(one))
+    work()
+
+
+def test_it_works(reads: Client, small: Organization, analyst: Member) -> None:
+    good = answered(small, analyst, ages=[3 * HOUR, 2 * HOUR])
+    read_all(reads, good)
+    row = row_of(text_of(reads.get("/conversations/")), good)
+    assert 'class="state state-complete"' in row
+    assert ">orders</bdi>" in row
+    assert re.search(r'class="row-count">4<span class="visually-hidden"> messages', row)
+    assert "mark-rows" in row
+    assert "mark-chart" in row
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [("FAILED", "failed"), ("CANCELLED", "cancelled"), ("EXECUTING", "running"), ("NEW_TO_US", "unknown")],
+)
+def test_a_row_shows_the_state(reads: Client, small: Organization, analyst: Member, state: str, shown: str) -> None:
+    found = answered(small, analyst, ages=[HOUR], state=state)
+    read_all(reads, found)
+    row = row_of(text_of(reads.get("/conversations/")), found)
+    assert re.findall(r'class="state state-(\w+)"', row) == [shown]
+    assert f'<span class="visually-hidden">{shown}</span>' in row
+
+
+def test_one_failed_answer_marks_the_row(reads: Client, small: Organization, analyst: Member) -> None:
+    found = answered(small, analyst, ages=[3 * HOUR, 2 * HOUR])
+    found.jobs[0].state = "FAILED"
+    read_all(reads, found)
+    assert "state-failed" in row_of(text_of(reads.get("/conversations/")), found)
+
+
+def test_a_question_without_an_answer(reads: Client, small: Organization, analyst: Member) -> None:
+    found = small.add_conversation(owner=analyst, name="Open", turns=[("One?", "1."), ("Two?", None)])
+    read_all(reads, found)
+    assert "state-unanswered" in row_of(text_of(reads.get("/conversations/")), found)
+
+
+def test_a_row_whose_messages_were_not_read_tells_nothing(reads: Client, small: Organization, analyst: Member) -> None:
+    found = answered(small, analyst, ages=[HOUR])
+    row = row_of(text_of(reads.get("/conversations/")), found)
+    assert "state-" not in row
+    assert ">orders</bdi>" not in row
+    assert 'class="row-count"></span>' in row
+
+
+def test_a_reader_without_the_right_to_evidence_is_told_none_of_it(
+    reads: Client, small: Organization, analyst: Member
+) -> None:
+    found = answered(small, analyst, ages=[HOUR], state="FAILED")
+    good = answered(small, analyst, ages=[HOUR])
+    read_all(reads, found, good)
+    assert facets(reads)["State"] == {"failed": "1", "answered": "2"}
+    assert facets(reads)["Topic"] == {"orders": "2"}
+    Access.objects.update(has_evidence=False)
+    JobAccess.objects.all().delete()
+    page = text_of(reads.get("/conversations/"))
+    assert [re.findall(r"state state-(\w+)", row_of(page, one)) for one in (found, good)] == [["unknown"], ["unknown"]]
+    assert ">orders</bdi>" not in page
+    assert "mark-rows" not in page
+    assert facets(reads)["State"] == {"answered": "2"}
+    assert "Topic" not in facets(reads)
+    assert "With" not in facets(reads)
+
+
+def test_a_reader_at_an_earlier_revision_is_told_nothing_of_the_later_one(
+    reads: Client, small: Organization, analyst: Member
+) -> None:
+    found = answered(small, analyst, ages=[HOUR])
+    read_all(reads, found)
+    Access.objects.update(revision=0)
+    row = row_of(text_of(reads.get("/conversations/")), found)
+    assert "state-" not in row
+    assert 'class="row-count"></span>' in row
+    assert "State" not in facets(reads)
+
+
+def test_nothing_of_others_is_counted(
+    small: Organization, small_omni: StandIn, owner: User, stranger: User, analyst: Member, ben: Member
+) -> None:
+    own, others = answered(small, analyst, ages=[HOUR]), answered(small, ben, ages=[HOUR], state="FAILED")
+    for user, member, one in ((owner, analyst, own), (stranger, ben, others)):
+        credential_for(user, small_omni, small.personal_token(member))
+        read_all(signed_in(user), one)
+    assert facets(signed_in(owner))["State"] == {"answered": "1"}
+    assert facets(signed_in(stranger))["State"] == {"failed": "1", "answered": "1"}
+
+
+def test_every_choice_leads_to_as_many_as_it_says(
+    small: Organization, small_omni: StandIn, owner: User, analyst: Member, ben: Member
+) -> None:
+    credential_for(owner, small_omni, small.organization_key())
+    client = signed_in(owner)
+    made = [answered(small, analyst, ages=[n * HOUR]) for n in range(1, 4)]
+    made += [answered(small, ben, ages=[HOUR], state="FAILED")]
+    made[0].jobs[0].topic = 'Odd "topic" \\ <b>'
+    made += [small.add_conversation(owner=ben, name="Open", turns=[("Revenue?", None)])]
+    client.get("/conversations/")
+    read_all(client, *made)
+    client.get(f"{thread(made[1])}?ticket=ABC-1")
+    Star.objects.set(owner, Access.objects.get(conversation__omni_id=made[2].id).conversation, starred=True)
+    for typed in ("", "orders", "from:30d", "state:answered"):
+        counted = facets(client, typed)
+        leads = addresses(client, typed)
+        told = {text: count for group in counted.values() for text, count in group.items() if count}
+        assert told
+        for text, count in told.items():
+            address = leads[text]
+            if f"state:{text}" == typed:
+                assert "state" not in address
+                continue
+            assert "state:answered" not in typed or text not in counted["State"] or address.count("state") == 1
+            page = text_of(client.get(address))
+            assert page.count('class="row-title"') == int(count), (typed, text, address)
+
+
+def test_counts_follow_the_filter(reads: Client, small: Organization, analyst: Member) -> None:
+    bad, good = answered(small, analyst, ages=[HOUR], state="FAILED"), answered(small, analyst, ages=[HOUR])
+    read_all(reads, bad, good)
+    # Of the states, a click takes the place of the chosen one: each tells what it would show.
+    assert facets(reads, "state:failed")["State"] == {"failed": "1", "answered": "2"}
+    assert facets(reads, "state:failed")["Topic"] == {"orders": "1"}
+    assert "Topic" in facets(reads, "state:failed")
+    assert facets(reads, "nothing such") == {"Last active": facets(reads)["Last active"]}
+
+
+def test_a_span_takes_the_place_of_another(reads: Client, small: Organization, analyst: Member) -> None:
+    answered(small, analyst, ages=[HOUR])
+    reads.get("/conversations/")
+    assert addresses(reads, "orders from:2025 to:2026")["Last 7 days"] == "/conversations/?q=orders+from%3A7d"
+    assert addresses(reads, "orders from:7d")["Last 7 days"] == "/conversations/?q=orders"
+
+
+def test_it_sorts_by_length_and_by_time(reads: Client, small: Organization, analyst: Member) -> None:
+    now = datetime.now(UTC)
+    long = small.add_conversation(owner=analyst, name="Long", turns=[(f"{n}?", "Yes.") for n in range(5)])
+    short = small.add_conversation(owner=analyst, name="Short", turns=[("One?", "Yes.")], started_at=now - 3 * HOUR)
+    slow = small.add_conversation(owner=analyst, name="Slow", turns=[], started_at=now - 2 * HOUR)
+    small.ask(slow, "Two?", "Yes.", at=now - HOUR)
+    slow.messages[0].created_at = now - 2 * HOUR
+    unread = small.add_conversation(owner=analyst, name="Unread", turns=[(f"{n}?", "Yes.") for n in range(9)])
+    read_all(reads, long, short, slow)
+
+    def order(sort: str) -> list[str]:
+        page = text_of(reads.get("/conversations/", {"sort": sort}))
+        return re.findall(r'class="row-title"[^>]*>(?:<span[^>]*>New: </span>)?(\w+)', page)
+
+    assert order("messages")[0] == "Long"
+    # Of this one the reader may not know how long it is.
+    assert order("messages")[-1] == unread.name
+    assert order("slowest")[0] == "Slow"
+    assert order("first") == order("started")[::-1]
+    assert 'aria-current="true"' in text_of(reads.get("/conversations/?sort=messages"))
+
+
+def test_pages_of_an_order_by_a_fact_go_on(reads: Client, small: Organization, analyst: Member) -> None:
+    for number in range(120):
+        small.add_conversation(owner=analyst, name=f"No. {number}", turns=[("One?", "Yes.")])
+    reads.get("/conversations/")
+    reads.get("/conversations/?before=1")
+    address, found = "/conversations/?sort=messages", []
+    for _ in range(3):
+        page = text_of(reads.get(address))
+        found += re.findall(r'class="row-title"[^>]*>No. (\d+)', page)
+        older = re.search(r'rel="next" href="([^"]+)"', page)
+        address = f"/conversations/{unescape(older[1])}" if older else ""
+    assert not address
+    assert sorted(map(int, found)) == list(range(120))
+    assert 'rel="prev"' in page
+
+
+def test_a_star_in_a_row_toggles(reads: Client, small: Organization, analyst: Member, owner: User) -> None:
+    found = answered(small, analyst, ages=[HOUR])
+    row = row_of(text_of(reads.get("/conversations/")), found)
+    name = re.findall(r'name="star"\s+value="([^"]+)"', row)[0]
+    for is_on in (True, False):
+        assert reads.post("/conversations/selected/", {"star": name}, headers=PART).status_code == 204
+        assert Star.objects.filter(user=owner).exists() is is_on
+        shown = row_of(text_of(reads.get("/conversations/")), found)
+        assert f'aria-pressed="{str(is_on).lower()}"' in shown
+    assert reads.post("/conversations/selected/", {"star": name}).status_code == 302
+    assert reads.post("/conversations/selected/", {"star": "other/x"}, headers=PART).status_code == 404
+
+
+def test_compact_rows_are_a_setting(reads: Client) -> None:
+    answer = reads.post("/appearance/", {"rows": "compact", "next": "/conversations/"})
+    assert answer.cookies["rows"].value == "compact"
+    assert "is-compact" in text_of(reads.get("/conversations/"))
+    reads.post("/appearance/", {"rows": "", "next": "/conversations/"})
+    assert "is-compact" not in text_of(reads.get("/conversations/"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("width", "height", "rows", "top"), [(1280, 900, 16, 160), (1920, 1080, 20, 160), (390, 844, 8, 300)]
+)
+def test_many_rows_are_in_sight(
+    page: Page,
+    site: str,
+    colleague_reads: Client,
+    width: int,
+    height: int,
+    rows: int,
+    top: int,
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    sign_in(page, site, "colleague")
+    boxes = [row.bounding_box() for row in page.locator(".row").all()[: rows + 5]]
+    seen = [box for box in boxes if box and box["y"] + box["height"] <= height]
+    assert len(seen) >= rows
+    assert seen[0]["y"] <= top
+    if width > 1000:
+        assert {round(box["height"]) for box in seen} <= set(range(36, 45))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_x_and_s_act_on_the_row_with_the_focus(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member
+) -> None:
+    for number in range(3):
+        answered(small, analyst, ages=[(number + 1) * HOUR])
+    sign_in(page, site)
+    page.wait_for_load_state()
+    expect(page.locator(".selection")).not_to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("s")
+    second = page.locator(".row").nth(1)
+    expect(second.locator(".row-star")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".row-select:checked")).to_have_count(1)
+    page.reload()
+    expect(page.locator(".row").nth(1).locator(".row-star")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".facet").first).to_be_visible()
+    page.get_by_role("link", name="Starred").click()
+    expect(page.locator(".row")).to_have_count(1)
