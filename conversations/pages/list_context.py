@@ -43,6 +43,8 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
     page_address["refresh"] = "1"
     shown = rows(user, page.conversations, found.asked, look, until)
     return {
+        # Parts that a thread has too carry other ids here: both may stand on one page.
+        "prefix": "list-",
         "query": query,
         "asked": asked,
         "chips": [(str(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],

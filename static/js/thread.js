@@ -85,3 +85,12 @@ outline(document);
 document.addEventListener("htmx:load", ({ detail }) => {
   if (detail.elt.id === "outline") outline(detail.elt);
 });
+
+// Beside the list, a thread comes later than its script.
+export function begin(part) {
+  outline(part);
+  const message = part.querySelector(".message.is-focused");
+  if (!message) return scrollTo({ top: 0, behavior: "instant" });
+  message.focus({ preventScroll: true });
+  hold(() => message.scrollIntoView(now));
+}

@@ -44,7 +44,7 @@ def test_a_link_survives_signing_in_and_connecting(page: Page, site: str, owner:
 
 
 def test_a_message_deep_in_a_long_thread_is_in_view(page: Page, site: str, owner: User, omni: StandIn) -> None:
-    credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
+    credential_for(owner, omni, omni.organization.demo_tokens["lead"])
     longest = max(omni.organization.conversations, key=lambda row: len(row.messages))
     sign_in(page, site, at=f"/conversations/{longest.id}/messages/333/")
     expect(page.locator("#message-333")).to_be_focused()
