@@ -54,6 +54,7 @@ document.addEventListener("shortcut", (event) => {
 });
 // Before the keys are listed.
 document.addEventListener("shortcuts", () => {
+  const messages = document.getElementById("messages");
   const offered = Object.keys(KEYS).filter((key) => document.querySelector(NEEDS[key]));
-  document.getElementById("messages").dataset.keys = offered.join(" ");
+  if (messages) messages.dataset.keys = offered.join(" ");
 });

@@ -49,17 +49,10 @@ function use(element) {
   return true;
 }
 
-// Selects the row with the focus, or the other way round.
-function tick() {
-  const box = rowOf(document.activeElement)?.querySelector("input[type=checkbox]");
-  box?.click();
-  return Boolean(box);
-}
-
 // A script of the page may have a use for a key, and lists these in `data-keys` when it hears "shortcuts".
 const isUsedByPage = (key) => !document.dispatchEvent(new CustomEvent("shortcut", { detail: key, cancelable: true }));
 
-const LIST = { j: () => move(1), k: () => move(-1), x: tick };
+const LIST = { j: () => move(1), k: () => move(-1) };
 const isTyping = (target) => target.isContentEditable || target.matches?.("textarea, select, input:not([type=checkbox], [type=radio])");
 
 document.addEventListener("keydown", (event) => {
@@ -78,7 +71,7 @@ function show() {
   dialog.querySelector("[data-keys-off]").hidden = !isOff();
   for (const row of dialog.querySelectorAll("[data-tells]")) {
     const key = row.dataset.tells;
-    const isOfList = links().length > 0 && (key in LIST || key === "Enter");
+    const isOfList = links().length > 0 && ["j", "k", "Enter", "x"].includes(key);
     const isHere = key === "?" || isOfList || Boolean(offered(key)) || document.querySelector(`[data-keys~="${key}"]`) !== null;
     row.classList.toggle("is-idle", isOff() || !isHere);
     row.querySelector(".keys-elsewhere").hidden = isHere;

@@ -6,6 +6,7 @@ import "./message_tools.js";
 import "./message_keys.js";
 import "./evidence.js";
 import "./tables.js";
+import "./text_tools.js";
 import { hold } from "./scrolling.js";
 
 const now = { block: "start", behavior: "instant" };

@@ -472,9 +472,13 @@ def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: Stand
 
 
 def test_without_a_script_the_page_knows_whether_there_is_one(owner_reads: Client, omni: StandIn) -> None:
-    assert f'<figure class="chart"><img src="{ANSWER}chart.png"' in text_of(owner_reads.get(EVIDENCE))
+    page = text_of(owner_reads.get(EVIDENCE))
+    # Ours stands beside Omni's.
+    assert f'<figcaption>Omni’s</figcaption> <img src="{ANSWER}chart.png"' in page
+    assert re.search(rf'<figcaption>Drawn here</figcaption> <picture>.*?<img src="{ANSWER}queries/1.svg"', page)
     Chart.keep(Job.objects.get(), None)
     page = text_of(owner_reads.get(EVIDENCE))
+    assert "figcaption" not in page
     assert "chart.png" not in page
     assert f'<img src="{ANSWER}queries/1.svg"' in page
 
@@ -531,11 +535,13 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     answer = page.locator("#message-2")
     answer.get_by_text("What the AI did").click()
     table = answer.get_by_role("table")
-    expect(table).to_be_visible()
     chart = answer.get_by_role("img", name="Chart of Top 5 Products by Revenue")
     expect(chart).to_be_visible()
     expect(chart).to_have_js_property("naturalWidth", 640)
     assert_accessible(page, "a thread with evidence open")
+    answer.get_by_role("tab", name="Rows").click()
+    expect(table).to_be_visible()
+    assert_accessible(page, "a thread with rows open")
 
     # Sort by keyboard; the focus stays on the column.
     numbers = table.get_by_role("link", name="Revenue")
@@ -573,6 +579,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
     page.goto(site + THREAD)
     answer = page.locator("#message-2")
     answer.get_by_text("What the AI did").click()
+    answer.get_by_role("tab", name="Rows").click()
     head, last = answer.get_by_role("columnheader", name="n"), answer.get_by_role("cell", name="149", exact=True)
     rows = answer.get_by_role("region", name="Rows of Top 5 Products by Revenue")
     rows.focus()
@@ -597,7 +604,6 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
     page.goto(site + THREAD)
     answer = page.locator("#message-2")
     answer.get_by_text("What the AI did").click()
-    expect(answer.get_by_role("table")).to_be_visible()
     chart = answer.get_by_role("img", name="Bar chart “Top 5 Products by Revenue”")
     expect(chart).to_be_visible()
     expect(chart).to_have_js_property("naturalWidth", 760)

@@ -175,7 +175,7 @@ def test_from_message_to_message_and_into_its_evidence(
     evidence = page.locator("#message-2 .evidence")
     page.keyboard.press("e")
     expect(evidence).to_have_attribute("open", "")
-    expect(evidence.get_by_role("table")).to_be_visible()
+    expect(evidence.get_by_role("tab", name="Rows")).to_be_visible()
     page.keyboard.press("e")
     expect(evidence).not_to_have_attribute("open", "")
     # The evidence of a question is that of its answer.
