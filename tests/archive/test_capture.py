@@ -63,8 +63,8 @@ def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analy
     assert lines(page)[0].startswith("Omni keeps this until ")
     work()
     assert lines(text_of(reads.get(thread(found)))) == [
-        f"Topic orders 1 query 3 rows Captured {today()}",
-        f"Topic orders 1 query 3 rows Captured {today()}",
+        f"Complete Topic orders 1 query 3 rows Captured {today()}",
+        f"Complete Topic orders 1 query 3 rows Captured {today()}",
     ]
     assert Counter(row.split("/")[1] for row in asked(small_omni)) == {"result": 2, "vis": 2}
     small_omni.stop()
@@ -494,9 +494,11 @@ def test_a_fortnight(
     clock(15 * DAY)
     reads.force_login(owner)
     captured = timezone.localtime(now + 11 * DAY + timedelta(hours=12))
-    assert lines(text_of(reads.get(thread(starred)))) == [f"Topic orders 1 query 3 rows Captured {captured:%-d %b}"]
+    assert lines(text_of(reads.get(thread(starred)))) == [
+        f"Complete Topic orders 1 query 3 rows Captured {captured:%-d %b}"
+    ]
     assert lines(text_of(reads.get(thread(opened)))) == [
-        f"Topic orders 1 query 3 rows Captured {timezone.localtime(now + 13 * DAY):%-d %b}"
+        f"Complete Topic orders 1 query 3 rows Captured {timezone.localtime(now + 13 * DAY):%-d %b}"
     ]
     assert lines(text_of(reads.get(thread(missed)))) == [f"No evidence {AnswerStatus.EXPIRED.sentence}"]
     assert "Omni no longer has this:" in text_of(reads.get(f"{thread(missed)}messages/2/evidence/"))
@@ -787,7 +789,7 @@ def test_keep_now_keeps_the_result_and_the_chart_at_once(
     found = answered(small, analyst, ages=[DAY])
     reads.get(thread(found))
     page = text_of(reads.get(f"{thread(found)}messages/2/evidence/keep/", headers=HTMX))
-    assert lines(page) == [f"Topic orders 1 query 3 rows Captured {today()}"]
+    assert lines(page) == [f"Complete Topic orders 1 query 3 rows Captured {today()}"]
     assert Event.objects.filter(kind="captured", result="ok").count() == 1
     assert Chart.objects.exclude(png=b"").count() == 1
     answer = reads.get(f"{thread(found)}messages/2/evidence/keep/")
