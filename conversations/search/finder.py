@@ -144,8 +144,8 @@ class Finder:
     def is_by_fact(self) -> bool:
         return self._fact is not None
 
-    def matches(self) -> AccessQuerySet:
-        """Return the accesses that match: all of them, or the newest 5,000 where the index has to be asked for more."""
+    def matches(self, most: int = MAX_MATCHES) -> AccessQuerySet:
+        """Return the accesses that match: all of them, or the newest `most` where the index has to be asked."""
         if self._question.never:
             return self._readable.none()
         if not self._question:
@@ -155,9 +155,9 @@ class Finder:
         found: list[int] = []
         for chunk in self._chunks(None, is_down=True):
             found += self._answering(self._readable.order_by(), chunk)
-            if len(found) >= MAX_MATCHES:
+            if len(found) >= most:
                 break
-        return self._readable.filter(pk__in=Keys(found[:MAX_MATCHES]))
+        return self._readable.filter(pk__in=Keys(found[:most]))
 
     def _page_by_fact(self, column: str, skipped: int) -> Page:
         reader = self.scope.reader
