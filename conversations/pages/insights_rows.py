@@ -15,7 +15,7 @@ from conversations.pages.insights_tables import Cell, Figure, Links, Row
 from conversations.pages.insights_tiles import length, percent
 from conversations.search.syntax import Filter
 from conversations.search.tokens import words
-from conversations.templatetags.moments import iso, minute
+from conversations.templatetags.moments import day, iso
 
 # Most rows on the page; a file has all.
 _MAX_ROWS: Final = 100
@@ -40,7 +40,9 @@ def topics(found: Insights, links: Links) -> Figure:
             cells.append(Cell(f"{count:,}", address, f"{state}, {name}", str(count)))
         known = len(conversations & found.known_in)
         rate = numbers["failed"] / known if known else None
-        cells.append(Cell(percent(rate), plain="" if rate is None else f"{rate:.4f}"))
+        failed = cells[1].address
+        plain = "" if rate is None else f"{rate:.4f}"
+        cells.append(Cell(percent(rate), failed, f"failure rate, {name}", plain))
         parts = [(state, count / len(conversations)) for state, count in numbers.items()]
         parts.append(("complete", max(0.0, 1 - sum(share for _, share in parts))))
         rows.append(Row(Cell(name), cells, rendering.drawn(columns.share_bar(parts))))
@@ -92,7 +94,7 @@ def questions(found: Rankings, links: Links) -> Figure:
         said = cut(row.text, _MAX_TEXT_CHARS)
         address = links.phrase(row.text) if any(words(row.text)) else ""
         people = f"{row.people:,}" if row.people else "–"
-        cells = [Cell(f"{row.count:,}", address, said, str(row.count)), Cell(people)]
+        cells = [Cell(f"{row.count:,}", address, said, str(row.count)), Cell(people, address, said)]
         rows.append(Row(Cell(said, address, plain=row.text), cells))
     note = "Asked at least twice in the same words."
     if found.is_part:
@@ -114,18 +116,19 @@ def slowest(found: Rankings, names: Mapping[Owner, str], links: Links) -> Figure
     rows = []
     for row in found.slowest:
         said = cut(row.text, _MAX_TEXT_CHARS) or "A question without text"
-        name = names.get(row.owner) or row.owner.id or "–"
+        name = names.get(row.owner) or row.owner.id or "Not told by whom"
         took = Cell(_length(row.took), row.address, f"answer to {said}", f"{row.took.total_seconds():g}")
-        cells = [took, Cell(name), Cell(minute(row.asked_at), plain=iso(row.asked_at))]
-        rows.append(Row(Cell(said, row.address, plain=row.text), cells))
+        detail, in_file = f"{name}, {day(row.asked_at)}", (name, iso(row.asked_at))
+        rows.append(Row(Cell(said, row.address, plain=row.text), [took], None, detail, in_file))
     return Figure(
         "slowest",
         "Slowest answers",
         "Each opens the answer.",
         "Question",
-        ["Took", "Asked by", "Asked"],
+        ["Took"],
         rows,
         file_address=links.file("slowest"),
+        columns_of_details=("Asked by", "Asked at"),
         is_of_texts=True,
     )
 

@@ -37,11 +37,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table. `drawing` shows shares below its label, for the eye alone."""
+    """A row of a table. `drawing` shows shares below its label, for the eye alone.
+
+    `detail` stands below the label too; a file has `in_file` instead, in columns of their own.
+    """
 
     label: Cell
     cells: list[Cell]
     drawing: SafeString | None = None
+    detail: str = ""
+    in_file: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Figure:
     legend: list[Part] = field(default_factory=list)
     drawings: tuple[SafeString, SafeString] | None = None
     file_address: str = ""
+    columns_of_details: tuple[str, ...] = ()
     most: int = 500
     is_heat: bool = False
     is_of_texts: bool = False
@@ -83,11 +89,11 @@ class Figure:
     def for_file(self) -> Iterator[Sequence[str]]:
         """Yield the rows of a file, with plain numbers."""
         for row in self.all_rows:
-            yield [row.label.in_file, *(cell.in_file for cell in row.cells)]
+            yield [row.label.in_file, *(cell.in_file for cell in row.cells), *row.in_file]
 
     @property
     def columns_for_file(self) -> list[str]:
-        return [self.key, *self.columns]
+        return [self.key, *self.columns, *self.columns_of_details]
 
 
 class Links:

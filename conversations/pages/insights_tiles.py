@@ -17,6 +17,8 @@ from conversations.search.syntax import Filter
 from conversations.templatetags.moments import duration
 
 _NONE: Final = "–"
+# Below, a change is told as a number: percents of few say nothing.
+_FEW = 10
 Values = Sequence[float | None]
 
 
@@ -152,7 +154,10 @@ def _count(name: str, now: int, before: int | None, *, has_before: bool, worse: 
         return Measure(name, f"{now:,}", _NOTHING, str(now), plain)
     if now == before:
         return Measure(name, f"{now:,}", Change("no change"), str(now), plain)
-    size = f"{abs(now - before) / before:.0%}".replace("%", "\N{NO-BREAK SPACE}%") if before else f"{now:,} more"
+    if before < _FEW:
+        size = f"{abs(now - before):,} {'more' if now > before else 'fewer'}"
+    else:
+        size = percent(round(abs(now - before) / before, 2))
     return Measure(name, f"{now:,}", _changed(size, now - before, f"{before:,}", worse), str(now), plain)
 
 

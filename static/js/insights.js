@@ -31,17 +31,22 @@ function show(mark) {
   const head = document.createElement("strong");
   head.textContent = label;
   tip.replaceChildren(head, document.createElement("br"), values.join(": "));
-  const place = mark.getBoundingClientRect();
+  place();
+}
+
+// Above its mark, or below where there is no room.
+function place() {
+  const box = shown.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = tip;
-  const left = place.left + place.width / 2 - width / 2;
+  const left = box.left + box.width / 2 - width / 2;
   tip.style.left = `${Math.max(4, Math.min(left, document.documentElement.clientWidth - width - 4))}px`;
-  tip.style.top = `${place.top > height + 8 ? place.top - height - 4 : place.bottom + 4}px`;
+  tip.style.top = `${box.top > height + 8 ? box.top - height - 4 : box.bottom + 4}px`;
 }
 
 document.addEventListener("pointerover", ({ target }) => show(markOf(target) ?? undefined));
 document.addEventListener("focusin", ({ target }) => show(markOf(target) ?? undefined));
 document.addEventListener("focusout", () => show(undefined));
-addEventListener("scroll", () => show(undefined), { passive: true, capture: true });
+addEventListener("scroll", () => shown && place(), { passive: true, capture: true });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") show(undefined);
 });

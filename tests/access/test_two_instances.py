@@ -190,7 +190,7 @@ def test_insights_count_each_instances_people(of_both: Client, namesakes: list[I
         address = html.unescape(re.findall(r'href="([^"]+)"', row)[0])
         assert titles(of_both.get(address)) == [title]
         assert (
-            text_of(of_both.get("/insights/", {"period": "all", "owner": name.split()[0]})).count(f"{name} <svg") == 1
+            text_of(of_both.get("/insights/", {"period": "all", "owner": name.split()[0]})).count(f"{name}</bdi>") == 1
         )
 
 
