@@ -53,8 +53,11 @@ class Counts:
             case "people":
                 names = _names(self.user, self.query, self.found.scope, {*self.found.owners})
                 return insights_rows.people(self.found, names, self.links)
-        figures = Figures(self.found, self.links, is_all_read=self.covered["coverage"].is_all)
-        return figures.hours() if name == "hours" else figures.over_time(name)
+        return self._figures.hours() if name == "hours" else self._figures.over_time(name)
+
+    @cached_property
+    def _figures(self) -> Figures:
+        return Figures(self.found, self.links, is_all_read=self.covered["coverage"].is_all)
 
 
 @dataclass

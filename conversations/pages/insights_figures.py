@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from conversations import rendering
@@ -182,7 +183,7 @@ class Figures:
         """Return the chart for wide places, and one of fewer, longer spans for narrow ones."""
         if len(self._found.spans) < 2:  # noqa: PLR2004  (one is no comparison)
             return None
-        stretches = (self._found.spans, columns.WIDE), (joined(self._found.spans, _NARROW_COLUMNS), columns.NARROW)
+        stretches = (self._found.spans, columns.WIDE), (self._longer, columns.NARROW)
         wide, narrow = (
             rendering.drawn(
                 columns.draw(
@@ -196,6 +197,10 @@ class Figures:
             for spans, width in stretches
         )
         return wide, narrow
+
+    @cached_property
+    def _longer(self) -> list[Span]:
+        return joined(self._found.spans, _NARROW_COLUMNS)
 
     @property
     def _known(self) -> str:
