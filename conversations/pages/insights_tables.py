@@ -32,7 +32,8 @@ class Cell:
 
     @property
     def in_file(self) -> str:
-        return self.plain or ("" if self.text == "–" else self.text)
+        value = self.plain or self.text
+        return "" if value == "–" else value
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from html import unescape
+from html import escape, unescape
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -19,8 +20,10 @@ from pytest_django import Settings
 
 from conversations import tasks
 from conversations.models import Access, Job, Walk
+from conversations.pages.insights_forms import BLOCKS
 from conversations.search import finder, narrowing
 from omniviewer.accounts.models import ApiToken, User
+from omniviewer.audit.models import Event, Kind
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
@@ -484,6 +487,227 @@ def test_far_away_times_are_no_error(lead: Client, typed: str) -> None:
     assert lead.get("/conversations/", {"q": typed}).status_code == 200
     lead.cookies["time_zone"] = "America%2FLos_Angeles"
     assert lead.get("/conversations/", {"q": typed}).status_code == 200
+
+
+# Search queries ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "sum_"),
+    [
+        ("third", "1 question in 1 conversation,"),
+        ("first owner:ben", "0 questions in 0 conversations,"),
+        ("-second", "4 questions in 2 conversations,"),
+        ("state:unanswered", "1 question in 1 conversation,"),
+        ("-state:unanswered owner:ben", "1 question in 1 conversation,"),
+        # Questions themselves have to match times: of three, one was asked at twelve.
+        ("hour:12", "1 question in 1 conversation,"),
+        ("hour:12 hour:13", "2 questions in 2 conversations,"),
+        ("weekday:mon first", "2 questions in 1 conversation,"),
+        ("-hour:12", "2 questions in 2 conversations,"),
+        ("has:chart", "0 questions in 0 conversations,"),
+        ("???", "0 questions in 0 conversations,"),
+        # Nothing is called so, but something begins so.
+        ("thir", "1 question in 1 conversation,"),
+    ],
+)
+def test_a_query_narrows_what_is_counted(lead: Client, typed: str, sum_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for few in (finder.FEW_ROWS, 0):
+        monkeypatch.setattr(finder, "FEW_ROWS", few)
+        monkeypatch.setattr("conversations.archive.insights_scope.FEW_ROWS", few)
+        assert sum_ in text_of(lead.get(f"{MARCH}&q={quote(typed)}")), few
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "first",
+        "owner:ben",
+        "state:unanswered",
+        "state:answered -second",
+        "hour:12 hour:11",
+        "-hour:12",
+        "asked:2026-03",
+        "thir",
+    ],
+)
+def test_numbers_are_those_of_their_lists_within_a_query(lead: Client, typed: str) -> None:
+    """Filters of a cell take the place of the query's own of the same name, where both would widen the list."""
+    checked = 0
+    for title, (head, *rows) in tables(lead, f"{MARCH}&q={quote(typed)}").items():
+        for row in rows:
+            for (column, _), (text, address) in zip(head[1:], row[1:], strict=True):
+                if address and column in ("Conversations", "Unanswered", "Failed", "Complete", "Unknown"):
+                    assert len(listed(lead, address)) == int(text), (title, row, column)
+                    checked += 1
+                if address and title == "Busiest hours":
+                    assert listed(lead, address), (row, column)
+    assert checked
+
+
+def test_a_state_that_no_list_can_tell_has_no_link(lead: Client) -> None:
+    """A search takes one of several states: both at once, no query asks for."""
+    [thursday] = [row for row in tables(lead, f"{MARCH}&q=state:answered")["Outcomes"] if row[0][0] == "3 Mar"]
+    # The list would be that of another query.
+    assert (thursday[6][0], bool(thursday[6][1])) == ("1", True)
+    assert asked(lead, f"{MARCH}&q=state:unanswered") == [["5 Mar", "1", "1", "0", "1", "0", "0"]]
+
+
+def test_asked_is_the_period(lead: Client) -> None:
+    page = text_of(lead.get("/insights/", {"q": "asked:2026-03-02 owner:ann", "period": "7d"}))
+    assert "2 questions in 1 conversation, on 2 March 2026," in page
+    assert 'name="since" value="2026-03-02"' in page
+    page = text_of(lead.get("/insights/", {"q": "asked:2026-03-02 asked:2026-03-05"}))
+    assert "The insights take one “asked:”: the others were left out." in page
+
+
+def test_more_matches_than_are_counted_are_said(lead: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conversations.archive.insights_scope.MAX_MATCHES", 1)
+    monkeypatch.setattr(finder, "FEW_ROWS", 0)
+    monkeypatch.setattr(finder, "_FEW_OF_MANY_ROWS", 0)
+    page = text_of(lead.get(f"{MARCH}&q=many"))
+    assert "More than 1 conversations match: the newest 1 are counted." in page
+
+
+# The period before ------------------------------------------------------------------------------------------
+
+
+def changes(client: Client, address: str) -> list[str]:
+    found = re.findall(r'<dd class="tile-change[^>]*>(.*?)</dd>', text_of(client.get(address)))
+    return [re.sub(r"<[^>]+>", "", text).replace("\N{NO-BREAK SPACE}", " ").strip() for text in found]
+
+
+def test_a_period_is_compared_with_the_one_before(lead: Client) -> None:
+    """Of equal length, up to its beginning: from Thursday to Saturday, and from Monday to Wednesday."""
+    found = changes(lead, "/insights/?since=2026-03-05&until=2026-03-07")
+    assert found == [
+        "▼down 3 fewer, from 4",
+        "▼down 1 fewer, from 2",
+        "nothing to compare",
+        "▲up 1 more, from 0",
+        "nothing to compare",
+        "nothing to compare",
+        "nothing to compare",
+    ]
+    page = text_of(lead.get("/insights/?since=2026-03-05&until=2026-03-07"))
+    assert "Changes are on the days before: 2 Mar 2026 – 4 Mar 2026." in page
+    assert changes(lead, "/insights/?since=2026-03-03&until=2026-03-03")[4:6] == [
+        "no change",
+        "▼down 1 min 30 s, from 1 min 40 s",
+    ]
+
+
+def test_nothing_to_compare_with_is_said(lead: Client) -> None:
+    assert "Nothing was asked in the days before, so there is nothing to compare with." in text_of(lead.get(MARCH))
+    assert "There is no period of equal length before this one" in text_of(lead.get("/insights/?period=all"))
+    assert changes(lead, MARCH) == changes(lead, "/insights/?period=all") == []
+
+
+def test_the_period_before_holds_only_what_one_may_read(
+    lead: Client, week: list[InOmni], small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    ann = person("ann")
+    credential_for(ann, small_omni, small.personal_token(analyst))
+    client = signed_in(ann)
+    client.get("/conversations/")
+    read_all()
+    assert changes(client, "/insights/?since=2026-03-03&until=2026-03-03")[0] == "▼down 1 fewer, from 2"
+    assert changes(lead, "/insights/?since=2026-03-03&until=2026-03-03")[0] == "▼down 2 fewer, from 3"
+
+
+# Single questions -------------------------------------------------------------------------------------------
+
+QUESTIONS = "/insights/questions/?since=2026-03-01&until=2026-03-31"
+
+
+def test_questions_are_ranked(lead: Client, week: list[InOmni]) -> None:
+    found = tables(lead, QUESTIONS)
+    [how_many] = found["Questions asked most"][1:]
+    assert [text for text, _ in how_many] == ["How many?", "4", "2"]
+    assert sorted(listed(lead, how_many[1][1])) == sorted(str(made.id) for made in week[:2])
+    slowest = found["Slowest answers"][1:]
+    assert [text for _, (text, _) in slowest] == ["1 min 40 s", "10 s", "10 s", "10 s"]
+    assert slowest[0][0][0].split() == ["How", "many?", "Ben", "Buyer,", "2", "Mar"]
+    assert slowest[0][0][1] == f"/conversations/{week[1].id}/messages/2/"
+    assert lead.get(slowest[0][0][1]).status_code == 200
+
+
+def test_wordings_are_compared_as_people_do(lead: Client, small: Organization, analyst: Member) -> None:
+    made = small.add_conversation(owner=analyst, name="More", turns=[], started_at=MONDAY)
+    for text in ("how MANY", " How  many?", "How many are there?", "x" * 600, "x" * 600):
+        small.ask(made, text, "Five.", at=MONDAY, took=timedelta(seconds=5))
+    Walk.objects.update(checked_at=timezone.now() - DAY / 2, not_before=timezone.now())
+    read_all()
+    assert [row[:2] for row in numbers(lead, QUESTIONS, "Questions asked most")] == [["How many?", "6"]]
+
+
+def test_questions_follow_the_query_and_the_rights(
+    lead: Client, week: list[InOmni], small: Organization, small_omni: StandIn, analyst: Member
+) -> None:
+    assert len(numbers(lead, f"{QUESTIONS}&q=second", "Slowest answers")) == 1
+    assert len(numbers(lead, f"{QUESTIONS}&q=hour:11", "Slowest answers")) == 2
+    assert "There is none in this time." in text_of(lead.get(f"{QUESTIONS}&q=third"))
+    ann = person("ann")
+    credential_for(ann, small_omni, small.personal_token(analyst))
+    client = signed_in(ann)
+    client.get("/conversations/")
+    read_all()
+    [how_many] = numbers(client, QUESTIONS, "Questions asked most")
+    assert how_many[1] == "3"
+    assert len(numbers(client, QUESTIONS, "Slowest answers")) == 3
+    assert "Ben" not in text_of(client.get(QUESTIONS))
+    shown_ago(2 * DAY)
+    small_omni.fail(Fault.status(403), path="")
+    assert "How many?" not in text_of(client.get(QUESTIONS))
+
+
+def test_the_page_asks_for_them_by_itself_and_works_without(lead: Client) -> None:
+    page = lead.get(MARCH).content.decode()
+    address = unescape(re.findall(r'class="rankings" hx-get="([^"]+)"', page)[0])
+    assert f'href="{escape(address)}">Look for the slowest answers of this time' in page
+    whole, part = text_of(lead.get(address)), text_of(lead.get(address, headers={"HX-Request": "true"}))
+    assert "<h1>Questions</h1>" in whole
+    assert part.startswith("<section")
+    assert part.strip() in whole
+
+
+# Files ------------------------------------------------------------------------------------------------------
+
+
+def lines(client: Client, block: str, more: str = "") -> list[str]:
+    answer = client.get(f"{MARCH.replace('?', 'csv/?')}&block={block}{more}")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    sent: bytes = answer.getvalue()
+    return sent.decode().removeprefix("\ufeff").splitlines()
+
+
+def test_each_block_is_a_file(lead: Client) -> None:
+    assert lines(lead, "summary")[:3] == [
+        "Measure,This period,Period before",
+        "Questions,5,0",
+        "People,2,0",
+    ]
+    assert '"2026-03-02",3,2,,0,0,2' in lines(lead, "outcomes")
+    assert '"2026-03-02",10,100,3' in lines(lead, "time")
+    assert lines(lead, "people") == ["Asked by,Conversations,Questions", "Ann Analyst,1,3", "Ben Buyer,2,2"]
+    assert lines(lead, "questions") == ["Question,Times,People", '"How many?",4,2']
+    assert lines(lead, "slowest")[:2] == [
+        "Question,Took,Asked by,Asked at",
+        '"How many?",100,Ben Buyer,"2026-03-02T13:00:00Z"',
+    ]
+    assert lines(lead, "hours")[1].startswith("Monday,0,0,0,0,0,0,0,0,0,0,0,1,1,1,0")
+    assert lines(lead, "topics") == ["Topic,Conversations,Failed,Unanswered,Failure rate"]
+    assert lines(lead, "people", "&q=second") == ["Asked by,Conversations,Questions", "Ben Buyer,1,1"]
+
+
+def test_every_block_has_its_link_to_a_file(lead: Client) -> None:
+    page = lead.get(MARCH).content.decode() + lead.get(QUESTIONS).content.decode()
+    named = set(re.findall(r"/insights/csv/\?[^\"]*block=(\w+)", unescape(page)))
+    assert named == set(BLOCKS) - {"topics"}
+    assert lead.get("/insights/csv/?block=nonsense").status_code == 404
+    assert Event.objects.filter(kind=Kind.EXPORTED).count() == 0
+    lines(lead, "people")
+    assert Event.objects.filter(kind=Kind.EXPORTED).count() == 1
 
 
 # In the browser ---------------------------------------------------------------------------------------------
