@@ -523,7 +523,9 @@ def test_a_query_narrows_what_is_counted(lead: Client, typed: str, sum_: str, mo
     [
         "first",
         "owner:ben",
+        "owner:ann owner:ben",
         "state:unanswered",
+        "state:unanswered state:answered",
         "state:answered -second",
         "hour:12 hour:11",
         "-hour:12",
@@ -543,6 +545,31 @@ def test_numbers_are_those_of_their_lists_within_a_query(lead: Client, typed: st
                 if address and title == "Busiest hours":
                     assert listed(lead, address), (row, column)
     assert checked
+
+
+def test_a_cell_is_narrower_than_the_query(lead: Client, week: list[InOmni]) -> None:
+    head, monday, *_ = tables(lead, f"{MARCH}&q=hour:12+hour:13")["Busiest hours"]
+    opened = {hour[0]: listed(lead, cell[1]) for hour, cell in zip(head, monday, strict=True) if cell[1]}
+    assert opened == {"12": [str(week[0].id)], "13": [str(week[1].id)]}
+
+
+def test_one_in_several_states_counts_once(
+    lead: Client, week: list[InOmni], small: Organization, small_omni: StandIn, ben: Member
+) -> None:
+    small_omni._now = MONDAY + 4 * DAY
+    week[1].jobs[0].state = "FAILED"
+    small.ask(week[1], "Again?", None, at=MONDAY + 3 * HOUR)
+    opened = small.add_conversation(owner=ben, name="Open", turns=[("Is it?", None)], started_at=MONDAY)
+    Walk.objects.update(checked_at=timezone.now() - DAY / 2, not_before=timezone.now())
+    read_all()
+    lead.get(f"/conversations/{week[1].id}/messages/2/evidence/")
+    read_all()
+    assert len(found_by(lead, "state:unanswered")) == 3
+    [monday] = [row for row in tables(lead, MARCH)["Outcomes"] if row[0][0] == "2 Mar"]
+    assert [text for text, _ in monday] == ["2 Mar", "5", "3", "1", "1", "0", "1"]
+    assert listed(lead, monday[3][1]) == [str(week[1].id)]
+    assert listed(lead, monday[4][1]) == [str(opened.id)]
+    assert listed(lead, monday[6][1]) == [str(week[0].id)]
 
 
 def test_a_state_that_no_list_can_tell_has_no_link(lead: Client) -> None:
