@@ -1,7 +1,6 @@
-"""Pictures of the demo's pages, for the README and to be looked at.
+"""Pictures of the demo's pages, to be looked at; `tests.pictures` takes those of the README.
 
-`python -m tests.screenshots http://127.0.0.1:8000 FOLDER` against a running `manage.py demo`; with `--readme` it writes
-the README's one picture instead.
+`python -m tests.screenshots http://127.0.0.1:8000 FOLDER` against a running `manage.py demo`.
 """
 
 import argparse
@@ -13,7 +12,6 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 EXAMPLE = "660e8400-e29b-41d4-a716-446655440001"
-README_PICTURE = Path(__file__).resolve().parent.parent / ".readme" / "thread.png"
 PAGES = {
     "list": ("analyst", "/conversations/"),
     "list-lead": ("lead", "/conversations/"),
@@ -56,30 +54,17 @@ def take(browser: Browser, site: str, folder: Path) -> None:
                         page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
 
 
-def take_for_readme(browser: Browser, site: str) -> None:
-    with browser.new_context(viewport={"width": 1280, "height": 860}) as context:
-        page = context.new_page()
-        continue_as(page, site, "analyst")
-        page.goto(f"{site}/conversations/{EXAMPLE}/")
-        README_PICTURE.parent.mkdir(exist_ok=True)
-        page.screenshot(path=README_PICTURE)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("site")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("screenshots"))
-    parser.add_argument("--readme", action="store_true")
     options = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-background-networking"]
         )
-        if options.readme:
-            take_for_readme(browser, options.site)
-        else:
-            options.folder.mkdir(parents=True, exist_ok=True)
-            take(browser, options.site, options.folder)
+        options.folder.mkdir(parents=True, exist_ok=True)
+        take(browser, options.site, options.folder)
 
 
 if __name__ == "__main__":

@@ -88,16 +88,37 @@ def find(user: User, typed: str) -> list[Owner]:
     own = _own(tokens)
     if typed.lower() == "me":
         return sorted(own)
+    people = _told(tokens)
+    found = _called(user, own, people, typed)
+    return sorted(found or _with_id(typed.lower(), own.union(owner for owner, *_ in people), tokens))
+
+
+def _told(tokens: Collection[ApiToken]) -> list[tuple[Owner, str, str]]:
+    """Return the people whom Omni told these tokens of, with their names and addresses."""
     told = Member.objects.filter(api_token__in=tokens).order_by()
-    people = [
+    return [
         (Owner(instance, omni_id), name, email)
         for instance, omni_id, name, email in told.values_list("api_token__instance", "omni_id", "name", "email")
     ]
+
+
+def _called(user: User, own: set[Owner], people: Sequence[tuple[Owner, str, str]], typed: str) -> set[Owner]:
+    """Return the people whose names or addresses begin as it is typed."""
     wanted = [word.text for word in words(typed, is_asked=True)]
     found = {owner for owner, name, email in people if _begins(name, wanted) or _begins_address(email, typed)}
-    if _begins(user.display_name, wanted):
-        found |= own
-    return sorted(found or _with_id(typed.lower(), own.union(owner for owner, *_ in people), tokens))
+    return found | own if _begins(user.display_name, wanted) else found
+
+
+def as_filters(reader: Reader, owners: Collection[Owner]) -> dict[Owner, str]:
+    """Return what `owner:` takes for each of these people: the name where it means nobody else, else the id."""
+    found = {owner: owner.as_filter(reader.tokens) for owner in owners}
+    people, own = _told(reader.tokens) if owners else [], _own(reader.tokens)
+    if len(people) > MAX_MEMBERS:
+        return found
+    for owner, name, _ in people:
+        if owner in found and '"' not in name and _called(reader.user, own, people, name) == {owner}:
+            found[owner] = name
+    return found
 
 
 def _with_id(typed: str, known: set[Owner], tokens: Iterable[ApiToken]) -> set[Owner]:

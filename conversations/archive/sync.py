@@ -39,8 +39,8 @@ _MIN_REST_SECONDS = 5.0
 _COUNT_EVERY = timedelta(seconds=30)
 # Longer after a turn that found nothing to do: counting goes through all of the token's accesses.
 _COUNT_IDLE_EVERY = timedelta(hours=1)
-# An older count says nothing about the current rate.
-_RATE_IS_KNOWN = timedelta(minutes=5)
+# An older count says nothing about the current rate; nor does a rate by which it would take longer.
+_RATE_IS_KNOWN, _MOST_MINUTES = timedelta(minutes=5), 50_000
 # Threads that are looked up at once, the newest first; and seconds after which a turn looks whether it may go on.
 _THREADS_AT_ONCE = 10
 _CHECKED_EVERY_SECONDS = 1.0
@@ -307,11 +307,12 @@ class Progress:
 
     @property
     def minutes_left(self) -> int:
-        """Estimate the minutes left at the current rate or, before there is one, at the token's budget."""
+        """Estimate the minutes left at the current rate, or else at the token's budget; 0 if the rate says nothing."""
         a_minute = self.walk.rate or max(1, int(budget.allowance() * Urgency.AHEAD.value))
         pages = 0 if self.walk.has_seen_all else max(self.total - self.walk.rows, 0) / CONVERSATIONS_A_PAGE
         threads = max(self.total - self.walk.read, 0) if settings.SYNC == "all" else 0
-        return math.ceil((pages + threads) / a_minute)
+        minutes = math.ceil((pages + threads) / a_minute)
+        return minutes if minutes <= _MOST_MINUTES else 0
 
     @property
     def is_off(self) -> bool:

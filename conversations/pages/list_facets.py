@@ -47,10 +47,9 @@ def groups(user: User, found: Listed, query: ListQuery) -> list[Group]:
     asked_by = facets.owners(finder.without("owner").matches()) if make.has("owner") else counted.owners
     tokens = finder.scope.reader.tokens
     names = people.names(user, {owner for owner, _ in asked_by}, tokens)
-    owners = [
-        Value(Filter("owner", owner.as_filter(tokens)), names.get(owner, owner.id), number)
-        for owner, number in asked_by
-    ]
+    typed = {meant[0]: value for value, meant in found.owners.items() if len(meant) == 1}
+    filters = people.as_filters(finder.scope.reader, {owner for owner, _ in asked_by}) | typed
+    owners = [Value(Filter("owner", filters[owner]), names.get(owner, owner.id), number) for owner, number in asked_by]
     made = [
         Group("State", make.choices(states)),
         Group("Asked by", make.choices(owners) if any(token.sees_organization for token in tokens) else []),

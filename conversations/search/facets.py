@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F
+from django.db.models import Count, F, QuerySet
 
 from conversations.models import Owner, TicketReference
 from conversations.models.access import AccessQuerySet
@@ -46,41 +46,22 @@ class Facets:
 def count(rows: AccessQuerySet, scope: Scope) -> Facets:
     """Count the facets of these accesses, which are all of conversations whose rows the reader may see."""
     rows = rows.order_by()
-    readable = rows.messages_of(scope.reader)
-    facts = _facts(readable)
-    linked = TicketReference.objects.filter(conversation__in=readable.values("conversation")).order_by()
-    tickets = linked.values_list("ticket").annotate(count=Count("conversation", distinct=True))
-    told = linked.values("conversation").distinct().count()
-    has = {name: facts[Fact("has", name)] for name in HAS} | {"ticket": told}
-    topics = Counter({fact.value: number for fact, number in facts.items() if fact.kind == "topic"})
+    counted = facts(rows, scope)
+    linked = _linked(rows, scope).values("conversation").distinct().count()
+    has = {name: counted[Fact("has", name)] for name in HAS} | {"ticket": linked}
     return Facets(
-        states=_states(facts),
-        topics=[
-            Value(Filter("topic", f"={name}"), name, number)
-            for name, number in sorted(topics.items(), key=lambda row: (-row[1], row[0].casefold()))[:MAX_VALUES]
-        ],
+        states=_states(counted),
+        topics=topics(counted)[:MAX_VALUES],
         has=_values("has", has.items()),
-        tickets=_values("ticket", tickets.order_by("-count", "ticket")[:MAX_VALUES]),
+        tickets=tickets(rows, scope),
         own=_values("is", ((name, _own(rows, name, scope)) for name in IS)),
         owners=owners(rows),
     )
 
 
-def states(rows: AccessQuerySet, scope: Scope) -> list[Value]:
-    """Count the states alone, see `count`."""
-    return _states(_facts(rows.order_by().messages_of(scope.reader)))
-
-
-def _states(facts: Counter[Fact]) -> list[Value]:
-    return _values("state", ((name, facts[Fact("state", name)]) for name in _STATES))
-
-
-def _values(name: str, counted: Iterable[tuple[str, int]]) -> list[Value]:
-    return [Value(Filter(name, value), value, number) for value, number in counted if number]
-
-
-def _facts(readable: AccessQuerySet) -> Counter[Fact]:
-    """Count each fact that the reader may know; a database counts conversations with equal facts as one group."""
+def facts(rows: AccessQuerySet, scope: Scope) -> Counter[Fact]:
+    """Count each fact that the reader may know; the database counts conversations with equal facts as one group."""
+    readable = rows.order_by().messages_of(scope.reader)
     current = readable.filter(revision__gte=F("conversation__indexed_revision")).exclude(conversation__facts="")
     groups = current.values_list("conversation__facts", "has_evidence").annotate(count=Count("pk"))
     found: Counter[Fact] = Counter()
@@ -92,13 +73,45 @@ def _facts(readable: AccessQuerySet) -> Counter[Fact]:
     return found
 
 
+def states(rows: AccessQuerySet, scope: Scope) -> list[Value]:
+    """Count the states alone, see `count`."""
+    return _states(facts(rows, scope))
+
+
+def topics(counted: Counter[Fact]) -> list[Value]:
+    """Return the topics among counted facts, the most frequent first."""
+    named = {fact.value: number for fact, number in counted.items() if fact.kind == "topic"}
+    ordered = sorted(named.items(), key=lambda row: (-row[1], row[0].casefold()))
+    return [Value(Filter("topic", f"={name}"), name, number) for name, number in ordered]
+
+
+def tickets(rows: AccessQuerySet, scope: Scope, beginning: str = "") -> list[Value]:
+    """Return the tickets that link to most of these conversations; those that begin so."""
+    found = _linked(rows, scope).filter(ticket__istartswith=beginning)
+    counted = found.values_list("ticket").annotate(count=Count("conversation", distinct=True))
+    return _values("ticket", counted.order_by("-count", "ticket")[:MAX_VALUES])
+
+
+def owners(rows: AccessQuerySet, most: int | None = MAX_VALUES) -> list[tuple[Owner, int]]:
+    """Return the people who asked most, with their counts."""
+    named = rows.order_by().exclude(owner_id="").values_list("api_token__instance", "owner_id")
+    counted = named.annotate(count=Count("pk")).order_by("-count", "owner_id")[:most]
+    return [(Owner(instance, owner_id), number) for instance, owner_id, number in counted]
+
+
+def _linked(rows: AccessQuerySet, scope: Scope) -> QuerySet[TicketReference]:
+    readable = rows.order_by().messages_of(scope.reader)
+    return TicketReference.objects.filter(conversation__in=readable.values("conversation")).order_by()
+
+
+def _states(counted: Counter[Fact]) -> list[Value]:
+    return _values("state", ((name, counted[Fact("state", name)]) for name in _STATES))
+
+
+def _values(name: str, counted: Iterable[tuple[str, int]]) -> list[Value]:
+    return [Value(Filter(name, value), value, number) for value, number in counted if number]
+
+
 def _own(rows: AccessQuerySet, name: str, scope: Scope) -> int:
     condition = own_condition("is", name, scope.reader.user)
     return rows.filter(condition)[: MAX_OWN + 1].count() if condition is not None else 0
-
-
-def owners(rows: AccessQuerySet) -> list[tuple[Owner, int]]:
-    """Count the people alone, see `count`."""
-    named = rows.order_by().exclude(owner_id="").values_list("api_token__instance", "owner_id")
-    counted = named.annotate(count=Count("pk")).order_by("-count", "owner_id")[:MAX_VALUES]
-    return [(Owner(instance, owner_id), number) for instance, owner_id, number in counted]

@@ -5,13 +5,13 @@ from django.http import HttpRequest
 
 THEMES = ("light", "dark")
 # Appearance settings that a browser stores as cookies, with the values that differ from the default.
-CHOICES = {"theme": THEMES, "keys": ("off",), "rows": ("compact",)}
+CHOICES = {"theme": THEMES, "keys": ("off",), "rows": ("compact",), "panes": ("two",)}
 
 
 def appearance(request: HttpRequest) -> dict[str, str]:
     """Return `theme`: "light", "dark", or "" to follow the system; `keys`: "off", or "" if shortcut keys work.
 
-    `row_density`: "compact", or "" for comfortable rows of lists.
+    `row_density`: "compact", or "" for comfortable rows of lists; `panes`: "two" for a conversation beside the list.
 
     `public_url`: what copied links begin with, if set.
     """

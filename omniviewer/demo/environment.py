@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -9,6 +10,9 @@ from cryptography.fernet import Fernet
 from omniviewer.private_files import close_folder, keep_private
 
 FOLDER = Path(__file__).resolve().parents[2] / ".demo"
+# Requests that the demo's Omni allows each token: Omni's own limit would fill the archive in ten minutes.
+REQUESTS_PER_MINUTE = 6_000
+_SAMPLE_UNTIL = "sample_until"
 
 
 def prepare() -> None:
@@ -21,8 +25,20 @@ def prepare() -> None:
     os.environ["OMNIVIEWER_SECRET_KEY"] = _kept("secret_key", secrets.token_urlsafe(50))
     os.environ["OMNIVIEWER_ENCRYPTION_KEYS"] = _kept("encryption_key", Fernet.generate_key().decode())
     os.environ["DATABASE_URL"] = f"sqlite:///{FOLDER / 'demo.sqlite3'}"
+    os.environ["OMNIVIEWER_RATE_PER_MINUTE"] = str(REQUESTS_PER_MINUTE)
+    os.environ["OMNIVIEWER_SYNC"] = os.environ["OMNIVIEWER_CAPTURE"] = "all"
     os.environ["CACHE_URL"] = "locmemcache://"
     os.environ["OMNIVIEWER_LOG_LEVEL"] = os.environ.get("OMNIVIEWER_LOG_LEVEL", "ERROR")
+
+
+def sample_until() -> datetime:
+    """Return the time that the sample data ends at: when it was first made, so that a later start finds it stored."""
+    return datetime.fromisoformat(_kept(_SAMPLE_UNTIL, datetime.now(UTC).isoformat(timespec="seconds")))
+
+
+def forget_sample() -> None:
+    """Have the sample data made anew, to end now."""
+    (FOLDER / _SAMPLE_UNTIL).unlink(missing_ok=True)
 
 
 def _kept(name: str, fresh: str) -> str:

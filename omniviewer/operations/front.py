@@ -19,7 +19,7 @@ _PORT = re.compile(r"^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$")
 _MAX_BACKSLASHES = 250
 _PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 # Matches an address of the site in a template.
-_OWN_ADDRESS = re.compile(r'(?<=\s)((?:form)?action|href|src|hx-get|hx-post)="/(?!/)')
+_OWN_ADDRESS = re.compile(r'(?<=\s)((?:form)?action|href|src|hx-get|hx-post|data-complete)="/(?!/)')
 # Match the white space that begins a line of a template; and a line that holds tags or comments of Django's alone.
 _INDENTATION = re.compile(r"(?<=\n)[ \t]+")
 _ALONE = re.compile(r"^((?:\{[%#](?:(?![%#]\})[^\n])*[%#]\}[ \t]*)+)\n", re.MULTILINE)

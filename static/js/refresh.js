@@ -53,11 +53,18 @@ document.addEventListener("htmx:afterSettle", () => {
 });
 
 // What is new is said once, and then gets out of the way.
-const news = document.getElementById("news");
-let fading;
-news?.addEventListener("click", () => news.replaceChildren());
-const fade = new MutationObserver(() => {
-  clearTimeout(fading);
-  if (news.textContent) fading = setTimeout(() => news.replaceChildren(), 15_000);
+const fading = new Map();
+const fade = new MutationObserver((changes) => {
+  for (const { target: news } of changes) {
+    clearTimeout(fading.get(news));
+    if (news.textContent) fading.set(news, setTimeout(() => news.replaceChildren(), 15_000));
+  }
 });
-if (news) fade.observe(news, { childList: true });
+function watch(part) {
+  for (const news of part.querySelectorAll(".news")) {
+    news.addEventListener("click", () => news.replaceChildren());
+    fade.observe(news, { childList: true });
+  }
+}
+watch(document);
+document.addEventListener("htmx:load", ({ detail }) => watch(detail.elt));

@@ -1,6 +1,8 @@
 // What every page adds where there is JavaScript. Each page works without it.
 
 import { cookie, setCookie } from "./cookies.js";
+import "./palette.js";
+import "./completion.js";
 import "./shortcuts.js";
 import "./refresh.js";
 

@@ -8,7 +8,8 @@ import { hold } from "./scrolling.js";
 
 const now = { block: "start", behavior: "instant" };
 
-// Where one was: the first message in view, and how far down the window it stood. Until somebody moves, there is none.
+// Where one was: the first message that begins in view, or else the one that fills the window, and how far down it
+// stood. Until somebody moves, there is none.
 const key = `place ${location.pathname}${location.search}`;
 const [{ type }] = performance.getEntriesByType("navigation");
 if (type === "navigate") sessionStorage.removeItem(key);
@@ -18,7 +19,9 @@ for (const moving of ["wheel", "touchmove", "keydown", "pointerdown"]) {
 }
 addEventListener("pagehide", () => {
   if (!hasMoved) return;
-  const message = [...document.querySelectorAll(".message")].find((one) => one.getBoundingClientRect().bottom > 0);
+  const messages = [...document.querySelectorAll(".message")];
+  const begins = (one) => one.getBoundingClientRect().top >= 0 && one.getBoundingClientRect().top < innerHeight;
+  const message = messages.find(begins) ?? messages.find((one) => one.getBoundingClientRect().bottom > 0);
   const top = message?.getBoundingClientRect().top;
   if (message && scrollY > 0) sessionStorage.setItem(key, JSON.stringify({ id: message.id, top }));
   else sessionStorage.removeItem(key);
@@ -31,8 +34,10 @@ if (focused) focused.focus({ preventScroll: true });
 if (before || focused) {
   const look = () => {
     if (hasMoved) return;
-    if (before) scrollBy({ top: before.getBoundingClientRect().top - kept.top, behavior: "instant" });
-    else focused.scrollIntoView(now);
+    if (!before) return focused.scrollIntoView(now);
+    scrollBy({ top: before.getBoundingClientRect().top - kept.top, behavior: "instant" });
+    // Not drawn yet, it is not as high as it was, and would never come into view by itself.
+    if (before.getBoundingClientRect().bottom <= 0) before.scrollIntoView(now);
   };
   if (before) history.scrollRestoration = "manual";
   hold(look);
@@ -78,3 +83,12 @@ outline(document);
 document.addEventListener("htmx:load", ({ detail }) => {
   if (detail.elt.id === "outline") outline(detail.elt);
 });
+
+// Beside the list, a thread comes later than its script.
+export function begin(part) {
+  outline(part);
+  const message = part.querySelector(".message.is-focused");
+  if (!message) return scrollTo({ top: 0, behavior: "instant" });
+  message.focus({ preventScroll: true });
+  hold(() => message.scrollIntoView(now));
+}

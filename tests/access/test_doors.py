@@ -36,8 +36,13 @@ WALK: dict[str, tuple[str, str, str]] = {
     f"{THREAD}tickets/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     f"{THREAD}tickets/remove/": ("sign in", f"to {THREAD}", f"to {THREAD}"),
     "/conversations/fresh/": ("sign in", "to /conversations/", "to /conversations/"),
+    "/conversations/complete/": ("sign in", "to /conversations/", "to /conversations/"),
     "/conversations/facets/": ("sign in", "to /conversations/", "to /conversations/"),
     "/conversations/selected/": ("sign in", "to /conversations/", "to /conversations/"),
+    "/exports/": ("sign in", "200", "200"),
+    "/exports/1/": ("sign in", "404", "404"),
+    "/exports/1/remove/": ("sign in", "405", "405"),
+    "/exports/1.zip": ("sign in", "404", "404"),
     "/conversations/all-read/": ("sign in", "to /conversations/", "to /conversations/"),
     f"/conversations/{EXAMPLE}.html": ("sign in", "connect", "replace"),
     f"/conversations/{EXAMPLE}.zip": ("sign in", "connect", "replace"),
@@ -317,7 +322,7 @@ def test_a_list_that_omni_refuses(owner_reads: Client, omni: StandIn) -> None:
 def test_the_page_says_which_credential_it_is_read_with(owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "Mine")
     credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Everybody’s")
-    assert 'Read with <a href="/credentials/">Everybody’s</a>' in text_of(signed_in(owner).get(THREAD))
+    assert 'Read with</dt><dd><a href="/credentials/">Everybody’s</a>' in text_of(signed_in(owner).get(THREAD))
 
 
 def test_with_one_it_goes_without_saying(owner_reads: Client) -> None:

@@ -22,6 +22,8 @@ from tests.serving import serve
 FORMS = {
     "/conversations/selected/",
     "/conversations/all-read/",
+    "/exports/",
+    "/exports/1/remove/",
     "/credentials/1/sync/",
     f"/conversations/{EXAMPLE}/messages/1/evidence/keep/",
     f"/conversations/{EXAMPLE}/star/",
@@ -116,6 +118,7 @@ def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: i
             "conversations/",
             "conversations/fresh/",
             "conversations/facets/",
+            "conversations/complete/",
             f"conversations/{EXAMPLE}/fresh/",
             f"conversations/{EXAMPLE}/neighbours/",
             "activity/",

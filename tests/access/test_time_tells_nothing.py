@@ -101,7 +101,7 @@ MINE = "mine"
 # Values for each control of a form.
 LIST = {
     "q": ["orders"],
-    "sort": ["activity", "oldest", "started"],
+    "sort": ["activity", "oldest", "started", "first", "messages", "slowest", "match"],
     "before": ["1"],
     "after": ["1"],
     "credential": [MINE],
@@ -140,6 +140,9 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
         ({"ticket": "OTHERS-1"}, False),
     ],
     "/conversations/fresh/": [(FRESH, True), ({**FRESH, "q": "orders"}, True)],
+    "/conversations/complete/": [
+        ({"q": typed}, True) for typed in ("", "ord", "topic:o", "owner:", "ticket:O", "state:")
+    ],
     "/conversations/facets/": [({}, True), ({"q": "orders"}, True), ({"q": "state:failed"}, True)],
     "/insights/": [
         *(({"period": period}, False) for period in INSIGHTS["period"]),
@@ -167,6 +170,7 @@ ELSEWHERE = {
     "/conversations/selected/", "/conversations/all-read/", f"{THREAD}tickets/", f"{THREAD}tickets/remove/",
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
     "/credentials/1/hand-over/", "/credentials/offers/1/",
+    "/exports/", "/exports/1/", "/exports/1/remove/", "/exports/1.zip",
     "/appearance/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/demo/continue/",
 }  # fmt: skip
 PAGES = [

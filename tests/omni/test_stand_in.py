@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -414,9 +415,9 @@ def test_the_sdk_words_the_example_differently(sample: Organization) -> None:
     assert messages[1]["jobId"] == "550e8400-e29b-41d4-a716-446655440000"
 
 
-def test_an_answer_may_have_no_job_and_no_link(omni: StandIn, analyst: Asking, dialect: str) -> None:
+def test_an_answer_may_have_no_job_and_no_link(omni: StandIn, lead: Asking, dialect: str) -> None:
     row = next(row for row in omni.organization.conversations if row.name == "Answers from before there were jobs")
-    answer = analyst(f"{LIST}/{row.id}").json()["messages"][1]
+    answer = lead(f"{LIST}/{row.id}").json()["messages"][1]
     if dialect == "reference":
         assert set(answer) == {"role", "content", "timestamp"}
     else:
@@ -486,7 +487,7 @@ def test_jobs_run_fail_and_are_cancelled(omni: StandIn, analyst: Asking) -> None
         body: dict[str, Any] = analyst(f"/v1/ai/jobs/{job_of(omni.organization, name)}").json()
         return body
 
-    for name in ("Revenue this morning", "A forecast that is still running"):
+    for name in ("Revenue this morning", "Revenue forecast for the next quarter"):
         running = state(name)
         assert running["state"] == "EXECUTING"
         assert set(running["progress"]) == {"iteration", "message", "updatedAt"}
@@ -533,7 +534,7 @@ def test_a_result_may_have_no_rows(omni: StandIn, analyst: Asking) -> None:
 
 
 def test_only_complete_jobs_have_results(omni: StandIn, analyst: Asking) -> None:
-    for name in ("Revenue this morning", "A forecast that is still running", "Margin by supplier"):
+    for name in ("Revenue this morning", "Revenue forecast for the next quarter", "Margin by supplier"):
         job = job_of(omni.organization, name)
         assert is_refused(analyst(f"/v1/ai/jobs/{job}/result"), 404)
         assert is_refused(analyst(f"/v1/ai/jobs/{job}/vis"), 404, older=True)
@@ -735,8 +736,8 @@ def test_people_have_names(omni: StandIn, lead: Asking) -> None:
     [
         ({"count": 2}, 1, [0, 1]),
         ({"count": 2, "startIndex": 3}, 3, [2, 3]),
-        ({"count": 4, "startIndex": 8}, 8, [7, 8]),
-        ({"startIndex": 10}, 10, []),
+        ({"count": 4, "startIndex": 9}, 9, [8, 9]),
+        ({"startIndex": 11}, 11, []),
         ({"startIndex": 0, "count": 1}, 1, [0]),
         ({"count": 0}, 1, []),
         ({"count": -1}, 1, []),
@@ -747,7 +748,7 @@ def test_people_are_paged(omni: StandIn, lead: Asking, query: dict[str, int], st
     body = lead("/scim/v2/users", **query).json()
     everyone = omni.organization.members
     assert [person["id"] for person in body["Resources"]] == [str(everyone[place].id) for place in expected]
-    assert (body["totalResults"], body["startIndex"], body["itemsPerPage"]) == (9, start, len(expected))
+    assert (body["totalResults"], body["startIndex"], body["itemsPerPage"]) == (10, start, len(expected))
 
 
 def test_people_are_for_organization_keys(analyst: Asking, lead: Asking) -> None:
@@ -1023,12 +1024,12 @@ def test_it_is_made_quickly() -> None:
 
 
 @pytest.mark.parametrize("now", [NOW, NOW.replace(hour=0, minute=2), NOW.replace(month=1, day=1, hour=23, minute=59)])
-def test_it_spans_five_months_and_ends_now(now: datetime) -> None:
+def test_it_spans_half_a_year_and_ends_now(now: datetime) -> None:
     organization = sample_organization(now)
     rows = [row for row in organization.conversations if str(row.id) != EXAMPLE]
     assert len(rows) >= 320
     assert timedelta(minutes=1) < now - rows[0].updated_at < timedelta(minutes=10)
-    assert timedelta(days=120) < now - rows[-1].updated_at < timedelta(days=160)
+    assert timedelta(days=160) < now - rows[-1].updated_at < timedelta(days=183)
     assert len({row.id for row in rows}) == len(rows)
     assert all(message.created_at < now for row in rows for message in row.messages)
     for row in rows:
@@ -1042,7 +1043,7 @@ def test_people_own_their_shares(sample: Organization) -> None:
     assert 51 <= len(owned(sample, "analyst")) <= 75
     assert 30 <= len(of_lead) <= 50
     assert 18 <= len(owned(sample, "support")) <= 32
-    assert len(sample.members) == 9
+    assert len(sample.members) == 10
     assert any(not member.name.isascii() for member in sample.members)
     assert any(len(member.name) > 40 for member in sample.members)
     assert any(not member.is_active for member in sample.members)
@@ -1069,12 +1070,27 @@ def test_numbers_in_answers_agree_with_the_rows(sample: Organization) -> None:
 def test_the_specials_are_on_the_analysts_first_page(sample: Organization) -> None:
     names = {row.name for row in owned(sample, "analyst")[:50]}
     assert {
-        None,
         "Revenue this morning",
-        "Markdown from a language model: lists and quotes",
         "Return rate three ways",
         "Forty best-selling styles",
         "Revenue by region and month",
+        "Revenue forecast for the next quarter",
+        "Margin by supplier",
+        "Every order line of 2019",
+        "Orders from Atlantis",
+        "Stock-outs, over several days",
+        "Every return of September",
+    } <= names
+    assert "Top products by revenue" in {row.name for row in owned(sample, "analyst")}
+
+
+def test_torture_belongs_to_one_person_and_stands_far_down(sample: Organization) -> None:
+    rows = sample.conversations
+    names = {row.name for row in rows if row.owner.name == "Torture Tests"}
+    assert {
+        None,
+        "A very long investigation of returns",
+        "Markdown from a language model: lists and quotes",
         "إيرادات الربع الثالث 第三季度收入",
         "Pasted text from an untrusted page",
         "Pasted text: five thousand brackets",
@@ -1083,16 +1099,63 @@ def test_the_specials_are_on_the_analysts_first_page(sample: Organization) -> No
         "An answer without words",
         "Answers from before there were jobs",
         "An answer without a link to Omni",
-        "A forecast that is still running",
-        "Margin by supplier",
-        "Every order line of 2019",
-        "Orders from Atlantis",
-        "Stock-outs, over several days",
-        "A very long investigation of returns",
-        "Every return of September",
     } <= names
     assert 300 in {len(name or "") for name in names}
-    assert "Top products by revenue" in {row.name for row in owned(sample, "analyst")}
+    assert min(place for place, row in enumerate(rows) if row.owner.name == "Torture Tests") > 300
+    others = [row for row in rows if row.owner.name != "Torture Tests"]
+    harmless = "".join(f"{row.name}{message.text}" for row in others for message in row.messages)
+    assert not any(harm in harmless for harm in ("<script", "javascript:", "onerror", "\u202e", "W" * 50))
+
+
+def test_it_tells_of_what_failed_and_what_nobody_answered(sample: Organization) -> None:
+    failed = [job for _, job in all_jobs(sample) if job.state == "FAILED"]
+    assert 15 <= len(failed) <= 20
+    assert all(job.error and job.error_code for job in failed)
+    assert len({job.error for job in failed}) >= 6
+    assert NOW - max(job.created_at for job in failed) < timedelta(days=7)
+    assert NOW - min(job.created_at for job in failed) > timedelta(days=90)
+    assert sum(row.messages[-1].role == "user" for row in sample.conversations) >= 5
+    assert sum(job.state == "EXECUTING" for row in sample.conversations for job in row.jobs if job.progress) >= 3
+
+
+def test_people_ask_at_work_and_what_they_ask_was_not_asked_before(sample: Organization) -> None:
+    asked = [message.created_at for row in sample.conversations for message in row.messages[:1]]
+    assert sum(at.weekday() >= 5 for at in asked) < len(asked) / 20
+    assert sum(7 <= at.hour <= 16 for at in asked) > len(asked) * 0.9
+    names = [row.name for row in sample.conversations]
+    assert len(set(names)) == len(names)
+    assert not any(re.search(r"[a-z] #?\d{1,2}$", name or "") for name in names if "45 to 54" not in (name or ""))
+
+
+def test_topics_fit_those_who_ask(sample: Organization) -> None:
+    topics = {row.owner.name: Counter[str | None]() for row in sample.conversations}
+    for row, job in all_jobs(sample):
+        topics[row.owner.name][job.topic] += 1
+    assert topics["山田 花子"].most_common(1)[0][0] == "inventory"
+    assert topics["ليلى حداد"].most_common(1)[0][0] == "marketing"
+
+
+def test_results_may_be_kept_longer_than_omni_does(dialect: str) -> None:
+    organization = sample_organization(NOW)
+    row = next(row for row in organization.conversations if NOW - row.updated_at > timedelta(days=60) and row.jobs)
+    with StandIn(organization, dialect, rate_per_minute=10_000, now=NOW) as omni:
+        lead = Asking(omni, organization.demo_tokens["lead"])
+        path = f"/v1/ai/jobs/{row.jobs[0].id}/result"
+        assert lead(path).status_code == 404
+        organization.results_kept = timedelta(days=400)
+        assert lead(path).status_code == 200
+
+
+def test_the_documented_example_may_follow_the_clock() -> None:
+    def example(**options: bool) -> Conversation:
+        rows = sample_organization(NOW, **options).conversations
+        return next(row for row in rows if str(row.id) == EXAMPLE)
+
+    followed, documented = example(documented_dates=False), example()
+    assert timedelta(days=1) < NOW - followed.updated_at < timedelta(days=14)
+    assert documented.updated_at == datetime(2025, 1, 15, 10, 5, tzinfo=UTC)
+    assert [message.text for message in followed.messages] == [message.text for message in documented.messages]
+    assert followed.updated_at - followed.created_at == documented.updated_at - documented.created_at
 
 
 def test_the_specials_are_what_they_say(sample: Organization) -> None:
@@ -1155,6 +1218,26 @@ def test_the_command_runs_until_it_is_stopped(how: signal.Signals) -> None:
     assert (process.returncode, rest.strip()) == (0, "")
 
 
+def test_the_command_serves_old_results_and_the_documented_dates_when_asked() -> None:
+    def asked(path: str, *options: str) -> requests.Response:
+        process = command("--port", "0", *options)
+        assert process.stdout
+        site = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert site
+        headers = {"Authorization": "Bearer omni_org_demo_lead_c83d61f0b2e7"}
+        try:
+            return requests.get(f"{site[0]}/api{path}", headers=headers, timeout=5)
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+
+    example, result = f"{LIST}/{EXAMPLE}", "/v1/ai/jobs/550e8400-e29b-41d4-a716-446655440000/result"
+    assert asked(example, "--sample-until", "2026-03-05T12:00").json()["createdAt"] == "2026-03-03T10:00:00.000Z"
+    assert asked(example, "--documented-dates").json()["createdAt"] == "2025-01-15T10:00:00.000Z"
+    assert asked(result, "--documented-dates").status_code == 404
+    assert asked(result, "--documented-dates", "--results-kept", "4000").status_code == 200
+
+
 def test_a_port_that_is_taken_is_one_sentence(small: Organization) -> None:
     with StandIn(small) as omni:
         port = omni.host.rpartition(":")[2]
@@ -1168,7 +1251,7 @@ def test_a_port_that_is_taken_is_one_sentence(small: Organization) -> None:
 
 def test_a_running_answer_of_the_sample_comes_in_the_end() -> None:
     organization = sample_organization(NOW)
-    row = next(row for row in organization.conversations if row.name == "A forecast that is still running")
+    row = next(row for row in organization.conversations if row.name == "Revenue forecast for the next quarter")
     job = row.messages[-1].job
     assert job
     organization.advance(NOW + timedelta(seconds=119))

@@ -1,12 +1,11 @@
 """`manage.py demo`, as its user runs it: a process of its own, in a fresh copy of the project."""
 
-import os
+import contextlib
 import re
-import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,52 +14,13 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.demo_process import copy_project, read_until, running, site_of, start, stop
 from tests.programs import free_port
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project as a fresh clone has it: its files, and nothing generated from them."""
-    target = tmp_path_factory.mktemp("clone") / "omniviewer"
-    ignored = shutil.ignore_patterns(
-        ".venv", ".git", ".demo", ".data", ".static", "__pycache__", "*.egg-info", ".*_cache"
-    )
-    shutil.copytree(ROOT, target, ignore=ignored)
-    return target
-
-
-def start(checkout: Path, *options: str) -> subprocess.Popen[str]:
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OMNIVIEWER_", "DJANGO_", "DATABASE"))
-    }
-    command = [sys.executable, "manage.py", "demo", *options]
-    return subprocess.Popen(
-        command,
-        cwd=checkout,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def read_until(process: subprocess.Popen[str], last: str) -> str:
-    said = ""
-    assert process.stdout
-    for line in process.stdout:
-        said += line
-        if last in line:
-            return said
-    return said
-
-
-def stop(process: subprocess.Popen[str], how: signal.Signals = signal.SIGINT) -> str:
-    process.send_signal(how)
-    rest, _ = process.communicate(timeout=60)
-    return rest
+    return copy_project(tmp_path_factory.mktemp("clone") / "omniviewer")
 
 
 @pytest.fixture
@@ -70,12 +30,6 @@ def demo(checkout: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     yield process, said
     if process.poll() is None:
         stop(process)
-
-
-def site_of(said: str) -> str:
-    found = re.search(r"Omniviewer runs at\s+(http://127\.0\.0\.1:\d+)/", said)
-    assert found, said
-    return found.group(1)
 
 
 def omni_of(said: str) -> str:
@@ -125,15 +79,102 @@ def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
     assert gone(omni_of(said))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_it_ends_where_signals_were_ignored_when_it_started(checkout: Path, how: signal.Signals) -> None:
-    """`nohup` and a shell's background jobs start programs with signals ignored."""
+@contextlib.contextmanager
+def signals_ignored() -> Iterator[None]:
+    """Have programs that are started meanwhile ignore the signals that end one."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        process = start(checkout)
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def database_of(checkout: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{checkout / '.demo' / 'demo.sqlite3'}?mode=ro", uri=True)
+
+
+def counts_of(checkout: Path) -> dict[str, int]:
+    """Return how much is stored."""
+    queries = {
+        "conversations": "SELECT count(*) FROM conversations_conversation",
+        "ids": "SELECT count(DISTINCT omni_id) FROM conversations_conversation",
+        "messages": "SELECT count(*) FROM conversations_message",
+        "jobs": "SELECT count(*) FROM conversations_job",
+        "captured": "SELECT count(*) FROM conversations_job WHERE kept_at IS NOT NULL",
+        "charts": "SELECT count(*) FROM conversations_chart WHERE png IS NOT NULL",
+        "unread": "SELECT count(*) FROM conversations_access WHERE is_behind OR opened_at IS NULL",
+        "unindexed": "SELECT count(*) FROM conversations_conversation WHERE NOT is_indexed",
+        "stars": "SELECT count(*) FROM conversations_star",
+        "tickets": "SELECT count(*) FROM conversations_ticketreference",
+    }
+    with contextlib.closing(database_of(checkout)) as database:
+        return {name: database.execute(query).fetchone()[0] for name, query in queries.items()}
+
+
+def test_it_opens_on_a_filled_archive_and_a_second_start_finds_it(checkout: Path) -> None:
+    with running(checkout, "--fresh", "--no-browser") as (process, first):
+        said = first
+        if "The archive is filled" not in first:
+            assert "The archive is still being filled" in first
+            said += read_until(process, "The archive is filled")
+        assert re.search(r"Filling the archive: \d+ of \d+ conversations, \d+ of \d+ answers\n", said)
+        told = re.search(r"The archive is filled: (\d+) of (\d+) conversations, (\d+) of (\d+) answers", said)
+        assert told, said
+        assert (told[1], told[3]) == (told[2], told[4])
+        counts = counts_of(checkout)
+        assert counts["conversations"] == counts["ids"] == int(told[1]) > 340
+        assert counts["unread"] == counts["unindexed"] == 0
+        assert counts["captured"] > 500
+        assert counts["charts"] > 200
+        assert counts["stars"] >= 5
+        assert counts["tickets"] >= 8
+        site, lead = site_of(said), continue_as(site_of(said), "lead")
+        rows = lead.get(f"{site}/conversations/?q=state:failed", timeout=20).text
+        assert 15 <= len(set(re.findall(r'href="/conversations/([0-9a-f-]{36})/', rows))) <= 20
+        page = " ".join(lead.get(f"{site}/credentials/", timeout=20).text.split())
+        assert f"{told[1]} of {told[1]} conversations" in page
+        evidence = f"{site}/conversations/660e8400-e29b-41d4-a716-446655440001/messages/2/evidence/"
+        assert "678,994.41" in continue_as(site, "analyst").get(evidence, timeout=20).text
+    with running(checkout, "--no-browser") as (_, second):
+        assert "Filling the archive" not in second
+        assert told[0] in second
+    assert counts_of(checkout) == counts
+
+
+def test_its_example_may_have_the_documented_dates(checkout: Path) -> None:
+    with running(checkout, "--fresh", "--documented-dates") as (_, said):
+        site = site_of(said)
+        page = continue_as(site, "analyst").get(f"{site}/chat/660e8400-e29b-41d4-a716-446655440001", timeout=20).text
+    assert "2025-01-15T10:05:00" in page
+
+
+def test_it_ends_at_once_where_signals_were_ignored_and_it_has_just_begun(checkout: Path) -> None:
+    """A signal that comes before the address must neither be lost nor leave a process behind."""
+    port = free_port()
+    with signals_ignored():
+        process = start(checkout, "--fresh", "--omni-port", str(port))
+    database = checkout / ".demo" / "demo.sqlite3"
+    database.unlink(missing_ok=True)
+    until = time.monotonic() + 30
+    while not database.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    try:
+        said = stop(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert "Omniviewer runs at" not in said
+    assert "Stopped" in said
+    assert "Traceback" not in said
+    assert gone(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_it_ends_where_signals_were_ignored_when_it_started(checkout: Path, how: signal.Signals) -> None:
+    """`nohup` and a shell's background jobs start programs with signals ignored."""
+    with signals_ignored():
+        process = start(checkout)
     said = read_until(process, "Ctrl-C")
     try:
         assert "Stopped: the site and the stand-in Omni." in stop(process, how)
@@ -170,19 +211,18 @@ def test_a_port_that_is_taken_is_a_clear_message(checkout: Path, option: str) ->
 
 def test_it_remembers_and_starts_over_when_asked(checkout: Path) -> None:
     def credentials_of_support(*options: str) -> int:
-        process = start(checkout, *options)
-        site = site_of(read_until(process, "Ctrl-C"))
-        session = continue_as(site, "support")
-        count = session.get(f"{site}/credentials/", timeout=20).text.count("What it lets you see")
-        if not count:
-            page = session.get(f"{site}/credentials/connect/", timeout=20).text
-            fields = {
-                "csrfmiddlewaretoken": _found(r'name="csrfmiddlewaretoken" value="([^"]+)"', page),
-                "instance_address": _found(r'data-fill-address="([^"]+)"', page),
-                "token": _found(r'data-fill-token="([^"]+)"', page),
-            }
-            session.post(f"{site}/credentials/connect/", data=fields, headers={"Referer": site}, timeout=20)
-        stop(process)
+        with running(checkout, *options) as (_, said):
+            site = site_of(said)
+            session = continue_as(site, "support")
+            count = session.get(f"{site}/credentials/", timeout=20).text.count("What it lets you see")
+            if not count:
+                page = session.get(f"{site}/credentials/connect/", timeout=20).text
+                fields = {
+                    "csrfmiddlewaretoken": _found(r'name="csrfmiddlewaretoken" value="([^"]+)"', page),
+                    "instance_address": _found(r'data-fill-address="([^"]+)"', page),
+                    "token": _found(r'data-fill-token="([^"]+)"', page),
+                }
+                session.post(f"{site}/credentials/connect/", data=fields, headers={"Referer": site}, timeout=20)
         return count
 
     assert credentials_of_support("--fresh") == 0
@@ -190,22 +230,20 @@ def test_it_remembers_and_starts_over_when_asked(checkout: Path) -> None:
     assert credentials_of_support("--fresh") == 0
 
 
-def test_its_worker_captures_and_that_stays_when_the_stand_in_moves(checkout: Path) -> None:
+def test_what_is_captured_stays_when_the_stand_in_moves(checkout: Path) -> None:
     def captured(*options: str, wait: float) -> bool:
-        process = start(checkout, *options)
-        site = site_of(read_until(process, "Ctrl-C"))
-        analyst = continue_as(site, "analyst")
-        rows = analyst.get(f"{site}/conversations/", timeout=20).text
-        address = _found(r'href="(/conversations/[^"]+/)"[^>]*>Revenue by region and month', rows)
-        until = time.monotonic() + wait
-        while "Captured <time" not in (page := analyst.get(f"{site}{address}", timeout=20).text):
-            if time.monotonic() > until:
-                break
-            time.sleep(0.5)
-        stop(process)
-        return "Captured <time" in page
+        with running(checkout, *options) as (_, said):
+            site = site_of(said)
+            analyst = continue_as(site, "analyst")
+            address = "/conversations/660e8400-e29b-41d4-a716-446655440001/"
+            until = time.monotonic() + wait
+            while "Captured <time" not in (page := analyst.get(f"{site}{address}", timeout=20).text):
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.5)
+            return "Captured <time" in page
 
-    assert captured("--fresh", wait=30)
+    assert captured("--fresh", wait=60)
     assert captured("--omni-port", str(free_port()), wait=0)
 
 

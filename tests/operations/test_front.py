@@ -167,7 +167,7 @@ def test_a_browser_signs_in_and_reads_below_the_prefix(below: Site, reader: User
     assert cookies["session"] == cookies["csrf"] == cookies["time_zone"] == f"{PREFIX}/"
     page.get_by_role("link", name="← Conversations").click()
     expect(page).to_have_url(re.compile(rf"{PREFIX}/conversations/"))
-    page.get_by_role("searchbox").last.fill("revenue state:done")
+    page.get_by_role("combobox", name="Search questions").fill("revenue state:done")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"{PREFIX}/conversations/\?q="))
     assert refused == []

@@ -85,7 +85,7 @@ def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client,
     assert "<span>5 rows</span> <span>Took 1 min 30 s</span> <span>Captured" in text_of(owner_reads.get(EVIDENCE))
     assert text_of(owner_reads.get(ANSWER)).count("Took 1 min 30 s") == 1
     assert "Took" not in text_of(owner_reads.get(EVIDENCE, headers=HTMX))
-    found = conversation_named(omni, "A forecast that is still running")
+    found = conversation_named(omni, "Revenue forecast for the next quarter")
     omni._now = found.updated_at
     owner_reads.get(f"/conversations/{found.id}/messages/2/evidence/")
     page = text_of(owner_reads.get(f"/conversations/{found.id}/"))
@@ -172,7 +172,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
 @pytest.mark.parametrize(
     ("name", "sentence", "status"),
     [
-        ("A forecast that is still running", 'Not finished: <q dir="auto">Running query 3 of 4</q>', 200),
+        ("Revenue forecast for the next quarter", 'Not finished: <q dir="auto">Running query 3 of 4</q>', 200),
         ("Margin by supplier", "The job failed: <q", 200),
         ("Every order line of 2019", "The job was cancelled", 200),
         ("Answers from before there were jobs", "Omni names no job for this message", 200),
@@ -180,11 +180,11 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
 )
 @pytest.mark.both_dialects
 def test_what_became_of_a_job_is_told(
-    owner_reads: Client, omni: StandIn, name: str, sentence: str, status: int
+    colleague_reads: Client, omni: StandIn, name: str, sentence: str, status: int
 ) -> None:
     found = conversation_named(omni, name)
     omni._now = found.updated_at
-    answer = owner_reads.get(f"/conversations/{found.id}/messages/{len(found.messages)}/evidence/")
+    answer = colleague_reads.get(f"/conversations/{found.id}/messages/{len(found.messages)}/evidence/")
     assert answer.status_code == status
     assert sentence in text_of(answer)
 

@@ -127,11 +127,11 @@ def test_a_slash_leads_to_the_search_box(at_the_list: Page, site: str, made: lis
     expect(page.locator("#search")).to_be_focused()
     assert page.locator("#search").input_value() == ""
     page.goto(site + thread(made[0]))
-    page.get_by_role("textbox", name="Search, or paste a link or an id").fill("walrus")
+    page.get_by_role("combobox", name="Search, or paste a link or an id").fill("walrus")
     page.locator("h1").click()
     page.keyboard.press("/")
     page.keyboard.type("seal")
-    assert page.get_by_role("textbox", name="Search, or paste a link or an id").input_value() == "seal"
+    assert page.get_by_role("combobox", name="Search, or paste a link or an id").input_value() == "seal"
 
 
 def test_next_and_previous(at_the_list: Page, site: str, made: list[InOmni]) -> None:
@@ -208,7 +208,7 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     page.goto(site + thread(made[1]))
     expect_thread(page, site, made[1])
     page.keyboard.press("?")
-    assert active.all_inner_texts() == ["/", "n", "p", "y", "o", "s", "?"]
+    assert active.all_inner_texts() == ["/", "n", "p", "f", "y", "o", "s", "?"]
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 

@@ -221,7 +221,7 @@ def test_the_box_in_the_header_is_a_key_away(page: Page, site: str, omni: StandI
     page.wait_for_url(re.compile("/conversations/"))
     page.wait_for_load_state()
     page.keyboard.press("/")
-    expect(page.get_by_role("searchbox")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Search questions")).to_be_focused()
     page.keyboard.type(f"see https://my-org.omni.co/chat/{EXAMPLE}/ please")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(re.escape(THREAD)))

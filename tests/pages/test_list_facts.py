@@ -1,4 +1,4 @@
-"""What a row of the list tells of its conversation, and what the rows have in common."""
+"""Facts in the rows of the list, and counts beside them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -168,7 +168,7 @@ def test_every_choice_leads_to_as_many_as_it_says(
 def test_counts_follow_the_filter(reads: Client, small: Organization, analyst: Member) -> None:
     bad, good = answered(small, analyst, ages=[HOUR], state="FAILED"), answered(small, analyst, ages=[HOUR])
     read_all(reads, bad, good)
-    # Of the states, a click takes the place of the chosen one: each tells what it would show.
+    # A click on a state takes the place of the chosen one: each count is what the click would show.
     assert facets(reads, "state:failed")["State"] == {"failed": "1", "answered": "2"}
     assert facets(reads, "state:failed")["Topic"] == {"orders": "1"}
     assert "Topic" in facets(reads, "state:failed")
@@ -197,7 +197,7 @@ def test_it_sorts_by_length_and_by_time(reads: Client, small: Organization, anal
         return re.findall(r'class="row-title"[^>]*>(?:<span[^>]*>New: </span>)?(\w+)', page)
 
     assert order("messages")[0] == "Long"
-    # Of this one the reader may not know how long it is.
+    # The reader may not know how long this one is.
     assert order("messages")[-1] == unread.name
     assert order("slowest")[0] == "Slow"
     assert order("first") == order("started")[::-1]

@@ -74,6 +74,7 @@ def test_on_a_narrow_window_the_outline_is_folded_up(at_the_thread: Page) -> Non
     page.reload()
     outline = page.get_by_role("navigation", name="Questions")
     expect(outline).to_be_hidden()
+    page.get_by_role("link", name="Details").click()
     page.get_by_text(f"{QUESTIONS} questions").click()
     assert_accessible(page, "a long thread on a telephone")
     outline.get_by_role("link", name="What of week 20?").click()
@@ -253,7 +254,6 @@ def test_the_outline_tells_text_as_text(reads: Client, long: InOmni) -> None:
 def test_a_short_thread_needs_none_of_it(reads: Client, short: InOmni) -> None:
     page = text_of(reads.get(thread(short)))
     assert "data-outline" not in page
-    assert 'name="find"' not in page
     assert 'class="jump"' not in page
 
 

@@ -203,7 +203,7 @@ def test_what_is_ticked_stays_ticked_while_the_list_is_renewed(
     small.add_conversation(owner=analyst, name="New", turns=[("?", "!")], started_at=datetime.now(UTC))
     Walk.objects.update(checked_at=timezone.now() - timedelta(hours=1))
     page.evaluate(
-        "htmx.ajax('GET', '/conversations/fresh/?looks=1&shown=x', {target: '#freshness', swap: 'outerHTML'})"
+        "htmx.ajax('GET', '/conversations/fresh/?looks=1&shown=x', {target: '#list-freshness', swap: 'outerHTML'})"
     )
     expect(page.locator(".row")).to_have_count(5)
     expect(page.get_by_text("2 selected")).to_be_visible()

@@ -13,7 +13,7 @@ from conversations.models import Access, Conversation
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
-from tests.conftest import EXAMPLE, credential_for, member_behind, signed_in, text_of
+from tests.conftest import EXAMPLE, credential_for, signed_in, text_of
 
 pytestmark = pytest.mark.both_dialects
 
@@ -116,14 +116,13 @@ def test_a_long_pause_is_marked(small: Organization, small_omni: StandIn, owner:
     assert re.findall(r'class="pause"><span>([^<]+)</span>', page) == ["2 days 19 h later"]
 
 
-def test_an_answer_without_a_job_or_link_says_so(owner_reads: Client, omni: StandIn) -> None:
+def test_an_answer_without_a_job_or_link_says_so(colleague_reads: Client, omni: StandIn) -> None:
     bare = next(
         row
         for row in omni.organization.conversations
-        if row.owner == member_behind(omni, "analyst")
-        and any(message.role == "assistant" and message.job is None for message in row.messages)
+        if any(message.role == "assistant" and message.job is None for message in row.messages)
     )
-    page = text_of(owner_reads.get(f"/conversations/{bare.id}/"))
+    page = text_of(colleague_reads.get(f"/conversations/{bare.id}/"))
     assert "<span>No job</span>" in page
 
 
@@ -175,14 +174,14 @@ def test_an_unknown_role_is_shown_under_its_name(owner_reads: Client, omni: Stan
 
 
 def test_a_thread_of_400_messages_is_shown_whole(
-    owner_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
+    colleague_reads: Client, omni: StandIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     longest = max(omni.organization.conversations, key=lambda row: len(row.messages))
     assert len(longest.messages) == 400
-    first = articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))
+    first = articles(text_of(colleague_reads.get(f"/conversations/{longest.id}/")))
     assert len(first) == 400
     with django_assert_max_num_queries(22):
-        assert len(articles(text_of(owner_reads.get(f"/conversations/{longest.id}/")))) == 400
+        assert len(articles(text_of(colleague_reads.get(f"/conversations/{longest.id}/")))) == 400
 
 
 @pytest.mark.parametrize("dialect", ["reference"])  # the other one tells the same
@@ -216,7 +215,7 @@ def test_it_says_who_asked_and_leads_to_their_conversations(
     credential_for(colleague, small_omni, small.organization_key())
     client = signed_in(colleague)
     page = text_of(client.get(f"/conversations/{mine.id}/"))
-    asked_by = re.search(r'Asked by <a href="([^"]+)" dir="auto">Ben Buyer</a>', page)
+    asked_by = re.search(r'Asked by</dt>\s*<dd>\s*<a href="([^"]+)" dir="auto">Ben Buyer</a>', page)
     assert asked_by
     client.get("/conversations/")
     listed = text_of(client.get(asked_by[1]))

@@ -184,7 +184,7 @@ def test_there_are_not_ever_more_of_them(owner_reads: Client) -> None:
 
 
 def test_one_is_added_by_hand(owner_reads: Client, owner: User) -> None:
-    assert owner_reads.post(f"{THREAD}tickets/", {"ticket": " abc-7 "})["Location"] == THREAD
+    assert owner_reads.post(f"{THREAD}tickets/", {"ticket": " abc-7 "})["Location"] == f"{THREAD}#details"
     reference = TicketReference.objects.get()
     assert (reference.ticket, reference.added_by, reference.is_by_hand) == ("ABC-7", owner, True)
 
@@ -350,9 +350,14 @@ def test_a_reader_adds_and_removes_one(page: Page, site: str, omni: StandIn, dia
     page.set_viewport_size({"width": width, "height": 800})
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"{THREAD}messages/3/?ticket=ABC-123")
+    if width < 1200:
+        expect(page.locator(".thread-bar").get_by_text("ABC-123")).to_be_visible()
+        expect(page.locator("#message-3")).to_be_focused()
+        page.get_by_role("link", name="Details").click()
     tickets_of_it = page.get_by_role("region", name="Tickets")
     expect(tickets_of_it.get_by_role("link", name="ABC-123", exact=False).first).to_be_visible()
-    expect(page.locator("#message-3")).to_be_focused()
+    if width >= 1200:
+        expect(page.locator("#message-3")).to_be_focused()
     assert_accessible(page, "a thread with a ticket")
     tickets_of_it.get_by_text("Add another").click()
     page.get_by_label("Ticket", exact=True).fill("support/9")

@@ -12,9 +12,6 @@ from omniviewer.demo.stand_in.charts import Bar, bar_chart
 from omniviewer.demo.stand_in.dialects import Dialect, moment
 from omniviewer.demo.stand_in.organization import Action, Conversation, Job, Organization
 
-# Omni keeps a job's result for this long.
-RESULT_KEPT = timedelta(days=14)
-
 
 def state(conversation: Conversation, job: Job, organization: Organization, dialect: Dialect) -> dict[str, Any]:
     reply: dict[str, Any] = {
@@ -49,8 +46,9 @@ def state(conversation: Conversation, job: Job, organization: Organization, dial
     return reply
 
 
-def is_kept(job: Job, now: datetime) -> bool:
-    return job.state == "COMPLETE" and job.completed_at is not None and now - job.completed_at < RESULT_KEPT
+def is_kept(job: Job, now: datetime, organization: Organization) -> bool:
+    is_complete = job.state == "COMPLETE" and job.completed_at is not None
+    return is_complete and now - (job.completed_at or now) < organization.results_kept
 
 
 def result(conversation: Conversation, job: Job, organization: Organization, dialect: Dialect) -> dict[str, Any]:

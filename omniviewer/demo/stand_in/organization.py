@@ -13,6 +13,8 @@ from omniviewer.demo.stand_in.permissions import Permissions
 NAMESPACE = UUID("6f6d6e69-0000-4000-8000-000000000000")
 # A typical answer of Omni's takes 15 to 60 seconds.
 ANSWER_TIME = timedelta(seconds=40)
+# Omni keeps a job's result for this long.
+RESULTS_KEPT = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class Organization:
         # The id of a person that threads and jobs name, out of two: Omni's sources do not say which.
         self.owner_ids: Literal["membership", "user"] = "membership"
         self.demo_tokens: dict[str, str] = {}
+        self.results_kept = RESULTS_KEPT
         # Refusals and wordings by route, token and time; without any, ownership alone decides.
         self.permissions = Permissions()
         self._conversations: dict[UUID, Conversation] = {}

@@ -137,7 +137,7 @@ def job(ask: Question, wanted: UUID) -> Answer:
 
 def job_result(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
-    if found is None or not jobs.is_kept(found[1], ask.now):
+    if found is None or not jobs.is_kept(found[1], ask.now, ask.organization):
         return ask.refuse(404, "Job result not found")
     told = jobs.result(*found, ask.organization, ask.dialect)
     return ask.refused("result", wanted) or Answer(200, told, OCTETS)
@@ -145,7 +145,7 @@ def job_result(ask: Question, wanted: UUID) -> Answer:
 
 def job_chart(ask: Question, wanted: UUID) -> Answer:
     found = ask.organization.job(ask.token, wanted)
-    if found is None or not jobs.is_kept(found[1], ask.now):
+    if found is None or not jobs.is_kept(found[1], ask.now, ask.organization):
         return ask.refuse(404, "No visualization for this job")
     refused = ask.refused("chart", wanted)
     if refused:

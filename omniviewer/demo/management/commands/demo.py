@@ -4,11 +4,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 import webbrowser
 from argparse import ArgumentParser
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,21 @@ from django.db import connections
 from conversations.archive import credentials
 from conversations.models import Conversation, Job
 from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.demo import environment
+from omniviewer.demo.filling import Filling, count
 from omniviewer.demo.people import PEOPLE
+from omniviewer.demo.progress_line import ProgressLine
 from omniviewer.demo.stand_in import DEMO_TOKENS
 from omniviewer.omni import OmniError, Token
 from omniviewer.operations.embedded_worker import EmbeddedWorker
 
 _PORTS_TO_TRY = 20
+# From the beginning of the command; the filling goes on beside the site where it takes longer.
+_ADDRESS_WITHIN_SECONDS = 15.0
+# The demo's Omni keeps the results of jobs for all that time: the archive looks like one that captured for half a year.
+_RESULTS_KEPT = timedelta(days=400)
+# From this age on, the command says that the sample data can be made anew.
+_OLD_SAMPLE = timedelta(days=7)
 
 
 class _Quiet(WSGIRequestHandler):
@@ -46,72 +57,64 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dialect", choices=["reference", "sdk"], default="reference", help="How the stand-in speaks."
         )
+        parser.add_argument(
+            "--documented-dates", action="store_true", help="Give the example of Omni's reference its dates of 2025."
+        )
         parser.add_argument("--fresh", action="store_true", help="Start over with an empty database.")
         parser.add_argument("--no-browser", action="store_true", help="Do not open a browser window.")
 
     def handle(self, **options: Any) -> None:
         if not settings.DEMO:
             raise CommandError("The demo runs by `python manage.py demo` alone.")
-        port = _free_port(options["port"], 8000, "--port")
-        omni_port = _free_port(options["omni_port"], 8400, "--omni-port", taken=port)
-        self._make_database(fresh=options["fresh"])
-        # SIGTERM ends the demo tidily too, and so does SIGINT if a shell ignored it for a background job.
+        # Before anything is started: SIGTERM ends the demo tidily too, and so does SIGINT, which a shell has its
+        # background jobs ignore.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
-        omni = self._start_omni(omni_port, options["dialect"])
-        worker = EmbeddedWorker()
+        address_by = time.monotonic() + _ADDRESS_WITHIN_SECONDS
+        port = _free_port(options["port"], 8000, "--port")
+        omni_port = _free_port(options["omni_port"], 8400, "--omni-port", taken=port)
+        running = _Running()
         try:
-            self._seed(f"127.0.0.1:{omni_port}")
-            worker.start()
-            self._serve(port, omni_port, browser=not options["no_browser"])
+            self._prepare(running, omni_port, options)
+            self._fill(running, f"127.0.0.1:{omni_port}", address_by)
+            self._serve(port, omni_port, running, browser=not options["no_browser"])
         except KeyboardInterrupt:
             pass
         finally:
-            worker.stop()
-            omni.terminate()
-            omni.wait(timeout=10)
-            self.stdout.write("\nStopped: the site and the stand-in Omni.")
+            # Once is enough: a second Ctrl-C must not leave a process behind.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            running.stop()
+        self.stdout.write("\nStopped: the site and the stand-in Omni.")
 
-    def _make_database(self, *, fresh: bool) -> None:
-        path = Path(settings.DATABASES["default"]["NAME"])
-        if fresh:
+    def _prepare(self, running: "_Running", omni_port: int, options: dict[str, Any]) -> None:
+        """Make the database, while the stand-in starts."""
+        database = Path(settings.DATABASES["default"]["NAME"])
+        if options["fresh"] or not database.exists():
+            environment.forget_sample()
             connections.close_all()
             for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+                database.with_name(database.name + suffix).unlink(missing_ok=True)
+        running.omni = _start_omni(omni_port, options["dialect"], documented_dates=options["documented_dates"])
         call_command("migrate", verbosity=0)
+        _wait_for(running.omni, omni_port)
 
-    def _start_omni(self, port: int, dialect: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, sys.argv[0], "stand_in", "--port", str(port), "--dialect", dialect, "--with-parent"]
-        # A session of its own: Ctrl-C reaches only this process, which then ends the stand-in.
-        omni = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
-        for _ in range(200):
-            if omni.poll() is not None:
-                raise CommandError("The stand-in Omni did not start; the reason stands above.")
-            if _answers(port):
-                return omni
-            time.sleep(0.1)
-        omni.terminate()
-        raise CommandError("The stand-in Omni did not answer within 20 seconds.")
+    def _fill(self, running: "_Running", instance: str, address_by: float) -> None:
+        """Fill the archive; where that takes long, it goes on beside the site."""
+        newcomers = _seed(instance)
+        line = running.line = ProgressLine(self.stdout)
+        filling = Filling(newcomers, lambda progress: line.write(f"Filling the archive: {progress}"))
+        running.filling = filling
+        filling.start()
+        filling.join(timeout=max(address_by - time.monotonic(), 0.1))
+        if filling.is_alive():
+            filling.go_on_beside()
+            line.end("The archive is still being filled, beside the site; a line below will say when it is complete.")
+        else:
+            line.end(_outcome(filling))
+            running.worker.start()
 
-    def _seed(self, instance: str) -> None:
-        """Create the demo's people and credentials, pointed at the stand-in's current address."""
-        for person in PEOPLE:
-            user, _ = User.objects.get_or_create(
-                username=person.username,
-                defaults={"first_name": person.first_name, "last_name": person.last_name},
-            )
-            if person.token and not Credential.objects.owned_by(user).exists():
-                token = Token(DEMO_TOKENS[person.token])
-                try:
-                    identity = credentials.identify(instance, token)
-                except OmniError as error:
-                    raise CommandError(f"The stand-in Omni did not accept its own demo token: {error}") from None
-                Credential.objects.connect(user, "Demo Omni", instance, token, identity)
-        moved = set(ApiToken.objects.exclude(instance=instance).values_list("instance", flat=True))
-        for of_it in (ApiToken, Conversation, Job):
-            of_it.objects.filter(instance__in=moved).update(instance=instance)
-
-    def _serve(self, port: int, omni_port: int, *, browser: bool) -> None:
+    def _serve(self, port: int, omni_port: int, running: "_Running", *, browser: bool) -> None:
         server = ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
         server.set_app(get_internal_wsgi_application())
         address = f"http://127.0.0.1:{port}{settings.URL_PREFIX}/"
@@ -119,16 +122,99 @@ class Command(BaseCommand):
             f"\nOmniviewer runs at          {address}\n"
             f"Its stand-in Omni runs at   http://127.0.0.1:{omni_port}/api  (sample data, all on this machine)\n"
             f"Continue there as the analyst, the lead or support with one click.\n"
-            f"Everything is kept in       {settings.DEMO_DIR}  (start over with --fresh)\n\n"
-            f"Press Ctrl-C to stop both.\n"
+            f"Everything is kept in       {settings.DEMO_DIR}  (start over with --fresh)\n"
         )
+        age = datetime.now(UTC) - environment.sample_until()
+        if age > _OLD_SAMPLE:
+            self.stdout.write(f"The sample data ends {age.days} days ago; --fresh has it end today.\n")
+        self.stdout.write("\nPress Ctrl-C to stop both.\n")
         self.stdout.flush()
         if browser and sys.stdout.isatty():
             _open_browser(address)
+        if running.filling and running.filling.is_alive():
+            running.follow_up = threading.Thread(target=running.go_on_when_filled)
+            running.follow_up.start()
         try:
             server.serve_forever()
         finally:
             server.server_close()
+
+
+class _Running:
+    """Stand-in, filling and worker: they run besides the site, and end with it."""
+
+    omni: subprocess.Popen[bytes] | None = None
+    filling: Filling | None = None
+    line: ProgressLine
+    follow_up: threading.Thread | None = None
+
+    def __init__(self) -> None:
+        self.worker = EmbeddedWorker()
+
+    def go_on_when_filled(self) -> None:
+        """Start the worker once the filling is over: two that write would wait for one another."""
+        if self.filling:
+            self.filling.join()
+            if not self.filling.is_stopped:
+                self.line.end(_outcome(self.filling))
+                self.worker.start()
+
+    def stop(self) -> None:
+        if self.filling and self.filling.ident:
+            self.filling.stop()
+        if self.follow_up:
+            self.follow_up.join()
+        self.worker.stop()
+        if self.omni:
+            self.omni.terminate()
+            self.omni.wait(timeout=10)
+
+
+def _outcome(filling: Filling) -> str:
+    if filling.is_complete:
+        return f"The archive is filled: {count()}."
+    return f"The archive is not complete: {filling.failure}. The site goes on filling it in the background."
+
+
+def _start_omni(port: int, dialect: str, *, documented_dates: bool) -> subprocess.Popen[bytes]:
+    command = [sys.executable, sys.argv[0], "stand_in", "--with-parent", "--port", str(port), "--dialect", dialect]
+    command += ["--rate", str(environment.REQUESTS_PER_MINUTE), "--results-kept", str(_RESULTS_KEPT.days)]
+    command += ["--sample-until", environment.sample_until().isoformat()]
+    command += ["--documented-dates"] if documented_dates else []
+    # A session of its own: Ctrl-C reaches only this process, which then ends the stand-in.
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+def _wait_for(omni: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(200):
+        if omni.poll() is not None:
+            raise CommandError("The stand-in Omni did not start; the reason stands above.")
+        if _answers(port):
+            return
+        time.sleep(0.1)
+    raise CommandError("The stand-in Omni did not answer within 20 seconds.")
+
+
+def _seed(instance: str) -> list[User]:
+    """Create the demo's people and credentials, pointed at the stand-in's address; return who has just connected."""
+    newcomers = []
+    for person in PEOPLE:
+        user, _ = User.objects.get_or_create(
+            username=person.username,
+            defaults={"first_name": person.first_name, "last_name": person.last_name},
+        )
+        if person.token and not Credential.objects.owned_by(user).exists():
+            token = Token(DEMO_TOKENS[person.token])
+            try:
+                identity = credentials.identify(instance, token)
+            except OmniError as error:
+                raise CommandError(f"The stand-in Omni did not accept its own demo token: {error}") from None
+            Credential.objects.connect(user, "Demo Omni", instance, token, identity)
+            newcomers.append(user)
+    moved = set(ApiToken.objects.exclude(instance=instance).values_list("instance", flat=True))
+    for of_it in (ApiToken, Conversation, Job):
+        of_it.objects.filter(instance__in=moved).update(instance=instance)
+    return newcomers
 
 
 def _free_port(asked: int | None, first: int, option: str, taken: int = 0) -> int:

@@ -2,12 +2,13 @@
 
 import signal
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
 from omniviewer.demo.stand_in import StandIn, sample_organization
+from omniviewer.demo.stand_in.organization import RESULTS_KEPT
 from omniviewer.operations.embedded_worker import end_with_parent
 
 
@@ -24,21 +25,31 @@ class Command(BaseCommand):
         parser.add_argument(
             "--now", type=datetime.fromisoformat, help="The time to live in, that the sample data ends at (ISO 8601)."
         )
+        parser.add_argument(
+            "--sample-until", type=datetime.fromisoformat, help="The time that the sample data ends at. Default: now."
+        )
+        parser.add_argument(
+            "--documented-dates", action="store_true", help="Give the example of Omni's reference its dates of 2025."
+        )
+        parser.add_argument(
+            "--results-kept", type=int, default=RESULTS_KEPT.days, help="Days for which the results of jobs are kept."
+        )
         parser.add_argument("--without-whoami", action="store_true", help="Be an older instance.")
         parser.add_argument("--with-parent", action="store_true", help="Stop when standard input ends.")
 
     def handle(self, **options: Any) -> None:
-        now = options["now"] or datetime.now(UTC)
-        if now.tzinfo is None:
-            now = now.replace(tzinfo=UTC)
+        now = _aware(options["now"]) if options["now"] else None
+        until = _aware(options["sample_until"] or now or datetime.now(UTC))
+        organization = sample_organization(until, documented_dates=options["documented_dates"])
+        organization.results_kept = timedelta(days=options["results_kept"])
         try:
             omni = StandIn(
-                sample_organization(now),
+                organization,
                 options["dialect"],
                 rate_per_minute=options["rate"],
                 whoami=not options["without_whoami"],
                 port=options["port"],
-                now=now if options["now"] else None,
+                now=now,
             )
         except (OSError, OverflowError):
             raise CommandError(
@@ -57,3 +68,7 @@ class Command(BaseCommand):
             pass
         finally:
             omni.stop()
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,25 +1,34 @@
 """Everyday questions and answers: each with a query, rows, and words that agree with the rows."""
 
+import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from omniviewer.demo.stand_in.organization import Action, Job
-from omniviewer.demo.stand_in.sample.subjects import NAMES, NEXT_STEPS, OPENINGS, PERIODS, SUBJECTS
+from omniviewer.demo.stand_in.sample.subjects import NAMES, NEXT_STEPS, OPENINGS, SUBJECTS, periods
 
 _HIDDEN_ROWS = 12_480
+_OWN_TOPICS_SHARE = 0.75
+# Seconds: a job takes as long as its steps at least, mostly about half a minute, and sometimes minutes.
+_MIN_SECONDS, _MEDIAN_SECONDS, _MAX_SECONDS = 18, 31, 420
 
 
 class Everyday:
-    """The material of one conversation, drawn by `rng`."""
+    """The material of one conversation, drawn by `rng`, as somebody asks on a day so many days ago.
 
-    def __init__(self, rng: random.Random) -> None:
+    `topics` are the ones that person mostly asks about.
+    """
+
+    def __init__(self, rng: random.Random, topics: Collection[str], asked_on: date, days_ago: int) -> None:
         self.rng = rng
-        self.subject = rng.choice(SUBJECTS)
-        self.period = rng.choice(list(PERIODS))
+        own = [subject for subject in SUBJECTS if subject.topic in topics]
+        self.subject = rng.choice(own if own and rng.random() < _OWN_TOPICS_SHARE else SUBJECTS)
+        self._periods = periods(asked_on, days_ago)
+        self.period = rng.choice(list(self._periods))
         groups = rng.sample(self.subject.groups, k=rng.randint(4, len(self.subject.groups)))
         values = sorted((self._draw() for _ in groups), reverse=True)
         self.rows = list(zip(groups, values, strict=True))
@@ -135,45 +144,59 @@ class Everyday:
 
     def _top_three(self) -> tuple[str, str]:
         lines = [f"- **{group}**: {self._value(value)}" for group, value in self.rows[:3]]
-        return "And only the top three?", "\n".join(lines)
+        return self.rng.choice(
+            ("And only the top three?", "Just the best three, please", "Who are the top three?")
+        ), "\n".join(lines)
 
     def _query(self) -> tuple[str, str]:
         told = self._fill("This is the query behind it:\n\n")
-        return "Can you show me the query?", f"{told}```sql\n{self.sql()}\n```\n\n" + self._fill(
-            "It ranks {plural} by {measure} {period}."
-        )
+        return self.rng.choice(
+            ("Can you show me the query?", "Which query did you run?", "Show me the SQL, I want to check the filter")
+        ), f"{told}```sql\n{self.sql()}\n```\n\n" + self._fill("It ranks {plural} by {measure} {period}.")
 
     def _one(self, group: str, value: float) -> str:
         share = f"{value / self._mean:.0%} of the average of all {len(self.rows)}"
         return f"**{group}** stands at {self._value(value)}, which is {share}."
 
     def _best(self) -> tuple[str, str]:
-        return self._fill("What about {first}?"), self._one(*self.rows[0])
+        return self._fill(self.rng.choice(("What about {first}?", "How does {first} compare?"))), self._one(
+            *self.rows[0]
+        )
 
     def _worst(self) -> tuple[str, str]:
-        return self._fill("Is that unusual for {last}?"), self._one(*self.rows[-1])
+        return self._fill(
+            self.rng.choice(("Is that unusual for {last}?", "And {last}?", "How bad is {last} really?"))
+        ), self._one(*self.rows[-1])
 
     def _sentence(self) -> tuple[str, str]:
         (first, most), mean = self.rows[0], self._value(self._mean)
-        return "Sum it up in one sentence", f"{first} is ahead with {self._value(most)}, against {mean} on average."
+        return self.rng.choice(
+            ("Sum it up in one sentence", "One sentence for my slide, please", "tl;dr?")
+        ), f"{first} is ahead with {self._value(most)}, against {mean} on average."
 
     def _below_average(self) -> tuple[str, str]:
         below = [f"- {group}, {self._value(value)}" for group, value in self.rows if value < self._mean]
         told = f"The average is {self._value(self._mean)}. Below it:\n\n"
-        return "Which ones are below average?", told + "\n".join(below)
+        return self.rng.choice(
+            ("Which ones are below average?", "Who is below the average?", "List those below average")
+        ), told + "\n".join(below)
 
     def _shares(self) -> tuple[str, str]:
         if not self.subject.is_sum:
-            return "What is the total?", self._fill("{Measure} cannot be added up over {plural}: it is an average.")
+            return self.rng.choice(("What is the total?", "And in total?")), self._fill(
+                "{Measure} cannot be added up over {plural}: it is an average."
+            )
         total = sum(value for _, value in self.rows)
         lines = [f"| {group} | {value / total:.1%} |" for group, value in self.rows]
-        return "As shares of the total?", f"Of {self._value(total)} in all:\n\n| | share |\n|---|---:|\n" + "\n".join(
-            lines
-        )
+        return self.rng.choice(
+            ("As shares of the total?", "And in per cent of the total?", "What share does each have?")
+        ), f"Of {self._value(total)} in all:\n\n| | share |\n|---|---:|\n" + "\n".join(lines)
 
     def _advice(self) -> tuple[str, str]:
         last, least = self.rows[-1]
-        return "What should we do about it?", self._fill(
+        return self.rng.choice(
+            ("What should we do about it?", "Any idea why?", "What would you look at next?")
+        ), self._fill(
             "The data alone does not say why, but three things are worth a look:\n\n"
             f"1. **{last}** ({self._value(least)}): is it weak every week, or in a few?\n"
             "2. Whether {first} had something the others had not, such as a campaign.\n"
@@ -184,7 +207,12 @@ class Everyday:
     def _script(self) -> tuple[str, str]:
         rows = ",\n".join(f'    ("{group}", {value:.10g})' for group, value in self.rows[:4])
         mean = sum(value for _, value in self.rows[:4]) / 4
-        return "How would I compute the average of the first four in Python?", (
+        return self.rng.choice(
+            (
+                "How would I compute the average of the first four in Python?",
+                "Give me a Python snippet for the average of the first four",
+            )
+        ), (
             f"```python\nrows = [\n{rows},\n]\nprint(sum(value for _, value in rows) / len(rows))\n```\n\n"
             f"It prints `{mean!r}`."
         )
@@ -195,7 +223,7 @@ class Everyday:
         return (
             f"SELECT {self.subject.by_field} AS {column}, {'SUM' if self.subject.is_sum else 'AVG'}({field})\n"
             f"FROM {field.split('.')[0]}\n"
-            f"WHERE {PERIODS[self.period]}\n"
+            f"WHERE {self._periods[self.period]}\n"
             "GROUP BY 1\nORDER BY 2 DESC\nLIMIT 500"
         )
 
@@ -246,4 +274,5 @@ class Everyday:
 
 
 def answer_time(rng: random.Random) -> timedelta:
-    return timedelta(seconds=rng.randint(11, 75))
+    seconds = rng.lognormvariate(math.log(_MEDIAN_SECONDS), 0.55)
+    return timedelta(seconds=round(min(max(seconds, _MIN_SECONDS), _MAX_SECONDS)))

@@ -1,6 +1,8 @@
 """The subjects that people at the sample company ask about."""
 
+import calendar
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 REGIONS = ("Nordics", "DACH", "Benelux", "France", "Iberia", "UK & Ireland", "Italy", "Poland", "Baltics")
 PRODUCTS = ("Sunglasses", "Jeans", "T-Shirt", "Sneakers", "Hat", "Rain jacket", "Wool socks", "Backpack", "Scarf")
@@ -153,20 +155,33 @@ SUBJECTS = (
     ),
 )
 _TODAY = "CURRENT_DATE"
-# Each period with its condition in SQL.
-PERIODS = {
-    "last month": f"created_at >= DATE_TRUNC('month', {_TODAY}) - INTERVAL '1 month'\n  AND created_at < DATE_TRUNC('month', {_TODAY})",
-    "last quarter": f"created_at >= DATE_TRUNC('quarter', {_TODAY}) - INTERVAL '3 months'\n  AND created_at < DATE_TRUNC('quarter', {_TODAY})",
-    "this year": f"created_at >= DATE_TRUNC('year', {_TODAY})",
-    "in Q3": f"DATE_TRUNC('quarter', created_at) = DATE_TRUNC('year', {_TODAY}) + INTERVAL '6 months'",
-    "last week": f"DATE_TRUNC('week', created_at) = DATE_TRUNC('week', {_TODAY}) - INTERVAL '1 week'",
-    "since the relaunch": "created_at >= (SELECT MAX(launched_on) FROM site_versions)",
-    "in the last 30 days": f"created_at >= {_TODAY} - INTERVAL '30 days'",
-    "in September": f"DATE_TRUNC('month', created_at) = DATE_TRUNC('year', {_TODAY}) + INTERVAL '8 months'",
-    "over the summer": "EXTRACT(MONTH FROM created_at) BETWEEN 6 AND 8",
-    "year to date": f"created_at >= DATE_TRUNC('year', {_TODAY})",
-    "during the sale": "orders.promotion = 'sale'",
-}
+_MONTH_NAMES = tuple(calendar.month_name)
+# Events of the sample company's half year: its name in a question, and when people asked about it, in days ago.
+_EVENTS = (
+    ("since the relaunch", "created_at >= (SELECT MAX(launched_on) FROM site_versions)", range(120, 183)),
+    ("during the sale", "orders.promotion = 'sale'", range(70, 120)),
+    ("since we changed carriers", "shipments.contract = 'new'", range(25, 70)),
+    ("in the campaign weeks", "orders.promotion = 'campaign'", range(25)),
+)
+
+
+def periods(asked_on: date, days_ago: int) -> dict[str, str]:
+    """Return the periods that somebody may ask about on a day so many days ago, each with its condition in SQL."""
+    month = asked_on.replace(day=1) - timedelta(days=1)
+    quarter = (asked_on.month - 1) // 3 or 4
+    found = {
+        "last month": f"created_at >= DATE_TRUNC('month', {_TODAY}) - INTERVAL '1 month'\n  AND created_at < DATE_TRUNC('month', {_TODAY})",
+        "last quarter": f"created_at >= DATE_TRUNC('quarter', {_TODAY}) - INTERVAL '3 months'\n  AND created_at < DATE_TRUNC('quarter', {_TODAY})",
+        "this year": f"created_at >= DATE_TRUNC('year', {_TODAY})",
+        f"in Q{quarter}": f"DATE_TRUNC('quarter', created_at) = DATE_TRUNC('quarter', {_TODAY}) - INTERVAL '3 months'",
+        "last week": f"DATE_TRUNC('week', created_at) = DATE_TRUNC('week', {_TODAY}) - INTERVAL '1 week'",
+        "in the last 30 days": f"created_at >= {_TODAY} - INTERVAL '30 days'",
+        f"in {_MONTH_NAMES[month.month]}": f"DATE_TRUNC('month', created_at) = DATE '{month:%Y-%m}-01'",
+        "year to date": f"created_at >= DATE_TRUNC('year', {_TODAY})",
+    }
+    return found | {name: condition for name, condition, days in _EVENTS if days_ago in days}
+
+
 OPENINGS = (
     "What is {measure} by {by} {period}?",
     "Show me {measure} per {by} {period}",
@@ -174,7 +189,7 @@ OPENINGS = (
     "Break {measure} down by {by} {period}, please",
     "Can you compare {measure} across {plural} {period}?",
     "I need {measure} by {by} {period} for the Monday meeting",
-    "How did {measure} develop by {by} {period}?",
+    "How did {measure} change by {by} {period}?",
     "Is {first} still ahead of {last} in {measure} {period}?",
     "hey, {measure} {period} split by {by}? thx",
     "My manager asks why {last} looks so weak. Can you pull {measure} by {by} {period}?",
@@ -192,7 +207,7 @@ NAMES = (
     "Monday meeting: {measure} {period}",
     "{Measure} for the board {period}",
     "Ranking {plural} by {measure}",
-    "{first} and its {measure}",
+    "{Measure}: a closer look at {first}",
     "Which {plural} drive {measure}",
     "{Measure} {period}, explained",
     "Checking {measure} for {first}",

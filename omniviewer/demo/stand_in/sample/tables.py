@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from omniviewer.demo.stand_in.organization import Action
@@ -63,16 +64,16 @@ def stores() -> list[tuple[str, ...]]:
     ]
 
 
-def cut_into_sections() -> Action:
-    """Return a query's result of which Omni sends the first rows, some from the middle, and the last ones."""
+def cut_into_sections(month: date) -> Action:
+    """Return a month's returns, of which Omni sends the first rows, some from the middle, and the last ones."""
     rows = [("Order", "Returned", "Reason", "Refund")]
     reasons = ("Wrong size", "Damaged", "Other colour than shown", "Came too late")
     refunds = (124_900, 118_250, 99_900, 97_410, 94_000, 3_790, 3_785, 3_780, 510, 495, 480, 410)
     for number, cents in enumerate(refunds):
-        day = 1 + number * 7 % 30
+        day = 1 + number * 5 % 28
         order = f"ORD-{20_417 + number * 389}"
-        rows.append((order, f"2026-09-{day:02}", reasons[number % len(reasons)], f"${cents / 100:,.2f}"))
-    found = looked_up("Returns of September", rows, "returns.order", "returns.refund", total=4_812)
+        rows.append((order, f"{month:%Y-%m}-{day:02}", reasons[number % len(reasons)], f"${cents / 100:,.2f}"))
+    found = looked_up(f"Returns of {month:%B}", rows, "returns.order", "returns.refund", total=4_812)
     return replace(found, sections=(5, 3, 4))
 
 

@@ -1,0 +1,104 @@
+"""Completions of a search query while it is typed."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from conversations.search.syntax import FILTERS, HAS, IS, PLACES, STATES, WEEKDAYS
+
+# The last word or filter of a text; where a quotation mark is open, with all behind that.
+_BEGINNING = r"(?P<no>(?<!\S)-)?(?:(?P<name>[A-Za-z]+):)?"
+_LAST = re.compile(rf'{_BEGINNING}(?P<value>[^\s"]*)$')
+_LAST_IN_QUOTES = re.compile(rf'{_BEGINNING}(?P<value>"[^"]*)$')
+# Text that people read beside each filter.
+MEANINGS: Final = {
+    "owner": "who asked",
+    "state": "what became of the answer",
+    "topic": "what its queries are about",
+    "has": "a chart, rows or a ticket",
+    "ticket": "linked from a ticket",
+    "is": "starred or unread",
+    "from": "active since",
+    "to": "active until",
+    "on": "last active on a day",
+    "asked": "asked on a day",
+    "hour": "asked at an hour of the day",
+    "weekday": "asked on a day of the week",
+    "in": "where words are looked for",
+}
+# Values that need no look into the database, with what people read beside them.
+_SPANS: Final = {
+    "today": "",
+    "yesterday": "",
+    "7d": "the last 7 days",
+    "30d": "the last 30 days",
+    "3m": "the last 3 months",
+    "1y": "the last 12 months",
+}
+CHOICES: Final[dict[str, Sequence[str]]] = {
+    "state": tuple(state.value for state in STATES),
+    "has": HAS,
+    "is": IS,
+    "in": PLACES,
+    "weekday": WEEKDAYS,
+    "hour": tuple(str(hour) for hour in range(24)),
+}
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The end of a text: a filter's name ("" if there is none yet), and as much of its value as is typed."""
+
+    name: str
+    value: str
+    # Text in front of it, and a minus that turns the filter around.
+    before: str
+    minus: str
+
+    @classmethod
+    def of(cls, text: str) -> "Typed":
+        found = (_LAST_IN_QUOTES if text.count('"') % 2 else _LAST).search(text)
+        if found is None:
+            return cls("", "", text, "")
+        name = (found["name"] or "").lower()
+        value = found["value"].removeprefix('"')
+        minus = found["no"] or ""
+        if name and name not in FILTERS:
+            name, value = "", found["value"]
+        return cls(name, value, text[: found.start()], minus)
+
+    def begins(self, *texts: str) -> bool:
+        """Return whether a word of one of these texts begins as the value does."""
+        sought = self.value.casefold().lstrip("=")
+        words = (word for text in texts for word in (text, *re.split(r"[\s._-]+", text)))
+        return any(word.casefold().startswith(sought) for word in words)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Text that completes a query: `insert` is the whole query then. `count` is "" where nothing is counted."""
+
+    insert: str
+    text: str
+    meaning: str = ""
+    count: str = ""
+
+
+def names(typed: Typed) -> list[Completion]:
+    """Return the filters whose names begin as the last word does."""
+    if typed.name:
+        return []
+    return [
+        Completion(f"{typed.before}{typed.minus}{name}:", f"{typed.minus}{name}:", meaning)
+        for name, meaning in MEANINGS.items()
+        if name.startswith(typed.value.lower())
+    ]
+
+
+def values(typed: Typed) -> Iterable[tuple[str, str]]:
+    """Yield the values of a filter that are the same for everybody, with their meanings, as far as they begin so."""
+    known = _SPANS if typed.name in ("from", "to", "on", "asked") else dict.fromkeys(CHOICES.get(typed.name, ()), "")
+    for value, meaning in known.items():
+        if value.startswith(typed.value.lower()):
+            yield value, meaning

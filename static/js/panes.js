@@ -1,0 +1,82 @@
+// Two panes: the list stays at the left, and a conversation is read beside it. The address is the conversation's own.
+
+import { begin } from "./thread.js";
+
+const isWide = matchMedia("(min-width: 87.5rem)");
+const pane = document.querySelector("[data-pane]");
+const empty = pane?.innerHTML;
+const listAddress = location.href;
+const listTitle = document.title;
+const DELAY = 120; // milliseconds, so that a held key goes through the list without asking for each
+let waiting;
+let shown = "";
+
+const rowOf = (element) => element?.closest(".row");
+
+function mark(row) {
+  for (const other of document.querySelectorAll(".row.is-open")) other.classList.remove("is-open");
+  row?.classList.add("is-open");
+  row?.classList.remove("is-unread");
+}
+
+async function load(address) {
+  shown = address;
+  const { pathname, search } = new URL(address, location.href);
+  pane.ariaBusy = "true";
+  await htmx.ajax("GET", pathname + search, { source: pane, target: pane, swap: "innerHTML", select: "#main > *" });
+  pane.ariaBusy = "false";
+  if (shown !== address) return;
+  const title = pane.querySelector("#title")?.textContent;
+  if (title) document.title = `${title} · Omniviewer`;
+  begin(pane);
+}
+
+function open(link) {
+  clearTimeout(waiting);
+  mark(rowOf(link));
+  history.pushState({ row: rowOf(link)?.id }, "", link.href);
+  load(link.href);
+}
+
+if (pane) {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest(".rows a, .thread-bar .within-ends a");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!isWide.matches || !pane.checkVisibility()) return;
+    event.preventDefault();
+    open(link);
+  });
+  // j and k go through the list, and show what they come to.
+  document.addEventListener("focusin", ({ target }) => {
+    if (!target.matches(".row-title") || !isWide.matches || !target.matches(":focus-visible")) return;
+    clearTimeout(waiting);
+    if (target.href !== shown) waiting = setTimeout(() => open(target), DELAY);
+  });
+  // The way back out of a conversation leads to the list itself, where one is.
+  document.addEventListener("click", (event) => {
+    const back = event.target.closest("[data-pane] .back");
+    if (!back || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    close();
+    history.pushState({}, "", listAddress);
+  });
+  addEventListener("popstate", ({ state }) => {
+    if (location.href === listAddress) return close();
+    if (location.href.split("#")[0] === shown.split("#")[0]) return;
+    mark(document.getElementById(state?.row));
+    load(location.href);
+  });
+  // Signed out, refused or not reached: the page itself says why.
+  for (const failed of ["htmx:responseError", "htmx:sendError"]) {
+    document.addEventListener(failed, ({ detail }) => {
+      if (detail.target === pane) location.assign(shown);
+    });
+  }
+}
+
+function close() {
+  shown = "";
+  mark(null);
+  pane.innerHTML = empty;
+  document.title = listTitle;
+}

@@ -1,0 +1,194 @@
+"""Completion of the search box, and the palette."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from conversations.models import Access, JobAccess
+from omniviewer.accounts.models import User
+from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import answered, thread, work
+from tests.conftest import credential_for, sign_in, signed_in, text_of
+
+PART = {"HX-Request": "true"}
+HOUR = timedelta(hours=1)
+
+
+def offers(client: Client, typed: str) -> list[str]:
+    """Return the whole query that each completion makes."""
+    page = text_of(client.get("/conversations/complete/", {"q": typed}, headers=PART))
+    return [unescape(text) for text in re.findall(r'data-insert="([^"]*)"', page)]
+
+
+def counts(client: Client, typed: str) -> dict[str, str]:
+    page = text_of(client.get("/conversations/complete/", {"q": typed}, headers=PART))
+    rows = re.findall(r'data-insert="([^"]*)".*?</li>', page, re.DOTALL)
+    parts = re.findall(r"<li.*?</li>", page, re.DOTALL)
+    told = [re.findall(r'facet-count">([^<]*)<', part) for part in parts]
+    return {unescape(row).strip(): (count[0] if count else "") for row, count in zip(rows, told, strict=True)}
+
+
+@pytest.fixture
+def library(small: Organization, small_omni: StandIn, owner: User, analyst: Member, ben: Member) -> Client:
+    """Return the client of a reader of all: two conversations of Ann's about orders, one of Ben's, about returns."""
+    credential_for(owner, small_omni, small.organization_key())
+    client = signed_in(owner)
+    made = [answered(small, analyst, ages=[HOUR]), answered(small, analyst, ages=[HOUR], state="FAILED")]
+    made += [answered(small, ben, ages=[HOUR])]
+    made[2].jobs[0].topic = "Customer returns"
+    client.get("/conversations/")
+    for one in made:
+        client.get(thread(one))
+    client.get(f"{thread(made[0])}?ticket=ABC-12")
+    work()
+    client.get("/conversations/")  # which indexes what it shows
+    return client
+
+
+def test_it_works(library: Client) -> None:
+    assert offers(library, "sta") == ["state:"]
+    assert counts(library, "state:") == {
+        "state:failed": "1",
+        "state:cancelled": "",
+        "state:running": "",
+        "state:unanswered": "",
+        "state:answered": "3",
+    }
+    assert counts(library, "revenue owner:") == {'revenue owner:"Ann Analyst"': "2", 'revenue owner:"Ben Buyer"': "1"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "made"),
+    [
+        ("", ["owner:", "state:", "topic:", "has:", "ticket:", "is:", "from:", "to:", "on:"]),
+        ("-sta", ["-state:"]),
+        ("a -state:fa", ["a -state:failed "]),
+        ("has:", ["has:chart ", "has:rows ", "has:ticket "]),
+        ("is:u", ["is:unread "]),
+        ("topic:ret", ['topic:"=Customer returns" ']),
+        ('topic:"cust', ['topic:"=Customer returns" ']),
+        ("owner:buy", ['owner:"Ben Buyer" ']),
+        ("ticket:abc", ["ticket:ABC-12 "]),
+        ("from:30", ["from:30d "]),
+        ("weekday:t", ["weekday:tue ", "weekday:thu "]),
+        ("hour:1", ["hour:1 ", *(f"hour:{hour} " for hour in range(10, 18))]),
+        ("orders ben", ['orders owner:"Ben Buyer" ']),
+        ("https://omni.example/chat/1", []),
+        ("nothing:x", []),
+        ("state:zzz", []),
+        (
+            '"order items" ',
+            [
+                '"order items" ' + name
+                for name in ("owner:", "state:", "topic:", "has:", "ticket:", "is:", "from:", "to:", "on:")
+            ],
+        ),
+        ("x" * 1200, []),
+    ],
+)
+def test_what_is_offered(library: Client, typed: str, made: list[str]) -> None:
+    assert offers(library, typed) == made
+
+
+def test_every_offer_finds_as_many_as_it_says(library: Client) -> None:
+    for typed in ("state:", "topic:", "owner:", "ticket:", "has:", "orders owner:"):
+        for query, count in counts(library, typed).items():
+            if count and not query.startswith("orders"):
+                page = text_of(library.get("/conversations/", {"q": query}))
+                assert page.count('class="row-title"') == int(count), query
+
+
+def test_a_name_that_two_people_share_is_offered_by_id(
+    small: Organization, small_omni: StandIn, owner: User, analyst: Member
+) -> None:
+    twin = small.add_member("Ann Analyst", "ann2@small.example")
+    credential_for(owner, small_omni, small.organization_key())
+    client = signed_in(owner)
+    for member in (analyst, twin):
+        client.get(thread(answered(small, member, ages=[HOUR])))
+    assert sorted(offers(client, "owner:")) == sorted(f"owner:{member.id} " for member in (analyst, twin))
+
+
+def test_nothing_of_others_is_offered(
+    library: Client, small: Organization, small_omni: StandIn, stranger: User, ben: Member
+) -> None:
+    credential_for(stranger, small_omni, small.personal_token(ben))
+    client = signed_in(stranger)
+    client.get("/conversations/")
+    assert offers(client, "topic:") == []
+    assert offers(client, "ticket:") == []
+    assert not any("Ann" in offer for offer in offers(client, "owner:"))
+    assert all(not count for count in counts(client, "state:").values())
+
+
+def test_topics_go_with_the_right_to_the_evidence(library: Client) -> None:
+    assert offers(library, "topic:")
+    JobAccess.objects.all().delete()
+    Access.objects.update(has_evidence=False)
+    assert offers(library, "topic:") == []
+
+
+def test_odd_text_is_no_fault(library: Client) -> None:
+    for typed in (
+        'owner:"',
+        "owner:\0",
+        "-",
+        ":",
+        "topic:%",
+        "ticket:_",
+        "ticket:'",
+        "hour:x",
+        "from:\N{BLACK STAR}",
+        "a\nb",
+    ):
+        assert isinstance(offers(library, typed), list), typed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_by_keyboard(page: Page, site: str, library: Client) -> None:
+    sign_in(page, site)
+    page.wait_for_load_state()
+    box = page.get_by_role("combobox", name="Search questions")
+    page.keyboard.press("/")
+    page.keyboard.type("owner:an")
+    expect(page.locator(".completions").get_by_role("option")).to_have_count(1)
+    expect(box).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".completions").get_by_role("option", selected=True)).to_contain_text("Ann Analyst")
+    page.keyboard.press("Enter")
+    expect(box).to_have_value('owner:"Ann Analyst" ')
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page.locator(".row")).to_have_count(2)
+    # On an empty box: what was searched for before.
+    box.fill("")
+    expect(page.locator(".completions").get_by_role("option")).to_have_count(1)
+    page.locator(".completions").get_by_role("option").click()
+    expect(page.locator(".chip").first).to_contain_text("Ann Analyst")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_palette(page: Page, site: str, library: Client) -> None:
+    sign_in(page, site)
+    page.wait_for_load_state()
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Go to")
+    expect(palette).to_be_visible()
+    page.keyboard.type("insi")
+    expect(palette.get_by_role("link")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/insights/")
+    page.wait_for_load_state()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("returns")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/conversations/?q=returns")
+    page.wait_for_load_state()
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    page.wait_for_url("**/credentials/")
