@@ -148,8 +148,8 @@ class Finder:
         """Return whether pages begin behind a number of rows: there is no key for a place in this order."""
         return self._fact is not None or self._is_by_match
 
-    def matches(self) -> AccessQuerySet:
-        """Return the accesses that match: all of them, or the newest 5,000 where the index has to be asked for more."""
+    def matches(self, most: int = MAX_MATCHES) -> AccessQuerySet:
+        """Return the accesses that match: all of them, or the newest `most` where the index has to be asked."""
         if self._question.never:
             return self._readable.none()
         if not self._question:
@@ -159,9 +159,9 @@ class Finder:
         found: list[int] = []
         for chunk in self._chunks(None, is_down=True):
             found += self._answering(self._readable.order_by(), chunk)
-            if len(found) >= MAX_MATCHES:
+            if len(found) >= most:
                 break
-        return self._readable.filter(pk__in=Keys(found[:MAX_MATCHES]))
+        return self._readable.filter(pk__in=Keys(found[:most]))
 
     def _page_by_number(self, skipped: int) -> Page:
         part = slice(skipped, skipped + ROWS_A_PAGE + 1)

@@ -63,6 +63,8 @@ WALK: dict[str, tuple[str, str, str]] = {
         f"to {THREAD}messages/1/evidence/",
     ),
     "/insights/": ("sign in", "connect", "replace"),
+    "/insights/questions/": ("sign in", "connect", "replace"),
+    "/insights/csv/": ("sign in", "connect", "replace"),
     "/stored/": ("sign in", "403", "403"),
     f"{THREAD}for-ticket.json": ("sign in", "connect", "replace"),
     f"{THREAD}messages/1/for-ticket.json": ("sign in", "connect", "replace"),

@@ -168,6 +168,8 @@ MATRIX: dict[str, Shows] = {
     "/open": NOTHING,
     "/open/": NOTHING,
     "/insights/": Shows(ID, {TOPIC, OWNER}, has_people=True),
+    "/insights/questions/": Shows(QUESTION, {ID, QUESTION, PROMPT, OWNER}),
+    "/insights/csv/": NOTHING,
     "/stored/": NOTHING,
     "/credentials/": Shows(ID, {LABEL}),
     "/credentials/connect/": NOTHING,

@@ -123,6 +123,8 @@ def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: i
             f"conversations/{EXAMPLE}/neighbours/",
             "activity/",
             "insights/",
+            "insights/questions/",
+            "insights/csv/",
         ):
             for name in ("before", "after", "credential", "revision", "count", "looks", "shown", "sort", "rows"):
                 query = {"looks": "1", name: text}
