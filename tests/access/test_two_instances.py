@@ -196,7 +196,7 @@ def test_insights_count_each_instances_people(of_both: Client, namesakes: list[I
 
 def test_the_thread_leads_to_the_conversations_of_who_asked(of_both: Client, namesakes: list[InOmni]) -> None:
     page = text_of(of_both.get(f"/conversations/{namesakes[0].id}/"))
-    address = html.unescape(next(iter(re.findall(r'Asked by <a href="([^"]+)"', page))))
+    address = html.unescape(next(iter(re.findall(r'Asked by</dt>\s*<dd>\s*<a href="([^"]+)"', page))))
     assert titles(of_both.get(address)) == ["Of Ann"]
 
 
