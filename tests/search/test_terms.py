@@ -201,7 +201,10 @@ def test_several_dates_bound_each_other() -> None:
     ("typed", "said"),
     [
         ("foo:bar", "“foo:” is no filter here: it was searched for as a word."),
-        ("state:broken", "“state:” takes failed, cancelled, running, unanswered or answered; “broken” was left out."),
+        (
+            "state:broken",
+            "“state:” takes failed, cancelled, running, unanswered, answered or complete; “broken” was left out.",
+        ),
         ("has:", "“has:” needs a value behind it, without a blank: it was left out."),
         ("-from:7d x", "“-from:” cannot be turned around: it was left out."),
         ("in:question", "“in:” says where words are looked for, and there is no word."),
