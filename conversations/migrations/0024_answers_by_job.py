@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("conversations", "0022_list_columns"),
+        ("conversations", "0023_search_export"),
     ]
 
     operations = [
