@@ -37,7 +37,7 @@ _SPANS: Final = {
     "1y": "the last 12 months",
 }
 CHOICES: Final[dict[str, Sequence[str]]] = {
-    "state": STATES,
+    "state": tuple(map(str, STATES)),
     "has": HAS,
     "is": IS,
     "in": PLACES,
