@@ -101,7 +101,7 @@ def test_a_reader_without_the_right_to_evidence_is_told_none_of_it(
     found = answered(small, analyst, ages=[HOUR], state="FAILED")
     good = answered(small, analyst, ages=[HOUR])
     read_all(reads, found, good)
-    assert facets(reads)["State"] == {"failed": "1", "answered": "2"}
+    assert facets(reads)["State"] == {"failed": "1", "complete": "1", "answered": "2"}
     assert facets(reads)["Topic"] == {"orders": "2"}
     Access.objects.update(has_evidence=False)
     JobAccess.objects.all().delete()
@@ -133,7 +133,7 @@ def test_nothing_of_others_is_counted(
     for user, member, one in ((owner, analyst, own), (stranger, ben, others)):
         credential_for(user, small_omni, small.personal_token(member))
         read_all(signed_in(user), one)
-    assert facets(signed_in(owner))["State"] == {"answered": "1"}
+    assert facets(signed_in(owner))["State"] == {"complete": "1", "answered": "1"}
     assert facets(signed_in(stranger))["State"] == {"failed": "1", "answered": "1"}
 
 
@@ -169,7 +169,7 @@ def test_counts_follow_the_filter(reads: Client, small: Organization, analyst: M
     bad, good = answered(small, analyst, ages=[HOUR], state="FAILED"), answered(small, analyst, ages=[HOUR])
     read_all(reads, bad, good)
     # A click on a state takes the place of the chosen one: each count is what the click would show.
-    assert facets(reads, "state:failed")["State"] == {"failed": "1", "answered": "2"}
+    assert facets(reads, "state:failed")["State"] == {"failed": "1", "complete": "1", "answered": "2"}
     assert facets(reads, "state:failed")["Topic"] == {"orders": "1"}
     assert "Topic" in facets(reads, "state:failed")
     assert facets(reads, "nothing such") == {"Last active": facets(reads)["Last active"]}
