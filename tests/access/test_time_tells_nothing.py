@@ -270,8 +270,7 @@ def _add_others(world: World, count: int = OTHERS) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO conversations_words (rowid, name, question, answer, query, facts) "  # noqa: S608
-            "SELECT others.indexed_as, said.name, said.question, said.answer, said.query || ' elsewhere', "
-            "said.facts "
+            "SELECT others.indexed_as, said.name, question, answer, query || ' elsewhere', said.facts "
             "FROM conversations_conversation AS others, (SELECT * FROM conversations_words WHERE rowid = %s) AS said "
             f"WHERE others.id > {_FIRST} ORDER BY others.indexed_as",
             [like.indexed_as],
