@@ -28,18 +28,18 @@ def columns(order: str) -> list[Column]:
 
 def _fact(order: str, own: str, name: str, place: str) -> Column:
     if order == own:
-        return Column(name, place, "", "Sort by last activity again", "↓")
-    return Column(name, place, own, "Sort by this, the highest first")
+        return Column(name, place, "", "Sort by last activity", "↓")
+    return Column(name, place, own, "Sort highest first")
 
 
 def _time(order: str) -> Column:
     match order:
         case "started":
-            return Column("Started", "row-when", "first", "Sort the oldest first", "↓")
+            return Column("Started", "row-when", "first", "Sort oldest first", "↓")
         case "first":
-            return Column("Started", "row-when", "started", "Sort the newest first", "↑")
+            return Column("Started", "row-when", "started", "Sort newest first", "↑")
         case "oldest":
-            return Column("Active", "row-when", "", "Sort the newest first", "↑")
+            return Column("Active", "row-when", "", "Sort newest first", "↑")
         case "activity":
-            return Column("Active", "row-when", "oldest", "Sort the oldest first", "↓")
-    return Column("Active", "row-when", "", "Sort by last activity, the newest first")
+            return Column("Active", "row-when", "oldest", "Sort oldest first", "↓")
+    return Column("Active", "row-when", "", "Sort by last activity, newest first")

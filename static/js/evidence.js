@@ -55,7 +55,7 @@ document.addEventListener("click", async (event) => {
     }
     say(`${count} row${count === 1 ? "" : "s"} copied`);
   } catch {
-    say("This browser does not let pages copy; download the CSV in its place.");
+    say("This browser does not let pages copy. Download the CSV instead.");
   }
 });
 
