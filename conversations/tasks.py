@@ -20,10 +20,12 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 from conversations import upstream
 from conversations.archive import capture as archive_capture
 from conversations.archive import removal
+from conversations.archive import search_exports as archive_search_exports
 from conversations.archive import sync as archive_sync
 from conversations.archive.outcomes import Opened
 from conversations.archive.retention import Swept
 from conversations.models import CHECK_EVERY, Capture, Conversation, Walk
+from conversations.models.search_export import SearchExport
 from conversations.search import documents
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.accounts.sign_in import throttle
@@ -104,6 +106,7 @@ def hourly() -> None:
     nudge_chores()
     call_command("clearsessions", verbosity=0)
     throttle.forget()
+    SearchExport.objects.expired().delete()
     upstream.forget_unused()
     remove_unheld.call()
 
@@ -115,6 +118,20 @@ def remove_unheld() -> None:
         # Queue another run first, should this one be killed.
         nudge(remove_unheld)
     removal.run(seconds=_SHORT_SHIFT)
+
+
+@task()
+def search_exports() -> None:
+    """Read ahead for exports of whole searches, for one shift."""
+    at = SearchExport.objects.next_at()
+    if at is None:
+        return
+    # Queue another run first, should this one be killed.
+    nudge(search_exports, max(at, timezone.now() + _BREATH))
+    archive_search_exports.run(_SHORT_SHIFT)
+    at = SearchExport.objects.next_at()
+    if at:
+        nudge(search_exports, max(at, timezone.now()))
 
 
 @task()

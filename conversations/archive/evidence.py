@@ -13,7 +13,18 @@ from conversations import upstream
 from conversations.archive import credentials, evidence_status, threads
 from conversations.archive.evidence_status import EvidenceSummary, Jobs, words_of
 from conversations.archive.outcomes import CannotShow, Opened
-from conversations.models import Action, AnswerStatus, Chart, Conversation, Job, JobAccess, Message, Outcome, is_over
+from conversations.models import (
+    Action,
+    AnswerStatus,
+    Chart,
+    Conversation,
+    EvidenceRight,
+    Job,
+    JobAccess,
+    Message,
+    Outcome,
+    is_over,
+)
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import NotVisible, OmniError, replies, results
@@ -66,20 +77,23 @@ def open(user: User, omni_id: UUID, position: int, *, with_rows: bool = False) -
         raise NoMessage
     if message.job_id is None:
         return Evidence(opened, message, AnswerStatus.NO_JOB)
-    jobs = _jobs(opened, message)
+    jobs, actions = _stored(opened, message, message.job_id, with_rows=with_rows)
     job, status = jobs.told(message.job_id), jobs.status(message.job_id)
     failure, was_kept = None, status is AnswerStatus.CAPTURED
     if not (jobs.is_foreign(message.job_id) or _is_final(job, status)):
         failure = _ask(opened, message, jobs)
         if failure:
             opened = _with_rights_left(opened)
-        jobs = _jobs(opened, message)
+        jobs, actions = _jobs(opened, message), []
         job, status = jobs.told(message.job_id), jobs.status(message.job_id)
     if failure and status is not AnswerStatus.CAPTURED:
         status = AnswerStatus.UNREACHED
     elif status is AnswerStatus.DUE:
         status = AnswerStatus.HIDDEN
-    actions = list(job.actions.in_turn(with_rows=with_rows)) if job and status is AnswerStatus.CAPTURED else []
+    if job is None or status is not AnswerStatus.CAPTURED:
+        actions = []
+    elif not actions:
+        actions = list(job.actions.in_turn(with_rows=with_rows))
     is_new = status is AnswerStatus.CAPTURED and not was_kept
     return Evidence(opened, message, status, job, actions, failure=failure, is_new=is_new, jobs=jobs)
 
@@ -90,6 +104,20 @@ def _with_rights_left(opened: Opened) -> Opened:
     if left is None:
         raise CannotShow(CannotShow.REJECTED)
     return left
+
+
+def _stored(opened: Opened, message: Message, job_id: UUID, *, with_rows: bool) -> tuple[Jobs, list[Action]]:
+    """Return the message's job, and its actions if a right to them is found at once: in one statement then.
+
+    Without a right, reading them could be told from the time that it takes.
+    """
+    rights = opened.evidence_rights([job_id])
+    actions: list[Action] = []
+    if rights.right_to(job_id, message.created_at) is EvidenceRight.SHOWN:
+        own = Action.objects.filter(job__instance=opened.conversation.instance, job__omni_id=job_id)
+        actions = list(own.in_turn(with_rows=with_rows).select_related("job"))
+    rows = [actions[0].job] if actions else None
+    return Jobs.for_messages(opened, [message], rights, rows), actions
 
 
 def _jobs(opened: Opened, message: Message) -> Jobs:

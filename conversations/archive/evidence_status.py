@@ -14,6 +14,7 @@ from conversations.models import (
     AnswerStatus,
     Capture,
     EvidenceRight,
+    EvidenceRights,
     Job,
     Message,
     Outcome,
@@ -30,6 +31,8 @@ class EvidenceSummary:
     topic: str = ""
     queries: int = 0
     rows: int = 0
+    # True if Omni's chart is stored.
+    has_chart: bool = False
     kept_at: datetime | None = None
     until: datetime | None = None
     # Omni's own words: why the job failed, or its progress.
@@ -65,17 +68,27 @@ def _status_without_result(job: Job, done_at: datetime | None, *, has_result: bo
 class Jobs:
     """The jobs of a conversation's answers, as far as the reader may see them."""
 
-    def __init__(self, opened: Opened, answers: Mapping[UUID, datetime | None]) -> None:
-        """Take the time at which each answer was written, by the id of its job."""
+    def __init__(
+        self,
+        opened: Opened,
+        answers: Mapping[UUID, datetime | None],
+        rights: EvidenceRights | None = None,
+        rows: Iterable[Job] | None = None,
+    ) -> None:
+        """Take the time at which each answer was written, by the id of its job.
+
+        `rights` to these jobs, and their `rows`: if the caller has read them.
+        """
         self.positions: dict[int, UUID] = {}
         conversation = opened.conversation
-        rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
+        if rows is None:
+            rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
         # Ignore jobs of other conversations: this conversation gives no right to them.
         known = {job.omni_id: job for job in rows}
         self._own = {key: job for key, job in known.items() if job.may_belong_to(conversation)}
         self._foreign = known.keys() - self._own.keys()
         self._answers = answers
-        self._rights = opened.evidence_rights(answers.keys())
+        self._rights = rights or opened.evidence_rights(answers.keys())
 
     @classmethod
     def of_answers(cls, opened: Opened, positions: Collection[int] | None = None) -> "Jobs":
@@ -89,10 +102,16 @@ class Jobs:
         return jobs
 
     @classmethod
-    def for_messages(cls, opened: Opened, messages: Iterable[Message]) -> "Jobs":
+    def for_messages(
+        cls,
+        opened: Opened,
+        messages: Iterable[Message],
+        rights: EvidenceRights | None = None,
+        rows: Iterable[Job] | None = None,
+    ) -> "Jobs":
         """Return the jobs of these answers."""
         named = [(message, message.job_id) for message in messages if message.job_id]
-        jobs = cls(opened, {job_id: message.created_at for message, job_id in named})
+        jobs = cls(opened, {job_id: message.created_at for message, job_id in named}, rights, rows)
         jobs.positions = {message.position: job_id for message, job_id in named}
         return jobs
 
@@ -161,6 +180,7 @@ def _summary(position: int, jobs: Jobs, job_id: UUID, is_queued: bool) -> Eviden
         topic=job.topic if job else "",
         queries=stored.query_count if stored else 0,
         rows=stored.row_count if stored else 0,
+        has_chart=bool(stored and stored.has_chart),
         kept_at=stored.kept_at if stored else None,
         until=done_at + OMNI_KEEPS if done_at else None,
         said=words_of(job, status),

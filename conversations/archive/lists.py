@@ -73,13 +73,15 @@ def open(  # noqa: A001  (callers say `lists.open`)
         wider_page = wider.page(stretch)
         if wider_page.conversations:
             asks_for, page, asked = wider, wider_page, begun
-            odd.insert(0, f"No exact matches. Showing words that begin with {_named(asked)}.")
+            odd.insert(0, said_of_beginnings(asked))
     return Listed(page, found, odd, asks_for, asked, top.scope.owners, top.notice, was_asked)
 
 
-def _named(asked: Asked) -> str:
+def said_of_beginnings(asked: Asked) -> str:
+    """Return the sentence that says that words were taken as prefixes, as nothing matched them exactly."""
     begun = [f"“{' '.join(text.words)}”" for text in asked.wanted if text.is_prefix]
-    return f"{', '.join(begun[:-1])} and {begun[-1]}" if len(begun) > 1 else "".join(begun)
+    named = f"{', '.join(begun[:-1])} and {begun[-1]}" if len(begun) > 1 else "".join(begun)
+    return f"No exact matches. Showing words that begin with {named}."
 
 
 def stored_finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:

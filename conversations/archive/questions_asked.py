@@ -1,9 +1,9 @@
 """Questions that a reader may read, counted by the database: a row for each quarter of an hour."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
@@ -12,6 +12,10 @@ from django.db.models import Aggregate, QuerySet, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 from conversations.models import Access
+
+# Most questions whose wordings are compared, the newest ones; and most characters of a question that is compared.
+MAX_COMPARED: Final = 20_000
+MAX_COMPARED_CHARS: Final = 500
 
 
 class Asked(NamedTuple):
@@ -25,6 +29,42 @@ class Asked(NamedTuple):
     # Keys of the accesses through which each may be read, and the microseconds that each answer took.
     accesses: str
     took: str | None
+
+
+class Whole(NamedTuple):
+    """Questions of a whole time: their number, the keys of the accesses, once each, and how long the answers took."""
+
+    questions: int = 0
+    accesses: frozenset[int] = frozenset()
+    took: Sequence[int] = ()
+
+
+class Wording(NamedTuple):
+    """A question's time and text, and whose conversation it stands in."""
+
+    quarter: int
+    text: str
+    token: int
+    owner_id: str
+
+
+class Slow(NamedTuple):
+    """A question whose answer took so many microseconds: its time, its key, and the access that shows it."""
+
+    quarter: int
+    question: int
+    took: int
+    access: int
+
+
+class Readable(NamedTuple):
+    """Accesses to read through. `is_few`: begin with them, so that the query time does not depend on what others asked.
+
+    Otherwise, the database begins with the questions of a time.
+    """
+
+    accesses: QuerySet[Access]
+    is_few: bool
 
 
 def access_keys(rows: Iterable[Asked]) -> list[str]:
@@ -54,31 +94,72 @@ def without_compiling() -> Iterator[None]:
         yield
 
 
-def count(readable: QuerySet[Access], begin: datetime, over: datetime, *, is_few: bool) -> list[Asked]:
-    """Count by quarter the questions from `begin` to before `over`, each through one of these accesses.
+def count(readable: Readable, begin: datetime, over: datetime) -> list[Asked]:
+    """Count by quarter the questions from `begin` to before `over`, each through one of these accesses."""
+    columns = f"question.quarter, COUNT(*), {_written('access.id')}, {_written(_TOOK)}"
+    rows = _run(readable, begin, over, columns, "GROUP BY question.quarter ORDER BY question.quarter")
+    return list(map(Asked._make, rows))
 
-    `is_few` begins with the accesses, so that the query time does not depend on what others asked; else the database
-    begins with the questions of that time.
-    """
+
+def count_all(readable: Readable, begin: datetime, over: datetime) -> Whole:
+    """Count the questions of that time as one, which costs less than by quarter."""
+    columns = f"COUNT(*), {_written('access.id')}, {_written(_TOOK)}"
+    [(number, keys, took)] = _run(readable, begin, over, columns, "") or [(0, None, None)]
+    times = sorted(map(int, took.split(","))) if took else []
+    return Whole(number, frozenset(map(int, set(keys.split(","))) if keys else ()), times)
+
+
+def as_one(rows: Sequence[Asked]) -> Whole:
+    """Return the same counts of rows by quarter."""
+    keys = access_keys(rows)
+    return Whole(len(keys), frozenset(map(int, keys)), answer_times(rows))
+
+
+_TOOK: Final = "CASE WHEN question.answered_in <= access.revision THEN question.answer_took END"
+
+
+def _written(expression: str) -> str:
+    if connection.vendor == "postgresql":
+        return f"STRING_AGG(CAST({expression} AS text), ',')"
+    return f"GROUP_CONCAT({expression})"
+
+
+def slowest(readable: Readable, begin: datetime, over: datetime, most: int) -> list[Slow]:
+    """Return the questions of that time whose answers took longest, the slowest first."""
+    ending = f"AND question.answered_in <= access.revision ORDER BY question.answer_took DESC, question.id LIMIT {most}"
+    rows = _run(readable, begin, over, "question.quarter, question.id, question.answer_took, access.id", ending)
+    return list(map(Slow._make, rows))
+
+
+def wordings(readable: Readable, begin: datetime, over: datetime) -> list[Wording]:
+    """Return the newest questions of that time, up to `MAX_COMPARED`; of long ones, the beginning."""
+    columns = (
+        f"question.quarter, SUBSTR(question.text, 1, {MAX_COMPARED_CHARS + 1}), access.api_token_id, access.owner_id"
+    )
+    ending = f"ORDER BY question.quarter DESC LIMIT {MAX_COMPARED}"
+    return list(map(Wording._make, _run(readable, begin, over, columns, ending)))
+
+
+def _run(readable: Readable, begin: datetime, over: datetime, columns: str, ending: str) -> list[tuple[Any, ...]]:
+    """Return columns of each question of that time, and of the access that shows it in its present wording."""
+    wanted = readable.accesses.order_by().values("id", "conversation_id", "revision", "api_token_id", "owner_id")
     try:
-        accesses, values = readable.order_by().values("id", "conversation_id", "revision").query.sql_with_params()
+        accesses, values = wanted.query.sql_with_params()
     except EmptyResultSet:
         return []
     sources = [f"({accesses}) AS access", "conversations_message AS question"]
     # SQLite keeps the order of a `CROSS JOIN`; its own choice would depend on statistics that it does not have.
-    joined = " CROSS JOIN ".join(sources if is_few else sources[::-1])
-    written = "STRING_AGG(CAST({} AS text), ',')" if connection.vendor == "postgresql" else "GROUP_CONCAT({})"
-    took = "CASE WHEN question.answered_in <= access.revision THEN question.answer_took END"
+    joined = " CROSS JOIN ".join(sources if readable.is_few else sources[::-1])
     statement = (
-        f"SELECT question.quarter, COUNT(*), {written.format('access.id')}, {written.format(took)} FROM {joined} "  # noqa: S608  (ours alone)
+        f"SELECT {columns} FROM {joined} "  # noqa: S608  (ours alone)
         "WHERE question.conversation_id = access.conversation_id AND question.revision <= access.revision "
-        "AND question.quarter >= %s AND question.quarter < %s "
-        "GROUP BY question.quarter ORDER BY question.quarter"
+        f"AND question.quarter >= %s AND question.quarter < %s {ending}"
     )
     with connection.cursor() as cursor:
         # Whole numbers: PostgreSQL would compare a fraction with each row, without the index.
         cursor.execute(statement, [*values, int(begin.timestamp()), int(over.timestamp())])
-        return list(map(Asked._make, cursor.fetchall()))
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 class Written(Aggregate):

@@ -37,8 +37,8 @@ def open(  # noqa: A001  (callers say `threads.open`)
     """Return the stored thread as one of the reader's tokens was shown it, or what Omni returns. Raises `CannotShow`.
 
     A token that the thread route has not answered yet asks Omni first. Then a stored thread costs Omni nothing while
-    its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `when` says. `urgency` is that of having it newer; who
-    would have nothing to read is most urgent. `instance`: the one that it is of, where the caller knows that.
+    its access is within `OMNIVIEWER_ACCESS_TTL`, but for what `when` says. `urgency` is that of having it newer;
+    a person who would have nothing to read is most urgent. `instance`: the one that it is of, where the caller knows.
     """
     looked_at = timezone.now()
     reader = require_reader(user).on(instance)
@@ -46,10 +46,11 @@ def open(  # noqa: A001  (callers say `threads.open`)
     if stored and (when is Fetch.IF_MISSING or (when is Fetch.IF_STALE and stored[0].is_fresh)):
         metrics.page_from("fresh" if stored[0].is_fresh else "stale")
         return _opened(reader, stored)
+    asks = urgency if stored or urgency.is_nobodys else Urgency.WAITING
     failures: dict[ApiToken, OmniError] = {}
     for token in _in_turn(reader, stored):
         try:
-            fetch(token, omni_id, looked_at, when, urgency if stored else Urgency.WAITING)
+            fetch(token, omni_id, looked_at, when, asks)
         except NotVisible as error:
             failures[token] = error
         except OmniError as error:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.utils.safestring import SafeString
 
 from conversations import rendering
@@ -12,7 +13,7 @@ from conversations.search import shown_rows
 from omniviewer.accounts.models import User
 
 
-def by_id(user: AbstractBaseUser, omni_ids: Collection[UUID]) -> dict[UUID, SafeString]:
+def by_id(user: AbstractBaseUser | AnonymousUser, omni_ids: Collection[UUID]) -> dict[UUID, SafeString]:
     """Return the titles of those of these that the reader may see in their list now, as their own token was told them.
 
     Of one that two instances have, it is the one that its address opens.

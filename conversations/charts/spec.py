@@ -47,8 +47,6 @@ class Plot:
     # True if Omni cut the rows.
     is_cut: bool = False
     width: int = _WIDE
-    # For each measure, the addresses that its marks link to, if any.
-    links: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_beside(self) -> bool:

@@ -1,4 +1,4 @@
-"""Plots as SVG: a standalone picture, or part of a page where each mark is a link."""
+"""Plots as SVG: standalone pictures."""
 
 import sys
 from collections.abc import Callable
@@ -25,9 +25,6 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _FEW = 60
 # Radius of a dot, and what each line below adds to it, in pixels.
 _DOT, _RING = 3, 1.5
-# Largest count whose axis is numbered one by one.
-_COUNTED = 6
-_XLINK = "{http://www.w3.org/1999/xlink}"
 # Light and dark, as in variables.css, which a standalone picture cannot read. Colour-blind readers can tell them apart,
 # and each has a contrast of 3 to 1 to either background.
 COLOURS = {
@@ -55,16 +52,6 @@ def draw(plot: Plot) -> bytes:
     root.insert(2, style)
     drawn: bytes = ElementTree.tostring(root, encoding="utf-8")
     return drawn
-
-
-def draw_within(plot: Plot) -> str:
-    """Return SVG for a page with charts.css, where each mark is a link. It is for the eye and the mouse alone."""
-    root = _drawn(plot)
-    # The page has the same numbers and links as a table.
-    root.set("aria-hidden", "true")
-    for title in root.findall(f"{_SVG}title"):
-        root.remove(title)
-    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _settings(plot: Plot) -> dict[str, Any]:
@@ -96,19 +83,9 @@ def _settings(plot: Plot) -> dict[str, Any]:
     }
 
 
-def _steps(plot: Plot) -> list[int] | None:
-    """Return whole steps for an axis of small counts, without halves; None leaves the steps to pygal."""
-    values = [value for _, row in plot.measures for value in row if value is not None]
-    most = max(values)
-    if not plot.links or most > _COUNTED or any(value % 1 for value in values):
-        return None
-    return list(range(max(int(most), 1) + 1))
-
-
 def _bars(plot: Plot) -> Any:
     beside = plot.is_beside
     chart = (pygal.HorizontalBar if beside else pygal.Bar)(**_settings(plot))
-    chart.y_labels = _steps(plot)
     # Vertical bars go from left to right; horizontal ones would go from bottom to top.
     turn = -1 if beside else 1
     chart.x_labels = labels = [shortened(label, 18 if plot.is_narrow else 34) for label in plot.labels[::turn]]
@@ -117,10 +94,8 @@ def _bars(plot: Plot) -> Any:
         chart.margin_left = 16 + max(0, *(extent(label) - 0.6 * LETTERS * len(label) for label in labels))
     name = cut(", ".join(column.name for column, _ in plot.measures), 40)
     chart.x_title, chart.y_title = (cut(plot.key.name, 40), name) if not beside else (name, "")
-    for number, (column, values) in enumerate(plot.measures):
-        marks = [
-            None if value is None else _mark(plot, number, place, float(value)) for place, value in enumerate(values)
-        ]
+    for column, values in plot.measures:
+        marks = [None if value is None else float(value) for value in values]
         chart.add(cut(column.name, 28), marks[::turn])
     return chart
 
@@ -138,11 +113,10 @@ def _lines(plot: Plot) -> Any:
     known = [value for _, values in plot.measures for value in values if value is not None]
     low, high = min(known), max(known)
     has_gaps = any(value is None for _, values in plot.measures for value in values)
-    few = bool(plot.links) or has_gaps or len(plot.times) <= _FEW
+    few = has_gaps or len(plot.times) <= _FEW
     chart = _TimeLine(**_settings(plot), show_dots=few, dots_size=_DOT, allow_interruptions=True)
-    if plot.links or 0 < low < high * Decimal("0.7"):
-        chart.range = (0, float(high) or 1)
-        chart.y_labels = _steps(plot)
+    if 0 < low < high * Decimal("0.7"):
+        chart.range = (0, float(high))
     chart.x_title = cut(plot.key.name, 40)
     chart.y_title = cut(", ".join(column.name for column, _ in plot.measures), 40)
     places = [place for place, label in enumerate(plot.labels) if label]
@@ -152,22 +126,13 @@ def _lines(plot: Plot) -> Any:
     chart.x_value_formatter = lambda moment: ticks.get(_naive(moment), "")
     for number, (column, values) in enumerate(plot.measures):
         points = [
-            (_naive(time), None) if value is None else _mark(plot, number, place, (_naive(time), float(value)))
-            for place, (time, value) in enumerate(zip(plot.times, values, strict=True))
+            (_naive(time), None if value is None else float(value))
+            for time, value in zip(plot.times, values, strict=True)
         ]
         # Grow the lower dots, so that a ring of each stays visible where dots lie on each other.
         above = len(plot.measures) - 1 - number
         chart.add(cut(column.name, 28), points, dots_size=_DOT + _RING * above)
     return chart
-
-
-def _mark(plot: Plot, number: int, place: int, where: Any) -> Any:
-    """Return a value as pygal takes it: its position on the chart and, if there is one, its link."""
-    if not plot.links:
-        return where
-    column, values = plot.measures[number]
-    said = f"{plot.labels[place]}: {short(values[place] or 0, plot.unit)} {column.name}"
-    return {"value": where, "label": said, "xlink": {"href": plot.links[number][place]}}
 
 
 def _naive(moment: datetime) -> datetime:
@@ -182,8 +147,6 @@ def _drawn(plot: Plot) -> ElementTree.Element:
     for title in list(root.iter(f"{_SVG}title")):
         if title is not root.find(f"{_SVG}title"):
             title.text = ""
-    for link in root.iter(f"{_SVG}a"):
-        _tidy(link)
     for parent in list(root.iter()):
         for child in list(parent):
             # Comments are gone with parsing.
@@ -193,16 +156,6 @@ def _drawn(plot: Plot) -> ElementTree.Element:
         element.attrib.pop("id", None)
     ElementTree.register_namespace("", _SVG[1:-1])
     return root
-
-
-def _tidy(link: ElementTree.Element) -> None:
-    """Reduce a link to its address and a tooltip, out of the tab order: see `draw_within`."""
-    address, said = link.get(f"{_XLINK}href", ""), link.find(f"{_SVG}desc[@class='label']")
-    link.attrib.clear()
-    link.attrib |= {"href": address, "tabindex": "-1"}
-    title = ElementTree.Element(f"{_SVG}title")
-    title.text = said.text if said is not None else ""
-    link.insert(0, title)
 
 
 def _is_tooltip(element: ElementTree.Element) -> bool:

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from conversations.archive import threads
@@ -46,14 +46,19 @@ def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
 
 
 def stream(
-    user: User, conversations: Sequence[Conversation], site: str, record: Callable[[Conversation, str], None]
+    user: User,
+    conversations: Sequence[Conversation],
+    site: str,
+    record: Callable[[Conversation, str], None],
+    not_included: Mapping[str, str] | None = None,
 ) -> Iterator[bytes]:
     """Return a zip of them, each as Markdown and as JSON, made while it is sent; what could not be had is named in it.
 
     Each is opened by the rights of that moment. `record` is called for each, with why it could not be shown or `OK`.
+    `not_included`: reasons, by id, for others that were wanted too.
     """
     pipe = Pipe()
-    missing: dict[str, str] = {}
+    missing: dict[str, str] = dict(not_included or {})
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
         for number, row in enumerate(conversations, start=1):
             try:

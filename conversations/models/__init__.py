@@ -19,6 +19,7 @@ from conversations.models.message import EarlierMessage, Message
 from conversations.models.people import Member, Owner, PeopleWalk
 from conversations.models.reader import Reader
 from conversations.models.removal import HandOver, Removal
+from conversations.models.search_export import SearchExport
 from conversations.models.seen_revision import SeenRevision
 from conversations.models.storage import Stored, stored
 from conversations.models.ticket import TicketReference
@@ -54,6 +55,7 @@ __all__ = [
     "ReadUntil",
     "Reader",
     "Removal",
+    "SearchExport",
     "SeenRevision",
     "SentRequest",
     "Star",

@@ -64,6 +64,11 @@ class AnswerStatus(Enum):
         self.sentence = sentence
 
     @property
+    def word(self) -> str:
+        """Return a word that stands beside "Answer" if the answer did not come out well, or not yet; else ""."""
+        return _WORDS.get(self, "")
+
+    @property
     def is_captured(self) -> bool:
         return self is AnswerStatus.CAPTURED
 
@@ -94,3 +99,10 @@ class AnswerStatus(Enum):
     def may_show_evidence(self) -> bool:
         """Return whether opening the evidence may show more than the status."""
         return self not in (AnswerStatus.EXPIRED, AnswerStatus.REMOVED, AnswerStatus.EMPTY)
+
+
+_WORDS = {
+    AnswerStatus.FAILED: "Failed",
+    AnswerStatus.CANCELLED: "Cancelled",
+    AnswerStatus.RUNNING: "Not finished",
+}

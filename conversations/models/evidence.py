@@ -167,6 +167,15 @@ class Action(models.Model):
         return semantic_query.read(self.query)
 
     @cached_property
+    def sql(self) -> str:
+        """Return the query as SQL, if Omni tells it: beside the semantic query, or in it; else ""."""
+        sent = json.loads(self.sent)
+        result = sent.get("result") if isinstance(sent, dict) else None
+        places = [self.query, result if isinstance(result, dict) else {}]
+        found = (place.get(name) for place in places for name in ("userEditedSQL", "sql"))
+        return next((text.strip() for text in found if isinstance(text, str) and text.strip()), "")
+
+    @cached_property
     def query_json(self) -> str:
         return json.dumps(self.query, indent=2, ensure_ascii=False)
 

@@ -45,9 +45,10 @@ def page(request: Request, omni_id: UUID, position: int) -> HttpResponse:
     if found.is_new:
         trail.record(request, Kind.CAPTURED, **about)
     _record(request, **about)
-    steps = [(action, paging.page_of(action) if action.is_query else None) for action in found.actions]
     summary = found.summary
-    context = _context(found) | {"steps": steps, "summary": summary}
+    # Headings of the parts stand below the page's own, or else below the message's.
+    context = _context(found) | {"summary": summary, "level": 3 if request.htmx else 2}
+    context["steps"] = evidence_context.steps(found)
     if request.htmx:  # a part of a page takes in whatever it says, and its pictures come later if Omni has to be asked
         context["charts"] = None if evidence.must_ask_for_chart(found) else evidence_context.charts(found)
         return render(request, "conversations/evidence/_evidence.html", context)
@@ -77,7 +78,7 @@ def _marked(action: Action, sought: Asked) -> dict[str, Any]:
     """Return the name and fields of a query for query.html, with the words of a search highlighted."""
     fields = action.query_fields
     said = highlight.matches(f"{action.title} {fields.table} {fields.on_a_line}", sought.wanted)
-    context = {"query": fields, "action": action, "is_open": True, "is_json_open": bool(sought.wanted) and not said}
+    context = {"query": fields, "action": action, "is_json_open": bool(sought.wanted) and not said}
     html = render_to_string("conversations/evidence/_query_fields.html", context)
     return {
         "title": highlight.pieces(action.title, sought.wanted),

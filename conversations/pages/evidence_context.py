@@ -1,13 +1,36 @@
 """Contexts for evidence: the line under each answer, the bundle's page, the charts."""
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from conversations.archive import capture, evidence, evidence_status
 from conversations.archive.evidence import Evidence
 from conversations.archive.outcomes import Opened
 from conversations.charts import spec
+from conversations.models import Action
 from conversations.pages.refresh import MAX_LOOKS, look_in
+from conversations.tables import paging
+from conversations.tables.paging import TablePage
 from omniviewer.omni import OmniError
+
+
+class Step(NamedTuple):
+    """An action, the rows of its query, and the time since the action before it, where Omni tells both."""
+
+    action: Action
+    shown: TablePage[Action] | None
+    since: timedelta | None
+
+
+def steps(found: Evidence) -> list[Step]:
+    """Return the steps of an answer, in order."""
+    before: datetime | None = None
+    rows = []
+    for action in found.actions:
+        since = action.at - before if action.at and before and action.at >= before else None
+        rows.append(Step(action, paging.page_of(action) if action.is_query else None, since))
+        before = action.at or before
+    return rows
 
 
 def answer_statuses(opened: Opened, looks: int = 0) -> dict[str, Any]:
@@ -40,15 +63,13 @@ def bundle(opened: Opened, looks: int) -> dict[str, Any]:
 
 
 def charts(found: Evidence) -> dict[str, Any]:
-    """Return the context of _charts.html: whether Omni has a picture; else ours, and why Omni could not be asked."""
+    """Return the context of _charts.html: whether Omni has a picture, ours, and why Omni could not be asked."""
     failure, omni = None, False
     try:
         omni = evidence.has_chart(found)
     except OmniError as error:
         failure = error
-    drawn = (
-        [] if omni else [drawing for action in found.queries for drawing in spec.drawings(action)][: spec.MOST_DRAWINGS]
-    )
+    drawn = [drawing for action in found.queries for drawing in spec.drawings(action)][: spec.MOST_DRAWINGS]
     named = found.queries[0].title if found.queries else ""
     alt = f"Chart of {named}; its numbers stand in the table below."
     return {"omni": omni, "alt": alt, "drawn": drawn, "failure": failure}

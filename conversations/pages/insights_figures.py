@@ -1,231 +1,118 @@
-"""Figures of the insights: each a chart and the same numbers as a table, with every number linked to its list."""
+"""Figures of the insights over time: outcomes, time to answer, and the busiest hours."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from urllib.parse import urlencode
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from conversations import rendering
-from conversations.archive.insights import Insights, Span
-from conversations.charts import svg
-from conversations.charts.labels import cut
-from conversations.charts.spec import Plot
-from conversations.models import Owner
+from conversations.archive.insights import Insights
+from conversations.archive.insights_spans import Span, joined
+from conversations.charts import columns
+from conversations.charts.columns import Column
+from conversations.pages.insights_tables import Cell, Figure, Links, Part, Row, named
+from conversations.pages.insights_tiles import length
+from conversations.search import syntax
 from conversations.search.syntax import WEEKDAYS, Filter
-from conversations.tables.parsing import Column
-from conversations.templatetags.moments import duration
 
-# Most bars of one chart, and most rows of its table.
-_MAX_BARS, _MAX_ROWS = 20, 500
-_MAX_LABEL_CHARS = 60
-_NOBODY = "Not told by Omni"
 # Number of shades of the busiest hours.
 _SHADES = 5
-
-# Values of each measure, by its name.
-_Measures = Mapping[str, Sequence[Decimal | None]]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number and `address`, the list that it counts; "" if it counts nothing.
-
-    `said` says what the number counts, for screen readers. `shade` is its share of the largest, from 0 to 5.
-    """
-
-    text: str
-    address: str = ""
-    said: str = ""
-    shade: int = 0
-
-
-@dataclass(frozen=True)
-class Row:
-    label: Cell
-    cells: list[Cell]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart and its table. `key` names the table's first column; `rest` counts the rows that are left out."""
-
-    name: str
-    title: str
-    note: str
-    key: str
-    columns: list[str]
-    rows: list[Row]
-    plots: list[Plot] = field(default_factory=list)
-    rest: int = 0
-    is_heat: bool = False
-
-    @property
-    def drawings(self) -> list[tuple[SafeString, SafeString]]:
-        """Return the charts as SVG, each for a desktop and for a phone."""
-        pairs = [(svg.draw_within(plot), svg.draw_within(plot.narrow())) for plot in self.plots]
-        return [(rendering.drawn(wide), rendering.drawn(narrow)) for wide, narrow in pairs]
+# Most columns of a chart on a phone, where each is to be as wide as a finger.
+_NARROW_COLUMNS = 11
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# States that every chart shows, and others if there are any; and names of those that no search query tells apart.
+_ALWAYS: Final = ("failed", "unanswered")
+COMPLETE: Final = syntax.COMPLETE
+UNKNOWN: Final = "unknown"
+Drawings = tuple[SafeString, SafeString]
 
 
 class Figures:
-    """Figures of these insights. `owner` and `credential` are the page's filters, and those of each linked list.
+    """Figures of these insights. A count of nothing is zero only if all is known.
 
-    A count of nothing is zero only if all is known: `is_all_read` says whether every conversation was read.
+    `is_all_read` says whether every conversation was read.
     """
 
-    def __init__(
-        self, found: Insights, owner: str, credential: str, names: dict[Owner, str], *, is_all_read: bool
-    ) -> None:
-        self._found = found
-        self._is_all_read = is_all_read
-        self._names = names
-        self._owner = [Filter("owner", owner)] if owner else []
-        self._credential = {"credential": credential} if credential else {}
+    def __init__(self, found: Insights, links: Links, *, is_all_read: bool) -> None:
+        self._found, self._links, self._is_all_read = found, links, is_all_read
+        self._with_year = found.end.year != found.first.year
+        self._states = [state for state in found.states if found.states[state] or state in _ALWAYS]
 
-    @property
-    def last(self) -> date:
-        """Return the last day of the period."""
-        return self._found.end - timedelta(days=1)
+    def over_time(self, name: str) -> Figure:
+        return self.outcomes() if name == "outcomes" else self.time_to_answer()
 
-    def all(self) -> list[Figure]:
-        figures = [self._activity(), self._people(), self._topics(), self._time_to_answer(), self._trouble()]
-        return [figure for figure in [*figures, self._hours()] if figure.rows]
-
-    def _address(self, *filters: Filter, span: Span | None = None) -> str:
-        """Return the address of the list of conversations with a question in that time that match all the filters."""
-        first, last = (span.first, span.last) if span else (self._found.first, self.last)
-        days = f"{first}" if first == last else f"{first}..{last}"
-        own = self._owner if not any(row.name == "owner" for row in filters) else []
-        text = " ".join(map(str, [Filter("asked", days), *own, *filters]))
-        return f"{reverse('conversations:conversations')}?{urlencode({**self._credential, 'q': text})}"
-
-    def _activity(self) -> Figure:
-        spans = self._found.spans
-        measures = {
-            "conversations": [self._count(span, len(span.conversations)) for span in spans],
-            "questions": [self._count(span, span.questions) for span in spans],
-        }
-        rows = [
-            self._span_row(span, [_said(row[place]) for row in measures.values()], is_any=bool(span.questions))
-            for place, span in enumerate(spans)
-        ]
-        return Figure(
-            "activity",
-            "Conversations and questions",
-            "A conversation counts wherever something was asked in it.",
-            self._unit_of_time,
-            ["Conversations", "Questions"],
-            rows[::-1],
-            self._by_time(measures),
-        )
-
-    def _people(self) -> Figure:
-        def named(owner: Owner) -> str:
-            return self._names.get(owner) or owner.id or _NOBODY
-
-        found = {owner: (named(owner), share) for owner, share in self._found.owners.items()}
-        order = sorted(found, key=lambda owner: (-found[owner][1].questions, found[owner][0].casefold()))
-        tokens = self._found.reader.tokens
-        addresses = {owner: self._address(Filter("owner", owner.as_filter(tokens))) for owner in order if owner.id}
+    def outcomes(self) -> Figure:
+        """Return conversations by outcome; each counts once in a span, in the first state that it is in."""
+        found, shown = self._found, [*self._states, COMPLETE, UNKNOWN]
         rows = []
-        for owner in order[:_MAX_ROWS]:
-            name, share = found[owner]
-            numbers = [str(share.conversations), str(share.questions)]
-            rows.append(Row(Cell(name), [Cell(text, addresses.get(owner, ""), name) for text in numbers]))
-        bars = [owner for owner in order if owner.id][:_MAX_BARS]
-        plots = self._bars(
-            "Asked by",
-            {"questions": [Decimal(found[owner][1].questions) for owner in bars]},
-            [found[owner][0] for owner in bars],
-            [addresses[owner] for owner in bars],
-            len(addresses),
+        for span in found.spans:
+            counts = self._counts(span)
+            label = self._named(span)
+            is_any = bool(span.questions)
+            own = self._links.list(span=span) if is_any else ""
+            said = (_said(self._counted(span, span.questions)), _said(self._counted(span, len(span.conversations))))
+            cells = [Cell(text, own, label, text.replace(",", "")) for text in said]
+            rows.append(
+                Row(Cell(label, plain=f"{span.first}"), [*cells, *(self._cell(span, state, counts) for state in shown)])
+            )
+        note = (
+            "Conversations in which something was asked then, by the state of their answers now; one in several states "
+            f"counts in the first of these. {self._known}"
         )
-        rest = max(len(order) - _MAX_ROWS, 0)
-        return Figure("people", "People", "", "Asked by", ["Conversations", "Questions"], rows, plots, rest)
+        return Figure(
+            "outcomes",
+            "Outcomes",
+            note,
+            self._unit_of_time,
+            ["Questions", "Conversations", *(state.capitalize() for state in shown)],
+            rows[::-1],
+            [Part(state, state.capitalize()) for state in shown],
+            self._drawn("Outcomes", self._stacked),
+            self._links.file("outcomes"),
+        )
 
-    def _topics(self) -> Figure:
-        found = self._found.topics
-        order = sorted(found, key=lambda key: (-found[key][1], found[key][0].casefold()))
-        addresses = {key: self._address(Filter("topic", f"={key}")) for key in order}
-        rows = [
-            Row(Cell(found[key][0]), [Cell(str(found[key][1]), addresses[key], found[key][0])])
-            for key in order[:_MAX_ROWS]
-        ]
-        bars = order[:_MAX_BARS]
-        measures = {"conversations": [Decimal(found[key][1]) for key in bars]}
-        labels = [found[key][0] for key in bars]
-        plots = self._bars("Topic", measures, labels, [addresses[key] for key in bars], len(order))
-        rest = max(len(order) - _MAX_ROWS, 0)
-        note = "Of conversations in which something was asked in this time."
-        return Figure("topics", "Topics", f"{note} {self._share}", "Topic", ["Conversations"], rows, plots, rest)
+    def _stacked(self, span: Span) -> Column:
+        counts = self._counts(span)
+        parts = [(state, float(count or 0)) for state, count in counts.items()]
+        told = [f"{count:,} {state}" for state, count in counts.items() if count]
+        conversations = len(span.conversations)
+        said = f"{span.questions:,} question{'' if span.questions == 1 else 's'} in {conversations:,} conversation"
+        said += "" if conversations == 1 else "s"
+        if not span.questions:
+            said = "no questions" if self._counted(span, 0) is not None else "nothing known"
+        return self._column(span, ", ".join([said, *told]), parts if span.questions else [])
 
-    def _time_to_answer(self) -> Figure:
-        spans = self._found.spans
-        measures = {
-            "median": [_seconds(span.median) for span in spans],
-            "95 of 100": [_seconds(span.percentile) for span in spans],
-        }
-        rows = [
-            self._span_row(span, [_length(span.median), _length(span.percentile), str(len(span.took))])
-            for span in spans
-            if span.took
-        ]
+    def time_to_answer(self) -> Figure:
+        rows = []
+        for span in self._found.spans:
+            if span.took:
+                label = self._named(span)
+                slowest = self._links.list(span=span, sort="slowest")
+                texts = [(length(value), f"{value:g}") for value in (span.median, span.percentile) if value is not None]
+                cells = [Cell(text, slowest, label, plain) for text, plain in [*texts, (f"{len(span.took):,}", "")]]
+                rows.append(Row(Cell(label, plain=f"{span.first}"), cells))
         return Figure(
             "time",
             "Time to answer",
-            "From a question to the answer that follows it: half of the answers were there by the median, 95 of 100 by "
-            "the other.",
+            "From a question to the answer that follows it. Half of the answers came within the median, 95 of 100 "
+            "within the 95th percentile.",
             self._unit_of_time,
-            ["Median", "95 of 100", "Answers"],
+            ["Median", "95th percentile", "Answers"],
             rows[::-1],
-            self._by_time(measures, unit="sec") if rows else [],
+            [Part("median", "Median"), Part("percentile", "95th percentile")],
+            self._drawn("Time to answer", self._overlaid, of_seconds=True) if rows else None,
+            self._links.file("time"),
         )
 
-    def _trouble(self) -> Figure:
-        found = self._found
-        shown = [state for state in found.states if found.states[state] or state in ("unanswered", "failed")]
-        rows = []
-        for span in found.spans:
-            counts = {state: self._state_count(span, state) for state in shown}
-            if any(counts.values()):
-                cells = [self._state_cell(span, state, count) for state, count in counts.items()]
-                rows.append(Row(Cell(self._named(span)), cells))
-        measures = {state: [self._state_count(span, state) for span in found.spans] for state in shown}
-        links = [[self._address(Filter("state", state), span=span) for span in found.spans] for state in shown]
-        return Figure(
-            "trouble",
-            "Failed and unanswered",
-            f"Conversations of which that is so now. {self._share}",
-            self._unit_of_time,
-            [state.capitalize() for state in shown],
-            rows[::-1],
-            self._by_time(measures, links) if rows else [],
-        )
+    def _overlaid(self, span: Span) -> Column:
+        if not span.took:
+            return self._column(span, "no answers", [])
+        said = f"median {length(span.median)}, 95th percentile {length(span.percentile)}, {len(span.took):,} answers"
+        return self._column(span, said, [("percentile", span.percentile or 0), ("median", span.median or 0)])
 
-    def _count(self, span: Span, count: int) -> Decimal | None:
-        """Return the count of that time; None if nothing was counted, but something may be missing."""
-        is_known = self._is_all_read and span.first <= timezone.localdate()
-        return Decimal(count) if count or is_known else None
-
-    def _state_count(self, span: Span, state: str) -> Decimal | None:
-        found = self._found
-        count = span.within(found.states[state])
-        # Messages show that a question has no answer; every other state is known from the job alone.
-        is_told = state == "unanswered" or span.within(found.known_in) or not span.within(found.unknown_in)
-        if count or (is_told and span.questions):
-            return Decimal(count)
-        return self._count(span, 0) if is_told else None
-
-    def _state_cell(self, span: Span, state: str, count: Decimal | None) -> Cell:
-        address = self._address(Filter("state", state), span=span) if count else ""
-        return Cell(_said(count), address, f"{state}, {self._named(span)}")
-
-    def _hours(self) -> Figure:
+    def hours(self) -> Figure:
         found = self._found.hours
         most = max(found.values(), default=1)
         rows = []
@@ -234,28 +121,94 @@ class Figures:
             for hour in range(24):
                 count = found.get((place, hour), 0)
                 filters = Filter("weekday", WEEKDAYS[place]), Filter("hour", str(hour))
-                address = self._address(*filters) if count else ""
-                cells.append(Cell(str(count), address, f"{weekday}, {hour} h", -(-_SHADES * count // most)))
+                address = self._links.list(*filters) if count else ""
+                said = f"{weekday}, {hour}:00 to {hour}:59: {count:,} question{'' if count == 1 else 's'}"
+                cells.append(Cell(f"{count:,}", address, said, str(count), -(-_SHADES * count // most)))
             rows.append(Row(Cell(weekday), cells))
-        by_hour = [sum(found.get((day, hour), 0) for day in range(7)) for hour in range(24)]
-        plots = self._bars(
-            "Hour",
-            {"questions": [Decimal(count) for count in by_hour]},
-            [str(hour) for hour in range(24)],
-            [self._address(Filter("hour", str(hour))) for hour in range(24)],
-            24,
+        return Figure(
+            "hours",
+            "Busiest hours",
+            f"Questions by weekday and hour, in your time zone ({timezone.get_current_timezone_name()}).",
+            "Weekday",
+            [f"{hour}" for hour in range(24)],
+            rows,
+            file_address=self._links.file("hours"),
+            is_heat=True,
         )
-        note = "Questions by hour and weekday, in your time zone."
-        columns = [str(hour) for hour in range(24)]
-        return Figure("hours", "Busiest hours", note, "Weekday", columns, rows, plots, is_heat=True)
+
+    def _counts(self, span: Span) -> Mapping[str, int | None]:
+        """Return how many conversations of the span count in each state; None if that is not known."""
+        found, left = self._found, set(span.conversations)
+        counts: dict[str, int | None] = {}
+        for state in self._states:
+            own = left & found.states[state]
+            left -= own
+            counts[state] = len(own) if own or self._is_told(span, state) else None
+        complete = left & found.complete
+        return {**counts, COMPLETE: len(complete), UNKNOWN: len(left - complete)}
+
+    def _is_told(self, span: Span, state: str) -> bool:
+        """Return whether no conversation in this state means none. Messages alone show that a question is open."""
+        found = self._found
+        is_told = state == "unanswered" or bool(span.within(found.known_in)) or not span.within(found.unknown_in)
+        return is_told and (bool(span.questions) or self._counted(span, 0) is not None)
+
+    def _cell(self, span: Span, state: str, counts: Mapping[str, int | None]) -> Cell:
+        count = counts[state]
+        if not span.questions and self._counted(span, 0) is None:
+            count = None
+        address = self._state_address(span, state) if count else ""
+        text = _said(count)
+        return Cell(text, address, f"{state}, {self._named(span)}", text.replace(",", ""))
+
+    def _state_address(self, span: Span, state: str) -> str:
+        """Return the list of a state's conversations; "" where no query tells them apart from others."""
+        order = [*self._states, COMPLETE, UNKNOWN]
+        without = [Filter("state", other, is_negated=True) for other in order[: order.index(state)]]
+        # An answer of which nothing is known is there all the same.
+        own = "answered" if state == UNKNOWN else state
+        return self._links.list(Filter("state", own), *without, span=span) if self._links.can_show(own) else ""
+
+    def _counted(self, span: Span, count: int) -> int | None:
+        """Return the count of that time; None if nothing was counted, but something may be missing."""
+        is_known = self._is_all_read and span.first <= timezone.localdate()
+        return count if count or is_known else None
+
+    def _column(self, span: Span, said: str, parts: Sequence[tuple[str, float]]) -> Column:
+        label = self._named(span)
+        address = self._links.list(span=span) if span.questions else ""
+        return Column(label.split(" – ")[0], f"{label}: {said}", address, parts)
+
+    def _drawn(self, name: str, column: Callable[[Span], Column], *, of_seconds: bool = False) -> Drawings | None:
+        """Return the chart for wide places, and one of fewer, longer spans for narrow ones."""
+        if len(self._found.spans) < 2:  # noqa: PLR2004  (one is no comparison)
+            return None
+        stretches = (self._found.spans, columns.WIDE), (self._longer, columns.NARROW)
+        wide, narrow = (
+            rendering.drawn(
+                columns.draw(
+                    [column(span) for span in spans],
+                    f"{name}, by time; arrow keys go from column to column",
+                    width,
+                    is_stacked=not of_seconds,
+                    of_seconds=of_seconds,
+                )
+            )
+            for spans, width in stretches
+        )
+        return wide, narrow
+
+    @cached_property
+    def _longer(self) -> list[Span]:
+        return joined(self._found.spans, _NARROW_COLUMNS)
 
     @property
-    def _share(self) -> str:
+    def _known(self) -> str:
         """Return a sentence that says for how many answers the outcome is known."""
-        found = self._found
-        if not found.answers:
+        total = self._found.total
+        if not total.answers:
             return "No answer in it tells of the job that made it."
-        return f"Known for {found.known:,} of {found.answers:,} answers: those whose evidence was captured."
+        return f"Known for {total.told:,} of {total.answers:,} answers: those whose evidence was captured."
 
     @property
     def _unit_of_time(self) -> str:
@@ -264,56 +217,8 @@ class Figures:
         return next(name for most, name in ((1, "Day"), (7, "Week"), (31, "Month"), (366, "Year")) if longest <= most)
 
     def _named(self, span: Span) -> str:
-        this_year = self._found.end.year == self._found.first.year
-        pattern = "j M" if this_year else "j M Y"
-        if span.first == span.last:
-            return date_format(span.first, pattern)
-        return f"{date_format(span.first, pattern)} – {date_format(span.last, pattern)}"
-
-    def _span_row(self, span: Span, texts: Sequence[str], *, is_any: bool = True) -> Row:
-        address = self._address(span=span) if is_any else ""
-        return Row(Cell(self._named(span)), [Cell(text, address, self._named(span)) for text in texts])
-
-    def _by_time(self, measures: _Measures, links: Iterable[Iterable[str]] = (), unit: str = "") -> list[Plot]:
-        spans = self._found.spans
-        if len(spans) < 2:  # noqa: PLR2004  (one is no comparison)
-            return []
-        times = [datetime.combine(span.first, time.min) for span in spans]
-        same = [self._address(span=span) for span in spans]
-        addresses = tuple(map(tuple, links or [same] * len(measures)))
-        drawn = [place for place, row in enumerate(measures.values()) if any(value is not None for value in row)]
-        if not drawn:
-            return []
-        labels = [self._named(span).split(" – ")[0] for span in spans]
-        columns = [_columns(measures)[place] for place in drawn]
-        addresses = tuple(addresses[place] for place in drawn)
-        return [Plot("", Column(1, "", is_number=False), labels, times, columns, unit, links=addresses)]
-
-    def _bars(self, key: str, measures: _Measures, labels: list[str], links: list[str], in_all: int) -> list[Plot]:
-        if len(labels) < 2:  # noqa: PLR2004
-            return []
-        named = [cut(label, _MAX_LABEL_CHARS) for label in labels]
-        column = Column(1, key, is_number=False)
-        more = in_all if in_all > len(labels) else 0
-        return [Plot("", column, named, None, _columns(measures), "", more, links=(tuple(links),))]
+        return named(span, with_year=self._with_year)
 
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-def _columns(measures: _Measures) -> list[tuple[Column, list[Decimal | None]]]:
-    return [
-        (Column(place, name, is_number=True), list(row)) for place, (name, row) in enumerate(measures.items(), start=2)
-    ]
-
-
-def _said(count: Decimal | None) -> str:
-    return "–" if count is None else str(count)
-
-
-def _seconds(length: float | None) -> Decimal | None:
-    return None if length is None else Decimal(str(round(length, 1)))
-
-
-def _length(length: float | None) -> str:
-    return "–" if length is None else duration(timedelta(seconds=length))
+def _said(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"

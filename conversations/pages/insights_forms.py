@@ -1,26 +1,36 @@
 """Forms for the parameters of the insights' address."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
+from django import forms
+
+from conversations.archive.insights_scope import with_filters
 from conversations.pages.list_forms import CredentialForm, SearchField
 from conversations.search import date_words, syntax
+from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential
 
 # Periods of the insights: the value in the address, and the name on the page.
-PERIODS = {
+PERIODS: Final = {
     "7d": "Last 7 days",
     "30d": "Last 30 days",
-    "90d": "Last 90 days",
+    "90d": "Last 3 months",
     "1y": "Last 12 months",
     "all": "All time",
 }
 _USUAL_PERIOD = "30d"
+# Blocks of the page: the value in the address of a file.
+BLOCKS: Final = ("summary", "outcomes", "time", "topics", "people", "questions", "slowest", "hours")
 
 
 @dataclass(frozen=True)
 class InsightsQuery:
-    """`period` is the first day and the day after the last; None for all time. `odd` says what was not understood."""
+    """`period` is the first day and the day after the last; None for all time. `odd` says what was not understood.
+
+    `asked` is the search query without `asked:`, which is the period.
+    """
 
     credentials: list[Credential]
     credential: Credential | None
@@ -28,13 +38,32 @@ class InsightsQuery:
     period_name: str
     since: str
     until: str
-    owner: str
+    asked: Asked
     odd: list[str]
+
+    @property
+    def owner(self) -> str:
+        """Return the one person who is asked for; "" for nobody or several."""
+        names = self.asked.values("owner")
+        return names[0] if len(names) == 1 else ""
+
+    @property
+    def without_owner(self) -> str:
+        """Return the text of the search besides the one person."""
+        return self.asked.without(Filter("owner", self.owner)).typed if self.owner else self.asked.typed
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters of this very page."""
+        days = {"since": self.since, "until": self.until} if not self.period_name else {"period": self.period_name}
+        kept = {"credential": str(self.credential.pk) if self.credential else "", "q": self.asked.typed, **days}
+        return {name: value for name, value in kept.items() if value}
 
 
 class InsightsForm(CredentialForm):
-    """A named period, or one from a day to another; the owner; and the credential to read through."""
+    """A search query; a named period, or one from a day to another; a person; and the credential to read through."""
 
+    q = SearchField(required=False)
     period = SearchField(required=False)
     since = SearchField(required=False)
     until = SearchField(required=False)
@@ -45,7 +74,13 @@ class InsightsForm(CredentialForm):
         said = self.said()
         chosen: Credential | None = said["credential"]
         name, since, until = said["period"], said["since"], said["until"]
-        odd = []
+        typed = syntax.read(said["q"])
+        asked, within, odd = _without_time(typed)
+        if within:
+            name, since, until = "", within[0], within[1]
+        owner = said["owner"].replace('"', " ").strip()
+        if owner:
+            asked = with_filters(asked, Filter("owner", owner))
         period = syntax.days(name if name in PERIODS and name != "all" else _USUAL_PERIOD)
         if since or until:
             ends = syntax.days(since) if since else None, syntax.days(until or "today")
@@ -72,6 +107,32 @@ class InsightsForm(CredentialForm):
             period_name=name,
             since=since,
             until=until,
-            owner=said["owner"].replace('"', " ").strip(),
+            asked=asked,
             odd=odd,
         )
+
+
+class BlockForm(forms.Form):
+    """The block of the page that a file holds."""
+
+    block = forms.ChoiceField(choices=[(name, name) for name in BLOCKS], required=False)
+
+    def name(self) -> str:
+        """Return the block; "" if the address names none that there is."""
+        return (self.cleaned_data["block"] or BLOCKS[0]) if self.is_valid() else ""
+
+
+def _without_time(typed: Asked) -> tuple[Asked, tuple[str, str] | None, list[str]]:
+    """Return the query without `asked:`, its first and last day, and what was not understood of it."""
+    times = typed.values("asked")
+    if not times:
+        return typed, None, []
+    kept = [row for row in typed.filters if row.is_negated or row.name != "asked"]
+    asked = syntax.read(" ".join([typed.plain, *map(str, kept)]).strip())
+    odd = [sentence for sentence in typed.odd if sentence not in asked.odd]
+    if len(times) > 1:
+        odd.append("The insights take one “asked:”: the others were left out.")
+    found = syntax.days(times[0])
+    if not found:
+        return asked, None, odd
+    return asked, (found[0].isoformat(), (found[1] - timedelta(days=1)).isoformat()), odd

@@ -21,6 +21,7 @@ from conversations.exports import selection
 from conversations.models import Conversation, ReadUntil, Star, ticket_names
 from conversations.pages import list_context, list_facets
 from conversations.pages.errors import explain
+from conversations.pages.export_record import record_export
 from conversations.pages.list_forms import FiltersForm, ListForm, ListQuery, list_address
 from conversations.pages.part_forms import FreshForm
 from conversations.pages.refresh import fetch_when, refreshed
@@ -131,7 +132,7 @@ def selected(request: Request) -> HttpResponseBase:
     if request.POST.get("do") in ("export", "star"):
         tasks.queue_captures(request.user, chosen)
     if request.POST.get("do") == "export":
-        pieces = selection.stream(request.user, chosen, canonical(request, ""), partial(_record_export, request))
+        pieces = selection.stream(request.user, chosen, canonical(request, ""), partial(record_export, request))
         name = f"conversations-{timezone.localdate():%Y-%m-%d}.zip"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": "application/zip"}
         return StreamingHttpResponse(pieces, headers=headers)
@@ -153,11 +154,6 @@ def _toggle_star(request: Request, back: str) -> HttpResponse:
     if request.htmx:
         return HttpResponse(status=HTTPStatus.NO_CONTENT if chosen else HTTPStatus.NOT_FOUND)
     return redirect(back)
-
-
-def _record_export(request: Request, conversation: Conversation, result: str) -> None:
-    about: Any = {"conversation_id": conversation.omni_id, "instance": conversation.instance}
-    trail.record(request, Kind.EXPORTED, result=result, **about)
 
 
 def _starred(count: int, *, starred: bool) -> str:

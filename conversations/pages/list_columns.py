@@ -17,13 +17,15 @@ class Column:
     arrow: str = ""
 
 
-def columns(order: str) -> list[Column]:
-    """Return the heads of the columns that sort, for a list in this order."""
-    return [
-        _fact(order, "messages", "Messages", "row-count"),
-        _fact(order, "slowest", "Took", "row-took"),
-        _time(order),
-    ]
+def columns(order: str, *, has_words: bool) -> list[Column]:
+    """Return the heads of the columns that sort, for a list in this order. `has_words`: words are searched for."""
+    title = Column("Conversation", "column-text", "", "")
+    if has_words and order == "match":
+        title = Column("Conversation, best match first", "column-text", "", "Sort by last activity", "↓")
+    elif has_words:
+        title = Column("Conversation", "column-text", "match", "Sort by best match")
+    facts = _fact(order, "messages", "Messages", "row-count"), _fact(order, "slowest", "Took", "row-took")
+    return [title, *facts, _time(order)]
 
 
 def _fact(order: str, own: str, name: str, place: str) -> Column:

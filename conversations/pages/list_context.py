@@ -64,7 +64,7 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "facets_address": f"{reverse('conversations:conversations')}facets/?{address.urlencode()}",
-        "columns": list_columns.columns(query.stretch.order),
+        "columns": list_columns.columns(query.stretch.order, has_words=found.asked.has_words),
         "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
         "fresh_in": fresh_in(found.notice, None, looks, is_stale=stale),
     }

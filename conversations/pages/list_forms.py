@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from conversations.archive.outcomes import CannotShow
 from conversations.search import syntax
-from conversations.search.finder import FACT_ORDERS, ORDERS, Stretch
+from conversations.search.finder import BEST_MATCH, FACT_ORDERS, ORDERS, Stretch
 from conversations.search.syntax import Asked
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import site_path
@@ -75,10 +75,10 @@ class ListForm(CredentialForm):
 
     q = SearchField(required=False)
     sort = forms.ChoiceField(
-        choices=[(name, name) for name in (*ORDERS, *FACT_ORDERS)],
+        choices=[(name, name) for name in (*ORDERS, *FACT_ORDERS, BEST_MATCH)],
         required=False,
         error_messages={
-            "invalid_choice": "The list can be sorted by activity, oldest, started, first, messages or slowest."
+            "invalid_choice": "The list can be sorted by activity, oldest, started, first, messages, slowest or match."
         },
     )
     before = forms.IntegerField(min_value=-(2**63), max_value=2**63 - 1, required=False, error_messages=_NO_PLACE)

@@ -28,13 +28,15 @@ class RowsForm(forms.Form):
     sort = forms.IntegerField(min_value=1, max_value=10_000, required=False)
     down = forms.BooleanField(required=False)
     rows = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
+    filter = forms.CharField(max_length=200, required=False)
 
     def wanted(self) -> dict[str, Any]:
-        """Return arguments of `paging.page_of`: column to sort by (0: Omni's order), direction, and number of rows."""
+        """Return arguments of `paging.page_of`: column to sort by (0: Omni's order), direction, number and words."""
         self.is_valid()
         said = self.cleaned_data
         return {
             "sort": said.get("sort") or 0,
             "descending": bool(said.get("down")),
             "most": max(said.get("rows") or 0, ROWS_A_PAGE),
+            "words": said.get("filter") or "",
         }

@@ -116,7 +116,7 @@ def trusted(html: str) -> SafeString:
 
 
 def drawn(svg: str) -> SafeString:
-    """Mark a chart as safe that `svg.draw_within` wrote: it has only elements of its own, and all text is escaped."""
+    """Mark a chart as safe that `charts.columns` wrote: it has only elements of its own, and all text is escaped."""
     return mark_safe(svg)
 
 

@@ -1,4 +1,4 @@
-"""What may stand at the end of a search query that is being typed."""
+"""Completions of a search query while it is typed."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ _SPANS: Final = {
     "1y": "the last 12 months",
 }
 CHOICES: Final[dict[str, Sequence[str]]] = {
-    "state": tuple(state.value for state in STATES),
+    "state": tuple(map(str, STATES)),
     "has": HAS,
     "is": IS,
     "in": PLACES,

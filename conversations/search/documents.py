@@ -148,8 +148,8 @@ def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
         thread = said[row.pk]
         theirs = [jobs[key] for *_, job_id in thread if (key := (row.instance, job_id)) in jobs]
         theirs = [(job, queries) for job, queries in theirs if job.may_belong_to(row)]
-        facts = _facts(thread, theirs)
-        told = facts | _last_outcome(thread, theirs) | {Fact("topic", job.topic) for job, _ in theirs if job.topic}
+        facts = _facts(thread, theirs) | _last_outcome(thread, theirs)
+        told = facts | {Fact("topic", job.topic) for job, _ in theirs if job.topic}
         list_facts.store(row, told, len(thread), answer_took.get(row.pk))
         facts |= {fact for job, _ in theirs for fact in Fact.of_topic(job.topic)}
         facts |= {Fact("has", "ticket")} if row.pk in linked else set()

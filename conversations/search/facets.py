@@ -19,7 +19,7 @@ MAX_VALUES = 8
 # Beyond, "more than" is said of what has to be looked up row by row.
 MAX_OWN = 1000
 # States in the order of the page.
-_STATES = ("failed", "running", "unanswered", "cancelled", "answered")
+_STATES = ("failed", "running", "unanswered", "cancelled", "complete", "answered")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import BigIntegerField, Case, F, Q, When
+from django.db.models import BigIntegerField, Case, F, Q, QuerySet, When
 from django.utils.functional import cached_property
 
 from conversations.models import Access, Conversation, Reader, recency
@@ -45,6 +45,8 @@ ORDERS = {
 }
 # Orders by a fact, the highest first; then by the last activity. A page begins behind a number of rows.
 FACT_ORDERS = {"messages": "conversation__message_count", "slowest": "conversation__last_answer_took"}
+# The best match first; in a list without words to look for, the newest.
+BEST_MATCH = "match"
 # Most matches of a question to the index that are ordered by a fact, or counted by their facts: the newest.
 MAX_MATCHES: Final = 5000
 
@@ -53,7 +55,7 @@ MAX_MATCHES: Final = 5000
 class Stretch:
     """Part of a list in that order: behind the key `before`, or in front of `after`; without either, its top.
 
-    In an order by a fact, both are the number of rows that come before this part.
+    In an order by a fact or by best match, both are the number of rows that come before this part.
     """
 
     order: str = "activity"
@@ -96,7 +98,8 @@ class Finder:
         self.scope = scope
         self._is_of_few = is_of_few
         self._fact = FACT_ORDERS.get(order)
-        self._column, self._is_newest_first = ORDERS[order] if self._fact is None else ORDERS["activity"]
+        self._is_by_match = order == BEST_MATCH and scope.asked.has_words
+        self._column, self._is_newest_first = ORDERS.get(order, ORDERS["activity"])
         self._question = Question.of(scope.asked, {name for name, people in scope.owners.items() if people})
         since, until = scope.asked.since, scope.asked.until
         self._bounds = Bounds(recency(since) - 1 if since else None, recency(until) if until else None)
@@ -105,8 +108,8 @@ class Finder:
     def page(self, stretch: Stretch) -> Page:
         """Return a page of up to 50 conversations."""
         before, after = stretch.before, stretch.after
-        if self._fact is not None:
-            return self._page_by_fact(self._fact, max(before or after or 0, 0))
+        if self.is_by_number:
+            return self._page_by_number(max(before or after or 0, 0))
         if after is not None:
             rows = self._some(after, ROWS_A_PAGE + 1, is_backwards=True)
             if len(rows) > ROWS_A_PAGE:
@@ -141,11 +144,12 @@ class Finder:
         return Finder(scope, is_of_few=self._is_of_few)
 
     @property
-    def is_by_fact(self) -> bool:
-        return self._fact is not None
+    def is_by_number(self) -> bool:
+        """Return whether pages begin behind a number of rows: there is no key for a place in this order."""
+        return self._fact is not None or self._is_by_match
 
-    def matches(self) -> AccessQuerySet:
-        """Return the accesses that match: all of them, or the newest 5,000 where the index has to be asked for more."""
+    def matches(self, most: int = MAX_MATCHES) -> AccessQuerySet:
+        """Return the accesses that match: all of them, or the newest `most` where the index has to be asked."""
         if self._question.never:
             return self._readable.none()
         if not self._question:
@@ -155,23 +159,31 @@ class Finder:
         found: list[int] = []
         for chunk in self._chunks(None, is_down=True):
             found += self._answering(self._readable.order_by(), chunk)
-            if len(found) >= MAX_MATCHES:
+            if len(found) >= most:
                 break
-        return self._readable.filter(pk__in=Keys(found[:MAX_MATCHES]))
+        return self._readable.filter(pk__in=Keys(found[:most]))
 
-    def _page_by_fact(self, column: str, skipped: int) -> Page:
-        reader = self.scope.reader
-        is_known = Access.objects.may_read(reader) & Q(revision__gte=F("conversation__indexed_revision"))
+    def _page_by_number(self, skipped: int) -> Page:
+        part = slice(skipped, skipped + ROWS_A_PAGE + 1)
+        found = list(self._by_fact(self._fact)[part]) if self._fact else self._by_match()[part]
+        shown = {row.access.pk: row for row in self._shown(self._readable.filter(pk__in=found)) if row.access}
+        rows = [shown[pk] for pk in found[:ROWS_A_PAGE] if pk in shown]
+        newer = max(skipped - ROWS_A_PAGE, 0) if skipped else None
+        return Page(rows, skipped + ROWS_A_PAGE if len(found) > ROWS_A_PAGE else None, newer)
+
+    def _by_match(self) -> list[int]:
+        return shown_rows.ranked(self.scope.reader, self._question, self.matches())
+
+    def _by_fact(self, column: str) -> QuerySet[Access, int]:
+        is_known = Access.objects.may_read(self.scope.reader) & Q(revision__gte=F("conversation__indexed_revision"))
         # A fact that the reader may not know must not decide the order either.
         value = Case(When(is_known, then=F(column)), output_field=BigIntegerField())
         rows = self.matches().annotate(value=value).order_by(F("value").desc(nulls_last=True), "-recency")
-        shown = self._shown(rows[skipped : skipped + ROWS_A_PAGE + 1])
-        newer = max(skipped - ROWS_A_PAGE, 0) if skipped else None
-        return Page(shown[:ROWS_A_PAGE], skipped + ROWS_A_PAGE if len(shown) > ROWS_A_PAGE else None, newer)
+        return rows.values_list("pk", flat=True)
 
     def neighbours(self, conversation: Conversation) -> tuple[Conversation | None, Conversation | None]:
-        """Return the conversations in front of and behind this one in the list; none in an order by a fact."""
-        if self.is_by_fact:
+        """Return the conversations in front of and behind this one in the list; none in an order without keys."""
+        if self.is_by_number:
             return None, None
         key = self.key(conversation)
         found = (self._some(key, 1, is_backwards=backwards) for backwards in (True, False))

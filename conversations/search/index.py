@@ -1,6 +1,6 @@
 """The search index in this site's database: SQLite's FTS5, or PostgreSQL's `tsvector`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,29 @@ def matching(
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return [row[0] for row in cursor.fetchall()]
+
+
+def ranks(question: Question, weights: Mapping[str, int], within: Sequence[int]) -> dict[int, int]:
+    """Return how well each of these rowids matches: the sum of the weights of the places that hold a text of these.
+
+    A rank depends on the row alone, not on how many others hold the text.
+    """
+    terms: list[str] = []
+    values: list[Any] = []
+    for text in question.texts:
+        for place, weight in weights.items():
+            if text.is_negated or (question.places and place not in question.places):
+                continue
+            condition, its_values = _condition(Question((text,), frozenset({place})), is_scan=True)
+            terms.append(f"CASE WHEN {condition} THEN {weight:d} ELSE 0 END")
+            values += its_values
+    if not terms or not within:
+        return dict.fromkeys(within, 0)
+    rows = f"rowid IN ({', '.join(['%s'] * len(within))})"
+    statement = f"SELECT rowid, {' + '.join(terms)} FROM conversations_words WHERE {rows}"  # noqa: S608  (ours alone)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*values, *within])
+        return dict(cursor.fetchall())
 
 
 def _is_sqlite() -> bool:

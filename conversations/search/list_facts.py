@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Final
 
 from conversations.models import Conversation
+from conversations.search import syntax
 from conversations.search.question import Fact
 from conversations.search.rights import places_of
 
 # Columns that `store` sets.
 COLUMNS: Final = ("facts", "message_count", "last_answer_took")
-COMPLETE: Final = Fact("state", "complete")
+COMPLETE: Final = Fact("state", syntax.COMPLETE)
 # States of a row, the one that it shows first. "answered" alone leaves open how the job ended.
 _STATES: Final = ("running", "failed", "unanswered", "cancelled", "complete")
 UNKNOWN: Final = "unknown"
@@ -35,6 +36,11 @@ def store(conversation: Conversation, facts: Iterable[Fact], message_count: int,
     conversation.facts = json.dumps(sorted([fact.kind, fact.value] for fact in facts), ensure_ascii=False)
     conversation.message_count = message_count or None
     conversation.last_answer_took = answer_took
+
+
+def written(fact: Fact) -> str:
+    """Return the fact as it stands in a conversation's `facts` column."""
+    return json.dumps([fact.kind, fact.value], ensure_ascii=False)
 
 
 def read(written: str) -> list[Fact]:

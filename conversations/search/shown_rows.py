@@ -19,6 +19,10 @@ _NOT_IN_ROWS: Final = (
 )
 
 
+# Weight of a text in each place, for the order by best match.
+_WEIGHTS: Final = {"name": 8, "question": 4, "query": 2, "answer": 1}
+
+
 @dataclass(frozen=True)
 class _Candidate:
     """An access as far as it matters to the search. `is_renamed`: the search knows other words than it was told."""
@@ -65,6 +69,39 @@ def answering(
         asked = (question if places - {TICKETS} else replace(question, texts=())).within(places)
         found += [own[key] for key in index.matching(asked, within=list(own))]
     return found
+
+
+def ranked(reader: Reader, question: Question, rows: QuerySet[Access]) -> list[int]:
+    """Return these accesses, which answer the question, the best match first, then the newest.
+
+    A text counts most in the name, then in a question, in a query, in an answer; only where its reader may look.
+    """
+    rank: dict[int, int] = {}
+    by_places: dict[frozenset[str], dict[int, int]] = {}
+    for row in _candidates(reader, rows):
+        is_own = row.indexed_as is None or row.is_renamed or row.has_row_alone
+        rank[row.access] = _row_rank(row, question) if is_own else 0
+        if row.indexed_as is not None:
+            places = row.places - OF_ROWS if is_own else row.places
+            by_places.setdefault(places, {})[row.indexed_as] = row.access
+    for places, own in by_places.items():
+        weights = {place: weight for place, weight in _WEIGHTS.items() if place in places}
+        for key, value in index.ranks(question, weights, list(own)).items():
+            rank[own[key]] += value
+    newest = dict(rows.order_by().values_list("pk", "recency"))
+    return sorted(rank, key=lambda access: (-rank[access], -newest[access]))
+
+
+def _row_rank(row: _Candidate, question: Question) -> int:
+    """Return the rank by the row's own texts, as its reader's token was told them."""
+    texts = [text for text in question.texts if not text.is_negated]
+    return sum(
+        weight
+        for place, said in (("name", row.name), ("question", row.last_prompt))
+        if (weight := _WEIGHTS[place]) and (place == "name" or row.has_row_alone)
+        for text in texts
+        if documents.says({place: said}, replace(question, texts=(text,), facts=(), no_facts=()))
+    )
 
 
 def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:

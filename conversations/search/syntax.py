@@ -34,7 +34,9 @@ __all__ = [
 MAX_QUERY_CHARS = 1000
 MAX_TERMS = 32
 PLACES = ("question", "answer", "query", "name")
-STATES = tuple(Outcome)
+# States of a conversation's answers; "complete": the last answer's job says so, which leaves no other state open.
+COMPLETE = "complete"
+STATES = (*(state.value for state in Outcome), COMPLETE)
 HAS = ("chart", "rows", "ticket")
 IS = ("starred", "unread")
 # Filters by the last activity; and by the time of a question.
@@ -118,7 +120,7 @@ class Asked:
     def depends_on_outcome(self) -> bool:
         """Return whether a filter is about outcomes of answers, known only if Omni was asked about their jobs."""
         of_jobs = [outcome.value for outcome in Outcome if outcome.is_told_by_job]
-        outcomes = {"state": of_jobs, "has": ["chart", "rows"]}
+        outcomes = {"state": [*of_jobs, COMPLETE], "has": ["chart", "rows"]}
         return any(row.name == "topic" or row.value in outcomes.get(row.name, ()) for row in self.filters)
 
     def values(self, name: str) -> list[str]:

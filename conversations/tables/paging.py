@@ -1,7 +1,8 @@
-"""A page of a query's rows, sorted as requested."""
+"""A page of a query's rows, filtered and sorted as requested."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Protocol, TypeVar
+from urllib.parse import urlencode
 
 from conversations.tables import parsing
 from conversations.tables.parsing import Column, Table
@@ -15,6 +16,9 @@ class Queried(Protocol):
     @property
     def table(self) -> Table | None: ...
 
+
+# Rows above which they can be filtered.
+_AT_A_GLANCE = 10
 
 Query = TypeVar("Query", bound=Queried)
 
@@ -44,11 +48,29 @@ class TablePage(Generic[Query]):
     count: int = 0
     # Rows on the page that shows more of them; None if a page holds no more.
     more: int | None = None
-    # True if sorting would have taken too long.
+    # True if sorting or filtering would have taken too long.
     is_not_sorted: bool = False
+    # Words that each row holds, and the number of rows without them; `count` is with them.
+    words: str = ""
+    count_in_all: int = 0
 
     # Name of the column that tells the parts of a cut result in downloads.
     section_column: ClassVar[str] = parsing.SECTION_COLUMN
+
+    @property
+    def words_query(self) -> str:
+        """Return the part of an address that keeps the words."""
+        return f"&{urlencode({'filter': self.words})}" if self.words else ""
+
+    @property
+    def order_query(self) -> str:
+        """Return the part of an address that keeps the order."""
+        return f"&sort={self.sort}{'&down=1' if self.descending else ''}" if self.sort else ""
+
+    @property
+    def may_be_filtered(self) -> bool:
+        """Return whether there are more rows than a person takes in at a glance."""
+        return self.count_in_all > _AT_A_GLANCE
 
     @property
     def is_cut_here(self) -> bool:
@@ -56,18 +78,19 @@ class TablePage(Generic[Query]):
 
 
 def page_of(
-    action: Query, sort: int = 0, *, descending: bool = False, most: int = parsing.ROWS_A_PAGE
+    action: Query, sort: int = 0, *, descending: bool = False, most: int = parsing.ROWS_A_PAGE, words: str = ""
 ) -> TablePage[Query]:
-    """Return a page of a query's rows, sorted by that column (0: Omni's order)."""
+    """Return a page of a query's rows that hold these words, sorted by that column (0: Omni's order)."""
     table = action.table
     if table is None:
         return TablePage(action)
     limit = max(min(parsing.MOST_ROWS, parsing.MOST_CELLS // min(len(table.columns), parsing.MOST_COLUMNS)), 1)
     most = min(most, limit)
     try:
-        ordered, is_not_sorted = (table.sorted_by(sort, descending=descending) if sort else table), False
+        ordered, is_not_sorted = (table.filtered(words) if words else table), False
+        ordered = ordered.sorted_by(sort, descending=descending) if sort else ordered
     except TooCostly:
-        ordered, is_not_sorted = table, True
+        ordered, is_not_sorted, words = table, True, ""
     columns = ordered.columns[: parsing.MOST_COLUMNS]
     sections = {section.start: section for section in ordered.sections}
     return TablePage(
@@ -78,9 +101,11 @@ def page_of(
         0 if is_not_sorted else sort,
         descending,
         most,
-        len(table.rows),
-        min(most + parsing.ROWS_A_PAGE, len(table.rows)) if limit > most < len(table.rows) else None,
+        len(ordered.rows),
+        min(most + parsing.ROWS_A_PAGE, len(ordered.rows)) if limit > most < len(ordered.rows) else None,
         is_not_sorted,
+        words,
+        len(table.rows),
     )
 
 

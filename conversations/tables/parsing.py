@@ -115,6 +115,18 @@ class Table:
         known.sort(key=lambda pair: pair[0], reverse=descending)
         return replace(self, rows=[row for _, row in known] + others + nothing, sections=())
 
+    def filtered(self, words: str) -> "Table":
+        """Return the rows in which each of these words stands, in any cell and however capitalized."""
+        wanted = words.casefold().split()
+        clock = Clock(_SORTING_ALLOWANCE)
+        rows = []
+        for row in self.rows:
+            clock.tick()
+            text = "\n".join(row).casefold()
+            if all(word in text for word in wanted):
+                rows.append(row)
+        return replace(self, rows=rows, sections=())
+
     def for_file(self) -> tuple[list[str], Iterable[list[str]]]:
         """Return the header and all rows; where Omni cut them, a last column names the part that a row belongs to."""
         header = [column.name for column in self.columns]

@@ -41,6 +41,11 @@ class Urgency(Enum):
     # Nobody waits, and the data can be had later as well.
     AHEAD = 0.4
 
+    @property
+    def is_nobodys(self) -> bool:
+        """Return whether no person waits for the answer."""
+        return self in (Urgency.BACKGROUND, Urgency.AHEAD)
+
 
 @dataclass(frozen=True)
 class Left:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 
 from omniviewer.audit.models import Event
 
-Lookup = Callable[[AbstractBaseUser, Collection[UUID]], Mapping[UUID, str]]
+Reader = AbstractBaseUser | AnonymousUser
+Lookup = Callable[[Reader, Collection[UUID]], Mapping[UUID, str]]
 
 
 class _Titles:
@@ -36,7 +38,7 @@ class Row:
     title: str
 
 
-def rows(reader: AbstractBaseUser, events: Collection[Event]) -> list[Row]:
+def rows(reader: Reader, events: Collection[Event]) -> list[Row]:
     """Return the events with their titles, which are looked up all at once."""
     ids = {event.conversation_id for event in events if event.conversation_id}
     found = _titles.lookup(reader, ids) if _titles.lookup and ids else {}

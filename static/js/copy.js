@@ -27,6 +27,12 @@ async function copyForTicket(address) {
   }
 }
 
+// The public address of the site, where it has one, stands once for all messages.
+function addressOf(link) {
+  const site = link.closest("[data-public-url]")?.dataset.publicUrl;
+  return site ? site + link.getAttribute("href") : new URL(link.dataset.copyLink || link.href, location.href).href;
+}
+
 // Messages come and change while the page is open: the page listens, not each button.
 function show(part) {
   for (const button of part.querySelectorAll("[data-copy], [data-for-ticket]")) button.hidden = false;
@@ -39,8 +45,8 @@ document.addEventListener("click", (event) => {
   if (button) copy(button.dataset.copy || button.previousElementSibling.textContent, "Id");
   const forTicket = event.target.closest("[data-for-ticket]");
   if (forTicket) copyForTicket(forTicket.dataset.forTicket || `${forTicket.closest("article").querySelector(".message-link").href}for-ticket.json`);
-  const link = event.target.closest("[data-copy-link]");
+  const link = event.target.closest("[data-copy-link], .message-link");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  copy(new URL(link.dataset.copyLink || link.href, location.href).href, "Link");
+  copy(addressOf(link), "Link");
 });

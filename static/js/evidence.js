@@ -1,7 +1,8 @@
-// What the AI did: copies rows as cells, and shows a chart once there is one.
+// What the AI did: copies rows as cells, and shows them in the whole width.
 
-import { asHtml, asPlain, defused } from "./spreadsheet.js";
-import { say } from "./say.js";
+import "./tabs.js";
+import { widen } from "./wide.js";
+import { copyRows } from "./copy_rows.js";
 
 // The name of a column without the mark that says how it is sorted.
 function said(cell) {
@@ -20,47 +21,24 @@ function cells(table) {
       section = row.dataset.section;
       continue;
     }
-    const found = [...row.cells].map((cell) => ({ text: defused(said(cell)), isNumber: cell.classList.contains("number") }));
+    const found = [...row.cells].map((cell) => ({ text: said(cell), isNumber: cell.classList.contains("number") }));
     rows.push(isCut ? [...found, { text: section, isNumber: false }] : found);
   }
   return rows;
 }
 
-// By the event, which hands over the HTML as it is: the other way takes out what tells a spreadsheet that it is text.
-function copied(plain, html) {
-  let isDone = false;
-  const fill = (event) => {
-    event.preventDefault();
-    event.clipboardData.setData("text/plain", plain);
-    event.clipboardData.setData("text/html", html);
-    isDone = true;
-  };
-  document.addEventListener("copy", fill, { once: true });
-  document.execCommand("copy");
-  document.removeEventListener("copy", fill);
-  return isDone;
-}
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-copy-table]");
+  if (button) copyRows(cells(button.closest(".rows-of-query").querySelector("table")));
+});
 
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy-table]");
-  if (!button) return;
-  const rows = cells(button.closest(".rows-of-query").querySelector("table"));
-  const [plain, html, count] = [asPlain(rows), asHtml(rows), rows.length - 1];
-  try {
-    if (!copied(plain, html)) {
-      await navigator.clipboard.write([new ClipboardItem({
-        "text/plain": new Blob([plain], { type: "text/plain" }),
-        "text/html": new Blob([html], { type: "text/html" }),
-      })]);
-    }
-    say(`${count} row${count === 1 ? "" : "s"} copied`);
-  } catch {
-    say("This browser does not let pages copy. Download the CSV instead.");
-  }
+document.addEventListener("click", ({ target }) => {
+  const rows = target.closest("[data-widen]")?.closest(".rows-of-query");
+  if (rows) widen(rows, rows.querySelector("caption")?.textContent ?? "Rows");
 });
 
 function show(part) {
-  for (const button of part.querySelectorAll("[data-copy-table]")) button.hidden = false;
+  for (const button of part.querySelectorAll("[data-copy-table], [data-widen]")) button.hidden = false;
 }
 show(document);
 document.addEventListener("htmx:load", (event) => show(event.detail.elt));

@@ -14,6 +14,8 @@ function tell() {
   all.checked = ticked > 0 && ticked === boxes().length;
   all.indeterminate = ticked > 0 && ticked < boxes().length;
   form.querySelector("[data-select-none]").hidden = false;
+  const whole = form.querySelector("[data-all-of-search]");
+  if (whole) whole.hidden = !all.checked;
   form.querySelector("[data-selected-count]").textContent = ticked ? `${ticked} selected` : "";
 }
 
@@ -22,6 +24,7 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-select-all], .row-select")) tell();
 });
 document.addEventListener("click", ({ target }) => {
+  if (target.closest("[data-all-of-search]")) return document.querySelector("[data-export-all]").requestSubmit();
   if (!target.closest("[data-select-none]")) return;
   for (const box of boxes()) box.checked = false;
   tell();

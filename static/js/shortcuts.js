@@ -49,7 +49,10 @@ function use(element) {
   return true;
 }
 
-const ANYWHERE = { j: () => move(1), k: () => move(-1), "?": show };
+// A script of the page may have a use for a key, and lists these in `data-keys` when it hears "shortcuts".
+const isUsedByPage = (key) => !document.dispatchEvent(new CustomEvent("shortcut", { detail: key, cancelable: true }));
+
+const LIST = { j: () => move(1), k: () => move(-1) };
 const isTyping = (target) => target.isContentEditable || target.matches?.("textarea, select, input:not([type=checkbox], [type=radio])");
 
 document.addEventListener("keydown", (event) => {
@@ -58,16 +61,18 @@ document.addEventListener("keydown", (event) => {
   const key = event.shiftKey ? event.key : event.key.toLowerCase(); // caps lock is no different
   // A key that is held down goes on through the list, and does nothing else twice.
   if (key.length !== 1 || (event.repeat && key !== "j" && key !== "k")) return;
-  const done = key in ANYWHERE ? ANYWHERE[key]() : use(offered(key));
+  const done = key === "?" ? show() : LIST[key]?.() || use(offered(key)) || isUsedByPage(key);
   if (done) event.preventDefault();
 });
 
 // What the dialog shows: which keys there are, and which of them do something on this page.
 function show() {
+  document.dispatchEvent(new CustomEvent("shortcuts"));
   dialog.querySelector("[data-keys-off]").hidden = !isOff();
   for (const row of dialog.querySelectorAll("[data-tells]")) {
     const key = row.dataset.tells;
-    const isHere = key === "?" || (["j", "k", "Enter"].includes(key) ? links().length > 0 : Boolean(offered(key)));
+    const isOfList = links().length > 0 && ["j", "k", "Enter", "x"].includes(key);
+    const isHere = key === "?" || isOfList || Boolean(offered(key)) || document.querySelector(`[data-keys~="${key}"]`) !== null;
     row.classList.toggle("is-idle", isOff() || !isHere);
     row.querySelector(".keys-elsewhere").hidden = isHere;
   }

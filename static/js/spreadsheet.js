@@ -47,3 +47,13 @@ export function asPlain(rows) {
   const quoted = (text) => (/[\t\r\n"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   return rows.map((row) => row.map(({ text }) => quoted(text)).join("\t")).join("\n");
 }
+
+// A file by the rule of `omniviewer/spreadsheet.py`: in quotes unless no program could read more into a cell.
+function quoted(cell) {
+  const text = defused(cell);
+  return /^[\p{L}\p{N}_. ]*$/u.test(text) ? text : `"${text.replaceAll('"', '""')}"`;
+}
+
+export function asCsv(rows) {
+  return `\ufeff${rows.map((row) => `${row.map(({ text }) => quoted(text)).join(",") || '""'}\r\n`).join("")}`;
+}

@@ -2,8 +2,11 @@
 
 import "./highlights.js";
 import "./copy.js";
+import "./message_tools.js";
+import "./message_keys.js";
 import "./evidence.js";
 import "./tables.js";
+import "./text_tools.js";
 import { hold } from "./scrolling.js";
 
 const now = { block: "start", behavior: "instant" };

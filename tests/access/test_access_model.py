@@ -35,6 +35,7 @@ from conversations.archive import capture as archive_capture
 from conversations.archive import insights
 from conversations.archive import sync as archive_sync
 from conversations.archive.outcomes import CannotShow
+from conversations.search.syntax import Asked
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Action
@@ -632,7 +633,7 @@ class Machine(RuleBasedStateMachine):
         """Count, as the page of the insights does before it draws what it counted."""
         user = self.world.users[reader]
         try:
-            found = insights.compute(user, list(Credential.objects.owned_by(user)), None, "")
+            found = insights.compute(user, list(Credential.objects.owned_by(user)), None, Asked())
         except CannotShow:
             assert not any(self._best(reader, conversation) for conversation in self.found)
             return
@@ -652,7 +653,7 @@ class Machine(RuleBasedStateMachine):
                 least += len(asked[best])
                 jobs = [job for job in self.oracle.jobs_of(key) if self.oracle.is_shown_job(best, job)]
                 has_to_know |= set().union(*(self.oracle.evidence(job, "result") for job in jobs[:1]))
-        assert least <= found.questions <= most, f"insights of reader {reader}: {found.questions} questions"
+        assert least <= found.total.questions <= most, f"insights of reader {reader}: {found.total.questions} questions"
         assert self.oracle.of_kind(has_to_know, "topic") <= topics, f"insights of reader {reader} miss a topic"
 
     def sync(self, steps: int) -> None:

@@ -39,6 +39,10 @@ WALK: dict[str, tuple[str, str, str]] = {
     "/conversations/complete/": ("sign in", "to /conversations/", "to /conversations/"),
     "/conversations/facets/": ("sign in", "to /conversations/", "to /conversations/"),
     "/conversations/selected/": ("sign in", "to /conversations/", "to /conversations/"),
+    "/exports/": ("sign in", "200", "200"),
+    "/exports/1/": ("sign in", "404", "404"),
+    "/exports/1/remove/": ("sign in", "405", "405"),
+    "/exports/1.zip": ("sign in", "404", "404"),
     "/conversations/all-read/": ("sign in", "to /conversations/", "to /conversations/"),
     f"/conversations/{EXAMPLE}.html": ("sign in", "connect", "replace"),
     f"/conversations/{EXAMPLE}.zip": ("sign in", "connect", "replace"),
@@ -59,6 +63,8 @@ WALK: dict[str, tuple[str, str, str]] = {
         f"to {THREAD}messages/1/evidence/",
     ),
     "/insights/": ("sign in", "connect", "replace"),
+    "/insights/questions/": ("sign in", "connect", "replace"),
+    "/insights/csv/": ("sign in", "connect", "replace"),
     "/stored/": ("sign in", "403", "403"),
     f"{THREAD}for-ticket.json": ("sign in", "connect", "replace"),
     f"{THREAD}messages/1/for-ticket.json": ("sign in", "connect", "replace"),
@@ -330,7 +336,7 @@ def test_copied_links_have_the_public_address(owner_reads: Client, settings: Set
     settings.PUBLIC_URL = "https://omniviewer.example.com"
     page = text_of(owner_reads.get(f"{THREAD}?ticket=ABC-1"))
     assert f'data-copy-link="https://omniviewer.example.com{THREAD}"' in page
-    assert f'data-copy-link="https://omniviewer.example.com{THREAD}messages/3/"' in page
+    assert 'id="messages" data-public-url="https://omniviewer.example.com"' in page
 
 
 @pytest.mark.django_db(transaction=True)

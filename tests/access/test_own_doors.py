@@ -22,6 +22,8 @@ from tests.serving import serve
 FORMS = {
     "/conversations/selected/",
     "/conversations/all-read/",
+    "/exports/",
+    "/exports/1/remove/",
     "/credentials/1/sync/",
     f"/conversations/{EXAMPLE}/messages/1/evidence/keep/",
     f"/conversations/{EXAMPLE}/star/",
@@ -121,6 +123,8 @@ def test_numbers_beyond_all_counting_lead_nowhere(owner_reads: Client, number: i
             f"conversations/{EXAMPLE}/neighbours/",
             "activity/",
             "insights/",
+            "insights/questions/",
+            "insights/csv/",
         ):
             for name in ("before", "after", "credential", "revision", "count", "looks", "shown", "sort", "rows"):
                 query = {"looks": "1", name: text}

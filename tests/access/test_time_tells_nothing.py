@@ -36,7 +36,7 @@ from conversations.models import (
     Visit,
     Walk,
 )
-from conversations.pages.insights_forms import PERIODS, InsightsForm
+from conversations.pages.insights_forms import BLOCKS, PERIODS, InsightsForm
 from conversations.pages.list_forms import FiltersForm, ListForm
 from conversations.pages.part_forms import FreshForm, RowsForm
 from conversations.search import syntax
@@ -68,7 +68,7 @@ VALUES = {
     "hour": ["12"],
     "weekday": ["mon"],
     "in": [],
-    "state": [state.value for state in syntax.STATES],
+    "state": [*syntax.STATES],
     "has": list(syntax.HAS),
     "is": list(syntax.IS),
     "owner": ["me", "ann", "nobody"],
@@ -101,7 +101,7 @@ MINE = "mine"
 # Values for each control of a form.
 LIST = {
     "q": ["orders"],
-    "sort": ["activity", "oldest", "started"],
+    "sort": ["activity", "oldest", "started", "first", "messages", "slowest", "match"],
     "before": ["1"],
     "after": ["1"],
     "credential": [MINE],
@@ -118,7 +118,14 @@ FILTERS = {
     "place": "answer",
     "linked": "OTHERS-1",
 }
-INSIGHTS = {"period": [*PERIODS], "since": ["7d"], "until": ["today"], "owner": ["me", "ann"], "credential": [MINE]}
+INSIGHTS = {
+    "q": ["orders", "state:failed", "hour:12"],
+    "period": [*PERIODS],
+    "since": ["7d"],
+    "until": ["today"],
+    "owner": ["me", "ann"],
+    "credential": [MINE],
+}
 FRESH = {"looks": "1", "count": "9", "revision": "0", "shown": "none"}
 ROWS = {"sort": "2", "down": "1", "rows": "300"}
 THREAD = f"/conversations/{EXAMPLE}/"
@@ -140,9 +147,12 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
     "/insights/": [
         *(({"period": period}, False) for period in INSIGHTS["period"]),
         *(({"period": "all", "owner": owner}, False) for owner in INSIGHTS["owner"]),
+        *(({"period": "all", "q": typed}, False) for typed in INSIGHTS["q"]),
         ({"since": "7d", "until": "today"}, False),
         ({"credential": MINE}, False),
     ],
+    "/insights/questions/": [({"period": "all"}, True), ({"period": "all", "q": "orders"}, True)],
+    "/insights/csv/": [({"period": "all", "block": block}, False) for block in BLOCKS],
     THREAD: [({}, False), ({"q": "orders"}, False), ({"find": "orders"}, False), ({"ticket": "ABC-1"}, False)],
     f"{THREAD}fresh/": [(FRESH, True)],
     f"{THREAD}neighbours/": [({}, True), ({"q": "orders"}, True)],
@@ -160,6 +170,7 @@ ELSEWHERE = {
     "/conversations/selected/", "/conversations/all-read/", f"{THREAD}tickets/", f"{THREAD}tickets/remove/",
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
     "/credentials/1/hand-over/", "/credentials/offers/1/",
+    "/exports/", "/exports/1/", "/exports/1/remove/", "/exports/1.zip",
     "/appearance/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/demo/continue/",
 }  # fmt: skip
 PAGES = [

@@ -42,11 +42,13 @@ def asked(omni: StandIn, what: str = "/jobs/") -> list[str]:
 
 
 def lines(page: str) -> list[str]:
-    """Return the text of the line under each answer."""
-    return [
-        " ".join(re.sub(r"<[^>]+>", " ", line).split())
-        for line in re.findall(r'<p class="answer-status .*?</p>', page, re.S)
-    ]
+    """Return what stands in the head of each answer, in the line under it, and of its capture."""
+    found: dict[str, list[str]] = {}
+    for position, text in re.findall(
+        r'<p class="(?:answer-state|answer-status|capture-state)" id="[a-z-]+-(\d+)"[^>]*>(.*?)</p>', page, re.S
+    ):
+        found.setdefault(position, []).extend(re.sub(r"<[^>]+>", " ", text).split())
+    return [" ".join(words) for words in found.values()]
 
 
 def today(moved: timedelta = timedelta(0)) -> str:
@@ -61,8 +63,8 @@ def test_it_works(reads: Client, small: Organization, small_omni: StandIn, analy
     assert lines(page)[0].startswith("Omni keeps this until ")
     work()
     assert lines(text_of(reads.get(thread(found)))) == [
-        f"Topic orders 1 query 3 rows Captured {today()}",
-        f"Topic orders 1 query 3 rows Captured {today()}",
+        f"Complete Topic orders 1 query 3 rows Captured {today()}",
+        f"Complete Topic orders 1 query 3 rows Captured {today()}",
     ]
     assert Counter(row.split("/")[1] for row in asked(small_omni)) == {"result": 2, "vis": 2}
     small_omni.stop()
@@ -139,7 +141,7 @@ def test_what_is_past_its_time_is_not_asked_for(
     page = text_of(reads.get(thread(found)))
     work()
     assert asked(small_omni) == []
-    assert lines(page) == [AnswerStatus.EXPIRED.sentence]
+    assert lines(page) == [f"No evidence {AnswerStatus.EXPIRED.sentence}"]
 
 
 def test_it_stays_within_the_part_of_the_budget_that_is_its_own(
@@ -202,10 +204,9 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
         (
             "FAILED",
             "Column not found: <b>x</b>",
-            "Topic orders The job failed: "
-            "Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED)",
+            "Failed Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED) Topic orders",
         ),
-        ("CANCELLED", "", "Topic orders The job was cancelled"),
+        ("CANCELLED", "", "Cancelled Topic orders"),
     ],
 )
 def test_what_became_of_a_job_stands_under_its_answer(
@@ -231,7 +232,7 @@ def test_a_job_that_runs_is_looked_at_until_it_is_done(
     reads.get(thread(found))
     work()
     assert Capture.objects.count() == 1
-    assert lines(text_of(reads.get(thread(found)))) == ["Topic orders Not finished: Running query 2 of 3"]
+    assert lines(text_of(reads.get(thread(found)))) == ["Not finished Running query 2 of 3 Topic orders"]
     job.state = "COMPLETE"
     clock(timedelta(seconds=40))
     work()
@@ -262,7 +263,7 @@ def test_a_job_without_a_result_is_asked_for_once(
     for _ in range(3):
         page = text_of(reads.get(thread(found)))
         work()
-    assert lines(page) == ["Topic orders Omni has no evidence for this answer"]
+    assert lines(page) == ["Topic orders No evidence Omni has no evidence for this answer"]
     assert Counter(asked(small_omni)) == {f"{job.id}/result": 1, f"{job.id}": 1}
 
 
@@ -470,7 +471,7 @@ def test_a_fortnight(
     Capture.objects.all().delete()
     assert lines(text_of(reads.get(thread(missed)))) == [
         f"Omni keeps this until {now + 14 * DAY - timedelta(hours=1):%-d %b} being captured "
-        "Keep now what the AI did for answer 2"
+        "Save evidence now for answer 2"
     ]
     Capture.objects.all().delete()
 
@@ -493,11 +494,13 @@ def test_a_fortnight(
     clock(15 * DAY)
     reads.force_login(owner)
     captured = timezone.localtime(now + 11 * DAY + timedelta(hours=12))
-    assert lines(text_of(reads.get(thread(starred)))) == [f"Topic orders 1 query 3 rows Captured {captured:%-d %b}"]
-    assert lines(text_of(reads.get(thread(opened)))) == [
-        f"Topic orders 1 query 3 rows Captured {timezone.localtime(now + 13 * DAY):%-d %b}"
+    assert lines(text_of(reads.get(thread(starred)))) == [
+        f"Complete Topic orders 1 query 3 rows Captured {captured:%-d %b}"
     ]
-    assert lines(text_of(reads.get(thread(missed)))) == [AnswerStatus.EXPIRED.sentence]
+    assert lines(text_of(reads.get(thread(opened)))) == [
+        f"Complete Topic orders 1 query 3 rows Captured {timezone.localtime(now + 13 * DAY):%-d %b}"
+    ]
+    assert lines(text_of(reads.get(thread(missed)))) == [f"No evidence {AnswerStatus.EXPIRED.sentence}"]
     assert "Omni no longer has this:" in text_of(reads.get(f"{thread(missed)}messages/2/evidence/"))
     assert "1,030" in text_of(reads.get(f"{thread(starred)}messages/2/evidence/"))
 
@@ -786,7 +789,7 @@ def test_keep_now_keeps_the_result_and_the_chart_at_once(
     found = answered(small, analyst, ages=[DAY])
     reads.get(thread(found))
     page = text_of(reads.get(f"{thread(found)}messages/2/evidence/keep/", headers=HTMX))
-    assert lines(page) == [f"Topic orders 1 query 3 rows Captured {today()}"]
+    assert lines(page) == [f"Complete Topic orders 1 query 3 rows Captured {today()}"]
     assert Event.objects.filter(kind="captured", result="ok").count() == 1
     assert Chart.objects.exclude(png=b"").count() == 1
     answer = reads.get(f"{thread(found)}messages/2/evidence/keep/")
@@ -831,13 +834,17 @@ def test_a_reader_watches_it_being_kept(
     credential_for(owner, small_omni, small.personal_token(analyst))
     found = answered(small, analyst, ages=[2 * DAY, DAY])
     sign_in(page, site, at=thread(found))
-    expect(page.get_by_text("Keeping what the AI did here: 2 answers to go.")).to_be_visible()
-    page.get_by_role("link", name="Keep now what the AI did for answer 2").click()
-    expect(page.locator("#answer-status-2")).to_contain_text("Captured")
-    expect(page.locator("#answer-status-4")).to_contain_text("Omni keeps this until")
+    expect(page.get_by_text("Saving evidence: 2 answers left")).to_be_visible()
+    for answer in (page.locator("#message-2"), page.locator("#message-4")):
+        answer.get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Save evidence now for answer 2").click()
+    expect(page.locator("#capture-2")).to_contain_text("Captured")
+    expect(page.locator("#answer-status-2")).to_contain_text("1 query")
+    expect(page.locator("#capture-4")).to_contain_text("Omni keeps this until")
     work()
-    expect(page.locator("#answer-status-4")).to_contain_text("Captured", timeout=15_000)
-    expect(page.get_by_text("Keeping what the AI did here")).to_have_count(0)
+    expect(page.locator("#answer-status-4")).to_contain_text("1 query", timeout=15_000)
+    expect(page.locator("#capture-4")).to_contain_text("Captured")
+    expect(page.get_by_text("Saving evidence")).to_have_count(0)
     star = page.get_by_role("button", name="Star", exact=True)
     star.click()
     expect(page.get_by_role("button", name="Starred")).to_be_focused()
@@ -857,7 +864,7 @@ def test_the_bundles_page_says_how_far_it_is(
     assert "<strong>0 of 8</strong> answers captured; 7 left, about 2 minutes." in page
     assert '<progress aria-labelledby="bundle-sum" value="1" max="8">' in page
     assert "Download what is captured" in page
-    assert lines(page) == [AnswerStatus.EXPIRED.sentence]
+    assert re.findall(r"Answer #16</a> <span> ?([^<]+?) ?</span>", page) == [AnswerStatus.EXPIRED.sentence]
     assert 'hx-get="?looks=1" hx-trigger="load delay:5.0s"' in page
     work()
     part = text_of(reads.get(f"{thread(found)}bundle/?looks=1", headers=HTMX))
@@ -910,7 +917,7 @@ def test_what_was_kept_too_long_is_removed(
     assert Action.objects.count() == Chart.objects.count() == 0
     small_omni.requests.clear()
     reads.force_login(owner)
-    assert lines(text_of(reads.get(thread(found)))) == [f"Topic orders {AnswerStatus.REMOVED.sentence}"]
+    assert lines(text_of(reads.get(thread(found)))) == [f"Topic orders No evidence {AnswerStatus.REMOVED.sentence}"]
     assert "Removed here: this site stores" in text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
     work()
     assert asked(small_omni) == []

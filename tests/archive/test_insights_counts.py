@@ -22,6 +22,7 @@ from conversations.archive import insights
 from conversations.models import Access, Conversation, Job, JobAccess, Message, Outcome, Walk
 from conversations.models.question_times import EVEN_ZONES_SINCE, TIMES, quarter
 from conversations.search.finder import FEW_ROWS
+from conversations.search.syntax import read
 from omniviewer.accounts.models import Credential, User
 from omniviewer.omni import Token, replies
 
@@ -205,13 +206,13 @@ def job_seen(corpus: Corpus, thread: Thread, answer: Message, job_id: UUID) -> J
 
 def check(corpus: Corpus, zone: ZoneInfo, period: tuple[date, date] | None, owner: str) -> int:
     """Compare all counts; return how many questions there are."""
-    found = insights.compute(corpus.user, corpus.credentials, period, owner)
+    found = insights.compute(corpus.user, corpus.credentials, period, read(f"owner:{owner}" if owner else ""))
     threads = {thread.access.pk: thread for thread in readable(corpus, owner)}
     asked = {
         key: rows for key, thread in threads.items() if (rows := list(thread.questions(zone, found.first, found.end)))
     }
     everything = [(key, *row) for key, rows in asked.items() for row in rows]
-    assert (found.questions, found.conversations) == (len(everything), len(asked))
+    assert (found.total.questions, found.total.conversations) == (len(everything), len(asked))
     for span in found.spans:
         own = [row for row in everything if span.first <= row[1].date() < span.end]
         assert (span.questions, span.conversations) == (len(own), frozenset(row[0] for row in own))
@@ -251,15 +252,15 @@ def check_jobs(corpus: Corpus, found: insights.Insights, threads: dict[int, Thre
             if job and (outcome := Outcome.from_job(job.state)) and outcome in states:
                 states[outcome].add(key)
     assert found.states == states
-    assert {key: count for key, (_, count) in found.topics.items()} == {key: len(own) for key, own in topics.items()}
-    assert (found.known, found.answers) == (known.total(), known.total() + unknown.total())
+    assert {key: {*topic.conversations} for key, topic in found.topics.items()} == topics
+    assert (found.total.told, found.total.answers) == (known.total(), known.total() + unknown.total())
     assert (found.known_in, found.unknown_in) == (frozenset(known), frozenset(unknown))
 
 
 @pytest.mark.parametrize("few", [FEW_ROWS, 0])
 def test_it_counts_what_is_there(corpus: Corpus, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Count the same if the database begins with the reader's few conversations, or with the questions of that time."""
-    monkeypatch.setattr("conversations.archive.insights.FEW_ROWS", few)
+    monkeypatch.setattr("conversations.archive.insights_scope.FEW_ROWS", few)
     counted = 0
     for name in ZONES:
         zone = ZoneInfo(name)

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import thread
-from tests.conftest import assert_accessible, credential_for, person, sign_in
+from tests.conftest import assert_accessible, credential_for, pasted, person, sign_in
 
 # Height of the header and of the bar below it.
 HEADER = 92
@@ -136,3 +136,67 @@ def test_a_head_as_high_as_the_window_does_not_stay_over_the_rows(
     row.evaluate("row => row.scrollIntoView({ block: 'center' })")
     assert on_top(row)
     expect(frame.get_by_role("columnheader").first).not_to_be_in_viewport()
+
+
+SHIFTED = """() => new Promise((done) => {
+    let sum = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) for (const { node, previousRect, currentRect } of entry.sources) {
+            // Messages that come into view take their real heights.
+            if (node?.classList?.contains("turn") || !previousRect.width) continue;
+            sum += Math.abs(previousRect.x - currentRect.x) + Math.abs(previousRect.y - currentRect.y);
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => done(sum), 300);
+})"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_is_copied_saved_and_seen_in_the_whole_width(
+    page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
+) -> None:
+    page.context.add_cookies([{"name": "time_zone", "value": "Europe%2FBerlin", "url": site}])
+    page.set_viewport_size({"width": 1280, "height": 800})
+    text = '| Name | N |\n|---|--:|\n| Ann, B. | 1,200 |\n| =1+1 | -5 |\n| x"y | 12 |'
+    frame = opened(page, site, small, small_omni, analyst, text)
+    answer = page.locator("#message-2")
+    expect(answer.get_by_role("button", name="CSV")).to_be_visible()
+    # They come into room that was kept free.
+    page.reload()
+    expect(answer.get_by_role("button", name="CSV")).to_be_visible()
+    assert page.evaluate(SHIFTED) == 0
+    assert_accessible(page, "a table with tools")
+    with page.expect_download() as download:
+        answer.get_by_role("button", name="CSV").click()
+    assert download.value.suggested_filename == "answer-2.csv"
+    assert download.value.path().read_bytes().decode() == (
+        '\ufeffName,N\r\n"Ann, B.","1,200"\r\n"\'=1+1","-5"\r\n"x""y",12\r\n'
+    )
+    answer.get_by_role("button", name="Full width").click()
+    dialog = page.get_by_role("dialog", name="Table")
+    assert dialog.evaluate("dialog => dialog.offsetWidth") > 1200
+    expect(dialog.get_by_role("row")).to_have_count(4)
+    assert_accessible(page, "a table in the whole width")
+    dialog.get_by_role("button", name="Close").click()
+    expect(frame.get_by_role("row")).to_have_count(4)
+    expect(answer.get_by_role("button", name="Full width")).to_be_focused()
+    answer.get_by_role("button", name="Copy table").click()
+    expect(page.get_by_text("3 rows copied")).to_be_visible()
+    plain, cells = pasted(page)
+    assert plain.splitlines()[1] == "Ann, B.\t1,200"
+    assert cells == [["Name", "N"], ["Ann, B.", "1,200"], ["'=1+1", "-5"], ['x"y', "12"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_code_is_copied_as_it_stands(
+    page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
+) -> None:
+    opened(page, site, small, small_omni, analyst, "```sql\nSELECT 1\n  FROM a -- <b>\n```")
+    answer = page.locator("#message-2")
+    answer.locator(".code").hover()
+    answer.get_by_role("button", name="Copy code").click()
+    expect(page.get_by_text("Code copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").strip("\n") == "SELECT 1\n  FROM a -- <b>"
+    answer.get_by_role("button", name="Full width").click()
+    expect(page.get_by_role("dialog", name="sql")).to_contain_text("SELECT 1")
+    assert_accessible(page, "code in the whole width")

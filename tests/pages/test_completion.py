@@ -58,6 +58,7 @@ def test_it_works(library: Client) -> None:
         "state:running": "",
         "state:unanswered": "",
         "state:answered": "3",
+        "state:complete": "2",
     }
     assert counts(library, "revenue owner:") == {'revenue owner:"Ann Analyst"': "2", 'revenue owner:"Ben Buyer"': "1"}
 

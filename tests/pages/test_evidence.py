@@ -82,7 +82,8 @@ def test_it_works(owner_reads: Client, omni: StandIn) -> None:
 
 @pytest.mark.both_dialects
 def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client, omni: StandIn) -> None:
-    assert "<span>5 rows</span> <span>Took 1 min 30 s</span> <span>Captured" in text_of(owner_reads.get(EVIDENCE))
+    told = '<span>Took 1 min 30 s</span> <p class="capture-state" id="capture-2">Captured'
+    assert told in text_of(owner_reads.get(EVIDENCE))
     assert text_of(owner_reads.get(ANSWER)).count("Took 1 min 30 s") == 1
     assert "Took" not in text_of(owner_reads.get(EVIDENCE, headers=HTMX))
     found = conversation_named(omni, "Revenue forecast for the next quarter")
@@ -116,13 +117,14 @@ def test_the_thread_asks_for_nothing_and_offers_it_under_each_answer(owner_reads
     omni.requests.clear()
     page = text_of(owner_reads.get(THREAD))
     assert page.count('class="evidence"') == 2
-    assert f'hx-get="{EVIDENCE}" hx-trigger="toggle once"' in page
+    assert page.count(f'<div class="evidence-body"> <a href="{EVIDENCE}">') == 1
     assert asked(omni) == []
 
 
 def test_with_htmx_it_is_a_part_of_the_page(owner_reads: Client) -> None:
     page = text_of(owner_reads.get(EVIDENCE, headers=HTMX))
-    assert 'class="answer-status answer-status-kept" id="answer-status-2" hx-swap-oob="true"' in page
+    for part in ("state", "answer-status", "capture"):
+        assert f'id="{part}-2" hx-swap-oob="true"' in page
     assert page.count('<div class="evidence-body">') == 1
     assert "<html" not in page
 
@@ -470,9 +472,13 @@ def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: Stand
 
 
 def test_without_a_script_the_page_knows_whether_there_is_one(owner_reads: Client, omni: StandIn) -> None:
-    assert f'<figure class="chart"><img src="{ANSWER}chart.png"' in text_of(owner_reads.get(EVIDENCE))
+    page = text_of(owner_reads.get(EVIDENCE))
+    # Ours stands beside Omni's.
+    assert f'<figcaption>Omni’s</figcaption> <img src="{ANSWER}chart.png"' in page
+    assert re.search(rf'<figcaption>Drawn here</figcaption> <picture>.*?<img src="{ANSWER}queries/1.svg"', page)
     Chart.keep(Job.objects.get(), None)
     page = text_of(owner_reads.get(EVIDENCE))
+    assert "figcaption" not in page
     assert "chart.png" not in page
     assert f'<img src="{ANSWER}queries/1.svg"' in page
 
@@ -525,14 +531,17 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
-    page.goto(site + ANSWER)
+    page.goto(site + THREAD)
     answer = page.locator("#message-2")
     answer.get_by_text("What the AI did").click()
     table = answer.get_by_role("table")
-    expect(table).to_be_visible()
-    expect(answer.get_by_role("img", name="Chart of Top 5 Products by Revenue")).to_be_visible()
-    expect(answer.locator("img")).to_have_js_property("naturalWidth", 640)
+    chart = answer.get_by_role("img", name="Chart of Top 5 Products by Revenue")
+    expect(chart).to_be_visible()
+    expect(chart).to_have_js_property("naturalWidth", 640)
     assert_accessible(page, "a thread with evidence open")
+    answer.get_by_role("tab", name="Rows").click()
+    expect(table).to_be_visible()
+    assert_accessible(page, "a thread with rows open")
 
     # Sort by keyboard; the focus stays on the column.
     numbers = table.get_by_role("link", name="Revenue")
@@ -567,9 +576,10 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
-    page.goto(site + ANSWER)
+    page.goto(site + THREAD)
     answer = page.locator("#message-2")
     answer.get_by_text("What the AI did").click()
+    answer.get_by_role("tab", name="Rows").click()
     head, last = answer.get_by_role("columnheader", name="n"), answer.get_by_role("cell", name="149", exact=True)
     rows = answer.get_by_role("region", name="Rows of Top 5 Products by Revenue")
     rows.focus()
@@ -591,10 +601,9 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     # The answer is from 2025: evidence that was not captured in time is not offered.
     sign_in(page, site, at=EVIDENCE)
-    page.goto(site + ANSWER)
+    page.goto(site + THREAD)
     answer = page.locator("#message-2")
     answer.get_by_text("What the AI did").click()
-    expect(answer.get_by_role("table")).to_be_visible()
     chart = answer.get_by_role("img", name="Bar chart “Top 5 Products by Revenue”")
     expect(chart).to_be_visible()
     expect(chart).to_have_js_property("naturalWidth", 760)

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from conversations.models import Access, Capture, Conversation, Job, JobAccess
+from conversations.models import Access, Capture, Conversation, Job, JobAccess, Message
 from omniviewer.accounts.models import ApiToken
 from omniviewer.demo.stand_in import Organization
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -94,3 +94,14 @@ def test_what_time_alone_changes_is_shown_in_time(reads: Client, small: Organiza
         ):
             assert "Omni no longer has this" in text_of(reads.get(thread(made)))
         assert len(as_new.compared) == compared + 1
+
+
+def test_a_message_costs_little_beside_its_text(reads: Client, small: Organization, analyst: Member) -> None:
+    """Buttons that work only with a script are put there by it, so the HTML does not hold them for each message."""
+    began = timezone.now() - timedelta(days=30)
+    turns = [(f"Question {number}?", f"Answer {number}.") for number in range(50)]
+    made = small.add_conversation(owner=analyst, name="Long", turns=turns, started_at=began)
+    page = reads.get(thread(made)).content.decode()
+    messages = page.split('<div id="messages">')[1].split('<div id="end"')[0]
+    texts = sum(len(html) for html in Message.objects.values_list("html", flat=True))
+    assert (len(messages) - texts) / 100 < 0.7 * 1024

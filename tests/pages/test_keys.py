@@ -10,7 +10,7 @@ from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
-from tests.captured import thread
+from tests.captured import DAY, answered, thread, work
 from tests.conftest import assert_accessible, sign_in, text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,6 +160,43 @@ def test_a_thread_is_copied_and_starred(at_the_list: Page, site: str, made: list
     expect(page.get_by_role("button", name="Star", exact=True)).to_be_visible()
 
 
+def test_from_message_to_message_and_into_its_evidence(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member
+) -> None:
+    made = answered(small, analyst, ages=[DAY] * 4)
+    reads.get(thread(made))
+    work()
+    sign_in(page, site, at=thread(made))
+    expect(page.locator("#message-1")).to_be_visible()
+    for key, position in (("j", 1), ("j", 2), ("j", 3), ("k", 2), ("k", 1), ("k", 1), ("j", 2)):
+        page.keyboard.press(key)
+        expect(page.locator(f"#message-{position}")).to_be_focused()
+        expect(page.locator(f"#message-{position} h2")).to_be_in_viewport()
+    evidence = page.locator("#message-2 .evidence")
+    page.keyboard.press("e")
+    expect(evidence).to_have_attribute("open", "")
+    expect(evidence.get_by_role("tab", name="Rows")).to_be_visible()
+    page.keyboard.press("e")
+    expect(evidence).not_to_have_attribute("open", "")
+    # The evidence of a question is that of its answer.
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    expect(page.locator("#message-4 .evidence")).to_have_attribute("open", "")
+    page.keyboard.press("c")
+    expect(page.get_by_text("Copied: paste it into the ticket")).to_be_visible()
+    assert f"{thread(made)}messages/4/" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_row_is_selected(at_the_list: Page) -> None:
+    page = at_the_list
+    page.keyboard.press("x")
+    expect(page.locator(".row-select:checked")).to_have_count(0)
+    for key, count in (("j", 0), ("x", 1), ("j", 1), ("x", 2), ("x", 1)):
+        page.keyboard.press(key)
+        expect(page.locator(".row-select:checked")).to_have_count(count)
+    expect(page.get_by_text("1 selected")).to_be_visible()
+
+
 def test_a_key_held_down_stars_once(at_the_list: Page, site: str, made: list[InOmni]) -> None:
     page = at_the_list
     page.goto(site + thread(made[0]))
@@ -180,7 +217,7 @@ def test_what_is_being_read_opens_in_omni(
     expect_thread(page, site, made)
     page.evaluate(
         """document.addEventListener("click", (event) => {
-            const link = event.target.closest("[data-key=o]");
+            const link = event.target.closest(".more a[rel]");
             if (link) { event.preventDefault(); document.title = link.href; }
         })"""
     )
@@ -199,7 +236,7 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_be_visible()
     active = dialog.locator("[data-tells]:not(.is-idle) kbd")
-    assert active.all_inner_texts() == ["/", "j", "k", "Enter", "?"]
+    assert active.all_inner_texts() == ["/", "j", "k", "Enter", "x", "?"]
     expect(dialog.locator("[data-tells='s']")).to_contain_text("not on this page")
     expect(dialog.locator("[data-tells='j']").get_by_text("not on this page")).to_be_hidden()
     assert_accessible(page, "the dialog at the list")
@@ -208,7 +245,7 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     page.goto(site + thread(made[1]))
     expect_thread(page, site, made[1])
     page.keyboard.press("?")
-    assert active.all_inner_texts() == ["/", "n", "p", "f", "y", "o", "s", "?"]
+    assert active.all_inner_texts() == ["/", "j", "k", "e", "c", "n", "p", "f", "y", "o", "s", "?"]
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 

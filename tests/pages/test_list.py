@@ -253,7 +253,7 @@ def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, 
         ("credential=x", "names a credential that you do not have"),
         ("before=x", "a place in the list that does not exist"),
         ("after=99999999999999999999", "a place in the list that does not exist"),
-        ("sort=name", "sorted by activity, oldest, started, first, messages or slowest"),
+        ("sort=name", "sorted by activity, oldest, started, first, messages, slowest or match"),
     ],
 )
 def test_a_bad_address_says_what_is_wrong(colleague_reads: Client, query: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""What a row of the list tells of its conversation, and what the rows have in common."""
+"""Facts in the rows of the list, and counts beside them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -102,7 +102,7 @@ def test_a_reader_without_the_right_to_evidence_is_told_none_of_it(
     found = answered(small, analyst, ages=[HOUR], state="FAILED")
     good = answered(small, analyst, ages=[HOUR])
     read_all(reads, found, good)
-    assert facets(reads)["State"] == {"failed": "1", "answered": "2"}
+    assert facets(reads)["State"] == {"failed": "1", "complete": "1", "answered": "2"}
     assert facets(reads)["Topic"] == {"orders": "2"}
     Access.objects.update(has_evidence=False)
     JobAccess.objects.all().delete()
@@ -134,7 +134,7 @@ def test_nothing_of_others_is_counted(
     for user, member, one in ((owner, analyst, own), (stranger, ben, others)):
         credential_for(user, small_omni, small.personal_token(member))
         read_all(signed_in(user), one)
-    assert facets(signed_in(owner))["State"] == {"answered": "1"}
+    assert facets(signed_in(owner))["State"] == {"complete": "1", "answered": "1"}
     assert facets(signed_in(stranger))["State"] == {"failed": "1", "answered": "1"}
 
 
@@ -169,8 +169,8 @@ def test_every_choice_leads_to_as_many_as_it_says(
 def test_counts_follow_the_filter(reads: Client, small: Organization, analyst: Member) -> None:
     bad, good = answered(small, analyst, ages=[HOUR], state="FAILED"), answered(small, analyst, ages=[HOUR])
     read_all(reads, bad, good)
-    # Of the states, a click takes the place of the chosen one: each tells what it would show.
-    assert facets(reads, "state:failed")["State"] == {"failed": "1", "answered": "2"}
+    # A click on a state takes the place of the chosen one: each count is what the click would show.
+    assert facets(reads, "state:failed")["State"] == {"failed": "1", "complete": "1", "answered": "2"}
     assert facets(reads, "state:failed")["Topic"] == {"orders": "1"}
     assert "Topic" in facets(reads, "state:failed")
     assert facets(reads, "nothing such") == {"Last active": facets(reads)["Last active"]}
@@ -198,7 +198,7 @@ def test_it_sorts_by_length_and_by_time(reads: Client, small: Organization, anal
         return re.findall(r'class="row-title"[^>]*>(?:<span[^>]*>Unread: </span>)?(\w+)', page)
 
     assert order("messages")[0] == "Long"
-    # Of this one the reader may not know how long it is.
+    # The reader may not know how long this one is.
     assert order("messages")[-1] == unread.name
     assert order("slowest")[0] == "Slow"
     assert order("first") == order("started")[::-1]

@@ -49,7 +49,7 @@ def test_it_works(two_panes: Page, site: str, made: list[InOmni]) -> None:
     expect(page).to_have_title("No. 3 · Omniviewer")
     expect(page.locator(".row")).to_have_count(5)
     assert_accessible(page, "a conversation beside the list")
-    # What belongs to the thread works there: its star, its link, the evidence.
+    # The parts of a thread work there: its star, its link, the evidence.
     pane.get_by_role("button", name="Star", exact=True).click()
     expect(pane.get_by_role("button", name="Starred")).to_be_visible()
     # The address is the conversation's own.

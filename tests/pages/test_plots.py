@@ -343,7 +343,7 @@ def test_the_evidence_shows_it_where_omni_has_none(reads: Client, without_chart:
     assert f'srcset="{without_chart}queries/1.svg?narrow=1" width="380" height="320"' in page
     assert f'src="{without_chart}queries/1.svg" width="760" height="380" alt="Line chart “Orders by month”' in page
     assert f'src="{without_chart}queries/1-2.svg"' in page
-    assert "Drawn by Omniviewer from the rows below: Omni has no chart of this answer." in page
+    assert "Drawn by Omniviewer from its rows: Omni has no chart of this answer." in page
     part = text_of(reads.get(f"{without_chart}evidence/", headers={"HX-Request": "true"}))
     assert "queries/1.svg" in part
     assert "queries/1.svg" in text_of(reads.get(f"{without_chart}queries/1/"))

@@ -15,7 +15,7 @@ from tests.captured import DAY, answered, thread, work
 from tests.conftest import credential_for, text_of
 
 pytestmark = pytest.mark.django_db
-LIST, SEARCH, EVIDENCE = 8, 14, 9
+LIST, SEARCH, EVIDENCE = 8, 14, 8
 # Names of people, for readers with an organization key; and the tickets of the rows.
 OF_PEOPLE, OF_TICKETS = 1, 1
 

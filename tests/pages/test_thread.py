@@ -67,7 +67,7 @@ def test_a_message_has_an_address_of_its_own(owner_reads: Client) -> None:
     marked = [article for article in articles(page) if "is-focused" in article]
     assert len(marked) == 1
     assert 'id="message-2" tabindex="-1" autofocus aria-current="true"' in marked[0]
-    assert f'href="/conversations/{EXAMPLE}/messages/2/" data-copy-link' in marked[0]
+    assert f'class="message-link" href="/conversations/{EXAMPLE}/messages/2/"' in marked[0]
 
 
 @pytest.mark.parametrize("position", [0, 5, 99999999999])

@@ -207,7 +207,10 @@ def test_several_dates_bound_each_other() -> None:
     ("typed", "said"),
     [
         ("foo:bar", "“foo:” is not a filter: it was searched as a word."),
-        ("state:broken", "“state:” takes failed, cancelled, running, unanswered or answered; “broken” was ignored."),
+        (
+            "state:broken",
+            "“state:” takes failed, cancelled, running, unanswered, answered or complete; “broken” was ignored.",
+        ),
         ("has:", "“has:” needs a value right after it, without a space: it was ignored."),
         ("-from:7d x", "“-from:” cannot be negated: it was ignored."),
         ("in:question", "“in:” says where to look for words, but there are no words."),

@@ -1,0 +1,73 @@
+// Makes tabs of the headed parts within [data-tabs]; which one was chosen is remembered for the next.
+
+const KEY = "evidence tab";
+let number = 0;
+
+function remembered() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null; // this browser keeps nothing
+  }
+}
+
+function remember(name) {
+  try {
+    localStorage.setItem(KEY, name);
+  } catch {
+    // then the first tab is shown next time
+  }
+}
+
+function select(tabs, chosen) {
+  for (const tab of tabs) {
+    const isChosen = tab === chosen;
+    tab.ariaSelected = String(isChosen);
+    tab.tabIndex = isChosen ? 0 : -1;
+    document.getElementById(tab.getAttribute("aria-controls")).hidden = !isChosen;
+  }
+}
+
+function makeTab(part) {
+  const heading = part.querySelector(":scope > :is(h2, h3)");
+  const tab = Object.assign(document.createElement("button"), { type: "button", role: "tab", textContent: heading.textContent });
+  number += 1;
+  [tab.id, part.id] = [`tab-${number}`, `tab-part-${number}`];
+  tab.setAttribute("aria-controls", part.id);
+  part.role = "tabpanel";
+  part.setAttribute("aria-labelledby", tab.id);
+  part.tabIndex = -1;
+  heading.hidden = true;
+  return tab;
+}
+
+function make(parts) {
+  const found = [...parts.children];
+  if (found.length < 2) return;
+  const list = Object.assign(document.createElement("div"), { className: "tabs", role: "tablist", ariaLabel: parts.dataset.tabs });
+  const tabs = found.map(makeTab);
+  list.append(...tabs);
+  parts.prepend(list);
+  const choose = (tab) => {
+    select(tabs, tab);
+    remember(tab.textContent);
+  };
+  list.addEventListener("click", ({ target }) => { if (tabs.includes(target)) choose(target); });
+  list.addEventListener("keydown", (event) => {
+    const at = tabs.indexOf(document.activeElement);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    const tab = tabs[(to + tabs.length) % tabs.length];
+    choose(tab);
+    tab.focus();
+  });
+  select(tabs, tabs.find((tab) => tab.textContent === remembered()) ?? tabs[0]);
+}
+
+// As soon as they are in the page: they are never seen one below the other.
+function makeAll() {
+  for (const parts of document.querySelectorAll("[data-tabs]:not(:has(> .tabs))")) make(parts);
+}
+makeAll();
+document.addEventListener("htmx:afterSwap", makeAll);
