@@ -201,7 +201,7 @@ EXCEPTIONS: dict[tuple[str, str, str], tuple[Kinds, Kinds]] = {
     **{("job without result", "/insights/", way): (NONE, frozenset({TOPIC})) for way in ("page", "fragment")},
 }
 # The audit log, by address and person: the conversation by its id, and the ticket that somebody came from. One's own
-# acts, whatever right has ended since; everybody's, to staff.
+# acts, whatever right has ended since; everybody's, to staff. The title only to those who see it in their list.
 READ_IT = (*RIGHTS, "rejected", "removed", "late")
 ACTED: dict[str, dict[str, set[str]]] = {
     "/activity/": {who: {ID, TICKET} if who == "owner" else {ID} for who in READ_IT},
@@ -463,7 +463,9 @@ def _shown_by_way(world: World, who: str, client: Client, address: str) -> dict[
 
 def _expected(who: str, address: str, way: str) -> set[str]:
     if address in ACTED:
-        return ACTED[address].get(who, set()) if way in ("page", "fragment") else set()
+        acts = ACTED[address].get(who, set())
+        title = {NAME if NAME in RIGHTS[who].kinds else PROMPT} if acts and who in RIGHTS else set()
+        return acts | title if way in ("page", "fragment") else set()
     if who not in RIGHTS:
         return set()
     more, less = EXCEPTIONS.get((who, address, way), (NONE, NONE))
