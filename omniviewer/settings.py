@@ -105,7 +105,7 @@ INSTALLED_APPS = [
     "omniviewer.audit",
     "omniviewer.demo",
     "conversations",
-    "django.contrib.admin",
+    "omniviewer.accounts.admin_config.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -83,9 +83,9 @@ def _twice(reply: dict[str, Any]) -> None:
 
 NO_JSON = "does not speak Omni’s API (it sent no JSON)."
 NOT_DOCUMENTED = "The reply was not in the form that Omni documents"
-PROBLEM = "Omni has a problem of its own (it answered {})."
-NOT_ACCEPTED = "Omni did not accept the request (it answered {})."
-LIMIT = "Omni’s limit of requests a minute for this token is used up."
+PROBLEM = "Omni has a problem (it returned {})."
+NOT_ACCEPTED = "Omni did not accept the request (it returned {})."
+LIMIT = "This token has reached Omni’s limit of requests per minute."
 NOT_SHOWN = "Omni does not show you this"
 REJECTED = "Omni no longer accepts your token"
 
@@ -93,13 +93,13 @@ ROWS = [
     # The way to Omni
     Row(REFUSED, "Omni cannot be reached: the connection was refused.", 503, KEPT, "refused", elsewhere="nothing"),
     Row("There is no such host", "Omni cannot be reached: there is no such host.", 503, KEPT, "no-such-host", elsewhere="no host"),
-    Row("Its TLS certificate is wrong", "Omni cannot be reached safely: its certificate is not one that this site trusts. Where the company has a certificate authority of its own, REQUESTS_CA_BUNDLE has to name its file.", 503, KEPT, "tls", elsewhere="wrong certificate"),
-    Row("The connection is not taken in time", "Omni cannot be reached: it did not take the connection in time.", 503, KEPT, "connect-timeout", elsewhere="full"),
-    Row("No answer comes in time", "Omni did not answer in time.", 503, KEPT, "read-timeout", Fault.delay(3.0)),
-    Row("The headers drip", "Omni did not finish its answer in time.", 503, KEPT, "deadline", elsewhere="dripping headers"),
-    Row("The body drips, a byte at a time", "Omni did not finish its answer in time.", 503, KEPT, "deadline", Fault.drip(0.1)),
-    Row("The connection breaks off mid-body", "The connection to Omni broke off before its answer was whole.", 503, KEPT, "cut", Fault.cut(after=40)),
-    Row("It redirects to another host", "does not speak Omni’s API (it answered 302).", 503, KEPT, "302", Fault.redirect("http://127.0.0.1:1/elsewhere")),
+    Row("Its TLS certificate is wrong", "Omni cannot be reached safely: this site does not trust its certificate. Where the company has a certificate authority of its own, REQUESTS_CA_BUNDLE has to name its file.", 503, KEPT, "tls", elsewhere="wrong certificate"),
+    Row("The connection is not taken in time", "Omni cannot be reached: the connection timed out.", 503, KEPT, "connect-timeout", elsewhere="full"),
+    Row("No answer comes in time", "Omni did not reply in time.", 503, KEPT, "read-timeout", Fault.delay(3.0)),
+    Row("The headers drip", "Omni did not finish its reply in time.", 503, KEPT, "deadline", elsewhere="dripping headers"),
+    Row("The body drips, a byte at a time", "Omni did not finish its reply in time.", 503, KEPT, "deadline", Fault.drip(0.1)),
+    Row("The connection breaks off mid-body", "The connection to Omni broke off before its reply was complete.", 503, KEPT, "cut", Fault.cut(after=40)),
+    Row("It redirects to another host", "does not speak Omni’s API (it returned 302).", 503, KEPT, "302", Fault.redirect("http://127.0.0.1:1/elsewhere")),
     # Statuses
     Row("400", NOT_ACCEPTED.format(400), 503, KEPT, "400", Fault.status(400)),
     Row("401", REJECTED, 403, NOTHING, "401", Fault.status(401)),
@@ -122,12 +122,12 @@ ROWS = [
     Row("Truncated JSON", NO_JSON, 503, KEPT, "no-json", Fault.truncated_json()),
     Row("JSON of another shape", NOT_DOCUMENTED, 503, KEPT, "shape", Fault.body({"hello": "world"})),
     Row("A list in place of an object", NOT_DOCUMENTED, 503, KEPT, "shape", Fault.body([])),
-    Row("Another conversation than the one asked for", "Omni answered with another conversation than the one that was asked for.", 503, KEPT, "shape", Fault.body({"id": "00000000-0000-4000-8000-000000000000", "messages": []})),
+    Row("Another conversation than the one asked for", "Omni returned a different conversation than the one that was requested.", 503, KEPT, "shape", Fault.body({"id": "00000000-0000-4000-8000-000000000000", "messages": []})),
     Row("No list of messages", "Omni sent this conversation without its messages.", 200, STORED, "200", _edit(lambda reply: reply.pop("messages"))),
     Row("A message that is no object", "1 of the 5 messages could not be read", 200, NEW, "200", _edit(lambda reply: reply["messages"].append(7))),
     Row("Nothing in a message's place", "2 of the 6 messages could not be read", 200, NEW, "200", _edit(lambda reply: reply["messages"].__setitem__(slice(1, 1), [None, {}]))),
-    Row("More than `OMNIVIEWER_MAX_BODY`", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.huge(3_000_000)),
-    Row("A gzip bomb", "Omni’s answer is larger than the 1 MB that are read here.", 503, KEPT, "too-large", Fault.gzip_bomb(50_000_000)),
+    Row("More than `OMNIVIEWER_MAX_BODY`", "Omni’s reply is larger than the 1 MB that this site reads.", 503, KEPT, "too-large", Fault.huge(3_000_000)),
+    Row("A gzip bomb", "Omni’s reply is larger than the 1 MB that this site reads.", 503, KEPT, "too-large", Fault.gzip_bomb(50_000_000)),
     # Faulty messages
     Row("Missing fields", "No time given", 200, NEW, "200", _edit_message(at=..., jobId=..., omniChatUrl=...)),
     Row("Null content", "Omni returned no text for this answer.", 200, NEW, "200", _edit_message(text=None)),
@@ -148,11 +148,11 @@ ROWS = [
 # Faults of lists and clocks: each has a test of its own, which looks for this sentence.
 LIST_ROWS = {
     "A cursor that repeats": (
-        "Omni’s list goes in a circle: what stands behind it was not seen.",
+        "Omni’s list repeats itself: the rest of it could not be fetched.",
         "Every page until there",
     ),
     "A list that never ends": (
-        "Omni’s list goes on and on without anything new: it was left there.",
+        "Omni’s list continues without anything new: the sync stopped there.",
         "Every page; the walk ends",
     ),
     "A list that changes between pages": ("The list has changed.", "Every page as Omni gives it now"),

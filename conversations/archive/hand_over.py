@@ -44,7 +44,7 @@ def accept(credential: Credential, heir: Credential) -> None:
 def prove(token: ApiToken, heir: ApiToken) -> None:
     """Raise `NotProven` unless Omni shows `heir` what it showed `token`; `OmniError` where Omni cannot be asked."""
     if heir.instance != token.instance or heir == token:
-        raise NotProven("It is no other key for the same Omni instance.")
+        raise NotProven("It is not another key for the same Omni instance.")
     if credentials.identify(heir.instance, heir.token).scope != ApiToken.Scope.ORGANIZATION:
         raise NotProven("Omni does not say that it is an organization key.")
     shown = Access.objects.filter(api_token=token, opened_at__isnull=False).select_related("conversation")
@@ -58,7 +58,7 @@ def prove(token: ApiToken, heir: ApiToken) -> None:
         elif token.rejected_at is None and _sees(token, conversation):
             raise NotProven("Omni does not show it what it shows the other key.")
     if newest and not proofs:
-        raise NotProven("Omni shows it nothing of what the other key was shown last.")
+        raise NotProven("Omni does not show it any of what the other key was shown last.")
 
 
 def _sees(token: ApiToken, conversation: Conversation) -> bool:

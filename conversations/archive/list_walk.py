@@ -21,9 +21,9 @@ from omniviewer.omni import BadRequest, CannotAsk, replies
 
 # Pages in a row with nothing new before the walk ends: some lists never do, as rows move between pages.
 _MAX_IDLE_PAGES = 5
-_CIRCLES = "Omni’s list goes in a circle: what stands behind it was not seen."
+_CIRCLES = "Omni’s list repeats itself: the rest of it could not be fetched."
 _CUT_OFF = "Omni’s list has more pages, but does not say how to ask for them."
-_ENDLESS = "Omni’s list goes on and on without anything new: it was left there."
+_ENDLESS = "Omni’s list continues without anything new: the sync stopped there."
 _LIST_FIELDS = ["name", "last_prompt", "owner_id", "created_at", "updated_at", "recency", "started", "is_indexed"]
 
 
@@ -61,7 +61,7 @@ def go_on(walk: Walk, urgency: Urgency) -> Walk:
 def _renewed(walk: Walk) -> Walk:
     found = Walk.objects.select_related("api_token").filter(pk=walk.pk).first()
     if found is None:
-        raise CannotAsk("The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1)
+        raise CannotAsk("The token was replaced during the request. Try again.", outcome="replaced", retry_after=1)
     return found
 
 
@@ -198,7 +198,7 @@ def _drop(walk: Walk) -> None:
         # An unreadable entry may be any of the missing rows: those that are really gone expire by themselves.
         walk.ended_early = ""
     elif walk.total is not None and met < walk.total:
-        walk.ended_early = f"Omni counts {walk.total:,} conversations and listed {met:,} of them."
+        walk.ended_early = f"Omni counts {walk.total:,} conversations but listed {met:,} of them."
     else:
         listed.filter(listed_at__lt=walk.drop_before).end_rows()
         walk.dropped_before, walk.ended_early = walk.drop_before, ""

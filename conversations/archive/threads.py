@@ -62,7 +62,7 @@ def open(  # noqa: A001  (callers say `threads.open`)
             fetched.sort(key=lambda access: access.api_token_id != token.pk)
             if fetched and fetched[0].api_token_id == token.pk:
                 return _opened(reader, fetched, was_asked=True)
-            failures[token] = CannotAsk("The token was replaced while Omni was asked. Try again.", retry_after=1)
+            failures[token] = CannotAsk("The token was replaced during the request. Try again.", retry_after=1)
     return _stored_or_nothing(reader, omni_id, failures)
 
 
@@ -235,7 +235,7 @@ def _locked(token: ApiToken, reply: replies.Conversation) -> Access:
     if access is not None:
         return access
     if not credentials.is_accepted(token):
-        raise CannotAsk("The token was replaced while Omni was asked. Try again.", outcome="replaced", retry_after=1)
+        raise CannotAsk("The token was replaced during the request. Try again.", outcome="replaced", retry_after=1)
     conversation, _ = Conversation.objects.select_for_update().get_or_create(instance=token.instance, omni_id=reply.id)
     access, _ = Access.objects.get_or_create(api_token=token, conversation=conversation)
     access.api_token, access.conversation, access.knows_jobs = token, conversation, True

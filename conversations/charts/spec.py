@@ -82,7 +82,7 @@ class Plot:
                 f"lowest {short(low[0], self.unit)} ({cut(low[1], 60)})."
             )
         not_all = ["Omni cut the result: not all of it is drawn."] if self.is_cut else []
-        return " ".join([*said, *not_all, "The numbers stand in the table."])
+        return " ".join([*said, *not_all, "The numbers are in the table."])
 
 
 def table_plots(table: Table, title: str, *, is_cut: bool = False) -> list[Plot]:

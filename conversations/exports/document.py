@@ -180,7 +180,7 @@ def _pictures(message: Message, actions: list[Action], chart: Chart | None, *, i
     address = message.get_absolute_url()
     if chart:
         inside = _inside("image/png", bytes(chart.png)) if is_file else f"{address}chart.png"
-        yield Picture(inside, f"Omni’s chart for answer {message.position}; its numbers stand in the tables below.")
+        yield Picture(inside, f"Omni’s chart for answer {message.position}; its numbers are in the tables below.")
         return
     drawings = [drawing for action in actions if action.is_query for drawing in spec.drawings(action)]
     for drawing in drawings[: spec.MOST_DRAWINGS]:

@@ -36,7 +36,7 @@ def as_markdown(conversation: Conversation, address: str) -> str:
                 f"- Started: {moment(conversation.created_at)}",
                 f"- Last activity: {moment(conversation.updated_at)}",
                 f"- As of: {moment(conversation.fetched_at)}",
-                *([f"- Not whole: {conversation.shortfall}"] if conversation.shortfall else []),
+                *([f"- Incomplete: {conversation.shortfall}"] if conversation.shortfall else []),
             ]
         ),
     ]

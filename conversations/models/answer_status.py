@@ -48,12 +48,12 @@ class AnswerStatus(Enum):
     RUNNING = "running", "Not finished"
     FAILED = "failed", "The job failed"
     CANCELLED = "cancelled", "The job was cancelled"
-    EXPIRED = "expired", "Omni no longer has this: it keeps evidence for 14 days, and it was not captured in that time"
-    REMOVED = "dropped", "Removed here: this site keeps evidence for a set time, and Omni for 14 days"
-    EMPTY = "nothing", "Omni has nothing to show of how this was made"
+    EXPIRED = "expired", "Omni no longer has this: it deletes evidence after 14 days, and it was not captured before"
+    REMOVED = "dropped", "Removed here: this site stores evidence for a set time, and Omni for 14 days"
+    EMPTY = "nothing", "Omni has no evidence for this answer"
     HIDDEN = "not-shown", "Omni does not show this job: it is gone, or not visible to this reader"
-    NO_JOB = "no-job", "Omni names no job for this message, so there is nothing to show of how it was made"
-    UNREACHED = "not-reached", "Omni cannot be asked for this just now"
+    NO_JOB = "no-job", "Omni names no job for this message, so there is no evidence"
+    UNREACHED = "not-reached", "Omni cannot be reached right now"
 
     def __new__(cls, value: str, _sentence: str) -> "AnswerStatus":
         member = object.__new__(cls)

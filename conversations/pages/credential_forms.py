@@ -25,7 +25,7 @@ class TokenField(forms.CharField):
     def clean(self, value: Any) -> Token:
         text = re.sub(r"(?i)^(authorization:\s*)?(bearer\s+)", "", super().clean(value)).strip()
         if not _TOKEN.fullmatch(text):
-            raise ValidationError("This is not a token: tokens are letters, digits and signs without spaces.")
+            raise ValidationError("This is not a token: tokens are letters, digits and symbols without spaces.")
         return Token(text)
 
 
@@ -99,7 +99,7 @@ class ConnectForm(LabelForm):
     def __init__(self, owner: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(owner, *args, **kwargs)
         self.fields["label"].required = False
-        self.fields["label"].help_text = "How you tell it from others. Left empty, it is named after the instance."
+        self.fields["label"].help_text = "To tell it from your others. If empty, it is named after the instance."
 
     def clean_instance_address(self) -> str:
         """Return the host that the credential will point to."""

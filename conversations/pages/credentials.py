@@ -112,7 +112,7 @@ def make_default(request: Request, pk: int) -> HttpResponse:
     found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     found.make_default()
     _note(request, Kind.CREDENTIAL_CHANGED, found)
-    messages.success(request, f"{found.label} is now the one that is asked first.")
+    messages.success(request, f"{found.label} is now used first.")
     return redirect("conversations:credentials")
 
 

@@ -127,7 +127,7 @@ def selected(request: Request) -> HttpResponseBase:
         return _toggle_star(request, back)
     chosen = selection.chosen(request.user, request.POST.getlist("conversation"))
     if not chosen:
-        messages.error(request, "Nothing was selected. Tick the conversations first.")
+        messages.error(request, "Nothing is selected. Select conversations first.")
         return redirect(back)
     if request.POST.get("do") in ("export", "star"):
         tasks.queue_captures(request.user, chosen)

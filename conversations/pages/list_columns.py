@@ -21,7 +21,7 @@ def columns(order: str, *, has_words: bool) -> list[Column]:
     """Return the heads of the columns that sort, for a list in this order. `has_words`: words are searched for."""
     title = Column("Conversation", "column-text", "", "")
     if has_words and order == "match":
-        title = Column("Conversation, best match first", "column-text", "", "Sort by last activity again", "↓")
+        title = Column("Conversation, best match first", "column-text", "", "Sort by last activity", "↓")
     elif has_words:
         title = Column("Conversation", "column-text", "match", "Sort by best match")
     facts = _fact(order, "messages", "Messages", "row-count"), _fact(order, "slowest", "Took", "row-took")
@@ -30,18 +30,18 @@ def columns(order: str, *, has_words: bool) -> list[Column]:
 
 def _fact(order: str, own: str, name: str, place: str) -> Column:
     if order == own:
-        return Column(name, place, "", "Sort by last activity again", "↓")
-    return Column(name, place, own, "Sort by this, the highest first")
+        return Column(name, place, "", "Sort by last activity", "↓")
+    return Column(name, place, own, "Sort highest first")
 
 
 def _time(order: str) -> Column:
     match order:
         case "started":
-            return Column("Started", "row-when", "first", "Sort the oldest first", "↓")
+            return Column("Started", "row-when", "first", "Sort oldest first", "↓")
         case "first":
-            return Column("Started", "row-when", "started", "Sort the newest first", "↑")
+            return Column("Started", "row-when", "started", "Sort newest first", "↑")
         case "oldest":
-            return Column("Active", "row-when", "", "Sort the newest first", "↑")
+            return Column("Active", "row-when", "", "Sort newest first", "↑")
         case "activity":
-            return Column("Active", "row-when", "oldest", "Sort the oldest first", "↓")
-    return Column("Active", "row-when", "", "Sort by last activity, the newest first")
+            return Column("Active", "row-when", "oldest", "Sort oldest first", "↓")
+    return Column("Active", "row-when", "", "Sort by last activity, newest first")

@@ -16,7 +16,7 @@ from conversations.archive.lists import Listed
 from conversations.archive.people import MAX_MEMBERS
 from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
 from conversations.pages import list_columns, list_row
-from conversations.pages.list_forms import ListQuery
+from conversations.pages.list_forms import Dates, ListQuery
 from conversations.pages.list_row import ListRow, Look, Marks
 from conversations.pages.refresh import fresh_in
 from conversations.search import date_words, finder, hits, narrowing, syntax
@@ -98,7 +98,7 @@ def _shortfall(walks: list[Walk]) -> str:
     if not unreadable:
         return ""
     entries = "1 entry" if unreadable == 1 else f"{unreadable:,} entries"
-    return f"{entries} of Omni’s list could not be read: the others are shown."
+    return f"{entries} of Omni’s list could not be read. The others are shown."
 
 
 def rows(
@@ -198,8 +198,9 @@ def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:
 
 
 def controls(credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
-    """Return the context of list/_filters.html: the choices, and the current values."""
+    """Return the context of list/_filters.html and list/_dates.html: the choices, and the current values."""
     return {
+        "dates": Dates.of_query(asked),
         **owners(credentials, asked.value("owner")),
         "chosen": {
             "state": asked.value("state"),

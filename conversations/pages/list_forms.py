@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import site_path
 
 _NO_PLACE = dict.fromkeys(
-    ("invalid", "min_value", "max_value"), "This address names a place in the list that this site never gave."
+    ("invalid", "min_value", "max_value"), "This address names a place in the list that does not exist."
 )
 
 
@@ -77,7 +78,7 @@ class ListForm(CredentialForm):
         choices=[(name, name) for name in (*ORDERS, *FACT_ORDERS, BEST_MATCH)],
         required=False,
         error_messages={
-            "invalid_choice": "The list is sorted by activity, oldest, started, first, messages, slowest or match."
+            "invalid_choice": "The list can be sorted by activity, oldest, started, first, messages, slowest or match."
         },
     )
     before = forms.IntegerField(min_value=-(2**63), max_value=2**63 - 1, required=False, error_messages=_NO_PLACE)
@@ -94,6 +95,29 @@ class ListForm(CredentialForm):
             credential=chosen,
             asked=syntax.read(said["q"]),
             stretch=Stretch(said["sort"] or "activity", said["before"], said["after"]),
+        )
+
+
+@dataclass(frozen=True)
+class Dates:
+    """The calendar beside the list: the first and the last day of last activity ("" without one), as ISO dates.
+
+    `kept` is the query without its filters by last activity.
+    """
+
+    since: str
+    until: str
+    kept: str
+
+    @classmethod
+    def of_query(cls, asked: Asked) -> "Dates":
+        kept = asked
+        for name in ("from", "to", "on"):
+            kept = kept.replaced(name, "")
+        return cls(
+            since=asked.since.date().isoformat() if asked.since else "",
+            until=(asked.until.date() - timedelta(days=1)).isoformat() if asked.until else "",
+            kept=kept.typed,
         )
 
 

@@ -61,10 +61,10 @@ def offer(request: Request, pk: int) -> HttpResponse:
     name = form.cleaned_data["name"]
     people = [person for person in User.known_as(name)[:2] if person.is_active]
     if people == [request.user]:
-        form.add_error("name", "This is you: name the person who takes it over.")
+        form.add_error("name", "This is you: enter the person who takes it over.")
         return _remove_page(request, found, form)
     hand_over.offer(found, name, people[0] if len(people) == 1 else None)
-    messages.success(request, f"If {name} signs in here, the offer now stands on their page of credentials.")
+    messages.success(request, f"If {name} signs in here, they find the offer under Credentials.")
     return redirect("conversations:credentials")
 
 

@@ -14,7 +14,7 @@ _LAST_IN_QUOTES = re.compile(rf'{_BEGINNING}(?P<value>"[^"]*)$')
 # Text that people read beside each filter.
 MEANINGS: Final = {
     "owner": "who asked",
-    "state": "what became of the answer",
+    "state": "outcome of the answer",
     "topic": "what its queries are about",
     "has": "a chart, rows or a ticket",
     "ticket": "linked from a ticket",
@@ -25,7 +25,7 @@ MEANINGS: Final = {
     "asked": "asked on a day",
     "hour": "asked at an hour of the day",
     "weekday": "asked on a day of the week",
-    "in": "where words are looked for",
+    "in": "where to look for words",
 }
 # Values that need no look into the database, with what people read beside them.
 _SPANS: Final = {

@@ -92,7 +92,7 @@ def doubt(value: str) -> str:
         found = days(part)
         if found and _is_ambiguous(part):
             order = "Between slashes the month comes first" if "/" in part else "Between dashes the day comes first"
-            return f"“{part}” was read as {_day(found[0])}. {order}; {found[0]} leaves no doubt."
+            return f"“{part}” was read as {_day(found[0])}. {order}; {found[0]} is unambiguous."
     return ""
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from conversations.models.answer_status import Outcome
-from conversations.search import date_words
+from conversations.search import date_words, word_forms
 from conversations.search.date_words import SEVERAL_WORDS, TIMES, WEEKDAYS, days, midnight, moments
 from conversations.search.number_words import groups_of_one, other_forms
 from conversations.search.tokens import is_together, words
@@ -138,7 +138,7 @@ class Asked:
 
     @property
     def beginnings(self) -> "Asked | None":
-        """Return the query with its words as prefixes; None if they already are, or are too short for that."""
+        """Return the query with its words as prefixes, without endings; None if they already are, or are too short."""
         items = list(_items(self.typed))
         begun = [item.begun for item in items]
         if begun == [item.whole for item in items]:
@@ -160,10 +160,10 @@ def read(typed: str) -> Asked:
     text = typed.translate(_QUOTES).replace("\0", " ")
     if len(text) > MAX_QUERY_CHARS:
         text = text[:MAX_QUERY_CHARS]
-        reading.odd.append(f"Only the first {MAX_QUERY_CHARS:,} characters are searched for.")
+        reading.odd.append(f"Only the first {MAX_QUERY_CHARS:,} characters were used.")
     items = list(_items(text))
     if len(items) > MAX_TERMS:
-        reading.odd.append(f"Only the first {MAX_TERMS} words and filters are searched for.")
+        reading.odd.append(f"Only the first {MAX_TERMS} words and filters were used.")
     reading.take_all(items[:MAX_TERMS])
     return reading.asked(typed)
 
@@ -192,10 +192,12 @@ class _Item(NamedTuple):
 
     @property
     def begun(self) -> str:
-        """Return the item with a star at its end, if that widens the search."""
+        """Return the item as a prefix, if that widens the search; a word without its English ending."""
         said = [word.text for word in words(self.value, is_asked=True)]
         if self.is_filter or self.is_negated or self.is_begun or not said or len(said[-1]) < _MIN_BEGINNING_CHARS:
             return self.whole
+        if self.is_bare:
+            return f"{word_forms.stem(self.whole)}*"
         return f"{self.whole}*" if self.ends_with or not self.is_phrase else f'{self.whole}"*'
 
 
@@ -249,24 +251,24 @@ class _Reading:
 
     def _take(self, item: _Item, others: tuple[tuple[str, ...], ...]) -> None:
         if item.is_phrase and not item.ends_with:
-            self.odd.append("A quotation mark is not closed: all that follows it was taken as one phrase.")
+            self.odd.append("A quotation mark is not closed: everything after it was searched as one phrase.")
         if item.is_filter:
             self._filter(item.key.lower(), item.value.strip(), is_negated=item.is_negated)
             return
         if item.key and not item.value.startswith("//"):
-            self.odd.append(f"“{item.key}:” is no filter here: it was searched for as a word.")
+            self.odd.append(f"“{item.key}:” is not a filter: it was searched as a word.")
         self.plain.append(item.whole)
         self._text(f"{item.key}:{item.value}" if item.key else item.value, item, others)
 
     def _text(self, value: str, item: _Item, others: tuple[tuple[str, ...], ...]) -> None:
         said = tuple(word.text for word in words(value, is_asked=True))
         if not said:
-            self.odd.append(f"“{_cut(item.whole)}” holds nothing that can be searched for.")
+            self.odd.append(f"“{_cut(item.whole)}” contains nothing to search for.")
             return
         if "*" in value.rstrip("*"):
-            self.odd.append("A * stands for the rest of a word, at its end: elsewhere it was left out.")
+            self.odd.append("A * works only at the end of a word: elsewhere it was ignored.")
         if value in ("AND", "OR", "NOT"):
-            self.odd.append(f"{value} was searched for as a word: all words are looked for, - leaves one out.")
+            self.odd.append(f"{value} was searched as a word: all words have to match, and - excludes one.")
         # A single letter of a script without blanks stands for whatever begins with it.
         alone = len(said) == 1 and len(said[0]) == 1 and is_together(said[0])
         others = others or other_forms(value, said, is_prefix=item.is_begun)
@@ -275,17 +277,17 @@ class _Reading:
     def _filter(self, name: str, value: str, *, is_negated: bool) -> None:
         choices = _CHOICES.get(name)
         if not value:
-            self.odd.append(f"“{name}:” needs a value behind it, without a blank: it was left out.")
+            self.odd.append(f"“{name}:” needs a value right after it, without a space: it was ignored.")
         elif choices and value.lower() not in choices:
-            self.odd.append(f"“{name}:” takes {_either(choices)}; “{_cut(value)}” was left out.")
+            self.odd.append(f"“{name}:” takes {_either(choices)}; “{_cut(value)}” was ignored.")
         elif name == "hour" and not re.fullmatch("[01]?[0-9]|2[0-3]", value, re.ASCII):
-            self.odd.append(f"“hour:” takes 0 to 23; “{_cut(value)}” was left out.")
+            self.odd.append(f"“hour:” takes 0 to 23; “{_cut(value)}” was ignored.")
         elif name == "topic" and not any(words(value)):
-            self.odd.append(f"“topic:” takes words; “{_cut(value)}” was left out.")
+            self.odd.append(f"“topic:” takes words; “{_cut(value)}” was ignored.")
         elif name in SPANS and days(value) is None:
-            self.odd.append(f"“{name}:” takes {TIMES}; “{_cut(value)}” was left out.")
+            self.odd.append(f"“{name}:” takes {TIMES}; “{_cut(value)}” was ignored.")
         elif is_negated and name in _ONE_ONLY:
-            self.odd.append(f"“-{name}:” cannot be turned around: it was left out.")
+            self.odd.append(f"“-{name}:” cannot be negated: it was ignored.")
         else:
             plain = value.lower() if choices or name in SPANS else value
             doubt = date_words.doubt(plain) if name in SPANS else ""
@@ -303,7 +305,7 @@ class _Reading:
                 until += [end] if row.name != "from" else []
         places = frozenset(row.value for row in self.filters if row.name == "in")
         if places and not self.texts:
-            self.odd.append("“in:” says where words are looked for, and there is no word.")
+            self.odd.append("“in:” says where to look for words, but there are no words.")
         return Asked(
             typed=typed,
             texts=tuple(dict.fromkeys(self.texts)),

@@ -48,7 +48,7 @@ class People(UserAdmin):  # type: ignore[type-arg]
         user = self.get_object(request, id)
         if user and not _may_set_password(request, user):
             raise PermissionDenied(
-                "A person who signs in elsewhere or has connected Omni sets no password through you."
+                "You cannot set the password of a person who signs in elsewhere or has connected Omni."
             )
         response: HttpResponse = _hide_passwords(super().user_change_password)(request, id, form_url)
         return response

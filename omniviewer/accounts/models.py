@@ -199,9 +199,9 @@ class ApiToken(models.Model):
             case self.Scope.ORGANIZATION:
                 return "It sees every conversation of the organization."
             case self.Scope.USER:
-                return "It sees its owner's conversations alone."
+                return "It only sees its owner's conversations."
             case _:
-                return "This instance does not say what the token may see; the list shows what it does."
+                return "This instance does not say what the token can see; the list shows what it does see."
 
     def reject(self) -> None:
         """Store that Omni no longer accepts it: every right that was proven with it ends at once."""

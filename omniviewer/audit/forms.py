@@ -51,9 +51,9 @@ class FilterForm(forms.Form):
     who = forms.CharField(required=False, max_length=150, label="Who", help_text="Part of a username.")
     kind = forms.ChoiceField(
         required=False,
-        choices=[("", "Everything"), *Kind.choices],
-        label="What",
-        error_messages={"invalid_choice": "There is no such kind of event."},
+        choices=[("", "All events"), *Kind.choices],
+        label="Event",
+        error_messages={"invalid_choice": "There is no such event."},
     )
     result = forms.ChoiceField(
         required=False,
@@ -69,14 +69,14 @@ class FilterForm(forms.Form):
         text: str = self.cleaned_data["conversation"]
         found = _ID.search(text)
         if text and not found:
-            raise ValidationError("This holds no conversation’s id, such as 660e8400-e29b-41d4-a716-446655440001.")
+            raise ValidationError("This contains no conversation id, such as 660e8400-e29b-41d4-a716-446655440001.")
         return UUID(found.group()) if found else None
 
     def clean(self) -> dict[str, Any]:
         super().clean()
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
         if since and until and until < since:
-            self.add_error("until", "This day is before the first one.")
+            self.add_error("until", "This day is before the one in “From”.")
         return self.cleaned_data
 
     def events(self) -> EventQuerySet:

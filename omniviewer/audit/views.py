@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from omniviewer.audit import table
+from omniviewer.audit import table, titles
 from omniviewer.audit.forms import FilterForm, PlaceForm
 from omniviewer.audit.models import Event, EventQuerySet
 
@@ -74,4 +74,4 @@ def _page(request: HttpRequest, events: EventQuerySet) -> dict[str, Any]:
     # One row more than shown tells whether there is another page.
     found = list(events.newest_first(before)[: PAGE + 1])
     older = found[PAGE - 1].pk if len(found) > PAGE else None
-    return {"events": found[:PAGE], "before": before, "older": older}
+    return {"rows": titles.rows(request.user, found[:PAGE]), "before": before, "older": older}

@@ -132,12 +132,12 @@ class Client:
         body = self._ask(path, query)
         # Each bracket becomes an object in memory, some thirty times as large as its text.
         if body.count(b"{") + body.count(b"[") > _MOST_OBJECTS:
-            raise Unreadable("Omni's answer has more pieces than are read here.", outcome="too-large")
+            raise Unreadable("Omni's reply has more parts than this site reads.", outcome="too-large")
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
             raise Unreadable(
-                "What answered at this address does not speak Omni's API (it sent no JSON).", outcome="no-json"
+                "The server at this address does not speak Omni's API (it sent no JSON).", outcome="no-json"
             ) from None
 
     def _ask(self, path: str, query: dict[str, str | int] | None) -> bytes:
@@ -146,14 +146,14 @@ class Client:
                 body = self._send(path, query, attempt)
             except ElsewhereError:
                 raise CannotAsk(
-                    "The name of this instance leads into a network in which no Omni may be. Whoever runs this site "
-                    "can allow that network.",
+                    "The address of this instance leads to a network that is not allowed. "
+                    "The people who run this site can allow it.",
                     outcome="private-address",
                 ) from None
             except (requests.RequestException, HTTPError) as error:
                 raise _broken(error, attempt) from None
             if attempt.is_over:
-                raise CannotAsk("Omni did not finish its answer in time.", outcome="deadline")
+                raise CannotAsk("Omni did not finish its reply in time.", outcome="deadline")
         return body
 
     def _send(self, path: str, query: dict[str, str | int] | None, attempt: Attempt) -> bytes:
@@ -184,7 +184,7 @@ class Client:
             body += chunk
             if len(body) > self._max_body:
                 raise Unreadable(
-                    f"Omni's answer is larger than the {self._max_body // 2**20} MB that are read here.",
+                    f"Omni's reply is larger than the {self._max_body // 2**20} MB that this site reads.",
                     outcome="too-large",
                 )
         return bytes(body)
@@ -223,17 +223,17 @@ def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
         case _, NewConnectionError():  # before the time-outs: urllib3 counts it among them
             said = "Omni cannot be reached: the connection was refused.", "refused"
         case requests.ConnectTimeout(), _:
-            said = "Omni cannot be reached: it did not take the connection in time.", "connect-timeout"
+            said = "Omni cannot be reached: the connection timed out.", "connect-timeout"
         case _ if attempt.is_over and attempt.is_answered:
-            said = "Omni did not finish its answer in time.", "deadline"
+            said = "Omni did not finish its reply in time.", "deadline"
         case (requests.Timeout(), _) | (_, UrllibTimeoutError()):
-            said = "Omni did not answer in time.", "read-timeout"
+            said = "Omni did not reply in time.", "read-timeout"
         case _ if attempt.is_over:
-            said = "Omni did not answer in time.", "read-timeout"
+            said = "Omni did not reply in time.", "read-timeout"
         case requests.exceptions.SSLError(), _:
-            said = f"Omni cannot be reached safely: its certificate is not one that this site trusts. {_OWN_CA}", "tls"
+            said = f"Omni cannot be reached safely: this site does not trust its certificate. {_OWN_CA}", "tls"
         case _:
-            said = "The connection to Omni broke off before its answer was whole.", "cut"
+            said = "The connection to Omni broke off before its reply was complete.", "cut"
     return CannotAsk(said[0], outcome=said[1])
 
 
@@ -251,7 +251,7 @@ def _raise_for_status(response: requests.Response) -> None:
         case HTTPStatus.OK:
             return
         case HTTPStatus.NO_CONTENT:
-            raise NoContent("Omni answered without any content.", outcome=outcome)
+            raise NoContent("Omni sent an empty reply.", outcome=outcome)
         case HTTPStatus.UNAUTHORIZED:
             raise TokenRejected(outcome=outcome)
         case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
@@ -259,12 +259,10 @@ def _raise_for_status(response: requests.Response) -> None:
         case HTTPStatus.TOO_MANY_REQUESTS:
             raise RateLimited(outcome=outcome, retry_after=_retry_after(response))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise CannotAsk(f"Omni has a problem of its own (it answered {status}).", outcome=outcome)
+        raise CannotAsk(f"Omni has a problem (it returned {status}).", outcome=outcome)
     if status >= HTTPStatus.BAD_REQUEST:
-        raise BadRequest(f"Omni did not accept the request (it answered {status}).", outcome=outcome)
-    raise Unreadable(
-        f"What answered at this address does not speak Omni's API (it answered {status}).", outcome=outcome
-    )
+        raise BadRequest(f"Omni did not accept the request (it returned {status}).", outcome=outcome)
+    raise Unreadable(f"The server at this address does not speak Omni's API (it returned {status}).", outcome=outcome)
 
 
 def _retry_after(response: requests.Response) -> float | None:

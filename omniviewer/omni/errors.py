@@ -63,7 +63,7 @@ class BadRequest(OmniError):
 class Unreadable(OmniError):
     """The reply is not one of Omni's API: HTML, a redirect, broken or unexpected JSON, or too large."""
 
-    sentence = "What answered does not speak Omni's API."
+    sentence = "The server that replied does not speak Omni's API."
 
 
 class NoContent(Unreadable):
@@ -79,19 +79,19 @@ class CannotAsk(OmniError):
 class Resting(CannotAsk):
     """Omni failed several times just now, so it is not asked for a few seconds."""
 
-    sentence = "Omni failed several times just now, so it is left alone for a few seconds."
+    sentence = "Omni failed several times in a row, so requests to it are paused for a few seconds."
 
 
 class RateLimited(CannotAsk):
     """This token's requests for the minute are used up, by Omni's own word (`429`) or by our count."""
 
-    sentence = "Omni's limit of requests a minute for this token is used up."
+    sentence = "This token has reached Omni's limit of requests per minute."
 
     @classmethod
     def ours(cls, retry_after: float) -> Self:
         """Return the error for a limit reached by our own count, before Omni has to refuse."""
         return cls(
-            "This token's requests to Omni are used up for the moment: Omni allows so many a minute.",
+            "This token has no requests to Omni left for this minute.",
             outcome="budget",
             retry_after=retry_after,
         )

@@ -104,7 +104,7 @@ def as_json(value: Any, longest: int) -> str:
         if len(text) > longest:
             text = json.dumps(_shortened(value), ensure_ascii=False)
     except RecursionError:
-        return json.dumps({"cut": "It is nested too deeply to be kept."})
+        return json.dumps({"cut": "It is nested too deeply to be stored."})
     if len(text) > longest:
         # Stored as text within JSON, because half an object is invalid. Quotes and the like take two characters there.
         text = json.dumps({"cut": text[: longest // 2 - 20]}, ensure_ascii=False)
@@ -131,7 +131,7 @@ def as_id(reply: dict[str, Any], wanted: UUID, what: str) -> UUID:
     """Return the id that was asked for, unless the reply names another one. Raises `Unreadable`."""
     told = reply.get("id")
     if isinstance(told, str) and told.strip() and as_uuid(told) != wanted:
-        raise Unreadable(f"Omni answered with another {what} than the one that was asked for.", outcome="shape")
+        raise Unreadable(f"Omni returned a different {what} than the one that was requested.", outcome="shape")
     return wanted
 
 

@@ -19,10 +19,10 @@ def checked_png(body: bytes) -> bytes:
     if len(body) > MOST_BYTES:
         raise Unreadable("Omni's chart is too large to be shown here.", outcome="too-large")
     if not body.startswith(_SIGNATURE) or len(body) < len(_SIGNATURE) + _HEADER.size or not body.endswith(_END):
-        raise Unreadable("Omni's chart is no PNG, or not a whole one.", outcome="no-png")
+        raise Unreadable("Omni's chart is not a PNG, or is incomplete.", outcome="no-png")
     length, kind, width, height = _HEADER.unpack_from(body, len(_SIGNATURE))
     if (length, kind) != (13, b"IHDR") or not (0 < width <= _LONGEST_SIDE and 0 < height <= _LONGEST_SIDE):
-        raise Unreadable("Omni's chart is no PNG that can be shown.", outcome="no-png")
+        raise Unreadable("Omni's chart is not a PNG that can be shown.", outcome="no-png")
     if width * height > MOST_PIXELS:
         raise Unreadable("Omni's chart is too large to be shown here.", outcome="too-large")
     return body

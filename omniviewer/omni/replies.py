@@ -21,7 +21,7 @@ LONGEST_JOB_ID = 200
 # Limits for one reply: only the first ones are read. We ask for a hundred conversations or people at a time.
 MOST_ROWS = 2_000
 MOST_MESSAGES = 10_000
-_NO_MESSAGES = "Omni sent this conversation without its messages. What was stored of them before stays."
+_NO_MESSAGES = "Omni sent this conversation without its messages. Messages that were stored before are still shown."
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def result(body: Any, job_id: UUID) -> Result:
     """Raises `Unreadable` if it is no object, or says that it is of another job."""
     reply = as_object(body, "a job's result")
     if str(reply.get("jobId") or job_id) != str(job_id):
-        raise Unreadable("Omni answered with another job than the one that was asked for.", outcome="shape")
+        raise Unreadable("Omni returned a different job than the one that was requested.", outcome="shape")
     actions = reply.get("actions")
     rows = actions if isinstance(actions, list) else []
     sentences = [] if actions is None or isinstance(actions, list) else ["Omni’s list of steps could not be read."]
@@ -75,7 +75,7 @@ def result(body: Any, job_id: UUID) -> Result:
     if len(rows) > MOST_ACTIONS:
         first = MOST_ACTIONS - _LAST_ACTIONS
         sentences.append(
-            f"Omni tells of {len(rows):,} steps: the first {first:,} and the last {_LAST_ACTIONS:,} are shown."
+            f"Omni lists {len(rows):,} steps: the first {first:,} and the last {_LAST_ACTIONS:,} are shown."
         )
         rows = rows[:first] + rows[-_LAST_ACTIONS:]
     return Result(as_text(reply, "topic") or "", tuple(_action(row) for row in rows), " ".join(sentences))

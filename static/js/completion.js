@@ -1,4 +1,4 @@
-// Completion under a search box: what the site offers for the last word, and on an empty box what was searched before.
+// Completion under a search box: what the site offers for the last word, and on an empty box what was recent search.
 // A box is a combobox by the pattern of ARIA; without this it is a plain search box.
 
 const RECENT = "recent searches";
@@ -73,7 +73,7 @@ function attach(box) {
     const mine = ++asked;
     const text = box.value.slice(0, box.selectionStart ?? box.value.length);
     if (!text.trim()) {
-      const before = recent().map((one) => option(one, "searched before", one));
+      const before = recent().map((one) => option(one, "recent search", one));
       list.replaceChildren(...before);
       if (before.length) list.append(forget());
       return show(true);
@@ -88,7 +88,7 @@ function attach(box) {
     const row = document.createElement("li");
     row.className = "completions-end";
     row.role = "presentation";
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Forget these", tabIndex: -1 });
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Clear recent searches", tabIndex: -1 });
     button.addEventListener("click", () => {
       localStorage.removeItem(RECENT);
       show(false);

@@ -23,7 +23,7 @@ async function copyForTicket(address) {
     await navigator.clipboard.write([new ClipboardItem({ "text/plain": form("text", "text/plain"), "text/html": form("html", "text/html") })]);
     say("Copied: paste it into the ticket");
   } catch {
-    say("It could not be copied. Reload the page and try again, or export it as Markdown.");
+    say("Could not copy. Reload the page and try again, or export as Markdown.");
   }
 }
 

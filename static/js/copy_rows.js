@@ -31,6 +31,6 @@ export async function copyRows(cells) {
     }
     say(`${count} row${count === 1 ? "" : "s"} copied`);
   } catch {
-    say("This browser does not let pages copy; download the CSV in its place.");
+    say("This browser does not let pages copy. Download the CSV instead.");
   }
 }

@@ -234,7 +234,7 @@ def test_a_rejected_credential(owner_reads: Client, omni: StandIn) -> None:
 
 def test_not_found_with_a_personal_token(stranger_reads: Client) -> None:
     page = said_of(stranger_reads)
-    assert "A personal token sees its owner’s conversations alone." in page
+    assert "A personal token only sees its owner’s conversations." in page
     assert "somebody with an organization key can open it" in page
     assert f'href="/credentials/connect/?{urlencode({"next": THREAD})}">Connect an organization key<' in page
     assert f'data-copy-link="http://testserver{THREAD}"' in page
@@ -266,8 +266,8 @@ def test_not_found_and_another_credential_was_rejected(owner: User, omni: StandI
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "Mine")
     page = said_of(signed_in(owner))
     assert "Old</strong> on" in page
-    assert "A personal token sees its owner’s conversations alone." in page
-    assert "rejected by Omni, not asked" in page
+    assert "A personal token only sees its owner’s conversations." in page
+    assert "rejected by Omni, not tried" in page
     assert f'href="/credentials/{rejected.pk}/token/?{urlencode({"next": THREAD})}">Replace the token of Old<' in page
 
 
@@ -304,7 +304,7 @@ def test_an_instance_that_is_none_is_not_spoken_of(stranger_reads: Client, insta
 def test_omni_down_and_nothing_kept(owner_reads: Client, omni: StandIn) -> None:
     omni.fail(Fault.status(503))
     page = said_of(owner_reads, status=503)
-    assert "This page cannot be fetched just now" in page
+    assert "This page cannot be fetched right now" in page
     assert f'href="{THREAD}">Try again now<' in page
     assert same_of_what_does_not_exist(owner_reads, page)
 
@@ -312,7 +312,7 @@ def test_omni_down_and_nothing_kept(owner_reads: Client, omni: StandIn) -> None:
 def test_a_list_that_omni_refuses(owner_reads: Client, omni: StandIn) -> None:
     omni.fail(Fault.status(403))
     page = said_of(owner_reads, "/conversations/")
-    assert "Omni refuses this list to the token that was asked with." in page
+    assert "Omni does not show this list to your token." in page
     assert "data-copy-link" not in page
 
 

@@ -40,7 +40,7 @@ from conversations.pages.insights_forms import BLOCKS, PERIODS, InsightsForm
 from conversations.pages.list_forms import FiltersForm, ListForm
 from conversations.pages.part_forms import FreshForm, RowsForm
 from conversations.search import syntax
-from omniviewer.accounts.models import Credential
+from omniviewer.accounts.models import Credential, User
 from omniviewer.audit.models import Event, Kind
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -270,7 +270,7 @@ def _add_others(world: World, count: int = OTHERS) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO conversations_words (rowid, name, question, answer, query, facts) "  # noqa: S608
-            "SELECT others.indexed_as, said.name, question, answer, query || ' elsewhere', facts "
+            "SELECT others.indexed_as, said.name, question, answer, query || ' elsewhere', said.facts "
             "FROM conversations_conversation AS others, (SELECT * FROM conversations_words WHERE rowid = %s) AS said "
             f"WHERE others.id > {_FIRST} ORDER BY others.indexed_as",
             [like.indexed_as],
@@ -470,6 +470,23 @@ def test_not_yours_and_not_there_cost_the_same(world: World) -> None:
                 apart[address, bool(headers)] = (theirs, nowhere)
     print(f"{compared} addresses and ways compared")  # noqa: T201
     assert apart == {}
+
+
+def test_titles_in_the_log_cost_the_same_for_those_not_yours_and_those_not_there(world: World) -> None:
+    """The page of one's own acts looks up the conversations that one was refused."""
+    client, user = world.readers["personal"], User.objects.get(username="personal")
+    costs = []
+    for ids in ([_theirs(number)[0] for number in range(1000, 1050)], [uuid4() for _ in range(50)]) * 2:
+        refused = [Event(kind=Kind.OPENED, user=user, result="not-shown", conversation_id=one) for one in ids]
+        Event.objects.bulk_create(refused)
+        with CaptureQueriesContext(connection) as made:
+            count, answer = _instructions(lambda: _read(client, "/activity/"))
+        assert str(ids[0]) in answer.content.decode()
+        costs.append((len(made), count))
+    # The first requests include work that is done only once.
+    theirs, nowhere = costs[2:]
+    assert theirs[0] == nowhere[0]
+    assert abs(theirs[1] - nowhere[1]) <= MOST_APART, (theirs, nowhere)
 
 
 # Representative pages that are timed by the wall clock too.

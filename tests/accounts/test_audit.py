@@ -14,19 +14,22 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.http import StreamingHttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
-from omniviewer.accounts.models import Credential, User
+from conversations.models import Conversation
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.audit.management.commands import prune_audit
 from omniviewer.audit.models import AppendOnly, Event, Kind
-from omniviewer.demo.stand_in import Fault, StandIn
+from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from tests.conftest import EXAMPLE, PASSWORD, assert_accessible, credential_for, person, sign_in, signed_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
 JOB = "550e8400-e29b-41d4-a716-446655440000"  # of the second message there
+TITLE = "Top products by revenue"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 
@@ -67,7 +70,7 @@ def test_it_works(owner: User, owner_reads: Client, omni: StandIn) -> None:
     assert (row.instance, row.address, row.by) == (omni.host, None, "")
     page = text_of(owner_reads.get("/activity/"))
     assert "Opened a conversation" in page
-    assert f'<a href="/conversations/{EXAMPLE}/">' in page
+    assert f'<a href="/conversations/{EXAMPLE}/" dir="auto">' in page
     assert "Message 2" in page
     assert "SUP-17" in page
 
@@ -480,11 +483,71 @@ def test_everybody_sees_their_own_alone(owner: User, stranger: User) -> None:
     assert "/activity/all/" not in page
 
 
+# Titles, to those who may see them ------------------------------------------------------------------------
+
+
+def test_ones_own_activity_tells_titles(owner: User, owner_reads: Client) -> None:
+    owner_reads.get("/conversations/")
+    owner_reads.get(THREAD)
+    page = text_of(owner_reads.get("/activity/"))
+    assert f'<a href="/conversations/{EXAMPLE}/" dir="auto">{TITLE}</a>' in page
+    assert f'<code class="event-more">{EXAMPLE}</code>' in page
+    ApiToken.objects.update(rejected_at=timezone.now())
+    page = text_of(owner_reads.get("/activity/"))
+    assert TITLE not in page
+    assert f'<a href="/conversations/{EXAMPLE}/"><code>{EXAMPLE}</code></a>' in page
+
+
+def test_an_auditor_reads_the_titles_that_omni_shows_them(owner_reads: Client, omni: StandIn) -> None:
+    """Auditing gives no right to a title: only a token of the auditor's own does."""
+    auditor = User.objects.create_user("eve", password=PASSWORD, is_auditor=True)
+    client = signed_in(auditor)
+    owner_reads.get(THREAD)
+    # The thread route does not tell the name: the last question stands for it.
+    title = "Show me revenue by month for sunglasses"
+    page = text_of(client.get("/activity/all/"))
+    assert EXAMPLE in page
+    assert title not in page
+    credential_for(auditor, omni, omni.organization.organization_key())
+    client.get(THREAD)
+    assert title in text_of(client.get("/activity/all/"))
+    assert title not in client.get("/activity/all/csv/").getvalue().decode()
+
+
+def test_titles_are_looked_up_at_once(
+    owner_reads: Client, owner: User, omni: StandIn, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    owner_reads.get("/conversations/")
+    first, *others = Conversation.objects.values_list("omni_id", flat=True)[:20]
+    assert others
+    event(user=owner, conversation_id=first)
+    owner_reads.get("/activity/")
+    with CaptureQueriesContext(connection) as one:
+        owner_reads.get("/activity/")
+    for omni_id in (*others, UUID(NOWHERE)):
+        event(user=owner, conversation_id=omni_id)
+    with django_assert_num_queries(len(one)):
+        page = text_of(owner_reads.get("/activity/"))
+    assert page.count(' dir="auto">') > len(others)
+
+
+def test_a_title_is_hostile_text_too(owner: User, small: Organization, small_omni: StandIn) -> None:
+    member = small.add_member("Ana", "ana@small.example")
+    made = small.add_conversation(owner=member, name="<b>Loss\u202egnp.exe", turns=[("Why?", "So.")])
+    credential_for(owner, small_omni, small.personal_token(member))
+    client = signed_in(owner)
+    client.get("/conversations/")
+    client.get(f"/conversations/{made.id}/")
+    page = text_of(client.get("/activity/"))
+    assert "&lt;b&gt;Loss" in page
+    assert "\u202e" not in page
+
+
 @pytest.mark.parametrize("address", ["/activity/all/", "/activity/all/csv/"])
 def test_the_log_is_for_staff(owner: User, staff: Client, address: str) -> None:
     answer = signed_in(owner).get(address)
     assert answer.status_code == 403
-    assert "You may not open this page" in text_of(answer)
+    assert "Your account does not have access to this page" in text_of(answer)
     assert staff.get(address).status_code == 200
     assert staff.post(address).status_code == 405
 
@@ -495,8 +558,8 @@ def test_the_menu_leads_there(owner: User, staff: Client) -> None:
 
 
 def test_nothing_yet(owner: User, staff: Client) -> None:
-    assert "Nothing yet" in text_of(signed_in(owner).get("/activity/"))
-    assert "Nothing yet" in text_of(staff.get("/activity/all/"))
+    assert "No events yet" in text_of(signed_in(owner).get("/activity/"))
+    assert "No events yet" in text_of(staff.get("/activity/all/"))
 
 
 def test_names_are_text(staff: Client) -> None:
@@ -545,7 +608,7 @@ def test_it_finds(staff: Client, three: None, query: dict[str, str], found: list
     assert page.status_code == 200
     assert whos(page) == found
     assert [row["who"] for row in csv_of(staff.get("/activity/all/csv/", query))] == found
-    assert ("Nothing matches" in text_of(page)) == (not found)
+    assert ("No matches" in text_of(page)) == (not found)
 
 
 def test_days_are_the_readers(staff: Client, three: None) -> None:
@@ -559,14 +622,14 @@ def test_days_are_the_readers(staff: Client, three: None) -> None:
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ({"kind": "eaten"}, "There is no such kind of event."),
+        ({"kind": "eaten"}, "There is no such event."),
         ({"result": "maybe"}, "There is no such result."),
-        ({"conversation": "the one on salaries"}, "This holds no conversation’s id"),
+        ({"conversation": "the one on salaries"}, "This contains no conversation id"),
         ({"since": "yesterday"}, "Write a day as year-month-day"),
         ({"until": "2026-02-30"}, "Write a day as year-month-day"),
         ({"since": "0001-01-01"}, "does not reach back that far"),
         ({"until": "9999-12-31"}, "does not reach that far ahead"),
-        ({"since": "2026-01-03", "until": "2026-01-02"}, "This day is before the first one."),
+        ({"since": "2026-01-03", "until": "2026-01-02"}, "This day is before the one in “From”."),
         ({"who": "a" * 200}, "at most 150 characters"),
         ({"who": "a\0b"}, "Null characters are not allowed"),
     ],
@@ -610,7 +673,7 @@ def test_a_page_is_fifty_newest_first(staff: Client, many: None) -> None:
         if older := re.search(r'rel="next" href="([^"]+)"', text_of(answer)):
             address = f"/activity/all/{older.group(1)}"
     assert seen == [f"person-{number}" for number in reversed(range(120))]
-    assert "The oldest are here" in text_of(answer)
+    assert "End of the log" in text_of(answer)
     assert older is None
 
 
@@ -641,8 +704,9 @@ def test_its_queries_do_not_grow(
 ) -> None:
     reader = User.objects.get()
     staff.get(address)
-    for _ in range(2):
-        with django_assert_num_queries(3):  # the session, the reader, the events
+    # The session, the reader, the events; for events of conversations, the reader's credentials besides.
+    for count in (3, 4, 4):
+        with django_assert_num_queries(count):
             staff.get(address)
         Event.objects.bulk_create(
             Event(who="auditor", user=reader, kind=Kind.OPENED, conversation_id=UUID(EXAMPLE)) for _ in range(60)
@@ -791,8 +855,8 @@ def test_staff_look_for_something(page: Page, site: str) -> None:
     page.get_by_role("link", name="Audit log").click()
     expect(page.locator(".events tbody tr")).to_have_count(3)
     page.get_by_label("Who").fill("ana")
-    page.get_by_label("What", exact=True).select_option("Opened a conversation")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_label("Event", exact=True).select_option("Opened a conversation")
+    page.get_by_role("button", name="Apply").click()
     expect(page.locator(".events tbody tr")).to_have_count(1)
     expect(page.get_by_label("Who")).to_have_value("ana")
     with page.expect_download() as download:

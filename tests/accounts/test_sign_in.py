@@ -220,7 +220,7 @@ def test_a_fault_of_our_own_is_a_page_that_stands_alone(owner: User, monkeypatch
     client.raise_request_exception = False
     answer = client.get("/credentials/")
     assert answer.status_code == 500
-    assert "Something went wrong here" in answer.content.decode()
+    assert "Something went wrong" in answer.content.decode()
     assert "Traceback" not in answer.content.decode()
 
 

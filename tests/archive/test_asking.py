@@ -158,7 +158,7 @@ def test_two_processes_keep_one_budget(omni: StandIn, dialect: str, tmp_path: Pa
     assert shown >= 16
     assert len(omni.requests) == 18
     assert all(50 <= int(answer.headers["Retry-After"]) <= 65 for answer in waiting)
-    assert "used up for the moment" in waiting[0].text
+    assert "no requests to Omni left for this minute" in waiting[0].text
 
 
 def test_it_leaves_some_of_omnis_limit_alone(settings: Settings) -> None:
@@ -283,7 +283,7 @@ def test_an_empty_budget_blocks_no_kept_page(owner_reads: Client, omni: StandIn,
     assert owner_reads.get(THREAD).status_code == 200
     page = text_of(owner_reads.get(THREAD + "?refresh=1"))
     assert time.monotonic() - began < 1
-    assert "used up for the moment" in page
+    assert "no requests to Omni left for this minute" in page
     assert page.count("<article") == 4
     shown_ago(settings.ACCESS_TTL * 2)
     assert owner_reads.get(THREAD).status_code == 200
@@ -305,7 +305,7 @@ def test_what_is_left_stands_on_the_credentials_page(owner_reads: Client, omni: 
     owner_reads.get(THREAD)
     assert "53 of 54 left this minute" in text_of(owner_reads.get("/credentials/"))
     TokenBudget.objects.update(blocked_until=timezone.now() + timedelta(seconds=30))
-    assert "None left: Omni wants no more requests for 30" in text_of(owner_reads.get("/credentials/"))
+    assert "None left: Omni accepts no more requests for 30" in text_of(owner_reads.get("/credentials/"))
 
 
 # A dead Omni ----------------------------------------------------------------------------------------------
@@ -324,11 +324,11 @@ def test_a_dead_omni_is_left_alone_and_asked_again_later(
     page = text_of(owner_reads.get(THREAD + "?refresh=1"))
     assert time.monotonic() - began < 0.2
     assert len(omni.requests) == asked
-    assert "Omni failed several times just now" in page
+    assert "Omni failed several times in a row" in page
     assert page.count("<article") == 4
     answer = owner_reads.get("/conversations/")
     assert answer.status_code == 200
-    assert "What you see is what was opened here before." in text_of(answer)
+    assert "Only conversations opened here before are shown." in text_of(answer)
     omni.recover()
     Instance.objects.update(rests_until=timezone.now())
     assert owner_reads.get(THREAD + "?refresh=1").status_code == 302

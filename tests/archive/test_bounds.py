@@ -241,7 +241,7 @@ def test_a_file_holds_only_so_many_pictures(
         reads.get(f"{thread(found)}messages/{place}/evidence/")
     page = reads.get(f"/conversations/{found.id}.html").content.decode()
     assert page.count("<img src=") == 1
-    assert page.count("Its chart, if it has one, is left out") == 1
+    assert page.count("Its chart, if any, is left out") == 1
 
 
 # Requests of readers --------------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ def test_a_job_without_a_result_is_asked_for_once(
     for _ in range(3):
         page = text_of(reads.get(thread(found)))
         work()
-    assert lines(page) == ["Topic orders No evidence Omni has nothing to show of how this was made"]
+    assert lines(page) == ["Topic orders No evidence Omni has no evidence for this answer"]
     assert Counter(asked(small_omni)) == {f"{job.id}/result": 1, f"{job.id}": 1}
 
 
@@ -861,15 +861,15 @@ def test_the_bundles_page_says_how_far_it_is(
     settings.RATE_PER_MINUTE = 20
     found = answered(small, analyst, ages=[timedelta(hours=n) for n in range(1, 8)] + [20 * DAY])
     page = text_of(reads.get(f"{thread(found)}bundle/"))
-    assert "<strong>0 of 8</strong> answers captured; 7 to go, about 2 minutes." in page
+    assert "<strong>0 of 8</strong> answers captured; 7 left, about 2 minutes." in page
     assert '<progress aria-labelledby="bundle-sum" value="1" max="8">' in page
-    assert "Download what is there" in page
+    assert "Download what is captured" in page
     assert re.findall(r"Answer #16</a> <span> ?([^<]+?) ?</span>", page) == [AnswerStatus.EXPIRED.sentence]
     assert 'hx-get="?looks=1" hx-trigger="load delay:5.0s"' in page
     work()
     part = text_of(reads.get(f"{thread(found)}bundle/?looks=1", headers=HTMX))
     assert part.strip().startswith('<div class="card bundle" id="bundle"')
-    assert "<strong>4 of 8</strong> answers captured; 3 to go, about 3 minutes." in part
+    assert "<strong>4 of 8</strong> answers captured; 3 left, about 3 minutes." in part
     SentRequest.objects.all().delete()
     Capture.objects.update(not_before=timezone.now())
     tasks.nudge(tasks.capture)
@@ -878,13 +878,13 @@ def test_the_bundles_page_says_how_far_it_is(
     assert "<strong>7 of 8</strong> answers captured." in part
     assert "hx-get" not in part
     assert "<progress" not in part
-    assert "Download what is there" not in part
+    assert "Download what is captured" not in part
 
 
 def test_the_page_of_a_bundle_without_answers_says_so(reads: Client, small: Organization, analyst: Member) -> None:
     found = small.add_conversation(owner=analyst, name="Old", turns=[("What?", "That.")], with_jobs=False)
     page = text_of(reads.get(f"{thread(found)}bundle/"))
-    assert "there is no evidence to take along" in page
+    assert "so there is no evidence" in page
     assert "<progress" not in page
 
 
@@ -918,7 +918,7 @@ def test_what_was_kept_too_long_is_removed(
     small_omni.requests.clear()
     reads.force_login(owner)
     assert lines(text_of(reads.get(thread(found)))) == [f"Topic orders No evidence {AnswerStatus.REMOVED.sentence}"]
-    assert "Removed here: this site keeps" in text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
+    assert "Removed here: this site stores" in text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
     work()
     assert asked(small_omni) == []
 
@@ -947,15 +947,15 @@ def test_staff_see_what_is_kept_of_each_instance(
         page = " ".join(re.sub(r"<[^>]+>", " ", text_of(reads.get("/stored/"))).split())
     assert f"{small_omni.host} Conversations 2 2 with their messages" in page
     assert "Messages 6 3 answers made by a job Captured answers 2 6 rows" in page
-    assert "Being captured 1 none in trouble Dropped by Omni soon 1 within three days" in page
+    assert "Being captured 1 none failing Deleted by Omni soon 1 within three days" in page
     assert re.search(r"Captured evidence [1-9][\d.]*\s[KM]B", page)
     assert "Orders by month" not in page
     assert "Nothing is done in the background" not in page
     small_omni.fail(Fault.status(503), path="/v1/ai/jobs")
     work()
     page = text_of(reads.get("/stored/"))
-    assert "1 tried in vain so far" in page
-    assert "The last thing that went wrong in capture: Omni" in page
+    assert "1 failed so far" in page
+    assert "Last capture error: Omni" in page
 
 
 def test_staff_are_told_that_no_worker_runs(
@@ -966,7 +966,7 @@ def test_staff_are_told_that_no_worker_runs(
     assert "Nothing is done in the background" not in text_of(reads.get("/stored/"))
     clock(timedelta(minutes=6))
     # One task waits, or two if the hour has turned, since the hourly one waits too.
-    late = r"no task has ever ended, and (1 waits|2 wait)\. Start a worker: <code>manage.py db_worker</code>"
+    late = r"no task has ever ended, and (1 task is|2 tasks are) waiting\. Start a worker: <code>manage\.py"
     assert re.search(late, text_of(reads.get("/stored/")))
     work()
     assert "Nothing is done in the background" not in text_of(reads.get("/stored/"))

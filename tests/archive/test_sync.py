@@ -195,7 +195,7 @@ def test_a_list_that_ends_too_early_drops_nothing(
     sync()
     assert Access.objects.exclude(confirmed_at=None).count() == before == 150
     page = text_of(reads.get("/conversations/"))
-    assert "Omni counts 150 conversations and listed 100 of them." in page
+    assert "Omni counts 150 conversations but listed 100 of them." in page
 
 
 @pytest.mark.slow
@@ -258,7 +258,7 @@ def test_a_list_that_never_ends_is_left_and_said(
     for _ in range(10):
         archive_sync.run_next()
     assert len(pages) < 12
-    assert Walk.objects.get().ended_early == "Omni’s list goes on and on without anything new: it was left there."
+    assert Walk.objects.get().ended_early == "Omni’s list continues without anything new: the sync stopped there."
     assert Access.objects.exclude(confirmed_at=None).count() == 100
 
 
@@ -343,7 +343,7 @@ def test_it_stays_within_its_share_of_the_budget(
     following = DBTaskResult.objects.get(status="READY", task_path=tasks.sync.module_path)
     assert timedelta(seconds=3) < following.run_after - datetime.now(UTC) <= timedelta(seconds=62)
     page = text_of(reads.get("/conversations/"))
-    assert re.search(r"18 of 60 read, about 2 minutes left at your rate", page)
+    assert re.search(r"18 of 60 synced, about 2 minutes left", page)
 
 
 def test_it_is_paused_and_goes_on(reads: Client, small: Organization, small_omni: StandIn, analyst: Member) -> None:
@@ -356,13 +356,13 @@ def test_it_is_paused_and_goes_on(reads: Client, small: Organization, small_omni
     small_omni.requests.clear()
     sync()
     assert small_omni.requests == []
-    assert "Reading is paused: 0 of 5 read." in text_of(reads.get("/conversations/"))
+    assert "Sync is paused: 0 of 5 synced." in text_of(reads.get("/conversations/"))
     answer = reads.post(f"/credentials/{pk}/sync/", {"do": "resume"}, headers=HTMX)
     assert "Pause" in text_of(answer)
     work()
     assert len(small_omni.requests) == 5
-    assert "All 5 conversations are read." in text_of(reads.get(f"/credentials/{pk}/sync/", headers=HTMX))
-    assert "read" not in re.sub(r".*</search>", "", text_of(reads.get("/conversations/"))).split('id="notice"')[0]
+    assert "All 5 conversations are synced." in text_of(reads.get(f"/credentials/{pk}/sync/", headers=HTMX))
+    assert "synced" not in re.sub(r".*</search>", "", text_of(reads.get("/conversations/"))).split('id="notice"')[0]
 
 
 def test_nobody_pauses_anothers(reads: Client, colleague: User, small: Organization, small_omni: StandIn) -> None:
@@ -379,7 +379,7 @@ def test_a_failure_is_told_and_gone_once_it_works_again(
     small_omni.fail(Fault.status(503), path="")
     sync()
     assert "Waiting since" in text_of(reads.get("/conversations/"))
-    assert "Omni has a problem of its own (it answered 503)." in text_of(reads.get("/conversations/"))
+    assert "Omni has a problem (it returned 503)." in text_of(reads.get("/conversations/"))
     small_omni.recover()
     Walk.objects.update(not_before=datetime.now(UTC))
     sync()
@@ -393,19 +393,19 @@ def test_the_credentials_page_tells_how_far_it_is_and_what_went_wrong(
     many(small, analyst, 5)
     reads.get("/conversations/")
     page = text_of(reads.get("/credentials/"))
-    assert "0 of 5 conversations, about 1 minute left at your rate" in page
-    assert "<dt>Last read</dt><dd>Not yet</dd>" in page
+    assert "0 of 5 conversations, about 1 minute left" in page
+    assert "<dt>Last synced</dt><dd>Not yet</dd>" in page
     small_omni.fail(Fault.status(503), path="")
     sync()
     page = text_of(reads.get("/credentials/"))
-    assert re.search(r"<dt>Waiting since</dt><dd><time .*?: Omni has a problem of its own \(it answered 503\)\.", page)
+    assert re.search(r"<dt>Waiting since</dt><dd><time .*?: Omni has a problem \(it returned 503\)\.", page)
     small_omni.recover()
     Walk.objects.update(not_before=datetime.now(UTC))
     sync()
     page = text_of(reads.get("/credentials/"))
     assert re.search(r"5 of 5 conversations <form", page)
-    assert re.search(r"<dt>Last read</dt><dd><time ", page)
-    assert re.search(r"<dt>Last trouble</dt><dd><time .*?\(it answered 503\)", page)
+    assert re.search(r"<dt>Last synced</dt><dd><time ", page)
+    assert re.search(r"<dt>Last error</dt><dd><time .*?\(it returned 503\)", page)
     assert "Waiting since" not in page
     pk = Credential.objects.get().pk
     reads.post(f"/credentials/{pk}/sync/", {"do": "pause", "next": "/credentials/"})

@@ -117,7 +117,7 @@ def test_the_owner_stands_there_by_name(
     if f"<code>{kept.owner.id}</code>" in page:  # one dialect tells whose it is
         assert f'<dt>Asked by</dt><dd><span dir="auto">owner</span> (<code>{kept.owner.id}</code>)' in page
     else:
-        assert "<dt>Asked by</dt><dd>not told by this instance" in page
+        assert "<dt>Asked by</dt><dd>not provided by this instance" in page
 
 
 @pytest.mark.django_db(transaction=True)
@@ -173,7 +173,7 @@ def test_no_heading_stands_alone_at_the_foot_of_a_page(
     assert len(pages) > 15
     for text in pages:
         last = [line.strip() for line in text.splitlines() if line.strip()][-2]
-        assert not re.match(r"\d+\. (Question|Answer)|What the AI did|Topic|Words?\b|Summarize|3 rows", last), last
+        assert not re.match(r"\d+\. (Question|Answer)|Evidence|Topic|Words?\b|Summarize|3 rows", last), last
 
 
 @pytest.mark.django_db(transaction=True)

@@ -468,7 +468,7 @@ def test_very_many_actions_are_shown_from_both_ends(
     monkeypatch.setattr(results, "_LAST_ACTIONS", 2)
     client = replies_with(evidence_routes(*[{"type": "x", "message": f"step {place}."} for place in range(9)]))
     page = text_of(client.get(EVIDENCE))
-    assert "Omni tells of 9 steps: the first 4 and the last 2 are shown." in page
+    assert "Omni lists 9 steps: the first 4 and the last 2 are shown." in page
     assert [place for place in range(9) if f"step {place}." in page] == [0, 1, 2, 3, 7, 8]
 
 

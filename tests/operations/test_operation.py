@@ -345,7 +345,7 @@ def test_it_is_degraded_while_no_worker_runs_and_pages_say_so(owner_reads: Clien
     waiting = a_task(run_after=timezone.now() - timedelta(minutes=4))
     assert told_by_readyz()[2]["worker"] == "ok"
     page = text_of(owner_reads.get("/conversations/"))
-    assert "stands still" not in page
+    assert "is not running" not in page
     cache.clear()
     DBTaskResult.objects.filter(pk=waiting.pk).update(run_after=timezone.now() - timedelta(minutes=6))
     status, state, parts = told_by_readyz()
@@ -353,8 +353,8 @@ def test_it_is_degraded_while_no_worker_runs_and_pages_say_so(owner_reads: Clien
     assert re.fullmatch(r"no task has ever ended, and \d+ wait: start manage.py db_worker", parts["worker"])
     for address in ("/conversations/", "/conversations/?q=orders", "/insights/"):
         page = text_of(owner_reads.get(address))
-        assert "The background sync stands still: none of its tasks has ever run." in page
-        assert "Tell whoever runs this site that no worker is running." in page
+        assert "The background sync is not running: none of its tasks has ever run." in page
+        assert "Tell the people who run this site that no worker is running." in page
     settings.METRICS_TOKEN = TOKEN
     told = scraped(Client())
     assert told["omniviewer_tasks_waiting",] >= 1
@@ -363,10 +363,10 @@ def test_it_is_degraded_while_no_worker_runs_and_pages_say_so(owner_reads: Clien
     ended_at = timezone.now() - timedelta(hours=24)
     DBTaskResult.objects.exclude(pk=waiting.pk).delete()
     a_task(status=TaskResultStatus.SUCCESSFUL, finished_at=ended_at, run_after=ended_at)
-    assert "stands still: its last task ended" in text_of(owner_reads.get("/conversations/"))
+    assert "is not running: its last task ended" in text_of(owner_reads.get("/conversations/"))
     assert 86_300 < scraped(Client())["omniviewer_last_task_age_seconds",] < 86_500
     settings.SYNC = "off"
-    assert "stands still" not in text_of(owner_reads.get("/conversations/"))
+    assert "is not running" not in text_of(owner_reads.get("/conversations/"))
 
 
 def test_a_worker_that_is_busy_with_something_long_does_not_stand_still(db: None) -> None:
@@ -423,8 +423,8 @@ def test_pages_say_that_the_database_is_away_and_keep_the_reader_signed_in(
     [
         (OperationalError("database is locked"), 503, "It is away or busy"),
         (InterfaceError("connection already closed"), 503, "It is away or busy"),
-        (DataError("out of range"), 500, "Something went wrong here"),
-        (ZeroDivisionError(), 500, "Something went wrong here"),
+        (DataError("out of range"), 500, "Something went wrong"),
+        (ZeroDivisionError(), 500, "Something went wrong"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -42,7 +42,7 @@ def test_it_says_what_a_personal_token_sees(owner: User, omni: StandIn) -> None:
     connect(client, omni, omni.organization.demo_tokens["analyst"])
     page = text_of(client.get("/credentials/"))
     assert "Personal token, member" in page
-    assert "sees its owner&#x27;s conversations alone" in page
+    assert "only sees its owner&#x27;s conversations" in page
 
 
 def test_it_says_what_an_organization_key_sees(owner: User, omni: StandIn) -> None:
@@ -90,17 +90,17 @@ def test_an_older_instance_without_whoami_is_asked_for_its_list(
     ("fault", "sentence"),
     [
         (Fault.status(401), "Omni does not accept this token"),
-        (Fault.status(500), "Omni has a problem of its own (it answered 500)"),
-        (Fault.status(429), "limit of requests a minute"),
-        (Fault.status(400), "did not accept the request (it answered 400)"),
+        (Fault.status(500), "Omni has a problem (it returned 500)"),
+        (Fault.status(429), "limit of requests per minute"),
+        (Fault.status(400), "did not accept the request (it returned 400)"),
         (Fault.html(200), "does not speak Omni&#x27;s API"),
         (Fault.status(404), "does not speak Omni&#x27;s API"),
-        (Fault.redirect("https://example.com/"), "does not speak Omni&#x27;s API (it answered 302)"),
+        (Fault.redirect("https://example.com/"), "does not speak Omni&#x27;s API (it returned 302)"),
         (Fault.body({"hello": "world"}), "not in the form that Omni documents"),
         (Fault.body([1, 2]), "not in the form that Omni documents"),
         (Fault.empty(), "does not speak Omni&#x27;s API"),
         (Fault.truncated_json(), "does not speak Omni&#x27;s API"),
-        (Fault.cut(after=20), "broke off before its answer was whole"),
+        (Fault.cut(after=20), "broke off before its reply was complete"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -127,7 +127,7 @@ def test_it_says_that_omni_is_too_slow(owner: User, omni: StandIn, settings: Set
     settings.OMNI_TIMEOUT = 0.3
     omni.fail(Fault.delay(1.0), path="")
     page = text_of(connect(signed_in(owner), omni, omni.organization.demo_tokens["analyst"]))
-    assert "Omni did not answer in time." in page
+    assert "Omni did not reply in time." in page
 
 
 def test_it_refuses_addresses_that_are_no_omni_without_asking_them(owner: User, omni: StandIn) -> None:
@@ -349,7 +349,7 @@ def test_one_token_of_a_person_is_tried_at_a_time(owner: User, colleague: User, 
     with throttle.trying_token(owner):
         answer = connect(signed_in(owner), omni, right)
         assert answer.status_code == 429
-        assert "Another token of yours is being tried just now" in text_of(answer)
+        assert "Another token of yours is being tried right now" in text_of(answer)
         assert connect(signed_in(colleague), omni, right).status_code == 302
     assert connect(signed_in(owner), omni, right).status_code == 302
 

@@ -236,7 +236,7 @@ def test_while_omni_is_away_it_says_so_and_can_be_looked_for_again(
     omni.fail(Fault.status(status), path="/v1/ai/jobs")
     answer = owner_reads.get(EVIDENCE)
     assert answer.status_code == 503
-    assert "Omni cannot be asked for this just now" in text_of(answer)
+    assert "Omni cannot be reached right now" in text_of(answer)
     assert f'href="{EVIDENCE}" hx-get="{EVIDENCE}"' in text_of(answer)
     assert owner_reads.get(EVIDENCE, headers=HTMX).status_code == 200
     assert Action.objects.count() == 0

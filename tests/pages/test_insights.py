@@ -294,7 +294,7 @@ def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[In
         ("/insights/?since=2026-03&until=2026-03-03", "4 questions in 2 conversations, 1 March 2026 to 3 March 2026,"),
         ("/insights/?period=all", "5 questions in 3 conversations, 2 March 2026 to"),
         ("/insights/?since=0001&until=9998", "5 questions in 3 conversations, 2 March 2026 to"),
-        (f"{MARCH}&owner=nobody", "Nobody whom Omni told you of is called “nobody”."),
+        (f"{MARCH}&owner=nobody", "Nobody that Omni shows you is called “nobody”."),
     ],
 )
 def test_the_period_and_the_owner_are_filters(lead: Client, address: str, sum_: str) -> None:
@@ -605,7 +605,7 @@ def changes(client: Client, address: str) -> list[str]:
 
 
 def test_a_period_is_compared_with_the_one_before(lead: Client) -> None:
-    """Of equal length, up to its beginning: from Thursday to Saturday, and from Monday to Wednesday."""
+    """Compare Thursday to Saturday with Monday to Wednesday: as many days, up to the period's beginning."""
     found = changes(lead, "/insights/?since=2026-03-05&until=2026-03-07")
     assert found == [
         "▼down 3 fewer, from 4",
@@ -841,6 +841,6 @@ def test_a_doubtful_date_is_told_as_the_list_tells_it(reads: Client) -> None:
         said = text_of(reads.get("/insights/", {"since": since, "until": until}))
         assert said.count("was read as") == len(sentences), (since, until)
         assert all(sentence in said for sentence in sentences)
-    assert "Between slashes the month comes first; 2026-02-03 leaves no doubt." in text_of(
+    assert "Between slashes the month comes first; 2026-02-03 is unambiguous." in text_of(
         reads.get("/insights/?since=02/03/2026")
     )

@@ -198,7 +198,7 @@ def test_a_text_without_one_is_given_back_with_what_to_do(owner_reads: Client) -
     answer = owner_reads.get("/open", {"q": 'revenue "by" <region>'})
     assert answer.status_code == 422
     page = text_of(answer)
-    assert "There is no conversation, message or job in this." in page
+    assert "No conversation, message or job was found in this text." in page
     assert 'value="revenue &quot;by&quot; &lt;region&gt;"' in page
 
 
@@ -235,4 +235,4 @@ def test_the_box_in_the_header_is_a_key_away(page: Page, site: str, omni: StandI
     page.keyboard.press("/")
     page.keyboard.type("nothing / of use")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matches")).to_be_visible()

@@ -84,7 +84,7 @@ def test_an_organization_key_may_filter_by_member(colleague_reads: Client, omni:
 def test_a_personal_token_never_sends_a_filter(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get("/conversations/")
     omni.requests.clear()
-    assert "Nothing found" in text_of(owner_reads.get(f"/conversations/?q=owner:{EXAMPLE}"))
+    assert "No matches" in text_of(owner_reads.get(f"/conversations/?q=owner:{EXAMPLE}"))
     assert ids_on(text_of(owner_reads.get("/conversations/?q=owner:me")))
     assert omni.requests == []
 
@@ -165,7 +165,7 @@ def test_an_empty_list_says_why(small: Organization, small_omni: StandIn, owner:
     credential_for(owner, small_omni, small.personal_token(small.add_member("Ana", "ana@small.example")))
     page = text_of(signed_in(owner).get("/conversations/"))
     assert "No conversations yet" in page
-    assert "A personal token sees its owner’s conversations alone" in page
+    assert "A personal token only sees its owner’s conversations" in page
 
 
 def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
@@ -224,7 +224,7 @@ def test_nothing_kept_and_omni_down_is_a_page_with_a_way_on(owner_reads: Client,
     omni.stop()
     answer = owner_reads.get("/conversations/")
     assert answer.status_code == 503
-    assert "This page cannot be fetched just now" in text_of(answer)
+    assert "This page cannot be fetched right now" in text_of(answer)
     assert "Try again" in text_of(answer)
 
 
@@ -251,8 +251,8 @@ def test_a_list_past_its_grace_is_not_shown(owner_reads: Client, omni: StandIn, 
     [
         ("credential=999", "names a credential that you do not have"),
         ("credential=x", "names a credential that you do not have"),
-        ("before=x", "a place in the list that this site never gave"),
-        ("after=99999999999999999999", "a place in the list that this site never gave"),
+        ("before=x", "a place in the list that does not exist"),
+        ("after=99999999999999999999", "a place in the list that does not exist"),
         ("sort=name", "sorted by activity, oldest, started, first, messages, slowest or match"),
     ],
 )
@@ -264,8 +264,8 @@ def test_a_bad_address_says_what_is_wrong(colleague_reads: Client, query: str, s
 
 def test_a_place_beyond_the_end_is_no_dead_end(owner_reads: Client) -> None:
     page = text_of(owner_reads.get("/conversations/?before=1"))
-    assert "Nothing left to show on this page" in page
-    assert 'href="/conversations/">To the newest' in page
+    assert "Nothing left on this page" in page
+    assert 'href="/conversations/">Go to the newest' in page
 
 
 def test_anothers_credential_is_none_of_ones_own(owner_reads: Client, colleague_reads: Client, colleague: User) -> None:
@@ -280,7 +280,7 @@ def test_one_chooses_between_several_credentials(owner: User, omni: StandIn) -> 
     mine = Credential.objects.exclude(pk=wide.pk).get()
     everything = text_of(client.get("/conversations/"))
     assert "in the organization" in everything
-    assert "All of yours" in everything
+    assert "All credentials" in everything
     assert "in the organization" not in text_of(client.get(f"/conversations/?credential={mine.pk}"))
     page = text_of(client.get(f"/conversations/?credential={wide.pk}"))
     assert "in the organization" in page
@@ -355,7 +355,7 @@ def test_the_row_that_was_opened_is_marked(page: Page, site: str, owner_reads: C
     title = row.locator(".row-title").inner_text()
     row.locator(".row-title").click()
     page.get_by_role("link", name="← Conversations").click()
-    marked = page.locator(".row").filter(has=page.get_by_text("Opened last").locator("visible=true"))
+    marked = page.locator(".row").filter(has=page.get_by_text("Last opened").locator("visible=true"))
     expect(marked).to_have_count(1)
     expect(marked.locator(".row-title")).to_have_text(title)
     expect(marked).to_be_in_viewport()

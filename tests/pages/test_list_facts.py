@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -194,7 +195,7 @@ def test_it_sorts_by_length_and_by_time(reads: Client, small: Organization, anal
 
     def order(sort: str) -> list[str]:
         page = text_of(reads.get("/conversations/", {"sort": sort}))
-        return re.findall(r'class="row-title"[^>]*>(?:<span[^>]*>New: </span>)?(\w+)', page)
+        return re.findall(r'class="row-title"[^>]*>(?:<span[^>]*>Unread: </span>)?(\w+)', page)
 
     assert order("messages")[0] == "Long"
     # The reader may not know how long this one is.
@@ -287,3 +288,44 @@ def test_x_and_s_act_on_the_row_with_the_focus(
     expect(page.locator(".facet").first).to_be_visible()
     page.get_by_role("link", name="Starred").click()
     expect(page.locator(".row")).to_have_count(1)
+
+
+# The calendar -------------------------------------------------------------------------------------------------
+
+
+def calendar(client: Client, typed: str, **others: str) -> tuple[str, str, dict[str, str]]:
+    """Return the first and the last day in the calendar beside the list, and what its form sends besides."""
+    page = text_of(client.get("/conversations/", {"q": typed, **others}))
+    form = re.findall(r'<form class="dates".*?</form>', page, re.DOTALL)[0]
+    since, until = (re.findall(rf'type="date" name="{name}" value="([^"]*)"', form)[0] for name in ("since", "until"))
+    return (
+        since,
+        until,
+        {name: unescape(value) for name, value in re.findall(r'hidden" name="(\w+)" value="([^"]*)', form)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "days"),
+    [
+        ("", ("", "")),
+        ("from:2026-01-05", ("2026-01-05", "")),
+        ("to:2026-02", ("", "2026-02-28")),
+        ("from:2024-02 to:2024-02", ("2024-02-01", "2024-02-29")),
+        ("on:2026-q3", ("2026-07-01", "2026-09-30")),
+        ("asked:2026-01-05", ("", "")),
+    ],
+)
+def test_the_calendar_shows_the_days_of_the_query(reads: Client, typed: str, days: tuple[str, str]) -> None:
+    assert calendar(reads, typed)[:2] == days
+
+
+def test_the_calendar_keeps_the_rest_of_the_query(reads: Client) -> None:
+    *_, kept = calendar(reads, 'order state:failed on:2026-01-05 "two words"', sort="oldest")
+    assert kept == {"q": 'order "two words" state:failed', "sort": "oldest"}
+    answer = reads.get("/conversations/", {**kept, "since": "2026-01-03", "until": "2026-01-09"})
+    asked = parse_qs(urlsplit(answer["Location"]).query)
+    assert asked == {"q": ['order "two words" state:failed from:2026-01-03 to:2026-01-09'], "sort": ["oldest"]}
+    assert calendar(reads, asked["q"][0])[:2] == ("2026-01-03", "2026-01-09")
+    emptied = reads.get("/conversations/", {**kept, "since": "", "until": ""})
+    assert parse_qs(urlsplit(emptied["Location"]).query)["q"] == [kept["q"]]

@@ -190,7 +190,7 @@ def test_messages_with_all_the_words_are_found(reads: Client, long: InOmni) -> N
     page = text_of(reads.get(f"{thread(long)}?find=cafe+bottom"))
     assert "The <mark>café</mark>, at the very <mark>bottom</mark>." in page
     assert page.count("<mark>") == 2
-    assert "2 marked here" in page
+    assert "2 matches here" in page
     # Each word occurs somewhere, but no message holds both.
     page = text_of(reads.get(f"{thread(long)}?find=closed+bottom"))
     assert "does not stand in this conversation" in page
@@ -200,7 +200,7 @@ def test_messages_with_all_the_words_are_found(reads: Client, long: InOmni) -> N
 def test_beginnings_of_words_are_tried_and_it_is_said(reads: Client, long: InOmni) -> None:
     page = text_of(reads.get(f"{thread(long)}?find=platyp"))
     assert "<mark>platypus</mark>" in page
-    assert "No exact matches. Showing words that begin with “<bdi>platyp</bdi>”." in page
+    assert "No exact matches for “<bdi>platyp</bdi>”. Showing words that begin alike." in page
     assert "No exact matches" not in text_of(reads.get(f"{thread(long)}?find=platypus"))
 
 
@@ -210,12 +210,12 @@ def test_a_hit_goes_on_behind_a_mark_of_markdown_and_a_hidden_character(
     made = small.add_conversation(owner=analyst, name="x", turns=[("y", "The order **items**, pass\u00adword.")] * 4)
     page = text_of(reads.get(f'{thread(made)}?find="order+items"'))
     assert 'The <mark>order </mark><strong><mark class="goes-on">items</mark></strong>,' in page
-    assert "4 marked here" in page
+    assert "4 matches here" in page
     page = text_of(reads.get(f"{thread(made)}?find=password"))
     assert re.search(
         r'<mark>pass</mark><span class="hidden-character"[^>]*>U\+00AD</span><mark class="goes-on">word', page
     )
-    assert "4 marked here" in page
+    assert "4 matches here" in page
 
 
 def test_a_link_into_a_thread_takes_it_from_the_cache(reads: Client, long: InOmni) -> None:

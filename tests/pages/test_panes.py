@@ -41,7 +41,7 @@ def two_panes(page: Page, site: str, reads: Client, made: list[InOmni]) -> Page:
 
 def test_it_works(two_panes: Page, site: str, made: list[InOmni]) -> None:
     page, pane = two_panes, two_panes.get_by_label("Conversation", exact=True)
-    expect(pane.get_by_text("Choose a conversation")).to_be_visible()
+    expect(pane.get_by_text("Select a conversation")).to_be_visible()
     page.locator(".row-title").nth(1).click()
     expect(page).to_have_url(f"{site}{thread(made[1])}")
     expect(pane.get_by_role("heading", name="No. 3")).to_be_visible()
@@ -67,12 +67,12 @@ def test_back_and_forward(two_panes: Page, site: str, made: list[InOmni]) -> Non
     expect(page.locator("#title")).to_have_text("No. 4")
     expect(page).to_have_url(f"{site}{thread(made[0])}")
     page.go_back()
-    expect(page.get_by_text("Choose a conversation")).to_be_visible()
+    expect(page.get_by_text("Select a conversation")).to_be_visible()
     expect(page).to_have_url(f"{site}/conversations/")
     page.go_forward()
     expect(page.locator("#title")).to_have_text("No. 4")
     page.get_by_role("link", name="← Conversations").click()
-    expect(page.get_by_text("Choose a conversation")).to_be_visible()
+    expect(page.get_by_text("Select a conversation")).to_be_visible()
     expect(page).to_have_url(f"{site}/conversations/")
 
 
@@ -91,7 +91,7 @@ def test_j_and_k_load_what_they_come_to(two_panes: Page, site: str, made: list[I
 def test_a_narrow_window_has_one_pane(two_panes: Page, site: str, made: list[InOmni]) -> None:
     page = two_panes
     page.set_viewport_size({"width": 1200, "height": 800})
-    expect(page.get_by_text("Choose a conversation")).not_to_be_visible()
+    expect(page.get_by_text("Select a conversation")).not_to_be_visible()
     page.locator(".row-title").first.click()
     expect(page.get_by_role("heading", name="No. 4")).to_be_visible()
     expect(page.locator(".row")).to_have_count(0)
@@ -110,7 +110,7 @@ def test_the_reader_chooses(page: Page, site: str, reads: Client, made: list[InO
     page.set_viewport_size({"width": 1440, "height": 900})
     sign_in(page, site)
     page.wait_for_load_state()
-    expect(page.get_by_text("Choose a conversation")).to_have_count(0)
-    page.get_by_text("More for this list").locator("xpath=..").click()
+    expect(page.get_by_text("Select a conversation")).to_have_count(0)
+    page.get_by_text("List options").locator("xpath=..").click()
     page.get_by_role("button", name="Beside the list").click()
-    expect(page.get_by_text("Choose a conversation")).to_be_visible()
+    expect(page.get_by_text("Select a conversation")).to_be_visible()

@@ -114,7 +114,7 @@ def test_what_is_starred_or_exported_is_captured(
 
 
 def test_nothing_selected_is_said(reads: Client) -> None:
-    assert "Nothing was selected. Tick the conversations first." in choose(reads, "star", [])
+    assert "Nothing is selected. Select conversations first." in choose(reads, "star", [])
 
 
 @pytest.mark.parametrize("what", ["star", "export"])
@@ -124,22 +124,22 @@ def test_what_the_reader_may_not_read_is_as_if_it_were_not_there(
     reads.get("/conversations/")
     credential_for(stranger, small_omni, small.personal_token(small.add_member("Sue", "sue@small.example")))
     client = signed_in(stranger)
-    assert "Nothing was selected." in choose(client, what, made)
+    assert "Nothing is selected." in choose(client, what, made)
     assert not Star.objects.exists()
     ids = ["x", "", "'; --", "00000000-0000-4000-8000-000000000000"]
     answer = client.post("/conversations/selected/", {"do": what, "conversation": ids}, follow=True)
-    assert "Nothing was selected." in text_of(answer)
+    assert "Nothing is selected." in text_of(answer)
 
 
 def test_what_happened_since_the_last_visit_is_new_until_it_is_opened(
     reads: Client, small: Organization, made: list[InOmni], settings: Settings
 ) -> None:
     first = text_of(reads.get("/conversations/"))
-    assert "New: " not in first
+    assert "Unread: " not in first
     for row in made[:2]:
         small.ask(row, "And now?", "Yes.", at=datetime.now(UTC) + timedelta(seconds=2))
     page = text_of(reads.get("/conversations/?refresh=1", follow=True))
-    assert page.count("New: ") == 2
+    assert page.count("Unread: ") == 2
     assert set(ids_on(text_of(reads.get("/conversations/?q=is:unread")))) == {str(row.id) for row in made[:2]}
     reads.get(f"{thread(made[0])}?refresh=1", follow=True)
     assert ids_on(text_of(reads.get("/conversations/?q=is:unread"))) == [str(made[1].id)]

@@ -140,7 +140,7 @@ def an_answer_for_a_ticket(hands: Hands, made: dict[str, InOmni]) -> None:
 
 def an_export_of_a_search(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open("/conversations/?q=filler")
-    hands.click(hands.page.get_by_text("More for this list").locator("xpath=.."))
+    hands.click(hands.page.get_by_text("List options").locator("xpath=.."))
     hands.click(hands.page.get_by_role("button", name="Export all that match"))
     expect(hands.page.get_by_role("heading", name="Export of a search")).to_be_visible()
 

@@ -74,7 +74,7 @@ def test_a_message_has_an_address_of_its_own(owner_reads: Client) -> None:
 def test_a_message_that_is_not_there_is_said_and_the_thread_shown(owner_reads: Client, position: int) -> None:
     answer = owner_reads.get(f"/conversations/{EXAMPLE}/messages/{position}/")
     assert answer.status_code == 404
-    assert f"There is no message {position} in this conversation: it has 4." in text_of(answer)
+    assert f"This conversation has 4 messages: there is no message {position}." in text_of(answer)
     assert len(articles(text_of(answer))) == 4
 
 

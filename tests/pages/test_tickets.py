@@ -193,7 +193,7 @@ def test_what_is_no_ticket_is_told_and_given_back(owner_reads: Client) -> None:
     answer = owner_reads.post(f"{THREAD}tickets/", {"ticket": 'the "big" one'})
     assert answer.status_code == 422
     page = text_of(answer)
-    assert "This is not how tickets are named here." in page
+    assert "This is not a valid ticket name here." in page
     assert 'value="the &quot;big&quot; one"' in page
     assert "Top 5 Products by Revenue" in page
 
@@ -202,7 +202,7 @@ def test_one_is_removed_and_can_be_put_back(owner_reads: Client, colleague_reads
     owner_reads.get(f"{THREAD}?ticket=ABC-123")
     page = text_of(colleague_reads.post(f"{THREAD}tickets/remove/", {"ticket": "ABC-123"}))
     assert "ABC-123 was removed." in page
-    assert '<button class="button button-small" name="ticket" value="ABC-123">Put it back' in page
+    assert '<button class="button button-small" name="ticket" value="ABC-123">Undo' in page
     assert names() == []
     colleague_reads.post(f"{THREAD}tickets/", {"ticket": "ABC-123"})
     assert names() == ["ABC-123"]
@@ -239,13 +239,13 @@ def test_the_list_is_filtered_by_it(owner_reads: Client, omni: StandIn) -> None:
 
 def test_of_a_ticket_that_nothing_is_linked_from_it_says_so(owner_reads: Client) -> None:
     page = text_of(owner_reads.get("/conversations/?ticket=ABC-999"))
-    assert "Nothing that you have seen here is linked from ABC-999" in page
+    assert "No conversation that you have seen here is linked from ABC-999" in page
 
 
 def test_of_what_is_no_ticket_it_says_so(owner_reads: Client) -> None:
     answer = owner_reads.get("/conversations/?ticket=what?")
     assert answer.status_code == 422
-    assert "This is not how tickets are named here." in text_of(answer)
+    assert "This is not a valid ticket name here." in text_of(answer)
     assert 'value="what?"' in text_of(answer)
 
 
@@ -320,7 +320,7 @@ def test_what_somebody_else_linked_costs_no_request_and_shows_nothing(
     age(hours=25)
     omni.requests.clear()
     page = text_of(stranger_reads.get("/conversations/?ticket=ABC-123"))
-    assert "Nothing that you have seen here is linked from ABC-123" in page
+    assert "No conversation that you have seen here is linked from ABC-123" in page
     assert omni.requests == []
 
 
@@ -359,17 +359,17 @@ def test_a_reader_adds_and_removes_one(page: Page, site: str, omni: StandIn, dia
     if width >= 1200:
         expect(page.locator("#message-3")).to_be_focused()
     assert_accessible(page, "a thread with a ticket")
-    tickets_of_it.get_by_text("Add another").click()
+    tickets_of_it.get_by_text("Add another ticket").click()
     page.get_by_label("Ticket", exact=True).fill("support/9")
     tickets_of_it.get_by_role("button", name="Add").click()
-    expect(tickets_of_it.get_by_text("This is not how tickets are named here.")).to_be_visible()
+    expect(tickets_of_it.get_by_text("This is not a valid ticket name here.")).to_be_visible()
     expect(page.get_by_label("Ticket", exact=True)).to_have_value("support/9")
     page.get_by_label("Ticket", exact=True).fill("SUP-9")
     page.keyboard.press("Enter")
     expect(tickets_of_it.get_by_role("link", name="SUP-9", exact=False).first).to_be_visible()
     tickets_of_it.get_by_role("button", name="Remove ABC-123").click()
     expect(page.get_by_text("ABC-123 was removed.")).to_be_visible()
-    page.get_by_role("button", name="Put it back").click()
+    page.get_by_role("button", name="Undo").click()
     tickets_of_it.get_by_role("link", name="all linked conversations from ABC-123").click()
     expect(page.get_by_role("heading", name="Linked from ABC-123")).to_be_visible()
     assert_accessible(page, "what is linked from a ticket")

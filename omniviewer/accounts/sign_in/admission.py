@@ -18,8 +18,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ROLES = ["is_staff", "is_superuser", "is_auditor"]
 GROUPS_UNKNOWN = "groups-unknown"
 _GROUPS_UNKNOWN = (
-    "Your company’s sign-in did not say which groups you are in, as it does where somebody is in very many. Ask your "
-    "administrator to have it send only the groups that matter to Omniviewer."
+    "Your company’s sign-in did not say which groups you are in, which happens to people who are in very many. "
+    "Ask your administrator to have it send only the groups that matter to Omniviewer."
 )
 
 
@@ -103,11 +103,11 @@ def _check_email(person: Person) -> None:
     if not domains:
         return
     if not person.email:
-        raise Refused("no-email", "Your company’s sign-in did not tell your e-mail address, which is needed here.")
+        raise Refused("no-email", "Your company’s sign-in did not send your e-mail address, which is needed here.")
     if not person.email_is_verified:
         raise Refused("email-unverified", "Your e-mail address has not been verified by your company’s sign-in.")
     if not _is_email(person.email) or _domain(person.email.rpartition("@")[2]) not in domains:
-        raise Refused("domain", "Your e-mail address is of a domain that may not use Omniviewer.")
+        raise Refused("domain", "Your e-mail address belongs to a domain that may not use Omniviewer.")
 
 
 def _user_of(person: Person) -> User:
@@ -125,7 +125,7 @@ def _user_of(person: Person) -> User:
                 return found
         else:
             return user
-    raise Refused("busy", "Too many people are signing in for the first time just now. Try again.")
+    raise Refused("busy", "Too many people are signing in for the first time right now. Try again.")
 
 
 def _free_username(person: Person) -> str:

@@ -29,11 +29,11 @@ if settings.SAML_ENTITY_ID:
 _LED_THERE = "led-there"
 _log = logging.getLogger("omniviewer.accounts")
 
-UNREACHABLE = Refused("unreachable", "Your company’s sign-in does not answer just now.")
-_CANCELLED = Refused("cancelled", "You did not go through with it at your company’s sign-in.")
-_PROVIDER_ERROR = Refused("provider-error", "Your company’s sign-in answered with an error in place of your name.")
+UNREACHABLE = Refused("unreachable", "Your company’s sign-in is not responding right now.")
+_CANCELLED = Refused("cancelled", "You did not complete your company’s sign-in.")
+_PROVIDER_ERROR = Refused("provider-error", "Your company’s sign-in returned an error instead of your name.")
 _LOST = Refused(
-    "lost", "This sign-in took too long, was finished already, or was begun in another browser. Begin once more."
+    "lost", "This sign-in took too long, was already finished, or was started in another browser. Start again."
 )
 _INVALID = Refused("invalid", "What your company’s sign-in sent could not be verified, so nobody was signed in.")
 
