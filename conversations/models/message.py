@@ -149,15 +149,7 @@ class Message(Written, TimedQuestion):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint("conversation", "position", name="one_message_a_position")]
-        indexes = [
-            *INDEXES,
-            # All that the insights need of an answer to look up its job: its row, with all its text, is not read.
-            models.Index(
-                *("conversation", "revision", "job_id", "created_at"),
-                name="answers_by_job",
-                condition=models.Q(job_id__isnull=False),
-            ),
-        ]
+        indexes = INDEXES
 
     def __str__(self) -> str:
         return f"message {self.position} of {self.conversation_id}"

@@ -23,6 +23,12 @@ INDEXES = [
         name="questions_counted",
         condition=models.Q(quarter__isnull=False),
     ),
+    # Likewise, all that they need of an answer to look up its job.
+    models.Index(
+        *("conversation", "revision", "job_id", "created_at"),
+        name="answers_by_job",
+        condition=models.Q(job_id__isnull=False),
+    ),
 ]
 
 

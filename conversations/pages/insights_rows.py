@@ -118,8 +118,8 @@ def slowest(found: Rankings, names: Mapping[Owner, str], links: Links) -> Figure
         said = cut(row.text, _MAX_TEXT_CHARS) or "A question without text"
         name = names.get(row.owner) or row.owner.id or "Not told by whom"
         took = Cell(_length(row.took), row.address, f"answer to {said}", f"{row.took.total_seconds():g}")
-        detail, in_file = f"{name}, {day(row.asked_at)}", (name, iso(row.asked_at))
-        rows.append(Row(Cell(said, row.address, plain=row.text), [took], None, detail, in_file))
+        details, in_file = (name, day(row.asked_at)), (name, iso(row.asked_at))
+        rows.append(Row(Cell(said, row.address, plain=row.text), [took], None, details, in_file))
     return Figure(
         "slowest",
         "Slowest answers",

@@ -40,13 +40,13 @@ class Cell:
 class Row:
     """A row of a table. `drawing` shows shares below its label, for the eye alone.
 
-    `detail` stands below the label too; a file has `in_file` instead, in columns of their own.
+    `details` stand below the label too; a file has `in_file` instead, in columns of their own.
     """
 
     label: Cell
     cells: list[Cell]
     drawing: SafeString | None = None
-    detail: str = ""
+    details: tuple[str, ...] = ()
     in_file: tuple[str, ...] = ()
 
 

@@ -1,5 +1,6 @@
 // Keys in a thread. `shortcuts.js`, which hears all keys, hands on those that no element of the page has for its own.
 
+import { equipNow } from "./near.js";
 import { hold } from "./scrolling.js";
 
 const all = () => [...document.querySelectorAll(".message")];
@@ -45,8 +46,15 @@ function toggleEvidence() {
   return true;
 }
 
+function copyForTicket() {
+  const foot = find(".message-foot");
+  if (foot) equipNow(foot.closest(".turn"));
+  foot?.querySelector(".for-ticket").click();
+  return Boolean(foot);
+}
+
 const OPEN_IN_OMNI = ".message-foot > .more > a[rel]";
-const KEYS = { j: () => go(1), k: () => go(-1), e: toggleEvidence, c: () => click(".for-ticket"), o: () => click(OPEN_IN_OMNI) };
+const KEYS = { j: () => go(1), k: () => go(-1), e: toggleEvidence, c: copyForTicket, o: () => click(OPEN_IN_OMNI) };
 const NEEDS = { j: ".message", k: ".message", e: ".evidence", c: ".message-foot", o: OPEN_IN_OMNI };
 
 document.addEventListener("shortcut", (event) => {

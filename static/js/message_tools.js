@@ -1,16 +1,13 @@
 // Tools of each message that work only with a script, so that the page's HTML need not hold them a thousand times.
 
+import { whenNear } from "./near.js";
+
 const COPY_FOR_TICKET = Object.assign(document.createElement("button"), {
   type: "button", className: "for-ticket", textContent: "Copy for a ticket",
 });
 COPY_FOR_TICKET.dataset.forTicket = "";
 
-// Messages come and change while the page is open.
-function equip(part) {
-  for (const foot of part.querySelectorAll(".message-foot:not(:has(.for-ticket))")) foot.append(COPY_FOR_TICKET.cloneNode(true));
-}
-equip(document);
-document.addEventListener("htmx:load", ({ detail }) => equip(detail.elt));
+whenNear((message) => message.querySelector(".message-foot")?.append(COPY_FOR_TICKET.cloneNode(true)));
 
 // The job's id gets its button when somebody sees it.
 function offerCopy(id) {

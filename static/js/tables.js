@@ -1,5 +1,7 @@
 // Tables of answers: one that fits its frame scrolls with the page, so that its head can stay in the window.
 
+import { whenNear } from "./near.js";
+
 const observer = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     const frame = target.matches("table") ? target.parentElement : target;
@@ -9,11 +11,9 @@ const observer = new ResizeObserver((entries) => {
   }
 });
 
-function watch(part) {
-  for (const frame of part.querySelectorAll(".prose .table-scroll")) {
+whenNear((message) => {
+  for (const frame of message.querySelectorAll(".prose .table-scroll")) {
     observer.observe(frame);
     observer.observe(frame.firstElementChild);
   }
-}
-watch(document);
-document.addEventListener("htmx:load", (event) => watch(event.detail.elt));
+});

@@ -1,37 +1,33 @@
 // Tools of tables and code in answers: copy, CSV, the whole width. The stylesheet keeps their place free.
 
 import { copyRows } from "./copy_rows.js";
+import { whenNear } from "./near.js";
 import { asCsv } from "./spreadsheet.js";
 import { say } from "./say.js";
 import { widen } from "./wide.js";
 
-const button = (text, act) => {
-  const made = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: text });
-  made.addEventListener("click", act);
-  return made;
-};
+function makeTools(...names) {
+  const tools = Object.assign(document.createElement("div"), { className: "text-tools" });
+  for (const [name, text] of names) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: text });
+    button.dataset.tool = name;
+    tools.append(button);
+  }
+  return tools;
+}
+const OF_TABLE = makeTools(["copy", "Copy table"], ["save", "CSV"], ["widen", "Full width"]);
+const OF_CODE = makeTools(["copy", "Copy code"], ["widen", "Full width"]);
 
 const cellsOf = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => ({
   text: cell.textContent.trim(), isNumber: cell.classList.contains("align-right"),
 })));
 
-function download(text, name) {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name });
+function save(table) {
+  const position = table.closest(".message").id.replace("message-", "");
+  const file = new Blob([asCsv(cellsOf(table))], { type: "text/csv" });
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: `answer-${position}.csv` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-const positionOf = (part) => part.closest(".message")?.id.replace("message-", "answer-") ?? "answer";
-
-function equipTable(frame) {
-  const tools = Object.assign(document.createElement("div"), { className: "text-tools" });
-  const table = frame.querySelector("table");
-  tools.append(
-    button("Copy table", () => copyRows(cellsOf(table))),
-    button("CSV", () => download(asCsv(cellsOf(table)), `${positionOf(frame)}.csv`)),
-    button("Full width", () => widen(frame, "Table", "prose")),
-  );
-  frame.after(tools);
 }
 
 async function copyCode(code) {
@@ -43,20 +39,28 @@ async function copyCode(code) {
   }
 }
 
-function equipCode(frame) {
-  const tools = Object.assign(document.createElement("div"), { className: "text-tools" });
-  tools.append(button("Copy code", () => copyCode(frame.querySelector("pre"))), button("Full width", () => {
-    widen(frame, frame.dataset.language ?? "Code", "prose");
-  }));
-  frame.append(tools);
-}
+const TABLE = {
+  copy: (frame) => copyRows(cellsOf(frame.querySelector("table"))),
+  save: (frame) => save(frame.querySelector("table")),
+  widen: (frame) => widen(frame, "Table", "prose"),
+};
+const CODE = {
+  copy: (frame) => copyCode(frame.querySelector("pre")),
+  widen: (frame) => widen(frame, frame.dataset.language ?? "Code", "prose"),
+};
 
-function equip(message) {
-  for (const frame of message.querySelectorAll(".prose .table-scroll:not(:has(+ .text-tools))")) equipTable(frame);
-  for (const frame of message.querySelectorAll(".prose .code:not(:has(.text-tools))")) equipCode(frame);
-}
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest(".text-tools [data-tool]");
+  if (!button) return;
+  const [code, tools] = [button.closest(".code"), button.parentElement];
+  if (code) CODE[button.dataset.tool](code);
+  else TABLE[button.dataset.tool](tools.previousElementSibling);
+});
 
-// When a message comes near the window: a long thread has hundreds of tables.
-document.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => {
-  if (!skipped && target.matches(".message")) equip(target);
-}, true);
+whenNear((message) => {
+  for (const frame of message.querySelectorAll(".prose .table-scroll")) {
+    frame.classList.add("has-tools");
+    frame.after(OF_TABLE.cloneNode(true));
+  }
+  for (const frame of message.querySelectorAll(".prose .code")) frame.append(OF_CODE.cloneNode(true));
+});

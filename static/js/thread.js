@@ -65,23 +65,35 @@ function outline(part) {
   if (!found) return;
   found.open = isOpen ?? isWide.matches;
   found.addEventListener("toggle", () => { isOpen = found.open; });
-  const seen = new IntersectionObserver(tellCurrent, { rootMargin: "-20% 0px -70%" });
-  for (const question of document.querySelectorAll(".message.question")) seen.observe(question);
+  requestAnimationFrame(tellCurrent);
 }
 
-// Which question is being read, or the answer to it.
-function tellCurrent(entries) {
-  const met = entries.filter((entry) => entry.isIntersecting).at(-1);
-  if (!met) return;
-  for (const link of document.querySelectorAll(".outline a")) {
-    if (link.hash === `#${met.target.id}`) link.ariaCurrent = "true";
-    else link.removeAttribute("aria-current");
-  }
+// Which question is being read, or the answer to it: what stands a quarter down the window. An observer of each question
+// would cost more with each frame, the longer the thread is.
+let isWaiting = false;
+function tellCurrent() {
+  isWaiting = false;
+  const messages = document.getElementById("messages");
+  const outline = document.querySelector("[data-outline]");
+  if (!messages || !outline?.open) return;
+  const left = messages.getBoundingClientRect().left + 40;
+  // A little higher, should that be between two messages.
+  const at = (height) => document.elementFromPoint(left, height)?.closest(".turn");
+  let turn = at(innerHeight / 4) ?? at(innerHeight / 4 - 30);
+  while (turn && !turn.querySelector(":scope > .question")) turn = turn.previousElementSibling;
+  const link = turn && outline.querySelector(`a[href="#message-${turn.id.replace("turn-", "")}"]`);
+  if (!link || link.ariaCurrent) return;
+  outline.querySelector("a[aria-current]")?.removeAttribute("aria-current");
+  link.ariaCurrent = "true";
   // Not by scrollIntoView, which would take the page along.
-  const current = document.querySelector(".outline a[aria-current]");
-  const list = current?.closest("ol");
-  if (list) list.scrollTop = current.offsetTop - list.clientHeight / 2;
+  const list = link.closest("ol");
+  list.scrollTop = link.offsetTop - list.clientHeight / 2;
 }
+document.addEventListener("scroll", ({ target }) => {
+  if (isWaiting || target.matches?.(".outline ol")) return;
+  isWaiting = true;
+  requestAnimationFrame(tellCurrent);
+}, { capture: true, passive: true });
 outline(document);
 document.addEventListener("htmx:load", ({ detail }) => {
   if (detail.elt.id === "outline") outline(detail.elt);

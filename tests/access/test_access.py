@@ -157,7 +157,7 @@ def test_the_credential_that_can_see_it_is_found(owner: User, omni: StandIn) -> 
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "First")
     credential_for(owner, omni, omni.organization.demo_tokens["lead"], "Second")
     page = text_of(signed_in(owner).get(THREAD))
-    assert 'Read with <a href="/credentials/">Second</a>' in page
+    assert 'Read with</dt><dd><a href="/credentials/">Second</a>' in page
     omni.requests.clear()
     signed_in(owner).get(THREAD + "?refresh=1")
     assert [request.token for request in omni.requests] == [omni.organization.demo_tokens["lead"]]

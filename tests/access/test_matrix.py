@@ -102,6 +102,8 @@ class Shows:
     form: Kinds | set[str] = NONE
     without: Kinds | set[str] = NONE
     has_people: bool = False
+    # True if topics are shown as the search knows them: where the evidence of every known job may be seen.
+    is_of_search: bool = False
 
     def to(self, right: Right, way: str) -> set[str]:
         """Return the kinds that a reader with this right is shown by this way of asking."""
@@ -111,7 +113,8 @@ class Shows:
         kinds = {"page": self.page, "fragment": fragment, "HEAD": self.head}.get(way, self.form)
         title = {NAME if NAME in right.kinds else PROMPT} if TITLE in kinds else set()
         people = {OWNER} if self.has_people and right.is_key and way in ("page", "fragment") and kinds else set()
-        return {*(kinds & right.kinds), *title, *people}
+        topic = {TOPIC} if self.is_of_search and QUERY not in right.kinds else set()
+        return {*(kinds & right.kinds), *title, *people} - topic
 
 
 NOTHING = Shows()
@@ -127,10 +130,10 @@ MATRIX: dict[str, Shows] = {
     "/activity/all/": NOTHING,
     "/activity/all/csv/": NOTHING,
     "/": NOTHING,
-    "/conversations/": Shows(ID, {*LISTED, TOPIC}, NONE, has_people=True),
-    "/conversations/fresh/": Shows(ID, NONE, {*LISTED, TOPIC}),
+    "/conversations/": Shows(ID, {*LISTED, TOPIC}, NONE, has_people=True, is_of_search=True),
+    "/conversations/fresh/": Shows(ID, NONE, {*LISTED, TOPIC}, is_of_search=True),
     "/conversations/complete/": NOTHING,
-    "/conversations/facets/": Shows(ID, NONE, {TOPIC, TICKET, OWNER}),
+    "/conversations/facets/": Shows(ID, NONE, {TOPIC, TICKET, OWNER}, is_of_search=True),
     "/conversations/selected/": Shows(QUESTION, form={ID, *SAID}, without={ID}),
     "/conversations/all-read/": NOTHING,
     "/exports/": NOTHING,

@@ -605,7 +605,7 @@ def changes(client: Client, address: str) -> list[str]:
 
 
 def test_a_period_is_compared_with_the_one_before(lead: Client) -> None:
-    """Of equal length, up to its beginning: from Thursday to Saturday, and from Monday to Wednesday."""
+    """Compare Thursday to Saturday with Monday to Wednesday: as many days, up to the period's beginning."""
     found = changes(lead, "/insights/?since=2026-03-05&until=2026-03-07")
     assert found == [
         "▼down 3 fewer, from 4",

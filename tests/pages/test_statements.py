@@ -75,5 +75,6 @@ def test_an_organization_key(
         while sync.run_next(60):
             pass
     reads.get(thread(made), {"ticket": "ABC-1"})
+    assert documents.refresh(seconds=60)
     found = statements(client, "/conversations/")
     assert len(found) <= LIST + 2 * OF_PEOPLE + OF_TICKETS, found

@@ -4,6 +4,8 @@
   const root = document.documentElement;
   if (window.__ran !== undefined) wrong.push(`ran ${window.__ran}`);
   if (measures) for (const message of document.querySelectorAll(".message")) message.style.contentVisibility = "visible";
+  // Tabs hide parts of the evidence.
+  for (const part of measures ? document.querySelectorAll("[role=tabpanel]") : []) part.hidden = false;
   if (root.scrollWidth > root.clientWidth) wrong.push(`${root.scrollWidth - root.clientWidth} pixels too wide`);
   const active = "script:not([src^='/static/']), iframe, frame, object, embed, base, svg, math, style, template, video, audio, area";
   for (const element of document.querySelectorAll(active)) if (element.matches(".drawn > svg[aria-hidden=true]")) {
@@ -28,7 +30,7 @@
     for (const element of box.querySelectorAll("*")) {
       for (const attribute of element.attributes) if (/^(on|style|src|srcset|id|name|form|data-(?!language$)|hx-)/.test(attribute.name) && !element.matches("a[hx-get^='/'][id^='sort-'], td [id], button")) wrong.push(`attribute in ${element.outerHTML.slice(0, 200)}`);
       for (const name of element.classList) classes.add(name);
-      if (/fixed|sticky|absolute/.test(getComputedStyle(element).position) && !element.matches(".visually-hidden") && !inView(element)) wrong.push(`out of the flow: ${element.outerHTML.slice(0, 200)}`);
+      if (/fixed|sticky|absolute/.test(getComputedStyle(element).position) && !element.matches(".visually-hidden, .code > .text-tools") && !inView(element)) wrong.push(`out of the flow: ${element.outerHTML.slice(0, 200)}`);
       if (holds && !element.closest("pre, .table-scroll, .visually-hidden, .document-table") && out(rect(element), around)) wrong.push(`outside its box: ${element.outerHTML.slice(0, 200)}`);
     }
   }

@@ -56,7 +56,7 @@ FRAME = [
     ".search",
 ]
 OUR_CLASSES = re.compile(
-    r"|hidden-character|link-host|table-scroll|code|plain|align-(left|center|right)|fits|has-tall-head|number|sort-mark|sort-as|rows-section|visually-hidden"
+    r"|hidden-character|link-host|table-scroll|code|plain|align-(left|center|right)|fits|has-tall-head|number|sort-mark|sort-as|rows-section|visually-hidden|has-tools|text-tools|copy"
     r"|[a-z][a-z0-9]{0,2}"
 )
 READ = """pages => pages.map(html => {
@@ -413,6 +413,7 @@ def look_at_clipboard(fed: Fed, browser: Watched) -> None:
     page.wait_for_timeout(300)
     _paste(browser, "an answer with its queries")
     browser.look(f"/conversations/{fed.drawn.id}/messages/2/evidence/")
+    page.get_by_role("tab", name="Rows").click()
     for button in page.get_by_role("button", name="Copy as cells").all():
         button.click()
         page.get_by_text("copied", exact=False).last.wait_for()
@@ -433,6 +434,7 @@ def look_at_what_comes_later(fed: Fed, small: Organization, browser: Watched) ->
     """Parts that htmx adds to an open page stay harmless: evidence, and a thread that has grown."""
     browser.look(f"/conversations/{fed.made.id}/")
     browser.page.get_by_text("What the AI did", exact=True).click()
+    browser.page.get_by_role("tab", name="Steps").click()
     browser.page.locator(".actions-taken").wait_for()
     browser.look_here("evidence, opened")
     grown = small.add_conversation(owner=small.members[0], name="Grows", turns=[("?", "!")], with_jobs=False)
