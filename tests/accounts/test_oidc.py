@@ -305,8 +305,8 @@ def test_the_group_of_staff_is_read_anew_each_time(visitor: Visitor, provider: O
         ("outsider", "none of the groups"),
         ("groupless", "none of the groups"),
         ("unverified", "has not been verified"),
-        ("elsewhere", "of a domain that may not"),
-        ("silent", "did not tell your e-mail address"),
+        ("elsewhere", "belongs to a domain that may not"),
+        ("silent", "did not send your e-mail address"),
     ],
 )
 def test_who_may_not_enter_is_told_why(visitor: Visitor, provider: OpenIDProvider, name: str, sentence: str) -> None:
@@ -388,7 +388,7 @@ def test_who_cancels_is_told_so_and_keeps_the_address(visitor: Visitor, provider
     asked = visitor.go(MESSAGE)
     page = visitor.go(asked.url, name="", cancel="1")
     assert page.status_code == 403
-    assert "You did not go through with it" in page.text
+    assert "You did not complete" in page.text
     assert urlencode({"next": MESSAGE}) in page.text
 
 
@@ -399,7 +399,7 @@ def test_an_error_of_the_providers_is_told_as_such(
     back = visitor.sign_in("sam", until=lambda address: "/callback/" in address).headers["Location"]
     page = visitor.go(re.sub(r"code=[^&]+", urlencode({"error": error}), back))
     assert page.status_code == 403
-    assert "answered with an error" in page.text
+    assert "returned an error" in page.text
     assert "<script>" not in page.text.replace("<script type", "") + log()
 
 
@@ -566,7 +566,7 @@ def test_a_cookie_that_is_not_as_it_was_made_signs_nobody_in(
     visitor.browser.cookies.clear(domain="localhost.local", path="/sign-in/oidc/", name=name)
     page = requests.get(back, headers={"Cookie": f"{name}={changed}".encode()}, timeout=20, allow_redirects=False)
     assert page.status_code == 403
-    assert "Begin once more" in page.text
+    assert "Start again" in page.text
     assert urlencode({"next": MESSAGE}) in page.text
     assert f"{name}=" in page.headers["Set-Cookie"]
     assert not User.objects.exists()
@@ -582,7 +582,7 @@ def test_a_cookie_that_is_put_back_serves_nobody_once_more(
     assert path(visitor.go(back)) == MESSAGE
     page = requests.get(back, cookies=kept, timeout=20, allow_redirects=False)
     assert page.status_code == 403
-    assert "answered with an error" in page.text
+    assert "returned an error" in page.text
     assert "the provider says invalid_grant" in log()
     assert "session" not in page.cookies
 
@@ -706,7 +706,7 @@ def test_a_reply_that_cannot_be_trusted_signs_nobody_in(
     LIES[lie](provider)
     page = visitor.sign_in("sam")
     assert page.status_code == 403
-    assert ("answered with an error" if lie == "no access token" else "could not be verified") in page.text
+    assert ("returned an error" if lie == "no access token" else "could not be verified") in page.text
     assert urlencode({"next": MESSAGE}) in page.text
     assert not User.objects.exists()
     told = log()
@@ -826,7 +826,7 @@ def test_the_state_is_of_this_browser_and_good_for_once(
         back = re.sub(r"state=[^&]+", "state=another" if change == "another state" else "", back)
     page = visitor.go(back)
     assert page.status_code == 403
-    assert "Begin once more" in page.text
+    assert "Start again" in page.text
     assert urlencode({"next": MESSAGE}) in page.text
     assert "/sign-in/" in visitor.go("/credentials/", until=lambda address: "/sign-in/" in address).headers["Location"]
 
@@ -837,7 +837,7 @@ def test_a_code_that_the_provider_does_not_know_signs_nobody_in(
     back = visitor.sign_in("sam", until=lambda address: "/callback/" in address).headers["Location"]
     page = visitor.go(re.sub(r"code=[^&]+", "code=guessed", back))
     assert page.status_code == 403
-    assert "answered with an error" in page.text
+    assert "returned an error" in page.text
     assert "the provider says invalid_grant" in log()
 
 

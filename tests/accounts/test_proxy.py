@@ -259,7 +259,7 @@ def test_names_in_other_scripts_are_names(behind_proxy: Settings) -> None:
 @pytest.mark.django_db
 def test_whom_the_proxy_does_not_name_is_told_where_to_go(behind_proxy: Settings) -> None:
     page = text_of(ask(Client(), "/sign-in/"))
-    assert "Your company’s proxy signs people in here" in page
+    assert "Your company’s proxy signs people in, but it did not say who you are" in page
     assert "Password" not in page
 
 

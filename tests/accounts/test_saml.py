@@ -289,7 +289,7 @@ def test_a_response_that_cannot_be_trusted_signs_nobody_in(
 def test_a_refusal_of_the_providers_is_told_as_such(visitor: Visitor, provider: IdentityProvider) -> None:
     page = sign_in(visitor, provider, Said(status="Responder"))
     assert page.status_code == 403
-    assert "answered with an error" in page.text
+    assert "returned an error" in page.text
 
 
 def post(visitor: Visitor, provider: IdentityProvider, **form: str) -> str:
@@ -399,7 +399,7 @@ def test_a_response_is_of_this_browser_and_good_for_once(
         sent = provider.response("_never-asked" if what == "never asked for" else "", Said())
     page = come_back(visitor, provider, sent)
     assert page.status_code == 403
-    assert "Begin once more" in page.text
+    assert "Start again" in page.text
     assert urlencode({"next": MESSAGE}) in page.text
 
 
@@ -409,8 +409,8 @@ def test_a_response_is_of_this_browser_and_good_for_once(
         (Said(subject_format=TRANSIENT), "did not say who you are"),
         (Said(subject="sam@example.com", subject_format=Names.NAMEID_EMAIL_ADDRESS), "did not say who you are"),
         (Said(attributes={"email": ["sam@example.com"], "groups": ["sales"]}), "none of the groups"),
-        (Said(attributes={"email": ["sam@evil.example"], "groups": ["analysts"]}), "of a domain that may not"),
-        (Said(attributes={}), "did not tell your e-mail address"),
+        (Said(attributes={"email": ["sam@evil.example"], "groups": ["analysts"]}), "belongs to a domain that may not"),
+        (Said(attributes={}), "did not send your e-mail address"),
     ],
 )
 def test_who_may_not_enter_is_told_why(visitor: Visitor, provider: IdentityProvider, said: Said, sentence: str) -> None:

@@ -142,7 +142,7 @@ def test_a_small_reply_does_not_become_a_large_one(omni: StandIn, omni_client: O
 def test_a_reply_of_very_many_pieces_is_not_read(omni: StandIn, omni_client: OmniClient, piece: bytes) -> None:
     body = b'{"messages":[' + b",".join([piece] * (2 * MB + 1)) + b"]}"
     omni.fail(Fault.body(body), path="")
-    with bounded(seconds=4, megabytes=60), pytest.raises(Unreadable, match="more pieces"):
+    with bounded(seconds=4, megabytes=60), pytest.raises(Unreadable, match="more parts"):
         omni_client.conversation(UUID(EXAMPLE))
 
 

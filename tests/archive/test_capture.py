@@ -950,7 +950,7 @@ def test_staff_see_what_is_kept_of_each_instance(
     assert "Being captured 1 none failing Deleted by Omni soon 1 within three days" in page
     assert re.search(r"Captured evidence [1-9][\d.]*\s[KM]B", page)
     assert "Orders by month" not in page
-    assert "Nothing is done in the background" not in page
+    assert "Background work has stopped" not in page
     small_omni.fail(Fault.status(503), path="/v1/ai/jobs")
     work()
     page = text_of(reads.get("/stored/"))
@@ -963,10 +963,10 @@ def test_staff_are_told_that_no_worker_runs(
 ) -> None:
     User.objects.filter(pk=owner.pk).update(is_staff=True)
     reads.get(thread(answered(small, analyst, ages=[DAY])))
-    assert "Nothing is done in the background" not in text_of(reads.get("/stored/"))
+    assert "Background work has stopped" not in text_of(reads.get("/stored/"))
     clock(timedelta(minutes=6))
     # One task waits, or two if the hour has turned, since the hourly one waits too.
     late = r"no task has ever ended, and (1 task is|2 tasks are) waiting\. Start a worker: <code>manage\.py"
     assert re.search(late, text_of(reads.get("/stored/")))
     work()
-    assert "Nothing is done in the background" not in text_of(reads.get("/stored/"))
+    assert "Background work has stopped" not in text_of(reads.get("/stored/"))

@@ -235,11 +235,11 @@ def test_a_list_that_goes_in_a_circle_is_left_and_said(
     sync()
     assert asked_for(small_omni)[LISTS] <= 3
     assert Access.objects.exclude(confirmed_at=None).count() == 220
-    assert "Omni’s list goes in a circle" in text_of(reads.get("/conversations/"))
+    assert "Omni’s list repeats itself" in text_of(reads.get("/conversations/"))
     small_omni.recover()
     walk_again()
     sync()
-    assert "in a circle" not in text_of(reads.get("/conversations/"))
+    assert "repeats itself" not in text_of(reads.get("/conversations/"))
 
 
 def test_a_list_that_never_ends_is_left_and_said(

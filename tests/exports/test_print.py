@@ -97,7 +97,7 @@ def test_it_works(reads: Client, kept: InOmni, small_omni: StandIn) -> None:
     assert f'src="{thread(kept)}messages/2/chart.png"' in page
     assert "The job failed: <q" in page
     assert "The first 200 of 350 rows; all of them are in the CSV" in page
-    assert "Columns 2 to 8 of 40, beside the first" in page
+    assert "Columns 2 to 8 of 40, after the first" in page
     assert "site-header" not in page
 
 
@@ -282,7 +282,7 @@ def test_hostile_text_is_text(
 
 def test_a_conversation_without_messages_prints_too(reads: Client, small: Organization, analyst: Member) -> None:
     found = small.add_conversation(owner=analyst, name="Empty", turns=[])
-    assert "it holds no message" in text_of(reads.get(f"{thread(found)}print/"))
+    assert "it contains no messages" in text_of(reads.get(f"{thread(found)}print/"))
 
 
 def test_a_document_has_an_end(

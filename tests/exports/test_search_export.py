@@ -107,7 +107,7 @@ def test_what_omni_refuses_is_named_and_the_rest_goes_on(
     work()
     export = SearchExport.objects.get(pk=pk)
     assert (export.done, list(export.missing)) == (60, [f"{export.wanted[0][0]}/{made[3].id}"])
-    assert "1 could not be had" in " ".join(text_of(reads.get(f"/exports/{pk}/")).split())
+    assert "1 could not be fetched" in " ".join(text_of(reads.get(f"/exports/{pk}/")).split())
     told = json.loads(unzipped(reads, pk)["not-included.json"])
     assert list(told) == [str(made[3].id)]
 

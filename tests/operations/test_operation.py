@@ -421,8 +421,8 @@ def test_pages_say_that_the_database_is_away_and_keep_the_reader_signed_in(
 @pytest.mark.parametrize(
     ("error", "status", "sentence"),
     [
-        (OperationalError("database is locked"), 503, "It is away or busy"),
-        (InterfaceError("connection already closed"), 503, "It is away or busy"),
+        (OperationalError("database is locked"), 503, "The database is unavailable or busy"),
+        (InterfaceError("connection already closed"), 503, "The database is unavailable or busy"),
         (DataError("out of range"), 500, "Something went wrong"),
         (ZeroDivisionError(), 500, "Something went wrong"),
     ],

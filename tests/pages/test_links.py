@@ -205,7 +205,7 @@ def test_a_text_without_one_is_given_back_with_what_to_do(owner_reads: Client) -
 def test_without_a_text_it_is_a_box_to_paste_into(owner_reads: Client) -> None:
     answer = owner_reads.get("/open")
     assert answer.status_code == 200
-    assert "There is no conversation" not in text_of(answer)
+    assert "No conversation, message or job was found" not in text_of(answer)
     assert 'name="q"' in text_of(answer)
 
 
