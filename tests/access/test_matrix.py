@@ -102,8 +102,6 @@ class Shows:
     form: Kinds | set[str] = NONE
     without: Kinds | set[str] = NONE
     has_people: bool = False
-    # True if topics are shown as the search knows them: where the evidence of every known job may be seen.
-    is_of_search: bool = False
 
     def to(self, right: Right, way: str) -> set[str]:
         """Return the kinds that a reader with this right is shown by this way of asking."""
@@ -113,8 +111,7 @@ class Shows:
         kinds = {"page": self.page, "fragment": fragment, "HEAD": self.head}.get(way, self.form)
         title = {NAME if NAME in right.kinds else PROMPT} if TITLE in kinds else set()
         people = {OWNER} if self.has_people and right.is_key and way in ("page", "fragment") and kinds else set()
-        topic = {TOPIC} if self.is_of_search and QUERY not in right.kinds else set()
-        return {*(kinds & right.kinds), *title, *people} - topic
+        return {*(kinds & right.kinds), *title, *people}
 
 
 NOTHING = Shows()
@@ -130,10 +127,10 @@ MATRIX: dict[str, Shows] = {
     "/activity/all/": NOTHING,
     "/activity/all/csv/": NOTHING,
     "/": NOTHING,
-    "/conversations/": Shows(ID, {*LISTED, TOPIC}, NONE, has_people=True, is_of_search=True),
-    "/conversations/fresh/": Shows(ID, NONE, {*LISTED, TOPIC}, is_of_search=True),
+    "/conversations/": Shows(ID, {*LISTED, TOPIC}, NONE, has_people=True),
+    "/conversations/fresh/": Shows(ID, NONE, {*LISTED, TOPIC}),
     "/conversations/complete/": NOTHING,
-    "/conversations/facets/": Shows(ID, NONE, {TOPIC, TICKET, OWNER}, is_of_search=True),
+    "/conversations/facets/": Shows(ID, NONE, {TOPIC, TICKET, OWNER}),
     "/conversations/selected/": Shows(QUESTION, form={ID, *SAID}, without={ID}),
     "/conversations/all-read/": NOTHING,
     "/exports/": NOTHING,
@@ -154,7 +151,7 @@ MATRIX: dict[str, Shows] = {
     f"{MESSAGE}evidence/": Shows(QUESTION, {TITLE, *TOLD}, TOLD),
     f"{MESSAGE}evidence/keep/": Shows(QUESTION, NONE, {TOPIC, ERROR}),
     f"{MESSAGE}chart.png": Shows(CHART, {CHART}),
-    f"{MESSAGE}charts/": Shows(QUERY, NONE, {QUERY}),
+    f"{MESSAGE}charts/": Shows(QUERY, NONE, {QUERY, ROWS}),
     f"{MESSAGE}queries/1/": Shows(QUERY, {TITLE, QUERY, FIELDS, ROWS}, {QUERY, ROWS}),
     f"{MESSAGE}queries/1.csv": Shows(QUERY, {QUERY, ROWS}, head={QUERY}),
     f"{MESSAGE}queries/1.svg": Shows(QUERY, {QUERY, ROWS}),
@@ -193,11 +190,15 @@ MATRIX: dict[str, Shows] = {
     "/admin/password_change/": NOTHING,
     "/demo/continue/": NOTHING,
 }
-# More and less than the table says: of what is left out of a bundle, all that the job's route told is named; in a page
-# of evidence and in the insights, a topic counts as evidence, which a refusal of the result ends.
+# More and less than the table says: in a page of evidence, in lists and in the insights, a topic counts as evidence,
+# which a refusal of the result ends.
 EXCEPTIONS: dict[tuple[str, str, str], tuple[Kinds, Kinds]] = {
-    **{("job without result", f"{THREAD}bundle/", way): (frozenset({TOPIC}), NONE) for way in ("page", "fragment")},
     ("job without result", f"{MESSAGE}evidence/", "page"): (NONE, frozenset({TOPIC})),
+    ("job without result", "/conversations/", "page"): (NONE, frozenset({TOPIC})),
+    **{
+        ("job without result", f"/conversations/{part}/", "fragment"): (NONE, frozenset({TOPIC}))
+        for part in ("fresh", "facets")
+    },
     **{("job without result", "/insights/", way): (NONE, frozenset({TOPIC})) for way in ("page", "fragment")},
 }
 # The audit log, by address and person: the conversation by its id, and the ticket that somebody came from. One's own

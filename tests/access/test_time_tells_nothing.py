@@ -127,7 +127,7 @@ INSIGHTS = {
     "credential": [MINE],
 }
 FRESH = {"looks": "1", "count": "9", "revision": "0", "shown": "none"}
-ROWS = {"sort": "2", "down": "1", "rows": "300"}
+ROWS = {"sort": "2", "down": "1", "rows": "300", "filter": "2026"}
 THREAD = f"/conversations/{EXAMPLE}/"
 MESSAGE = f"{THREAD}messages/1/"
 # Requests by address: a query, and `True` for a fragment.
