@@ -132,7 +132,8 @@ def _look(found: Listed, query: ListQuery, parameters: QueryDict) -> Look:
         # Carried into the threads, so that their neighbours in this list, and the way back to this very page of it, can
         # be found.
         within=within.urlencode(),
-        by_day=query.stretch.order in ("activity", "oldest") and not found.asked.has_words,
+        # Of a query's matches, few are of the same day.
+        by_day=query.stretch.order in ("activity", "oldest") and not found.asked,
         by_start=is_by_start,
         with_owners=any(credential.sees_organization for credential in query.credentials),
     )
