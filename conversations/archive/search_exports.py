@@ -30,15 +30,20 @@ class TooManyExports(Exception):
 
 
 def begin(user: User, through: Sequence[Credential], asked: Asked) -> SearchExport:
-    """Store an export of what the query finds now. Raises `CannotShow`, `TooManyExports`."""
+    """Store an export of what the query finds now, as the list does. Raises `CannotShow`, `TooManyExports`."""
     if SearchExport.objects.owned_by(user).unfinished().count() >= MAX_UNFINISHED:
         raise TooManyExports
-    rows = lists.stored_finder(user, through, asked, "activity").matches().order_by("-recency")
-    found = list(rows.values_list("conversation__instance", "conversation__omni_id")[: MAX_CONVERSATIONS + 1])
+    found = _found(user, through, asked) or (_found(user, through, asked.beginnings) if asked.beginnings else [])
     wanted = [[instance, str(omni_id)] for instance, omni_id in found[:MAX_CONVERSATIONS]]
     return SearchExport.objects.create(
         owner=user, query=asked.typed[:1000], wanted=wanted, is_cut=len(found) > MAX_CONVERSATIONS
     )
+
+
+def _found(user: User, through: Sequence[Credential], asked: Asked) -> list[tuple[str, UUID]]:
+    """Return the instance and id of each match, the newest first: one more than an export takes at most."""
+    rows = lists.stored_finder(user, through, asked, "activity").matches(MAX_CONVERSATIONS + 1).order_by("-recency")
+    return list(rows.values_list("conversation__instance", "conversation__omni_id")[: MAX_CONVERSATIONS + 1])
 
 
 def run(seconds: float) -> bool:
@@ -48,18 +53,23 @@ def run(seconds: float) -> bool:
         return False
     until = time.monotonic() + seconds
     export.waits_because, export.not_before = "", timezone.now()
-    while export.done < export.total and time.monotonic() < until:
-        error = _read_next(export)
-        if error is not None and error.why in _WAITS:
-            export.waits_because = error.sentence[:300]
-            export.not_before += timedelta(seconds=error.retry_after or _WAIT_SECONDS)
-            break
-        if export.done % _STEP == 0:
-            export.save(update_fields=["done", "missing"])
-    if export.done >= export.total:
-        export.finished_at = timezone.now()
-    export.claimed_until = None
-    export.save()
+    try:
+        while export.done < export.total and time.monotonic() < until:
+            error = _read_next(export)
+            if error is not None and error.why in _WAITS:
+                export.waits_because = error.sentence[:300]
+                export.not_before += timedelta(seconds=error.retry_after or _WAIT_SECONDS)
+                break
+            if export.done % _STEP == 0 and not export.keep("done", "missing"):
+                return True
+        if export.done >= export.total:
+            export.finished_at = timezone.now()
+    except Exception:
+        export.not_before += timedelta(seconds=_WAIT_SECONDS)
+        raise
+    finally:
+        export.claimed_until = None
+        export.keep("done", "missing", "waits_because", "not_before", "finished_at", "claimed_until")
     return True
 
 
@@ -75,6 +85,16 @@ def _read_next(export: SearchExport) -> CannotShow | None:
         return error
     export.done += 1
     return None
+
+
+def not_included(export: SearchExport) -> dict[str, str]:
+    """Return the reasons for the conversations that Omni did not show, by id, as far as their rows may be seen now."""
+    rows = Access.objects.rows_of(Reader.for_user(export.owner))
+    named = {tuple(key.rsplit("/", 1)): reason for key, reason in export.missing.items()}
+    ids = [UUID(omni_id) for _, omni_id in named]
+    seen = rows.filter(conversation__omni_id__in=ids).values_list("conversation__instance", "conversation__omni_id")
+    shown = {(instance, str(omni_id)) for instance, omni_id in seen}
+    return {key[1]: reason for key, reason in named.items() if key in shown}
 
 
 def conversations(export: SearchExport) -> list[Conversation]:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from omniviewer.accounts.models import User
@@ -31,7 +32,8 @@ class SearchExportQuerySet(models.QuerySet["SearchExport"]):
 
     def next_at(self) -> datetime | None:
         """Return when the next of them can go on; None where all are finished."""
-        return self.unfinished().order_by("not_before").values_list("not_before", flat=True).first()
+        at = Greatest("not_before", Coalesce("claimed_until", "not_before"))
+        return self.unfinished().annotate(at=at).order_by("at").values_list("at", flat=True).first()
 
     def claim(self) -> "SearchExport | None":
         """Return one that is due, for this worker alone; None if there is none."""
@@ -75,6 +77,10 @@ class SearchExport(models.Model):
 
     def __str__(self) -> str:
         return f"export {self.pk} of {len(self.wanted)} conversations"
+
+    def keep(self, *columns: str) -> bool:
+        """Store these columns; return False if the export was removed meanwhile."""
+        return bool(SearchExport.objects.filter(pk=self.pk).update(**{name: getattr(self, name) for name in columns}))
 
     @property
     def total(self) -> int:

@@ -68,7 +68,7 @@ def file(request: Request, pk: int) -> HttpResponseBase:
     if not found.is_ready:
         return redirect("conversations:export", pk)
     rows = search_exports.conversations(found)
-    told = {key.rpartition("/")[2]: reason for key, reason in found.missing.items()}
+    told = search_exports.not_included(found)
     pieces = selection.stream(request.user, rows, canonical(request, ""), partial(record_export, request), told)
     name = f"conversations-{timezone.localtime(found.made_at):%Y-%m-%d}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": "application/zip"}

@@ -161,7 +161,10 @@ class Finder:
             found += self._answering(self._readable.order_by(), chunk)
             if len(found) >= most:
                 break
-        return self._readable.filter(pk__in=Keys(found[:most]))
+        if len(found) > most:
+            newest = self._readable.filter(pk__in=Keys(found)).order_by("-recency")
+            found = list(newest.values_list("pk", flat=True)[:most])
+        return self._readable.filter(pk__in=Keys(found))
 
     def _page_by_number(self, skipped: int) -> Page:
         part = slice(skipped, skipped + ROWS_A_PAGE + 1)

@@ -89,7 +89,7 @@ def ranked(reader: Reader, question: Question, rows: QuerySet[Access]) -> list[i
         for key, value in index.ranks(question, weights, list(own)).items():
             rank[own[key]] += value
     newest = dict(rows.order_by().values_list("pk", "recency"))
-    return sorted(rank, key=lambda access: (-rank[access], -newest[access]))
+    return sorted(rank, key=lambda access: (-rank[access], -newest.get(access, 0)))
 
 
 def _row_rank(row: _Candidate, question: Question) -> int:

@@ -79,7 +79,8 @@ class Filter:
     is_negated: bool = False
 
     def __str__(self) -> str:
-        plain = self.value.replace('"', " ")
+        # No value holds a quotation mark that `read` would take for the end of it.
+        plain = " ".join(self.value.translate(_QUOTES).replace('"', " ").split())
         value = f'"{plain}"' if re.search(r"\s", plain) else plain
         return f"{'-' if self.is_negated else ''}{self.name}:{value}"
 
@@ -131,8 +132,11 @@ class Asked:
         return next(iter(self.values(name)), "")
 
     def replaced(self, name: str, value: str) -> "Asked":
-        """Return the query with this filter in place of all others of its name; with none if `value` is ""."""
-        others = [row for row in self.filters if row.name != name]
+        """Return the query with this filter in place of others of its name; with none if `value` is "".
+
+        Negated ones stay.
+        """
+        others = [row for row in self.filters if row.is_negated or row.name != name]
         rows = [*others, Filter(name, value)] if value else others
         return read(" ".join([self.plain, *map(str, rows)]).strip())
 
@@ -147,7 +151,7 @@ class Asked:
 
     def also(self, added: Filter) -> "Asked":
         """Return the query with this filter besides its own."""
-        return read(f"{self.typed} {added}".strip())
+        return read(" ".join([self.plain, *map(str, self.filters), str(added)]).strip())
 
     def without(self, gone: Filter) -> "Asked":
         rows = [row for row in self.filters if row != gone]
@@ -257,7 +261,8 @@ class _Reading:
             return
         if item.key and not item.value.startswith("//"):
             self.odd.append(f"“{item.key}:” is not a filter: it was searched as a word.")
-        self.plain.append(item.whole)
+        # A phrase without an end gets one, or it would swallow filters that are added.
+        self.plain.append(f'{item.whole}"' if item.is_phrase and not item.ends_with else item.whole)
         self._text(f"{item.key}:{item.value}" if item.key else item.value, item, others)
 
     def _text(self, value: str, item: _Item, others: tuple[tuple[str, ...], ...]) -> None:

@@ -1,7 +1,8 @@
 // Completion under a search box: what the site offers for the last word, and on an empty box what was recent search.
 // A box is a combobox by the pattern of ARIA; without this it is a plain search box.
 
-const RECENT = "recent searches";
+// Of this person alone: another may use the browser next.
+const RECENT = `recent searches ${document.querySelector("[data-reader]")?.dataset.reader ?? ""}`;
 const MOST_RECENT = 6;
 const DELAY = 150; // milliseconds
 let isFirst = true;
@@ -109,6 +110,9 @@ function attach(box) {
 
   box.addEventListener("input", () => {
     clearTimeout(timer);
+    // An answer to an older text must not be taken for the newer one.
+    asked += 1;
+    show(false);
     timer = setTimeout(ask, DELAY);
   });
   box.addEventListener("click", () => list.hidden && ask());

@@ -3,21 +3,27 @@
 import { hold } from "./scrolling.js";
 
 const marks = () => [...document.querySelectorAll(".message mark:not(.goes-on)")].filter((mark) => mark.getClientRects().length);
-const focused = document.querySelector(".message.is-focused");
 let current;
 
-for (const button of document.querySelectorAll("[data-mark]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    const by = Number(button.dataset.mark);
-    const all = marks();
-    let place = all.indexOf(current);
-    if (place < 0 && focused) place = all.findIndex((mark) => focused.contains(mark)) - (by > 0 ? 1 : 0);
-    const next = all[place + by];
-    if (!next) return document.querySelector(`.within [rel=${by > 0 ? "next" : "prev"}]`)?.click();
-    show(next);
-  });
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-mark]");
+  if (!button) return;
+  const by = Number(button.dataset.mark);
+  const all = marks();
+  let place = all.indexOf(current);
+  const focused = document.querySelector(".message.is-focused");
+  if (place < 0 && focused) place = all.findIndex((mark) => focused.contains(mark)) - (by > 0 ? 1 : 0);
+  const next = all[place + by];
+  if (!next) return document.querySelector(`.within [rel=${by > 0 ? "next" : "prev"}]`)?.click();
+  show(next);
+});
+
+// Also of a thread that comes later than this script.
+function offer(part) {
+  for (const button of part.querySelectorAll("[data-mark]")) button.hidden = false;
 }
+offer(document);
+document.addEventListener("htmx:load", ({ detail }) => offer(detail.elt));
 
 function show(mark) {
   current?.classList.remove("is-current");

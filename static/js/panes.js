@@ -5,11 +5,18 @@ import { begin } from "./thread.js";
 const isWide = matchMedia("(min-width: 87.5rem)");
 const pane = document.querySelector("[data-pane]");
 const empty = pane?.innerHTML;
-const listAddress = location.href;
+const listAddress = location.href.split("#")[0];
 const listTitle = document.title;
 const DELAY = 120; // milliseconds, so that a held key goes through the list without asking for each
 let waiting;
 let shown = "";
+
+// Links of the list that name parameters alone, for the address of the list and not of the conversation.
+function settle(part) {
+  for (const link of part.querySelectorAll('a[href^="?"]')) {
+    if (!link.closest("[data-pane]")) link.setAttribute("href", new URL(link.getAttribute("href"), listAddress).href);
+  }
+}
 
 const rowOf = (element) => element?.closest(".row");
 
@@ -39,6 +46,8 @@ function open(link) {
 }
 
 if (pane) {
+  settle(document);
+  document.addEventListener("htmx:afterSettle", () => settle(document));
   document.addEventListener("click", (event) => {
     const link = event.target.closest(".rows a, .thread-bar .within-ends a");
     if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -61,8 +70,10 @@ if (pane) {
     history.pushState({}, "", listAddress);
   });
   addEventListener("popstate", ({ state }) => {
-    if (location.href === listAddress) return close();
-    if (location.href.split("#")[0] === shown.split("#")[0]) return;
+    const address = location.href.split("#")[0];
+    if (address === shown.split("#")[0]) return;
+    if (address === listAddress) return shown ? close() : undefined;
+    if (!isWide.matches) return location.reload();
     mark(document.getElementById(state?.row));
     load(location.href);
   });

@@ -12,9 +12,10 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from conversations import tasks
-from conversations.archive import search_exports
+from conversations.archive import search_exports, threads
 from conversations.models import Access, SearchExport
 from conversations.models import search_export as limits
+from conversations.search import documents, finder
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import Event, Kind
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -138,6 +139,65 @@ def test_a_worker_that_is_killed_holds_it_up_for_two_minutes(reads: Client, made
     assert SearchExport.objects.claim() is None
     SearchExport.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
     assert SearchExport.objects.claim()
+
+
+def test_one_that_is_removed_meanwhile_stays_removed(
+    reads: Client, made: list[InOmni], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads.get("/conversations/")
+    begin(reads)
+    really = search_exports._read_next
+
+    def remove_at_the_fifth(export: SearchExport) -> object:
+        if export.done == 5:
+            SearchExport.objects.all().delete()
+        return really(export)
+
+    monkeypatch.setattr(search_exports, "_read_next", remove_at_the_fifth)
+    assert search_exports.run(60)
+    assert not SearchExport.objects.exists()
+
+
+def test_one_that_another_worker_has_in_hand_is_not_looked_for_again_at_once(reads: Client, made: list[InOmni]) -> None:
+    reads.get("/conversations/")
+    begin(reads)
+    claimed = SearchExport.objects.claim()
+    assert claimed
+    assert SearchExport.objects.next_at() == claimed.claimed_until
+    assert not search_exports.run(5)
+
+
+def test_a_fault_puts_it_off_and_leaves_it_free(
+    reads: Client, made: list[InOmni], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads.get("/conversations/")
+    begin(reads)
+
+    def fault(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(threads, "open", fault)
+    with pytest.raises(RuntimeError):
+        search_exports.run(5)
+    export = SearchExport.objects.get()
+    assert export.claimed_until is None
+    assert export.not_before > timezone.now()
+
+
+def test_what_the_list_finds_by_beginnings_is_exported_too(reads: Client, made: list[InOmni]) -> None:
+    reads.get("/conversations/")
+    assert text_of(reads.get("/conversations/?q=walru")).count('class="row-title"') == 20
+    assert SearchExport.objects.get(pk=begin(reads, "walru")).total == 20
+
+
+def test_readers_of_many_get_the_newest_too(reads: Client, made: list[InOmni], monkeypatch: pytest.MonkeyPatch) -> None:
+    reads.get("/conversations/")
+    documents.refresh(seconds=60)
+    monkeypatch.setattr(finder, "FEW_ROWS", 0)
+    monkeypatch.setattr(search_exports, "MAX_CONVERSATIONS", 10)
+    export = SearchExport.objects.get(pk=begin(reads, "seal"))
+    newest = [str(row.id) for row in reversed(made) if (row.name or "").startswith("Seal")][:10]
+    assert ([omni_id for _, omni_id in export.wanted], export.is_cut) == (newest, True)
 
 
 def test_it_has_limits(reads: Client, made: list[InOmni], monkeypatch: pytest.MonkeyPatch) -> None:

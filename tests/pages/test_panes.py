@@ -106,6 +106,31 @@ def test_what_cannot_be_shown_is_explained_on_its_own_page(
     expect(page.get_by_role("heading", name="Omni does not show you this")).to_be_visible()
 
 
+def test_links_of_the_list_go_on_from_the_list(two_panes: Page, site: str, made: list[InOmni]) -> None:
+    page = two_panes
+    page.locator(".row-title").first.click()
+    expect(page.locator("#title")).to_have_text("No. 4")
+    page.locator(".list-menu summary").click()
+    address = page.get_by_role("link", name="Refresh").first.evaluate("link => link.href")
+    assert address.startswith(f"{site}/conversations/?")
+    for link in page.locator(".columns a, .pages a").all():
+        assert link.evaluate("link => link.href").startswith(f"{site}/conversations/?")
+
+
+def test_a_place_in_the_page_is_no_conversation(two_panes: Page, site: str, made: list[InOmni]) -> None:
+    page = two_panes
+    page.evaluate("location.hash = '#search-help'")
+    page.wait_for_timeout(300)
+    expect(page.locator("#listed")).to_have_count(1)
+    expect(page.get_by_text("Select a conversation")).to_be_visible()
+    page.locator(".row-title").first.click()
+    expect(page.locator("#title")).to_have_text("No. 4")
+    page.evaluate("location.hash = '#details'")
+    page.wait_for_timeout(300)
+    expect(page.locator("#listed")).to_have_count(1)
+    expect(page.locator("#title")).to_have_text("No. 4")
+
+
 def test_the_reader_chooses(page: Page, site: str, reads: Client, made: list[InOmni]) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
     sign_in(page, site)
