@@ -15,7 +15,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField("conversation", "facts", models.TextField(blank=True, default=""), preserve_default=False),
+        # With a default of the database, so that sites of the earlier version go on writing.
+        migrations.AddField("conversation", "facts", models.TextField(blank=True, default="", db_default="")),
         migrations.AddField("conversation", "message_count", models.PositiveIntegerField(null=True)),
         migrations.AddField("conversation", "last_answer_took", models.BigIntegerField(null=True)),
         migrations.RunPython(index_again, migrations.RunPython.noop),

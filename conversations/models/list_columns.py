@@ -11,7 +11,7 @@ class ListColumns(models.Model):
 
     # JSON list of facts, each as a filter of a search query, in order: equal sets are equal texts, so that a database
     # can count them.
-    facts = models.TextField(blank=True)
+    facts = models.TextField(blank=True, default="", db_default="")
     # None if only the list has named the conversation.
     message_count = models.PositiveIntegerField(null=True)
     # Microseconds from the last question to its answer; None unless both have a time.
