@@ -7,10 +7,6 @@ from typing import Final
 
 from conversations.search.syntax import FILTERS, HAS, IS, PLACES, STATES, WEEKDAYS
 
-# The last word or filter of a text; where a quotation mark is open, with all behind that.
-_BEGINNING = r"(?P<no>(?<!\S)-)?(?:(?P<name>[A-Za-z]+):)?"
-_LAST = re.compile(rf'{_BEGINNING}(?P<value>[^\s"]*)$')
-_LAST_IN_QUOTES = re.compile(rf'{_BEGINNING}(?P<value>"[^"]*)$')
 # Text that people read beside each filter.
 MEANINGS: Final = {
     "owner": "who asked",
@@ -58,15 +54,19 @@ class Typed:
 
     @classmethod
     def of(cls, text: str) -> "Typed":
-        found = (_LAST_IN_QUOTES if text.count('"') % 2 else _LAST).search(text)
-        if found is None:
-            return cls("", "", text, "")
-        name = (found["name"] or "").lower()
-        value = found["value"].removeprefix('"')
-        minus = found["no"] or ""
-        if name and name not in FILTERS:
-            name, value = "", found["value"]
-        return cls(name, value, text[: found.start()], minus)
+        """Return the last word or filter of a text; where a quotation mark is open, with all behind that."""
+        before, value = text, ""
+        is_quoted = text.count('"') % 2 == 1
+        if is_quoted:
+            before, _, value = text.rpartition('"')
+        last = before.split()[-1] if before and not before[-1].isspace() else ""
+        last = last.rpartition('"')[2]
+        minus = "-" if last.startswith("-") else ""
+        name, colon, rest = last.removeprefix("-").partition(":")
+        found = cls(name.lower(), value if is_quoted else rest, before[: len(before) - len(last)], minus)
+        if colon and name.lower() in FILTERS:
+            return found
+        return cls("", value or last.removeprefix("-"), found.before, minus)
 
     def begins(self, *texts: str) -> bool:
         """Return whether a word of one of these texts begins as the value does."""

@@ -57,8 +57,8 @@ def test_it_works(reads_all: Client, large: Organization, small_omni: StandIn) -
     for row in large.conversations:
         assert reads_all.get(f"/conversations/{row.id}/").status_code == 200
     page = text_of(reads_all.get("/conversations/"))
-    assert "Person 1234</span>" in page
-    assert "Guest 0150</span>" in page
+    assert "Person 1234</bdi>" in page
+    assert "Guest 0150</bdi>" in page
     assert 'id="control-owner" name="owner" value="" placeholder="Name' in page, "too many for a choice"
     for typed, title in (("guest 0150", "Of -1"), ("p1234@", "Of -151")):
         found = text_of(reads_all.get("/conversations/", {"q": f'owner:"{typed}"'}))

@@ -39,7 +39,7 @@ def test_it_works(reads: Client, small: Organization, analyst: Member) -> None:
     page = text_of(reads.get("/conversations/?q=state:failed"))
     assert str(failed.id) in page
     assert "1 conversation" in page
-    assert "outcome known of 2 answers" in page
+    assert "state known for 2 answers" in page
 
 
 def test_all_evidence_is_captured_the_newest_first(
@@ -127,6 +127,6 @@ def test_how_much_is_known_is_said_where_nothing_is_found(
     sync()
     settings.SYNC = "off"
     page = text_of(reads.get("/conversations/?q=state:failed"))
-    assert "outcome known of 0 answers" in page
-    assert "Omni has to be asked what became of each answer: outcome known of 0 answers." in page
-    assert "outcome known" not in text_of(reads.get("/conversations/?q=state:unanswered"))
+    assert "state known for 0 answers" in page
+    assert "The state of each answer has to be fetched from Omni: state known for 0 answers." in page
+    assert "state known" not in text_of(reads.get("/conversations/?q=state:unanswered"))

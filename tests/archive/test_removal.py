@@ -397,7 +397,8 @@ def test_it_does_not_tell_who_signs_in_here(lead: Client, colleague: User, owner
     answers = set()
     for name in ("owner", "nobody", "gone"):
         answer = lead.post(f"/credentials/{key_of(colleague)}/hand-over/", {"name": name}, follow=True)
-        answers.add(text_of(answer).replace(name, "NAME"))
+        # "owner:me" stands in a link of every page.
+        answers.add(text_of(answer).replace("owner:me", "").replace(name, "NAME"))
     assert len(answers) == 1
 
 

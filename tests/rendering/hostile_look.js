@@ -8,11 +8,11 @@
   for (const part of measures ? document.querySelectorAll("[role=tabpanel]") : []) part.hidden = false;
   if (root.scrollWidth > root.clientWidth) wrong.push(`${root.scrollWidth - root.clientWidth} pixels too wide`);
   const active = "script:not([src^='/static/']), iframe, frame, object, embed, base, svg, math, style, template, video, audio, area";
-  for (const element of document.querySelectorAll(active)) if (element.matches(".drawn > svg[aria-hidden=true]")) {
+  for (const element of document.querySelectorAll(active)) if (element.matches(".drawn > svg[aria-hidden=true], svg.columns, svg.share[aria-hidden=true], svg.spark")) {
     // A drawing of ours: of such elements and no others, and nothing that acts.
     for (const part of element.querySelectorAll("*")) {
       const acts = [...part.attributes].some((one) => /^(on|style$|id$|name$)/.test(one.name));
-      if (acts || !/^(g|a|title|text|rect|circle|path)$/.test(part.localName)) wrong.push(`in a drawing: ${part.outerHTML.slice(0, 200)}`);
+      if (acts || !/^(g|a|title|text|rect|circle|path|polyline|line)$/.test(part.localName)) wrong.push(`in a drawing: ${part.outerHTML.slice(0, 200)}`);
     }
   } else if (!document.doctype || element.ownerSVGElement === null) wrong.push(`element ${element.outerHTML.slice(0, 200)}`);
   const places = (name) => [...document.querySelectorAll(`[${name}]`)].map((element) => element.getAttribute(name).replace(/[0-9a-f-]{36}|[0-9]+/g, "N"));
@@ -22,7 +22,7 @@
   const inView = (element) => getComputedStyle(element).position === "sticky" && element.matches(".table-scroll thead th, .table-scroll tr > :first-child, .rows-section span");
   const out = (inner, outer) => inner.width > 0 && (inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1);
   for (const box of measures ? document.querySelectorAll(boxes) : []) {
-    if (!document.querySelector("main")?.contains(box) || box.matches(".sheet > * > tr > td")) continue;
+    if (!document.querySelector("main")?.contains(box) || box.matches(".sheet > * > tr > td, .insights td, .insights th")) continue;
     const style = getComputedStyle(box);
     const around = rect(box);
     const holds = style.overflowX === "visible" && style.display !== "inline";
