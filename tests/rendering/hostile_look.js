@@ -6,7 +6,10 @@
   if (measures) for (const message of document.querySelectorAll(".message")) message.style.contentVisibility = "visible";
   // Tabs hide parts of the evidence.
   for (const part of measures ? document.querySelectorAll("[role=tabpanel]") : []) part.hidden = false;
-  if (root.scrollWidth > root.clientWidth) wrong.push(`${root.scrollWidth - root.clientWidth} pixels too wide`);
+  if (root.scrollWidth > root.clientWidth) {
+    const wide = [...document.querySelectorAll("main *")].filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1 && !one.closest(".table-scroll, pre"));
+    wrong.push(`${root.scrollWidth - root.clientWidth} pixels too wide: ${wide.slice(0, 2).concat(wide.slice(-1)).map((one) => one.outerHTML.slice(0, 150)).join(" … ")}`);
+  }
   const active = "script:not([src^='/static/']), iframe, frame, object, embed, base, svg, math, style, template, video, audio, area";
   for (const element of document.querySelectorAll(active)) if (element.matches(".drawn > svg[aria-hidden=true], svg.columns, svg.share[aria-hidden=true], svg.spark")) {
     // A drawing of ours: of such elements and no others, and nothing that acts.
