@@ -13,6 +13,7 @@ from conversations.archive.questions_asked import Written
 from conversations.models import OMNI_KEEPS, Access, Job, JobAccess, Message, Outcome, Owner, Reader
 from conversations.models.keys import Keys
 from conversations.search import list_facts
+from conversations.search.rights import IS_CURRENT
 from conversations.search.tokens import words
 
 # States of a conversation that are counted, as `state:` names them. One in several states counts in the first of these
@@ -50,7 +51,7 @@ def threads(keys: Collection[int], reader: Reader) -> Threads:
     is_lagging = Case(When(revision__lt=F("conversation__revision"), then=True), default=False)
     is_complete = Case(
         When(
-            revision__gte=F("conversation__indexed_revision"),
+            IS_CURRENT,
             has_evidence=True,
             conversation__facts__contains=list_facts.written(list_facts.COMPLETE),
             then=True,

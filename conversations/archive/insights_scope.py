@@ -78,7 +78,7 @@ def with_filters(asked: Asked, *added: Filter) -> Asked:
     """
     names = {row.name for row in added if row.name != "topic"}
     kept = [row for row in asked.filters if row.is_negated or row.name not in names]
-    return syntax.read(" ".join([asked.plain, *map(str, dict.fromkeys([*kept, *added]))]).strip())
+    return asked.with_filters(dict.fromkeys([*kept, *added]))
 
 
 def _of_conversations(asked: Asked) -> Asked:
@@ -86,7 +86,7 @@ def _of_conversations(asked: Asked) -> Asked:
     kept = [row for row in asked.filters if row.is_negated or row.name not in _TIMES]
     if len(kept) == len(asked.filters):
         return asked
-    return syntax.read(" ".join([asked.plain, *map(str, kept)]).strip())
+    return asked.with_filters(kept)
 
 
 def _is_of_owners(asked: Asked) -> bool:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from conversations.archive import credentials
 from conversations.models import Conversation, Member, Owner, PeopleWalk, Reader
+from conversations.search.syntax import NOT_IN_VALUES
 from conversations.search.tokens import fold, words
 from conversations.upstream import request, single_flight
 from conversations.upstream.budget import Urgency
@@ -34,8 +35,6 @@ MAX_MEMBERS = 500
 _MAX_PEOPLE = 100_000
 # Most pages of these lists that a reader waits for.
 _MAX_PAGES_AT_ONCE = 10
-# A name with one of these cannot be typed into a filter as it is.
-_QUOTES = frozenset('"“”„«»\N{NO-BREAK SPACE}')
 # Time for which the spelling of a path that an instance accepted is tried first.
 _SPELLING_IS_KNOWN = timedelta(days=30)
 
@@ -118,7 +117,11 @@ def as_filters(reader: Reader, owners: Collection[Owner]) -> dict[Owner, str]:
     if len(people) > MAX_MEMBERS:
         return found
     for owner, name, _ in people:
-        if owner in found and not _QUOTES.intersection(name) and _called(reader.user, own, people, name) == {owner}:
+        if (
+            owner in found
+            and not NOT_IN_VALUES.intersection(name)
+            and _called(reader.user, own, people, name) == {owner}
+        ):
             found[owner] = name
     return found
 

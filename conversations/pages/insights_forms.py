@@ -127,8 +127,7 @@ def _without_time(typed: Asked) -> tuple[Asked, tuple[str, str] | None, list[str
     times = typed.values("asked")
     if not times:
         return typed, None, []
-    kept = [row for row in typed.filters if row.is_negated or row.name != "asked"]
-    asked = syntax.read(" ".join([typed.plain, *map(str, kept)]).strip())
+    asked = typed.replaced("asked", "")
     odd = [sentence for sentence in typed.odd if sentence not in asked.odd]
     if len(times) > 1:
         odd.append("The insights take one “asked:”: the others were left out.")

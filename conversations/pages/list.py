@@ -63,8 +63,7 @@ def fresh(request: Request) -> HttpResponse:
     form = ListForm(Credential.objects.owned_by(request.user), request.GET)
     said = FreshForm(request.GET)
     if not request.htmx or not said.is_valid():
-        kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
-        return redirect(list_address(kept))
+        return _whole_page(request)
     try:
         query = form.query()
         found = _listed(request, query, Fetch.IF_STALE)
@@ -83,8 +82,7 @@ def facets(request: Request) -> HttpResponse:
     """Render what the matches of a query have in common, with counts, for the list's page."""
     form = ListForm(Credential.objects.owned_by(request.user), request.GET)
     if not request.htmx:
-        kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
-        return redirect(list_address(kept))
+        return _whole_page(request)
     try:
         query = form.query()
         found = _listed(request, query, Fetch.IF_MISSING)
@@ -92,6 +90,12 @@ def facets(request: Request) -> HttpResponse:
         return HttpResponse()
     context = {"groups": list_facets.groups(request.user, found, query)}
     return render(request, "conversations/list/_facets.html", context)
+
+
+def _whole_page(request: Request) -> HttpResponse:
+    """Redirect to the page of the list that a part of it was asked for."""
+    kept = {name: value for name, value in request.GET.items() if name in ListForm.base_fields}
+    return redirect(list_address(kept))
 
 
 def _listed(request: Request, query: ListQuery, when: Fetch) -> Listed:

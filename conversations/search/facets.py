@@ -2,16 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, QuerySet
 
 from conversations.models import Owner, TicketReference
 from conversations.models.access import AccessQuerySet
 from conversations.search import list_facts
 from conversations.search.narrowing import Scope, own_condition
 from conversations.search.question import Fact
-from conversations.search.rights import places_of
+from conversations.search.rights import IS_CURRENT, places_of
 from conversations.search.syntax import HAS, IS, Filter
 
 # Most values of each kind: the most frequent ones.
@@ -31,16 +31,16 @@ class Value:
     count: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Facets:
     """Values by kind; `owners` and their counts have no text yet: names are the archive's."""
 
-    states: list[Value] = field(default_factory=list)
-    topics: list[Value] = field(default_factory=list)
-    has: list[Value] = field(default_factory=list)
-    tickets: list[Value] = field(default_factory=list)
-    own: list[Value] = field(default_factory=list)
-    owners: list[tuple[Owner, int]] = field(default_factory=list)
+    states: list[Value]
+    topics: list[Value]
+    has: list[Value]
+    tickets: list[Value]
+    own: list[Value]
+    owners: list[tuple[Owner, int]]
 
 
 def count(rows: AccessQuerySet, scope: Scope) -> Facets:
@@ -62,7 +62,7 @@ def count(rows: AccessQuerySet, scope: Scope) -> Facets:
 def facts(rows: AccessQuerySet, scope: Scope) -> Counter[Fact]:
     """Count each fact that the reader may know; the database counts conversations with equal facts as one group."""
     readable = rows.order_by().messages_of(scope.reader)
-    current = readable.filter(revision__gte=F("conversation__indexed_revision")).exclude(conversation__facts="")
+    current = readable.filter(IS_CURRENT).exclude(conversation__facts="")
     groups = current.values_list("conversation__facts", "has_evidence").annotate(count=Count("pk"))
     found: Counter[Fact] = Counter()
     for written, has_evidence, number in groups:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import BigIntegerField, Case, F, Q, QuerySet, When
+from django.db.models import BigIntegerField, Case, F, QuerySet, When
 from django.utils.functional import cached_property
 
 from conversations.models import Access, Conversation, Reader, recency
@@ -20,6 +20,7 @@ from conversations.search import index, shown_rows
 from conversations.search.index import Bounds
 from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition
 from conversations.search.question import Question
+from conversations.search.rights import IS_CURRENT
 from conversations.search.shown_rows import answering
 
 ROWS_A_PAGE: Final = 50
@@ -178,7 +179,7 @@ class Finder:
         return shown_rows.ranked(self.scope.reader, self._question, self.matches())
 
     def _by_fact(self, column: str) -> QuerySet[Access, int]:
-        is_known = Access.objects.may_read(self.scope.reader) & Q(revision__gte=F("conversation__indexed_revision"))
+        is_known = Access.objects.may_read(self.scope.reader) & IS_CURRENT
         # A fact that the reader may not know must not decide the order either.
         value = Case(When(is_known, then=F(column)), output_field=BigIntegerField())
         rows = self.matches().annotate(value=value).order_by(F("value").desc(nulls_last=True), "-recency")

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from django.db.models import F, Q
+
 from conversations.search.question import PLACES, TICKETS
 
 # Places of a document in the search that a row alone lets a reader look at, and that the right to the messages does: in
@@ -10,6 +12,10 @@ OF_ROWS: Final = frozenset({"name"})
 OF_EARLIER: Final = OF_ROWS | {TICKETS}
 OF_MESSAGES: Final = OF_EARLIER | {"question", "answer"}
 EVERYWHERE: Final = frozenset(PLACES) | {TICKETS}
+
+
+# Condition on an access that its token was shown the revision of the search's document, or a later one.
+IS_CURRENT: Final = Q(revision__gte=F("conversation__indexed_revision"))
 
 
 def places_of(*, may_read: bool, is_current: bool, has_evidence: bool) -> frozenset[str]:

@@ -9,7 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 from conversations.models import Access, Conversation, Reader
 from conversations.search import documents, index
 from conversations.search.question import TICKETS, Question
-from conversations.search.rights import EVERYWHERE, OF_EARLIER, OF_ROWS, places_of
+from conversations.search.rights import EVERYWHERE, IS_CURRENT, OF_EARLIER, OF_ROWS, places_of
 
 # Columns that no row of a list shows; those of the conversation that the access tells, as its token was told them.
 _NOT_IN_ROWS: Final = (
@@ -107,7 +107,7 @@ def _row_rank(row: _Candidate, question: Question) -> int:
 def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:
     told = rows.order_by().annotate(
         may_read=Access.objects.may_read(reader),
-        is_current=ExpressionWrapper(Q(revision__gte=F("conversation__indexed_revision")), output_field=BooleanField()),
+        is_current=ExpressionWrapper(IS_CURRENT, output_field=BooleanField()),
         is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
     )
     columns = ("pk", "conversation__indexed_as", "may_read", "is_current", "has_evidence", "is_same")

@@ -4,7 +4,7 @@ Every text is accepted: `Asked.odd` says what was not understood, and nothing ra
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -52,7 +52,10 @@ _MIN_BEGINNING_CHARS = 2
 _ITEM = re.compile(
     r"""(?P<no>-)?(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)(?P<end>"\*?|$)|(?P<word>[^\s"]+)|(?P<rest>))"""
 )
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "\N{NO-BREAK SPACE}": " "})
+_READ_AS = {"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "\N{NO-BREAK SPACE}": " "}
+_QUOTES = str.maketrans(_READ_AS)
+# Characters that no value of a filter keeps.
+NOT_IN_VALUES = frozenset({'"', *_READ_AS})
 
 
 @dataclass(frozen=True)
@@ -131,14 +134,17 @@ class Asked:
     def value(self, name: str) -> str:
         return next(iter(self.values(name)), "")
 
+    def with_filters(self, rows: Iterable[Filter]) -> "Asked":
+        """Return the query with the same words and these filters, in place of its own."""
+        return read(" ".join([self.plain, *map(str, rows)]).strip())
+
     def replaced(self, name: str, value: str) -> "Asked":
         """Return the query with this filter in place of others of its name; with none if `value` is "".
 
         Negated ones stay.
         """
         others = [row for row in self.filters if row.is_negated or row.name != name]
-        rows = [*others, Filter(name, value)] if value else others
-        return read(" ".join([self.plain, *map(str, rows)]).strip())
+        return self.with_filters([*others, Filter(name, value)] if value else others)
 
     @property
     def beginnings(self) -> "Asked | None":
@@ -151,11 +157,10 @@ class Asked:
 
     def also(self, added: Filter) -> "Asked":
         """Return the query with this filter besides its own."""
-        return read(" ".join([self.plain, *map(str, self.filters), str(added)]).strip())
+        return self.with_filters([*self.filters, added])
 
     def without(self, gone: Filter) -> "Asked":
-        rows = [row for row in self.filters if row != gone]
-        return read(" ".join([self.plain, *map(str, rows)]).strip())
+        return self.with_filters(row for row in self.filters if row != gone)
 
 
 def read(typed: str) -> Asked:

@@ -1,7 +1,7 @@
 // Completion under a search box: what the site offers for the last word, and on an empty box what was recent search.
 // A box is a combobox by the pattern of ARIA; without this it is a plain search box.
 
-// Of this person alone: another may use the browser next.
+// One list a person: another may use the browser next.
 const RECENT = `recent searches ${document.querySelector("[data-reader]")?.dataset.reader ?? ""}`;
 const MOST_RECENT = 6;
 const DELAY = 150; // milliseconds
@@ -154,7 +154,7 @@ function attach(box) {
 }
 
 for (const box of document.querySelectorAll("[data-complete]")) attach(box);
-// Who comes next to this browser is not told what was searched for.
+// The next person at this browser is not told of these searches.
 for (const form of document.querySelectorAll("form[data-sign-out]")) {
   form.addEventListener("submit", () => localStorage.removeItem(RECENT));
 }

@@ -1,4 +1,4 @@
-// What the AI did: copies rows as cells, and shows them in the whole width.
+// Evidence: copies rows as cells, and shows them in the whole width.
 
 import "./tabs.js";
 import { widen } from "./wide.js";

@@ -25,7 +25,7 @@ function go(by) {
   return true;
 }
 
-// Of the message that is read, or the next that has one: a question's is that of its answer.
+// Find it in the message that is read, or the next that has one: a question's is that of its answer.
 function find(selector) {
   const messages = all();
   const found = messages.map((message) => message.querySelector(selector));

@@ -49,6 +49,6 @@ document.addEventListener("pointerover", ({ target }) => {
   if (target.matches?.(".message-head time:not([title])")) target.title = exact.format(new Date(target.dateTime));
 });
 
-// Whoever follows a link to an answer sees how it was made, where that is stored: nothing has to be asked for.
+// A link to an answer opens its evidence where that is stored: nothing has to be asked for.
 const stored = document.querySelector(".message.is-focused .evidence[data-is-captured]");
 if (stored) stored.open = true;

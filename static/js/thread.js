@@ -11,7 +11,7 @@ import { hold } from "./scrolling.js";
 
 const now = { block: "start", behavior: "instant" };
 
-// Where one was: the first message that begins in view, or else the one that fills the window, and how far down it
+// The reader’s place: the first message that begins in view, or else the one that fills the window, and how far down it
 // stood. Until somebody moves, there is none.
 const key = `place ${location.pathname}${location.search}`;
 const [{ type }] = performance.getEntriesByType("navigation");
@@ -68,8 +68,8 @@ function outline(part) {
   requestAnimationFrame(tellCurrent);
 }
 
-// Which question is being read, or the answer to it: what stands a quarter down the window. An observer of each question
-// would cost more with each frame, the longer the thread is.
+// Mark the question that is being read, or whose answer is: the message a quarter down the window. An observer of each
+// question would cost more with each frame, the longer the thread is.
 let isWaiting = false;
 function tellCurrent() {
   isWaiting = false;
