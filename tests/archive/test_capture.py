@@ -232,7 +232,7 @@ def test_a_job_that_runs_is_looked_at_until_it_is_done(
     reads.get(thread(found))
     work()
     assert Capture.objects.count() == 1
-    assert lines(text_of(reads.get(thread(found)))) == ["Not finished Running query 2 of 3 Topic orders"]
+    assert lines(text_of(reads.get(thread(found)))) == ["Running Topic orders"]
     job.state = "COMPLETE"
     clock(timedelta(seconds=40))
     work()
