@@ -193,6 +193,13 @@ class Environment(Variables):
         most = {"default": 3000, "threads": 100}
         return {key: {**found, "LOCATION": key, "OPTIONS": {"MAX_ENTRIES": count}} for key, count in most.items()}
 
+    def folder(self, name: str, default: Path) -> Path:
+        """Return a folder, which is made if it is missing."""
+        value = self.text(name)
+        folder = Path(value).absolute() if value else default
+        _make(name, folder)
+        return folder
+
     def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
         """Create prometheus_client's folder and name it in the environment, or unset the variable if not used."""
         folder = Path(self.text(name) or default)

@@ -36,15 +36,30 @@ class Variables:
         self._read: set[str] = set()
         self._of_file: set[str] = set()
 
-    def read_file(self, path: Path) -> None:
-        """Read a file of `NAME=value` lines; what the environment says already stands."""
+    def settings_file(self, name: str, default: Path) -> Path:
+        """Read the file of settings that the variable names, else the default one if there is one; return its path."""
+        named = self.text(name)
+        path = Path(named).absolute() if named else default
+        self.read_file(path, named_by=name if named else "")
+        if name in self._of_file:
+            raise ImproperlyConfigured(
+                f"{name} stands in {path}: it says where that file is. Set it in the environment."
+            )
+        return path
+
+    def read_file(self, path: Path, *, named_by: str = "") -> None:
+        """Read a file of `NAME=value` lines; what the environment says already stands.
+
+        A missing file is a mistake where a variable, `named_by`, names it.
+        """
         try:
             text = path.read_text()
-        except FileNotFoundError:
-            return
         except (OSError, UnicodeDecodeError) as error:
+            if isinstance(error, FileNotFoundError) and not named_by:
+                return
             why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-            raise ImproperlyConfigured(f"{path} cannot be read: {why}.") from None
+            by = f"{named_by}: " if named_by else ""
+            raise ImproperlyConfigured(f"{by}{path} cannot be read: {why}.") from None
         for number, line in enumerate(text.splitlines(), start=1):
             found = _ASSIGNMENT.match(line)
             if found:

@@ -4,13 +4,12 @@
 import os
 import runpy
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
-
-from omniviewer.environment import Environment
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / ".docs/settings-mistakes.md"
@@ -18,7 +17,8 @@ _NEEDED = {
     "OMNIVIEWER_SECRET_KEY": "rQ8v7yJm2LhXw5ZpT3nKc9Ds6Gf1BaVeUi4Mo0SxRtYqPlHgNjWkEzC8dF5A",
     "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "OMNIVIEWER_ALLOWED_HOSTS": "bi.example.com",
-    # An address outside the project's folders, so that nothing is created there.
+    # Places outside of the project, so that nothing of it is read, and nothing is made there.
+    "OMNIVIEWER_FOLDER": tempfile.gettempdir(),
     "DATABASE_URL": "postgres://bi:secret@db.example.com/bi",
 }
 _OIDC = {
@@ -30,6 +30,9 @@ _PROXY = {"OMNIVIEWER_PROXY_HEADER": "X-Auth-Request-User", "OMNIVIEWER_TRUSTED_
 
 # The variable, the wrong value (None: not set), and variables set beside it.
 MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
+    ("OMNIVIEWER_SETTINGS_FILE", "/nowhere/omniviewer.env", {}),
+    ("OMNIVIEWER_SETTINGS_FILE", "/", {}),
+    ("OMNIVIEWER_FOLDER", "/proc/omniviewer", {}),
     ("OMNIVIEWER_SECRET_KEY", None, {}),
     ("OMNIVIEWER_SECRET_KEY", "   ", {}),
     ("OMNIVIEWER_SECRET_KEY", "changeme", {}),
@@ -145,7 +148,6 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
 
 def met_with() -> Iterator[tuple[str, str | None, str]]:
     """Return each mistake with the sentence that it is met with, "" where it is taken. Changes os.environ."""
-    Environment.read_file = lambda *_: None  # type: ignore[method-assign]
     rest = {name: value for name, value in os.environ.items() if not name.upper().startswith("OMNI")}
     for name, value, beside in MISTAKES:
         os.environ.clear()

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from conversations import rendering
 from conversations.archive.outcomes import Opened
+from omniviewer.locations import packaged
 
 _LONGEST = timedelta(hours=1)
 
@@ -24,7 +25,7 @@ _LONGEST = timedelta(hours=1)
 @computed_once
 def templates_digest() -> str:
     """Return a digest of the templates, so that a new release does not show what an earlier one has made."""
-    folder = settings.BASE_DIR / "templates" / "conversations"
+    folder = packaged("templates") / "conversations"
     files = sorted(folder.rglob("*.html"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 

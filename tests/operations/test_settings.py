@@ -32,6 +32,8 @@ def test_every_mistake_is_met_with_the_sentence_of_the_table() -> None:
         ["manage.py", "check"],
         ["manage.py", "migrate"],
         ["manage.py", "db_worker"],
+        ["manage.py", "serve"],
+        ["-m", "omniviewer", "worker"],
         ["manage.py", "nothing-of-the-kind"],
         ["-m", "gunicorn", "-c", "python:omniviewer.serving", "omniviewer.wsgi", "--bind", "127.0.0.1:0"],
         ["-c", "import omniviewer.wsgi"],
