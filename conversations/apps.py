@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-from omniviewer.operations import health, metrics
+from omniviewer.operations import health, live, metrics
 
 
 class Conversations(AppConfig):
@@ -8,6 +8,7 @@ class Conversations(AppConfig):
 
     def ready(self) -> None:
         """Give the probes, the metrics and the audit log functions to ask what only this app knows."""
+        from conversations import live_trials  # noqa: PLC0415  (it needs the models)
         from conversations.archive import background_health, titles  # noqa: PLC0415  (they need the models)
         from conversations.upstream import budget  # noqa: PLC0415
         from omniviewer.audit import titles as audit_titles  # noqa: PLC0415
@@ -17,3 +18,5 @@ class Conversations(AppConfig):
             metrics.gauge(name, meaning, value)
         audit_titles.look_up_with(titles.by_id)
         health.add_part(health.Part("worker", background_health.health_of_workers))
+        for trial in live_trials.TRIALS:
+            live.add(trial)

@@ -123,6 +123,7 @@ MIDDLEWARE = [
     "omniviewer.operations.front.bounded_cookies",
     "omniviewer.operations.front.forwarded_headers",
     "omniviewer.operations.front.below_prefix",
+    "omniviewer.operations.live_echo.echo",
     "omniviewer.operations.health.probes",
     "omniviewer.operations.logs.requests",
     "omniviewer.operations.front.no_neighbours",
@@ -303,6 +304,13 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+
+
+# E-mail ---------------------------------------------------------------------------------------------------
+
+# A server that takes e-mail, without which none is sent, and the sender. Not Django's names: later versions drop these.
+MAIL_SERVER = env.mail_server("OMNIVIEWER_EMAIL_URL")
+MAIL_FROM = env.mail_address("OMNIVIEWER_EMAIL_FROM")
 
 
 # Language and time ----------------------------------------------------------------------------------------

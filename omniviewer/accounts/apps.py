@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 
-from omniviewer.operations import health
+from omniviewer.operations import health, live
 from omniviewer.operations.deployment import check_parts, check_settings
 from omniviewer.operations.front import check_python
 from omniviewer.private_files import check_file_modes
@@ -16,6 +16,10 @@ class AccountsConfig(AppConfig):
         for check in (check_file_modes, check_python, check_settings):
             register(check, Tags.security, deploy=True)
         register(check_parts, Tags.database, deploy=True)
+        from omniviewer.accounts.sign_in import live_trials  # noqa: PLC0415  (it needs the apps)
+
+        for trial in live_trials.TRIALS:
+            live.add(trial)
 
 
 def _keys() -> str:

@@ -148,6 +148,7 @@ def _cache() -> str:
     try:
         cache.set(key, value, timeout=10)
         kept = cache.get(key)
+        cache.delete(key)
     except Exception as error:  # noqa: BLE001  (each cache's client has errors of its own)
         return f"cannot be asked ({type(error).__name__}); pages do without"
     return OK if kept == value else "does not keep what it is given; pages do without"

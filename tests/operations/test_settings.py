@@ -1,5 +1,6 @@
 """Settings: what is wrong stops each process with one sentence; nothing is silently left out."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from omniviewer.environment import Environment
 from omniviewer.variables import Variables
-from tests.operations.test_house import PRODUCTION, manage, run
+from tests.operations.test_house import PRODUCTION, ROOT, manage, run
 from tests.settings_mistakes import MISTAKES, TABLE
+
+SETTINGS = ROOT / "omniviewer/settings.py"
 
 
 def test_every_mistake_is_met_with_the_sentence_of_the_table() -> None:
@@ -24,6 +27,12 @@ def test_every_mistake_is_met_with_the_sentence_of_the_table() -> None:
         secret = any(word in name for word in ("KEY", "SECRET", "TOKEN", "CERTIFICATE"))
         assert not (secret and value.startswith("`") and value.strip("`") in said and len(value) > 7), line
         assert "bi:secret" not in said
+
+
+def test_every_setting_that_can_be_wrong_is_among_the_mistakes() -> None:
+    read = set(re.findall(r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL|PROMETHEUS_\w+)"', SETTINGS.read_text()))
+    any_text = {f"OMNIVIEWER_{name}" for name in ("OIDC_NAME", "SAML_NAME", "OIDC_GROUPS_CLAIM", "SAML_GROUPS")}
+    assert read - {name for name, _, _ in MISTAKES} == any_text | {"OMNIVIEWER_DEMO"}
 
 
 @pytest.mark.parametrize(
