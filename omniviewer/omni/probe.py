@@ -38,7 +38,7 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered. Redirects are not followed."""
+    """The answer of a server. Redirects are not followed."""
 
     status: int
     headers: Mapping[str, str]

@@ -19,7 +19,7 @@ from omniviewer.operations import health
 from omniviewer.operations.live import Finding, Live, Trial, fail, ok, warn
 from omniviewer.private_files import check_file_modes
 
-# What to do where a part of `/readyz` is not in order. The worker has a trial of its own.
+# Advice for a part of `/readyz` that is not in order. The worker has a trial of its own.
 _ADVICE = {
     "database": "Start it, and look at host, name, user and password in DATABASE_URL.",
     "migrations": "Do so before the site is started.",
@@ -29,7 +29,7 @@ _ADVICE = {
     "metrics": "Make room, or give the folder that PROMETHEUS_MULTIPROC_DIR names to the site's user.",
     "encryption keys": "Stored tokens cannot be read without the key.",
 }
-# What it says where they are in order.
+# The words for a part that is in order.
 _WELL = {
     "migrations": "all applied",
     "static files": "collected",
