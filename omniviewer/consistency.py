@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.http.request import validate_host
 
+from omniviewer.variables import more_packages
+
 # Settings that say nothing without another one.
 _BESIDE_SAML = ("SAML_SUBJECT", "SAML_SIGN_OUT_URL")
 _BESIDE_PROXY = (
@@ -111,7 +113,7 @@ def _about_providers(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
     module, extra = ("onelogin", "saml") if given.SAML_ENTITY_ID else ("authlib", "sso")
     yield (
         given.SINGLE_SIGN_ON and not find_spec(module),
-        f"Single sign-on needs more packages: pip install '.[{extra}]'.",
+        f"Single sign-on {more_packages(extra)}",
     )
 
 

@@ -18,7 +18,7 @@ from cryptography.x509 import load_der_x509_certificate
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
-from omniviewer.variables import Variables, wrong
+from omniviewer.variables import ALL_SETTINGS, Variables, more_packages, wrong
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Network = IPNetwork | str
@@ -80,7 +80,7 @@ class Environment(Variables):
     def required(self, name: str, how: str) -> str:
         value = self.text(name)
         if not value and not self.is_development:
-            raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and .docs/settings.md.")
+            raise ImproperlyConfigured(f"{name} is not set. {how} {ALL_SETTINGS}")
         return value
 
     def signing_keys(self, name: str, before_name: str) -> tuple[str, list[str]]:
@@ -148,7 +148,7 @@ class Environment(Variables):
         if not (is_whole and has_key and has_path) or re.search(r"\s", value):
             raise wrong(name, _open(value), example)
         if not find_spec(module):
-            raise ImproperlyConfigured(f"{name} is set, which needs more packages: pip install '.[{extra}]'.")
+            raise ImproperlyConfigured(f"{name} is set, which {more_packages(extra)}")
         return value.rstrip("/")
 
     def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
@@ -292,7 +292,7 @@ def _parsed(name: str, value: str, parse: Callable[[str], dict[str, Any]], examp
 
 def _need(name: str, what: str, module: str, extra: str) -> None:
     if not find_spec(module):
-        raise ImproperlyConfigured(f"{name} names {what}, which needs more packages: pip install '.[{extra}]'.")
+        raise ImproperlyConfigured(f"{name} names {what}, which {more_packages(extra)}")
 
 
 def _make(name: str, folder: Path) -> None:

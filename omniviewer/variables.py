@@ -21,6 +21,8 @@ _OF_THE_TESTS = {"OMNIVIEWER_REQUIRE", "OMNIVIEWER_TEST_DATABASE", "OMNIVIEWER_L
 _OF_KUBERNETES = re.compile(r"OMNIVIEWER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 # Similarity (`SequenceMatcher`, 0 to 1) from which a name counts as a misspelt one.
 _ALIKE = 0.8
+# An installed wheel has its documentation in another place than a checkout.
+ALL_SETTINGS = "All settings are named in settings.md, in the folder that `omniviewer version` tells."
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
@@ -73,7 +75,7 @@ class Variables:
         for name in sorted((set(os.environ) | self._of_file) - self._read - _OF_THE_TESTS):
             meant = self._meant(name)
             if meant is not None:
-                hint = f"Did you mean {meant}?" if meant else "See .docs/settings.md."
+                hint = f"Did you mean {meant}?" if meant else ALL_SETTINGS
                 raise ImproperlyConfigured(f"{name} is set, and there is no such setting. {hint}")
 
     def _meant(self, name: str) -> str | None:
@@ -176,6 +178,11 @@ def _time(value: str, unit: str) -> timedelta | None:
     """Return a time such as "36h"; None if it is none."""
     found = _DURATION.fullmatch(value)
     return timedelta(seconds=float(found[1]) * _SECONDS[found[2] or unit]) if found else None
+
+
+def more_packages(extra: str) -> str:
+    """Return the end of a sentence about a setting that needs an extra."""
+    return f"needs more packages: pip install 'omniviewer[{extra}]', or '.[{extra}]' in a checkout."
 
 
 def wrong(name: str, value: str, should: str) -> ImproperlyConfigured:
