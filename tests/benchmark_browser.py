@@ -79,7 +79,7 @@ def main() -> None:
 
 def _collected(folder: str) -> override_settings:
     """Return settings under which static files are served as in production, from this folder."""
-    hashed = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    hashed = {"BACKEND": "omniviewer.static_storage.PublicStaticFilesStorage"}
     production = override_settings(
         STATIC_ROOT=folder,
         STORAGES={**settings.STORAGES, "staticfiles": hashed},

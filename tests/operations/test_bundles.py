@@ -116,7 +116,7 @@ def test_the_same_bytes_are_found_and_collected(settings: Settings, tmp_path: Pa
     settings.STATIC_ROOT = tmp_path
     settings.STORAGES = {
         **settings.STORAGES,
-        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+        "staticfiles": {"BACKEND": "omniviewer.static_storage.PublicStaticFilesStorage"},
     }
     call_command("collectstatic", interactive=False, verbosity=0)
     for source in SOURCES:

@@ -332,7 +332,7 @@ def test_it_is_degraded_where_no_key_decrypts_what_is_stored(owner: User, omni: 
 
 def test_it_is_not_ready_without_the_static_files(db: None, settings: Settings, tmp_path: Path) -> None:
     settings.STATIC_ROOT = tmp_path
-    backend = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    backend = "omniviewer.static_storage.PublicStaticFilesStorage"
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": backend}}
     status, state, parts = told_by_readyz()
     assert (status, state) == (503, "unready")
