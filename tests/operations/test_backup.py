@@ -2,24 +2,23 @@
 
 import hashlib
 import json
+import os
 import stat
 import subprocess
 import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
-from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, models
+from django.db import connection, connections
 from django.test import Client
 from pytest_django import Settings
 
@@ -30,6 +29,7 @@ from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from omniviewer.operations.backup import dump, load
 from omniviewer.operations.backup.tables import FILLED_BY_MIGRATE, LEFT_OUT, PROGRESS_TABLE, Schema, is_left_out
+from tests import every_table
 from tests.captured import answered, thread
 from tests.conftest import credential_for, signed_in, text_of
 from tests.postgresql import PostgreSQL, postgresql
@@ -38,8 +38,6 @@ from tests.serving import ROOT, database_environment
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WORD = "pangolins"
-AT = datetime(2026, 3, 29, 1, 30, 0, 123_456, tzinfo=UTC)
-NASTY = "Ünïcode \N{SNOWMAN} “quoted”\n\ttab \\ back\\slash 'single' \N{LINE SEPARATOR} \U0001f600"
 
 
 @pytest.fixture(autouse=True)
@@ -47,49 +45,6 @@ def no_rest_of_a_restore() -> Iterator[None]:
     yield
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS {PROGRESS_TABLE}")
-
-
-# For the first and the second row of a table, values that are as hard to keep as a column of the kind allows.
-VALUES: dict[str, Callable[[int], Any]] = {
-    "CharField": lambda number: f"{number} {NASTY}",
-    "TextField": lambda number: f"{number} {NASTY}" * 50,
-    "BooleanField": bool,
-    "DateTimeField": lambda number: AT + timedelta(microseconds=number),
-    "DurationField": lambda number: timedelta(days=3, microseconds=number - 1),
-    "UUIDField": lambda number: UUID(int=2**127 + number),
-    "JSONField": lambda number: {NASTY: [None, True, 1.5, {"": []}]} if number else [],
-    "BinaryField": lambda number: bytes(range(256)) * (number + 1),
-    "FloatField": lambda number: 0.1 + number,
-    "GenericIPAddressField": lambda number: "2001:db8::1" if number else "192.0.2.1",
-    "PositiveSmallIntegerField": lambda number: 32_767 - number,
-    "PositiveIntegerField": lambda number: 2**31 - 1 - number,
-    "BigIntegerField": lambda number: 2**63 - 1 - number,
-    "PositiveBigIntegerField": lambda number: 2**63 - 1 - number,
-}
-
-
-def value_for(field: "models.Field[Any, Any]", number: int) -> Any:
-    if isinstance(field, models.ForeignKey):
-        # One of those that were made so as well: parents come before their children.
-        return field.related_model._base_manager.order_by("-pk").values_list("pk", flat=True)[number]
-    if field.null and number:
-        return None
-    value = VALUES[field.get_internal_type()](number)
-    return value[: field.max_length] if isinstance(value, str) else value
-
-
-def fill_every_table() -> None:
-    """Store two rows in each table that a backup holds, whatever tables there are."""
-    for table in Schema.of_database(connection).tables:
-        if table.name in FILLED_BY_MIGRATE:
-            continue
-        model: Any = next(
-            model for model in apps.get_models(include_auto_created=True) if model._meta.db_table == table.name
-        )
-        fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
-        for number in range(2):
-            row = model(**{field.attname: value_for(field, number) for field in fields})
-            row.save_base(raw=True, force_insert=True)
 
 
 def backup(path: Path) -> str:
@@ -157,7 +112,7 @@ def filled(reads: Client, owner: User, small: Organization, analyst: Member) -> 
         reads.get(thread(row))
     reads.get(f"{thread(made)}messages/2/evidence/")
     assert titles(reads, WORD) == 1
-    fill_every_table()
+    every_table.fill(table for table in Schema.of_database(connection).tables if table.name not in FILLED_BY_MIGRATE)
     return Credential.objects.owned_by(owner).get()
 
 
@@ -467,15 +422,17 @@ def test_a_row_that_the_database_does_not_take_is_named(owner: User, tmp_path: P
         restore(broken)
 
 
-def test_a_move_into_a_database_with_rows_is_refused_before_it_begins(owner: User, tmp_path: Path) -> None:
+def test_a_move_into_a_database_with_rows_is_refused_before_it_begins(
+    owner: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = database_environment()["DATABASE_URL"]
+    monkeypatch.setattr(os, "environ", database_environment())
     for address, said in {
         own: "This database is not empty: accounts_user has rows",
         "postgres://nobody@127.0.0.1:1/none": "The database cannot be used",
         "mysql://nobody@127.0.0.1/none": "DATABASE_URL",
     }.items():
-        done = manage("", "move", "--to", address, "--file", str(tmp_path / "moving"))
-        assert done.returncode == 1, address
-        assert said in done.stderr, address
-        assert "Traceback" not in done.stderr, address
+        with pytest.raises(CommandError, match=said) as told:
+            call_command("move", to=address, file=tmp_path / "moving")
+        assert "Traceback" not in str(told.value), address
     assert list(tmp_path.iterdir()) == []

@@ -79,7 +79,8 @@ class Schema:
         if unknown := known - set(loader.graph.nodes):
             raise NewerDatabase(", ".join(sorted(".".join(node) for node in unknown)))
         state = loader.project_state(leaves(loader, known))
-        return cls(known, tuple(_in_order(state.apps)))
+        held = tuple(table for table in in_order(state.apps) if not is_left_out(table.name))
+        return cls(known, held)
 
     @classmethod
     def of_database(cls, connection: BaseDatabaseWrapper) -> "Schema":
@@ -99,11 +100,12 @@ def is_left_out(name: str) -> bool:
     return name in LEFT_OUT or name.startswith(LEFT_OUT_PREFIXES)
 
 
-def _in_order(apps: Apps) -> Iterable[Table]:
+def in_order(apps: Apps) -> list[Table]:
+    """Return the tables of these models, each after those that it refers to."""
     tables = {
         model._meta.db_table: Table(model._meta.db_table, model)
         for model in apps.get_models(include_auto_created=True)
-        if model._meta.managed and not model._meta.proxy and not is_left_out(model._meta.db_table)
+        if model._meta.managed and not model._meta.proxy
     }
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for table in sorted(tables.values(), key=lambda table: table.name):
