@@ -5,13 +5,15 @@ each release a person's conversation is stored as that release stored it. In the
 FILE: a backup that the present program makes of the database in the form of the last release.
 """
 
+import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import django
 
@@ -155,22 +157,91 @@ def _made(apps: Apps, of_model: str, **values: Any) -> Any:
     return row
 
 
+def targets_of(executor: MigrationExecutor, release: str) -> list[tuple[str, str]]:
+    """Return the last migrations of all apps in a release."""
+    targets: dict[str, tuple[str, str]] = {}
+    for name in [*RELEASES][: [*RELEASES].index(release) + 1]:
+        targets |= {node.split(".")[0]: (node.split(".")[0], node.split(".")[1]) for node in RELEASES[name]}
+    return [*targets.values(), *(node for node in executor.loader.graph.leaf_nodes() if node[0] not in _OWN)]
+
+
 def stages(executor: MigrationExecutor) -> Iterator[tuple[str, list[Migration]]]:
     """Yield each release with the migrations that lead to it from the one before, and at last the present."""
-    graph = executor.loader.graph
-    others = [node for node in graph.leaf_nodes() if node[0] not in _OWN]
     done: set[Migration] = set()
-    targets: dict[str, tuple[str, str]] = {}
-    for release, names in RELEASES.items():
-        targets |= {name.split(".")[0]: tuple(name.split(".")) for name in names}  # type: ignore[misc]
-        yield release, _missing(executor, [*targets.values(), *others], done)
-    yield "", _missing(executor, graph.leaf_nodes(), done)
+    for release in RELEASES:
+        yield release, _missing(executor, targets_of(executor, release), done)
+    yield "", _missing(executor, executor.loader.graph.leaf_nodes(), done)
 
 
 def _missing(executor: MigrationExecutor, targets: list[Any], done: set[Migration]) -> list[Migration]:
     plan = [migration for migration, _ in executor.migration_plan(targets, clean_start=True) if migration not in done]
     done.update(plan)
     return plan
+
+
+def _store_odd_times(apps: Apps) -> None:
+    """Store conversations of times whose milliseconds are easily rounded otherwise."""
+    draw = random.Random(8)  # noqa: S311
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    times = [begin + timedelta(microseconds=draw.randrange(10**15)) for _ in range(300)]
+    times += [begin + timedelta(milliseconds=draw.randrange(10**12)) for _ in range(300)]
+    times += [datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)]
+    for number, at in enumerate([*times, None]):
+        _made(
+            apps, "conversations.Conversation", instance="odd", omni_id=UUID(int=number), created_at=at, updated_at=at
+        )
+
+
+def _store_evidence(apps: Apps) -> None:
+    """Store jobs with and without evidence, queries, rows and a chart."""
+    now = datetime.now(UTC)
+    for number, (kept_at, png, queries) in enumerate(
+        [(now, b"picture", 2), (now, b"", 1), (now, None, 0), (None, b"picture", 1)]
+    ):
+        job: dict[str, Any] = {"omni_id": UUID(int=number), "conversation_id": UUID(int=number), "instance": "odd"}
+        job |= {"kept_at": kept_at, "asked_at": now}
+        row = _made(apps, "conversations.Job", **job)
+        for place in range(queries + 1):
+            step = {"number": place + 1, "is_query": place < queries, "row_count": place or None}
+            _made(apps, "conversations.Action", job=row, body=b"b" * (place + 3), csv=b"c" * 100, **step)
+        if png is not None:
+            _made(apps, "conversations.Chart", job=row, png=png)
+
+
+def _check_order(apps: Apps) -> None:
+    """Compare what SQL computed with what the site computes."""
+    from conversations.models import recency
+
+    rows: list[Any] = list(apps.get_model("conversations.Conversation")._base_manager.all())
+    assert len(rows) > 600
+    for row in rows:
+        expected = recency(row.updated_at, row.pk), recency(row.created_at, row.pk)
+        assert (row.recency, row.started) == expected, row.updated_at
+        assert row.read_of == (row.updated_at if row.fetched_at else None)
+        assert row.is_behind is (row.fetched_at is None)
+
+
+def _check_counts(apps: Apps) -> None:
+    models = (apps.get_model(f"conversations.{name}")._base_manager for name in ("Job", "Action", "Chart"))
+    jobs, actions, charts = (list(manager.all()) for manager in models)
+    assert any(job.kept_at for job in jobs)
+    for job in jobs:
+        queries = [action for action in actions if action.job_id == job.pk and action.is_query and job.kept_at]
+        chart = next((chart.png for chart in charts if chart.job_id == job.pk and job.kept_at), None)
+        assert job.query_count == len(queries)
+        assert job.row_count == sum(query.row_count or 0 for query in queries)
+        assert job.has_chart == (bool(chart) if chart is not None else None)
+        size = sum(len(query.body) + len(query.csv) for query in queries)
+        assert job.size == size + len(chart or b"")
+
+
+# Rows to store before a migration, and how to look at what it made of them.
+BEFORE = {"0007_capture": _store_evidence, "0008_find": _store_odd_times}
+AFTER = {"0007_capture": _check_counts, "0008_find": _check_order}
+
+
+def _nothing(_apps: Apps) -> None:
+    pass
 
 
 def _is_foreign(table: Table) -> bool:
@@ -194,8 +265,10 @@ def main(backup: Path) -> None:
             for migration in migrations:
                 tables = in_order(state.apps)
                 every_table.fill(table for table in tables if not table.rows.exists() and not _is_foreign(table))
+                BEFORE.get(migration.name, _nothing)(state.apps)
                 before = _counts(tables)
                 state = executor.apply_migration(state, migration)
+                AFTER.get(migration.name, _nothing)(state.apps)
                 after = _counts(in_order(state.apps))
                 same = before.keys() & after.keys()
                 site.changed |= {(name, migration.name) for name in same if before[name] != after[name]}
