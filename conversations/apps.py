@@ -8,12 +8,10 @@ class Conversations(AppConfig):
 
     def ready(self) -> None:
         """Give the probes, the metrics and the audit log functions to ask what only this app knows."""
-        from conversations.archive import background_health, titles  # noqa: PLC0415  (they need the models)
-        from conversations.upstream import budget  # noqa: PLC0415
+        from conversations.archive import background_health, gauges, titles  # noqa: PLC0415  (they need the models)
         from omniviewer.audit import titles as audit_titles  # noqa: PLC0415
 
-        metrics.budget_left_from(budget.left_by_token)
-        for name, meaning, value in background_health.GAUGES:
-            metrics.gauge(name, meaning, value)
+        for gauge in gauges.ALL:
+            metrics.add_gauge(gauge)
         audit_titles.look_up_with(titles.by_id)
         health.add_part(health.Part("worker", background_health.health_of_workers))

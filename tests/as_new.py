@@ -1,22 +1,25 @@
-"""Every thread that comes finished from the cache is compared with what would be rendered now, in the whole suite."""
+"""Compare finished HTML from the cache, of a thread or around it, with what would be rendered now."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
 
 from conversations.archive.outcomes import Opened
-from conversations.pages import thread_context
+from conversations.pages import finished_frame, thread_context
 from conversations.pages.list_place import ListPlace
 from omniviewer.accounts.requests import Request
 
 compared: list[str] = []
+compared_around: list[str] = []
 differing: list[str] = []
-_page = thread_context.page
+_page, _around = thread_context.page, finished_frame._around
 
 
 def begin() -> None:
     """Compare until the process ends."""
     thread_context.page = _compared
+    finished_frame._around = _compared_around
 
 
 def _compared(request: Request, opened: Opened) -> dict[str, Any]:
@@ -30,3 +33,13 @@ def _compared(request: Request, opened: Opened) -> dict[str, Any]:
         if made != context["finished"] or anew["running"] or anew["unkept"] or anew["earlier"]:
             differing.append(f"{request.path}: {context['finished']} instead of {made}")
     return context
+
+
+def _compared_around(request: Request, context: Mapping[str, Any]) -> bytes:
+    around = _around(request, context)
+    if not connection.force_debug_cursor:
+        anew = finished_frame._anew(request, context)
+        compared_around.append(request.path)
+        if anew != around:
+            differing.append(f"around {request.path}: {around!r} instead of {anew!r}")
+    return around

@@ -13,17 +13,36 @@ from django.utils import timezone
 from conversations import upstream
 from conversations.archive import credentials
 from conversations.archive.outcomes import CannotShow, Fetch, Notice, Opened
-from conversations.models import Access, Conversation, Job, JobAccess, Message, Reader, sees_evidence, settle_evidence
+from conversations.models import (
+    Access,
+    Conversation,
+    Job,
+    JobAccess,
+    Message,
+    Reader,
+    ReaderSlots,
+    sees_evidence,
+    settle_evidence,
+)
 from conversations.search import documents
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, replies
 from omniviewer.operations import metrics
+from omniviewer.prepared import Prepared, slot
 
 # Jobs of one thread that are looked up by their ids; databases limit how many a statement may name.
 _MAX_JOB_IDS = 500
 # Earlier than any time that Omni may tell.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _messages_of(reader: ReaderSlots) -> QuerySet[Access]:
+    of_it = Access.objects.messages_of(reader).filter(conversation__omni_id=slot("omni_id"))
+    return of_it.select_related("conversation")
+
+
+_MESSAGES = Prepared(_messages_of)
 
 
 def open(  # noqa: A001  (callers say `threads.open`)
@@ -90,8 +109,8 @@ def require_reader(user: User) -> Reader:
 def _readable(reader: Reader, omni_id: UUID) -> list[Access]:
     """Return the accesses through which the reader may read the messages, on one instance, in the reader's order."""
     order = reader.token_keys
-    found = Access.objects.messages_of(reader).filter(conversation__omni_id=omni_id)
-    rows = sorted(found.select_related("conversation"), key=lambda access: order.index(access.api_token_id))
+    found = _MESSAGES.rows(reader.slots, omni_id=omni_id, **reader.slot_values)
+    rows = sorted(found, key=lambda access: order.index(access.api_token_id))
     tokens = {token.pk: token for token in reader.tokens}
     for row in rows:
         row.api_token = tokens[row.api_token_id]

@@ -17,7 +17,7 @@ from conversations.models.job_access import (
 )
 from conversations.models.message import EarlierMessage, Message
 from conversations.models.people import Member, Owner, PeopleWalk
-from conversations.models.reader import Reader
+from conversations.models.reader import Reader, ReaderSlots
 from conversations.models.removal import HandOver, Removal
 from conversations.models.search_export import SearchExport
 from conversations.models.seen_revision import SeenRevision
@@ -54,6 +54,7 @@ __all__ = [
     "PeopleWalk",
     "ReadUntil",
     "Reader",
+    "ReaderSlots",
     "Removal",
     "SearchExport",
     "SeenRevision",

@@ -19,26 +19,26 @@ from django.utils import timezone
 from conversations.models.conversation import CLOCKS_DIFFER, Conversation, recency
 from conversations.models.freshness import is_fresh, is_same_activity, was_too_soon
 from conversations.models.job import LONGEST_JOB, Job
-from conversations.models.reader import Reader, is_valid
+from conversations.models.reader import Conditions, Reader, is_valid
 from conversations.models.seen_revision import SeenRevision
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import replies
 
 
 class AccessQuerySet(models.QuerySet["Access"]):
-    def rows_of(self, reader: Reader) -> Self:
+    def rows_of(self, reader: Conditions) -> Self:
         """Return those whose row in the list the reader may see: a list reply named it, or its messages may be read."""
-        return self.filter(reader.within("listed_at") | self._messages(reader), api_token__in=reader.token_keys)
+        return self.filter(reader.within("listed_at") | self._messages(reader), reader.holds_token)
 
-    def messages_of(self, reader: Reader) -> Self:
+    def messages_of(self, reader: Conditions) -> Self:
         """Return those whose messages the reader may read."""
-        return self.filter(self._messages(reader), api_token__in=reader.token_keys)
+        return self.filter(self._messages(reader), reader.holds_token)
 
-    def may_read(self, reader: Reader) -> Exists:
+    def may_read(self, reader: Conditions) -> Exists:
         """Return the condition, on a row of another query of accesses, that the reader may read its messages."""
         return Exists(Access.objects.messages_of(reader).filter(pk=OuterRef("pk")))
 
-    def opened_to(self, reader: Reader) -> Self:
+    def opened_to(self, reader: Conditions) -> Self:
         """Return those that the thread route has opened to a token of the reader's, however long ago.
 
         Neither a refusal of that route nor a rejection of the token has followed. Background work, which asks Omni with
@@ -47,11 +47,11 @@ class AccessQuerySet(models.QuerySet["Access"]):
         return self.filter(self._opened(reader))
 
     @staticmethod
-    def _opened(reader: Reader) -> Q:
+    def _opened(reader: Conditions) -> Q:
         return Q(opened_at__isnull=False) & reader.since_accepted("opened_at")
 
     @classmethod
-    def _messages(cls, reader: Reader) -> Q:
+    def _messages(cls, reader: Conditions) -> Q:
         return cls._opened(reader) & reader.within("confirmed_at")
 
     def each_once(self, reader: Reader) -> Self:
@@ -71,7 +71,7 @@ class AccessQuerySet(models.QuerySet["Access"]):
         better = Access.objects.rows_of(reader).annotate(rank=ranked).filter(conversation=OuterRef("conversation"))
         return self.annotate(rank=ranked).exclude(Exists(better.filter(rank__lt=OuterRef("rank"))))
 
-    def run_out(self, reader: Reader) -> Self:
+    def run_out(self, reader: Conditions) -> Self:
         """Return those that were opened to a token of the reader's, but for which Omni has to be asked again."""
         return self.opened_to(reader).exclude(reader.within("confirmed_at"))
 

@@ -13,6 +13,7 @@ from conversations.models.job_access import JobAccess
 from conversations.models.message import Message
 from conversations.models.ticket import TicketReference
 from omniviewer.accounts.models import ApiToken, User
+from omniviewer.prepared import Prepared, slot
 
 # Longer than all requests of one capture take.
 LEASE = timedelta(minutes=3)
@@ -114,7 +115,7 @@ class Capture(models.Model):
 
 class StarQuerySet(models.QuerySet["Star"]):
     def has(self, user: User, conversation: Conversation) -> bool:
-        return self.filter(user=user, conversation=conversation).exists()
+        return bool(_STAR.rows(user=user.pk, conversation=conversation.pk))
 
     def set(self, user: User, conversation: Conversation, *, starred: bool) -> None:
         if starred:
@@ -137,6 +138,11 @@ class Star(models.Model):
 
     def __str__(self) -> str:
         return f"star on {self.conversation_id}"
+
+
+_STAR = Prepared(
+    lambda _: Star.objects.filter(user=slot("user"), conversation=slot("conversation")).values_list("pk", flat=True)
+)
 
 
 def marked() -> models.QuerySet[Conversation]:

@@ -147,6 +147,10 @@ class Conversation(ListColumns):
         super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:
+        return self._address
+
+    @cached_property
+    def _address(self) -> str:
         return reverse("conversations:conversation", args=[self.omni_id])
 
     @property

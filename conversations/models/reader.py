@@ -1,8 +1,9 @@
 """A reader: a person and the API tokens that they read through."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -11,6 +12,9 @@ from django.utils import timezone
 from conversations.models.conversation import CLOCKS_DIFFER
 from conversations.models.people import Owner
 from omniviewer.accounts.models import ApiToken, Credential, User
+from omniviewer.prepared import Prepared, slot
+
+_HELD = Prepared(lambda _: Credential.objects.owned_by(slot("owner")).accepted())
 
 
 def is_valid(token: ApiToken, proven_at: datetime | None) -> bool:
@@ -19,7 +23,81 @@ def is_valid(token: ApiToken, proven_at: datetime | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Reader:
+class Limits:
+    """The values with which a row of a token is compared: a right that was renewed from `since` to `until` counts.
+
+    Rights that were proven before `rights_since` do not; None where Omni has never rejected the token.
+    """
+
+    token: int
+    since: datetime
+    until: datetime
+    rights_since: datetime | None
+
+
+class Conditions:
+    """The conditions that a reader may see a row of a token's accesses, or of its rights to jobs."""
+
+    @property
+    def limits(self) -> Sequence[Limits]:
+        raise NotImplementedError
+
+    @property
+    def token_keys(self) -> list[int]:
+        return [limits.token for limits in self.limits]
+
+    @property
+    def holds_token(self) -> Q:
+        """Return the condition that the row's token is one of the reader's."""
+        return self._of(self.token_keys)
+
+    def _of(self, tokens: Sequence[int]) -> Q:
+        return Q(api_token__in=tokens)
+
+    def within(self, column: str) -> Q:
+        """Return the condition that the time in `column` is recent enough for the row's token."""
+        condition = Q()
+        for limits in self.limits:
+            condition |= Q(api_token=limits.token, **{f"{column}__range": (limits.since, limits.until)})
+        return condition if self.limits else Q(pk__in=[])
+
+    def since_accepted(self, column: str) -> Q:
+        """Return the condition that the time in `column` is later than Omni's last acceptance of the row's token."""
+        never_rejected = [limits.token for limits in self.limits if limits.rights_since is None]
+        condition = self._of(never_rejected)
+        for limits in self.limits:
+            if limits.rights_since is not None:
+                condition |= Q(api_token=limits.token, **{f"{column}__gt": limits.rights_since})
+        return condition
+
+
+@dataclass(frozen=True)
+class ReaderSlots(Conditions):
+    """The conditions of all readers with so many tokens, for a prepared query: a slot in the place of each value.
+
+    `rejected`: whether Omni has ever rejected the token, for each.
+    """
+
+    rejected: tuple[bool, ...]
+
+    @property
+    def limits(self) -> Sequence[Limits]:
+        found = []
+        for number, was_rejected in enumerate(self.rejected):
+            slots = {each.name: slot(f"{each.name}{number}") for each in fields(Limits)}
+            found.append(Limits(**slots if was_rejected else {**slots, "rights_since": None}))
+        return found
+
+    def _of(self, tokens: Sequence[int]) -> Q:
+        """Compare one by one: Django takes no expression within `__in` of a relation."""
+        condition = Q(pk__in=[])
+        for token in tokens:
+            condition |= Q(api_token=token)
+        return condition
+
+
+@dataclass(frozen=True)
+class Reader(Conditions):
     """A person and the accepted API tokens that they read through, in their own order.
 
     `unasked` are keys of tokens with which Omni could not be asked just now: their accesses may be as old as
@@ -33,7 +111,7 @@ class Reader:
     @classmethod
     def for_user(cls, user: User, through: Iterable[Credential] | None = None) -> "Reader":
         """Return the reader, through these credentials alone if they are given."""
-        held = Credential.objects.owned_by(user).accepted() if through is None else through
+        held = _HELD.rows(owner=user.pk) if through is None else through
         tokens = dict.fromkeys(credential.api_token for credential in held)
         return cls(user, tuple(token for token in tokens if token.rejected_at is None))
 
@@ -55,6 +133,30 @@ class Reader:
         return replace(self, unasked=frozenset(token.pk for token in unasked))
 
     @property
+    def limits(self) -> Sequence[Limits]:
+        now, found = timezone.now(), []
+        for token in self.tokens:
+            length, ahead = settings.ACCESS_TTL, CLOCKS_DIFFER
+            if token.pk in self.unasked:
+                length = ahead = settings.ACCESS_GRACE
+            since = max(now - length, token.rights_since) if token.rights_since else now - length
+            found.append(Limits(token.pk, since, now + ahead, token.rights_since))
+        return found
+
+    @property
+    def slots(self) -> ReaderSlots:
+        """Return the shape of this reader for prepared queries; `slot_values` are the values for it."""
+        return ReaderSlots(tuple(token.rights_since is not None for token in self.tokens))
+
+    @property
+    def slot_values(self) -> dict[str, Any]:
+        return {
+            f"{name}{number}": value
+            for number, limits in enumerate(self.limits)
+            for name, value in vars(limits).items()
+        }
+
+    @property
     def token_keys(self) -> list[int]:
         return [token.pk for token in self.tokens]
 
@@ -63,18 +165,6 @@ class Reader:
         """Return whether two tokens are for one instance, and so may both have been shown the same conversation."""
         return len({token.instance for token in self.tokens}) < len(self.tokens)
 
-    def within(self, column: str) -> Q:
-        """Return the condition that the time in `column` is recent enough for the row's token."""
-        now = timezone.now()
-        condition = Q()
-        for token in self.tokens:
-            length, ahead = settings.ACCESS_TTL, CLOCKS_DIFFER
-            if token.pk in self.unasked:
-                length = ahead = settings.ACCESS_GRACE
-            since = max(now - length, token.rights_since) if token.rights_since else now - length
-            condition |= Q(api_token=token.pk, **{f"{column}__range": (since, now + ahead)})
-        return condition if self.tokens else Q(pk__in=[])
-
     def owned_by(self, owners: Collection[Owner]) -> Q:
         """Return the condition that the row's owner is one of these people, on the instance that knows them."""
         condition = Q(pk__in=[])
@@ -82,14 +172,4 @@ class Reader:
             ids = [owner.id for owner in owners if owner.instance == token.instance]
             if ids:
                 condition |= Q(api_token=token.pk, owner_id__in=ids)
-        return condition
-
-    def since_accepted(self, column: str) -> Q:
-        """Return the condition that the time in `column` is later than Omni's last acceptance of the row's token."""
-        rejected = {token.pk: token.rights_since for token in self.tokens if token.rights_since}
-        if not rejected:
-            return Q(api_token__in=self.token_keys)
-        condition = Q(api_token__in=[key for key in self.token_keys if key not in rejected])
-        for key, moment in rejected.items():
-            condition |= Q(api_token=key, **{f"{column}__gt": moment})
         return condition

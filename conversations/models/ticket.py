@@ -10,6 +10,7 @@ from django.utils import timezone
 from conversations.models import ticket_names
 from conversations.models.conversation import Conversation
 from omniviewer.accounts.models import User
+from omniviewer.prepared import Prepared, slot
 
 # Most references to one conversation: more are taken for abuse.
 MAX_REFERENCES = 50
@@ -21,6 +22,10 @@ MAX_LINKED, MAX_LINKED_HOURLY = 40, 100
 class TicketReferenceQuerySet(models.QuerySet["TicketReference"]):
     def oldest_first(self) -> Self:
         return self.order_by("added_at", "pk")
+
+    def of(self, conversation: Conversation) -> list["TicketReference"]:
+        """Return a conversation's references, the oldest first."""
+        return _REFERENCES.rows(conversation=conversation.pk)
 
     def add(self, conversation: Conversation, ticket: str, user: User, *, is_by_hand: bool) -> bool:
         """Add a reference, or leave one that exists as it is; return False if there are too many."""
@@ -65,3 +70,6 @@ class TicketReference(models.Model):
     @property
     def address(self) -> str:
         return ticket_names.address_of(self.ticket)
+
+
+_REFERENCES = Prepared(lambda _: TicketReference.objects.filter(conversation=slot("conversation")).oldest_first())

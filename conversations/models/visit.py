@@ -10,13 +10,17 @@ from django.utils.timezone import is_aware
 
 from conversations.models.conversation import Conversation
 from omniviewer.accounts.models import User
+from omniviewer.prepared import Prepared, slot
 
 
 class VisitQuerySet(models.QuerySet["Visit"]):
     def record(self, user: User, conversation: Conversation) -> None:
         """Store a visit if it is news; otherwise write nothing, so that pages work while the database is read-only."""
         seen = conversation.updated_at
-        if not self.filter(user=user, conversation=conversation, seen=seen).exists():
+        is_known = _SEEN.rows(
+            seen is None, user=user.pk, conversation=conversation.pk, **{"seen": seen} if seen else {}
+        )
+        if not is_known:
             self.update_or_create(user=user, conversation=conversation, defaults={"seen": seen})
 
     def read_until(self, user: User) -> datetime:
@@ -39,6 +43,14 @@ class Visit(models.Model):
 
     def __str__(self) -> str:
         return f"visit of {self.conversation_id}"
+
+
+def _seen(is_untold: bool) -> models.QuerySet[Visit, int]:  # noqa: FBT001  (a shape)
+    rows = Visit.objects.filter(user=slot("user"), conversation=slot("conversation"))
+    return (rows.filter(seen=None) if is_untold else rows.filter(seen=slot("seen"))).values_list("pk", flat=True)
+
+
+_SEEN = Prepared(_seen)
 
 
 class ReadUntil(models.Model):

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache as computed_once
 
 from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.cache import caches
 from django.utils import timezone
 
@@ -23,10 +24,17 @@ _LONGEST = timedelta(hours=1)
 
 @computed_once
 def templates_digest() -> str:
-    """Return a digest of the templates, so that a new release does not show what an earlier one has made."""
-    folder = settings.BASE_DIR / "templates" / "conversations"
-    files = sorted(folder.rglob("*.html"))
+    """Return a digest of templates and their filters, so that a new release does not show what an earlier one made."""
+    files = [
+        *sorted((settings.BASE_DIR / "templates").rglob("*.html")),
+        *sorted((settings.BASE_DIR / "conversations" / "templatetags").glob("*.py")),
+    ]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def static_files_digest() -> str:
+    """Return a digest of the names of stylesheets and scripts; "" where they stay the same with other contents."""
+    return getattr(staticfiles_storage, "manifest_hash", "")
 
 
 @dataclass(frozen=True)

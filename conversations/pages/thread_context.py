@@ -14,7 +14,7 @@ from conversations.archive import live_answer, people
 from conversations.archive.live_answer import Running
 from conversations.archive.outcomes import Opened
 from conversations.models import EarlierMessage, Star, TicketReference, ticket_names
-from conversations.pages import finished_thread
+from conversations.pages import finished_frame, finished_thread
 from conversations.pages.evidence_context import answer_statuses
 from conversations.pages.finished_thread import FinishedThread
 from conversations.pages.list_place import ListPlace, Marked
@@ -27,8 +27,6 @@ from omniviewer.audit.models import Kind
 
 # Number of messages from which a thread has an outline beside it, and a search of its own.
 _LONG_MESSAGES = 8
-# Comment in thread/thread.html in whose place the messages stand.
-_MESSAGES = b"<!-- messages -->"
 
 
 def page(request: Request, opened: Opened) -> dict[str, Any]:
@@ -157,9 +155,7 @@ def render_thread(
     )
     if focus is not None and not 1 <= focus <= context["count"]:
         extra, status = {**extra, "missing": focus}, HTTPStatus.NOT_FOUND
-    tickets = list(TicketReference.objects.filter(conversation=shown).oldest_first())
+    tickets = TicketReference.objects.of(shown)
     context |= {"focus": focus, "tickets": tickets, **extra}
-    # The messages go beside the template: each of its blocks would copy them.
-    around = render_to_string("conversations/thread/thread.html", context, request)
-    before, _, after = around.encode().partition(_MESSAGES)
+    before, after = finished_frame.render(request, context)
     return HttpResponse([before, context["finished"].focused(focus), after], status=status)

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from omniviewer.prepared import PreparedInsert
+
 OK = "ok"
 
 
@@ -107,10 +109,13 @@ class Event(models.Model):
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.who} {self.kind} {self.result}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert the event. Raises `AppendOnly` for one that is stored."""
         if not self._state.adding:
             raise AppendOnly
-        # Force an INSERT, even if the given primary key exists.
-        super().save(*args, **{**kwargs, "force_insert": True})
+        if self.pk is None:
+            _INSERT.run(self)
+        else:
+            super().save(*args, **{**kwargs, "force_insert": True})
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise AppendOnly
@@ -122,3 +127,6 @@ class Event(models.Model):
     @property
     def result_in_words(self) -> str:
         return "OK" if self.is_ok else self.result.replace("-", " ").capitalize()
+
+
+_INSERT = PreparedInsert(Event)

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from omniviewer.operations import metrics
+from omniviewer.operations.front import peer_address
 
 OK = "ok"
 
@@ -32,6 +33,8 @@ class Part(NamedTuple):
 
 
 _parts: list[Part] = []
+# Headers of which proxies set at least one.
+_OF_PROXIES = {"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-Ip", "Forwarded", "Via"}
 
 
 def add_part(part: Part) -> None:
@@ -63,13 +66,25 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-def readyz(_request: HttpRequest) -> HttpResponse:
-    """Answer 503 while no page can be served; 200 and `degraded` while only dispensable parts are missing."""
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer 503 while no page can be served; 200 and `degraded` while only dispensable parts are missing.
+
+    A line for each part is for the people who run the site: a balancer needs the status alone, and strangers nothing.
+    """
     told = asked_parts()
     wrong = [part.is_needed for part, said in told if said != OK]
     state = "ready" if not wrong else "unready" if any(wrong) else "degraded"
-    lines = [state, *(f"{part.name}: {said}" for part, said in told)]
+    lines = [state, *(f"{part.name}: {said}" for part, said in told if _is_operator(request))]
     return HttpResponse("\n".join(lines) + "\n", status=503 if state == "unready" else 200, content_type="text/plain")
+
+
+def _is_operator(request: HttpRequest) -> bool:
+    """Return whether somebody asks who carries the token of `/metrics`, or from this machine and not by a proxy."""
+    if metrics.carries_token(request):
+        return True
+    peer = peer_address(request)
+    # A socket of this machine is a proxy's.
+    return peer is not None and peer.is_loopback and not _OF_PROXIES & set(request.headers)
 
 
 def asked_parts() -> list[tuple[Part, str]]:

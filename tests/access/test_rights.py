@@ -1311,3 +1311,31 @@ def test_a_token_that_nobody_holds_goes_with_what_it_alone_could_read(
     assert [token.scope for token in ApiToken.objects.all()] == ["user"]
     assert [row.omni_id for row in Conversation.objects.all()] == [found.id]
     assert may_read(owner)
+
+
+def test_what_is_prepared_says_the_same_of_every_token(owner: User) -> None:
+    """The prepared query of a thread applies each limit of each token, as the query does that is built each time."""
+    now = timezone.now()
+    moments = [None, now - 8 * DAY, now - 2 * DAY, now - timedelta(hours=2), now - timedelta(minutes=1), now + DAY]
+    rejected = [None, now - timedelta(hours=3), now - timedelta(minutes=30)]
+    conversation = Conversation.objects.create(instance="omni.example", omni_id=UUID(int=1))
+    tokens = [
+        ApiToken.objects.create(instance="omni.example", digest=str(number), rights_since=moment)
+        for number, moment in enumerate(rejected)
+    ]
+    shown = set()
+    for opened_at in moments:
+        for confirmed_at in moments:
+            Access.objects.all().delete()
+            for token in tokens:
+                Access.objects.create(
+                    api_token=token, conversation=conversation, opened_at=opened_at, confirmed_at=confirmed_at
+                )
+            for some in ((), tokens[:1], tokens[1:], tokens, tokens[::-1]):
+                reader = Reader(owner, tuple(some))
+                for asked in (reader, reader.stretched(tokens[:2])):
+                    built = Access.objects.messages_of(asked).filter(conversation=conversation)
+                    prepared = threads._readable(asked, conversation.omni_id)
+                    assert {row.pk for row in prepared} == {row.pk for row in built}
+                    shown |= {(row.api_token_id, opened_at, confirmed_at) for row in prepared}
+    assert len(shown) > 20

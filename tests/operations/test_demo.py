@@ -23,6 +23,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("clone") / "omniviewer")
 
 
+@pytest.fixture(scope="module")
+def filled(checkout: Path) -> str:
+    """Start the demo for the first time, until it has filled its archive; return what it said."""
+    with running(checkout, "--no-browser") as (process, said):
+        if "The archive is filled" in said:
+            return said
+        assert "The archive is still being filled" in said
+        return said + read_until(process, "The archive is filled")
+
+
 @pytest.fixture
 def demo(checkout: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = start(checkout)
@@ -58,27 +68,6 @@ def continue_as(site: str, person: str) -> requests.Session:
     return session
 
 
-def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
-    process, said = demo
-    site = site_of(said)
-    assert "Continue there as the analyst, the lead or support" in said
-    with urllib.request.urlopen(f"{site}/healthz", timeout=10) as answer:
-        assert answer.read() == b"ok\n"
-    analyst = continue_as(site, "analyst")
-    assert analyst.get(f"{site}/conversations/", timeout=20).text.count('class="row-title"') == 50
-    lead = continue_as(site, "lead")
-    assert "in the organization" in lead.get(f"{site}/conversations/", timeout=20).text
-    example = analyst.get(f"{site}/chat/660e8400-e29b-41d4-a716-446655440001", timeout=20).text
-    assert "Top 5 Products by Revenue" in example
-    support = continue_as(site, "support")
-    assert "Connect Omni first" in support.get(f"{site}/conversations/", timeout=20).text
-    assert "Demo tokens to try" in support.get(f"{site}/credentials/connect/", timeout=20).text
-    assert "Stopped" in stop(process)
-    assert process.returncode == 0
-    assert gone(site)
-    assert gone(omni_of(said))
-
-
 @contextlib.contextmanager
 def signals_ignored() -> Iterator[None]:
     """Have programs that are started meanwhile ignore the signals that end one."""
@@ -112,76 +101,56 @@ def counts_of(checkout: Path) -> dict[str, int]:
         return {name: database.execute(query).fetchone()[0] for name, query in queries.items()}
 
 
-def test_it_opens_on_a_filled_archive_and_a_second_start_finds_it(checkout: Path) -> None:
-    with running(checkout, "--fresh", "--no-browser") as (process, first):
-        said = first
-        if "The archive is filled" not in first:
-            assert "The archive is still being filled" in first
-            said += read_until(process, "The archive is filled")
-        assert re.search(r"Filling the archive: \d+ of \d+ conversations, \d+ of \d+ answers\n", said)
-        told = re.search(r"The archive is filled: (\d+) of (\d+) conversations, (\d+) of (\d+) answers", said)
-        assert told, said
-        assert (told[1], told[3]) == (told[2], told[4])
-        counts = counts_of(checkout)
-        assert counts["conversations"] == counts["ids"] == int(told[1]) > 340
-        assert counts["unread"] == counts["unindexed"] == 0
-        assert counts["captured"] > 500
-        assert counts["charts"] > 200
-        assert counts["stars"] >= 5
-        assert counts["tickets"] >= 8
-        site, lead = site_of(said), continue_as(site_of(said), "lead")
+def _found(pattern: str, page: str) -> str:
+    match = re.search(pattern, page)
+    assert match, pattern
+    return match.group(1)
+
+
+def test_it_opens_on_a_filled_archive_and_a_second_start_finds_it(checkout: Path, filled: str) -> None:
+    assert re.search(r"Filling the archive: \d+ of \d+ conversations, \d+ of \d+ answers\n", filled)
+    told = re.search(r"The archive is filled: (\d+) of (\d+) conversations, (\d+) of (\d+) answers", filled)
+    assert told, filled
+    assert (told[1], told[3]) == (told[2], told[4])
+    counts = counts_of(checkout)
+    assert counts["conversations"] == counts["ids"] == int(told[1]) > 340
+    assert counts["unread"] == counts["unindexed"] == 0
+    assert counts["captured"] > 500
+    assert counts["charts"] > 200
+    assert counts["stars"] >= 5
+    assert counts["tickets"] >= 8
+    with running(checkout, "--no-browser") as (_, second):
+        assert "Filling the archive" not in second
+        assert told[0] in second
+        site = site_of(second)
+        lead = continue_as(site, "lead")
         rows = lead.get(f"{site}/conversations/?q=state:failed", timeout=20).text
         assert 15 <= len(set(re.findall(r'href="/conversations/([0-9a-f-]{36})/', rows))) <= 20
         page = " ".join(lead.get(f"{site}/credentials/", timeout=20).text.split())
         assert f"{told[1]} of {told[1]} conversations" in page
         evidence = f"{site}/conversations/660e8400-e29b-41d4-a716-446655440001/messages/2/evidence/"
         assert "678,994.41" in continue_as(site, "analyst").get(evidence, timeout=20).text
-    with running(checkout, "--no-browser") as (_, second):
-        assert "Filling the archive" not in second
-        assert told[0] in second
     assert counts_of(checkout) == counts
 
 
-def test_its_example_may_have_the_documented_dates(checkout: Path) -> None:
-    with running(checkout, "--fresh", "--documented-dates") as (_, said):
-        site = site_of(said)
-        page = continue_as(site, "analyst").get(f"{site}/chat/660e8400-e29b-41d4-a716-446655440001", timeout=20).text
-    assert "2025-01-15T10:05:00" in page
-
-
-def test_it_ends_at_once_where_signals_were_ignored_and_it_has_just_begun(checkout: Path) -> None:
-    """A signal that comes before the address must neither be lost nor leave a process behind."""
-    port = free_port()
-    with signals_ignored():
-        process = start(checkout, "--fresh", "--omni-port", str(port))
-    database = checkout / ".demo" / "demo.sqlite3"
-    database.unlink(missing_ok=True)
-    until = time.monotonic() + 30
-    while not database.exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    try:
-        said = stop(process)
-    finally:
-        if process.poll() is None:
-            process.kill()
-    assert "Omniviewer runs at" not in said
-    assert "Stopped" in said
-    assert "Traceback" not in said
-    assert gone(f"http://127.0.0.1:{port}")
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_it_ends_where_signals_were_ignored_when_it_started(checkout: Path, how: signal.Signals) -> None:
-    """`nohup` and a shell's background jobs start programs with signals ignored."""
-    with signals_ignored():
-        process = start(checkout)
-    said = read_until(process, "Ctrl-C")
-    try:
-        assert "Stopped: the site and the stand-in Omni." in stop(process, how)
-    finally:
-        if process.poll() is None:
-            process.kill()
+def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
+    process, said = demo
+    site = site_of(said)
+    assert "Continue there as the analyst, the lead or support" in said
+    with urllib.request.urlopen(f"{site}/healthz", timeout=10) as answer:
+        assert answer.read() == b"ok\n"
+    analyst = continue_as(site, "analyst")
+    assert analyst.get(f"{site}/conversations/", timeout=20).text.count('class="row-title"') == 50
+    lead = continue_as(site, "lead")
+    assert "in the organization" in lead.get(f"{site}/conversations/", timeout=20).text
+    example = analyst.get(f"{site}/chat/660e8400-e29b-41d4-a716-446655440001", timeout=20).text
+    assert "Top 5 Products by Revenue" in example
+    support = continue_as(site, "support")
+    assert "Connect Omni first" in support.get(f"{site}/conversations/", timeout=20).text
+    assert "Demo tokens to try" in support.get(f"{site}/credentials/connect/", timeout=20).text
+    assert "Stopped" in stop(process)
     assert process.returncode == 0
+    assert gone(site)
     assert gone(omni_of(said))
 
 
@@ -209,45 +178,76 @@ def test_a_port_that_is_taken_is_a_clear_message(checkout: Path, option: str) ->
     assert "Traceback" not in said
 
 
-def test_it_remembers_and_starts_over_when_asked(checkout: Path) -> None:
-    def credentials_of_support(*options: str) -> int:
-        with running(checkout, *options) as (_, said):
-            site = site_of(said)
-            session = continue_as(site, "support")
-            count = session.get(f"{site}/credentials/", timeout=20).text.count("What it lets you see")
-            if not count:
-                page = session.get(f"{site}/credentials/connect/", timeout=20).text
-                fields = {
-                    "csrfmiddlewaretoken": _found(r'name="csrfmiddlewaretoken" value="([^"]+)"', page),
-                    "instance_address": _found(r'data-fill-address="([^"]+)"', page),
-                    "token": _found(r'data-fill-token="([^"]+)"', page),
-                }
-                session.post(f"{site}/credentials/connect/", data=fields, headers={"Referer": site}, timeout=20)
-        return count
-
-    assert credentials_of_support("--fresh") == 0
-    assert credentials_of_support() == 1
-    assert credentials_of_support("--fresh") == 0
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_it_ends_where_signals_were_ignored_when_it_started(checkout: Path, how: signal.Signals) -> None:
+    """`nohup` and a shell's background jobs start programs with signals ignored."""
+    with signals_ignored():
+        process = start(checkout)
+    said = read_until(process, "Ctrl-C")
+    try:
+        assert "Stopped: the site and the stand-in Omni." in stop(process, how)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert process.returncode == 0
+    assert gone(omni_of(said))
 
 
-def test_what_is_captured_stays_when_the_stand_in_moves(checkout: Path) -> None:
-    def captured(*options: str, wait: float) -> bool:
-        with running(checkout, *options) as (_, said):
-            site = site_of(said)
-            analyst = continue_as(site, "analyst")
-            address = "/conversations/660e8400-e29b-41d4-a716-446655440001/"
-            until = time.monotonic() + wait
-            while "Captured <time" not in (page := analyst.get(f"{site}{address}", timeout=20).text):
-                if time.monotonic() > until:
-                    break
-                time.sleep(0.5)
-            return "Captured <time" in page
-
-    assert captured("--fresh", wait=60)
-    assert captured("--omni-port", str(free_port()), wait=0)
+def test_what_is_captured_stays_when_the_stand_in_moves(checkout: Path, filled: str) -> None:
+    with running(checkout, "--omni-port", str(free_port())) as (_, said):
+        site = site_of(said)
+        address = f"{site}/conversations/660e8400-e29b-41d4-a716-446655440001/"
+        assert "Captured <time" in continue_as(site, "analyst").get(address, timeout=20).text
 
 
-def _found(pattern: str, page: str) -> str:
-    match = re.search(pattern, page)
-    assert match, pattern
-    return match.group(1)
+def credentials_of_support(site: str) -> int:
+    """Return how many credentials the support engineer has; connect one where there is none."""
+    session = continue_as(site, "support")
+    count = session.get(f"{site}/credentials/", timeout=20).text.count("What it lets you see")
+    if not count:
+        page = session.get(f"{site}/credentials/connect/", timeout=20).text
+        fields = {
+            "csrfmiddlewaretoken": _found(r'name="csrfmiddlewaretoken" value="([^"]+)"', page),
+            "instance_address": _found(r'data-fill-address="([^"]+)"', page),
+            "token": _found(r'data-fill-token="([^"]+)"', page),
+        }
+        session.post(f"{site}/credentials/connect/", data=fields, headers={"Referer": site}, timeout=20)
+    return count
+
+
+def test_it_remembers(checkout: Path) -> None:
+    for expected in (0, 1):
+        with running(checkout) as (_, said):
+            assert credentials_of_support(site_of(said)) == expected
+
+
+# These two start over, so they come last.
+
+
+def test_it_starts_over_when_asked_and_its_example_may_have_the_documented_dates(checkout: Path) -> None:
+    with running(checkout, "--fresh", "--documented-dates") as (_, said):
+        site = site_of(said)
+        assert credentials_of_support(site) == 0
+        page = continue_as(site, "analyst").get(f"{site}/chat/660e8400-e29b-41d4-a716-446655440001", timeout=20).text
+    assert "2025-01-15T10:05:00" in page
+
+
+def test_it_ends_at_once_where_signals_were_ignored_and_it_has_just_begun(checkout: Path) -> None:
+    """A signal that comes before the address must neither be lost nor leave a process behind."""
+    port = free_port()
+    with signals_ignored():
+        process = start(checkout, "--fresh", "--omni-port", str(port))
+    database = checkout / ".demo" / "demo.sqlite3"
+    database.unlink(missing_ok=True)
+    until = time.monotonic() + 30
+    while not database.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    try:
+        said = stop(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert "Omniviewer runs at" not in said
+    assert "Stopped" in said
+    assert "Traceback" not in said
+    assert gone(f"http://127.0.0.1:{port}")

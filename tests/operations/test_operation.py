@@ -511,17 +511,17 @@ def test_what_is_left_of_a_budget_is_asked_for_at_each_scrape(
     settings: Settings, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.METRICS_TOKEN = TOKEN
-    monkeypatch.setattr(metrics._measured, "budget_left", dict)
-    left = {"3f2a91c0": 54}
-    metrics.budget_left_from(lambda: left)
+    monkeypatch.setattr(metrics._measured, "gauges", {})
+    left: dict[tuple[str, ...], float] = {("3f2a91c0",): 54}
+    metrics.add_gauge(metrics.Gauge("omniviewer_budget_left", "Requests left.", lambda: left, ("token",)))
     assert scraped(Client())["omniviewer_budget_left", "3f2a91c0"] == 54
-    left["3f2a91c0"] = 12
+    left["3f2a91c0",] = 12
     assert scraped(Client())["omniviewer_budget_left", "3f2a91c0"] == 12
 
-    def away() -> dict[str, int]:
+    def away() -> dict[tuple[str, ...], float]:
         raise OperationalError("the database is away")
 
-    metrics.budget_left_from(away)
+    metrics.add_gauge(metrics.Gauge("omniviewer_budget_left", "Requests left.", away, ("token",)))
     metrics.page_from("fresh")
     after = scraped(Client())
     assert ("omniviewer_kept_pages_total", "fresh") in after

@@ -34,6 +34,7 @@ ASKED = (
     "tests/pages/test_completion.py::test_it_works",
     "tests/pages/test_list_facts.py::test_every_choice_leads_to_as_many_as_it_says",
     "tests/pages/test_list_facts.py::test_it_sorts_by_length_and_by_time",
+    "tests/operations/test_prepared.py",
     "tests/operations/test_operation.py::test_what_a_database_says_is_left_out",
     "tests/archive/test_sync.py::test_a_turn_costs_the_same_however_much_a_token_has",
     "tests/archive/test_insights_counts.py",

@@ -72,18 +72,21 @@ class Command(BaseCommand):
             signal.signal(number, signal.default_int_handler)
         address_by = time.monotonic() + _ADDRESS_WITHIN_SECONDS
         port = _free_port(options["port"], 8000, "--port")
+        # Taken at once: the archive is filled for a while before the site answers.
+        server = ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
         omni_port = _free_port(options["omni_port"], 8400, "--omni-port", taken=port)
         running = _Running()
         try:
             self._prepare(running, omni_port, options)
             self._fill(running, f"127.0.0.1:{omni_port}", address_by)
-            self._serve(port, omni_port, running, browser=not options["no_browser"])
+            self._serve(server, omni_port, running, browser=not options["no_browser"])
         except KeyboardInterrupt:
             pass
         finally:
             # Once is enough: a second Ctrl-C must not leave a process behind.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
+            server.server_close()
             running.stop()
         self.stdout.write("\nStopped: the site and the stand-in Omni.")
 
@@ -114,10 +117,9 @@ class Command(BaseCommand):
             line.end(_outcome(filling))
             running.worker.start()
 
-    def _serve(self, port: int, omni_port: int, running: "_Running", *, browser: bool) -> None:
-        server = ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
+    def _serve(self, server: ThreadedWSGIServer, omni_port: int, running: "_Running", *, browser: bool) -> None:
         server.set_app(get_internal_wsgi_application())
-        address = f"http://127.0.0.1:{port}{settings.URL_PREFIX}/"
+        address = f"http://127.0.0.1:{server.server_port}{settings.URL_PREFIX}/"
         self.stdout.write(
             f"\nOmniviewer runs at          {address}\n"
             f"Its stand-in Omni runs at   http://127.0.0.1:{omni_port}/api  (sample data, all on this machine)\n"
@@ -134,10 +136,7 @@ class Command(BaseCommand):
         if running.filling and running.filling.is_alive():
             running.follow_up = threading.Thread(target=running.go_on_when_filled)
             running.follow_up.start()
-        try:
-            server.serve_forever()
-        finally:
-            server.server_close()
+        server.serve_forever()
 
 
 class _Running:

@@ -1,0 +1,147 @@
+"""Querysets that are built and compiled once, and then run with other values.
+
+Django spends several times as long on building a queryset and compiling its SQL as a database spends on answering it by
+a key. A page pays for that with each statement. Here a process stores the SQL, with a `Slot` in each place of a value;
+the values are bound like any parameter, and rows become objects by Django's own code.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet, Value
+from django.db.models.sql.compiler import SQLCompiler
+
+Row = TypeVar("Row")
+# Most shapes of one query that are stored.
+_MAX_SHAPES = 200
+
+
+class Slot(Value):
+    """A place in a prepared queryset for the value of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(None)
+        self.name = name
+
+    def as_sql(self, _compiler: SQLCompiler, _connection: BaseDatabaseWrapper) -> tuple[str, Any]:
+        return "%s", (self,)
+
+
+def slot(name: str) -> Any:
+    """Return a slot for a place where a queryset's method expects the value itself."""
+    return Slot(name)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    queryset: QuerySet[Any]
+    compiler: SQLCompiler
+    sql: str
+    parameters: tuple[Any, ...]
+
+
+class _Bound:
+    """A plan with its values, in the place of the queryset and the query that Django's iterables read from."""
+
+    _known_related_objects: dict[Any, Any] = {}
+
+    def __init__(self, plan: _Plan, values: dict[str, Any]) -> None:
+        self.db = DEFAULT_DB_ALIAS
+        self.query = self
+        self._fields = plan.queryset._fields  # type: ignore[attr-defined]
+        connection = connections[self.db]
+        bound = tuple(
+            _as_parameter(values[given.name], connection) if isinstance(given, Slot) else given
+            for given in plan.parameters
+        )
+        # A connection belongs to a thread, so each run has a compiler of its own.
+        self._compiler = copy(plan.compiler)
+        self._compiler.connection = connection
+        self._compiler.as_sql = lambda *_, **__: (plan.sql, bound)  # type: ignore[method-assign]
+
+    def get_compiler(self, *_: Any, **__: Any) -> SQLCompiler:
+        return self._compiler
+
+
+class Prepared(Generic[Row]):
+    """A queryset that is compiled once for each shape.
+
+    `build` returns the queryset, with a slot in the place of each value. Whatever else changes its SQL, such as a
+    number of tokens, it takes as `shape`. A value is a number, a text, a time, a UUID or a stored object; None is not
+    one, since SQL compares it in another way.
+    """
+
+    def __init__(self, build: Callable[[Any], QuerySet[Any, Row]]) -> None:
+        self._build = build
+        self._plans: dict[Hashable, _Plan | None] = {}
+
+    def rows(self, shape: Hashable = None, /, **values: Any) -> list[Row]:
+        """Run the query with these values; more than it has slots for may be given."""
+        plan = self._plan(shape)
+        if plan is None:
+            return []
+        rows: Iterable[Row] = cast(Any, plan.queryset)._iterable_class(_Bound(plan, values))
+        return list(rows)
+
+    def _plan(self, shape: Hashable) -> _Plan | None:
+        """Return the plan of this shape; None if no row can match."""
+        key = connections[DEFAULT_DB_ALIAS].vendor, shape
+        if key not in self._plans:
+            if len(self._plans) >= _MAX_SHAPES:
+                self._plans.clear()
+            self._plans[key] = _compiled(self._build(shape))
+        return self._plans[key]
+
+
+class PreparedInsert:
+    """The insertion of a new row of one model, compiled once; it sends no signals."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self._fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+        self._model = model
+
+    def run(self, row: Model) -> None:
+        """Insert the row, and set its primary key."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in self._fields]
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql(connection), values)
+            row.pk = cursor.fetchone()[0]
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+    def _sql(self, connection: BaseDatabaseWrapper) -> str:
+        quoted = connection.ops.quote_name
+        names = ", ".join(quoted(str(field.column)) for field in self._fields)
+        table, key = quoted(self._model._meta.db_table), quoted(str(self._model._meta.pk.column))
+        places = ", ".join(["%s"] * len(self._fields))
+        return f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING {key}"  # noqa: S608  (names of columns)
+
+
+def _compiled(queryset: QuerySet[Any, Any]) -> _Plan | None:
+    compiler = queryset.query.get_compiler(using=DEFAULT_DB_ALIAS)
+    try:
+        sql, parameters = compiler.as_sql()
+    except EmptyResultSet:
+        return None
+    return _Plan(queryset, compiler, sql, tuple(parameters))
+
+
+def _as_parameter(value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return the value as the database takes it."""
+    match value:
+        case datetime():
+            return connection.ops.adapt_datetimefield_value(value)
+        case UUID():
+            return value if connection.features.has_native_uuid_field else value.hex
+        case Model():
+            return value.pk
+        case None:
+            raise TypeError("A prepared query takes no None.")
+    return value
