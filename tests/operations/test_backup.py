@@ -1,5 +1,6 @@
 """A backup holds every row, goes back into either database, and never leaves one half filled without saying so."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -368,6 +369,9 @@ def test_what_was_interrupted_goes_on(filled: Credential, tmp_path: Path, monkey
     with pytest.raises(KeyboardInterrupt):
         load.restore(path, stop)
     assert User.objects.exists()
+    ready = Client().get("/readyz")
+    assert ready.status_code == 503
+    assert b"database: a restore is not finished" in ready.content
     with pytest.raises(CommandError, match="restore of another backup into this database was interrupted"):
         restore(other)
     with pytest.raises(CommandError, match="run it again with the same backup"):
@@ -383,6 +387,30 @@ def test_what_was_interrupted_goes_on(filled: Credential, tmp_path: Path, monkey
     assert {name: row["sha256"] for name, row in members(tmp_path / "again").items()} == {
         name: row["sha256"] for name, row in members(path).items()
     }
+
+
+@pytest.mark.parametrize("is_faster", [True, False])
+def test_two_restores_at_once_are_refused(
+    filled: Credential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_faster: bool
+) -> None:
+    path = tmp_path / "site"
+    backup(path)
+    empty()
+    monkeypatch.setattr(load, "_BATCH_ROWS", 1)
+    others: list[str] = []
+
+    def beside(text: str) -> None:
+        others.append(text)
+        if text.startswith("conversations_star") and not is_faster:
+            raise KeyboardInterrupt
+
+    def restore_beside(text: str) -> None:
+        if text.startswith("conversations_message") and not others:
+            with contextlib.nullcontext() if is_faster else pytest.raises(KeyboardInterrupt):
+                load.restore(path, beside)
+
+    with pytest.raises(load.Refused, match="Another restore into this database is at work"):
+        load.restore(path, restore_beside)
 
 
 def test_rows_that_somebody_else_writes_meanwhile_are_told(owner: User, tmp_path: Path) -> None:

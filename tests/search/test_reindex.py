@@ -140,5 +140,5 @@ def test_a_database_that_is_away_ends_it(filled: Client, monkeypatch: pytest.Mon
         raise OperationalError("away")
 
     monkeypatch.setattr(index, "put", away)
-    with pytest.raises(CommandError, match=r"Run manage.py reindex --rest to go on"):
+    with pytest.raises(CommandError, match=r"Run omniviewer reindex --rest to go on"):
         reindex()

@@ -36,6 +36,8 @@ class Command(BaseCommand):
             ) from None
         except DatabaseError as error:
             raise CommandError(f"The database cannot be read ({named(error)}). Nothing was written.") from None
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted. Nothing was written.") from None
         except OSError as error:
             raise CommandError(f"{path} cannot be written: {error.strerror}. Nothing is left of it.") from None
         finally:

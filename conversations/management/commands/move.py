@@ -46,6 +46,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        try:
+            self._move(options)
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted. Run the same command again: it goes on where it was.") from None
+
+    def _move(self, options: dict[str, Any]) -> None:
         path: Path = options["file"]
         path.parent.mkdir(exist_ok=True, mode=0o700)
         if self._may_begin(options["to"], path):

@@ -24,18 +24,18 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if not options["rest"]:
-            self._run("Reading", rebuild.derive)
+            self._run("Reading", "reindex", rebuild.derive)
         try:
-            failed = self._run("Indexing", rebuild.index_waiting)
+            failed = self._run("Indexing", "reindex --rest", rebuild.index_waiting)
         except Stopped:
             raise CommandError(
-                "Indexing stopped because of the database (the log says why). Run manage.py reindex --rest to go on; "
+                "Indexing stopped because of the database (the log says why). Run omniviewer reindex --rest to go on; "
                 "workers do so too."
             ) from None
         if failed:
             self.stderr.write(f"{failed:,} could not be indexed: staff see which under “Stored data”.")
 
-    def _run(self, what: str, work: Any) -> Any:
+    def _run(self, what: str, again: str, work: Any) -> Any:
         line = ProgressLine(self.stdout)
         told = [0]
 
@@ -45,8 +45,9 @@ class Command(BaseCommand):
 
         try:
             result = work(report)
-        except BaseException:
+        except KeyboardInterrupt:
+            raise CommandError(f"Interrupted. Run omniviewer {again} to go on.") from None
+        finally:
             line.end()
-            raise
         line.end(f"{what} is done: {told[0]:,} conversations.")
         return result

@@ -53,9 +53,11 @@ class Command(BaseCommand):
         except Unusable as error:
             raise CommandError(f"{path} cannot be used. {error} Nothing was changed.") from None
         except DatabaseError as error:
-            raise CommandError(f"The database cannot be used ({named(error)}): run manage.py check first.") from None
+            raise CommandError(f"The database cannot be used ({named(error)}): run omniviewer check first.") from None
         except Refused as error:
             raise CommandError(str(error)) from None
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted. Run the same command again: it goes on where it was.") from None
         finally:
             line.end()
         ContentType.objects.clear_cache()
@@ -94,7 +96,7 @@ def _to_do(manifest: Manifest) -> Iterator[str]:
         )
     if otherwise_known:
         yield (
-            f"{otherwise_known} of the API tokens were stored under another OMNIVIEWER_SECRET_KEY: run manage.py "
+            f"{otherwise_known} of the API tokens were stored under another OMNIVIEWER_SECRET_KEY: run omniviewer "
             "rotate_keys."
         )
     yield "Everybody has to sign in again."

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
@@ -24,6 +24,8 @@ from omniviewer.operations.database_errors import named
 
 # Most rows and bytes of one transaction.
 _BATCH_ROWS, _BATCH_BYTES = 5000, 8 * 1024 * 1024
+
+_ANOTHER = "Another restore into this database is at work, or has ended meanwhile: let one at a time run."
 
 Progress = Callable[[str], None]
 
@@ -150,18 +152,28 @@ def _load(table: Table, backup: Reader, member: Member, done: int, progress: Pro
     for batch in _batches(backup.lines(member, done)):
         rows = [reader.row(line) for line in batch]
         try:
-            _store(table, rows)
+            _store(table, rows, done)
         except (DataError, IntegrityError) as error:
-            raise Refused(_about_bad_row(table, rows, error)) from None
+            raise Refused(_about_bad_row(table, rows, done, error)) from None
+        except DatabaseError:
+            if _done(None) is None:
+                raise Refused(_ANOTHER) from None
+            raise
         done += len(rows)
         progress(f"{table.name}: {done:,} of {member.rows:,}")
 
 
 @transaction.atomic
-def _store(table: Table, rows: list[list[Any]]) -> None:
+def _store(table: Table, rows: list[list[Any]], done: int) -> None:
+    """Store rows that follow the first `done` of the table. Raises `Refused` where another restore has stored them."""
     columns = ", ".join(connection.ops.quote_name(column) for column in table.columns)
     name = connection.ops.quote_name(table.name)
     with connection.cursor() as cursor:
+        # First, so that another restore waits here.
+        update = f"UPDATE {PROGRESS_TABLE} SET done = %s WHERE name = %s AND done = %s"  # noqa: S608  (a name of ours)
+        cursor.execute(update, [done + len(rows), table.name, done])
+        if cursor.rowcount != 1:
+            raise Refused(_ANOTHER)
         if connection.vendor == "postgresql":
             copying = cursor.copy(f"COPY {name} ({columns}) FROM STDIN")
             with connection.wrap_database_errors, copying as copy:
@@ -170,18 +182,16 @@ def _store(table: Table, rows: list[list[Any]]) -> None:
         else:
             holders = ", ".join(["%s"] * len(table.columns))
             cursor.executemany(f"INSERT INTO {name} ({columns}) VALUES ({holders})", rows)  # noqa: S608  (our names)
-        done = f"UPDATE {PROGRESS_TABLE} SET done = done + %s WHERE name = %s"  # noqa: S608  (a name of ours)
-        cursor.execute(done, [len(rows), table.name])
 
 
-def _about_bad_row(table: Table, rows: list[list[Any]], error: Exception) -> str:
+def _about_bad_row(table: Table, rows: list[list[Any]], done: int, error: Exception) -> str:
     """Return a sentence that names the first row which the database does not take."""
     place = table.columns.index(table.pk_column)
     which = ""
     with transaction.atomic():
-        for row in rows:
+        for number, row in enumerate(rows):
             try:
-                _store(table, [row])
+                _store(table, [row], done + number)
             except (DataError, IntegrityError):
                 which = f" with the key {row[place]}"
                 break
