@@ -387,6 +387,9 @@ def test_what_was_interrupted_goes_on(filled: Credential, tmp_path: Path, monkey
     assert {name: row["sha256"] for name, row in members(tmp_path / "again").items()} == {
         name: row["sha256"] for name, row in members(path).items()
     }
+    # Interrupted while it indexes, it goes on as well.
+    assert "Restored" in restore(path)
+    assert Client().get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("is_faster", [True, False])
@@ -408,6 +411,7 @@ def test_two_restores_at_once_are_refused(
         if text.startswith("conversations_message") and not others:
             with contextlib.nullcontext() if is_faster else pytest.raises(KeyboardInterrupt):
                 load.restore(path, beside)
+                load.finish()
 
     with pytest.raises(load.Refused, match="Another restore into this database is at work"):
         load.restore(path, restore_beside)

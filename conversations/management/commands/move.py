@@ -56,7 +56,7 @@ class Command(BaseCommand):
         path.parent.mkdir(exist_ok=True, mode=0o700)
         if self._may_begin(options["to"], path):
             call_command("backup", path, force=True, stdout=self.stdout, stderr=self.stderr)
-        if _restore(options["to"], str(path)).returncode:
+        if _restore(options["to"], "--is-move", str(path)).returncode:
             raise CommandError("The data was not moved. Run the same command again: it goes on where it was.")
         with file.opened(path) as backup:
             changed = dump.changed_since(backup.manifest)

@@ -1,10 +1,10 @@
 """`manage.py restore FILE`: a backup into an empty database, and the search index made again."""
 
-from argparse import ArgumentParser
-from collections.abc import Iterator
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import BaseCommand, CommandError, call_command
@@ -18,6 +18,8 @@ from omniviewer.operations.backup.file import Manifest, Unusable
 from omniviewer.operations.backup.load import Refused
 from omniviewer.operations.database_errors import named
 from omniviewer.operations.progress_line import ProgressLine
+
+_Result = TypeVar("_Result")
 
 
 class Command(BaseCommand):
@@ -33,42 +35,64 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Only check whether this database, and the file if given, will do."
         )
+        parser.add_argument("--is-move", action="store_true", help=SUPPRESS)
         parser.add_argument("--no-reindex", action="store_true", help="Leave the search index to the workers.")
 
     def handle(self, **options: Any) -> None:
         path: Path | None = options["file"]
-        if path is None and (options["check"] or not options["dry_run"]):
+        if options["dry_run"]:
+            manifest = self._told(lambda progress: _look(path, progress))
+            self.stdout.write(_about(path, manifest) if manifest else "This database can take a backup.")
+            return
+        if path is None:
             raise CommandError("Name the file of a backup.")
+        if options["check"]:
+            self.stdout.write(_about(path, self._told(lambda progress: load.check(path, progress))))
+            return
+        manifest = self._told(lambda progress: load.restore(path, progress))
+        ContentType.objects.clear_cache()
+        self.stdout.write(f"Restored {_about(path, manifest)}")
+        if not options["no_reindex"]:
+            self._reindex()
+        load.finish()
+        tasks.nudge_chores()
+        tasks.nudge_sync()
+        tasks.nudge(tasks.capture)
+        for sentence in _to_do():
+            self.stdout.write(sentence)
+        if not options["is_move"]:
+            self.stdout.write(
+                f"People who were removed, and conversations that were deleted, after {manifest.made_at:%Y-%m-%d %H:%M}"
+                " UTC are back: run offboard or forget for them once more before you start the site."
+            )
+
+    def _told(self, work: Callable[[Callable[[str], None]], _Result]) -> _Result:
+        """Return the result of work that tells its progress, and turn its errors into sentences."""
         line = ProgressLine(self.stdout)
         try:
-            if options["check"] or options["dry_run"]:
-                manifest = load.check(path, line.write) if path else None
-                if options["dry_run"]:
-                    load.check_database(manifest)
-                line.end()
-                self.stdout.write(_about(path, manifest) if manifest else "This database can take a backup.")
-                return
-            assert path  # noqa: S101  (see above)
-            manifest = load.restore(path, line.write)
+            return work(line.write)
         except Unusable as error:
-            raise CommandError(f"{path} cannot be used. {error} Nothing was changed.") from None
-        except DatabaseError as error:
-            raise CommandError(f"The database cannot be used ({named(error)}): run omniviewer check first.") from None
+            raise CommandError(f"The backup cannot be used. {error} Nothing was changed.") from None
         except Refused as error:
             raise CommandError(str(error)) from None
+        except DatabaseError as error:
+            raise CommandError(f"The database cannot be used ({named(error)}): run omniviewer check first.") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Run the same command again: it goes on where it was.") from None
         finally:
             line.end()
-        ContentType.objects.clear_cache()
-        self.stdout.write(f"Restored {_about(path, manifest)}")
-        if not options["no_reindex"]:
+
+    def _reindex(self) -> None:
+        try:
             call_command("reindex", rest=True, stdout=self.stdout, stderr=self.stderr)
-        tasks.nudge_chores()
-        tasks.nudge_sync()
-        tasks.nudge(tasks.capture)
-        for sentence in _to_do(manifest):
-            self.stdout.write(sentence)
+        except CommandError:
+            raise CommandError("All rows are restored, but not indexed yet. Run the same command again.") from None
+
+
+def _look(path: Path | None, progress: Callable[[str], None]) -> Manifest | None:
+    manifest = load.check(path, progress) if path else None
+    load.check_database(manifest)
+    return manifest
 
 
 def _about(path: Path | None, manifest: Manifest) -> str:
@@ -79,7 +103,7 @@ def _about(path: Path | None, manifest: Manifest) -> str:
     )
 
 
-def _to_do(manifest: Manifest) -> Iterator[str]:
+def _to_do() -> Iterator[str]:
     """Yield sentences that say what people have to do now."""
     unreadable, otherwise_known = [], 0
     for token in ApiToken.objects.with_secret():
@@ -100,7 +124,3 @@ def _to_do(manifest: Manifest) -> Iterator[str]:
             "rotate_keys."
         )
     yield "Everybody has to sign in again."
-    yield (
-        f"People who were removed, and conversations that were deleted, after {manifest.made_at:%Y-%m-%d %H:%M} UTC "
-        "are back: run offboard or forget for them once more before you start the site."
-    )

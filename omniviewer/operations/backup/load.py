@@ -52,7 +52,7 @@ def check_database(manifest: Manifest | None = None) -> None:
 
 
 def restore(path: Path, progress: Progress) -> Manifest:
-    """Restore a backup, and bring it up to date. Raises `Unusable`, `Refused`."""
+    """Restore a backup, and bring it up to date; `finish` is to follow. Raises `Unusable`, `Refused`."""
     with file.opened(path) as backup:
         manifest = backup.manifest
         schema = _schema_of(manifest, MigrationLoader(None))
@@ -70,9 +70,13 @@ def restore(path: Path, progress: Progress) -> Manifest:
                 numbers.go_on_after(table, members[table.name].last_number)
     progress("Bringing the tables up to date")
     call_command("migrate", interactive=False, verbosity=0)
+    return manifest
+
+
+def finish() -> None:
+    """Store that nothing of the restore is left to do."""
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE {PROGRESS_TABLE}")
-    return manifest
 
 
 def _schema_of(manifest: Manifest, loader: MigrationLoader) -> Schema:
