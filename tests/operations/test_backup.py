@@ -423,7 +423,7 @@ def test_rows_that_somebody_else_writes_meanwhile_are_told(owner: User, tmp_path
 
     def write(text: str) -> None:
         if text.startswith("accounts_user:"):
-            User.objects.create(username="other")
+            User.objects.create(pk=1_000_000, username="other")
 
     with pytest.raises(load.Refused, match="something else writes to this database"):
         load.restore(tmp_path / "site", write)

@@ -57,7 +57,10 @@ class Command(BaseCommand):
         if self._may_begin(options["to"], path):
             call_command("backup", path, force=True, stdout=self.stdout, stderr=self.stderr)
         if _restore(options["to"], "--is-move", str(path)).returncode:
-            raise CommandError("The data was not moved. Run the same command again: it goes on where it was.")
+            raise CommandError(
+                "The data was not moved. Run the same command again to go on; where a row has to be corrected, correct "
+                "it here, and empty the other database first."
+            )
         with file.opened(path) as backup:
             changed = dump.changed_since(backup.manifest)
         path.unlink()
