@@ -1,6 +1,8 @@
 from django.apps import AppConfig
+from django.conf import settings
+from django_tasks.signals import task_finished, task_started
 
-from omniviewer.operations import health, metrics
+from omniviewer.operations import health, metrics, traces
 
 
 class Conversations(AppConfig):
@@ -14,4 +16,8 @@ class Conversations(AppConfig):
         for gauge in gauges.ALL:
             metrics.add_gauge(gauge)
         audit_titles.look_up_with(titles.by_id)
+        if settings.OTLP_ENDPOINT:
+            tasks = traces.Tasks()
+            task_started.connect(tasks.begin, weak=False)
+            task_finished.connect(tasks.end, weak=False)
         health.add_part(health.Part("worker", background_health.health_of_workers))

@@ -120,6 +120,23 @@ class Environment(Variables):
                 return value
         raise ImproperlyConfigured(f"{name} is not an address that begins with https://: {_open(value)!r}.")
 
+    def receiver(self, name: str, example: str, module: str, extra: str) -> str:
+        """Return the address, like the example, of a program of the house that reports are sent to; "" if not set."""
+        value = self.text(name)
+        if not value:
+            return ""
+        parts, like = _split(value), urlsplit(example)
+        is_whole = (
+            parts and parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+        )
+        has_key = parts and bool(parts.username) == bool(like.username) and not parts.password
+        has_path = parts and (parts.path.strip("/").isdigit() if like.path.strip("/") else parts.path in ("", "/"))
+        if not (is_whole and has_key and has_path) or re.search(r"\s", value):
+            raise wrong(name, _open(value), example)
+        if not find_spec(module):
+            raise ImproperlyConfigured(f"{name} is set, which needs more packages: pip install '.[{extra}]'.")
+        return value.rstrip("/")
+
     def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
         """Return the origin of the site's public address ("" if it is not set), and the path prefix of the site."""
         address = self.address(name).rstrip("/")

@@ -321,6 +321,10 @@ LOGGING = log_configuration.configuration(_LOG_LEVEL, is_development=DEBUG)
 METRICS_TOKEN = env.secret("OMNIVIEWER_METRICS_TOKEN", shortest=16)
 env.folder_of_counts("PROMETHEUS_MULTIPROC_DIR", default=DATA_DIR / "metrics", is_used=bool(METRICS_TOKEN))
 
+# Faults go to Sentry, traces to a collector of OpenTelemetry, without anybody's words: where such a program is named.
+SENTRY_DSN = env.receiver("OMNIVIEWER_SENTRY_DSN", "https://key@sentry.example.com/1", "sentry_sdk", "sentry")
+OTLP_ENDPOINT = env.receiver("OMNIVIEWER_OTLP_ENDPOINT", "http://collector:4318", "opentelemetry.sdk", "otel")
+
 # Refuse misspelt names, which would be ignored silently, and settings that contradict each other.
 env.refuse_unknown()
 consistency.check(globals())

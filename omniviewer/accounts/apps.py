@@ -1,7 +1,8 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import Tags, register
 
-from omniviewer.operations import health
+from omniviewer.operations import fault_reports, health
 from omniviewer.operations.deployment import check_parts, check_settings
 from omniviewer.operations.front import check_python
 from omniviewer.private_files import check_file_modes
@@ -12,6 +13,8 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
+        if settings.SENTRY_DSN:
+            fault_reports.begin(settings.SENTRY_DSN)
         health.add_part(health.Part("encryption keys", _keys))
         for check in (check_file_modes, check_python, check_settings):
             register(check, Tags.security, deploy=True)
