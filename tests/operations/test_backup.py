@@ -259,11 +259,14 @@ def test_a_restore_says_what_is_to_do(filled: Credential, tmp_path: Path, settin
     ApiToken.objects.exclude(pk=filled.api_token_id).delete()
     assert titles(signed_in(User.objects.get(username="owner")), WORD) == 1
     assert "rotate_keys" not in said
+    assert "CACHE_URL" not in said
 
     backup(tmp_path / "one")
     empty()
     settings.SECRET_KEY = "another key, which the digests are not made by"
-    assert "1 of the API tokens were stored under another OMNIVIEWER_SECRET_KEY" in restore(tmp_path / "one")
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    assert "1 of the API tokens were stored under another OMNIVIEWER_SECRET_KEY" in (said := restore(tmp_path / "one"))
+    assert "Empty the cache that CACHE_URL names" in said
     empty()
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     assert "1 of the API tokens cannot be decrypted" in (said := restore(tmp_path / "one"))

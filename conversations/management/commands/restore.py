@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from django.contrib.contenttypes.models import ContentType
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import DatabaseError
 
@@ -123,4 +125,6 @@ def _to_do() -> Iterator[str]:
             f"{otherwise_known} of the API tokens were stored under another OMNIVIEWER_SECRET_KEY: run omniviewer "
             "rotate_keys."
         )
+    if not isinstance(caches[DEFAULT_CACHE_ALIAS], LocMemCache):
+        yield "Empty the cache that CACHE_URL names before you start the site: it may hold pages of other rows."
     yield "Everybody has to sign in again."
