@@ -155,7 +155,7 @@ def test_what_the_documentation_names_exists(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), link
     commands = {path.stem for path in ROOT.glob("*/**/management/commands/*.py")} | set(get_commands())
-    assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= commands
+    assert set(re.findall(r"(?:manage\.py|(?:`|bin/)omniviewer) ([a-z_]+)", text)) <= commands | {"help", "version"}
     for module in re.findall(r"python -m (tests\.\w+)", text):
         assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
     for path in re.findall(r"`((?:omniviewer|conversations|tests|templates|static)/[\w/.]+)`", text):

@@ -1,6 +1,5 @@
 """`manage.py move --to URL`: all data into another database, as from SQLite to PostgreSQL."""
 
-import os
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -10,16 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
+from omniviewer import locations
 from omniviewer.operations.backup import dump, file
-
-# `manage.py restore`, wherever the program is installed.
-_RESTORE = """
-import sys
-from django.core.management import execute_from_command_line
-from omniviewer.starting import start
-start()
-execute_from_command_line(["manage.py", "restore", *sys.argv[1:]])
-"""
 
 
 class Command(BaseCommand):
@@ -88,10 +79,9 @@ class Command(BaseCommand):
 def _restore(url: str, *words: str, capture_output: bool = False) -> "subprocess.CompletedProcess[str]":
     """Run `restore` on the other database, which DATABASE_URL names for that process alone."""
     sys.stdout.flush()
-    paths = os.pathsep.join(path for path in sys.path if path)
     return subprocess.run(  # noqa: S603
-        [sys.executable, "-c", _RESTORE, *words],
-        env=os.environ | {"DATABASE_URL": url, "PYTHONPATH": paths},
+        locations.python("-m", "omniviewer", "restore", *words),
+        env=locations.child_environment() | {"DATABASE_URL": url},
         capture_output=capture_output,
         text=True,
         check=False,

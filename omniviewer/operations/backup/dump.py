@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from omniviewer.operations.backup import file, numbers
 from omniviewer.operations.backup.file import Manifest, Writer
 from omniviewer.operations.backup.tables import LEFT_OUT, RESET, Schema, Table, is_left_out
 from omniviewer.operations.backup.values import written
+from omniviewer.version import own_version
 
 # Rows fetched from the database at once. One with files in it may be tens of MB.
 _ROWS_AT_ONCE, _FILES_AT_ONCE = 500, 10
@@ -33,14 +33,6 @@ def _finish(writer: Writer, schema: Schema) -> Manifest:
     there = connection.introspection.table_names()
     left_out = {name: LEFT_OUT.get(name, "belongs to another, or is not used") for name in there if is_left_out(name)}
     return writer.finish(own_version(), connection.vendor, sorted(schema.migrations), left_out)
-
-
-def own_version() -> str:
-    """Return the version of the program, or "unknown" in a checkout that was never installed."""
-    try:
-        return version("omniviewer")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 @contextlib.contextmanager
