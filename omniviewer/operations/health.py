@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from omniviewer.operations import metrics
+from omniviewer.operations.backup.tables import PROGRESS_TABLE
 from omniviewer.operations.front import peer_address
 
 OK = "ok"
@@ -119,6 +120,10 @@ def _database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+            if PROGRESS_TABLE in connection.introspection.table_names(cursor):
+                return (
+                    "a restore is not finished: if it was interrupted, run omniviewer restore again with the same file"
+                )
     except Error as error:
         return _unqueryable(error)
     return OK

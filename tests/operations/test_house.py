@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import get_commands
+from django.db import connection
 
 from omniviewer.operations.front import check_python
 
@@ -269,3 +270,13 @@ def _comments(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", [*TEMPLATES, *STYLESHEETS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_lines_of_templates_and_stylesheets_are_short(path: Path) -> None:
     assert [line for line in path.read_text().splitlines() if len(line) > 120] == []
+
+
+@pytest.mark.django_db
+def test_what_bounds_each_table_is_documented() -> None:
+    """No table of the database grows without a word on what deletes its rows."""
+    told = (ROOT / ".docs/growth.md").read_text()
+    for table in connection.introspection.table_names():
+        # SQLite's full-text index consists of tables of its own.
+        name = re.sub(r"^(conversations_words)_.*", r"\1", table)
+        assert f"`{name}`" in told, table

@@ -26,10 +26,10 @@ from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo import environment
 from omniviewer.demo.filling import Filling, count
 from omniviewer.demo.people import PEOPLE
-from omniviewer.demo.progress_line import ProgressLine
 from omniviewer.demo.stand_in import DEMO_TOKENS
 from omniviewer.omni import OmniError, Token
 from omniviewer.operations.embedded_worker import EmbeddedWorker
+from omniviewer.operations.progress_line import ProgressLine
 
 _PORTS_TO_TRY = 20
 # From the beginning of the command; the filling goes on beside the site where it takes longer.
