@@ -48,7 +48,7 @@ def test_every_setting_that_is_named_exists() -> None:
         for path in (*DEPLOY.rglob("*"), ROOT / ".docs/deployment.md")
         if path.is_file()
         for name in re.findall(r"\b(?:OMNIVIEWER_[A-Z_]+|DATABASE_URL|CACHE_URL|PROMETHEUS_\w+)", path.read_text())
-        # What a cluster would set, and a sentence that says so.
+        # A variable that a cluster would set, in sentences that say so.
         if name != "OMNIVIEWER_SERVICE_HOST"
     }
     assert len(named) > 20
@@ -151,7 +151,7 @@ def test_secrets_are_files_and_every_part_exists() -> None:
             assert source in COMPOSE["volumes"] or (DEPLOY / source).is_file(), name
         assert set(service["networks"]) <= set(COMPOSE["networks"]), name
         assert set(service.get("depends_on", [])) <= set(COMPOSE["services"]), name
-    # Whoever has a shell on the database's network gets no further.
+    # A shell on the database's network leads no further.
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert {name for name, service in COMPOSE["services"].items() if "ports" in service} == {"proxy"}
     assert ".deploy/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
@@ -245,7 +245,7 @@ def units(tmp_path: Path) -> list[Path]:
 @pytest.mark.programs
 def test_systemd_understands_the_units(units: list[Path]) -> None:
     said = output_of(need("systemd-analyze"), "verify", *map(str, units))
-    # Of other units of this machine's it may say something.
+    # The program may have something to say of other units of this machine's.
     assert [line for line in said.splitlines() if "omniviewer" in line] == []
 
 

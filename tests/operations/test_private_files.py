@@ -85,7 +85,7 @@ def test_whoever_follows_the_readme_leaves_nothing_open(copy: Path) -> None:
             server.terminate()
     # Static files are public, so any server may read them.
     assert {mode(path) for path in (copy / ".static").rglob("*") if path.is_dir()} == {0o755}
-    # Those that WhiteNoise compressed, too.
+    # Compressed files too, which WhiteNoise writes.
     assert {mode(path) for path in (copy / ".static").rglob("*") if path.is_file()} == {0o644}
     in_copy(copy, sys.executable, "manage.py", "check", "--deploy", "--fail-level", "ERROR")
 
