@@ -148,7 +148,7 @@ class Job(models.Model):
 
         Where that is long ago, or not known (None), a list has told of it since.
         """
-        if at and timezone.now() - at < LONGEST_JOB:
+        if at and timedelta(0) <= timezone.now() - at < LONGEST_JOB:
             Conversation.objects.with_job(self.instance, self.omni_id).outdate(at)
 
     def has_no_result(self) -> None:
