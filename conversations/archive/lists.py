@@ -63,15 +63,15 @@ def open(  # noqa: A001  (callers say `lists.open`)
             break
         asks_for, was_asked = replace(top, is_of_few=False).finder(stretch.order), True
         page = asks_for.page(stretch)
-    if documents.index_shown(page.conversations):
+    if documents.index_shown(page.shown):
         page = asks_for.page(stretch)
     metrics.page_from("asked" if was_asked else top.state)
     odd = [*asked.odd, *top.odd]
-    begun = None if page.conversations else asked.beginnings
+    begun = None if page.shown else asked.beginnings
     if begun and (stretch.is_top or not asks_for.count()):
         wider = top.finder(stretch.order, begun)
         wider_page = wider.page(stretch)
-        if wider_page.conversations:
+        if wider_page.shown:
             asks_for, page, asked = wider, wider_page, begun
             odd.insert(0, said_of_beginnings(asked))
     return Listed(page, found, odd, asks_for, asked, top.scope.owners, top.notice, was_asked)
@@ -175,7 +175,6 @@ def check_tops(user: User, through: Sequence[Credential], asked: Asked, when: Fe
     found, was_asked = [], False
     for token in reader.tokens:
         walk = list_walk.walk_of(token, _member(token, asked, meant))
-        walk.api_token = token
         try:
             renewed = _renew_top(walk, when)
             was_asked |= renewed is not walk

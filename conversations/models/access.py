@@ -54,19 +54,17 @@ class AccessQuerySet(models.QuerySet["Access"]):
     def _messages(cls, reader: Conditions) -> Q:
         return cls._opened(reader) & reader.within("confirmed_at")
 
-    def each_once(self, reader: Reader) -> Self:
+    def each_once(self, reader: Conditions) -> Self:
         """Keep one row of a conversation that was shown to several of the reader's tokens: the best one's.
 
         Best is one whose messages may be read, then the first in the reader's own order.
         """
         if not reader.may_see_twice:
             return self
-        order = models.Case(
-            *(models.When(api_token=token.pk, then=place) for place, token in enumerate(reader.tokens)),
-            default=len(reader.tokens),
-            output_field=models.IntegerField(),
-        )
-        count = len(reader.tokens)
+        tokens = reader.token_keys
+        count = len(tokens)
+        places = (models.When(api_token=token, then=place) for place, token in enumerate(tokens))
+        order = models.Case(*places, default=count, output_field=models.IntegerField())
         ranked = models.Case(models.When(self._messages(reader), then=order), default=order + count)
         better = Access.objects.rows_of(reader).annotate(rank=ranked).filter(conversation=OuterRef("conversation"))
         return self.annotate(rank=ranked).exclude(Exists(better.filter(rank__lt=OuterRef("rank"))))

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
-from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
+from conversations.models import Access, Message, Owner, Reader, ReaderSlots, Star, TicketReference, Visit, recency
 from conversations.models.access import AccessQuerySet
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
+from omniviewer.prepared import Prepared, Slot, slot
 
 # Most questions of a time whose conversations are named one by one: the list is then made of these alone.
 _MAX_QUESTIONS = 1000
@@ -62,7 +63,7 @@ def own_condition(name: str, value: str, user: User) -> Q | None:
         case "is", "starred":
             return Q(conversation__in=Star.objects.filter(user=user).values("conversation"))
         case "is", "unread":
-            return unread(user)
+            return unread(user, recency(Visit.objects.read_until(user)))
     return None
 
 
@@ -108,15 +109,23 @@ def _moment(name: str, value: str) -> Q | None:
     return None
 
 
-def unread(user: User, until: datetime | None = None) -> Q:
+def unread(user: User | Slot, until: int | Slot) -> Q:
     """Return the condition for activity since the reader opened the conversation, or last marked all as read.
 
-    `until`: the time up to which all counts as read, where the caller knows it.
+    `until`: the recency up to which all counts as read.
     """
     seen = Visit.objects.filter(user=user, conversation=OuterRef("conversation"), seen__gte=OuterRef("updated_at"))
-    return Q(~Exists(seen), recency__gt=recency(until or Visit.objects.read_until(user)))
+    return Q(~Exists(seen), recency__gt=until)
 
 
 def has_unread(reader: Reader, until: datetime) -> bool:
     """Return whether the reader's list holds anything unread; up to that time all counts as read."""
-    return Access.objects.rows_of(reader).filter(unread(reader.user, until)).exists()
+    return bool(_UNREAD.rows(reader.slots, user=reader.user, until=recency(until), **reader.slot_values))
+
+
+def _unread(slots: ReaderSlots) -> QuerySet[Access, int]:
+    rows = Access.objects.rows_of(slots).filter(unread(slot("user"), slot("until")))
+    return rows.values_list("pk", flat=True)[:1]
+
+
+_UNREAD = Prepared(_unread)

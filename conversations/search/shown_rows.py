@@ -6,18 +6,10 @@ from typing import Final
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
-from conversations.models import Access, Conversation, Reader
+from conversations.models import Access, Reader
 from conversations.search import documents, index
 from conversations.search.question import TICKETS, Question
 from conversations.search.rights import EVERYWHERE, IS_CURRENT, OF_EARLIER, OF_ROWS, places_of
-
-# Columns that no row of a list shows; those of the conversation that the access tells, as its token was told them.
-_NOT_IN_ROWS: Final = (
-    *("listed_at", "shown_at", "confirmed_at", "refused_at", "revision_since", "not_before", "tries", "failure"),
-    *("conversation__name", "conversation__last_prompt", "conversation__owner_id", "conversation__organization_id"),
-    *("conversation__updated_at", "conversation__recency", "conversation__fetched_at", "conversation__indexed_as"),
-)
-
 
 # Weight of a text in each place, for the order by best match.
 _WEIGHTS: Final = {"name": 8, "question": 4, "query": 2, "answer": 1}
@@ -120,14 +112,3 @@ def _candidates(reader: Reader, rows: QuerySet[Access]) -> Iterator[_Candidate]:
 
 def _has_unwanted(question: Question) -> bool:
     return bool(question.no_facts) or any(text.is_negated for text in question.texts)
-
-
-def load(reader: Reader, rows: QuerySet[Access]) -> list[Conversation]:
-    """Return the conversations of these accesses, each as its token was shown it, in their order."""
-    tokens = {token.pk: token for token in reader.tokens}
-    shown = []
-    told = rows.select_related("conversation").defer(*_NOT_IN_ROWS)
-    for row in told.annotate(may_read=Access.objects.may_read(reader)):
-        row.api_token = tokens[row.api_token_id]
-        shown.append(row.conversation.shown_through(row, with_messages=row.may_read))
-    return shown
