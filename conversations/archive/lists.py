@@ -9,7 +9,7 @@ from conversations.archive import credentials, list_walk, people
 from conversations.archive.outcomes import CannotShow, Fetch, Notice
 from conversations.models import Access, Owner, Reader, Walk
 from conversations.search import documents
-from conversations.search.finder import Finder, Page, Stretch, few_conversations
+from conversations.search.finder import Finder, Page, Stretch, waiting_of_few
 from conversations.search.narrowing import Scope
 from conversations.search.syntax import Asked
 from conversations.upstream.budget import Urgency
@@ -77,6 +77,19 @@ def open(  # noqa: A001  (callers say `lists.open`)
     return Listed(page, found, odd, asks_for, asked, top.scope.owners, top.notice, was_asked)
 
 
+def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
+    """Return a finder for what the list shows of these credentials and the query. Raises `CannotShow`."""
+    top = check_tops(user, through, asked)
+    top.check_readable()
+    if not asked:
+        # The counts are of all, so all has to be indexed.
+        top = replace(top, is_of_few=catch_up(top.scope.reader))
+    asks_for = top.finder(order)
+    begun = asked.beginnings if asks_for.is_empty else None
+    wider = top.finder(order, begun) if begun else asks_for
+    return asks_for if wider.is_empty else wider
+
+
 def said_of_beginnings(asked: Asked) -> str:
     """Return the sentence that says that words were taken as prefixes, as nothing matched them exactly."""
     begun = [f"“{' '.join(text.words)}”" for text in asked.wanted if text.is_prefix]
@@ -94,10 +107,10 @@ def stored_finder(user: User, through: Sequence[Credential], asked: Asked, order
 
 def catch_up(reader: Reader) -> bool:
     """Index what waits, for a short time; return whether the reader's tokens were shown few conversations."""
-    few = few_conversations(reader)
-    if few is None or few.waiting:
-        documents.refresh(seconds=_CATCH_UP_SECONDS, among=few.waiting if few else None)
-    return few is not None
+    waiting = waiting_of_few(reader)
+    if waiting is None or waiting:
+        documents.refresh(seconds=_CATCH_UP_SECONDS, among=waiting)
+    return waiting is not None
 
 
 def _go_further_back(found: list[Walk], asked: Asked) -> bool:

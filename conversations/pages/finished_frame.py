@@ -57,11 +57,11 @@ def render(request: Request, template: str, context: Mapping[str, Any], told: Se
 
 def _stored(request: Request, template: str, context: Mapping[str, Any], told: Sequence[Any] | None) -> bytes:
     name = "" if told is None else _name(request, template, context, told)
-    page: bytes | None = caches["threads"].get(name) if name else None
+    page: bytes | None = caches["pages"].get(name) if name else None
     if page is None:
         page = _anew(request, template, context)
         if name and all(value.lasts for value in context.values() if isinstance(value, Told)):
-            caches["threads"].set(name, page, _STORED_SECONDS)
+            caches["pages"].set(name, page, _STORED_SECONDS)
     return page
 
 
@@ -107,8 +107,10 @@ def _told(value: Any) -> Any:
             )
         case Mapping():
             told = [(name, _told(each)) for name, each in value.items()]
-        case list() | tuple() | frozenset():
+        case list() | tuple():
             told = [_told(each) for each in value]
+        case frozenset():
+            told = sorted(repr(_told(each)) for each in value)
         case _ if is_dataclass(value):
             told = type(value).__name__, [_told(getattr(value, field.name)) for field in fields(value)]
         case _:

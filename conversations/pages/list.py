@@ -88,10 +88,10 @@ def facets(request: Request) -> HttpResponse:
         return _whole_page(request)
     try:
         query = form.query()
-        found = _listed(request, query, Fetch.IF_MISSING)
+        finder = lists.finder(request.user, query.credentials, query.asked, query.stretch.order)
     except CannotShow:
         return HttpResponse()
-    context = {"groups": list_facets.groups(request.user, found, query)}
+    context = {"groups": list_facets.groups(request.user, finder, query)}
     return render(request, "conversations/list/_facets.html", context)
 
 

@@ -127,7 +127,8 @@ class Rows(Told):
     @property
     def told(self) -> Any:
         marks = [(pk, *marks) for pk, marks in self.marks.items()]
-        return self.shown.values, marks, self.names, self.look, self.asked
+        sought = self.asked.texts, sorted(self.asked.places)
+        return self.shown.values, marks, sorted(self.names.items()), self.look, sought
 
     @cached_property
     def _hits(self) -> dict[int, Hits]:

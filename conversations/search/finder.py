@@ -13,16 +13,18 @@ from typing import Final
 from django.db.models import BigIntegerField, Case, F, QuerySet, When
 from django.utils.functional import cached_property
 
-from conversations.models import Access, Conversation, Reader, recency
+from conversations.models import Access, Conversation, Reader, ReaderSlots, recency
 from conversations.models.access import AccessQuerySet
 from conversations.models.keys import Keys
 from conversations.search import index, shown_row, shown_rows
 from conversations.search.index import Bounds
-from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition
+from conversations.search.narrowing import Scope, narrowed, narrows
 from conversations.search.question import Question
 from conversations.search.rights import IS_CURRENT
 from conversations.search.shown_row import NO_ROWS, Part, ShownRow, ShownRows
-from conversations.search.shown_rows import answering
+from conversations.search.shown_rows import Answers, answering, part_of
+from conversations.search.syntax import Filter
+from omniviewer.prepared import Prepared
 
 ROWS_A_PAGE: Final = 50
 # Most matches that are counted one by one: beyond, the page says "more than".
@@ -82,20 +84,19 @@ class Page:
         return self.shown.rows
 
 
-@dataclass(frozen=True)
-class Shown:
-    """The keys of all conversations that a reader's tokens were shown, and which of them wait to be indexed."""
-
-    keys: list[int]
-    waiting: list[int]
+def waiting_of_few(reader: Reader) -> list[int] | None:
+    """Return which of the conversations that the reader's tokens were shown wait to be indexed; None if not few."""
+    rows = _FEW.raw((reader.slots, FEW_ROWS), **reader.slot_values).values
+    return [key for key, is_indexed in rows if not is_indexed] if len(rows) <= FEW_ROWS else None
 
 
-def few_conversations(reader: Reader) -> Shown | None:
-    """Return all conversations that the reader's tokens were shown; None where these are not few."""
-    shown = Access.objects.filter(api_token__in=reader.token_keys).order_by()
-    rows = list(shown.values_list("conversation", "conversation__is_indexed")[: FEW_ROWS + 1])
-    waiting = [key for key, is_indexed in rows if not is_indexed]
-    return Shown([key for key, _ in rows], waiting) if len(rows) <= FEW_ROWS else None
+def _few(shape: tuple[ReaderSlots, int]) -> QuerySet[Access, tuple[int, bool]]:
+    slots, most = shape
+    shown = Access.objects.filter(slots.holds_token).order_by()
+    return shown.values_list("conversation", "conversation__is_indexed")[: most + 1]
+
+
+_FEW = Prepared(_few)
 
 
 class Finder:
@@ -131,16 +132,21 @@ class Finder:
             newer=keys[0] if before is not None and keys else None,
         )
 
+    @cached_property
+    def is_empty(self) -> bool:
+        """Return whether nothing matches."""
+        return not self._some(None, 1)
+
     def count(self) -> int:
         """Count the matches; one more than `MAX_COUNTED` stands for any larger number."""
         most = MAX_COUNTED + 1
-        rows = self._readable.order_by()
         if self._question.never:
             return 0
+        if self._question and self._is_few:
+            return min(len(self._own_answers), most)
+        rows = self._readable.order_by()
         if not self._question:
             return rows[:most].count()
-        if self._is_few:
-            return min(len(self._own_answers), most)
         count = 0
         for chunk in self._chunks(None, is_down=True):
             count += len(self._answering(rows, chunk))
@@ -165,7 +171,7 @@ class Finder:
         if not self._question:
             return self._readable
         if self._is_few:
-            return self._readable.filter(pk__in=Keys(self._own_answers))
+            return self._readable.filter(pk__in=Keys(list(self._own_answers)))
         found: list[int] = []
         for chunk in self._chunks(None, is_down=True):
             found += self._answering(self._readable.order_by(), chunk)
@@ -179,7 +185,8 @@ class Finder:
     def _page_by_number(self, skipped: int) -> Page:
         part = slice(skipped, skipped + ROWS_A_PAGE + 1)
         found = list(self._by_fact(self._fact)[part]) if self._fact else self._by_match()[part]
-        shown = self._of_keys(found[:ROWS_A_PAGE], Part(self._column, is_down=True, most=ROWS_A_PAGE)).in_turn(found)
+        of = Part(self._column, is_down=True, most=ROWS_A_PAGE)
+        shown = shown_row.part(self.scope.reader, of, keys=found[:ROWS_A_PAGE]).in_turn(found)
         newer = max(skipped - ROWS_A_PAGE, 0) if skipped else None
         return Page(shown, skipped + ROWS_A_PAGE if len(found) > ROWS_A_PAGE else None, newer)
 
@@ -220,7 +227,7 @@ class Finder:
 
     @property
     def _is_few(self) -> bool:
-        return self._narrowed[1]
+        return self._is_of_few or self._narrowed[1]
 
     @cached_property
     def _narrowed(self) -> tuple[AccessQuerySet, bool]:
@@ -233,19 +240,9 @@ class Finder:
             if few is not None:
                 has_few, rows = True, Access.objects.filter(pk__in=few)
         is_few = has_few or (bool(self._question) and self._is_among_many())
-        asked, user = self.scope.asked, self.scope.reader.user
-        if asked.since:
-            rows = rows.filter(recency__gte=recency(asked.since))
-        if asked.until:
-            rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
-        rows = by_tickets(by_owners(rows, self.scope), self.scope)
-        rows = by_questions(rows, self.scope, is_few=has_few)
-        for row in asked.filters:
-            condition = own_condition(row.name, row.value, user)
-            if condition is not None:
-                rows = rows.filter(~condition if row.is_negated else condition)
+        rows = narrowed(rows, self.scope, is_few=has_few)
         # One person's starred conversations are few.
-        is_few |= any((row.name, row.value, row.is_negated) == ("is", "starred", False) for row in asked.filters)
+        is_few |= Filter("is", "starred") in self.scope.asked.filters
         return rows, is_few
 
     @staticmethod
@@ -264,57 +261,53 @@ class Finder:
         return index.matching(self._question.broadest, self._bounds, most=_SHORT_ROWS)
 
     @cached_property
-    def _own_answers(self) -> list[int]:
+    def _own_answers(self) -> Answers:
         """Return the accesses that match the question, for a reader who may see few."""
-        return self._answering(self._readable)
+        is_whole = self._is_of_few and not narrows(self.scope.asked)
+        return self._answering(None if is_whole else self._readable)
 
-    def _answering(self, rows: AccessQuerySet, keys: Sequence[int] | None = None) -> list[int]:
+    def _answering(self, rows: AccessQuerySet | None, keys: Sequence[int] | None = None) -> Answers:
         return answering(self.scope.reader, self._question, rows, keys)
 
     def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> ShownRows:
         """Return so many rows from the bound on, in the list's order or, if `is_backwards`, against it."""
+        if self._question.never:
+            return NO_ROWS
         is_down = self._is_newest_first is not is_backwards
+        part = Part(self._column, is_down, most)
         if not self.scope.asked and self._column == "recency":
-            return shown_row.part(self.scope.reader, Part(self._column, is_down, most), bound=bound)
+            return shown_row.part(self.scope.reader, part, bound=bound)
+        if self._question and self._is_few:
+            return self._part_of(self._own_answers, part, bound)
         rows = self._readable.order_by(f"-{self._column}" if is_down else self._column)
         if bound is not None:
             rows = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": bound})
-        if self._question or self._question.never:
-            return self._some_that_answer(rows, bound, most, is_down=is_down)
-        return shown_row.load(self.scope.reader, rows[:most])
-
-    def _some_that_answer(self, rows: AccessQuerySet, bound: int | None, most: int, *, is_down: bool) -> ShownRows:
-        """Return so many of these rows, which begin at the bound, that answer the question."""
-        if self._question.never:
-            return NO_ROWS
-        if self._is_few:
-            return self._of_keys(self._own_answers, Part(self._column, is_down, most), bound)
+        if not self._question:
+            return shown_row.load(self.scope.reader, rows[:most])
         if self._column == "recency":
-            return self._along_the_index(rows, bound, most, is_down=is_down)
-        if len(self._foremost) < _SHORT_ROWS:
-            return self._of_keys(self._answering(rows, self._foremost), Part(self._column, is_down, most))
-        return self._along_the_list(rows, most, is_down=is_down)
+            return self._along_the_index(rows, bound, part)
+        return self._along_the_list(rows, part)
 
-    def _of_keys(self, keys: list[int], part: Part, bound: int | None = None) -> ShownRows:
-        """Return that part of these accesses, which match."""
-        return shown_row.part(self.scope.reader, part, bound=bound, keys=keys)
+    def _part_of(self, answers: Answers, part: Part, bound: int | None = None) -> ShownRows:
+        return shown_row.part(self.scope.reader, part, keys=part_of(answers, part, bound))
 
-    def _along_the_index(self, rows: AccessQuerySet, bound: int | None, most: int, *, is_down: bool) -> ShownRows:
+    def _along_the_index(self, rows: AccessQuerySet, bound: int | None, part: Part) -> ShownRows:
         """Match the index's answers against the reader's accesses, first in the list first: for many matches."""
         picked = NO_ROWS
-        for chunk in self._chunks(bound, is_down=is_down):
-            found = self._of_keys(self._answering(rows, chunk), Part(self._column, is_down, most))
-            picked += found[: most - len(picked)]
-            if len(picked) >= most:
+        for chunk in self._chunks(bound, is_down=part.is_down):
+            picked += self._part_of(self._answering(rows, chunk), part)[: part.most - len(picked)]
+            if len(picked) >= part.most:
                 break
         return picked
 
-    def _along_the_list(self, rows: AccessQuerySet, most: int, *, is_down: bool) -> ShownRows:
+    def _along_the_list(self, rows: AccessQuerySet, part: Part) -> ShownRows:
         """Look rows up in the index, first in the list first: for many matches in an order that the index lacks."""
-        picked: list[int] = []
+        if len(self._foremost) < _SHORT_ROWS:
+            return self._part_of(self._answering(rows, self._foremost), part)
+        picked: Answers = {}
         everything: set[int] | None = None
         size, further = _FIRST_CHUNK_ROWS, rows
-        while len(picked) < most:
+        while len(picked) < part.most:
             chunk = list(further.values_list(self._column, "conversation__indexed_as")[:size])
             keys = [key for _, key in chunk if key is not None]
             if size > _MAX_ROWS_LOOKED_UP and everything is None:
@@ -322,12 +315,12 @@ class Finder:
             found = everything
             if found is None:
                 found = set(index.matching(self._question.broadest, self._bounds, within=keys))
-            picked += self._answering(rows, [key for key in keys if key in found])
+            picked |= self._answering(rows, [key for key in keys if key in found])
             if len(chunk) < size:
                 break
-            further = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": chunk[-1][0]})
+            further = rows.filter(**{f"{self._column}__{'lt' if part.is_down else 'gt'}": chunk[-1][0]})
             size = min(size * 2, _LARGEST_CHUNK_ROWS)
-        return self._of_keys(picked, Part(self._column, is_down, most))
+        return self._part_of(picked, part)
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
         if len(self._foremost) < _SHORT_ROWS:  # That is all of it.

@@ -15,6 +15,8 @@ from omniviewer.prepared import Prepared, Slot, slot
 
 # Most questions of a time whose conversations are named one by one: the list is then made of these alone.
 _MAX_QUESTIONS = 1000
+# Filters that the index answers.
+_OF_THE_INDEX = frozenset({"in", "state", "has", "topic"})
 # Limits of times, since some time zone would put others out of the database's range.
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
@@ -28,7 +30,27 @@ class Scope:
     owners: dict[str, list[Owner]]
 
 
-def by_owners(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
+def narrows(asked: Asked) -> bool:
+    """Return whether anything is asked that the index does not answer."""
+    return bool(asked.since or asked.until) or any(row.name not in _OF_THE_INDEX for row in asked.filters)
+
+
+def narrowed(rows: AccessQuerySet, scope: Scope, *, is_few: bool) -> AccessQuerySet:
+    """Filter by all that the index does not answer. `is_few`: these accesses are few."""
+    asked = scope.asked
+    if asked.since:
+        rows = rows.filter(recency__gte=recency(asked.since))
+    if asked.until:
+        rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
+    rows = _by_questions(_by_tickets(_by_owners(rows, scope), scope), scope, is_few=is_few)
+    for row in asked.filters:
+        condition = own_condition(row.name, row.value, scope.reader.user)
+        if condition is not None:
+            rows = rows.filter(~condition if row.is_negated else condition)
+    return rows
+
+
+def _by_owners(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     """Filter by owner, as far as Omni told the reader's token who that is."""
     wanted: list[Owner] = []
     is_asked = False
@@ -43,7 +65,7 @@ def by_owners(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     return rows.filter(scope.reader.owned_by(wanted)) if is_asked else rows
 
 
-def by_tickets(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
+def _by_tickets(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     """Filter by tickets that link to them now, if the reader may read the messages: the index lags behind."""
     may_read = Access.objects.may_read(scope.reader)
     for is_negated in (False, True):
@@ -67,7 +89,7 @@ def own_condition(name: str, value: str, user: User) -> Q | None:
     return None
 
 
-def by_questions(rows: AccessQuerySet, scope: Scope, *, is_few: bool) -> AccessQuerySet:
+def _by_questions(rows: AccessQuerySet, scope: Scope, *, is_few: bool) -> AccessQuerySet:
     """Filter by a question that matches all of `asked:`, `hour:` and `weekday:`, in the reader's time zone."""
     zone = timezone.get_current_timezone()
     asked = scope.asked

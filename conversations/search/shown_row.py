@@ -112,8 +112,8 @@ class ShownRows:
         return [values[place] for values in self.values]
 
     def __add__(self, other: "ShownRows") -> "ShownRows":
-        """Return these rows and those behind them; both come from the same query."""
-        return ShownRows(other._raw, [*self.values, *other.values])
+        """Return these rows and those behind them; both come from the same query, unless one is empty."""
+        return ShownRows((self if self.values else other)._raw, [*self.values, *other.values])
 
     def in_turn(self, keys: Sequence[int]) -> "ShownRows":
         """Return these rows in the order of the keys of their accesses."""

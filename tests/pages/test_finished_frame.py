@@ -129,7 +129,7 @@ def test_the_list_shows_changes_at_once(
 def test_readers_of_one_token_share_the_list_but_for_their_marks(
     made: InOmni, rendered: list[str], stranger: User, colleague: User, small: Organization, small_omni: StandIn
 ) -> None:
-    """What people say by themselves, such as the labels of credentials, is part of the page's name."""
+    """A star of one reader appears to no other; labels of credentials are part of the page’s name."""
     first = credential_for(stranger, small_omni, small.organization_key())
     Credential.objects.create(owner=colleague, api_token=first.api_token, label="Ours")
     reads, theirs = signed_in(stranger), signed_in(colleague)
