@@ -1,7 +1,5 @@
-"""Health of the background: whether workers do their tasks and the sync keeps up, for pages, probes and metrics."""
+"""Health of the background: whether workers do their tasks, for pages, probes and metrics."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,9 +8,6 @@ from django.core.cache import cache
 from django.db.models import Max, Q
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult, get_date_max
-
-from conversations.models import Access, Capture, Walk
-from omniviewer.accounts.models import ApiToken
 
 # A worker looks every second: a task that has waited for this long waits for a worker.
 _LATE = timedelta(minutes=5)
@@ -56,27 +51,4 @@ def health_of_workers() -> str:
     if not told.is_late:
         return "ok"
     since = f"no task has ended since {told.last_at:%Y-%m-%d %H:%M} UTC" if told.last_at else "no task has ever ended"
-    return f"{since}, and {told.waiting} wait: start manage.py db_worker"
-
-
-def _last_task_age() -> float:
-    last_at = workers().last_at
-    return (timezone.now() - last_at).total_seconds() if last_at else math.inf
-
-
-def _sync_lag() -> float:
-    due_at = Walk.objects.overdue_since()
-    return max((timezone.now() - due_at).total_seconds(), 0.0) if due_at else 0.0
-
-
-GAUGES: list[tuple[str, str, Callable[[], float]]] = [
-    ("omniviewer_tasks_waiting", "Tasks that wait for a worker.", lambda: workers().waiting),
-    ("omniviewer_last_task_age_seconds", "Seconds since a worker last finished a task.", _last_task_age),
-    ("omniviewer_sync_lag_seconds", "Seconds for which the token that waits longest has been due.", _sync_lag),
-    (
-        "omniviewer_threads_behind",
-        "Conversations whose messages the background sync has yet to fetch, once for each token that may.",
-        lambda: Access.objects.behind().filter(api_token__in=ApiToken.objects.at_work()).count(),
-    ),
-    ("omniviewer_captures_waiting", "Answers whose evidence a reader wishes to be saved.", Capture.objects.count),
-]
+    return f"{since}, and {told.waiting} wait: start omniviewer worker"

@@ -33,8 +33,9 @@ class Stored:
     failing: int = 0
     # Conversations that could not be indexed as they are.
     not_indexed: int = 0
-    # Answers whose evidence Omni drops within three days, and that are not captured.
+    # Answers that are not captured, and whose evidence Omni drops within three days, or has dropped.
     expiring: int = 0
+    lost: int = 0
 
 
 def stored() -> list[Stored]:
@@ -54,11 +55,17 @@ def stored() -> list[Stored]:
     captured = Job.objects.exclude(kept_at=None)
     own = captured.filter(instance=OuterRef("conversation__instance"), omni_id=OuterRef("job_id"))
     soon = Q(job_id__isnull=False, created_at__gt=now - OMNI_KEEPS, created_at__lte=now - OMNI_KEEPS + SOON)
-    expiring = soon & Q(~Exists(own))
+    dropped = Q(job_id__isnull=False, created_at__lte=now - OMNI_KEEPS)
+    expiring, lost = soon & Q(~Exists(own)), dropped & Q(~Exists(own))
     add(
         Message.objects.order_by()
         .values("conversation__instance")
-        .annotate(messages=Count("pk"), answers=Count("job_id"), expiring=Count("pk", filter=expiring)),
+        .annotate(
+            messages=Count("pk"),
+            answers=Count("job_id"),
+            expiring=Count("pk", filter=expiring),
+            lost=Count("pk", filter=lost),
+        ),
         "conversation__instance",
     )
     add(

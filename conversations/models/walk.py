@@ -69,11 +69,10 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         same = self.filter(pk=walk.pk, paused_at=None).exclude(models.Exists(Walk.objects.late()))
         return same.for_turn().first()
 
-    def overdue_since(self) -> datetime | None:
-        """Return since when the walk that has waited longest has been due; None if none is."""
+    def overdue_since_by_instance(self) -> dict[str, datetime]:
+        """Return since when the walk that has waited longest has been due, for each instance with one that is."""
         moment = models.functions.Greatest("not_before", "leased_until")
-        moments: dict[str, datetime | None] = self.due().aggregate(at=models.Min(moment))
-        return moments["at"]
+        return dict(self.due().order_by().values_list("api_token__instance").annotate(at=models.Min(moment)))
 
     def next_at(self) -> datetime | None:
         """Return when the next walk is due; None if there is none."""

@@ -228,8 +228,10 @@ def linked_rows(user: User, shown: ShownRows, ticket: str) -> dict[str, Any]:
 
     The parameter is not `ticket`: in a thread's address, that names a ticket that links to the thread.
     """
-    look = Look(within=urlencode({"linked": ticket}))
-    return {"rows": rows(Reader.for_user(user), shown, Asked(), look), "by_day": False}
+    sees_organization = any(credential.sees_organization for credential in Credential.objects.held_by(user))
+    look = Look(within=urlencode({"linked": ticket}), with_owners=sees_organization)
+    found = rows(Reader.for_user(user), shown, Asked(), look)
+    return {"rows": found, "by_day": False, "sees_organization": sees_organization}
 
 
 @dataclass

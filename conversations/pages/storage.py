@@ -25,7 +25,7 @@ def page(request: Request) -> HttpResponse:
         "forget_days": settings.FORGET_DAYS,
         "capture": settings.CAPTURE,
         "workers": background_health.workers(),
-        "due_since": Walk.objects.overdue_since(),
+        "due_since": min(Walk.objects.overdue_since_by_instance().values(), default=None),
         "last_failure": failing.first(),
         "index_failures": IndexFailure.objects.latest_first()[:_MAX_FAILURES],
     }

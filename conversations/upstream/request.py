@@ -13,7 +13,7 @@ from conversations.upstream.budget import Urgency
 from omniviewer.accounts.encryption import Undecryptable, digest
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadAddress, CannotAsk, Client, OmniError, RateLimited, Resting, Token, parse_address
-from omniviewer.operations import metrics
+from omniviewer.operations import metrics, traces
 
 Reply = TypeVar("Reply")
 log = logging.getLogger("omniviewer.upstream")
@@ -85,20 +85,22 @@ def send_with(
     )
     began = time.monotonic()
     outcome = "200"
-    try:
-        reply = call(client)
-    except RateLimited as error:
-        outcome = error.outcome
-        error.retry_after = budget.refused(known_as, error.retry_after)
-        raise
-    except OmniError as error:
-        outcome = error.outcome
-        raise
-    else:
-        if was_refused:
-            budget.accepted(known_as)
-    finally:
-        _tell(host, route, outcome, time.monotonic() - began)
+    with traces.span() as span:
+        try:
+            reply = call(client)
+        except RateLimited as error:
+            outcome = error.outcome
+            error.retry_after = budget.refused(known_as, error.retry_after)
+            raise
+        except OmniError as error:
+            outcome = error.outcome
+            raise
+        else:
+            if was_refused:
+                budget.accepted(known_as)
+        finally:
+            span.name(f"Omni {route}", server__address=host, omni__route=route, omni__outcome=outcome)
+            _tell(host, route, outcome, time.monotonic() - began)
     return reply
 
 

@@ -1,7 +1,8 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import Tags, register
 
-from omniviewer.operations import health
+from omniviewer.operations import fault_reports, health, live
 from omniviewer.operations.deployment import check_parts, check_settings
 from omniviewer.operations.front import check_python
 from omniviewer.private_files import check_file_modes
@@ -12,10 +13,16 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
+        if settings.SENTRY_DSN:
+            fault_reports.begin(settings.SENTRY_DSN)
         health.add_part(health.Part("encryption keys", _keys))
         for check in (check_file_modes, check_python, check_settings):
             register(check, Tags.security, deploy=True)
         register(check_parts, Tags.database, deploy=True)
+        from omniviewer.accounts.sign_in import live_trials  # noqa: PLC0415  (it needs the apps)
+
+        for trial in live_trials.TRIALS:
+            live.add(trial)
 
 
 def _keys() -> str:

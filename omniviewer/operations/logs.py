@@ -21,7 +21,7 @@ from django.utils.functional import LazyObject
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from omniviewer.operations import database_errors, metrics
+from omniviewer.operations import database_errors, metrics, traces
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -55,8 +55,16 @@ def requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
         outside = _current.set(current)
         began = time.monotonic()
         try:
-            response = get_response(request)
-            response.headers["X-Request-ID"] = current.request_id
+            with traces.span(request) as span:
+                response = get_response(request)
+                response.headers["X-Request-ID"] = current.request_id
+                route = _route_of(request)
+                span.name(
+                    f"{request.method} {route}",
+                    http__request__method=request.method or "",
+                    http__route=route,
+                    http__response__status_code=response.status_code,
+                )
             if not request.path.startswith(settings.STATIC_URL):
                 _tell(request, response, time.monotonic() - began)
         finally:
@@ -85,6 +93,12 @@ def _route_of(request: HttpRequest) -> str:
     except Resolver404:
         return _UNKNOWN
     return match.route or "/"
+
+
+def of_current() -> dict[str, str]:
+    """Return the id and the route of the request that this thread answers; nothing if it answers none."""
+    current = _current.get()
+    return {"request_id": current.request_id, "route": _route_of(current.request)} if current else {}
 
 
 class OfRequest(logging.Filter):

@@ -5,8 +5,9 @@ sets it where there is a token for `/metrics`. https://prometheus.github.io/clie
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -74,38 +75,47 @@ def index_failed(because: str) -> None:
         _index_failures.labels(because).inc()
 
 
+@dataclass(frozen=True)
+class Gauge:
+    """A value that is measured at each scrape: the same from all processes and machines.
+
+    `measure` returns it by the values of `labels`; without labels, under the empty tuple.
+    """
+
+    name: str
+    meaning: str
+    measure: Callable[[], Mapping[tuple[str, ...], float]]
+    labels: tuple[str, ...] = ()
+
+
 class _Measured:
-    """Values measured at each scrape: the same from all processes and machines."""
+    """The gauges, for a registry."""
 
     def __init__(self) -> None:
-        self.budget_left: Callable[[], dict[str, int]] = dict
-        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.gauges: dict[str, Gauge] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the measured values; none while the database is down, so that the other metrics still appear."""
-        gauge = GaugeMetricFamily(
-            "omniviewer_budget_left", "Requests that a token has left in this minute.", labels=["token"]
-        )
-        with suppress(DatabaseError):
-            for token, requests in self.budget_left().items():
-                gauge.add_metric([token], requests)
-        yield gauge
-        for name, (meaning, value) in self.gauges.items():
+        for gauge in self.gauges.values():
+            family = GaugeMetricFamily(gauge.name, gauge.meaning, labels=gauge.labels)
             with suppress(DatabaseError):
-                yield GaugeMetricFamily(name, meaning, value=value())
+                for labels, value in gauge.measure().items():
+                    family.add_metric(labels, value)
+                yield family
 
 
 _measured = _Measured()
 
 
-def budget_left_from(function: Callable[[], dict[str, int]]) -> None:
-    """Set the function called at each scrape for the requests left, by a name for each API token."""
-    _measured.budget_left = function
+def add_gauge(gauge: Gauge) -> None:
+    """Have each scrape measure this too, in the place of one of the same name."""
+    _measured.gauges[gauge.name] = gauge
 
 
-def gauge(name: str, meaning: str, function: Callable[[], float]) -> None:
-    """Set the function called at each scrape for a value from the database."""
-    _measured.gauges[name] = meaning, function
+def carries_token(request: HttpRequest) -> bool:
+    """Return whether the request carries the token of `/metrics`; without one in the settings, none does."""
+    given = request.headers.get("Authorization", "")
+    return bool(settings.METRICS_TOKEN) and constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}")
 
 
 @never_cache
@@ -114,7 +124,7 @@ def scrape(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus, which sends the token; without a token in the settings, answer 404."""
     if not settings.METRICS_TOKEN:
         return HttpResponse("not found\n", status=404, content_type="text/plain")
-    if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}"):
+    if not carries_token(request):
         return HttpResponse(
             "unauthorized\n", status=401, content_type="text/plain", headers={"WWW-Authenticate": "Bearer"}
         )

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.http import StreamingHttpResponse
@@ -763,9 +764,9 @@ def test_it_is_sent_while_it_is_read(staff: Client, monkeypatch: pytest.MonkeyPa
     Event.objects.bulk_create(Event(who=f"person-{number}", kind=Kind.OPENED) for number in range(2500))
     read = list[int]()
 
-    def instances(cls: type[Event], *row: Any) -> Any:
+    def instances(cls: type[Event], *row: Any, **how: Any) -> Any:
         read.append(1)
-        return made(cls, *row)
+        return made(cls, *row, **how)
 
     made = Event.from_db.__func__  # type: ignore[attr-defined]
     monkeypatch.setattr(Event, "from_db", classmethod(instances))
@@ -799,6 +800,16 @@ def test_what_is_past_its_time_is_deleted(ages: None, capsys: pytest.CaptureFixt
     assert said(capsys) == "2 events older than 365 days deleted."
     assert noted("who") == [("364 days ago",), ("0 days ago",)]
     assert said(capsys) == "0 events older than 365 days deleted."
+
+
+def test_so_is_the_log_of_the_administration(owner: User, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing that staff do there adds rows without end."""
+    for days in (366, 364):
+        entry = LogEntry.objects.create(user=owner, action_flag=CHANGE, object_repr=str(days))
+        LogEntry.objects.filter(pk=entry.pk).update(action_time=timezone.now() - timedelta(days=days))
+    assert said(capsys, "--dry-run") == "1 event older than 365 days would be deleted."
+    assert said(capsys) == "1 event older than 365 days deleted."
+    assert LogEntry.objects.get().object_repr == "364"
 
 
 def test_in_batches(ages: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
-"""`manage.py prune_audit`: delete events older than `OMNIVIEWER_AUDIT_DAYS` from the audit log."""
+"""`manage.py prune_audit`: delete events older than `OMNIVIEWER_AUDIT_DAYS`, the administration's own too."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -29,13 +30,18 @@ class Command(BaseCommand):
         if days == 0:
             self._say("OMNIVIEWER_AUDIT_DAYS is 0: the audit log is kept for ever.", options)
             return
-        past = Event.objects.older_than(timezone.now() - timedelta(days=days))
+        moment = timezone.now() - timedelta(days=days)
+        past, of_the_administration = Event.objects.older_than(moment), LogEntry.objects.filter(action_time__lt=moment)
         if options["dry_run"]:
-            self._say(f"{_count(past.count())} older than {days} days would be deleted.", options)
+            self._say(
+                f"{_count(past.count() + of_the_administration.count())} older than {days} days would be deleted.",
+                options,
+            )
             return
         deleted = 0
         while batch := past.forget(BATCH):
             deleted += batch
+        deleted += of_the_administration.delete()[0]
         self._say(f"{_count(deleted)} older than {days} days deleted.", options)
 
     def _say(self, sentence: str, options: dict[str, Any]) -> None:
