@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from conversations.archive import people
-from conversations.archive.lists import Listed
 from conversations.pages.list_forms import ListQuery, list_address
 from conversations.search import facets
 from conversations.search.facets import MAX_OWN, Value
+from conversations.search.finder import Finder
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import User
 
@@ -38,16 +38,16 @@ class Group:
     choices: list[Choice]
 
 
-def groups(user: User, found: Listed, query: ListQuery) -> list[Group]:
-    """Return the groups of choices for this page of the list, without empty ones."""
-    finder, make = found.finder, _Links(query)
+def groups(user: User, finder: Finder, query: ListQuery) -> list[Group]:
+    """Return the groups of choices for a list of what this finder finds, without empty ones."""
+    make = _Links(query)
     counted = facets.count(finder.matches(), finder.scope)
     # A click on another state, or another person, takes the place of the one that is chosen.
     states = facets.states(finder.without("state").matches(), finder.scope) if make.has("state") else counted.states
     asked_by = facets.owners(finder.without("owner").matches()) if make.has("owner") else counted.owners
     tokens = finder.scope.reader.tokens
     names = people.names(user, {owner for owner, _ in asked_by}, tokens)
-    typed = {meant[0]: value for value, meant in found.owners.items() if len(meant) == 1}
+    typed = {meant[0]: value for value, meant in finder.scope.owners.items() if len(meant) == 1}
     filters = people.as_filters(finder.scope.reader, {owner for owner, _ in asked_by}) | typed
     owners = [Value(Filter("owner", filters[owner]), names.get(owner, owner.id), number) for owner, number in asked_by]
     made = [

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import QuerySet
 
 from conversations.archive.outcomes import CannotShow
 from conversations.search import syntax
@@ -47,18 +46,18 @@ class SearchField(forms.CharField):
 class CredentialForm(forms.Form):
     """The credential to read through; without one, all of the reader's."""
 
-    credential = forms.ModelChoiceField(
-        Credential.objects.none(),
-        required=False,
-        error_messages={"invalid_choice": "This address names a credential that you do not have."},
-    )
+    credential = forms.CharField(required=False)
 
-    def __init__(self, credentials: QuerySet[Credential], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, credentials: list[Credential], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.credentials = credentials
-        choice = self.fields["credential"]
-        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101  (for the type checker)
-        choice.queryset = credentials
+
+    def clean_credential(self) -> Credential | None:
+        named = self.cleaned_data["credential"]
+        chosen = next((row for row in self.credentials if str(row.pk) == named), None)
+        if named and chosen is None:
+            raise forms.ValidationError("This address names a credential that you do not have.")
+        return chosen
 
     def said(self) -> dict[str, Any]:
         """Return the cleaned values. Raises `CannotShow` without a credential, or if the address makes no sense."""
@@ -88,10 +87,9 @@ class ListForm(CredentialForm):
         """Return the query. Raises `CannotShow` if the reader has no credential, or the address makes no sense."""
         said = self.said()
         chosen: Credential | None = said["credential"]
-        held = list(self.credentials)
         return ListQuery(
-            held=held,
-            credentials=[chosen] if chosen else held,
+            held=self.credentials,
+            credentials=[chosen] if chosen else self.credentials,
             credential=chosen,
             asked=syntax.read(said["q"]),
             stretch=Stretch(said["sort"] or "activity", said["before"], said["after"]),

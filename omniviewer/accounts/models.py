@@ -13,6 +13,7 @@ from django.utils.crypto import salted_hmac
 
 from omniviewer.accounts import encryption
 from omniviewer.omni import Token, replies
+from omniviewer.prepared import Prepared, slot
 
 
 class User(AbstractUser):
@@ -218,6 +219,10 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
     def owned_by(self, user: User) -> Self:
         return self.filter(owner=user).select_related("api_token").order_by("order", "pk")
 
+    def held_by(self, user: User) -> list["Credential"]:
+        """Return a person's credentials in their own order, with their tokens."""
+        return _HELD.rows(owner=user)
+
     def accepted(self) -> Self:
         """Filter to credentials that Omni has not rejected since their API token was last set."""
         return self.filter(api_token__rejected_at=None)
@@ -282,3 +287,6 @@ class Credential(models.Model):
         for place, row in enumerate([self, *others]):
             row.order = place
             row.save(update_fields=["order"])
+
+
+_HELD = Prepared(lambda _: Credential.objects.owned_by(slot("owner")))

@@ -150,7 +150,7 @@ def test_every_choice_leads_to_as_many_as_it_says(
     client.get("/conversations/")
     read_all(client, *made)
     client.get(f"{thread(made[1])}?ticket=ABC-1")
-    Star.objects.set(owner, Access.objects.get(conversation__omni_id=made[2].id).conversation, starred=True)
+    Star.objects.set(owner, Access.objects.get(conversation__omni_id=made[2].id).conversation_id, starred=True)
     for typed in ("", "orders", "from:30d", "state:answered"):
         counted = facets(client, typed)
         leads = addresses(client, typed)
