@@ -81,7 +81,7 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return ", ".join(names[:_MAX_NAMES]) + more if meant else "nobody"
+    return ", ".join(names[:_MAX_NAMES]) + more if meant else "no such person"
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
