@@ -25,6 +25,8 @@ from omniviewer.accounts.models import Credential, User
 
 # Most people that a filter's chip names.
 _MAX_NAMES = 3
+# Names of filters, where a chip does not take the filter's own.
+_LABELS = {"owner": "asked by", "in": "words in"}
 # Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
@@ -47,7 +49,7 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "prefix": "list-",
         "query": query,
         "asked": asked,
-        "chips": [(str(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
+        "chips": [(_in_words(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
         "odd": found.odd,
         "page": page,
         "notice": found.notice,
@@ -68,6 +70,12 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
         "fresh_in": fresh_in(found.notice, None, looks, is_stale=stale),
     }
+
+
+def _in_words(row: Filter) -> str:
+    """Return a filter as people read it: "Not state: failed"."""
+    label = f"{'not ' if row.is_negated else ''}{_LABELS.get(row.name, row.name)}"
+    return f"{label.capitalize()}: {row.value.removeprefix('=')}"
 
 
 def _meaning(user: User, row: Filter, found: Listed) -> str:

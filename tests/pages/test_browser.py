@@ -98,6 +98,15 @@ def test_ids_are_copied(page: Page, site: str, owner: User, omni: StandIn) -> No
     page.locator("#message-2").get_by_role("button", name="Copy the job’s id").click()
     assert page.evaluate("navigator.clipboard.readText()") == "550e8400-e29b-41d4-a716-446655440000"
     expect(page.get_by_text("Id copied")).to_be_visible()
+    # The message stands away from the button that was used, wherever that is in the window.
+    for height in (420, 700, 1400):
+        page.set_viewport_size({"width": 390, "height": height})
+        button = page.locator("[data-copy]:visible").last
+        button.click()
+        said, used = page.locator(".copied").bounding_box(), button.bounding_box()
+        assert said
+        assert used
+        assert said["y"] + said["height"] < used["y"] or said["y"] > used["y"] + used["height"], height
 
 
 def test_every_page_works_without_javascript(chromium: Browser, site: str, owner: User, omni: StandIn) -> None:

@@ -119,6 +119,8 @@ def an_answer_with_query_rows_and_chart(hands: Hands, made: dict[str, InOmni]) -
     hands.open()
     hands.click(hands.facet("Chart"))
     hands.click(hands.page.locator(".row-title").first)
+    # Nobody presses a key for a page that they do not see yet.
+    expect(hands.page.get_by_role("article").first).to_be_visible()
     hands.press("e")
     for name in ("Chart", "Rows", "Query"):
         expect(hands.page.get_by_role("tab", name=name).first).to_be_visible()
