@@ -10,11 +10,21 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.http.request import validate_host
 
+from omniviewer.variables import more_packages
+
+# Settings that say nothing without another one.
+_BESIDE_SAML = ("SAML_SUBJECT", "SAML_SIGN_OUT_URL")
+_BESIDE_PROXY = (
+    *("PROXY_EMAIL_HEADER", "PROXY_NAME_HEADER", "PROXY_GROUPS_HEADER"),
+    *("PROXY_SECRET", "PROXY_SIGN_OUT_URL", "TRUSTED_PROXIES"),
+)
+
 
 def check(values: dict[str, Any]) -> None:
     """Raise `ImproperlyConfigured` with a sentence for the first contradiction in the settings `values`, by name."""
     given = SimpleNamespace(**values)
-    for is_wrong, sentence in (*_about_addresses(given), *_about_providers(given), *_about_entering(given)):
+    said = (*_about_addresses(given), *_about_mail(given), *_about_providers(given), *_about_entering(given))
+    for is_wrong, sentence in said:
         if is_wrong:
             raise ImproperlyConfigured(sentence)
 
@@ -54,6 +64,17 @@ def _about_addresses(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
     )
 
 
+def _about_mail(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
+    yield (
+        bool(given.MAIL_SERVER and not given.MAIL_FROM),
+        "OMNIVIEWER_EMAIL_URL is set: OMNIVIEWER_EMAIL_FROM has to say whose address e-mail comes from.",
+    )
+    yield (
+        bool(given.MAIL_FROM and not given.MAIL_SERVER),
+        "OMNIVIEWER_EMAIL_FROM is set, and OMNIVIEWER_EMAIL_URL is not.",
+    )
+
+
 def _about_providers(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
     is_whole = given.OIDC_CLIENT_ID and given.OIDC_CLIENT_SECRET and "openid" in given.OIDC_SCOPES
     yield (
@@ -74,6 +95,16 @@ def _about_providers(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
         bool(not given.SAML_ENTITY_ID and (given.SAML_SSO_URL or given.SAML_CERTIFICATE)),
         "OMNIVIEWER_SAML_SSO_URL or _CERTIFICATE is set, and OMNIVIEWER_SAML_ENTITY_ID is not.",
     )
+    further = [f"OMNIVIEWER_{name}" for name in _BESIDE_SAML if getattr(given, name)]
+    yield (
+        not given.SAML_ENTITY_ID and bool(further),
+        f"{' and '.join(further)}: set, and OMNIVIEWER_SAML_ENTITY_ID is not.",
+    )
+    beside = [f"OMNIVIEWER_{name}" for name in _BESIDE_PROXY if getattr(given, name)]
+    yield (
+        not given.PROXY_HEADER and bool(beside),
+        f"{' and '.join(beside)}: set, and OMNIVIEWER_PROXY_HEADER, which names people, is not.",
+    )
     yield (
         bool(given.PROXY_HEADER and not (given.TRUSTED_PROXIES or given.PROXY_SECRET)),
         "OMNIVIEWER_PROXY_HEADER is set: OMNIVIEWER_TRUSTED_PROXIES has to say where the proxy connects from, or "
@@ -82,7 +113,7 @@ def _about_providers(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
     module, extra = ("onelogin", "saml") if given.SAML_ENTITY_ID else ("authlib", "sso")
     yield (
         given.SINGLE_SIGN_ON and not find_spec(module),
-        f"Single sign-on needs more packages: pip install '.[{extra}]'.",
+        f"Single sign-on {more_packages(extra)}",
     )
 
 

@@ -6,17 +6,19 @@ import re
 import warnings
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import environ
 from cryptography.fernet import Fernet
 from cryptography.x509 import load_der_x509_certificate
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
-from omniviewer.variables import Variables, wrong
+from omniviewer.variables import ALL_SETTINGS, Variables, more_packages, wrong
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Network = IPNetwork | str
@@ -28,10 +30,22 @@ _ENGINES = {"django.db.backends.sqlite3", "django.db.backends.postgresql"}
 _CACHES = {"locmemcache", "dummycache", "rediscache", "redis", "rediss"}
 _DATABASE_EXAMPLE = "postgres://user:password@host/name, or sqlite:////path/of/a/file"
 _CACHE_EXAMPLE = "redis://host:6379/0, or locmemcache:// for one machine alone"
+_MAIL_EXAMPLE = "smtp+tls://name:password@mail.example.com, or smtp+ssl:// or smtp://, with % before odd characters"
 _KEY_EXAMPLE = (
     "Set it to a long random text, for example the output of "
     "`python -c 'import secrets; print(secrets.token_urlsafe(50))'`."
 )
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """A server that takes e-mail. `scheme` is smtp, smtp+tls (STARTTLS) or smtp+ssl (TLS from the beginning)."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
 
 
 class Environment(Variables):
@@ -66,7 +80,7 @@ class Environment(Variables):
     def required(self, name: str, how: str) -> str:
         value = self.text(name)
         if not value and not self.is_development:
-            raise ImproperlyConfigured(f"{name} is not set. {how} See .env.example and .docs/settings.md.")
+            raise ImproperlyConfigured(f"{name} is not set. {how} {ALL_SETTINGS}")
         return value
 
     def signing_keys(self, name: str, before_name: str) -> tuple[str, list[str]]:
@@ -134,7 +148,7 @@ class Environment(Variables):
         if not (is_whole and has_key and has_path) or re.search(r"\s", value):
             raise wrong(name, _open(value), example)
         if not find_spec(module):
-            raise ImproperlyConfigured(f"{name} is set, which needs more packages: pip install '.[{extra}]'.")
+            raise ImproperlyConfigured(f"{name} is set, which {more_packages(extra)}")
         return value.rstrip("/")
 
     def public_url(self, name: str, prefix_name: str) -> tuple[str, str]:
@@ -210,6 +224,37 @@ class Environment(Variables):
         most = {"default": 3000, "threads": 100}
         return {key: {**found, "LOCATION": key, "OPTIONS": {"MAX_ENTRIES": count}} for key, count in most.items()}
 
+    def mail_server(self, name: str) -> MailServer | None:
+        """Return the server of an address such as smtp+tls://name:password@host; None if it is not set."""
+        value = self.text(name)
+        parts = _split(value)
+        ports = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+        if not value:
+            return None
+        is_plain = parts is not None and not (parts.path.strip("/") or parts.query or parts.fragment)
+        if not parts or not is_plain or parts.scheme not in ports or not parts.hostname:
+            raise wrong(name, _open(value), _MAIL_EXAMPLE)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        if bool(user) != bool(password):
+            raise ImproperlyConfigured(f"{name} holds a name without a password, or the other way round: write both.")
+        return MailServer(parts.scheme, parts.hostname, parts.port or ports[parts.scheme], user, password)
+
+    def mail_address(self, name: str) -> str:
+        value = self.text(name)
+        try:
+            if value:
+                validate_email(value)
+        except ValidationError:
+            raise wrong(name, value, "an address such as omniviewer@example.com") from None
+        return value
+
+    def folder(self, name: str, default: Path) -> Path:
+        """Return a folder, which is made if it is missing."""
+        value = self.text(name)
+        folder = Path(value).absolute() if value else default
+        _make(name, folder)
+        return folder
+
     def folder_of_counts(self, name: str, default: Path, *, is_used: bool) -> None:
         """Create prometheus_client's folder and name it in the environment, or unset the variable if not used."""
         folder = Path(self.text(name) or default)
@@ -247,7 +292,7 @@ def _parsed(name: str, value: str, parse: Callable[[str], dict[str, Any]], examp
 
 def _need(name: str, what: str, module: str, extra: str) -> None:
     if not find_spec(module):
-        raise ImproperlyConfigured(f"{name} names {what}, which needs more packages: pip install '.[{extra}]'.")
+        raise ImproperlyConfigured(f"{name} names {what}, which {more_packages(extra)}")
 
 
 def _make(name: str, folder: Path) -> None:

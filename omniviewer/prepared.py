@@ -56,6 +56,8 @@ class _Bound:
         self.db = DEFAULT_DB_ALIAS
         self.query = self
         self._fields = plan.queryset._fields  # type: ignore[attr-defined]
+        # From Django 6.1 on, iterables ask how fields that were left out are fetched.
+        self._fetch_mode = getattr(plan.queryset, "_fetch_mode", None)
         connection = connections[self.db]
         bound = tuple(
             _as_parameter(values[given.name], connection) if isinstance(given, Slot) else given

@@ -42,7 +42,7 @@ def check_file_modes(app_configs: Any, **_kwargs: Any) -> list[CheckMessage]:  #
 
 
 def _secret_paths() -> Iterator[Path]:
-    yield settings.BASE_DIR / ".env"
+    yield settings.SETTINGS_FILE
     yield settings.DATA_DIR
     database = settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":

@@ -1,4 +1,4 @@
-"""gunicorn's configuration: `gunicorn -c python:omniviewer.serving omniviewer.wsgi`."""
+"""gunicorn's configuration, for `omniviewer serve`: `gunicorn -c python:omniviewer.serving omniviewer.wsgi`."""
 
 import gc
 import os
@@ -32,6 +32,9 @@ control_socket_disable = True
 
 # Bytes of an address: gunicorn's maximum, for long texts pasted into the search.
 limit_request_line = 8190
+
+# A page waits for the database or for Omni most of the time.
+threads = 8
 
 _worker = EmbeddedWorker()
 

@@ -3,19 +3,19 @@
 Every variable read here stands in .docs/settings.md; a test holds the two against each other.
 """
 
-from pathlib import Path
-
 from csp.constants import NONE, SELF
 
 from omniviewer import consistency
 from omniviewer.environment import Environment
+from omniviewer.locations import own_folder, packaged
 from omniviewer.operations import log_configuration
 from omniviewer.private_files import close_folder
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
 env = Environment()
-env.read_file(BASE_DIR / ".env")
+# A file of settings; without the variable, `.env` in the site's folder if there is one.
+SETTINGS_FILE = env.settings_file("OMNIVIEWER_SETTINGS_FILE", default=own_folder() / ".env")
+# The folder of all that the site writes: databases, keys of the demo, collected static files.
+BASE_DIR = env.folder("OMNIVIEWER_FOLDER", default=own_folder())
 
 
 # Development or demo --------------------------------------------------------------------------------------
@@ -103,6 +103,7 @@ WSGI_APPLICATION = "omniviewer.wsgi.application"
 INSTALLED_APPS = [
     "omniviewer.accounts",
     "omniviewer.audit",
+    "omniviewer.operations",
     "omniviewer.demo",
     "conversations",
     "omniviewer.accounts.admin_config.AdministrationConfig",
@@ -122,6 +123,7 @@ MIDDLEWARE = [
     "omniviewer.operations.front.bounded_cookies",
     "omniviewer.operations.front.forwarded_headers",
     "omniviewer.operations.front.below_prefix",
+    "omniviewer.operations.live_echo.echo",
     "omniviewer.operations.health.probes",
     "omniviewer.operations.logs.requests",
     "omniviewer.operations.front.no_neighbours",
@@ -153,7 +155,7 @@ _TEMPLATE_LOADERS = ["omniviewer.operations.front.TemplateLoader", "django.templ
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [packaged("templates")],
         "OPTIONS": {
             "context_processors": _CONTEXT_PROCESSORS,
             "loaders": [("django.template.loaders.cached.Loader", _TEMPLATE_LOADERS)],
@@ -286,7 +288,7 @@ STATIC_URL = f"{URL_PREFIX}/static/"
 STATIC_ROOT = BASE_DIR / ".static"
 # Static files are public, so any server may read them.
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, 0o755
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [packaged("static")]
 # Scripts and stylesheets are served with all that they import in them: a page loads few files.
 STATICFILES_FINDERS = [
     "omniviewer.bundles.BundleFinder",
@@ -302,6 +304,13 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+
+
+# E-mail ---------------------------------------------------------------------------------------------------
+
+# A server that takes e-mail, without which none is sent, and the sender. Not Django's names: later versions drop these.
+MAIL_SERVER = env.mail_server("OMNIVIEWER_EMAIL_URL")
+MAIL_FROM = env.mail_address("OMNIVIEWER_EMAIL_FROM")
 
 
 # Language and time ----------------------------------------------------------------------------------------

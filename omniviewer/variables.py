@@ -21,6 +21,8 @@ _OF_THE_TESTS = {"OMNIVIEWER_REQUIRE", "OMNIVIEWER_TEST_DATABASE", "OMNIVIEWER_L
 _OF_KUBERNETES = re.compile(r"OMNIVIEWER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 # Similarity (`SequenceMatcher`, 0 to 1) from which a name counts as a misspelt one.
 _ALIKE = 0.8
+# An installed wheel has its documentation in another place than a checkout.
+ALL_SETTINGS = "All settings are named in settings.md, in the folder that `omniviewer version` tells."
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
@@ -36,15 +38,30 @@ class Variables:
         self._read: set[str] = set()
         self._of_file: set[str] = set()
 
-    def read_file(self, path: Path) -> None:
-        """Read a file of `NAME=value` lines; what the environment says already stands."""
+    def settings_file(self, name: str, default: Path) -> Path:
+        """Read the file of settings that the variable names, else the default one if there is one; return its path."""
+        named = self.text(name)
+        path = Path(named).absolute() if named else default
+        self.read_file(path, named_by=name if named else "")
+        if name in self._of_file:
+            raise ImproperlyConfigured(
+                f"{name} stands in {path}: it says where that file is. Set it in the environment."
+            )
+        return path
+
+    def read_file(self, path: Path, *, named_by: str = "") -> None:
+        """Read a file of `NAME=value` lines; what the environment says already stands.
+
+        A missing file is a mistake where a variable, `named_by`, names it.
+        """
         try:
             text = path.read_text()
-        except FileNotFoundError:
-            return
         except (OSError, UnicodeDecodeError) as error:
+            if isinstance(error, FileNotFoundError) and not named_by:
+                return
             why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-            raise ImproperlyConfigured(f"{path} cannot be read: {why}.") from None
+            by = f"{named_by}: " if named_by else ""
+            raise ImproperlyConfigured(f"{by}{path} cannot be read: {why}.") from None
         for number, line in enumerate(text.splitlines(), start=1):
             found = _ASSIGNMENT.match(line)
             if found:
@@ -58,7 +75,7 @@ class Variables:
         for name in sorted((set(os.environ) | self._of_file) - self._read - _OF_THE_TESTS):
             meant = self._meant(name)
             if meant is not None:
-                hint = f"Did you mean {meant}?" if meant else "See .docs/settings.md."
+                hint = f"Did you mean {meant}?" if meant else ALL_SETTINGS
                 raise ImproperlyConfigured(f"{name} is set, and there is no such setting. {hint}")
 
     def _meant(self, name: str) -> str | None:
@@ -161,6 +178,11 @@ def _time(value: str, unit: str) -> timedelta | None:
     """Return a time such as "36h"; None if it is none."""
     found = _DURATION.fullmatch(value)
     return timedelta(seconds=float(found[1]) * _SECONDS[found[2] or unit]) if found else None
+
+
+def more_packages(extra: str) -> str:
+    """Return the end of a sentence about a setting that needs an extra."""
+    return f"needs more packages: pip install 'omniviewer[{extra}]', or '.[{extra}]' in a checkout."
 
 
 def wrong(name: str, value: str, should: str) -> ImproperlyConfigured:

@@ -1,15 +1,19 @@
-"""The time and memory that an upgrade from the last release takes: `python -m tests.benchmark_upgrade [CONVERSATIONS]`.
+"""Time, memory and locks of upgrades: `python -m tests.benchmark_upgrade [CONVERSATIONS [RELEASE [VENDOR]]]`.
 
-By hand, on SQLite and on PostgreSQL: a database of the last release is filled by statements of its own, then `migrate`
-runs in a process of its own. Each conversation has four messages and a job, and stands in the lists of ten people who
-share one organization key and of the person whose it is.
+On SQLite and on PostgreSQL: a database of an earlier release (`tests/old_releases.py`; the last one by default) is
+filled by statements of its own, then upgraded in a process of its own, which prints each migration that takes more than
+half a second, and for how long PostgreSQL kept all others from which tables. Each conversation has four messages and a
+job, and stands in the lists of ten people who share one organization key and of the person whose it is.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -18,44 +22,88 @@ from tests.postgresql import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLDERS, PEOPLE = 10, 50
-_FILL = "fill"
-_MIGRATE = """
-import resource, sys, time
-sys.argv[0] = "manage.py"
-import django
-django.setup()
-from django.core.management import call_command
-began = time.monotonic()
-call_command("migrate", verbosity=0)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"migrate: {time.monotonic() - began:.0f} s, at most {peak:.0f} MB")
+_FILL, _UPGRADE = "fill", "upgrade"
+_WORTH_TELLING_SECONDS = 0.5
+_LOOK_SECONDS = 0.02
+_LOCKED = """
+    SELECT DISTINCT relation::regclass::text FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+    WHERE mode = 'AccessExclusiveLock' AND granted AND relkind = 'r' AND relname ~ '^(conversations|accounts|audit)_'
 """
 
 
-def main(count: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="omniviewer-upgrade-") as folder:
-        _measure("SQLite", f"sqlite:///{Path(folder) / 'site.sqlite3'}", count)
+def main(count: int, release: str, vendors: list[str]) -> None:
+    if "sqlite" in vendors:
+        with tempfile.TemporaryDirectory(prefix="omniviewer-upgrade-") as folder:
+            _measure("SQLite", f"sqlite:///{Path(folder) / 'site.sqlite3'}", count, release)
+    if "postgresql" not in vendors:
+        return
     with postgresql() as server:
-        _measure("PostgreSQL", server.address, count)
+        _measure("PostgreSQL", server.address, count, release)
 
 
-def _measure(name: str, address: str, count: int) -> None:
+def _measure(name: str, address: str, count: int, release: str) -> None:
     began = time.monotonic()
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "omniviewer.settings",
         "DATABASE_URL": address,
-        "OMNIVIEWER_SECRET_KEY": "for the benchmark",
+        "OMNIVIEWER_SECRET_KEY": "for the benchmark, and for nothing else at all",
         "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "OMNIVIEWER_ALLOWED_HOSTS": "omniviewer.example",
     }
-    fill = [sys.executable, "-m", "tests.benchmark_upgrade", _FILL, str(count)]
-    subprocess.run(fill, cwd=ROOT, env=environment, check=True)
-    sys.stdout.write(f"{name}, {count:,} conversations, filled in {time.monotonic() - began:.0f} s; ")
-    sys.stdout.flush()
-    subprocess.run([sys.executable, "-c", _MIGRATE], cwd=ROOT, env=environment, check=True)
+    own = [sys.executable, "-m", "tests.benchmark_upgrade"]
+    subprocess.run([*own, _FILL, str(count), release], cwd=ROOT, env=environment, check=True)
+    _say(f"{name}, {count:,} conversations of the release “{release}”, filled in {time.monotonic() - began:.0f} s")
+    subprocess.run([*own, _UPGRADE], cwd=ROOT, env=environment, check=True)
 
 
-def fill(count: int) -> None:
-    """Fill an empty database as the last release would have; rows are made by the database."""
+def upgrade() -> None:
+    """Upgrade the database, and print what took long."""
+    import resource
+
+    import django
+
+    django.setup()
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    began = last = time.monotonic()
+
+    def progress(action: str, migration: object = None, _fake: object = None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if action == "apply_success" and now - last > _WORTH_TELLING_SECONDS:
+            _say(f"  {migration}: {now - last:.1f} s")
+        last = now
+
+    ended = threading.Event()
+    held: Counter[str] = Counter()
+    watch = threading.Thread(target=_watch, args=(held, ended))
+    if connection.vendor == "postgresql":
+        watch.start()
+    executor = MigrationExecutor(connection, progress)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    ended.set()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    _say(f"  all: {time.monotonic() - began:.0f} s, at most {peak:.0f} MB")
+    if connection.vendor == "postgresql":
+        watch.join()
+        for table, count in held.most_common():
+            if count * _LOOK_SECONDS > _WORTH_TELLING_SECONDS:
+                _say(f"  {table} was locked for {count * _LOOK_SECONDS:.1f} s in all")
+
+
+def _watch(held: "Counter[str]", ended: threading.Event) -> None:
+    """Count for each table how often, of so many looks a second, nobody else could read it."""
+    import psycopg
+
+    address = os.environ["DATABASE_URL"].replace("postgres:", "postgresql:", 1)
+    with psycopg.connect(address, autocommit=True) as connection:
+        while not ended.wait(_LOOK_SECONDS):
+            held.update(name for (name,) in connection.execute(_LOCKED))
+
+
+def fill(count: int, release: str) -> None:
+    """Fill an empty database as the release would have; rows are made by the database."""
     import django
 
     django.setup()
@@ -66,12 +114,12 @@ def fill(count: int) -> None:
     from django.utils import timezone
     from django.utils.crypto import salted_hmac
 
-    from tests.archive.test_upgrade import LAST_RELEASE
+    from tests.old_releases import targets_of
 
     executor = MigrationExecutor(connection)
-    others = [node for node in executor.loader.graph.leaf_nodes() if node[0] not in ("accounts", "conversations")]
-    executor.migrate([*LAST_RELEASE, *others])
-    models = executor.loader.project_state([*LAST_RELEASE, *others]).apps
+    targets = targets_of(executor, release)
+    executor.migrate(targets)
+    models = executor.loader.project_state(targets).apps
     keys = MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
     now = timezone.now()
     digests = {}
@@ -89,14 +137,21 @@ def fill(count: int) -> None:
         )
         digests[held.pk] = salted_hmac("omniviewer.token", token, algorithm="sha256").hexdigest()
     with connection.cursor() as cursor:
-        for statement in _statements(connection.vendor, count):
-            cursor.execute(statement)
+        for name, values, numbers in _rows(connection.vendor, count):
+            columns = {field.column for field in models.get_model("conversations", name)._meta.local_fields}
+            known = {column: value for column, value in values.items() if column in columns}
+            cursor.execute(
+                f"INSERT INTO conversations_{name.lower()} ({', '.join(known)}) SELECT {', '.join(known.values())} "
+                f"FROM {numbers}"
+            )
         for key, digest in digests.items():
             cursor.execute("UPDATE conversations_access SET token = %s WHERE credential_id = %s", [digest, key])
-            cursor.execute("UPDATE conversations_job SET refused_to = %s WHERE id %% 997 = %s", [digest, key])
+            if any(field.name == "refused_to" for field in models.get_model("conversations", "Job")._meta.fields):
+                cursor.execute("UPDATE conversations_job SET refused_to = %s WHERE id %% 997 = %s", [digest, key])
 
 
-def _statements(vendor: str, count: int) -> list[str]:
+def _rows(vendor: str, count: int) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Yield models, each with the SQL of its columns, and the source of the numbers `n` in it."""
     now, false, true, nothing = "CURRENT_TIMESTAMP", "false", "true", "''"
     if vendor == "postgresql":
         numbers = f"generate_series(1, {count}) AS numbers(n)"
@@ -110,40 +165,58 @@ def _statements(vendor: str, count: int) -> list[str]:
     # SQLite's driver takes percent signs literally in a statement without parameters.
     uuid, text, packed = (piece.replace("%%", "%") for piece in (uuid, text, packed))
     omni_id, words = uuid.format("n"), text.format("'word '", 60)
-    conversation = "id, instance, omni_id, name, last_prompt, owner_id, organization_id, created_at, updated_at, "
-    conversation += "fetched_at, revision, version, recency, started, read_of, is_behind, indexed_as, is_indexed"
-    message = "conversation_id, position, role, text, html, plain_because, renderer, created_at, job_id, "
-    message += "omni_chat_url, revision"
-    job = "id, instance, omni_id, conversation_id, state, progress, topic, error, asked_at, kept_at, has_chart, "
-    job += "query_count, row_count, size, refused_to"
-    action = "job_id, number, type, message, is_query, name, status, body, csv, was_cut"
+    conversation = {"id": "n", "instance": "'omni.example'", "omni_id": omni_id, "name": "'Name ' || n"}
+    conversation |= {"last_prompt": "'Question ' || n", "owner_id": "'owner'", "organization_id": nothing}
+    conversation |= dict.fromkeys(("created_at", "updated_at", "fetched_at", "read_of"), now)
+    conversation |= {"revision": "1", "version": "'version'", "recency": "n", "started": "n", "is_behind": false}
+    conversation |= {"indexed_as": "n", "is_indexed": true}
+    yield "Conversation", conversation, numbers
+    for position in range(1, 5):
+        is_question = position % 2
+        message = {
+            "conversation_id": "n",
+            "position": str(position),
+            "role": "'user'" if is_question else "'assistant'",
+        }
+        message |= {"text": words, "html": words, "plain_because": nothing, "renderer": "1", "created_at": now}
+        message |= {"job_id": "NULL" if is_question else uuid.format(f"n * 10 + {position}")}
+        message |= {"omni_chat_url": nothing, "revision": "1"}
+        yield "Message", message, numbers
+    job = {"id": "n", "instance": "'omni.example'", "omni_id": uuid.format("n * 10 + 4"), "conversation_id": omni_id}
+    job |= {"state": "'COMPLETE'", "progress": nothing, "topic": "'topic'", "error": nothing, "asked_at": now}
+    job |= {
+        "kept_at": now,
+        "has_chart": true,
+        "query_count": "1",
+        "row_count": "10",
+        "size": "400",
+        "refused_to": nothing,
+    }
+    yield "Job", job, numbers
+    action = {"job_id": "n", "number": "1", "type": "'generate_query'", "message": "'Counting'", "is_query": true}
+    action |= {"name": "'Query'", "status": "'success'", "body": packed, "csv": packed, "was_cut": false}
+    action |= {"has_rows": true, "row_count": "10"}
+    yield "Action", action, numbers
     own = f"{HOLDERS} + 1 + (n % {PEOPLE})"
-    made = [
-        f"INSERT INTO conversations_conversation ({conversation}) SELECT n, 'omni.example', {omni_id}, 'Name ' || n, "
-        f"'Question ' || n, 'owner', {nothing}, {now}, {now}, {now}, 1, 'version', n, n, {now}, {false}, n, {true} "
-        f"FROM {numbers}",
-        *(
-            f"INSERT INTO conversations_message ({message}) SELECT n, {position}, "
-            f"'{'user' if position % 2 else 'assistant'}', {words}, {words}, {nothing}, 1, {now}, "
-            f"{'NULL' if position % 2 else uuid.format(f'n * 10 + {position}')}, {nothing}, 1 FROM {numbers}"
-            for position in range(1, 5)
-        ),
-        f"INSERT INTO conversations_job ({job}) SELECT n, 'omni.example', {uuid.format('n * 10 + 4')}, {omni_id}, "
-        f"'COMPLETE', {nothing}, 'topic', {nothing}, {now}, {now}, {true}, 1, 10, 400, {nothing} FROM {numbers}",
-        f"INSERT INTO conversations_action ({action}) SELECT n, 1, 'generate_query', 'Counting', {true}, 'Query', "
-        f"'success', {packed}, {packed}, {false} FROM {numbers}",
-    ]
-    access = "credential_id, conversation_id, confirmed_at, since, listed_at, token"
     for holder in [*map(str, range(1, HOLDERS + 1)), own]:
-        made.append(
-            f"INSERT INTO conversations_access ({access}) SELECT {holder}, n, {now}, {now}, {now}, {nothing} "
-            f"FROM {numbers}"
-        )
-    return made
+        access = {"credential_id": holder, "conversation_id": "n", "token": nothing}
+        yield "Access", access | dict.fromkeys(("confirmed_at", "since", "listed_at"), now), numbers
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [_FILL]:
-        fill(int(sys.argv[2]))
-    else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 100_000)
+    match sys.argv[1:]:
+        case [what, number, release] if what == _FILL:
+            fill(int(number), release)
+        case [what] if what == _UPGRADE:
+            upgrade()
+        case [*words]:
+            main(
+                int(words[0]) if words else 100_000,
+                words[1] if words[1:] else "insights",
+                words[2:] or ["sqlite", "postgresql"],
+            )

@@ -4,13 +4,14 @@
 import os
 import runpy
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from omniviewer.environment import Environment
+from tests import certificates
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / ".docs/settings-mistakes.md"
@@ -18,7 +19,8 @@ _NEEDED = {
     "OMNIVIEWER_SECRET_KEY": "rQ8v7yJm2LhXw5ZpT3nKc9Ds6Gf1BaVeUi4Mo0SxRtYqPlHgNjWkEzC8dF5A",
     "OMNIVIEWER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "OMNIVIEWER_ALLOWED_HOSTS": "bi.example.com",
-    # An address outside the project's folders, so that nothing is created there.
+    # Places outside of the project, so that nothing of it is read, and nothing is made there.
+    "OMNIVIEWER_FOLDER": tempfile.gettempdir(),
     "DATABASE_URL": "postgres://bi:secret@db.example.com/bi",
 }
 _OIDC = {
@@ -26,10 +28,22 @@ _OIDC = {
     "OMNIVIEWER_OIDC_CLIENT_ID": "omniviewer",
     "OMNIVIEWER_OIDC_CLIENT_SECRET": "a secret that nobody guesses",
 }
+_SAML = {
+    "OMNIVIEWER_SAML_ENTITY_ID": "https://idp.example.com",
+    "OMNIVIEWER_SAML_SSO_URL": "https://idp.example.com/sso",
+    "OMNIVIEWER_SAML_CERTIFICATE": certificates.setting(),
+}
+_MAIL = {
+    "OMNIVIEWER_EMAIL_URL": "smtp+tls://bi:secret@mail.example.com:587",
+    "OMNIVIEWER_EMAIL_FROM": "omniviewer@example.com",
+}
 _PROXY = {"OMNIVIEWER_PROXY_HEADER": "X-Auth-Request-User", "OMNIVIEWER_TRUSTED_PROXIES": "10.0.0.7"}
 
 # The variable, the wrong value (None: not set), and variables set beside it.
 MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
+    ("OMNIVIEWER_SETTINGS_FILE", "/nowhere/omniviewer.env", {}),
+    ("OMNIVIEWER_SETTINGS_FILE", "/", {}),
+    ("OMNIVIEWER_FOLDER", "/proc/omniviewer", {}),
     ("OMNIVIEWER_SECRET_KEY", None, {}),
     ("OMNIVIEWER_SECRET_KEY", "   ", {}),
     ("OMNIVIEWER_SECRET_KEY", "changeme", {}),
@@ -81,19 +95,43 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_OIDC_ISSUER", "id.example.com", _OIDC),
     ("OMNIVIEWER_OIDC_ISSUER", "http://id.example.com", _OIDC),
     ("OMNIVIEWER_OIDC_ISSUER", None, _OIDC),
+    ("OMNIVIEWER_OIDC_CLIENT_ID", None, _OIDC),
     ("OMNIVIEWER_OIDC_CLIENT_SECRET", None, _OIDC),
     ("OMNIVIEWER_OIDC_SCOPES", "profile email", _OIDC),
     ("OMNIVIEWER_OIDC_EMAILS_ARE_VERIFIED", "tru", _OIDC),
     ("OMNIVIEWER_SAML_ENTITY_ID", "https://idp.example.com", {}),
     ("OMNIVIEWER_SAML_CERTIFICATE", "MIIB…", {}),
+    ("OMNIVIEWER_SAML_CERTIFICATE", None, _SAML),
+    ("OMNIVIEWER_SAML_SSO_URL", None, _SAML),
+    ("OMNIVIEWER_SAML_SSO_URL", "http://idp.example.com/sso", _SAML),
+    ("OMNIVIEWER_SAML_SIGN_OUT_URL", "idp.example.com", _SAML),
+    ("OMNIVIEWER_SAML_SIGN_OUT_URL", "https://idp.example.com/out", {}),
+    ("OMNIVIEWER_SAML_SUBJECT", "employeeNumber", {}),
     ("OMNIVIEWER_SAML_SSO_URL", "https://idp.example.com/sso", {}),
     ("OMNIVIEWER_PROXY_HEADER", "X Auth User", _PROXY),
     ("OMNIVIEWER_PROXY_HEADER", "X-Auth-Request-User", {}),
+    ("OMNIVIEWER_PROXY_HEADER", None, _PROXY),
+    ("OMNIVIEWER_PROXY_EMAIL_HEADER", "X Email", _PROXY),
+    ("OMNIVIEWER_PROXY_EMAIL_HEADER", "X-Auth-Request-Email", {}),
+    ("OMNIVIEWER_PROXY_NAME_HEADER", "X-Name:", _PROXY),
+    ("OMNIVIEWER_PROXY_NAME_HEADER", "X-Auth-Request-Name", {}),
+    ("OMNIVIEWER_PROXY_GROUPS_HEADER", "$groups", _PROXY),
+    ("OMNIVIEWER_PROXY_GROUPS_HEADER", "X-Auth-Request-Groups", {}),
+    ("OMNIVIEWER_PROXY_SECRET", "a secret that nobody guesses", {}),
+    ("OMNIVIEWER_PROXY_SIGN_OUT_URL", "/oauth2/sign_out", {}),
     ("OMNIVIEWER_TRUSTED_PROXIES", "0.0.0.0/0", _PROXY),
     ("OMNIVIEWER_TRUSTED_PROXIES", "10.0.0.1/8", _PROXY),
     ("OMNIVIEWER_TRUSTED_PROXIES", "office", _PROXY),
     ("OMNIVIEWER_PROXY_SECRET", "short", _PROXY),
     ("OMNIVIEWER_PROXY_SIGN_OUT_URL", "//evil.example", _PROXY),
+    ("OMNIVIEWER_EMAIL_URL", "mail.example.com:587", _MAIL),
+    ("OMNIVIEWER_EMAIL_URL", "smtps://bi:secret@mail.example.com", _MAIL),
+    ("OMNIVIEWER_EMAIL_URL", "smtp+tls://bi:secret@mail.example.com/path", _MAIL),
+    ("OMNIVIEWER_EMAIL_URL", "smtp+tls://bi:secret@mail.example.com:port", _MAIL),
+    ("OMNIVIEWER_EMAIL_URL", "smtp+tls://bi@mail.example.com", _MAIL),
+    ("OMNIVIEWER_EMAIL_URL", None, _MAIL),
+    ("OMNIVIEWER_EMAIL_FROM", None, _MAIL),
+    ("OMNIVIEWER_EMAIL_FROM", "Omniviewer", _MAIL),
     ("OMNIVIEWER_ACCESS_TTL", "a day", {}),
     ("OMNIVIEWER_ACCESS_TTL", "0", {}),
     ("OMNIVIEWER_ACCESS_TTL", "-1", {}),
@@ -122,6 +160,7 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_IDLE_MINUTES", "1", {}),
     ("OMNIVIEWER_HSTS_SECONDS", "-1", {}),
     ("OMNIVIEWER_HSTS_SECONDS", "1y", {}),
+    ("OMNIVIEWER_HSTS_SUBDOMAINS", "all", {}),
     ("OMNIVIEWER_TICKET_FORMAT", "[A-Z", {}),
     ("OMNIVIEWER_TICKET_FORMAT", "[A-Z]*", {}),
     ("OMNIVIEWER_TICKET_URL", "https://tickets.example.com/", {}),
@@ -130,6 +169,7 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_TIME_ZONE", "CEST", {}),
     ("OMNIVIEWER_LOG_LEVEL", "verbose", {}),
     ("OMNIVIEWER_METRICS_TOKEN", "abc", {}),
+    ("PROMETHEUS_MULTIPROC_DIR", "/proc/counts", {"OMNIVIEWER_METRICS_TOKEN": "what the scrape may show"}),
     ("OMNIVIEWER_SENTRY_DSN", "sentry.example.com", {}),
     ("OMNIVIEWER_SENTRY_DSN", "https://sentry.example.com/1", {}),
     ("OMNIVIEWER_SENTRY_DSN", "https://key:secret@sentry.example.com/1", {}),
@@ -152,7 +192,6 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
 
 def met_with() -> Iterator[tuple[str, str | None, str]]:
     """Return each mistake with the sentence that it is met with, "" where it is taken. Changes os.environ."""
-    Environment.read_file = lambda *_: None  # type: ignore[method-assign]
     rest = {name: value for name, value in os.environ.items() if not name.upper().startswith("OMNI")}
     for name, value, beside in MISTAKES:
         os.environ.clear()

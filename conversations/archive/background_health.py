@@ -51,4 +51,4 @@ def health_of_workers() -> str:
     if not told.is_late:
         return "ok"
     since = f"no task has ended since {told.last_at:%Y-%m-%d %H:%M} UTC" if told.last_at else "no task has ever ended"
-    return f"{since}, and {told.waiting} wait: start manage.py db_worker"
+    return f"{since}, and {told.waiting} wait: start omniviewer worker"

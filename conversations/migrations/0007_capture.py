@@ -5,17 +5,33 @@ from django.conf import settings
 from django.db import migrations, models
 
 
-def count(apps, _schema_editor):
+# By the database, which counts a hundred thousand in seconds.
+_COUNT = """
+    UPDATE conversations_job SET
+        query_count = (
+            SELECT COUNT(*) FROM conversations_action AS query
+            WHERE query.job_id = conversations_job.id AND query.is_query
+        ),
+        row_count = (
+            SELECT COALESCE(SUM(query.row_count), 0) FROM conversations_action AS query
+            WHERE query.job_id = conversations_job.id AND query.is_query
+        ),
+        has_chart = (
+            SELECT LENGTH(chart.png) > 0 FROM conversations_chart AS chart WHERE chart.job_id = conversations_job.id
+        ),
+        size = (
+            SELECT COALESCE(SUM(LENGTH(query.body) + LENGTH(query.csv)), 0) FROM conversations_action AS query
+            WHERE query.job_id = conversations_job.id AND query.is_query
+        ) + COALESCE(
+            (SELECT LENGTH(chart.png) FROM conversations_chart AS chart WHERE chart.job_id = conversations_job.id), 0
+        )
+    WHERE kept_at IS NOT NULL
+"""
+
+
+def count(_apps, schema_editor):
     """Of what was kept before it was counted."""
-    Job, Action, Chart = (apps.get_model("conversations", name) for name in ("Job", "Action", "Chart"))
-    for job in Job.objects.exclude(kept_at=None).iterator():
-        queries = list(Action.objects.filter(job=job, is_query=True))
-        chart = Chart.objects.filter(job=job).first()
-        job.query_count = len(queries)
-        job.row_count = sum(query.row_count or 0 for query in queries)
-        job.has_chart = bool(chart.png) if chart else None
-        job.size = sum(len(query.body) + len(query.csv) for query in queries) + (len(chart.png) if chart else 0)
-        job.save()
+    schema_editor.execute(_COUNT, params=None)
 
 
 class Migration(migrations.Migration):

@@ -4,13 +4,6 @@ from django.conf import settings
 from django.db import migrations, models
 
 
-def recency(moment, key):
-    """Return the number that orders conversations by a time: milliseconds above 20 bits of the key; below 0 without one."""
-    if moment is None:
-        return -1 - key
-    return min(max(int(moment.timestamp() * 1000), 0), (1 << 43) - 1) << 20 | key & (1 << 20) - 1
-
-
 _FTS5 = """
     CREATE VIRTUAL TABLE conversations_words
     USING fts5(name, question, answer, query, facts, tokenize = 'ascii', prefix = '2 3')
@@ -37,18 +30,40 @@ def drop_index(_apps, schema_editor):
     schema_editor.execute("DROP TABLE conversations_words")
 
 
-def order(apps, _schema_editor):
+# Seconds since 1970 of a column's time, as the nearest floating-point number.
+_SECONDS = {
+    "sqlite": (
+        "((CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER) * 1000000"
+        " + CAST(substr({0} || '000000', 21, 6) AS INTEGER)) / 1000000.0)"
+    ),
+    "postgresql": "CAST(extract(epoch FROM {0}) AS double precision)",
+}
+_WHOLE = {"sqlite": "CAST({0} AS INTEGER)", "postgresql": "CAST(trunc({0}) AS bigint)"}
+# The number that orders conversations by a time: milliseconds above 20 bits of the key; below 0 without one.
+_NUMBER = """
+    CASE
+        WHEN {time} IS NULL THEN -1 - id
+        WHEN {milliseconds} < 0 THEN id & 1048575
+        WHEN {milliseconds} > 8796093022207 THEN (8796093022207 << 20) | (id & 1048575)
+        ELSE ({milliseconds} << 20) | (id & 1048575)
+    END
+"""
+
+
+def _number(vendor, time):
+    milliseconds = _WHOLE[vendor].format(f"{_SECONDS[vendor].format(time)} * 1000")
+    return _NUMBER.format(time=time, milliseconds=milliseconds)
+
+
+def order(_apps, schema_editor):
     """What is kept already takes its place in the new order; the search finds it once it has been at it."""
-    Conversation = apps.get_model("conversations", "Conversation")
-    some = []
-    for row in Conversation.objects.only("pk", "created_at", "updated_at", "fetched_at").iterator(chunk_size=1000):
-        row.recency, row.read_of = recency(row.updated_at, row.pk), row.updated_at if row.fetched_at else None
-        row.started, row.is_behind = recency(row.created_at, row.pk), row.fetched_at is None
-        some.append(row)
-        if len(some) >= 1000:
-            Conversation.objects.bulk_update(some, ["recency", "started", "read_of", "is_behind"])
-            some = []
-    Conversation.objects.bulk_update(some, ["recency", "started", "read_of", "is_behind"])
+    vendor = schema_editor.connection.vendor
+    schema_editor.execute(
+        f"UPDATE conversations_conversation SET recency = {_number(vendor, 'updated_at')},"
+        f" started = {_number(vendor, 'created_at')},"
+        " read_of = CASE WHEN fetched_at IS NULL THEN NULL ELSE updated_at END, is_behind = (fetched_at IS NULL)",
+        params=None,
+    )
 
 
 class Migration(migrations.Migration):

@@ -1,13 +1,11 @@
 from django.db import migrations
 
 # Statements that SQLite and PostgreSQL both understand: there may be millions of rows.
-_TAKE_OVER = [
-    # What a token was shown, by the credentials that hold it.
-    """
+# What a token was shown, by the credentials that hold it.
+_TAKE_OVER = """
     UPDATE {table} SET api_token_id =
         (SELECT api_token_id FROM accounts_credential AS held WHERE held.id = {table}.credential_id)
-    """,
-]
+"""
 _ONE_OF_EACH = """
     DELETE FROM {table} WHERE id IN (
         SELECT id FROM (
@@ -16,7 +14,6 @@ _ONE_OF_EACH = """
     )
 """
 _TABLES = {
-    "conversations_access": ("conversation_id", "CASE WHEN listed_at IS NULL THEN 1 ELSE 0 END, listed_at DESC, id"),
     "conversations_walk": ("member", "CASE WHEN checked_at IS NULL THEN 1 ELSE 0 END, checked_at DESC, id"),
     "conversations_member": ("omni_id", "id"),
     "conversations_capture": ("job_id", "id"),
@@ -24,8 +21,20 @@ _TABLES = {
 # A list reply to another token, which the credential held before, is no word to this one.
 _OF_OTHER_TOKENS = """
     UPDATE conversations_access SET listed_at = NULL, confirmed_at = NULL WHERE NOT EXISTS (
-        SELECT 1 FROM accounts_apitoken AS held
-        WHERE held.id = conversations_access.api_token_id AND held.digest = conversations_access.token
+        SELECT 1 FROM accounts_credential AS holder JOIN accounts_apitoken AS held ON held.id = holder.api_token_id
+        WHERE holder.id = conversations_access.credential_id AND held.digest = conversations_access.token
+    )
+"""
+# Of an organization's key there is one for each of its holders: those that go are not taken over first.
+_ONE_ACCESS_A_TOKEN = """
+    DELETE FROM conversations_access WHERE id IN (
+        SELECT id FROM (
+            SELECT shown.id AS id, ROW_NUMBER() OVER (
+                PARTITION BY holder.api_token_id, shown.conversation_id
+                ORDER BY CASE WHEN shown.listed_at IS NULL THEN 1 ELSE 0 END, shown.listed_at DESC, shown.id
+            ) AS place
+            FROM conversations_access AS shown JOIN accounts_credential AS holder ON holder.id = shown.credential_id
+        ) AS ranked WHERE place > 1
     )
 """
 _WALKS_OF_OTHER_TOKENS = """
@@ -47,8 +56,9 @@ _ROWS = """
 # Asked for with any token, until now: with the one that was shown the conversation last.
 _CAPTURES_WITH_ANY = """
     UPDATE conversations_capture SET api_token_id = (
-        SELECT shown.api_token_id FROM conversations_access AS shown
-        JOIN accounts_apitoken AS held ON held.id = shown.api_token_id AND held.rejected_at IS NULL
+        SELECT held.id FROM conversations_access AS shown
+        JOIN accounts_credential AS holder ON holder.id = shown.credential_id
+        JOIN accounts_apitoken AS held ON held.id = holder.api_token_id AND held.rejected_at IS NULL
         WHERE shown.conversation_id = conversations_capture.conversation_id AND shown.confirmed_at IS NOT NULL
         ORDER BY shown.confirmed_at DESC, shown.id LIMIT 1
     ) WHERE api_token_id IS NULL
@@ -69,11 +79,12 @@ _REFUSALS = """
 
 def take_over(_apps, schema_editor):
     for table in _TABLES:
-        for statement in _TAKE_OVER:
-            schema_editor.execute(statement.format(table=table))
+        schema_editor.execute(_TAKE_OVER.format(table=table))
     # Before the best of several is chosen: it must not be one that says nothing of this token.
     for statement in (_OF_OTHER_TOKENS, _WALKS_OF_OTHER_TOKENS, _CAPTURES_WITH_ANY, _UNWANTED_CAPTURES):
         schema_editor.execute(statement)
+    schema_editor.execute(_ONE_ACCESS_A_TOKEN)
+    schema_editor.execute(_TAKE_OVER.format(table="conversations_access"))
     for table, (key, best) in _TABLES.items():
         schema_editor.execute(_ONE_OF_EACH.format(table=table, key=key, best=best))
     for statement in (_ROWS, _REFUSALS):

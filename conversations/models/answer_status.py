@@ -104,5 +104,5 @@ class AnswerStatus(Enum):
 _WORDS = {
     AnswerStatus.FAILED: "Failed",
     AnswerStatus.CANCELLED: "Cancelled",
-    AnswerStatus.RUNNING: "Not finished",
+    AnswerStatus.RUNNING: "Running",
 }

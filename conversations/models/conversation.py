@@ -74,6 +74,13 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """Count a change of what is known of these conversations' jobs, so that no page made before is shown again."""
         self.update(job_changes=models.F("job_changes") + 1)
 
+    def outdate(self, moment: datetime) -> None:
+        """Have the messages fetched anew that were fetched before then: an answer has been finished since."""
+        from conversations.models.access import Access  # noqa: PLC0415
+
+        before = Access.objects.filter(conversation__in=self, fetched_at__lt=moment)
+        before.update(read_of=None, unchanged_at=None, is_behind=True, not_before=timezone.now())
+
     def only_through(self, token: ApiToken) -> Self:
         """Return the conversations that were ever shown to this token, and are shown to no other now."""
         from conversations.models.access import Access  # noqa: PLC0415

@@ -75,12 +75,14 @@ class Action(models.Model):
         Action.objects.bulk_create(actions)
         found = [action for action in actions if action.is_query]
         job.topic = job.topic or result.topic[:300]
+        ended_at = timezone.now() if job.is_running else max((row.at for row in actions if row.at), default=None)
         job.state, job.kept_at, job.dropped_at = "COMPLETE", timezone.now(), None
         job.query_count, job.row_count = len(found), sum(action.rows_found for action in found)
         job.size = sum(len(action.body) + len(action.csv) + len(action.raw) for action in actions)
         job.shortfall = result.shortfall[:300]
         job.save()
         job.touch()
+        job.ended(ended_at)
 
     @classmethod
     def _of(cls, job: Job, number: int, row: results.Action) -> "Action":

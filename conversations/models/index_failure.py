@@ -18,6 +18,10 @@ class IndexFailureQuerySet(models.QuerySet["IndexFailure"]):
         now = timezone.now()
         return self.filter(not_before__gt=now, not_before__lte=now + _LONGEST_REST)
 
+    def try_again(self) -> None:
+        """Have them tried again at once."""
+        self.update(not_before=timezone.now())
+
     def latest_first(self) -> Self:
         return self.select_related("conversation").order_by("-failed_at", "pk")
 

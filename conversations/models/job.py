@@ -1,7 +1,7 @@
 """Jobs, which answer questions: their state, and figures of the evidence that is stored."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
@@ -136,9 +136,20 @@ class Job(models.Model):
             "state": reply.state[:20],
             "asked_at": timezone.now(),
         }
+        was_running = cls.objects.running().filter(instance=instance, omni_id=reply.id).exists()
         job, _ = cls.objects.update_or_create(instance=instance, omni_id=reply.id, defaults=told)
         job.touch()
+        if job.outcome not in (None, Outcome.RUNNING):
+            job.ended(timezone.now() if was_running else reply.finished_at)
         return job
+
+    def ended(self, at: datetime | None) -> None:
+        """Have the threads fetched anew that were fetched before the job ended: they hold an unfinished answer.
+
+        Where that is long ago, or not known (None), a list has told of it since.
+        """
+        if at and timezone.now() - at < LONGEST_JOB:
+            Conversation.objects.with_job(self.instance, self.omni_id).outdate(at)
 
     def has_no_result(self) -> None:
         """Record that Omni gave no result, unless the job is still running: then there will be none."""

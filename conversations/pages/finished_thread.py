@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache as computed_once
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -18,6 +19,7 @@ from django.utils import timezone
 
 from conversations import rendering
 from conversations.archive.outcomes import Opened
+from omniviewer.locations import packaged
 
 _LONGEST = timedelta(hours=1)
 
@@ -26,8 +28,8 @@ _LONGEST = timedelta(hours=1)
 def templates_digest() -> str:
     """Return a digest of templates and their filters, so that a new release does not show what an earlier one made."""
     files = [
-        *sorted((settings.BASE_DIR / "templates").rglob("*.html")),
-        *sorted((settings.BASE_DIR / "conversations" / "templatetags").glob("*.py")),
+        *sorted(packaged("templates").rglob("*.html")),
+        *sorted((Path(__file__).resolve().parents[1] / "templatetags").glob("*.py")),
     ]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 

@@ -172,8 +172,9 @@ def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str,
 
     The parameter is not `ticket`: in a thread's address, that names a ticket that links to the thread.
     """
-    look = Look(within=urlencode({"linked": ticket}))
-    return {"rows": rows(user, shown, Asked(), look), "by_day": False}
+    sees_organization = any(credential.sees_organization for credential in Credential.objects.owned_by(user))
+    look = Look(within=urlencode({"linked": ticket}), with_owners=sees_organization)
+    return {"rows": rows(user, shown, Asked(), look), "by_day": False, "sees_organization": sees_organization}
 
 
 def progress_and_coverage(

@@ -1,9 +1,11 @@
 """A thread: the page, the parts of it that Omni has changed meanwhile, the reader's star."""
 
+import re
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from conversations import tasks
@@ -18,6 +20,9 @@ from omniviewer.accounts import sessions
 from omniviewer.accounts.requests import Request
 from omniviewer.audit.models import Kind
 
+# Text in the box "Find" that names a message by its number.
+_MESSAGE_NUMBER = re.compile(r"\s*#\s*([1-9][0-9]{0,5})\s*")
+
 
 @require_safe
 @explains_refusals()
@@ -26,6 +31,11 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     opened = threads.open(request.user, omni_id, when=fetch_when(request))
     if "refresh" in request.GET and not opened.notice:
         return refreshed(request)
+    if number := _MESSAGE_NUMBER.fullmatch(request.GET.get("find", "")):
+        query = request.GET.copy()
+        del query["find"]
+        address = reverse("conversations:message", args=[omni_id, int(number[1])])
+        return redirect(f"{address}?{query.urlencode()}" if query else address)
     came_from = request.GET.get("ticket", "")
     ticket = ticket_names.read(came_from)
     # A link on another site may lead here but must not write: then the ticket is only proposed.

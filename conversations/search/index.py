@@ -36,6 +36,15 @@ def remove(rowids: Iterable[int]) -> None:
         cursor.executemany("DELETE FROM conversations_words WHERE rowid = %s", [(rowid,) for rowid in rowids])
 
 
+def remove_unused() -> None:
+    """Remove entries that belong to no conversation."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM conversations_words WHERE NOT EXISTS "
+            "(SELECT 1 FROM conversations_conversation AS own WHERE own.indexed_as = conversations_words.rowid)"
+        )
+
+
 def matching(
     question: Question,
     bounds: Bounds = _UNBOUNDED,

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import Tags, register
 
-from omniviewer.operations import fault_reports, health
+from omniviewer.operations import fault_reports, health, live
 from omniviewer.operations.deployment import check_parts, check_settings
 from omniviewer.operations.front import check_python
 from omniviewer.private_files import check_file_modes
@@ -19,6 +19,10 @@ class AccountsConfig(AppConfig):
         for check in (check_file_modes, check_python, check_settings):
             register(check, Tags.security, deploy=True)
         register(check_parts, Tags.database, deploy=True)
+        from omniviewer.accounts.sign_in import live_trials  # noqa: PLC0415  (it needs the apps)
+
+        for trial in live_trials.TRIALS:
+            live.add(trial)
 
 
 def _keys() -> str:

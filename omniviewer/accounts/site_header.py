@@ -40,7 +40,8 @@ class Header:
 def render(request: HttpRequest, theme: str, keys: str) -> SafeString:
     """Return the header's HTML for the reader of this request, in this appearance."""
     section = next((section for section in _SECTIONS if section in request.path), "")
-    is_list = request.path == f"{get_script_prefix()}conversations/"
+    # The list has a search box of its own, the list of a ticket has none.
+    is_list = request.path == f"{get_script_prefix()}conversations/" and not request.GET.get("ticket")
     header = Header(get_script_prefix(), section, is_list, theme, keys, **_facts(request))
     return format_html(_rendered(header), token=get_token(request), address=request.get_full_path())
 

@@ -114,6 +114,11 @@ def omni_link(told: str, instance: str) -> str:
     return url if url and is_omni_link(url, instance) else ""
 
 
+def is_umbrella(host: str) -> bool:
+    """Return whether a host is no instance itself, and stands for the instances below it."""
+    return host in (*OMNI_DOMAINS, "playground.exploreomni.dev")
+
+
 def is_omni_link(url: str, instance: str) -> bool:
     """Return whether a link in a reply leads to Omni: https, on the instance itself or one of Omni's own domains."""
     try:

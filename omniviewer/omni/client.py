@@ -151,7 +151,7 @@ class Client:
                     outcome="private-address",
                 ) from None
             except (requests.RequestException, HTTPError) as error:
-                raise _broken(error, attempt) from None
+                raise broken(error, attempt) from None
             if attempt.is_over:
                 raise CannotAsk("Omni did not finish its reply in time.", outcome="deadline")
         return body
@@ -214,7 +214,7 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _broken(error: Exception, attempt: Attempt) -> CannotAsk:
+def broken(error: Exception, attempt: Attempt) -> CannotAsk:
     """Return the error to raise for a request that got no complete answer."""
     cause = _cause(error)
     match error, cause:

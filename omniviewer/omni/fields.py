@@ -91,7 +91,9 @@ def _reason(value: Any, levels: int) -> str:
             texts.append(more)
     code = value.get("code")
     code = code.strip() if isinstance(code, str) else str(code) if isinstance(code, int) else ""
-    said = ": ".join(text.rstrip(":") for text in texts)
+    # A whole sentence is followed by the next one, other words by a colon.
+    ends = [" " if text.endswith((".", "!", "?", "…")) else ": " for text in texts]
+    said = "".join(f"{text.rstrip(':')}{end}" for text, end in zip(texts, ends, strict=True)).rstrip(": ")
     if not said:
         return storable(code) or as_json(value, LONGEST_REASON)
     return f"{said} ({storable(code)})" if code and code not in said else said

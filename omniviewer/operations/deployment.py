@@ -48,7 +48,8 @@ def _unlikely() -> Iterator[CheckMessage]:
     if somebody_vouches and not (settings.STAFF_GROUP or settings.LOCAL_LOGIN):
         yield Warning(
             "Nobody can be an administrator: OMNIVIEWER_STAFF_GROUP is not set, and nobody signs in with a password.",
-            hint="Set OMNIVIEWER_STAFF_GROUP, or OMNIVIEWER_LOCAL_LOGIN for an account of `manage.py createsuperuser`.",
+            hint="Set OMNIVIEWER_STAFF_GROUP, or OMNIVIEWER_LOCAL_LOGIN for an account of "
+            "`omniviewer createsuperuser`.",
             id="omniviewer.W005",
         )
     is_file = settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+from omniviewer import locations
+
 # Seconds until a worker that ended is started again: longer each time, until one has lived for long enough.
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
@@ -71,8 +71,8 @@ def keep_running() -> None:
 def _start(*module: str) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches the site, which then ends it.
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", *module],
-        cwd=_ROOT,
+        locations.python("-m", *module),
+        env=locations.child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,

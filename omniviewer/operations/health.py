@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from omniviewer.operations import metrics
+from omniviewer.operations.backup.tables import PROGRESS_TABLE
 from omniviewer.operations.front import peer_address
 
 OK = "ok"
@@ -98,8 +99,8 @@ def asked_parts() -> list[tuple[Part, str]]:
 def _own_parts() -> list[Part]:
     parts = [
         Part("database", _database, is_needed=True),
-        Part("migrations", _migrations, is_needed=True),
-        Part("static files", _static_files, is_needed=True),
+        Part("migrations", migrations, is_needed=True),
+        Part("static files", static_files, is_needed=True),
         Part("cache", _cache),
         Part("disk", _disk),
     ]
@@ -112,33 +113,51 @@ def _asked(part: Part) -> str:
     try:
         return part.check()
     except Error as error:
-        return f"cannot be queried ({type(error).__name__})"
+        return _unqueryable(error)
 
 
 def _database() -> str:
-    """Query the database. An error is named by its kind only, because its text may quote `DATABASE_URL`."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+            if PROGRESS_TABLE in connection.introspection.table_names(cursor):
+                return (
+                    "a restore is not finished: if it was interrupted, run omniviewer restore again with the same file"
+                )
     except Error as error:
-        return f"cannot be queried ({type(error).__name__})"
+        return _unqueryable(error)
     return OK
 
 
-def _migrations() -> str:
+def migrations() -> str:
     try:
         executor = MigrationExecutor(connection)
         missing = [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
     except Error:
         return "not known"
-    return f"{len(missing)} not applied, {missing[0]} first: run manage.py migrate" if missing else OK
+    return f"{len(missing)} not applied, {missing[0]} first: run omniviewer migrate" if missing else OK
 
 
-def _static_files() -> str:
+def static_files() -> str:
     """Check that the manifest is there: without it no page can name its stylesheets."""
     if not isinstance(staticfiles_storage, ManifestFilesMixin) or staticfiles_storage.hashed_files:
         return OK
-    return "not collected: run manage.py collectstatic, and restart"
+    return "not collected: run omniviewer collectstatic, and restart"
+
+
+def database_version() -> str:
+    """Return the database's name and version, or that it cannot be queried."""
+    try:
+        connection.ensure_connection()
+        numbers = connection.get_database_version()
+    except Error as error:
+        return f"{connection.display_name}, {_unqueryable(error)}"
+    return f"{connection.display_name} {'.'.join(map(str, numbers))}"
+
+
+def _unqueryable(error: Error) -> str:
+    """Name an error by its kind only, because its text may quote `DATABASE_URL`."""
+    return f"cannot be queried ({type(error).__name__})"
 
 
 def _cache() -> str:
@@ -149,6 +168,7 @@ def _cache() -> str:
     try:
         cache.set(key, value, timeout=10)
         kept = cache.get(key)
+        cache.delete(key)
     except Exception as error:  # noqa: BLE001  (each cache's client has errors of its own)
         return f"cannot be asked ({type(error).__name__}); pages do without"
     return OK if kept == value else "does not keep what it is given; pages do without"

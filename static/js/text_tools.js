@@ -15,7 +15,7 @@ function makeTools(...names) {
   }
   return tools;
 }
-const OF_TABLE = makeTools(["copy", "Copy table"], ["save", "CSV"], ["widen", "Full width"]);
+const OF_TABLE = makeTools(["copy", "Copy table"], ["save", "Download CSV"], ["widen", "Full width"]);
 const OF_CODE = makeTools(["copy", "Copy code"], ["widen", "Full width"]);
 
 const cellsOf = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => ({

@@ -765,9 +765,9 @@ def test_it_is_sent_while_it_is_read(staff: Client, monkeypatch: pytest.MonkeyPa
     Event.objects.bulk_create(Event(who=f"person-{number}", kind=Kind.OPENED) for number in range(2500))
     read = list[int]()
 
-    def instances(cls: type[Event], *row: Any) -> Any:
+    def instances(cls: type[Event], *row: Any, **how: Any) -> Any:
         read.append(1)
-        return made(cls, *row)
+        return made(cls, *row, **how)
 
     made = Event.from_db.__func__  # type: ignore[attr-defined]
     monkeypatch.setattr(Event, "from_db", classmethod(instances))

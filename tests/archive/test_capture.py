@@ -232,7 +232,7 @@ def test_a_job_that_runs_is_looked_at_until_it_is_done(
     reads.get(thread(found))
     work()
     assert Capture.objects.count() == 1
-    assert lines(text_of(reads.get(thread(found)))) == ["Not finished Running query 2 of 3 Topic orders"]
+    assert lines(text_of(reads.get(thread(found)))) == ["Running Topic orders"]
     job.state = "COMPLETE"
     clock(timedelta(seconds=40))
     work()
@@ -966,7 +966,7 @@ def test_staff_are_told_that_no_worker_runs(
     assert "Background work has stopped" not in text_of(reads.get("/stored/"))
     clock(timedelta(minutes=6))
     # One task waits, or two if the hour has turned, since the hourly one waits too.
-    late = r"no task has ever ended, and (1 task is|2 tasks are) waiting\. Start a worker: <code>manage\.py"
+    late = r"no task has ever ended, and (1 task is|2 tasks are) waiting\. Start a worker: <code>omniviewer worker<"
     assert re.search(late, text_of(reads.get("/stored/")))
     work()
     assert "Background work has stopped" not in text_of(reads.get("/stored/"))

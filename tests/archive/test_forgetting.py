@@ -276,7 +276,7 @@ def test_a_conversation_is_forgotten_by_its_id(stored: InOmni, found: InOmni, ow
 def test_a_person_here_is_forgotten_once_they_have_left(stored: InOmni, owner: User) -> None:
     owner.email = "owner@company.example"
     owner.save()
-    with pytest.raises(CommandError, match="owner can still sign in here or hold a token: run manage"):
+    with pytest.raises(CommandError, match="owner can still sign in here or hold a token: run omniviewer offboard"):
         forget("owner@company.example")
     call_command("offboard", "owner", "--no-input", stdout=StringIO())
     told = forget("owner@company.example")

@@ -357,6 +357,8 @@ def test_a_thread_without_a_usable_id_is_the_one_asked_for(told: object) -> None
         ({"message": "No such table", "detail": "ferrys", "code": "E7"}, "No such table: ferrys (E7)"),
         ({"message": "No such table: ferrys", "detail": "ferrys", "code": 7}, "No such table: ferrys (7)"),
         ({"error": {"message": "Inner", "details": [{"msg": "a"}, "b"]}}, "Inner: a; b"),
+        ({"message": "It took 300 seconds.", "hint": "Ask for less."}, "It took 300 seconds. Ask for less."),
+        ({"message": "No such table:", "hint": "Look again!", "code": 7}, "No such table: Look again! (7)"),
         ({"detail": "Only a detail"}, "Only a detail"),
         ({"code": "TIMEOUT"}, "TIMEOUT"),
         ({"unknown": {"x": 1}}, '{"unknown": {"x": 1}}'),

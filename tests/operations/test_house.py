@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import get_commands
+from django.db import connection
 
 from omniviewer.operations.front import check_python
 
@@ -155,7 +156,7 @@ def test_what_the_documentation_names_exists(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), link
     commands = {path.stem for path in ROOT.glob("*/**/management/commands/*.py")} | set(get_commands())
-    assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= commands
+    assert set(re.findall(r"(?:manage\.py|(?:`|bin/)omniviewer) ([a-z_]+)", text)) <= commands | {"help", "version"}
     for module in re.findall(r"python -m (tests\.\w+)", text):
         assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
     for path in re.findall(r"`((?:omniviewer|conversations|tests|templates|static)/[\w/.]+)`", text):
@@ -269,3 +270,13 @@ def _comments(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", [*TEMPLATES, *STYLESHEETS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_lines_of_templates_and_stylesheets_are_short(path: Path) -> None:
     assert [line for line in path.read_text().splitlines() if len(line) > 120] == []
+
+
+@pytest.mark.django_db
+def test_what_bounds_each_table_is_documented() -> None:
+    """No table of the database grows without a word on what deletes its rows."""
+    told = (ROOT / ".docs/growth.md").read_text()
+    for table in connection.introspection.table_names():
+        # SQLite's full-text index consists of tables of its own.
+        name = re.sub(r"^(conversations_words)_.*", r"\1", table)
+        assert f"`{name}`" in told, table

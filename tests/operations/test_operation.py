@@ -287,7 +287,7 @@ def test_it_is_not_ready_while_a_migration_is_missing(db: None) -> None:
     assert answer.status_code == 503
     said = answer.content.decode()
     assert said.startswith("unready\ndatabase: ok\n")
-    assert f"migrations: 1 not applied, conversations.{last} first: run manage.py migrate\n" in said
+    assert f"migrations: 1 not applied, conversations.{last} first: run omniviewer migrate\n" in said
 
 
 def test_it_is_ready_but_degraded_without_its_shared_cache(db: None, settings: Settings) -> None:
@@ -336,7 +336,7 @@ def test_it_is_not_ready_without_the_static_files(db: None, settings: Settings, 
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": backend}}
     status, state, parts = told_by_readyz()
     assert (status, state) == (503, "unready")
-    assert parts["static files"] == "not collected: run manage.py collectstatic, and restart"
+    assert parts["static files"] == "not collected: run omniviewer collectstatic, and restart"
 
 
 def test_it_is_degraded_while_no_worker_runs_and_pages_say_so(owner_reads: Client, settings: Settings) -> None:
@@ -350,7 +350,7 @@ def test_it_is_degraded_while_no_worker_runs_and_pages_say_so(owner_reads: Clien
     DBTaskResult.objects.filter(pk=waiting.pk).update(run_after=timezone.now() - timedelta(minutes=6))
     status, state, parts = told_by_readyz()
     assert (status, state) == (200, "degraded")
-    assert re.fullmatch(r"no task has ever ended, and \d+ wait: start manage.py db_worker", parts["worker"])
+    assert re.fullmatch(r"no task has ever ended, and \d+ wait: start omniviewer worker", parts["worker"])
     for address in ("/conversations/", "/conversations/?q=orders", "/insights/"):
         page = text_of(owner_reads.get(address))
         assert "The background sync is not running: none of its tasks has ever run." in page

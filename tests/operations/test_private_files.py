@@ -110,7 +110,7 @@ def test_the_demo_leaves_nothing_open(copy: Path) -> None:
 def test_the_deployment_check_refuses_what_others_may_read(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, bits: int
 ) -> None:
-    settings.BASE_DIR, settings.DATA_DIR = tmp_path, tmp_path / ".data"
+    settings.SETTINGS_FILE, settings.DATA_DIR = tmp_path / ".env", tmp_path / ".data"
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
     monkeypatch.setitem(settings.DATABASES["default"], "NAME", str(tmp_path / "site.sqlite3"))
     path = tmp_path / name

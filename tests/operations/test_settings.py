@@ -1,5 +1,6 @@
 """Settings: what is wrong stops each process with one sentence; nothing is silently left out."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from omniviewer.environment import Environment
 from omniviewer.variables import Variables
-from tests.operations.test_house import PRODUCTION, manage, run
+from tests.operations.test_house import PRODUCTION, ROOT, manage, run
 from tests.settings_mistakes import MISTAKES, TABLE
+
+SETTINGS = ROOT / "omniviewer/settings.py"
 
 
 def test_every_mistake_is_met_with_the_sentence_of_the_table() -> None:
@@ -26,12 +29,20 @@ def test_every_mistake_is_met_with_the_sentence_of_the_table() -> None:
         assert "bi:secret" not in said
 
 
+def test_every_setting_that_can_be_wrong_is_among_the_mistakes() -> None:
+    read = set(re.findall(r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL|PROMETHEUS_\w+)"', SETTINGS.read_text()))
+    any_text = {f"OMNIVIEWER_{name}" for name in ("OIDC_NAME", "SAML_NAME", "OIDC_GROUPS_CLAIM", "SAML_GROUPS")}
+    assert read - {name for name, _, _ in MISTAKES} == any_text | {"OMNIVIEWER_DEMO"}
+
+
 @pytest.mark.parametrize(
     "command",
     [
         ["manage.py", "check"],
         ["manage.py", "migrate"],
         ["manage.py", "db_worker"],
+        ["manage.py", "serve"],
+        ["-m", "omniviewer", "worker"],
         ["manage.py", "nothing-of-the-kind"],
         ["-m", "gunicorn", "-c", "python:omniviewer.serving", "omniviewer.wsgi", "--bind", "127.0.0.1:0"],
         ["-c", "import omniviewer.wsgi"],

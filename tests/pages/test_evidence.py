@@ -90,7 +90,7 @@ def test_how_long_it_took_is_told_once_and_not_of_what_runs(owner_reads: Client,
     omni._now = found.updated_at
     owner_reads.get(f"/conversations/{found.id}/messages/2/evidence/")
     page = text_of(owner_reads.get(f"/conversations/{found.id}/"))
-    assert "Not finished" in page
+    assert ">Running</strong>" in page
     assert "Took" not in page
 
 
@@ -474,8 +474,10 @@ def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: Stand
 def test_without_a_script_the_page_knows_whether_there_is_one(owner_reads: Client, omni: StandIn) -> None:
     page = text_of(owner_reads.get(EVIDENCE))
     # Ours stands beside Omni's.
-    assert f'<figcaption>Omni’s</figcaption> <img src="{ANSWER}chart.png"' in page
-    assert re.search(rf'<figcaption>Drawn here</figcaption> <picture>.*?<img src="{ANSWER}queries/1.svg"', page)
+    assert f'<figcaption>Chart from Omni</figcaption> <img src="{ANSWER}chart.png"' in page
+    assert re.search(
+        rf'<figcaption>Redrawn from the rows</figcaption> <picture>.*?<img src="{ANSWER}queries/1.svg"', page
+    )
     Chart.keep(Job.objects.get(), None)
     page = text_of(owner_reads.get(EVIDENCE))
     assert "figcaption" not in page
@@ -533,7 +535,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + THREAD)
     answer = page.locator("#message-2")
-    answer.get_by_text("What the AI did").click()
+    answer.get_by_text("Evidence", exact=True).click()
     table = answer.get_by_role("table")
     chart = answer.get_by_role("img", name="Chart of Top 5 Products by Revenue")
     expect(chart).to_be_visible()
@@ -554,7 +556,7 @@ def test_under_an_answer_it_opens_sorts_and_is_copied(
     page.keyboard.press("Enter")
     expect(table.get_by_role("row").nth(1)).to_contain_text("Sunglasses")
 
-    answer.get_by_role("button", name="Copy as cells").click()
+    answer.get_by_role("button", name="Copy table").click()
     expect(page.get_by_text("5 rows copied")).to_be_visible()
     copied = clipboard(page)
     assert copied[0].splitlines()[:2] == ["Product\tRevenue", "Sunglasses\t678,994.41"]
@@ -578,7 +580,7 @@ def test_the_head_of_a_long_table_stays_in_view(page: Page, site: str, omni: Sta
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + THREAD)
     answer = page.locator("#message-2")
-    answer.get_by_text("What the AI did").click()
+    answer.get_by_text("Evidence", exact=True).click()
     answer.get_by_role("tab", name="Rows").click()
     head, last = answer.get_by_role("columnheader", name="n"), answer.get_by_role("cell", name="149", exact=True)
     rows = answer.get_by_role("region", name="Rows of Top 5 Products by Revenue")
@@ -603,7 +605,7 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
     sign_in(page, site, at=EVIDENCE)
     page.goto(site + THREAD)
     answer = page.locator("#message-2")
-    answer.get_by_text("What the AI did").click()
+    answer.get_by_text("Evidence", exact=True).click()
     chart = answer.get_by_role("img", name="Bar chart “Top 5 Products by Revenue”")
     expect(chart).to_be_visible()
     expect(chart).to_have_js_property("naturalWidth", 760)
@@ -618,7 +620,7 @@ def test_copied_cells_are_what_stands_there_but_for_formulas(
     with_rows(omni, 'what,n\n=1+1,-5\nup ▲,"-$1,200.50"\n"two\nlines",-\n-2+3,(3%)\n@x,+4\n-A$5,1\n')
     credential_for(person("owner"), omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"{ANSWER}queries/1/?sort=2")
-    page.get_by_role("button", name="Copy as cells").click()
+    page.get_by_role("button", name="Copy table").click()
     expect(page.get_by_text("6 rows copied")).to_be_visible()
     text, cells = pasted(page)
     assert cells == [
@@ -660,7 +662,7 @@ def raw_clipboard(page: Page) -> tuple[str, str]:
 def test_codes_and_dates_are_copied_as_text(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     rows = 'Zip,Day,Name,Account,N\n01234,9/1/2026,Ann,12345678901234567890,"1,200"\n00012,3-4,Ben <b>,12,5\n'
     opened_rows(page, site, omni, rows)
-    page.get_by_role("button", name="Copy as cells").first.click()
+    page.get_by_role("button", name="Copy table").first.click()
     expect(page.get_by_text("2 rows copied")).to_be_visible()
     plain, html = raw_clipboard(page)
     assert plain.splitlines()[1] == "01234\t9/1/2026\tAnn\t12345678901234567890\t1,200"
@@ -676,7 +678,7 @@ def test_codes_and_dates_are_copied_as_text(page: Page, site: str, omni: StandIn
 @pytest.mark.django_db(transaction=True)
 def test_the_parts_of_a_cut_result_are_copied_as_a_column(page: Page, site: str, omni: StandIn, dialect: str) -> None:
     opened_rows(page, site, omni, "City,N\n# FIRST 1 ROWS:\nOslo,1\n# LAST 2 ROWS:\nRome,2\nBonn,3\n")
-    page.get_by_role("button", name="Copy as cells").first.click()
+    page.get_by_role("button", name="Copy table").first.click()
     expect(page.get_by_text("3 rows copied")).to_be_visible()
     plain, _ = raw_clipboard(page)
     assert plain.splitlines() == [
@@ -693,5 +695,5 @@ def test_an_expired_answer_has_nothing_to_open(reads: Client, small: Organizatio
     old, new = page.split('id="turn-2"')[1], page.split('id="turn-4"')[1]
     old = old.split('id="turn-3"')[0]
     assert "Omni no longer has this" in old
-    assert "What the AI did" not in old
-    assert "What the AI did" in new
+    assert "<summary>Evidence" not in old
+    assert "<summary>Evidence" in new

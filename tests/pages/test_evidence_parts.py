@@ -131,7 +131,7 @@ def test_a_few_rows_need_no_filter(reads: Client, made: InOmni) -> None:
 def test_tabs_are_chosen_by_keyboard_and_remembered(page: Page, site: str, made: InOmni) -> None:
     sign_in(page, site, at=thread(made))
     second = page.locator("#message-4")
-    second.get_by_text("What the AI did").click()
+    second.get_by_text("Evidence", exact=True).click()
     tabs = second.get_by_role("tab")
     expect(tabs).to_have_text(["Chart", "Rows", "Query", "Steps"])
     expect(tabs.nth(0)).to_have_attribute("aria-selected", "true")

@@ -11,14 +11,17 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django import Settings
 
+from conversations import tasks
 from conversations.archive import evidence as archive_evidence
 from conversations.archive.evidence import Inquiry
-from conversations.models import Access, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
+from conversations.models import Access, Capture, Conversation, EarlierMessage, Instance, Job, JobAccess, Walk
 from conversations.pages import refresh
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as Made
+from omniviewer.demo.stand_in.organization import Member
+from tests.captured import work
 from tests.conftest import EXAMPLE, assert_accessible, credential_for, person, sign_in, signed_in, text_of
 
 THREAD = f"/conversations/{EXAMPLE}/"
@@ -592,3 +595,34 @@ def test_axe_finds_nothing_serious_on_bad_days(
         assert_accessible(page, "limited")
         page.goto(site + "/credentials/")
         assert_accessible(page, "an empty budget")
+
+
+@pytest.mark.parametrize("tells_the_end", [True, False])
+def test_an_answer_that_a_worker_finds_finished_is_fetched_anew(
+    reads: Client, small: Organization, analyst: Member, settings: Settings, tells_the_end: bool
+) -> None:
+    """The line under an answer never says that it is complete while its text is of the time before."""
+    made = small.add_conversation(owner=analyst, name="Forecast", turns=[("First?", "Yes.")])
+    began = datetime.now(UTC) - timedelta(minutes=2)
+    job = small.ask(made, "Forecast?", "Working on it.", at=began)
+    job.state, job.completed_at = "EXECUTING", None
+    address = f"/conversations/{made.id}/"
+    assert "Working on it." in reads.get(address).content.decode()
+    Capture.objects.queue(ApiToken.objects.get(), Conversation.objects.get().messages.all())
+    work()
+    # The same text again, for now; a list tells of nothing newer.
+    assert Job.objects.get(omni_id=job.id).is_running
+    job.state, job.completed_at = "COMPLETE", datetime.now(UTC) if tells_the_end else None
+    made.messages[-1].text = "It will be five."
+    Job.objects.update(asked_at=timezone.now() - timedelta(minutes=1))
+    Capture.objects.update(not_before=timezone.now(), leased_until=timezone.now())
+    tasks.nudge(tasks.capture)
+    work()
+    assert not Job.objects.get(omni_id=job.id).is_running
+    page = reads.get(address).content.decode()
+    if "It will be five." not in page:
+        assert 'data-fresh-in="0.0"' in page
+        page = renew(reads, page).content.decode()
+    assert "It will be five." in page
+    # Once is enough.
+    assert 'data-fresh-in="0.0"' not in reads.get(address).content.decode()

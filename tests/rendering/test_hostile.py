@@ -413,7 +413,7 @@ def look_at_clipboard(fed: Fed, browser: Watched) -> None:
     _paste(browser, "an answer with its queries")
     browser.look(f"/conversations/{fed.drawn.id}/messages/2/evidence/")
     page.get_by_role("tab", name="Rows").click()
-    for button in page.get_by_role("button", name="Copy as cells").all():
+    for button in page.get_by_role("button", name="Copy table").all():
         button.click()
         page.get_by_text("copied", exact=False).last.wait_for()
         page.wait_for_timeout(50)
@@ -432,7 +432,7 @@ def _paste(browser: Watched, what: str) -> None:
 def look_at_what_comes_later(fed: Fed, small: Organization, browser: Watched) -> None:
     """Parts that htmx adds to an open page stay harmless: evidence, and a thread that has grown."""
     browser.look(f"/conversations/{fed.made.id}/")
-    browser.page.get_by_text("What the AI did", exact=True).click()
+    browser.page.get_by_text("Evidence", exact=True).click()
     browser.page.get_by_role("tab", name="Steps").click()
     browser.page.locator(".actions-taken").wait_for()
     browser.look_here("evidence, opened")

@@ -1,24 +1,16 @@
-"""`manage.py embedded_worker`: a worker that the site starts beside itself, and that ends with it."""
+"""`omniviewer embedded_worker`: a worker that the site starts beside itself, and that ends with it."""
 
-from argparse import ArgumentParser
 from typing import Any
 
 from conversations import tasks
-from conversations.management.commands import db_worker
+from conversations.management.commands import worker
 from omniviewer.operations.embedded_worker import end_with_parent
 
 
-class Command(db_worker.Command):
-    """`db_worker` that runs until its standard input ends, which means that the process that started it is gone."""
+class Command(worker.Command):
+    """`worker` that runs until its standard input ends, which means that the process that started it is gone."""
 
     help = "Run a background worker for as long as its standard input stays open (the site starts it by itself)."
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        super().add_arguments(parser)
-        parser.set_defaults(reload=False)
-
-    def configure_logging(self, verbosity: int) -> None:
-        """Leave logging as the site's settings configure it."""
 
     def handle(self, **options: Any) -> None:
         end_with_parent()

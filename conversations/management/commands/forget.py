@@ -102,7 +102,7 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing is stored about {name!r}. Nothing was changed.")
         if stored.may_still_read:
             raise CommandError(
-                f"{', '.join(stored.may_still_read)} can still sign in here or hold a token: run manage.py offboard "
+                f"{', '.join(stored.may_still_read)} can still sign in here or hold a token: run omniviewer offboard "
                 "first. Nothing was changed."
             )
         for line in stored.lines():

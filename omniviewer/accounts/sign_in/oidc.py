@@ -44,6 +44,17 @@ _SILENCE_SECONDS, _EXCHANGE_SECONDS = 5, 20
 FAILURES: Final = (ProviderError, JoseError, OSError, KeyError, TypeError, ValueError)
 
 
+def discovery_address() -> str:
+    return str(settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration")
+
+
+def wrong_issuer(discovered: dict[str, Any]) -> str:
+    """Return the sentence for a discovery document that names another issuer than the settings; "" if it does not."""
+    if str(discovered.get("issuer", "")).rstrip("/") == settings.OIDC_ISSUER.rstrip("/"):
+        return ""
+    return f"The provider calls itself {discovered.get('issuer')!r}, not {settings.OIDC_ISSUER!r}"
+
+
 class _Signatures(JWSRegistry):
     # Providers add parameters of their own, and certificate chains, to the header of an ID token.
     max_header_length = 16 * 1024
@@ -95,14 +106,14 @@ class _Provider:
 
     def _discovery(self) -> dict[str, Any]:
         """Return the provider's discovery document. Raises `ValueError` if it names the wrong issuer."""
-        address = settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration"
+        address = discovery_address()
         key = f"oidc:{address}"
         said: dict[str, Any] | None = cache.get(key)
         if said is None:
             said = self._json(address)
             cache.set(key, said, _DISCOVERY_KEPT)
-        if str(said.get("issuer", "")).rstrip("/") != settings.OIDC_ISSUER.rstrip("/"):
-            raise ValueError(f"The provider calls itself {said.get('issuer')!r}, not {settings.OIDC_ISSUER!r}")
+        if wrong := wrong_issuer(said):
+            raise ValueError(wrong)
         return said
 
     def _json(self, address: str, *, access_token: str = "") -> dict[str, Any]:

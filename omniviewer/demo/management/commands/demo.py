@@ -21,14 +21,15 @@ from django.db import connections
 
 from conversations.archive import credentials
 from conversations.models import Conversation, Job
+from omniviewer import locations
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo import environment
 from omniviewer.demo.filling import Filling, count
 from omniviewer.demo.people import PEOPLE
-from omniviewer.demo.progress_line import ProgressLine
 from omniviewer.demo.stand_in import DEMO_TOKENS
 from omniviewer.omni import OmniError, Token
 from omniviewer.operations.embedded_worker import EmbeddedWorker
+from omniviewer.operations.progress_line import ProgressLine
 
 _PORTS_TO_TRY = 20
 # From the beginning of the command; the filling goes on beside the site where it takes longer.
@@ -65,7 +66,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if not settings.DEMO:
-            raise CommandError("The demo runs by `python manage.py demo` alone.")
+            raise CommandError("The demo runs by `omniviewer demo` alone.")
         # Before anything is started: SIGTERM ends the demo tidily too, and so does SIGINT, which a shell has its
         # background jobs ignore.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -176,12 +177,19 @@ def _outcome(filling: Filling) -> str:
 
 
 def _start_omni(port: int, dialect: str, *, documented_dates: bool) -> subprocess.Popen[bytes]:
-    command = [sys.executable, sys.argv[0], "stand_in", "--with-parent", "--port", str(port), "--dialect", dialect]
+    command = locations.python("-m", "omniviewer", "stand_in", "--with-parent")
+    command += ["--port", str(port), "--dialect", dialect]
     command += ["--rate", str(environment.REQUESTS_PER_MINUTE), "--results-kept", str(_RESULTS_KEPT.days)]
     command += ["--sample-until", environment.sample_until().isoformat()]
     command += ["--documented-dates"] if documented_dates else []
     # A session of its own: Ctrl-C reaches only this process, which then ends the stand-in.
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        env=locations.child_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _wait_for(omni: subprocess.Popen[bytes], port: int) -> None:

@@ -1,0 +1,7 @@
+"""The command line as a module: `python -m omniviewer`."""
+
+import sys
+
+from omniviewer.command_line import main
+
+main(["omniviewer", *sys.argv[1:]])
