@@ -161,7 +161,7 @@ class Tops:
     @property
     def odd(self) -> list[str]:
         """Return a sentence for each name in the query that matches nobody."""
-        return [f"Nobody that Omni shows you is called “{name}”." for name, ids in self.scope.owners.items() if not ids]
+        return [f"Nobody you can see is called “{name}”." for name, ids in self.scope.owners.items() if not ids]
 
     def check_readable(self) -> None:
         """Raise `CannotShow` where nothing is readable and Omni did not say that there is nothing."""

@@ -35,6 +35,8 @@ from omniviewer.prepared import Prepared, slot
 
 # Most people that a filter's chip names.
 _MAX_NAMES = 3
+# Names of filters, where a chip does not take the filter's own.
+_LABELS = {"owner": "asked by", "in": "words in"}
 # Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
@@ -59,7 +61,7 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "prefix": "list-",
         "query": query,
         "asked": asked,
-        "chips": [(str(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
+        "chips": [(_in_words(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
         "odd": found.odd,
         "page": {"older": page.older, "newer": page.newer},
         "notice": found.notice,
@@ -82,6 +84,12 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
     }
 
 
+def _in_words(row: Filter) -> str:
+    """Return a filter as people read it: "Not state: failed"."""
+    label = f"{'not ' if row.is_negated else ''}{_LABELS.get(row.name, row.name)}"
+    return f"{label.capitalize()}: {row.value.removeprefix('=')}"
+
+
 def _meaning(user: User, row: Filter, found: Listed) -> str:
     """Return the people or days that a filter was taken to mean, unless its text says so itself."""
     if row.name in syntax.SPANS:
@@ -93,7 +101,7 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return ", ".join(names[:_MAX_NAMES]) + more if meant else "nobody"
+    return ", ".join(names[:_MAX_NAMES]) + more if meant else "no such person"
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlencode
 
 from django import forms
@@ -11,7 +11,7 @@ from django import forms
 from conversations.archive.outcomes import CannotShow
 from conversations.search import syntax
 from conversations.search.finder import BEST_MATCH, FACT_ORDERS, ORDERS, Stretch
-from conversations.search.syntax import Asked
+from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import site_path
 
@@ -96,6 +96,28 @@ class ListForm(CredentialForm):
         )
 
 
+# Spans of the last activity that a click asks for.
+_PRESETS = (
+    ("Today", Filter("on", "today")),
+    ("Last 7 days", Filter("from", "7d")),
+    ("This week", Filter("on", "this week")),
+    ("Last week", Filter("on", "last week")),
+    ("This month", Filter("on", "this month")),
+    ("Last month", Filter("on", "last month")),
+    ("Last 30 days", Filter("from", "30d")),
+    ("Last 3 months", Filter("from", "3m")),
+    ("Last 12 months", Filter("from", "1y")),
+)
+
+
+class Preset(NamedTuple):
+    """A span with a name: the query that asks for it; where `is_chosen`, the one without it."""
+
+    text: str
+    typed: str
+    is_chosen: bool
+
+
 @dataclass(frozen=True)
 class Dates:
     """The calendar beside the list: the first and the last day of last activity ("" without one), as ISO dates.
@@ -106,16 +128,23 @@ class Dates:
     since: str
     until: str
     kept: str
+    presets: tuple[Preset, ...]
 
     @classmethod
     def of_query(cls, asked: Asked) -> "Dates":
         kept = asked
         for name in ("from", "to", "on"):
             kept = kept.replaced(name, "")
+        own = {row for row in asked.filters if row.name in ("from", "to", "on") and not row.is_negated}
+        presets = []
+        for text, preset in _PRESETS:
+            is_chosen = own == {preset}
+            presets.append(Preset(text, (kept if is_chosen else kept.also(preset)).typed, is_chosen))
         return cls(
             since=asked.since.date().isoformat() if asked.since else "",
             until=(asked.until.date() - timedelta(days=1)).isoformat() if asked.until else "",
             kept=kept.typed,
+            presets=tuple(presets),
         )
 
 

@@ -198,11 +198,11 @@ class ApiToken(models.Model):
         """Return a sentence for the token's holder about which conversations Omni shows to such a token."""
         match self.scope:
             case self.Scope.ORGANIZATION:
-                return "It sees every conversation of the organization."
+                return "It sees every conversation in the organization."
             case self.Scope.USER:
-                return "It only sees its owner's conversations."
+                return "It only sees its owner’s conversations."
             case _:
-                return "This instance does not say what the token can see; the list shows what it does see."
+                return "Omni does not say what it can see: the list shows what it sees."
 
     def reject(self) -> None:
         """Store that Omni no longer accepts it: every right that was proven with it ends at once."""
