@@ -6,7 +6,7 @@ nothing: the next nudge finds what it left.
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -27,6 +27,7 @@ from conversations.archive.retention import Swept
 from conversations.models import CHECK_EVERY, Capture, Conversation, Walk
 from conversations.models.search_export import SearchExport
 from conversations.search import documents
+from conversations.search.shown_row import ShownRow
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.accounts.sign_in import throttle
 
@@ -162,9 +163,9 @@ def queue_capture(opened: Opened) -> int:
     return _nudged(archive_capture.queue(opened))
 
 
-def queue_captures(user: User, conversations: Collection[Conversation]) -> int:
+def queue_captures(user: User, chosen: Iterable[Conversation | ShownRow]) -> int:
     """Queue the evidence of several conversations for capture; return the number of answers queued."""
-    return _nudged(archive_capture.queue_chosen(user, conversations))
+    return _nudged(archive_capture.queue_chosen(user, chosen))
 
 
 def _nudged(count: int) -> int:

@@ -205,8 +205,8 @@ class Environment(Variables):
     def caches_to_spare(self, name: str, default: str) -> dict[str, dict[str, Any]]:
         """Return the caches that the variable names. Pages work without the cache server, so its errors are ignored.
 
-        `default` holds many small pieces of pages. `threads` holds whole threads, up to a few MB each: in a process's
-        own memory, only so many.
+        `default` holds many small pieces of pages. `pages` holds lists, and the HTML around threads, of some 100 KB
+        each; `threads` whole threads, up to a few MB each: in a process's own memory, only so many.
         """
         value = self.text(name, default)
         parts = _split(value)
@@ -220,8 +220,8 @@ class Environment(Variables):
             waits = {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5}
             found["OPTIONS"] = {"IGNORE_EXCEPTIONS": True, **waits}
         if "locmem" not in found["BACKEND"]:
-            return {"default": found, "threads": found}
-        most = {"default": 3000, "threads": 100}
+            return {"default": found, "threads": found, "pages": found}
+        most = {"default": 3000, "threads": 100, "pages": 200}
         return {key: {**found, "LOCATION": key, "OPTIONS": {"MAX_ENTRIES": count}} for key, count in most.items()}
 
     def mail_server(self, name: str) -> MailServer | None:

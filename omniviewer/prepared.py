@@ -5,6 +5,7 @@ a key. A page pays for that with each statement. Here a process stores the SQL, 
 the values are bound like any parameter, and rows become objects by Django's own code.
 """
 
+import json
 from collections.abc import Callable, Hashable, Iterable
 from copy import copy
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class _Bound:
         self._fetch_mode = getattr(plan.queryset, "_fetch_mode", None)
         connection = connections[self.db]
         bound = tuple(
-            _as_parameter(values[given.name], connection) if isinstance(given, Slot) else given
+            as_parameter(values[given.name], connection) if isinstance(given, Slot) else given
             for given in plan.parameters
         )
         # A connection belongs to a thread, so each run has a compiler of its own.
@@ -76,8 +77,8 @@ class Prepared(Generic[Row]):
     """A queryset that is compiled once for each shape.
 
     `build` returns the queryset, with a slot in the place of each value. Whatever else changes its SQL, such as a
-    number of tokens, it takes as `shape`. A value is a number, a text, a time, a UUID or a stored object; None is not
-    one, since SQL compares it in another way.
+    number of tokens, it takes as `shape`. A value is a number, a text, a time, a UUID, a stored object or a list of
+    numbers (see `models.keys`); None is not one, since SQL compares it in another way.
     """
 
     def __init__(self, build: Callable[[Any], QuerySet[Any, Row]]) -> None:
@@ -92,6 +93,14 @@ class Prepared(Generic[Row]):
         rows: Iterable[Row] = cast(Any, plan.queryset)._iterable_class(_Bound(plan, values))
         return list(rows)
 
+    def raw(self, shape: Hashable = None, /, **values: Any) -> "RawRows":
+        """Run a query of columns, and leave its rows as the database returned them until they are needed."""
+        plan = self._plan(shape)
+        if plan is None:
+            return RawRows([])
+        compiler = _Bound(plan, values).get_compiler()
+        return RawRows([tuple(row) for rows in compiler.execute_sql() for row in rows], compiler)
+
     def _plan(self, shape: Hashable) -> _Plan | None:
         """Return the plan of this shape; None if no row can match."""
         key = connections[DEFAULT_DB_ALIAS].vendor, shape
@@ -100,6 +109,21 @@ class Prepared(Generic[Row]):
                 self._plans.clear()
             self._plans[key] = _compiled(self._build(shape))
         return self._plans[key]
+
+
+class RawRows:
+    """Rows of columns as the database returned them: what equal rows are made into is equal, too."""
+
+    def __init__(self, values: list[tuple[Any, ...]], compiler: SQLCompiler | None = None) -> None:
+        self.values = values
+        self._compiler = compiler
+
+    def converted(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Return these rows of it with their values as Django's fields give them."""
+        if self._compiler is None:
+            return rows
+        results: Any = [rows]
+        return [tuple(row) for row in self._compiler.results_iter(results=results)]
 
 
 class PreparedInsert:
@@ -135,9 +159,11 @@ def _compiled(queryset: QuerySet[Any, Any]) -> _Plan | None:
     return _Plan(queryset, compiler, sql, tuple(parameters))
 
 
-def _as_parameter(value: Any, connection: BaseDatabaseWrapper) -> Any:
+def as_parameter(value: Any, connection: BaseDatabaseWrapper) -> Any:
     """Return the value as the database takes it."""
     match value:
+        case list():
+            return value if connection.vendor == "postgresql" else json.dumps(value)
         case datetime():
             return connection.ops.adapt_datetimefield_value(value)
         case UUID():

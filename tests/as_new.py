@@ -1,6 +1,6 @@
-"""Compare finished HTML from the cache, of a thread or around it, with what would be rendered now."""
+"""Compare finished HTML from the cache, of a thread, around it or of a list, with what would be rendered now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -11,15 +11,15 @@ from conversations.pages.list_place import ListPlace
 from omniviewer.accounts.requests import Request
 
 compared: list[str] = []
-compared_around: list[str] = []
+compared_frames: list[str] = []
 differing: list[str] = []
-_page, _around = thread_context.page, finished_frame._around
+_page, _stored = thread_context.page, finished_frame._stored
 
 
 def begin() -> None:
     """Compare until the process ends."""
     thread_context.page = _compared
-    finished_frame._around = _compared_around
+    finished_frame._stored = _compared_frame
 
 
 def _compared(request: Request, opened: Opened) -> dict[str, Any]:
@@ -35,11 +35,11 @@ def _compared(request: Request, opened: Opened) -> dict[str, Any]:
     return context
 
 
-def _compared_around(request: Request, context: Mapping[str, Any]) -> bytes:
-    around = _around(request, context)
+def _compared_frame(request: Request, template: str, context: Mapping[str, Any], told: Sequence[Any] | None) -> bytes:
+    stored = _stored(request, template, context, told)
     if not connection.force_debug_cursor:
-        anew = finished_frame._anew(request, context)
-        compared_around.append(request.path)
-        if anew != around:
-            differing.append(f"around {request.path}: {around!r} instead of {anew!r}")
-    return around
+        anew = finished_frame._anew(request, template, context)
+        compared_frames.append(request.path)
+        if anew != stored:
+            differing.append(f"{template} of {request.path}: {stored!r} instead of {anew!r}")
+    return stored

@@ -86,7 +86,7 @@ NOT_DOCUMENTED = "The reply was not in the form that Omni documents"
 PROBLEM = "Omni has a problem (it returned {})."
 NOT_ACCEPTED = "Omni did not accept the request (it returned {})."
 LIMIT = "This token has reached Omni’s limit of requests per minute."
-NOT_SHOWN = "Omni does not show you this"
+NOT_SHOWN = "You can’t open this conversation"
 REJECTED = "Omni no longer accepts your token"
 
 ROWS = [

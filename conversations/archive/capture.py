@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from conversations.archive.outcomes import Fetch, Opened
 from conversations.models import OMNI_KEEPS, SOON, Access, Capture, Conversation, JobAccess, Message, Reader, marked
 from conversations.models.access import AccessQuerySet
 from conversations.models.message import MessageQuerySet
+from conversations.search.shown_row import ShownRow
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
@@ -40,9 +41,9 @@ def queue(opened: Opened) -> int:
     return Capture.objects.queue(opened.token, opened.conversation.shown_messages)
 
 
-def queue_chosen(user: User, conversations: Collection[Conversation]) -> int:
+def queue_chosen(user: User, chosen: Iterable[Conversation | ShownRow]) -> int:
     """Queue missing evidence of several conversations, with the user's tokens that may read them; return the count."""
-    reader = Reader.for_user(user)
+    reader, conversations = Reader.for_user(user), [row.pk for row in chosen]
     accesses = Access.objects.messages_of(reader).each_once(reader).filter(conversation__in=conversations)
     # Filter by conversation first: the query time must not depend on how many messages other readers have.
     messages = Message.objects.filter(conversation__in=conversations)

@@ -4,6 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from conversations.models import Access, JobAccess, Reader, Walk
+from omniviewer.prepared import Prepared
+
+_COUNTED = Prepared(Access.objects.counted_by_instance)
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,13 @@ def measure(reader: Reader, walks: Collection[Walk]) -> Coverage:
 
     `walks`: those of everything that their tokens see.
     """
-    counted = Access.objects.counted_by_instance(reader)
+    rows = _COUNTED.rows(reader.slots, **reader.slot_values)
+    counted = {instance: numbers for instance, *numbers in rows}
     read = total = 0
     for instance in {token.instance for token in reader.tokens}:
-        seen, of_these, refused = counted.get(instance, (0, 0, 0))
+        seen, of_these, not_refused = counted.get(instance, (0, 0, 0))
         by_omni = max((walk.total or 0 for walk in walks if walk.api_token.instance == instance), default=0)
-        read, total = read + of_these, total + max(by_omni, seen) - refused
+        read, total = read + of_these, total + max(by_omni, seen) - (seen - not_refused)
     has_seen_all = len(walks) == len(reader.tokens) and all(walk.has_seen_all for walk in walks)
     return Coverage(min(read, total), total, is_all=has_seen_all and read >= total)
 

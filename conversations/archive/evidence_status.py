@@ -85,7 +85,8 @@ class Jobs:
             rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
         # Ignore jobs of other conversations: this conversation gives no right to them.
         known = {job.omni_id: job for job in rows}
-        self._own = {key: job for key, job in known.items() if job.may_belong_to(conversation)}
+        its = conversation.instance, conversation.omni_id
+        self._own = {key: job for key, job in known.items() if job.may_belong_to(*its)}
         self._foreign = known.keys() - self._own.keys()
         self._answers = answers
         self._rights = rights or opened.evidence_rights(answers.keys())

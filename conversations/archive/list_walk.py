@@ -18,6 +18,7 @@ from conversations.models import Access, Conversation, Walk, recency
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import BadRequest, CannotAsk, replies
+from omniviewer.prepared import Prepared, slot
 
 # Pages in a row with nothing new before the walk ends: some lists never do, as rows move between pages.
 _MAX_IDLE_PAGES = 5
@@ -27,8 +28,15 @@ _ENDLESS = "Omni’s list continues without anything new: the sync stopped there
 _LIST_FIELDS = ["name", "last_prompt", "owner_id", "created_at", "updated_at", "recency", "started", "is_indexed"]
 
 
+_WALK = Prepared(lambda _: Walk.objects.filter(api_token=slot("token"), member=slot("member")))
+
+
 def walk_of(token: ApiToken, member: str = "") -> Walk:
-    return Walk.objects.select_related("api_token").get_or_create(api_token=token, member=member)[0]
+    """Return the walk of the token's list, or of its list of one member's conversations; made if there is none."""
+    stored = _WALK.rows(token=token, member=member)
+    walk = stored[0] if stored else Walk.objects.get_or_create(api_token=token, member=member)[0]
+    walk.api_token = token
+    return walk
 
 
 def check(walk: Walk, urgency: Urgency, *, looked_at: datetime) -> Walk:

@@ -9,7 +9,7 @@ from conversations.archive import credentials, list_walk, people
 from conversations.archive.outcomes import CannotShow, Fetch, Notice
 from conversations.models import Access, Owner, Reader, Walk
 from conversations.search import documents
-from conversations.search.finder import Finder, Page, Stretch, few_conversations
+from conversations.search.finder import Finder, Page, Stretch, waiting_of_few
 from conversations.search.narrowing import Scope
 from conversations.search.syntax import Asked
 from conversations.upstream.budget import Urgency
@@ -63,18 +63,31 @@ def open(  # noqa: A001  (callers say `lists.open`)
             break
         asks_for, was_asked = replace(top, is_of_few=False).finder(stretch.order), True
         page = asks_for.page(stretch)
-    if documents.index_shown(page.conversations):
+    if documents.index_shown(page.shown):
         page = asks_for.page(stretch)
     metrics.page_from("asked" if was_asked else top.state)
     odd = [*asked.odd, *top.odd]
-    begun = None if page.conversations else asked.beginnings
+    begun = None if page.shown else asked.beginnings
     if begun and (stretch.is_top or not asks_for.count()):
         wider = top.finder(stretch.order, begun)
         wider_page = wider.page(stretch)
-        if wider_page.conversations:
+        if wider_page.shown:
             asks_for, page, asked = wider, wider_page, begun
             odd.insert(0, said_of_beginnings(asked))
     return Listed(page, found, odd, asks_for, asked, top.scope.owners, top.notice, was_asked)
+
+
+def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:
+    """Return a finder for what the list shows of these credentials and the query. Raises `CannotShow`."""
+    top = check_tops(user, through, asked)
+    top.check_readable()
+    if not asked:
+        # The counts are of all, so all has to be indexed.
+        top = replace(top, is_of_few=catch_up(top.scope.reader))
+    asks_for = top.finder(order)
+    begun = asked.beginnings if asks_for.is_empty else None
+    wider = top.finder(order, begun) if begun else asks_for
+    return asks_for if wider.is_empty else wider
 
 
 def said_of_beginnings(asked: Asked) -> str:
@@ -94,10 +107,10 @@ def stored_finder(user: User, through: Sequence[Credential], asked: Asked, order
 
 def catch_up(reader: Reader) -> bool:
     """Index what waits, for a short time; return whether the reader's tokens were shown few conversations."""
-    few = few_conversations(reader)
-    if few is None or few.waiting:
-        documents.refresh(seconds=_CATCH_UP_SECONDS, among=few.waiting if few else None)
-    return few is not None
+    waiting = waiting_of_few(reader)
+    if waiting is None or waiting:
+        documents.refresh(seconds=_CATCH_UP_SECONDS, among=waiting)
+    return waiting is not None
 
 
 def _go_further_back(found: list[Walk], asked: Asked) -> bool:
@@ -148,7 +161,7 @@ class Tops:
     @property
     def odd(self) -> list[str]:
         """Return a sentence for each name in the query that matches nobody."""
-        return [f"Nobody that Omni shows you is called “{name}”." for name, ids in self.scope.owners.items() if not ids]
+        return [f"Nobody you can see is called “{name}”." for name, ids in self.scope.owners.items() if not ids]
 
     def check_readable(self) -> None:
         """Raise `CannotShow` where nothing is readable and Omni did not say that there is nothing."""
@@ -175,7 +188,6 @@ def check_tops(user: User, through: Sequence[Credential], asked: Asked, when: Fe
     found, was_asked = [], False
     for token in reader.tokens:
         walk = list_walk.walk_of(token, _member(token, asked, meant))
-        walk.api_token = token
         try:
             renewed = _renew_top(walk, when)
             was_asked |= renewed is not walk

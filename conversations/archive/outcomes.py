@@ -67,7 +67,7 @@ class Opened:
         return len(self.reader.tokens) > 1
 
     def evidence_rights(self, job_ids: Collection[UUID]) -> EvidenceRights:
-        return EvidenceRights(self.accesses, job_ids)
+        return EvidenceRights([access.api_token for access in self.accesses], job_ids)
 
 
 class CannotShow(Exception):

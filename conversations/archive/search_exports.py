@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from conversations.archive import lists, threads
 from conversations.archive.outcomes import CannotShow
-from conversations.models import Access, Conversation, Reader
+from conversations.models import Access, Reader
 from conversations.models.search_export import MAX_CONVERSATIONS, MAX_UNFINISHED, SearchExport
-from conversations.search import shown_rows
+from conversations.search import shown_row
+from conversations.search.shown_row import ShownRow
 from conversations.search.syntax import Asked
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import Credential, User
@@ -97,15 +98,15 @@ def not_included(export: SearchExport) -> dict[str, str]:
     return {key[1]: reason for key, reason in named.items() if key in shown}
 
 
-def conversations(export: SearchExport) -> list[Conversation]:
+def conversations(export: SearchExport) -> list[ShownRow]:
     """Return the conversations of a finished export whose rows its owner may see now, in their order."""
     reader = Reader.for_user(export.owner)
     place = {(instance, omni_id): number for number, (instance, omni_id) in enumerate(export.wanted)}
     ids = [UUID(omni_id) for instance, omni_id in place if f"{instance}/{omni_id}" not in export.missing]
-    found: dict[int, Conversation] = {}
+    found: dict[int, ShownRow] = {}
     for start in range(0, len(ids), _AT_ONCE):
         rows = Access.objects.rows_of(reader).each_once(reader)
-        for row in shown_rows.load(reader, rows.filter(conversation__omni_id__in=ids[start : start + _AT_ONCE])):
+        for row in shown_row.load(reader, rows.filter(conversation__omni_id__in=ids[start : start + _AT_ONCE])).rows:
             number = place.get((row.instance, str(row.omni_id)))
             if number is not None:
                 found[number] = row

@@ -6,10 +6,11 @@ from django.db.models import Exists, OuterRef
 
 from conversations.archive import threads
 from conversations.archive.outcomes import CannotShow
-from conversations.models import Access, Conversation, TicketReference
+from conversations.models import Access, TicketReference
 from conversations.models.access import AccessQuerySet
-from conversations.search import shown_rows
+from conversations.search import shown_row
 from conversations.search.finder import FEW_ROWS
+from conversations.search.shown_row import ShownRows
 from omniviewer.accounts.models import User
 
 # Most conversations with expired access that Omni is asked about for one page.
@@ -20,7 +21,7 @@ _MAX_CONVERSATIONS_ASKED = 5
 class Linked:
     """Linked conversations. `failure`: why some may be missing; `is_partial`: not all were asked about yet."""
 
-    conversations: list[Conversation]
+    shown: ShownRows
     failure: CannotShow | None = None
     is_partial: bool = False
 
@@ -44,7 +45,7 @@ def open(user: User, ticket: str) -> Linked:  # noqa: A001  (callers say `ticket
                 break
     accesses = _linked(Access.objects.messages_of(reader).each_once(reader), ticket)
     return Linked(
-        shown_rows.load(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MAX_CONVERSATIONS_ASKED
+        shown_row.load(reader, accesses.newest_first()), failure, is_partial=len(ids) > _MAX_CONVERSATIONS_ASKED
     )
 
 

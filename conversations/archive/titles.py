@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from conversations import rendering
 from conversations.models import Access, Reader
-from conversations.search import shown_rows
+from conversations.search import shown_row
 from omniviewer.accounts.models import User
 
 
@@ -23,5 +23,5 @@ def by_id(user: AbstractBaseUser | AnonymousUser, omni_ids: Collection[UUID]) ->
     reader = Reader.for_user(user)
     rows = Access.objects.rows_of(reader).each_once(reader).filter(conversation__omni_id__in=omni_ids)
     instances = list(dict.fromkeys(token.instance for token in reader.tokens))
-    found = sorted(shown_rows.load(reader, rows), key=lambda row: instances.index(row.instance), reverse=True)
+    found = sorted(shown_row.load(reader, rows).rows, key=lambda row: instances.index(row.instance), reverse=True)
     return {row.omni_id: rendering.visible(row.title) for row in found}

@@ -11,7 +11,8 @@ from conversations.archive.outcomes import CannotShow
 from conversations.exports import formats
 from conversations.exports.bundle import Pipe
 from conversations.models import Access, Conversation, Reader
-from conversations.search import shown_rows
+from conversations.search import shown_row
+from conversations.search.shown_row import ShownRow
 from omniviewer.accounts.models import User
 from omniviewer.audit.models import OK
 
@@ -19,7 +20,7 @@ from omniviewer.audit.models import OK
 MAX_CONVERSATIONS = 100
 
 
-def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
+def chosen(user: User, named: Iterable[str]) -> list[ShownRow]:
     """Return those of these that the reader may see, in the order of the list.
 
     Each is named by its instance, a slash and Omni's id; by the id alone, it is the one that its address opens.
@@ -33,7 +34,7 @@ def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
             continue
     reader = Reader.for_user(user)
     rows = Access.objects.rows_of(reader).each_once(reader).filter(conversation__omni_id__in=wanted)
-    found = shown_rows.load(reader, rows.newest_first())
+    found = shown_row.load(reader, rows.newest_first()).rows
     instances = list(dict.fromkeys(token.instance for token in reader.tokens))
     first: dict[UUID, str] = {}
     for row in sorted(found, key=lambda row: instances.index(row.instance)):
@@ -47,9 +48,9 @@ def chosen(user: User, named: Iterable[str]) -> list[Conversation]:
 
 def stream(
     user: User,
-    conversations: Sequence[Conversation],
+    conversations: Sequence[ShownRow],
     site: str,
-    record: Callable[[Conversation, str], None],
+    record: Callable[[Conversation | ShownRow, str], None],
     not_included: Mapping[str, str] | None = None,
 ) -> Iterator[bytes]:
     """Return a zip of them, each as Markdown and as JSON, made while it is sent; what could not be had is named in it.

@@ -34,9 +34,13 @@ class AccessQuerySet(models.QuerySet["Access"]):
         """Return those whose messages the reader may read."""
         return self.filter(self._messages(reader), reader.holds_token)
 
-    def may_read(self, reader: Conditions) -> Exists:
-        """Return the condition, on a row of another query of accesses, that the reader may read its messages."""
-        return Exists(Access.objects.messages_of(reader).filter(pk=OuterRef("pk")))
+    def may_read(self, reader: Conditions) -> models.Case:
+        """Return the condition, on a row of a query of accesses, that the reader may read its messages.
+
+        It is true or false, never NULL, so that it can be negated.
+        """
+        right = models.When(self._messages(reader) & reader.holds_token, then=True)
+        return models.Case(right, default=False, output_field=models.BooleanField())
 
     def opened_to(self, reader: Conditions) -> Self:
         """Return those that the thread route has opened to a token of the reader's, however long ago.
@@ -54,19 +58,17 @@ class AccessQuerySet(models.QuerySet["Access"]):
     def _messages(cls, reader: Conditions) -> Q:
         return cls._opened(reader) & reader.within("confirmed_at")
 
-    def each_once(self, reader: Reader) -> Self:
+    def each_once(self, reader: Conditions) -> Self:
         """Keep one row of a conversation that was shown to several of the reader's tokens: the best one's.
 
         Best is one whose messages may be read, then the first in the reader's own order.
         """
         if not reader.may_see_twice:
             return self
-        order = models.Case(
-            *(models.When(api_token=token.pk, then=place) for place, token in enumerate(reader.tokens)),
-            default=len(reader.tokens),
-            output_field=models.IntegerField(),
-        )
-        count = len(reader.tokens)
+        tokens = reader.token_keys
+        count = len(tokens)
+        places = (models.When(api_token=token, then=place) for place, token in enumerate(tokens))
+        order = models.Case(*places, default=count, output_field=models.IntegerField())
         ranked = models.Case(models.When(self._messages(reader), then=order), default=order + count)
         better = Access.objects.rows_of(reader).annotate(rank=ranked).filter(conversation=OuterRef("conversation"))
         return self.annotate(rank=ranked).exclude(Exists(better.filter(rank__lt=OuterRef("rank"))))
@@ -75,19 +77,17 @@ class AccessQuerySet(models.QuerySet["Access"]):
         """Return those that were opened to a token of the reader's, but for which Omni has to be asked again."""
         return self.opened_to(reader).exclude(reader.within("confirmed_at"))
 
-    def counted_by_instance(self, reader: Reader) -> dict[str, tuple[int, int, int]]:
+    def counted_by_instance(self, reader: Conditions) -> "models.QuerySet[Access, tuple[str, int, int, int]]":
         """Count by instance the conversations that the reader may see, those of them whose messages they may read, and
-        those whose messages were refused.
+        those whose messages were not refused.
         """
         may_read = self._messages(reader)
         rows = self.rows_of(reader).order_by()
         # Another token may have been shown the same: then each conversation counts once.
         key = "conversation__instance" if reader.may_see_twice else "api_token__instance"
         count = partial(models.Count, "conversation", distinct=reader.may_see_twice)
-        numbers = rows.values(key).annotate(
-            seen=count(), read=count(filter=may_read), open=count(filter=may_read | Q(refused_at=None))
-        )
-        return {row[key]: (row["seen"], row["read"], row["seen"] - row["open"]) for row in numbers}
+        numbers = {"all": count(), "read": count(filter=may_read), "open": count(filter=may_read | Q(refused_at=None))}
+        return rows.values_list(key).annotate(**{f"count_{name}": number for name, number in numbers.items()})
 
     def knowing_jobs(self, jobs: models.QuerySet[Job]) -> Self:
         """Add whether any of these jobs is stored."""

@@ -114,12 +114,14 @@ class Capture(models.Model):
 
 
 class StarQuerySet(models.QuerySet["Star"]):
-    def has(self, user: User, conversation: Conversation) -> bool:
-        return bool(_STAR.rows(user=user.pk, conversation=conversation.pk))
+    def has(self, user: User, conversation: int) -> bool:
+        """Return whether the user has starred the conversation with this key."""
+        return bool(_STAR.rows(user=user.pk, conversation=conversation))
 
-    def set(self, user: User, conversation: Conversation, *, starred: bool) -> None:
+    def set(self, user: User, conversation: int, *, starred: bool) -> None:
+        """Star the conversation with this key, or unstar it."""
         if starred:
-            self.get_or_create(user=user, conversation=conversation)
+            self.get_or_create(user=user, conversation_id=conversation)
         else:
             self.filter(user=user, conversation=conversation).delete()
 

@@ -1,7 +1,7 @@
 """A conversation as Omni last returned it to anybody, and as it was shown to one API token."""
 
 from copy import copy
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
@@ -146,7 +146,21 @@ class Conversation(ListColumns):
     shows_messages: bool = True
 
     def __str__(self) -> str:
-        return f"{self.instance}/{self.omni_id}"
+        return self.name_of(self.instance, self.omni_id)
+
+    @staticmethod
+    def name_of(instance: str, omni_id: UUID) -> str:
+        """Return the name by which forms choose a conversation."""
+        return f"{instance}/{omni_id}"
+
+    @staticmethod
+    def address_of(omni_id: UUID) -> str:
+        return reverse("conversations:conversation", args=[omni_id])
+
+    @staticmethod
+    def title_of(name: str, last_prompt: str) -> str:
+        whole = name.strip() or last_prompt.strip() or "Untitled conversation"
+        return Truncator(whole).chars(MAX_TITLE_CHARS)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.access is not None:
@@ -158,7 +172,7 @@ class Conversation(ListColumns):
 
     @cached_property
     def _address(self) -> str:
-        return reverse("conversations:conversation", args=[self.omni_id])
+        return self.address_of(self.omni_id)
 
     @property
     def owner(self) -> Owner:
@@ -166,8 +180,7 @@ class Conversation(ListColumns):
 
     @property
     def title(self) -> str:
-        whole = self.name.strip() or self.last_prompt.strip() or "Untitled conversation"
-        return Truncator(whole).chars(MAX_TITLE_CHARS)
+        return self.title_of(self.name, self.last_prompt)
 
     @property
     def is_fresh(self) -> bool:
@@ -255,11 +268,6 @@ class Conversation(ListColumns):
         asked = self.shown_messages.questions().order_by("position")
         beginnings = asked.annotate(beginning=models.functions.Left("text", _OUTLINE_CHARS))
         return [Question(*row) for row in beginnings.values_list("position", "beginning")]
-
-    @property
-    def day(self) -> date | None:
-        """Return the day of the last activity, in the reader's time zone."""
-        return timezone.localdate(self.updated_at) if self.updated_at else None
 
     def learn(self, reply: replies.ListedConversation | replies.Conversation, *, owner_id: str = "") -> bool:
         """Take the values of a reply, without saving; return whether anything has changed.

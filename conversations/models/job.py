@@ -105,9 +105,9 @@ class Job(models.Model):
     def __str__(self) -> str:
         return f"{self.omni_id}: {self.state}"
 
-    def may_belong_to(self, conversation: Conversation) -> bool:
+    def may_belong_to(self, instance: str, conversation_id: UUID) -> bool:
         """Return whether it may be shown through this conversation, see `of_conversation`."""
-        return self.instance == conversation.instance and self.conversation_id in (None, conversation.omni_id)
+        return self.instance == instance and self.conversation_id in (None, conversation_id)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -148,7 +148,7 @@ class Job(models.Model):
 
         Where that is long ago, or not known (None), a list has told of it since.
         """
-        if at and timezone.now() - at < LONGEST_JOB:
+        if at and timedelta(0) <= timezone.now() - at < LONGEST_JOB:
             Conversation.objects.with_job(self.instance, self.omni_id).outdate(at)
 
     def has_no_result(self) -> None:

@@ -1,6 +1,6 @@
 """Rights to evidence: what Omni's job and result routes answered which API token about which job."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Self
@@ -168,10 +168,10 @@ def is_over(done_at: datetime | None) -> bool:
 
 
 class EvidenceRights:
-    """A reader's rights to the evidence of some jobs, through the accesses by which the messages may be read."""
+    """A reader's rights to the evidence of some jobs, through the tokens by which the messages may be read."""
 
-    def __init__(self, accesses: Sequence[Access], job_ids: Collection[UUID]) -> None:
-        tokens = {access.api_token_id: access.api_token for access in accesses}
+    def __init__(self, through: Iterable[ApiToken], job_ids: Collection[UUID]) -> None:
+        tokens = {token.pk: token for token in through}
         self._tokens = set(tokens)
         self._rows: dict[UUID, dict[int, JobAccess]] = {}
         for row in JobAccess.objects.filter(api_token__in=tokens, job_id__in=job_ids):

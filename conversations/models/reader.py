@@ -47,6 +47,11 @@ class Conditions:
         return [limits.token for limits in self.limits]
 
     @property
+    def may_see_twice(self) -> bool:
+        """Return whether two tokens are for one instance, and so may both have been shown the same conversation."""
+        raise NotImplementedError
+
+    @property
     def holds_token(self) -> Q:
         """Return the condition that the row's token is one of the reader's."""
         return self._of(self.token_keys)
@@ -75,10 +80,15 @@ class Conditions:
 class ReaderSlots(Conditions):
     """The conditions of all readers with so many tokens, for a prepared query: a slot in the place of each value.
 
-    `rejected`: whether Omni has ever rejected the token, for each.
+    `rejected`: whether Omni has ever rejected the token, for each. `sees_twice`: see `may_see_twice`.
     """
 
     rejected: tuple[bool, ...]
+    sees_twice: bool = False
+
+    @property
+    def may_see_twice(self) -> bool:
+        return self.sees_twice
 
     @property
     def limits(self) -> Sequence[Limits]:
@@ -146,7 +156,7 @@ class Reader(Conditions):
     @property
     def slots(self) -> ReaderSlots:
         """Return the shape of this reader for prepared queries; `slot_values` are the values for it."""
-        return ReaderSlots(tuple(token.rights_since is not None for token in self.tokens))
+        return ReaderSlots(tuple(token.rights_since is not None for token in self.tokens), self.may_see_twice)
 
     @property
     def slot_values(self) -> dict[str, Any]:
@@ -162,7 +172,6 @@ class Reader(Conditions):
 
     @property
     def may_see_twice(self) -> bool:
-        """Return whether two tokens are for one instance, and so may both have been shown the same conversation."""
         return len({token.instance for token in self.tokens}) < len(self.tokens)
 
     def owned_by(self, owners: Collection[Owner]) -> Q:

@@ -25,8 +25,8 @@ class VisitQuerySet(models.QuerySet["Visit"]):
 
     def read_until(self, user: User) -> datetime:
         """Return the time up to which all counts as read: the reader's first visit, or when they last said so."""
-        row, _ = ReadUntil.objects.get_or_create(user=user)
-        return row.at
+        known = _READ_UNTIL.rows(user=user)
+        return known[0] if known else ReadUntil.objects.get_or_create(user=user)[0].at
 
 
 class Visit(models.Model):
@@ -68,3 +68,6 @@ class ReadUntil(models.Model):
         now = timezone.now()
         cls.objects.filter(user=user).update(at=min(moment, now) if moment and is_aware(moment) else now)
         return before
+
+
+_READ_UNTIL = Prepared(lambda _: ReadUntil.objects.filter(user=slot("user")).values_list("at", flat=True))

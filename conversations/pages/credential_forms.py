@@ -51,7 +51,7 @@ class LabelForm(forms.Form):
 class TokenForm(forms.Form):
     """A new token for a credential."""
 
-    token = TokenField(help_text="Replaces the stored one as soon as Omni has accepted it.")
+    token = TokenField()
 
 
 class HandOverForm(forms.Form):
@@ -87,7 +87,7 @@ class ConnectForm(LabelForm):
                 "autocomplete": "url",
             }
         ),
-        help_text="The address where you log in to Omni. Any page's address will do.",
+        help_text="The address where you log in to Omni. You can paste the address of any Omni page.",
     )
     token = TokenField(
         help_text="A personal access token from your Omni profile, or an organization API key. "
@@ -99,7 +99,7 @@ class ConnectForm(LabelForm):
     def __init__(self, owner: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(owner, *args, **kwargs)
         self.fields["label"].required = False
-        self.fields["label"].help_text = "To tell it from your others. If empty, it is named after the instance."
+        self.fields["label"].help_text = "Optional. Helps when you connect more than one."
 
     def clean_instance_address(self) -> str:
         """Return the host that the credential will point to."""

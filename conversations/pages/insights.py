@@ -26,7 +26,7 @@ from omniviewer.audit.models import Kind
 
 @require_safe
 def page(request: Request) -> HttpResponse:
-    credentials = Credential.objects.owned_by(request.user)
+    credentials = Credential.objects.held_by(request.user)
     form = InsightsForm(credentials, request.GET)
     try:
         query = form.query()
@@ -85,7 +85,7 @@ def _compared_with(counts: Counts) -> str:
 @require_safe
 def questions(request: Request) -> HttpResponse:
     """Render the questions asked most and the slowest answers: for the page, which does not wait for them."""
-    form = InsightsForm(Credential.objects.owned_by(request.user), request.GET)
+    form = InsightsForm(Credential.objects.held_by(request.user), request.GET)
     try:
         query = form.query()
         ranked = Ranked(request.user, query)
@@ -103,7 +103,7 @@ def csv(request: Request) -> HttpResponseBase:
     block = BlockForm(request.GET).name()
     if not block:
         raise Http404
-    form = InsightsForm(Credential.objects.owned_by(request.user), request.GET)
+    form = InsightsForm(Credential.objects.held_by(request.user), request.GET)
     try:
         query = form.query()
         of_block = Ranked(request.user, query) if block in Ranked.NAMES else Counts(request.user, query)

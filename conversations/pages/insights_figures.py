@@ -58,8 +58,8 @@ class Figures:
                 Row(Cell(label, plain=f"{span.first}"), [*cells, *(self._cell(span, state, counts) for state in shown)])
             )
         note = (
-            "Conversations in which something was asked then, by the state of their answers now; one in several states "
-            f"counts in the first of these. {self._known}"
+            "Conversations by outcome. One with several outcomes counts once, under the first in this order. "
+            f"{self._known}"
         )
         return Figure(
             "outcomes",
@@ -96,8 +96,7 @@ class Figures:
         return Figure(
             "time",
             "Time to answer",
-            "From a question to the answer that follows it. Half of the answers came within the median, 95 of 100 "
-            "within the 95th percentile.",
+            "Time from question to answer: median and 95th percentile.",
             self._unit_of_time,
             ["Median", "95th percentile", "Answers"],
             rows[::-1],
@@ -207,8 +206,8 @@ class Figures:
         """Return a sentence that says for how many answers the outcome is known."""
         total = self._found.total
         if not total.answers:
-            return "No answer in it tells of the job that made it."
-        return f"Known for {total.told:,} of {total.answers:,} answers: those whose evidence was captured."
+            return "No answer names the job that made it."
+        return f"Outcome known for {total.told:,} of {total.answers:,} answers."
 
     @property
     def _unit_of_time(self) -> str:

@@ -42,6 +42,13 @@ class InsightsQuery:
     odd: list[str]
 
     @property
+    def calendar(self) -> tuple[str, str]:
+        """Return the first and the last day as ISO dates, where days were asked for; else "" for both."""
+        if self.period is None or self.period_name:
+            return "", ""
+        return self.period[0].isoformat(), (self.period[1] - timedelta(days=1)).isoformat()
+
+    @property
     def owner(self) -> str:
         """Return the one person who is asked for; "" for nobody or several."""
         names = self.asked.values("owner")
@@ -89,16 +96,13 @@ class InsightsForm(CredentialForm):
                 period, name = (first[0], last[1]), ""
                 odd += [doubt for value in (since, until) if (doubt := date_words.doubt(value))]
             else:
-                odd.append(
-                    f"From “{since[:40]}” to “{until[:40]}” is no time: each takes {syntax.TIMES}. "
-                    f"The {PERIODS[_USUAL_PERIOD].lower()} are shown."
-                )
+                odd.append(f"{_wrong(since, until)} Showing the {PERIODS[_USUAL_PERIOD].lower()}.")
                 name = _USUAL_PERIOD
         elif name == "all":
             period = None
         elif name not in PERIODS:
             if name:
-                odd.append(f"“{name[:40]}” is no period: the {PERIODS[_USUAL_PERIOD].lower()} are shown.")
+                odd.append(f"“{name[:40]}” is not a period. Showing the {PERIODS[_USUAL_PERIOD].lower()}.")
             name = _USUAL_PERIOD
         return InsightsQuery(
             credentials=[chosen] if chosen else list(self.credentials),
@@ -122,6 +126,14 @@ class BlockForm(forms.Form):
         return (self.cleaned_data["block"] or BLOCKS[0]) if self.is_valid() else ""
 
 
+def _wrong(since: str, until: str) -> str:
+    """Return a sentence on two days that make no period."""
+    for value in (since, until):
+        if value and syntax.days(value) is None:
+            return f"“{value[:40]}” is not a date. Try {syntax.TIMES}."
+    return f"“{since[:40]}” is after “{until[:40] or 'today'}”."
+
+
 def _without_time(typed: Asked) -> tuple[Asked, tuple[str, str] | None, list[str]]:
     """Return the query without `asked:`, its first and last day, and what was not understood of it."""
     times = typed.values("asked")
@@ -130,7 +142,7 @@ def _without_time(typed: Asked) -> tuple[Asked, tuple[str, str] | None, list[str
     asked = typed.replaced("asked", "")
     odd = [sentence for sentence in typed.odd if sentence not in asked.odd]
     if len(times) > 1:
-        odd.append("The insights take one “asked:”: the others were left out.")
+        odd.append("Insights use one “asked:”: the others were left out.")
     found = syntax.days(times[0])
     if not found:
         return asked, None, odd

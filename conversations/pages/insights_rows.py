@@ -20,7 +20,7 @@ from conversations.templatetags.moments import day, iso
 # Most rows on the page; a file has all.
 _MAX_ROWS: Final = 100
 _MAX_TEXT_CHARS = 200
-_NOBODY: Final = "Not told by Omni"
+_NOBODY: Final = "Not named by Omni"
 
 
 def topics(found: Insights, links: Links) -> Figure:
@@ -49,7 +49,7 @@ def topics(found: Insights, links: Links) -> Figure:
     return Figure(
         "topics",
         "Topics",
-        "The failure rate is that of conversations whose outcome is known.",
+        "Failure rate among conversations with a known outcome.",
         "Topic",
         ["Conversations", "Failed", "Unanswered", "Failure rate"],
         rows,
@@ -78,7 +78,7 @@ def people(found: Insights, names: Mapping[Owner, str], links: Links) -> Figure:
     return Figure(
         "people",
         "People",
-        "Who asked most.",
+        "",
         "Asked by",
         ["Conversations", "Questions"],
         rows,
@@ -96,9 +96,9 @@ def questions(found: Rankings, links: Links) -> Figure:
         people = f"{row.people:,}" if row.people else "–"
         cells = [Cell(f"{row.count:,}", address, said, str(row.count)), Cell(people, address, said)]
         rows.append(Row(Cell(said, address, plain=row.text), cells))
-    note = "Asked at least twice in the same words."
+    note = "Identical wording, at least twice."
     if found.is_part:
-        note += f" Of the newest {MAX_COMPARED:,} questions."
+        note += f" Among the newest {MAX_COMPARED:,} questions."
     return Figure(
         "questions",
         "Questions asked most",
@@ -116,14 +116,14 @@ def slowest(found: Rankings, names: Mapping[Owner, str], links: Links) -> Figure
     rows = []
     for row in found.slowest:
         said = cut(row.text, _MAX_TEXT_CHARS) or "A question without text"
-        name = names.get(row.owner) or row.owner.id or "Not told by whom"
+        name = names.get(row.owner) or row.owner.id or "Not named by Omni"
         took = Cell(_length(row.took), row.address, f"answer to {said}", f"{row.took.total_seconds():g}")
         details, in_file = (name, day(row.asked_at)), (name, iso(row.asked_at))
         rows.append(Row(Cell(said, row.address, plain=row.text), [took], None, details, in_file))
     return Figure(
         "slowest",
         "Slowest answers",
-        "Each opens the answer.",
+        "Click to open the answer.",
         "Question",
         ["Took"],
         rows,

@@ -86,7 +86,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "Failure rate",
             [rate("Failure rate", lambda row: row.failure_rate, "up")],
-            f"{total.failed:,} of {total.known:,} conversations whose outcome is known"
+            f"{total.failed:,} of {total.known:,} conversations with a known outcome"
             if total.known
             else "No outcome is known",
             links.list(Filter("state", "failed")) if total.failed and links.can_show("failed") else "",
@@ -113,7 +113,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "Coverage",
             [rate("Coverage", lambda row: row.coverage, "down")],
-            f"outcome known of {total.told:,} of {total.answers:,} answers"
+            f"outcome known for {total.told:,} of {total.answers:,} answers"
             if total.answers
             else "No answer names the job that made it",
             "#outcomes",
@@ -194,7 +194,7 @@ def _changed(size: str, difference: float, before: str, worse: str) -> Change:
 
 def percent(share: float | None) -> str:
     """Return a share in percent; "–" if it is not known."""
-    return _NONE if share is None else f"{100 * share:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
+    return _NONE if share is None else f"{100 * share:.1f}".removesuffix(".0") + "%"
 
 
 def length(seconds: float | None) -> str:

@@ -18,14 +18,15 @@ from conversations.archive import lists, people, ticket_links
 from conversations.archive.lists import Listed
 from conversations.archive.outcomes import CannotShow, Fetch
 from conversations.exports import selection
-from conversations.models import Conversation, ReadUntil, Star, ticket_names
-from conversations.pages import list_context, list_facets
+from conversations.models import ReadUntil, Star, ticket_names
+from conversations.pages import finished_frame, list_context, list_facets
 from conversations.pages.errors import explain
 from conversations.pages.export_record import record_export
 from conversations.pages.list_forms import FiltersForm, ListForm, ListQuery, list_address
 from conversations.pages.part_forms import FreshForm
 from conversations.pages.refresh import fetch_when, refreshed
 from conversations.search import pasted, syntax
+from conversations.search.shown_row import NO_ROWS
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical, next_path, site_path
@@ -41,7 +42,7 @@ def conversations(request: Request) -> HttpResponse:
     elsewhere = _elsewhere(request)
     if elsewhere:
         return redirect(elsewhere)
-    form = ListForm(Credential.objects.owned_by(request.user), request.GET)
+    form = ListForm(Credential.objects.held_by(request.user), request.GET)
     try:
         query = form.query()
         found = _listed(request, query, fetch_when(request))
@@ -54,13 +55,15 @@ def conversations(request: Request) -> HttpResponse:
         trail.record(request, Kind.SEARCHED)
     context = list_context.page(request.user, found, query, request.GET)
     context |= list_context.controls(query.credentials, query.asked) | {"credentials": query.held}
-    return render(request, "conversations/list/list.html", context)
+    # The progress of the sync tells how long ago something was.
+    told: list[Any] | None = None if context["progress"] or context["stands_still"] else []
+    return HttpResponse(finished_frame.render(request, "conversations/list/list.html", context, told))
 
 
 @require_safe
 def fresh(request: Request) -> HttpResponse:
     """Render a page of the list again, if it differs from the one that `shown` is the digest of."""
-    form = ListForm(Credential.objects.owned_by(request.user), request.GET)
+    form = ListForm(Credential.objects.held_by(request.user), request.GET)
     said = FreshForm(request.GET)
     if not request.htmx or not said.is_valid():
         return _whole_page(request)
@@ -72,7 +75,7 @@ def fresh(request: Request) -> HttpResponse:
     if query.asked:
         sessions.record_once(request, Kind.SEARCHED)
     context = list_context.page(request.user, found, query, request.GET, said.cleaned_data["looks"])
-    digest = list_context.digest(found.page.conversations, found.page.older)
+    digest = list_context.digest(found.page)
     context["has_changed"] = digest != said.cleaned_data["shown"]
     return render(request, "conversations/list/_update.html", context)
 
@@ -80,15 +83,15 @@ def fresh(request: Request) -> HttpResponse:
 @require_safe
 def facets(request: Request) -> HttpResponse:
     """Render what the matches of a query have in common, with counts, for the list's page."""
-    form = ListForm(Credential.objects.owned_by(request.user), request.GET)
+    form = ListForm(Credential.objects.held_by(request.user), request.GET)
     if not request.htmx:
         return _whole_page(request)
     try:
         query = form.query()
-        found = _listed(request, query, Fetch.IF_MISSING)
+        finder = lists.finder(request.user, query.credentials, query.asked, query.stretch.order)
     except CannotShow:
         return HttpResponse()
-    context = {"groups": list_facets.groups(request.user, found, query)}
+    context = {"groups": list_facets.groups(request.user, finder, query)}
     return render(request, "conversations/list/_facets.html", context)
 
 
@@ -111,10 +114,9 @@ def _elsewhere(request: Request) -> str:
     typed = request.GET.get("q", "")
     if not syntax.read(typed).filters and pasted.read(typed):
         return f"{site_path('/open')}?{urlencode({'q': typed})}"
-    filters = FiltersForm(request.GET)
-    if not any(name in request.GET for name in (*filters.fields, "member")):
+    if not any(name in request.GET for name in (*FiltersForm.base_fields, "member")):
         return ""
-    text = filters.text(typed)
+    text = FiltersForm(request.GET).text(typed)
     if request.GET.get("member", "").strip():
         text = f"{text} owner:{request.GET['member'].strip()}".strip()
     kept = {name: request.GET[name] for name in ("credential", "sort") if request.GET.get(name)}
@@ -142,7 +144,7 @@ def selected(request: Request) -> HttpResponseBase:
         return StreamingHttpResponse(pieces, headers=headers)
     starred = request.POST.get("do") != "unstar"
     for conversation in chosen:
-        Star.objects.set(request.user, conversation, starred=starred)
+        Star.objects.set(request.user, conversation.pk, starred=starred)
     messages.success(request, _starred(len(chosen), starred=starred))
     return redirect(back)
 
@@ -151,8 +153,8 @@ def _toggle_star(request: Request, back: str) -> HttpResponse:
     """Star the one conversation that was named, or unstar it; answer a script without a page."""
     chosen = selection.chosen(request.user, [request.POST["star"]])
     for conversation in chosen:
-        starred = not Star.objects.has(request.user, conversation)
-        Star.objects.set(request.user, conversation, starred=starred)
+        starred = not Star.objects.has(request.user, conversation.pk)
+        Star.objects.set(request.user, conversation.pk, starred=starred)
         if starred:
             tasks.queue_captures(request.user, chosen)
     if request.htmx:
@@ -181,7 +183,7 @@ def _linked(request: Request, text: str) -> HttpResponse:
         linked = ticket_links.open(request.user, ticket) if ticket else None
     except CannotShow as error:
         return explain(request, error)
-    shown: list[Conversation] = linked.conversations if linked else []
+    shown = linked.shown if linked else NO_ROWS
     context = {
         "text": text.strip(),
         "ticket": ticket,

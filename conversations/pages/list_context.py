@@ -1,30 +1,42 @@
 """Context shared by the list's page and the fragment that refreshes it."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from conversations.archive import background_health, coverage, people, sync
+from conversations.archive.coverage import Coverage, Outcomes
 from conversations.archive.lists import Listed
 from conversations.archive.people import MAX_MEMBERS
-from conversations.models import Access, Conversation, Reader, Star, TicketReference, Visit, Walk
+from conversations.archive.sync import Progress
+from conversations.models import Access, Owner, Reader, Star, TicketReference, Visit, Walk, recency
+from conversations.models.keys import Keys
 from conversations.pages import list_columns, list_row
+from conversations.pages.finished_frame import Told
 from conversations.pages.list_forms import Dates, ListQuery
 from conversations.pages.list_row import ListRow, Look, Marks
 from conversations.pages.refresh import fresh_in
 from conversations.search import date_words, finder, hits, narrowing, syntax
+from conversations.search.finder import Page
+from conversations.search.hits import Hits
+from conversations.search.shown_row import ShownRows
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
+from omniviewer.prepared import Prepared, slot
 
 # Most people that a filter's chip names.
 _MAX_NAMES = 3
+# Names of filters, where a chip does not take the filter's own.
+_LABELS = {"owner": "asked by", "in": "words in"}
 # Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
@@ -33,34 +45,36 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
     """Return the context of list/list.html and its parts; `parameters` are those of the page's address."""
     until, look = Visit.objects.read_until(user), _look(found, query, parameters)
     asked, page = query.asked, found.page
+    of_whole = covered(user, query.credentials, found.walks)
+    listed = rows(found.finder.scope.reader, page.shown, found.asked, look, until)
     stale = any(not walk.is_fresh for walk in found.walks)
     checked = [walk.checked_at for walk in found.walks if walk.checked_at]
     address = parameters.copy()
     for name in ("refresh", "looks", "shown"):
         address.pop(name, None)
     page_address = address.copy()
-    address["shown"], address["looks"] = digest(page.conversations, page.older), str(looks + 1)
+    address["shown"], address["looks"] = digest(page), str(looks + 1)
     page_address["refresh"] = "1"
-    shown = rows(user, page.conversations, found.asked, look, until)
+    has_ends = page.newer is not None or page.older is not None or not query.stretch.is_top
     return {
         # Parts that a thread has too carry other ids here: both may stand on one page.
         "prefix": "list-",
         "query": query,
         "asked": asked,
-        "chips": [(str(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
+        "chips": [(_in_words(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
         "odd": found.odd,
-        "page": page,
+        "page": {"older": page.older, "newer": page.newer},
         "notice": found.notice,
         "as_of": min(checked, default=None),
         "is_first": query.stretch.is_top,
         "sum": _sum(found, query),
         "sees_organization": look.with_owners,
-        "has_unread": any(row.is_unread for row in shown)
-        or narrowing.has_unread(Reader.for_user(user, query.held), until),
-        "read_until": until,
-        "rows": shown,
+        "has_unread": listed.has_unread or narrowing.has_unread(Reader.for_user(user, query.held), until),
+        "rows": listed,
         "by_day": look.by_day,
-        **progress_and_coverage(user, query.credentials, found.walks),
+        **_progress(of_whole),
+        "coverage": of_whole.coverage if asked or (has_ends and page.older is None) else None,
+        "outcomes": of_whole.outcomes if asked.depends_on_outcome else None,
         "shortfall": _shortfall(found.walks),
         "page_refresh_address": f"?{page_address.urlencode()}",
         "facets_address": f"{reverse('conversations:conversations')}facets/?{address.urlencode()}",
@@ -68,6 +82,12 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "fresh_address": f"{reverse('conversations:conversations')}fresh/?{address.urlencode()}",
         "fresh_in": fresh_in(found.notice, None, looks, is_stale=stale),
     }
+
+
+def _in_words(row: Filter) -> str:
+    """Return a filter as people read it: "Not state: failed"."""
+    label = f"{'not ' if row.is_negated else ''}{_LABELS.get(row.name, row.name)}"
+    return f"{label.capitalize()}: {row.value.removeprefix('=')}"
 
 
 def _meaning(user: User, row: Filter, found: Listed) -> str:
@@ -81,7 +101,7 @@ def _meaning(user: User, row: Filter, found: Listed) -> str:
     if len(names) == 1 and names[0].casefold() == row.value.casefold():
         return ""
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return ", ".join(names[:_MAX_NAMES]) + more if meant else "nobody"
+    return ", ".join(names[:_MAX_NAMES]) + more if meant else "no such person"
 
 
 def _within(parameters: QueryDict, asked: Asked, sought: Asked) -> QueryDict:
@@ -101,26 +121,64 @@ def _shortfall(walks: list[Walk]) -> str:
     return f"{entries} of Omni’s list could not be read. The others are shown."
 
 
-def rows(
-    user: User, shown: list[Conversation], asked: Asked, look: Look, until: datetime | None = None
-) -> list[ListRow]:
-    """Return the rows with their owners, stars, unread marks, tickets and matches. `until`: see `narrowing.unread`."""
-    found = hits.collect(shown, asked)
-    # Ask all of the reader's tokens: another than the one that was shown a row may know more people.
-    names = people.names(user, {row.owner for row in shown}) if look.with_owners else {}
-    marks = _marks(user, shown, until)
-    facts = [
-        list_row.facts(
-            row,
-            found[row.pk],
-            look,
-            owner_name=names.get(row.owner, row.owner_id),
-            marks=marks.get(row.pk, Marks()),
-        )
-        for row in shown
-    ]
-    html = list_row.finished(facts)
-    return [ListRow(*row) for row in zip(shown, html, (told.is_unread for told in facts), strict=True)]
+@dataclass
+class Rows(Told):
+    """Rows of a page with their owners, stars, unread marks, tickets and matches, rendered when the page needs them."""
+
+    reader: Reader
+    shown: ShownRows
+    asked: Asked
+    look: Look
+    marks: dict[int, Marks]
+    names: dict[Owner, str]
+
+    @property
+    def told(self) -> Any:
+        marks = [(pk, *marks) for pk, marks in self.marks.items()]
+        sought = self.asked.texts, sorted(self.asked.places)
+        return self.shown.values, marks, sorted(self.names.items()), self.look, sought
+
+    @cached_property
+    def _hits(self) -> dict[int, Hits]:
+        return hits.collect(self.reader, self.shown.rows, self.asked)
+
+    @property
+    def lasts(self) -> bool:
+        """Return False where matches in queries may stand: a right to these may begin by time alone."""
+        return not hits.may_have_queries(self.shown.rows, self._hits, self.asked)
+
+    @property
+    def has_unread(self) -> bool:
+        return any(marks.is_unread for marks in self.marks.values())
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    def __iter__(self) -> Iterator[ListRow]:
+        rows, none = self.shown.rows, Marks()
+        facts = [
+            list_row.facts(
+                row,
+                self._hits[row.pk],
+                self.look,
+                owner_name=self.names.get(row.owner, row.owner_id),
+                marks=self.marks.get(row.pk, none),
+            )
+            for row in rows
+        ]
+        return map(ListRow, (row.day for row in rows), list_row.finished(facts))
+
+
+def rows(reader: Reader, shown: ShownRows, asked: Asked, look: Look, until: datetime | None = None) -> Rows:
+    """Return the rows of a page. `until`: the time up to which all counts as read, where the caller knows it."""
+    user = reader.user
+    until = until or Visit.objects.read_until(user)
+    names: dict[Owner, str] = {}
+    if look.with_owners:
+        # Ask all of the reader's tokens: another than the one that was shown a row may know more people.
+        owners = set(map(Owner, shown.column("instance"), shown.column("owner_id")))
+        names = people.names(user, owners)
+    return Rows(reader, shown, asked, look, _marks(user, shown, until), names)
 
 
 def _look(found: Listed, query: ListQuery, parameters: QueryDict) -> Look:
@@ -139,55 +197,95 @@ def _look(found: Listed, query: ListQuery, parameters: QueryDict) -> Look:
     )
 
 
-def _marks(user: User, shown: list[Conversation], until: datetime | None) -> dict[int, Marks]:
+def _marks(user: User, shown: ShownRows, until: datetime) -> dict[int, Marks]:
     """Return what readers have added to these conversations, by their keys."""
-    own = Access.objects.filter(pk__in=[row.access.pk for row in shown if row.access])
-    found = own.annotate(
-        is_starred=Exists(Star.objects.filter(user=user, conversation=OuterRef("conversation"))),
-        is_unread=ExpressionWrapper(narrowing.unread(user, until), output_field=BooleanField()),
-        has_ticket=Exists(TicketReference.objects.filter(conversation=OuterRef("conversation"))),
-    )
-    facts = {pk: told for pk, *told in found.values_list("conversation_id", "is_starred", "is_unread", "has_ticket")}
-    readable = [row.pk for row in shown if row.shows_messages and facts.get(row.pk, [False])[-1]]
+    keys = shown.column("access_key")
+    told = _MARKS.rows(user=user, until=recency(until), keys=keys) if keys else []
+    facts = {pk: marks for pk, *marks in told}
+    may_read = dict(zip(shown.column("pk"), shown.column("shows_messages"), strict=True))
+    linked = [pk for pk, (_, _, has_ticket) in facts.items() if has_ticket and may_read[pk]]
     tickets: dict[int, list[str]] = {}
-    if readable:
-        linked = TicketReference.objects.filter(conversation__in=readable)
-        for pk, ticket in linked.values_list("conversation_id", "ticket"):
-            tickets.setdefault(pk, []).append(ticket)
+    for pk, ticket in _TICKETS.rows(keys=linked) if linked else []:
+        tickets.setdefault(pk, []).append(ticket)
     return {
-        pk: Marks(is_starred, is_unread, tuple(tickets.get(pk, ()))) for pk, (is_starred, is_unread, _) in facts.items()
+        pk: Marks(bool(is_starred), bool(is_unread), tuple(tickets.get(pk, ())))
+        for pk, (is_starred, is_unread, _) in facts.items()
     }
 
 
-def linked_rows(user: User, shown: list[Conversation], ticket: str) -> dict[str, Any]:
+def _marked(_: None) -> QuerySet[Access, tuple[Any, ...]]:
+    added = {"user": slot("user"), "conversation": OuterRef("conversation")}
+    rows = Access.objects.filter(pk__in=Keys(slot("keys"))).annotate(
+        is_starred=Exists(Star.objects.filter(**added)),
+        is_unread=ExpressionWrapper(narrowing.unread(slot("user"), slot("until")), output_field=BooleanField()),
+        has_ticket=Exists(TicketReference.objects.filter(conversation=OuterRef("conversation"))),
+    )
+    return rows.values_list("conversation_id", "is_starred", "is_unread", "has_ticket")
+
+
+_MARKS = Prepared(_marked)
+_TICKETS = Prepared(
+    lambda _: TicketReference.objects.filter(conversation__in=Keys(slot("keys"))).values_list(
+        "conversation_id", "ticket"
+    )
+)
+
+
+def linked_rows(user: User, shown: ShownRows, ticket: str) -> dict[str, Any]:
     """Return the rows of a ticket's list, without matches; their threads lead back to that list.
 
     The parameter is not `ticket`: in a thread's address, that names a ticket that links to the thread.
     """
-    sees_organization = any(credential.sees_organization for credential in Credential.objects.owned_by(user))
+    sees_organization = any(credential.sees_organization for credential in Credential.objects.held_by(user))
     look = Look(within=urlencode({"linked": ticket}), with_owners=sees_organization)
-    return {"rows": rows(user, shown, Asked(), look), "by_day": False, "sees_organization": sees_organization}
+    found = rows(Reader.for_user(user), shown, Asked(), look)
+    return {"rows": found, "by_day": False, "sees_organization": sees_organization}
+
+
+@dataclass
+class Covered:
+    """Share of Omni's list that the result covers; counted only where a page says so."""
+
+    reader: Reader
+    progress: list[Progress]
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        return coverage.measure(self.reader, list({row.walk.pk: row.walk for row in self.progress}.values()))
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        return coverage.count_outcomes(self.reader)
+
+
+def covered(user: User, credentials: Collection[Credential], walks: Collection[Walk] = ()) -> Covered:
+    return Covered(Reader.for_user(user, credentials), sync.progress(credentials, walks))
 
 
 def progress_and_coverage(
     user: User, credentials: Collection[Credential], walks: Collection[Walk] = ()
 ) -> dict[str, Any]:
-    """Return how much of Omni's list the result covers; counted only where the page says so."""
-    reader = Reader.for_user(user, credentials)
-    progress = sync.progress(credentials, walks)
-    of_all = list({row.walk.pk: row.walk for row in progress}.values())
+    """Return how much of Omni's list the result covers, counted when the page says so."""
+    found = covered(user, credentials, walks)
     return {
-        "progress": progress,
-        "stands_still": background_health.stands_still(),
-        "coverage": SimpleLazyObject(lambda: coverage.measure(reader, of_all)),
-        "outcomes": SimpleLazyObject(lambda: coverage.count_outcomes(reader)),
+        **_progress(found),
+        "coverage": SimpleLazyObject(lambda: found.coverage),
+        "outcomes": SimpleLazyObject(lambda: found.outcomes),
     }
 
 
-def digest(shown: Iterable[Conversation], older: int | None) -> str:
+def _progress(found: Covered) -> dict[str, Any]:
+    is_worth_telling = any(row.is_worth_telling for row in found.progress)
+    return {
+        "progress": found.progress if is_worth_telling else [],
+        "stands_still": background_health.stands_still(),
+    }
+
+
+def digest(page: Page) -> str:
     """Return a digest of a page of the list, which is the same as long as nothing on the page has changed."""
-    lines = [f"{row.pk} {row.updated_at} {row.name} {row.last_prompt}" for row in shown]
-    return hashlib.sha256("\n".join([*lines, str(older)]).encode()).hexdigest()[:16]
+    told = [page.shown.column(name) for name in ("pk", "updated_at", "name", "last_prompt")]
+    return hashlib.sha256(repr((told, page.older)).encode()).hexdigest()[:16]
 
 
 def _sum(found: Listed, query: ListQuery) -> dict[str, Any]:

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import QuerySet
 
 from conversations.archive.outcomes import CannotShow
 from conversations.search import syntax
 from conversations.search.finder import BEST_MATCH, FACT_ORDERS, ORDERS, Stretch
-from conversations.search.syntax import Asked
+from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import site_path
 
@@ -47,18 +46,18 @@ class SearchField(forms.CharField):
 class CredentialForm(forms.Form):
     """The credential to read through; without one, all of the reader's."""
 
-    credential = forms.ModelChoiceField(
-        Credential.objects.none(),
-        required=False,
-        error_messages={"invalid_choice": "This address names a credential that you do not have."},
-    )
+    credential = forms.CharField(required=False)
 
-    def __init__(self, credentials: QuerySet[Credential], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, credentials: list[Credential], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.credentials = credentials
-        choice = self.fields["credential"]
-        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101  (for the type checker)
-        choice.queryset = credentials
+
+    def clean_credential(self) -> Credential | None:
+        named = self.cleaned_data["credential"]
+        chosen = next((row for row in self.credentials if str(row.pk) == named), None)
+        if named and chosen is None:
+            raise forms.ValidationError("This address names a credential that you do not have.")
+        return chosen
 
     def said(self) -> dict[str, Any]:
         """Return the cleaned values. Raises `CannotShow` without a credential, or if the address makes no sense."""
@@ -88,14 +87,35 @@ class ListForm(CredentialForm):
         """Return the query. Raises `CannotShow` if the reader has no credential, or the address makes no sense."""
         said = self.said()
         chosen: Credential | None = said["credential"]
-        held = list(self.credentials)
         return ListQuery(
-            held=held,
-            credentials=[chosen] if chosen else held,
+            held=self.credentials,
+            credentials=[chosen] if chosen else self.credentials,
             credential=chosen,
             asked=syntax.read(said["q"]),
             stretch=Stretch(said["sort"] or "activity", said["before"], said["after"]),
         )
+
+
+# Spans of the last activity that a click asks for.
+_PRESETS = (
+    ("Today", Filter("on", "today")),
+    ("Last 7 days", Filter("from", "7d")),
+    ("This week", Filter("on", "this week")),
+    ("Last week", Filter("on", "last week")),
+    ("This month", Filter("on", "this month")),
+    ("Last month", Filter("on", "last month")),
+    ("Last 30 days", Filter("from", "30d")),
+    ("Last 3 months", Filter("from", "3m")),
+    ("Last 12 months", Filter("from", "1y")),
+)
+
+
+class Preset(NamedTuple):
+    """A span with a name: the query that asks for it; where `is_chosen`, the one without it."""
+
+    text: str
+    typed: str
+    is_chosen: bool
 
 
 @dataclass(frozen=True)
@@ -108,16 +128,23 @@ class Dates:
     since: str
     until: str
     kept: str
+    presets: tuple[Preset, ...]
 
     @classmethod
     def of_query(cls, asked: Asked) -> "Dates":
         kept = asked
         for name in ("from", "to", "on"):
             kept = kept.replaced(name, "")
+        own = {row for row in asked.filters if row.name in ("from", "to", "on") and not row.is_negated}
+        presets = []
+        for text, preset in _PRESETS:
+            is_chosen = own == {preset}
+            presets.append(Preset(text, (kept if is_chosen else kept.also(preset)).typed, is_chosen))
         return cls(
             since=asked.since.date().isoformat() if asked.since else "",
             until=(asked.until.date() - timedelta(days=1)).isoformat() if asked.until else "",
             kept=kept.typed,
+            presets=tuple(presets),
         )
 
 

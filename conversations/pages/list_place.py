@@ -16,6 +16,7 @@ from conversations.pages.list_forms import ListForm, ListQuery, list_address
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
 from conversations.search.finder import Finder, Stretch
+from conversations.search.shown_row import ShownRow
 from conversations.search.syntax import Filter, Text
 from omniviewer.accounts.models import Credential, User
 
@@ -52,7 +53,7 @@ class ListPlace:
     def query(self) -> ListQuery | None:
         """Return the list's query; None if it makes no sense. Without a word of a list: that of the whole list."""
         try:
-            return ListForm(Credential.objects.owned_by(self._user), self._listed).query()
+            return ListForm(Credential.objects.held_by(self._user), self._listed).query()
         except CannotShow:
             return None
 
@@ -107,7 +108,7 @@ def _neighbours(
 ) -> dict[str, Any]:
     """Return the conversations next to this one, each with the list's parameters for its address."""
     page = finder.page(stretch)
-    rows = page.conversations
+    rows = page.rows
     place = next((number for number, row in enumerate(rows) if row.pk == conversation.pk), None)
     found: dict[str, Any] = {
         "previous": rows[place - 1] if place else None,
@@ -115,7 +116,7 @@ def _neighbours(
     }
     sides = {"previous": "after", "following": "before"}
     ends = {"previous": page.newer is None, "following": page.older is None}
-    beyond: dict[str, Conversation | None] = {}
+    beyond: dict[str, ShownRow | None] = {}
     if place is None or any(found[name] is None and not ends[name] for name in sides):
         beyond = dict(zip(sides, finder.neighbours(conversation), strict=True))
     asked = {name: value for name, value in given.items() if name in _ASKED}

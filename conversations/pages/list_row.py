@@ -3,18 +3,19 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import NamedTuple
 
 from django.core.cache import cache
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from conversations.models import Conversation
 from conversations.pages.finished_thread import templates_digest
 from conversations.search import list_facts
 from conversations.search.hits import Hits
 from conversations.search.list_facts import ListFacts
+from conversations.search.shown_row import ShownRow
 
 _KEPT_SECONDS = 3600
 
@@ -53,14 +54,21 @@ class RowFacts:
 
 @dataclass(frozen=True)
 class ListRow:
-    """A row of the list: its conversation as the reader may see it, and its HTML."""
+    """A row of the list: its HTML, and the day of its last activity."""
 
-    conversation: Conversation
+    day: date | None
     html: SafeString
-    is_unread: bool
 
 
-def facts(conversation: Conversation, hits: Hits, look: Look, *, owner_name: str, marks: "Marks") -> RowFacts:
+class Marks(NamedTuple):
+    """Additions by readers to a conversation: the reader’s own star and unread mark, and the tickets."""
+
+    is_starred: bool = False
+    is_unread: bool = False
+    tickets: tuple[str, ...] = ()
+
+
+def facts(conversation: ShownRow, hits: Hits, look: Look, *, owner_name: str, marks: Marks) -> RowFacts:
     """Return what a row shows of a conversation."""
     at = conversation.created_at if look.by_start else conversation.updated_at
     says_more = conversation.name and conversation.last_prompt and conversation.name != conversation.last_prompt
@@ -78,15 +86,6 @@ def facts(conversation: Conversation, hits: Hits, look: Look, *, owner_name: str
         tickets=marks.tickets,
         look=look,
     )
-
-
-@dataclass(frozen=True)
-class Marks:
-    """Additions by readers to a conversation: the reader’s own star and unread mark, and the tickets."""
-
-    is_starred: bool = False
-    is_unread: bool = False
-    tickets: tuple[str, ...] = ()
 
 
 def finished(rows: Sequence[RowFacts]) -> list[SafeString]:

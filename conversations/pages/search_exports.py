@@ -28,7 +28,7 @@ def exports(request: Request) -> HttpResponse:
     if request.method != "POST":
         found = list(SearchExport.objects.owned_by(request.user))
         return render(request, "conversations/export/searches.html", {"exports": found})
-    form = ListForm(Credential.objects.owned_by(request.user), request.POST)
+    form = ListForm(Credential.objects.held_by(request.user), request.POST)
     try:
         query = form.query()
         export = search_exports.begin(request.user, query.credentials, query.asked)

@@ -90,7 +90,7 @@ def star(request: Request, omni_id: UUID) -> HttpResponse:
         return redirect("conversations:conversation", omni_id)
     opened = threads.open(request.user, omni_id)
     starred = request.POST.get("starred") == "1"
-    Star.objects.set(request.user, opened.conversation, starred=starred)
+    Star.objects.set(request.user, opened.conversation.pk, starred=starred)
     if starred:
         tasks.queue_capture(opened)
     if not request.htmx:

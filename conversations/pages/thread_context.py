@@ -21,11 +21,14 @@ from conversations.pages.finished_thread import FinishedThread
 from conversations.pages.list_place import ListPlace, Marked
 from conversations.pages.refresh import MAX_LOOKS, fresh_in
 from conversations.search.syntax import Filter
+from conversations.templatetags.moments import ago
 from omniviewer.accounts.models import User
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
 
+# Comment in the template in whose place the messages stand.
+_MESSAGES = b"<!-- messages -->"
 # Number of messages from which a thread has an outline beside it, and a search of its own.
 _LONG_MESSAGES = 8
 
@@ -111,7 +114,7 @@ def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Runn
         "shortfall": conversation.shortfall,
         "count": count,
         "is_long": count >= _LONG_MESSAGES,
-        "is_starred": Star.objects.has(user, conversation),
+        "is_starred": Star.objects.has(user, conversation.pk),
         "running": running,
         "is_abandoned": bool(last_at and timezone.now() - last_at > LONGEST_JOB),
         "is_given_up": bool(running) and looks >= MAX_LOOKS,
@@ -160,5 +163,13 @@ def render_thread(
         extra, status = {**extra, "missing": focus}, HTTPStatus.NOT_FOUND
     tickets = TicketReference.objects.of(shown)
     context |= {"focus": focus, "tickets": tickets, **extra}
-    before, after = finished_frame.render(request, context)
+    # Only what is said beside stored messages comes again; what was rendered with them is long to compare.
+    told = None if "summaries" in context else [ago(shown.created_at), ago(shown.updated_at), *map(_address, tickets)]
+    around = finished_frame.render(request, "conversations/thread/thread.html", context, told)
+    # The messages go beside the template: each of its blocks would copy them.
+    before, _, after = around.partition(_MESSAGES)
     return HttpResponse([before, context["finished"].focused(focus), after], status=status)
+
+
+def _address(reference: TicketReference) -> str:
+    return reference.address

@@ -27,6 +27,8 @@ MEANINGS: Final = {
 _SPANS: Final = {
     "today": "",
     "yesterday": "",
+    "last week": "",
+    "last month": "",
     "7d": "the last 7 days",
     "30d": "the last 30 days",
     "3m": "the last 3 months",

@@ -6,10 +6,8 @@ from datetime import date, datetime, time, timedelta
 
 from django.utils import timezone
 
-TIMES = (
-    "a day (2026-10-03), a month, a quarter (2026-Q3), a year, today, yesterday, last week, how long ago (7d, 2w, 3m, "
-    "1y), or two of them (2026-10-03..2026-10-09)"
-)
+# Examples of what `days` reads.
+TIMES = "2026-10-03, 2026-10, 2026-Q3, yesterday, last week, 7d or 2026-10-03..2026-10-09"
 Span = tuple[date, date]
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FULL_MONTHS = (

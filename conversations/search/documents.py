@@ -26,6 +26,7 @@ from conversations.models import (
 )
 from conversations.search import index, list_facts
 from conversations.search.question import BREAK, PLACES, Document, Fact, Question
+from conversations.search.shown_row import ShownRows
 from conversations.search.tokens import words
 from omniviewer.operations import metrics
 from omniviewer.operations.database_errors import named
@@ -55,12 +56,13 @@ def refresh(*, seconds: float, among: Collection[int] | None = None) -> bool:
     return True
 
 
-def index_shown(conversations: Iterable[Conversation]) -> bool:
+def index_shown(shown: ShownRows) -> bool:
     """Index those that wait among the rows of a page, for a short time, so that it shows their facts as they are now.
 
     Return whether any waited.
     """
-    waiting = [row.pk for row in conversations if row.shows_messages and not row.is_indexed]
+    columns = [shown.column(name) for name in ("pk", "shows_messages", "is_indexed")]
+    waiting = [pk for pk, shows_messages, is_indexed in zip(*columns, strict=True) if shows_messages and not is_indexed]
     if waiting:
         refresh(seconds=_SHOWN_SECONDS, among=waiting)
     return bool(waiting)
@@ -147,7 +149,7 @@ def _documents(rows: Sequence[Conversation]) -> Iterator[Document]:
     for row in rows:
         thread = said[row.pk]
         theirs = [jobs[key] for *_, job_id in thread if (key := (row.instance, job_id)) in jobs]
-        theirs = [(job, queries) for job, queries in theirs if job.may_belong_to(row)]
+        theirs = [(job, queries) for job, queries in theirs if job.may_belong_to(row.instance, row.omni_id)]
         facts = _facts(thread, theirs) | _last_outcome(thread, theirs)
         told = facts | {Fact("topic", job.topic) for job, _ in theirs if job.topic}
         list_facts.store(row, told, len(thread), answer_took.get(row.pk))

@@ -14,7 +14,7 @@ from conversations.search.question import Fact
 from conversations.search.rights import IS_CURRENT, places_of
 from conversations.search.syntax import HAS, IS, Filter
 
-# Most values of each kind: the most frequent ones.
+# Most tickets: the most frequent ones. A page shows as many values of the other kinds.
 MAX_VALUES = 8
 # Beyond, "more than" is said of what has to be looked up row by row.
 MAX_OWN = 1000
@@ -51,11 +51,11 @@ def count(rows: AccessQuerySet, scope: Scope) -> Facets:
     has = {name: counted[Fact("has", name)] for name in HAS} | {"ticket": linked}
     return Facets(
         states=_states(counted),
-        topics=topics(counted)[:MAX_VALUES],
+        topics=topics(counted),
         has=_values("has", has.items()),
         tickets=tickets(rows, scope),
         own=_values("is", ((name, _own(rows, name, scope)) for name in IS)),
-        owners=owners(rows),
+        owners=owners(rows, most=None),
     )
 
 

@@ -13,15 +13,18 @@ from typing import Final
 from django.db.models import BigIntegerField, Case, F, QuerySet, When
 from django.utils.functional import cached_property
 
-from conversations.models import Access, Conversation, Reader, recency
+from conversations.models import Access, Conversation, Reader, ReaderSlots, recency
 from conversations.models.access import AccessQuerySet
 from conversations.models.keys import Keys
-from conversations.search import index, shown_rows
+from conversations.search import index, shown_row, shown_rows
 from conversations.search.index import Bounds
-from conversations.search.narrowing import Scope, by_owners, by_questions, by_tickets, own_condition
+from conversations.search.narrowing import Scope, narrowed, narrows
 from conversations.search.question import Question
 from conversations.search.rights import IS_CURRENT
-from conversations.search.shown_rows import answering
+from conversations.search.shown_row import NO_ROWS, Part, ShownRow, ShownRows
+from conversations.search.shown_rows import Answers, answering, part_of
+from conversations.search.syntax import Filter
+from omniviewer.prepared import Prepared
 
 ROWS_A_PAGE: Final = 50
 # Most matches that are counted one by one: beyond, the page says "more than".
@@ -72,25 +75,28 @@ class Stretch:
 class Page:
     """A page of the list. `older` and `newer` are keys for a `Stretch`, None at the ends of the list."""
 
-    conversations: list[Conversation]
+    shown: ShownRows
     older: int | None
     newer: int | None
 
-
-@dataclass(frozen=True)
-class Shown:
-    """The keys of all conversations that a reader's tokens were shown, and which of them wait to be indexed."""
-
-    keys: list[int]
-    waiting: list[int]
+    @property
+    def rows(self) -> list[ShownRow]:
+        return self.shown.rows
 
 
-def few_conversations(reader: Reader) -> Shown | None:
-    """Return all conversations that the reader's tokens were shown; None where these are not few."""
-    shown = Access.objects.filter(api_token__in=reader.token_keys).order_by()
-    rows = list(shown.values_list("conversation", "conversation__is_indexed")[: FEW_ROWS + 1])
-    waiting = [key for key, is_indexed in rows if not is_indexed]
-    return Shown([key for key, _ in rows], waiting) if len(rows) <= FEW_ROWS else None
+def waiting_of_few(reader: Reader) -> list[int] | None:
+    """Return which of the conversations that the reader's tokens were shown wait to be indexed; None if not few."""
+    rows = _FEW.raw((reader.slots, FEW_ROWS), **reader.slot_values).values
+    return [key for key, is_indexed in rows if not is_indexed] if len(rows) <= FEW_ROWS else None
+
+
+def _few(shape: tuple[ReaderSlots, int]) -> QuerySet[Access, tuple[int, bool]]:
+    slots, most = shape
+    shown = Access.objects.filter(slots.holds_token).order_by()
+    return shown.values_list("conversation", "conversation__is_indexed")[: most + 1]
+
+
+_FEW = Prepared(_few)
 
 
 class Finder:
@@ -104,7 +110,6 @@ class Finder:
         self._question = Question.of(scope.asked, {name for name, people in scope.owners.items() if people})
         since, until = scope.asked.since, scope.asked.until
         self._bounds = Bounds(recency(since) - 1 if since else None, recency(until) if until else None)
-        self._readable = self._narrowed()
 
     def page(self, stretch: Stretch) -> Page:
         """Return a page of up to 50 conversations."""
@@ -114,24 +119,34 @@ class Finder:
         if after is not None:
             rows = self._some(after, ROWS_A_PAGE + 1, is_backwards=True)
             if len(rows) > ROWS_A_PAGE:
-                rows = rows[:ROWS_A_PAGE][::-1]
-                return Page(rows, self.key(rows[-1]), self.key(rows[0]))
+                shown = rows[:ROWS_A_PAGE][::-1]
+                keys = shown.column(self._key)
+                return Page(shown, keys[-1], keys[0])
             before = None  # The top is not shown as half a page.
         rows = self._some(before, ROWS_A_PAGE + 1)
         shown = rows[:ROWS_A_PAGE]
-        older = self.key(shown[-1]) if len(rows) > ROWS_A_PAGE else None
-        return Page(shown, older, self.key(shown[0]) if before is not None and shown else None)
+        keys = shown.column(self._key)
+        return Page(
+            shown,
+            older=keys[-1] if len(rows) > ROWS_A_PAGE else None,
+            newer=keys[0] if before is not None and keys else None,
+        )
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Return whether nothing matches."""
+        return not self._some(None, 1)
 
     def count(self) -> int:
         """Count the matches; one more than `MAX_COUNTED` stands for any larger number."""
         most = MAX_COUNTED + 1
-        rows = self._readable.order_by()
         if self._question.never:
             return 0
+        if self._question and self._is_few:
+            return min(len(self._own_answers), most)
+        rows = self._readable.order_by()
         if not self._question:
             return rows[:most].count()
-        if self._is_few:
-            return min(len(self._own_answers), most)
         count = 0
         for chunk in self._chunks(None, is_down=True):
             count += len(self._answering(rows, chunk))
@@ -156,7 +171,7 @@ class Finder:
         if not self._question:
             return self._readable
         if self._is_few:
-            return self._readable.filter(pk__in=Keys(self._own_answers))
+            return self._readable.filter(pk__in=Keys(list(self._own_answers)))
         found: list[int] = []
         for chunk in self._chunks(None, is_down=True):
             found += self._answering(self._readable.order_by(), chunk)
@@ -170,10 +185,10 @@ class Finder:
     def _page_by_number(self, skipped: int) -> Page:
         part = slice(skipped, skipped + ROWS_A_PAGE + 1)
         found = list(self._by_fact(self._fact)[part]) if self._fact else self._by_match()[part]
-        shown = {row.access.pk: row for row in self._shown(self._readable.filter(pk__in=found)) if row.access}
-        rows = [shown[pk] for pk in found[:ROWS_A_PAGE] if pk in shown]
+        of = Part(self._column, is_down=True, most=ROWS_A_PAGE)
+        shown = shown_row.part(self.scope.reader, of, keys=found[:ROWS_A_PAGE]).in_turn(found)
         newer = max(skipped - ROWS_A_PAGE, 0) if skipped else None
-        return Page(rows, skipped + ROWS_A_PAGE if len(found) > ROWS_A_PAGE else None, newer)
+        return Page(shown, skipped + ROWS_A_PAGE if len(found) > ROWS_A_PAGE else None, newer)
 
     def _by_match(self) -> list[int]:
         return shown_rows.ranked(self.scope.reader, self._question, self.matches())
@@ -185,24 +200,38 @@ class Finder:
         rows = self.matches().annotate(value=value).order_by(F("value").desc(nulls_last=True), "-recency")
         return rows.values_list("pk", flat=True)
 
-    def neighbours(self, conversation: Conversation) -> tuple[Conversation | None, Conversation | None]:
-        """Return the conversations in front of and behind this one in the list; none in an order without keys."""
+    def neighbours(self, conversation: Conversation) -> tuple[ShownRow | None, ShownRow | None]:
+        """Return the rows in front of and behind this conversation in the list; none in an order without keys."""
         if self.is_by_number:
             return None, None
         key = self.key(conversation)
-        found = (self._some(key, 1, is_backwards=backwards) for backwards in (True, False))
+        found = (self._some(key, 1, is_backwards=backwards).rows for backwards in (True, False))
         previous, following = (rows[0] if rows else None for rows in found)
         return previous, following
 
     def key(self, conversation: Conversation) -> int:
         """Return the conversation's key in the list, for a `Stretch`."""
-        return int(getattr(conversation, self._column.removeprefix("conversation__")))
+        return int(getattr(conversation, self._key))
+
+    @property
+    def _key(self) -> str:
+        return self._column.removeprefix("conversation__")
 
     def all_rows(self) -> AccessQuerySet:
         """Return an access for each conversation whose row the reader may see, whatever the query is."""
         return Access.objects.rows_of(self.scope.reader).each_once(self.scope.reader)
 
-    def _narrowed(self) -> AccessQuerySet:
+    @property
+    def _readable(self) -> AccessQuerySet:
+        return self._narrowed[0]
+
+    @property
+    def _is_few(self) -> bool:
+        return self._is_of_few or self._narrowed[1]
+
+    @cached_property
+    def _narrowed(self) -> tuple[AccessQuerySet, bool]:
+        """Return the reader's accesses that all but the index lets match, and whether these are few."""
         rows = self.all_rows()
         has_few = self._is_of_few
         # The whole list in the order of its own index costs the same, however few others may see.
@@ -210,21 +239,11 @@ class Finder:
             few = self._few(rows)
             if few is not None:
                 has_few, rows = True, Access.objects.filter(pk__in=few)
-        self._is_few = has_few or (bool(self._question) and self._is_among_many())
-        asked, user = self.scope.asked, self.scope.reader.user
-        if asked.since:
-            rows = rows.filter(recency__gte=recency(asked.since))
-        if asked.until:
-            rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
-        rows = by_tickets(by_owners(rows, self.scope), self.scope)
-        rows = by_questions(rows, self.scope, is_few=has_few)
-        for row in asked.filters:
-            condition = own_condition(row.name, row.value, user)
-            if condition is not None:
-                rows = rows.filter(~condition if row.is_negated else condition)
+        is_few = has_few or (bool(self._question) and self._is_among_many())
+        rows = narrowed(rows, self.scope, is_few=has_few)
         # One person's starred conversations are few.
-        self._is_few |= any((row.name, row.value, row.is_negated) == ("is", "starred", False) for row in asked.filters)
-        return rows
+        is_few |= Filter("is", "starred") in self.scope.asked.filters
+        return rows, is_few
 
     @staticmethod
     def _few(rows: AccessQuerySet) -> list[int] | None:
@@ -242,51 +261,53 @@ class Finder:
         return index.matching(self._question.broadest, self._bounds, most=_SHORT_ROWS)
 
     @cached_property
-    def _own_answers(self) -> list[int]:
+    def _own_answers(self) -> Answers:
         """Return the accesses that match the question, for a reader who may see few."""
-        return self._answering(self._readable)
+        is_whole = self._is_of_few and not narrows(self.scope.asked)
+        return self._answering(None if is_whole else self._readable)
 
-    def _answering(self, rows: AccessQuerySet, keys: Sequence[int] | None = None) -> list[int]:
+    def _answering(self, rows: AccessQuerySet | None, keys: Sequence[int] | None = None) -> Answers:
         return answering(self.scope.reader, self._question, rows, keys)
 
-    def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> list[Conversation]:
-        """Return so many conversations from the bound on, in the list's order or, if `is_backwards`, against it."""
+    def _some(self, bound: int | None, most: int, *, is_backwards: bool = False) -> ShownRows:
+        """Return so many rows from the bound on, in the list's order or, if `is_backwards`, against it."""
         if self._question.never:
-            return []
+            return NO_ROWS
         is_down = self._is_newest_first is not is_backwards
+        part = Part(self._column, is_down, most)
+        if not self.scope.asked and self._column == "recency":
+            return shown_row.part(self.scope.reader, part, bound=bound)
+        if self._question and self._is_few:
+            return self._part_of(self._own_answers, part, bound)
         rows = self._readable.order_by(f"-{self._column}" if is_down else self._column)
         if bound is not None:
             rows = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": bound})
         if not self._question:
-            return self._shown(rows[:most])
-        if self._is_few:
-            return self._shown(rows.filter(pk__in=self._own_answers)[:most])
+            return shown_row.load(self.scope.reader, rows[:most])
         if self._column == "recency":
-            return self._along_the_index(rows, bound, most, is_down=is_down)
-        if len(self._foremost) < _SHORT_ROWS:
-            return self._shown(rows.filter(pk__in=self._answering(rows, self._foremost))[:most])
-        return self._along_the_list(rows, most, is_down=is_down)
+            return self._along_the_index(rows, bound, part)
+        return self._along_the_list(rows, part)
 
-    def _shown(self, rows: AccessQuerySet) -> list[Conversation]:
-        return shown_rows.load(self.scope.reader, rows)
+    def _part_of(self, answers: Answers, part: Part, bound: int | None = None) -> ShownRows:
+        return shown_row.part(self.scope.reader, part, keys=part_of(answers, part, bound))
 
-    def _along_the_index(
-        self, rows: AccessQuerySet, bound: int | None, most: int, *, is_down: bool
-    ) -> list[Conversation]:
+    def _along_the_index(self, rows: AccessQuerySet, bound: int | None, part: Part) -> ShownRows:
         """Match the index's answers against the reader's accesses, first in the list first: for many matches."""
-        picked: list[Conversation] = []
-        for chunk in self._chunks(bound, is_down=is_down):
-            picked += self._shown(rows.filter(pk__in=self._answering(rows, chunk))[: most - len(picked)])
-            if len(picked) >= most:
+        picked = NO_ROWS
+        for chunk in self._chunks(bound, is_down=part.is_down):
+            picked += self._part_of(self._answering(rows, chunk), part)[: part.most - len(picked)]
+            if len(picked) >= part.most:
                 break
         return picked
 
-    def _along_the_list(self, rows: AccessQuerySet, most: int, *, is_down: bool) -> list[Conversation]:
+    def _along_the_list(self, rows: AccessQuerySet, part: Part) -> ShownRows:
         """Look rows up in the index, first in the list first: for many matches in an order that the index lacks."""
-        picked: list[int] = []
+        if len(self._foremost) < _SHORT_ROWS:
+            return self._part_of(self._answering(rows, self._foremost), part)
+        picked: Answers = {}
         everything: set[int] | None = None
         size, further = _FIRST_CHUNK_ROWS, rows
-        while len(picked) < most:
+        while len(picked) < part.most:
             chunk = list(further.values_list(self._column, "conversation__indexed_as")[:size])
             keys = [key for _, key in chunk if key is not None]
             if size > _MAX_ROWS_LOOKED_UP and everything is None:
@@ -294,12 +315,12 @@ class Finder:
             found = everything
             if found is None:
                 found = set(index.matching(self._question.broadest, self._bounds, within=keys))
-            picked += self._answering(rows, [key for key in keys if key in found])
+            picked |= self._answering(rows, [key for key in keys if key in found])
             if len(chunk) < size:
                 break
-            further = rows.filter(**{f"{self._column}__{'lt' if is_down else 'gt'}": chunk[-1][0]})
+            further = rows.filter(**{f"{self._column}__{'lt' if part.is_down else 'gt'}": chunk[-1][0]})
             size = min(size * 2, _LARGEST_CHUNK_ROWS)
-        return self._shown(rows.filter(pk__in=picked)[:most])
+        return self._part_of(picked, part)
 
     def _chunks(self, bound: int | None, *, is_down: bool) -> Iterator[Sequence[int]]:
         if len(self._foremost) < _SHORT_ROWS:  # That is all of it.

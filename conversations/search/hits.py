@@ -8,10 +8,11 @@ from uuid import UUID
 
 from django.core.cache import cache
 
-from conversations.models import Action, Conversation, EvidenceRight, EvidenceRights, Job, Message
+from conversations.models import Action, EvidenceRight, EvidenceRights, Job, Message, Reader
 from conversations.rendering import is_in_code, plain
 from conversations.search import highlight
 from conversations.search.highlight import Match, Piece
+from conversations.search.shown_row import ShownRow
 from conversations.search.syntax import Asked, Text
 
 # Most messages that are shown of one conversation, and most of its messages that are searched for matches.
@@ -53,7 +54,7 @@ class Hits:
     queries: list[QueryHit] = field(default_factory=list)
 
 
-def collect(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hits]:
+def collect(reader: Reader, conversations: Sequence[ShownRow], asked: Asked) -> dict[int, Hits]:
     """Return the matches by the conversations' keys: these stand on a page, and the reader may read them."""
     wanted = asked.wanted
     found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
@@ -62,15 +63,27 @@ def collect(conversations: Sequence[Conversation], asked: Asked) -> dict[int, Hi
     for pk, (shown, more) in _in_messages(conversations, asked).items():
         found[pk].shown, found[pk].more = shown, more
     if _in(asked, "query"):
-        _add_queries(conversations, found, wanted)
+        bare = _bare(conversations, found)
+        if bare:
+            _add_queries(reader, bare, found, wanted)
     return found
+
+
+def may_have_queries(conversations: Sequence[ShownRow], found: dict[int, Hits], asked: Asked) -> bool:
+    """Return whether `collect` looked for matches in queries of these."""
+    return bool(asked.wanted) and _in(asked, "query") and bool(_bare(conversations, found))
+
+
+def _bare(conversations: Sequence[ShownRow], found: dict[int, Hits]) -> list[ShownRow]:
+    """Return the conversations whose messages do not match: nothing else could be shown of these."""
+    return [row for row in conversations if not found[row.pk].shown and row.revision]
 
 
 # Matches in the messages of a conversation, and the number of further messages that match.
 _Matches = tuple[list[Hit], int]
 
 
-def _in_messages(conversations: Sequence[Conversation], asked: Asked) -> dict[int, _Matches]:
+def _in_messages(conversations: Sequence[ShownRow], asked: Asked) -> dict[int, _Matches]:
     """Return the matches in messages, from the cache where the same words were sought in the same wording before."""
     sought = repr((asked.wanted, sorted(asked.places)))
     names = {
@@ -85,13 +98,13 @@ def _in_messages(conversations: Sequence[Conversation], asked: Asked) -> dict[in
     return made | {pk: stored[name] for pk, name in names.items() if name in stored}
 
 
-def _search(conversations: Sequence[Conversation], asked: Asked) -> dict[int, _Matches]:
+def _search(conversations: Sequence[ShownRow], asked: Asked) -> dict[int, _Matches]:
     """Search the messages of these conversations."""
     if not conversations:
         return {}
     wanted = asked.wanted
-    of_these = Message.objects.filter(conversation__in=conversations, position__lte=_MAX_MESSAGES_READ)
     revisions = {row.pk: row.revision for row in conversations}
+    of_these = Message.objects.filter(conversation__in=revisions, position__lte=_MAX_MESSAGES_READ)
     rows = of_these.order_by("conversation", "position").values_list(
         "conversation_id", "position", "role", "text", "revision"
     )
@@ -138,11 +151,11 @@ def _snippet(role: str, text: str, matched: Sequence[Match], wanted: Sequence[Te
     return [Piece("… "), *shown] if start and shown[0].text != "… " else shown
 
 
-def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], wanted: list[Text]) -> None:
-    """Add the queries that match in conversations whose messages do not: nothing else could be shown of these."""
-    bare = {row.pk: row for row in conversations if not found[row.pk].shown and row.access and row.revision}
+def _add_queries(reader: Reader, conversations: Sequence[ShownRow], found: dict[int, Hits], wanted: list[Text]) -> None:
+    """Add the queries that match in these conversations."""
+    bare = {row.pk: row for row in conversations}
     answers = Message.objects.filter(conversation__in=bare).exclude(job_id=None).order_by("position")
-    places: dict[UUID, list[tuple[Conversation, int]]] = defaultdict(list)
+    places: dict[UUID, list[tuple[ShownRow, int]]] = defaultdict(list)
     for pk, job_id, position, revision in answers.values_list("conversation_id", "job_id", "position", "revision"):
         if job_id is not None and revision <= bare[pk].revision:
             places[job_id].append((bare[pk], position))
@@ -150,14 +163,15 @@ def _add_queries(conversations: Sequence[Conversation], found: dict[int, Hits], 
         job.pk: job
         for job in Job.objects.with_ids((row.instance, key) for key, told in places.items() for row, _ in told)
     }
-    rights = EvidenceRights([row.access for row in bare.values() if row.access], list(places))
+    through = {row.token_key for row in conversations}
+    rights = EvidenceRights([token for token in reader.tokens if token.pk in through], list(places))
     for action in Action.objects.filter(job__in=jobs, is_query=True).in_turn():
         job = jobs[action.job_id]
         for conversation, position in places[job.omni_id]:
-            if not job.may_belong_to(conversation) or len(found[conversation.pk].queries) >= MAX_HITS:
+            is_its_own = job.may_belong_to(conversation.instance, conversation.omni_id)
+            if not is_its_own or len(found[conversation.pk].queries) >= MAX_HITS:
                 continue
-            through = conversation.access.api_token_id if conversation.access else 0
-            if rights.right_to(job.omni_id, job.finished_at, through) is not EvidenceRight.SHOWN:
+            if rights.right_to(job.omni_id, job.finished_at, conversation.token_key) is not EvidenceRight.SHOWN:
                 continue
             pieces = next(_of_query(action, job, wanted), None)
             if pieces:

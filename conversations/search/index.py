@@ -71,6 +71,7 @@ def matching(
             return []
         rows = f"rowid IN ({', '.join(['%s'] * len(within))})"
         if _is_sqlite():
+            source = sqlite.CONTENT
             conditions.insert(0, rows)
         else:
             # Otherwise PostgreSQL might begin with all rows that hold the words, whoever may read them.
@@ -102,7 +103,8 @@ def ranks(question: Question, weights: Mapping[str, int], within: Sequence[int])
     if not terms or not within:
         return dict.fromkeys(within, 0)
     rows = f"rowid IN ({', '.join(['%s'] * len(within))})"
-    statement = f"SELECT rowid, {' + '.join(terms)} FROM conversations_words WHERE {rows}"  # noqa: S608  (ours alone)
+    source = sqlite.CONTENT if _is_sqlite() else "conversations_words"
+    statement = f"SELECT rowid, {' + '.join(terms)} FROM {source} WHERE {rows}"  # noqa: S608  (ours alone)
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, *within])
         return dict(cursor.fetchall())

@@ -10,6 +10,7 @@ from conversations.models import Conversation
 from conversations.search import syntax
 from conversations.search.question import Fact
 from conversations.search.rights import places_of
+from conversations.search.shown_row import ShownRow
 
 # Columns that `store` sets.
 COLUMNS: Final = ("facts", "message_count", "last_answer_took")
@@ -48,21 +49,20 @@ def read(written: str) -> list[Fact]:
     return [Fact(*pair) for pair in json.loads(written)] if written else []
 
 
-def shown(conversation: Conversation) -> ListFacts:
-    """Return the facts of a conversation, `shown_through` an access, that its reader may know."""
-    access = conversation.access
-    is_current = conversation.revision >= conversation.indexed_revision
-    if access is None or not conversation.shows_messages or not is_current or conversation.message_count is None:
+def shown(row: ShownRow) -> ListFacts:
+    """Return the facts of a conversation that the reader of its row may know."""
+    is_current = row.revision >= row.indexed_revision
+    if not row.shows_messages or not is_current or row.message_count is None:
         return ListFacts()
-    places = places_of(may_read=True, is_current=True, has_evidence=access.has_evidence)
-    known = {fact for fact in read(conversation.facts) if fact.is_known_from(places)}
-    took = conversation.last_answer_took
+    places = places_of(may_read=True, is_current=True, has_evidence=row.has_evidence)
+    known = {fact for fact in read(row.facts) if fact.is_known_from(places)}
+    took = row.last_answer_took
     return ListFacts(
         state=_state({fact.value for fact in known if fact.kind == "state"}),
         topics=tuple(sorted(fact.value for fact in known if fact.kind == "topic")),
         has_chart=Fact("has", "chart") in known,
         has_rows=Fact("has", "rows") in known,
-        message_count=conversation.message_count,
+        message_count=row.message_count,
         took=None if took is None else timedelta(microseconds=took),
     )
 

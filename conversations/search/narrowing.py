@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 from django.utils import timezone
 
-from conversations.models import Access, Message, Owner, Reader, Star, TicketReference, Visit, recency
+from conversations.models import Access, Message, Owner, Reader, ReaderSlots, Star, TicketReference, Visit, recency
 from conversations.models.access import AccessQuerySet
 from conversations.search.syntax import WEEKDAYS, Asked, moments
 from omniviewer.accounts.models import User
+from omniviewer.prepared import Prepared, Slot, slot
 
 # Most questions of a time whose conversations are named one by one: the list is then made of these alone.
 _MAX_QUESTIONS = 1000
+# Filters that the index answers.
+_OF_THE_INDEX = frozenset({"in", "state", "has", "topic"})
 # Limits of times, since some time zone would put others out of the database's range.
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
@@ -27,7 +30,27 @@ class Scope:
     owners: dict[str, list[Owner]]
 
 
-def by_owners(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
+def narrows(asked: Asked) -> bool:
+    """Return whether anything is asked that the index does not answer."""
+    return bool(asked.since or asked.until) or any(row.name not in _OF_THE_INDEX for row in asked.filters)
+
+
+def narrowed(rows: AccessQuerySet, scope: Scope, *, is_few: bool) -> AccessQuerySet:
+    """Filter by all that the index does not answer. `is_few`: these accesses are few."""
+    asked = scope.asked
+    if asked.since:
+        rows = rows.filter(recency__gte=recency(asked.since))
+    if asked.until:
+        rows = rows.filter(recency__lt=recency(asked.until), recency__gte=0)
+    rows = _by_questions(_by_tickets(_by_owners(rows, scope), scope), scope, is_few=is_few)
+    for row in asked.filters:
+        condition = own_condition(row.name, row.value, scope.reader.user)
+        if condition is not None:
+            rows = rows.filter(~condition if row.is_negated else condition)
+    return rows
+
+
+def _by_owners(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     """Filter by owner, as far as Omni told the reader's token who that is."""
     wanted: list[Owner] = []
     is_asked = False
@@ -42,7 +65,7 @@ def by_owners(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     return rows.filter(scope.reader.owned_by(wanted)) if is_asked else rows
 
 
-def by_tickets(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
+def _by_tickets(rows: AccessQuerySet, scope: Scope) -> AccessQuerySet:
     """Filter by tickets that link to them now, if the reader may read the messages: the index lags behind."""
     may_read = Access.objects.may_read(scope.reader)
     for is_negated in (False, True):
@@ -62,11 +85,11 @@ def own_condition(name: str, value: str, user: User) -> Q | None:
         case "is", "starred":
             return Q(conversation__in=Star.objects.filter(user=user).values("conversation"))
         case "is", "unread":
-            return unread(user)
+            return unread(user, recency(Visit.objects.read_until(user)))
     return None
 
 
-def by_questions(rows: AccessQuerySet, scope: Scope, *, is_few: bool) -> AccessQuerySet:
+def _by_questions(rows: AccessQuerySet, scope: Scope, *, is_few: bool) -> AccessQuerySet:
     """Filter by a question that matches all of `asked:`, `hour:` and `weekday:`, in the reader's time zone."""
     zone = timezone.get_current_timezone()
     asked = scope.asked
@@ -108,15 +131,23 @@ def _moment(name: str, value: str) -> Q | None:
     return None
 
 
-def unread(user: User, until: datetime | None = None) -> Q:
+def unread(user: User | Slot, until: int | Slot) -> Q:
     """Return the condition for activity since the reader opened the conversation, or last marked all as read.
 
-    `until`: the time up to which all counts as read, where the caller knows it.
+    `until`: the recency up to which all counts as read.
     """
     seen = Visit.objects.filter(user=user, conversation=OuterRef("conversation"), seen__gte=OuterRef("updated_at"))
-    return Q(~Exists(seen), recency__gt=recency(until or Visit.objects.read_until(user)))
+    return Q(~Exists(seen), recency__gt=until)
 
 
 def has_unread(reader: Reader, until: datetime) -> bool:
     """Return whether the reader's list holds anything unread; up to that time all counts as read."""
-    return Access.objects.rows_of(reader).filter(unread(reader.user, until)).exists()
+    return bool(_UNREAD.rows(reader.slots, user=reader.user, until=recency(until), **reader.slot_values))
+
+
+def _unread(slots: ReaderSlots) -> QuerySet[Access, int]:
+    rows = Access.objects.rows_of(slots).filter(unread(slot("user"), slot("until")))
+    return rows.values_list("pk", flat=True)[:1]
+
+
+_UNREAD = Prepared(_unread)

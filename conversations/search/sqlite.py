@@ -9,6 +9,11 @@ from typing import Any
 from conversations.search.question import PLACES, Document, Fact, Question
 from conversations.search.syntax import Text
 
+# The table in which FTS5 stores what it indexes (https://www.sqlite.org/fts5.html#fts5_data_structures), for rows that
+# are looked at one by one: to fetch them through the index takes a third longer.
+_COLUMNS = ", ".join(f"c{number} AS {name}" for number, name in enumerate([*PLACES, "facts"]))
+CONTENT = f"(SELECT id AS rowid, {_COLUMNS} FROM conversations_words_content) AS own"  # noqa: S608  (names of columns)
+
 _HAS_FACT = "instr(' ' || facts || ' ', %s)"
 
 

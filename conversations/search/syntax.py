@@ -295,7 +295,7 @@ class _Reading:
         elif name == "topic" and not any(words(value)):
             self.odd.append(f"“topic:” takes words; “{_cut(value)}” was ignored.")
         elif name in SPANS and days(value) is None:
-            self.odd.append(f"“{name}:” takes {TIMES}; “{_cut(value)}” was ignored.")
+            self.odd.append(f"“{_cut(value)}” is not a date, so “{name}:” was ignored. Try {TIMES}.")
         elif is_negated and name in _ONE_ONLY:
             self.odd.append(f"“-{name}:” cannot be negated: it was ignored.")
         else:

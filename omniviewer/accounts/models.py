@@ -13,6 +13,7 @@ from django.utils.crypto import salted_hmac
 
 from omniviewer.accounts import encryption
 from omniviewer.omni import Token, replies
+from omniviewer.prepared import Prepared, slot
 
 
 class User(AbstractUser):
@@ -197,11 +198,11 @@ class ApiToken(models.Model):
         """Return a sentence for the token's holder about which conversations Omni shows to such a token."""
         match self.scope:
             case self.Scope.ORGANIZATION:
-                return "It sees every conversation of the organization."
+                return "It sees every conversation in the organization."
             case self.Scope.USER:
-                return "It only sees its owner's conversations."
+                return "It only sees its owner’s conversations."
             case _:
-                return "This instance does not say what the token can see; the list shows what it does see."
+                return "Omni does not say what it can see: the list shows what it sees."
 
     def reject(self) -> None:
         """Store that Omni no longer accepts it: every right that was proven with it ends at once."""
@@ -217,6 +218,10 @@ class ApiToken(models.Model):
 class CredentialQuerySet(models.QuerySet["Credential"]):
     def owned_by(self, user: User) -> Self:
         return self.filter(owner=user).select_related("api_token").order_by("order", "pk")
+
+    def held_by(self, user: User) -> list["Credential"]:
+        """Return a person's credentials in their own order, with their tokens."""
+        return _HELD.rows(owner=user)
 
     def accepted(self) -> Self:
         """Filter to credentials that Omni has not rejected since their API token was last set."""
@@ -282,3 +287,6 @@ class Credential(models.Model):
         for place, row in enumerate([self, *others]):
             row.order = place
             row.save(update_fields=["order"])
+
+
+_HELD = Prepared(lambda _: Credential.objects.owned_by(slot("owner")))

@@ -20,6 +20,6 @@ PEOPLE = (
         "An analyst with a personal token: sees her own conversations.",
         "analyst",
     ),
-    Person("lead", "Marcus", "Okafor", "A team lead with an organization key: sees everybody’s.", "lead"),
+    Person("lead", "Marcus", "Okafor", "A team lead with an organization key: sees everybody’s conversations.", "lead"),
     Person("support", "Sam", "Support", "A support engineer who has not connected Omni yet.", ""),
 )

@@ -46,7 +46,7 @@ def leave(user: User) -> None:
     readable = Conversation.objects.readable_by(user)
     for name in _STARS.get(user.username, ()):
         for conversation in readable.filter(name=name):
-            Star.objects.set(user, conversation, starred=True)
+            Star.objects.set(user, conversation.pk, starred=True)
     for name, ticket in _TICKETS.get(user.username, ()):
         for conversation in readable.filter(name=name):
             TicketReference.objects.add(conversation, ticket, user, is_by_hand=True)

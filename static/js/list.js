@@ -90,6 +90,16 @@ addEventListener("hashchange", askForFacets);
 if (document.readyState === "complete") askForFacets();
 else addEventListener("load", askForFacets);
 
+// Values that the rail has no room for: the filters have all of them.
+document.addEventListener("click", (event) => {
+  const rest = event.target.closest(".facet-rest");
+  const control = rest && document.querySelector(rest.hash);
+  if (!control) return;
+  event.preventDefault();
+  control.closest("details").open = true;
+  control.focus();
+});
+
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-density]") || !event.submitter) return;
   event.preventDefault();

@@ -4,6 +4,7 @@ import { begin } from "./thread.js";
 
 const isWide = matchMedia("(min-width: 87.5rem)");
 const pane = document.querySelector("[data-pane]");
+const frame = document.querySelector("[data-list]");
 const empty = pane?.innerHTML;
 const listAddress = location.href.split("#")[0];
 const listTitle = document.title;
@@ -35,6 +36,8 @@ async function load(address) {
   if (shown !== address) return;
   const title = pane.querySelector("#title")?.textContent;
   if (title) document.title = `${title} · Omniviewer`;
+  // The list is in sight: its way back closes the conversation.
+  for (const back of pane.querySelectorAll(".back")) back.textContent = "× Close";
   begin(pane);
 }
 
@@ -58,9 +61,11 @@ if (pane) {
   // j and k go through the list, and show what they come to.
   document.addEventListener("focusin", ({ target }) => {
     if (!target.matches(".row-title") || !isWide.matches || !target.matches(":focus-visible")) return;
+    frame.classList.add("is-by-keys");
     clearTimeout(waiting);
     if (target.href !== shown) waiting = setTimeout(() => open(target), DELAY);
   });
+  document.addEventListener("pointermove", () => frame.classList.remove("is-by-keys"));
   // The way back out of a conversation leads to the list itself, where one is.
   document.addEventListener("click", (event) => {
     const back = event.target.closest("[data-pane] .back");

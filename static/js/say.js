@@ -7,9 +7,14 @@ said.setAttribute("role", "status");
 said.hidden = true;
 document.body.append(said);
 let fading;
+// It stands at the edge of the window that is farther from what was used last.
+let used;
+document.addEventListener("click", ({ target }) => { used = target; }, { capture: true });
 
 export function say(text) {
   said.textContent = text;
+  const place = used?.isConnected ? used.getBoundingClientRect() : undefined;
+  said.classList.toggle("is-high", Boolean(place?.height) && place.top > innerHeight / 2 && place.top < innerHeight);
   said.hidden = false;
   clearTimeout(fading);
   fading = setTimeout(() => { said.hidden = true; }, 4000);

@@ -71,8 +71,10 @@ function show() {
   dialog.querySelector("[data-keys-off]").hidden = !isOff();
   for (const row of dialog.querySelectorAll("[data-tells]")) {
     const key = row.dataset.tells;
-    const isOfList = links().length > 0 && ["j", "k", "Enter", "x"].includes(key);
-    const isHere = key === "?" || isOfList || Boolean(offered(key)) || document.querySelector(`[data-keys~="${key}"]`) !== null;
+    const isOfList = links().length > 0 && ["j", "k", "Enter"].includes(key);
+    const ofRow = { x: ".row-select", s: ".row-star" }[key];
+    const isOfRow = ofRow !== undefined && [...document.querySelectorAll(ofRow)].some(isVisible);
+    const isHere = key === "?" || isOfList || isOfRow || Boolean(offered(key)) || document.querySelector(`[data-keys~="${key}"]`) !== null;
     row.classList.toggle("is-idle", isOff() || !isHere);
     row.querySelector(".keys-elsewhere").hidden = isHere;
   }

@@ -32,6 +32,8 @@ from conversations.models import (
     Reader,
     Walk,
 )
+from conversations.search import shown_row
+from conversations.search.shown_row import Part
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
@@ -1314,7 +1316,7 @@ def test_a_token_that_nobody_holds_goes_with_what_it_alone_could_read(
 
 
 def test_what_is_prepared_says_the_same_of_every_token(owner: User) -> None:
-    """The prepared query of a thread applies each limit of each token, as the query does that is built each time."""
+    """Prepared queries of a thread and of the list apply each limit of each token, as those do that are built anew."""
     now = timezone.now()
     moments = [None, now - 8 * DAY, now - 2 * DAY, now - timedelta(hours=2), now - timedelta(minutes=1), now + DAY]
     rejected = [None, now - timedelta(hours=3), now - timedelta(minutes=30)]
@@ -1323,13 +1325,17 @@ def test_what_is_prepared_says_the_same_of_every_token(owner: User) -> None:
         ApiToken.objects.create(instance="omni.example", digest=str(number), rights_since=moment)
         for number, moment in enumerate(rejected)
     ]
-    shown = set()
+    shown, listed = set(), set()
     for opened_at in moments:
         for confirmed_at in moments:
             Access.objects.all().delete()
             for token in tokens:
                 Access.objects.create(
-                    api_token=token, conversation=conversation, opened_at=opened_at, confirmed_at=confirmed_at
+                    api_token=token,
+                    conversation=conversation,
+                    opened_at=opened_at,
+                    confirmed_at=confirmed_at,
+                    listed_at=moments[moments.index(confirmed_at) - token.pk % 3],
                 )
             for some in ((), tokens[:1], tokens[1:], tokens, tokens[::-1]):
                 reader = Reader(owner, tuple(some))
@@ -1338,4 +1344,10 @@ def test_what_is_prepared_says_the_same_of_every_token(owner: User) -> None:
                     prepared = threads._readable(asked, conversation.omni_id)
                     assert {row.pk for row in prepared} == {row.pk for row in built}
                     shown |= {(row.api_token_id, opened_at, confirmed_at) for row in prepared}
+                    rows = shown_row.load(asked, Access.objects.rows_of(asked).each_once(asked)).rows
+                    assert shown_row.part(asked, Part("recency", is_down=True, most=9)).rows == rows
+                    keys = [row.access_key for row in rows]
+                    assert shown_row.part(asked, Part("recency", is_down=False, most=9), keys=keys).rows == rows
+                    listed |= {(row.token_key, row.shows_messages, opened_at, confirmed_at) for row in rows}
     assert len(shown) > 20
+    assert len(listed) > len(shown)

@@ -39,7 +39,8 @@ def test_it_works(reads: Client, small: Organization, analyst: Member) -> None:
     page = text_of(reads.get("/conversations/?q=state:failed"))
     assert str(failed.id) in page
     assert "1 conversation" in page
-    assert "state known for 2 answers" in page
+    # All are known: there is nothing to say of it.
+    assert "state known" not in page
 
 
 def test_all_evidence_is_captured_the_newest_first(
@@ -128,5 +129,5 @@ def test_how_much_is_known_is_said_where_nothing_is_found(
     settings.SYNC = "off"
     page = text_of(reads.get("/conversations/?q=state:failed"))
     assert "state known for 0 answers" in page
-    assert "The state of each answer has to be fetched from Omni: state known for 0 answers." in page
+    assert "The state is known for 0 answers: those whose evidence was captured." in " ".join(page.split())
     assert "state known" not in text_of(reads.get("/conversations/?q=state:unanswered"))

@@ -91,7 +91,7 @@ def test_who_may_not_read_it_gets_the_page_that_says_why(stranger_reads: Client,
     answer = stranger_reads.get(f"{BASE}.{extension}")
     assert answer.status_code == 404
     assert answer["Content-Type"].startswith("text/html")
-    assert b"Omni does not show you this" in answer.content
+    assert "You can’t open this conversation".encode() in answer.content
     assert b"Sunglasses" not in answer.content
 
 

@@ -242,8 +242,8 @@ def test_all_of_a_search_is_a_selection_away(page: Page, site: str, reads: Clien
     page.wait_for_load_state()
     page.get_by_role("checkbox", name="Select all on this page").check()
     expect(page.get_by_text("50 selected")).to_be_visible()
-    page.get_by_role("button", name="Export all 60 of this search").click()
-    expect(page.get_by_role("heading", name="Export of a search")).to_be_visible()
+    page.get_by_role("button", name="Export all 60 results").click()
+    expect(page.get_by_role("heading", name="Export: all conversations")).to_be_visible()
     assert_accessible(page, "an export that is read")
     while search_exports.run(5):
         pass

@@ -203,7 +203,7 @@ def test_what_is_captured_stays_when_the_stand_in_moves(checkout: Path, filled: 
 def credentials_of_support(site: str) -> int:
     """Return how many credentials the support engineer has; connect one where there is none."""
     session = continue_as(site, "support")
-    count = session.get(f"{site}/credentials/", timeout=20).text.count("What it lets you see")
+    count = session.get(f"{site}/credentials/", timeout=20).text.count("<dt>Access</dt>")
     if not count:
         page = session.get(f"{site}/credentials/connect/", timeout=20).text
         fields = {

@@ -11,6 +11,7 @@ from django.db import connection, connections
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
+from conversations.models.keys import Keys
 from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.audit.models import Event, Kind
 from omniviewer.prepared import Prepared, PreparedInsert, slot
@@ -50,6 +51,28 @@ def test_related_rows_and_single_columns_come_along(owner: User) -> None:
     labels = Prepared(lambda _: Credential.objects.filter(owner=slot("owner")).values_list("label", flat=True))
     assert labels.rows(owner=owner.pk) == ["Omni"]
     assert labels.rows(owner=0) == []
+
+
+@pytest.mark.django_db
+def test_many_keys_are_one_value() -> None:
+    opened, exported = add(Kind.OPENED, NOW, SOME), add(Kind.EXPORTED, NOW)
+    prepared = Prepared(lambda _: Event.objects.filter(pk__in=Keys(slot("keys"))).order_by("pk"))
+    assert prepared.rows(keys=[opened.pk, exported.pk, exported.pk + 1]) == [opened, exported]
+    assert prepared.rows(keys=[]) == []
+    assert list(Event.objects.filter(pk__in=Keys([exported.pk]))) == [exported]
+
+
+@pytest.mark.django_db
+def test_raw_rows_are_made_into_the_same_values_later() -> None:
+    add(Kind.OPENED, NOW, SOME)
+    add(Kind.EXPORTED, NOW)
+    prepared = Prepared(lambda _: Event.objects.order_by("pk").values_list("kind", "at", "conversation_id"))
+    raw = prepared.raw()
+    assert raw.converted(raw.values) == prepared.rows() == [("opened", NOW, SOME), ("exported", NOW, None)]
+    assert raw.converted(raw.values[1:]) == [("exported", NOW, None)]
+    assert raw.values == prepared.raw().values
+    nothing = Prepared(lambda _: Event.objects.filter(pk__in=[]).values_list("kind")).raw()
+    assert nothing.converted(nothing.values) == nothing.values == []
 
 
 @pytest.mark.django_db

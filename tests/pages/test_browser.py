@@ -19,7 +19,7 @@ def test_from_signing_in_to_a_message(page: Page, site: str, owner: User, omni: 
     page.get_by_label("Instance address").fill(f"{omni.url}/api/")
     page.get_by_label("Token", exact=True).fill(omni.organization.demo_tokens["analyst"])
     page.get_by_role("button", name="Connect", exact=True).click()
-    expect(page.get_by_role("status").first).to_contain_text("only sees its owner's conversations")
+    expect(page.get_by_role("status").first).to_contain_text("only sees its owner’s conversations")
     expect(page.get_by_role("heading", name="Conversations", level=1)).to_be_visible()
     page.locator(".row").first.click()
     expect(page.get_by_role("article").first).to_be_visible()
@@ -98,6 +98,16 @@ def test_ids_are_copied(page: Page, site: str, owner: User, omni: StandIn) -> No
     page.locator("#message-2").get_by_role("button", name="Copy the job’s id").click()
     assert page.evaluate("navigator.clipboard.readText()") == "550e8400-e29b-41d4-a716-446655440000"
     expect(page.get_by_text("Id copied")).to_be_visible()
+    # The message stands away from the button that was used, wherever that is in the window.
+    page.set_viewport_size({"width": 390, "height": 600})
+    button = page.locator("#message-2 [data-copy]:visible").first
+    for place in (540, 400, 200, 120):
+        button.evaluate("(button, place) => scrollBy(0, button.getBoundingClientRect().top - place)", place)
+        button.click()
+        said, used = page.locator(".copied").bounding_box(), button.bounding_box()
+        assert said
+        assert used
+        assert said["y"] + said["height"] < used["y"] or said["y"] > used["y"] + used["height"], place
 
 
 def test_every_page_works_without_javascript(chromium: Browser, site: str, owner: User, omni: StandIn) -> None:

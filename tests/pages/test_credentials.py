@@ -42,7 +42,7 @@ def test_it_says_what_a_personal_token_sees(owner: User, omni: StandIn) -> None:
     connect(client, omni, omni.organization.demo_tokens["analyst"])
     page = text_of(client.get("/credentials/"))
     assert "Personal token, member" in page
-    assert "only sees its owner&#x27;s conversations" in page
+    assert "only sees its owner’s conversations" in page
 
 
 def test_it_says_what_an_organization_key_sees(owner: User, omni: StandIn) -> None:
@@ -50,7 +50,7 @@ def test_it_says_what_an_organization_key_sees(owner: User, omni: StandIn) -> No
     connect(client, omni, omni.organization.demo_tokens["lead"])
     page = text_of(client.get("/credentials/"))
     assert "Organization key" in page
-    assert "sees every conversation of the organization" in page
+    assert "sees every conversation in the organization" in page
 
 
 @pytest.mark.parametrize("form", ["{url}/api", "{url}/", "{url}/api/v1/ai/conversations?pageSize=5", " {url} "])

@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from conversations.models import Conversation
+from conversations.models import Conversation, recency
 from conversations.pages import finished_frame
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn
@@ -36,11 +37,11 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     Within `CaptureQueriesContext`: elsewhere, tests.as_new renders each anew to compare.
     """
     paths: list[str] = []
-    around = finished_frame._anew
+    anew = finished_frame._anew
 
-    def note(request: object, context: object) -> bytes:
+    def note(request: object, *args: object) -> bytes:
         paths.append(request.path)  # type: ignore[attr-defined]
-        return around(request, context)  # type: ignore[arg-type]
+        return anew(request, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(finished_frame, "_anew", note)
     return paths
@@ -76,6 +77,68 @@ def test_what_changes_is_shown_at_once(reads: Client, made: InOmni, change: str)
     assert shown not in reads.get(thread(made)).content.decode()
     changes(reads, made)
     assert shown in reads.get(thread(made)).content.decode()
+
+
+def open_it(client: Client, made: InOmni) -> None:
+    client.get(thread(made))
+
+
+def select(client: Client, made: InOmni) -> None:
+    client.post("/conversations/selected/", {"star": str(made.id)})
+
+
+def grow(client: Client, made: InOmni) -> None:
+    Conversation.objects.update(message_count=17, indexed_revision=0)
+
+
+def widen(client: Client, made: InOmni) -> None:
+    client.cookies["rows"] = "compact"
+
+
+def ask(client: Client, made: InOmni) -> None:
+    Conversation.objects.get().accesses.update(updated_at=timezone.now(), recency=recency(timezone.now()))
+
+
+LIST_CHANGES = {
+    "a star": (select, 'aria-pressed="true"\naria-labelledby="starred'),
+    "a ticket": (ticket, "ABC-7"),
+    "another name": (rename, "Refunds"),
+    "its length": (grow, ">17<"),
+    "another row height": (widen, "is-compact"),
+    "an activity": (ask, "Unread:"),
+}
+
+
+@pytest.mark.parametrize("address", ["/conversations/", "/conversations/?q=because"])
+@pytest.mark.parametrize("change", LIST_CHANGES)
+def test_the_list_shows_changes_at_once(
+    reads: Client, made: InOmni, rendered: list[str], change: str, address: str
+) -> None:
+    changes, shown = LIST_CHANGES[change]
+    open_it(reads, made)
+    reads.get(address)
+    rendered.clear()
+    with CaptureQueriesContext(connection):
+        assert shown not in reads.get(address).content.decode()
+        assert rendered == []
+        changes(reads, made)
+        assert shown in reads.get(address).content.decode()
+        assert "/conversations/" in rendered
+
+
+def test_readers_of_one_token_share_the_list_but_for_their_marks(
+    made: InOmni, rendered: list[str], stranger: User, colleague: User, small: Organization, small_omni: StandIn
+) -> None:
+    """A star of one reader appears to no other; labels of credentials are part of the page’s name."""
+    first = credential_for(stranger, small_omni, small.organization_key())
+    Credential.objects.create(owner=colleague, api_token=first.api_token, label="Ours")
+    reads, theirs = signed_in(stranger), signed_in(colleague)
+    for _ in range(2):
+        reads.get("/conversations/")
+    with CaptureQueriesContext(connection):
+        select(theirs, made)
+        assert 'aria-pressed="true"\naria-labelledby="starred' in theirs.get("/conversations/").content.decode()
+        assert 'aria-pressed="true"\naria-labelledby="starred' not in reads.get("/conversations/").content.decode()
 
 
 def test_forms_are_of_the_reader(reads: Client, made: InOmni, owner: User) -> None:

@@ -235,9 +235,9 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_be_visible()
-    active = dialog.locator("[data-tells]:not(.is-idle) kbd")
-    assert active.all_inner_texts() == ["/", "j", "k", "Enter", "x", "?"]
-    expect(dialog.locator("[data-tells='s']")).to_contain_text("not on this page")
+    active = dialog.locator("[data-tells]:not(.is-idle) dt kbd")
+    assert active.all_inner_texts() == ["/", "j", "k", "Enter", "s", "x", "?"]
+    expect(dialog.locator("[data-tells='e']")).to_contain_text("not on this page")
     expect(dialog.locator("[data-tells='j']").get_by_text("not on this page")).to_be_hidden()
     assert_accessible(page, "the dialog at the list")
     page.keyboard.press("Escape")

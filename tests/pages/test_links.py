@@ -191,7 +191,7 @@ def test_an_id_that_omni_does_not_show_says_so(owner_reads: Client, stranger_rea
     for wanted in (str(uuid4()), EXAMPLE):
         answer = stranger_reads.get(f"/open?q={wanted}")
         assert answer.status_code == 404
-        assert "Omni does not show you this" in text_of(answer)
+        assert "You can’t open this conversation" in text_of(answer)
 
 
 def test_a_text_without_one_is_given_back_with_what_to_do(owner_reads: Client) -> None:

@@ -102,7 +102,8 @@ def test_a_reader_without_the_right_to_evidence_is_told_none_of_it(
     found = answered(small, analyst, ages=[HOUR], state="FAILED")
     good = answered(small, analyst, ages=[HOUR])
     read_all(reads, found, good)
-    assert facets(reads)["State"] == {"failed": "1", "complete": "1", "answered": "2"}
+    # Complete answers are answered too: one count of the two is shown.
+    assert facets(reads)["State"] == {"failed": "1", "complete": "1"}
     assert facets(reads)["Topic"] == {"orders": "2"}
     Access.objects.update(has_evidence=False)
     JobAccess.objects.all().delete()
@@ -134,7 +135,7 @@ def test_nothing_of_others_is_counted(
     for user, member, one in ((owner, analyst, own), (stranger, ben, others)):
         credential_for(user, small_omni, small.personal_token(member))
         read_all(signed_in(user), one)
-    assert facets(signed_in(owner))["State"] == {"complete": "1", "answered": "1"}
+    assert facets(signed_in(owner))["State"] == {"complete": "1"}
     assert facets(signed_in(stranger))["State"] == {"failed": "1", "answered": "1"}
 
 
@@ -150,7 +151,7 @@ def test_every_choice_leads_to_as_many_as_it_says(
     client.get("/conversations/")
     read_all(client, *made)
     client.get(f"{thread(made[1])}?ticket=ABC-1")
-    Star.objects.set(owner, Access.objects.get(conversation__omni_id=made[2].id).conversation, starred=True)
+    Star.objects.set(owner, Access.objects.get(conversation__omni_id=made[2].id).conversation_id, starred=True)
     for typed in ("", "orders", "from:30d", "state:answered"):
         counted = facets(client, typed)
         leads = addresses(client, typed)
@@ -170,17 +171,64 @@ def test_counts_follow_the_filter(reads: Client, small: Organization, analyst: M
     bad, good = answered(small, analyst, ages=[HOUR], state="FAILED"), answered(small, analyst, ages=[HOUR])
     read_all(reads, bad, good)
     # A click on a state takes the place of the chosen one: each count is what the click would show.
-    assert facets(reads, "state:failed")["State"] == {"failed": "1", "complete": "1", "answered": "2"}
+    assert facets(reads, "state:failed")["State"] == {"failed": "1", "complete": "1"}
+    assert facets(reads, "state:answered")["State"] == {"failed": "1", "complete": "1", "answered": "2"}
     assert facets(reads, "state:failed")["Topic"] == {"orders": "1"}
     assert "Topic" in facets(reads, "state:failed")
-    assert facets(reads, "nothing such") == {"Last active": facets(reads)["Last active"]}
+    assert facets(reads, "nothing such") == {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "group", "text"),
+    [
+        ("state:cancelled", "State", "cancelled"),
+        ("nothing topic:=orders", "Topic", "orders"),
+        ("topic:refunds", "Topic", "refunds"),
+        ("nothing has:ticket", "Has", "Ticket"),
+        ("nothing is:unread", "Yours", "Unread"),
+        ("ticket:ABC-77", "Ticket", "ABC-77"),
+    ],
+)
+def test_a_chosen_filter_stays_though_nothing_is_found(
+    reads: Client, small: Organization, analyst: Member, typed: str, group: str, text: str
+) -> None:
+    read_all(reads, answered(small, analyst, ages=[HOUR]))
+    assert facets(reads, typed)[group][text] == "0"
+    assert text not in addresses(reads, typed)[text]
+
+
+def test_people_beyond_the_first_are_counted_and_can_be_reached(
+    small: Organization, small_omni: StandIn, owner: User
+) -> None:
+    credential_for(owner, small_omni, small.organization_key())
+    client = signed_in(owner)
+    people = [small.add_member(f"{letter}-person", f"{letter}@example.com") for letter in "ABCDEFGHIJK"]
+    made = [answered(small, person, ages=[HOUR]) for person in people]
+    read_all(client, *made)
+    work()
+    page = text_of(client.get("/conversations/facets/", headers=PART))
+    assert re.findall(r'href="#control-owner">([^<]*)<', page) == ["and 3 more"]
+    assert len(facets(client)["Asked by"]) == 8
+    for person in people:
+        # The one who is chosen is always among them.
+        assert facets(client, f'owner:"{person.name}"')["Asked by"][person.name] == "1"
+
+
+def presets(client: Client, typed: str, **others: str) -> dict[str, str]:
+    """Return the query that each span beside the list leads to."""
+    page = text_of(client.get("/conversations/", {"q": typed, **others}))
+    links = re.findall(r'<a\s+href="([^"]*)"[^>]*>([^<]*)</a>', page.split("dates-presets")[1].split("</ul>")[0])
+    return {text: parse_qs(unescape(address).removeprefix("?")).get("q", [""])[0] for address, text in links}
 
 
 def test_a_span_takes_the_place_of_another(reads: Client, small: Organization, analyst: Member) -> None:
     answered(small, analyst, ages=[HOUR])
     reads.get("/conversations/")
-    assert addresses(reads, "orders from:2025 to:2026")["Last 7 days"] == "/conversations/?q=orders+from%3A7d"
-    assert addresses(reads, "orders from:7d")["Last 7 days"] == "/conversations/?q=orders"
+    assert presets(reads, "orders from:2025 to:2026")["Last 7 days"] == "orders from:7d"
+    assert presets(reads, "orders from:7d")["Last 7 days"] == "orders"
+    assert presets(reads, "orders on:yesterday", before="7")["Last week"] == 'orders on:"last week"'
+    assert presets(reads, "on:last month")["Last month"] == ""
+    assert "before" not in text_of(reads.get("/conversations/?before=7")).split("dates-presets")[1].split("</ul>")[0]
 
 
 def test_it_sorts_by_length_and_by_time(reads: Client, small: Organization, analyst: Member) -> None:
@@ -264,6 +312,55 @@ def test_many_rows_are_in_sight(
     if width > 1000:
         assert {round(box["height"]) for box in seen} <= set(range(36, 45))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_second_line_leaves_nothing_out(
+    page: Page, site: str, small: Organization, small_omni: StandIn, owner: User
+) -> None:
+    """A long name gives way; everything else of the row stays in sight, and can be hit with a finger."""
+    credential_for(owner, small_omni, small.organization_key())
+    person = small.add_member("Priya " + "Venkatanarasimharajuvaripeta" * 2, "priya@example.com")
+    made = answered(small, person, ages=[HOUR])
+    reads = signed_in(owner)
+    read_all(reads, made)
+    work()
+    reads.get(f"{thread(made)}?ticket=LONGER-12345")
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, site)
+    row = page.locator(".row")
+    for part in ("asker", "topic", "count", "took", "marks", "tickets"):
+        box = row.locator(f".row-{part}").bounding_box()
+        assert box, part
+        assert box["width"] > 10, part
+        assert 0 < box["x"] < box["x"] + box["width"] <= 390, part
+        assert box["height"] < 30, part
+    assert row.locator(".row-topic").evaluate("topic => topic.scrollWidth <= topic.clientWidth")
+    for name in (".row-select", ".row-star", ".list-filters", ".list-menu summary", ".freshness a"):
+        box = page.locator(name).first.bounding_box()
+        assert box, name
+        assert min(box["width"], box["height"]) >= 24, name
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_last_question_is_shown_where_some_words_of_it_have_room(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member
+) -> None:
+    for length in range(3, 48, 2):
+        turns = [("How many orders were there in June?", "Nine.")]
+        small.add_conversation(owner=analyst, name="n" * length, turns=turns)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    sign_in(page, site)
+    widths = page.locator(".row-text").evaluate_all(
+        """texts => texts.map(text => {
+            const [own, prompt] = [text, text.querySelector(".row-prompt")].map(one => one.getBoundingClientRect());
+            return prompt.top < own.bottom ? prompt.width : 0;
+        })"""
+    )
+    assert 0 in widths
+    assert any(widths)
+    assert all(not width or width > 100 for width in widths)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -71,7 +71,9 @@ def test_back_and_forward(two_panes: Page, site: str, made: list[InOmni]) -> Non
     expect(page).to_have_url(f"{site}/conversations/")
     page.go_forward()
     expect(page.locator("#title")).to_have_text("No. 4")
-    page.get_by_role("link", name="← Conversations").click()
+    # The list is in sight: its way back closes the conversation.
+    expect(page.get_by_role("link", name="← Conversations")).to_have_count(0)
+    page.get_by_role("link", name="Close").click()
     expect(page.get_by_text("Select a conversation")).to_be_visible()
     expect(page).to_have_url(f"{site}/conversations/")
 
@@ -86,6 +88,19 @@ def test_j_and_k_load_what_they_come_to(two_panes: Page, site: str, made: list[I
     page.keyboard.press("k")
     expect(page.locator("#title")).to_have_text("No. 4")
     expect(page.locator(".row.is-open")).to_have_count(1)
+
+
+def test_one_row_is_marked_though_the_pointer_rests_on_another(two_panes: Page, made: list[InOmni]) -> None:
+    page = two_panes
+    page.locator(".row-title").nth(1).click()
+    expect(page.locator("#title")).to_have_text("No. 3")
+    page.keyboard.press("j")
+    expect(page.locator("#title")).to_have_text("No. 2")
+    colours = [row.evaluate("row => getComputedStyle(row).backgroundColor") for row in page.locator(".row").all()]
+    assert [colours.count(one) for one in colours] == [4, 4, 1, 4, 4]
+    # The search stays in sight while the list scrolls.
+    page.locator(".list-pane").evaluate("pane => pane.scrollTo(0, 5000)")
+    expect(page.locator("#search")).to_be_in_viewport()
 
 
 def test_a_narrow_window_has_one_pane(two_panes: Page, site: str, made: list[InOmni]) -> None:
@@ -103,7 +118,7 @@ def test_what_cannot_be_shown_is_explained_on_its_own_page(
     page = two_panes
     small.remove(made[2].id)
     page.locator(".row-title").nth(2).click()
-    expect(page.get_by_role("heading", name="Omni does not show you this")).to_be_visible()
+    expect(page.get_by_role("heading", name="You can’t open this conversation")).to_be_visible()
 
 
 def test_links_of_the_list_go_on_from_the_list(two_panes: Page, site: str, made: list[InOmni]) -> None:

@@ -148,7 +148,7 @@ def test_a_number_leads_to_its_message(owner_reads: Client) -> None:
     missing = owner_reads.get(address, {"find": "#999"}, follow=True)
     assert missing.status_code == 404
     assert "there is no message 999" in text_of(missing)
-    # What is no number is looked for, as anything else.
+    # Other texts are looked for, as any word is.
     for typed in ("#0", "#2x", "2", "#1234567", "#２"):
         assert owner_reads.get(address, {"find": typed}).status_code == 200
 

@@ -59,7 +59,7 @@ def _unfinished() -> Iterator[Special]:
         kind="executing",
         minutes=6,
         progress="Running query 3 of 4",
-        in_the_end="Revenue of the next quarter is forecast at **$4.31 million**, 6 % above the last one.",
+        in_the_end="Revenue of the next quarter is forecast at **$4.31 million**, 6% above the last one.",
     )
     yield Special(
         "Reorder list for all warehouses",
