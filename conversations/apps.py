@@ -18,6 +18,7 @@ class Conversations(AppConfig):
             metrics.add_gauge(gauge)
         audit_titles.look_up_with(titles.by_id)
         if settings.OTLP_ENDPOINT:
+            traces.begin()
             tasks = traces.Tasks()
             task_started.connect(tasks.begin, weak=False)
             task_finished.connect(tasks.end, weak=False)

@@ -83,7 +83,7 @@ class Prepared(Generic[Row]):
 
     def __init__(self, build: Callable[[Any], QuerySet[Any, Row]]) -> None:
         self._build = build
-        self._plans: dict[Hashable, _Plan | None] = {}
+        self._plans: dict[Hashable, tuple[_Plan | None]] = {}
 
     def rows(self, shape: Hashable = None, /, **values: Any) -> list[Row]:
         """Run the query with these values; more than it has slots for may be given."""
@@ -104,11 +104,13 @@ class Prepared(Generic[Row]):
     def _plan(self, shape: Hashable) -> _Plan | None:
         """Return the plan of this shape; None if no row can match."""
         key = connections[DEFAULT_DB_ALIAS].vendor, shape
-        if key not in self._plans:
+        # Another thread may clear the plans at any moment: each looks once.
+        stored = self._plans.get(key)
+        if stored is None:
             if len(self._plans) >= _MAX_SHAPES:
                 self._plans.clear()
-            self._plans[key] = _compiled(self._build(shape))
-        return self._plans[key]
+            stored = self._plans[key] = (_compiled(self._build(shape)),)
+        return stored[0]
 
 
 class RawRows:
@@ -138,16 +140,19 @@ class PreparedInsert:
         connection = connections[DEFAULT_DB_ALIAS]
         values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in self._fields]
         with connection.cursor() as cursor:
-            cursor.execute(self._sql(connection), values)
-            row.pk = cursor.fetchone()[0]
+            # SQLite returns columns from 3.35 on, and tells the key by itself.
+            returns = connection.features.can_return_columns_from_insert
+            cursor.execute(self._sql(connection, returns=returns), values)
+            row.pk = cursor.fetchone()[0] if returns else cursor.lastrowid
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
-    def _sql(self, connection: BaseDatabaseWrapper) -> str:
+    def _sql(self, connection: BaseDatabaseWrapper, *, returns: bool) -> str:
         quoted = connection.ops.quote_name
         names = ", ".join(quoted(str(field.column)) for field in self._fields)
         table, key = quoted(self._model._meta.db_table), quoted(str(self._model._meta.pk.column))
         places = ", ".join(["%s"] * len(self._fields))
-        return f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING {key}"  # noqa: S608  (names of columns)
+        statement = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608  (names of columns)
+        return f"{statement} RETURNING {key}" if returns else statement
 
 
 def _compiled(queryset: QuerySet[Any, Any]) -> _Plan | None:

@@ -4,11 +4,12 @@ The label `omni` is the host of an Omni instance; Prometheus itself calls the ma
 """
 
 import math
+import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Min, Q
 from django.utils import timezone
@@ -80,9 +81,25 @@ def _captures_failing() -> float:
     return Capture.objects.exclude(failure="").count()
 
 
-def _stored() -> list[Stored]:
-    found: list[Stored] | None = cache.get_or_set("gauges-stored", stored, _COUNTED_EVERY_SECONDS)
-    return found or []
+class _Counts:
+    """Counts of everything that is stored, made once for a while by each process, whatever the cache does."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: list[Stored] = []
+        self._until = -math.inf
+
+    def __call__(self) -> list[Stored]:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._found, self._until = stored(), time.monotonic() + _COUNTED_EVERY_SECONDS
+            return self._found
+
+    def forget(self) -> None:
+        self._until = -math.inf
+
+
+_stored = _Counts()
 
 
 def _conversations() -> Values:

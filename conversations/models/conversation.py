@@ -79,7 +79,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         from conversations.models.access import Access  # noqa: PLC0415
 
         before = Access.objects.filter(conversation__in=self, fetched_at__lt=moment)
-        before.update(read_of=None, unchanged_at=None, is_behind=True, not_before=timezone.now())
+        before.update(read_of=None, unchanged_at=None, is_behind=True)
 
     def only_through(self, token: ApiToken) -> Self:
         """Return the conversations that were ever shown to this token, and are shown to no other now."""

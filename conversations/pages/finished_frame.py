@@ -24,7 +24,8 @@ from conversations.pages.finished_thread import FinishedThread, static_files_dig
 from omniviewer.accounts.context import appearance
 from omniviewer.accounts.requests import Request
 
-_HEADER, _CSRF_TOKEN = b"<!-- header -->", b"csrf-token-of-this-page"
+# What stands in the stored HTML for parts of one request: no escaped text can be the same.
+_HEADER, _CSRF_TOKEN = b"<!-- header -->", b"<csrf-token>"
 _STORED_SECONDS = 3600
 
 
@@ -66,7 +67,7 @@ def _stored(request: Request, template: str, context: Mapping[str, Any], told: S
 
 
 def _anew(request: Request, template: str, context: Mapping[str, Any]) -> bytes:
-    own = {"site_header": rendering.trusted(_HEADER.decode()), "csrf_token": _CSRF_TOKEN.decode()}
+    own = {"site_header": rendering.trusted(_HEADER.decode()), "csrf_token": rendering.trusted(_CSRF_TOKEN.decode())}
     return render_to_string(template, {**context, **own}, request).encode()
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from conversations import rendering
 from conversations.archive.outcomes import Opened
 from omniviewer.locations import packaged
+from omniviewer.version import own_version
 
 _LONGEST = timedelta(hours=1)
 
@@ -31,7 +32,8 @@ def templates_digest() -> str:
         *sorted(packaged("templates").rglob("*.html")),
         *sorted((Path(__file__).resolve().parents[1] / "templatetags").glob("*.py")),
     ]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    release = f"{own_version()} {rendering.RENDERER}".encode()
+    return hashlib.sha256(b"".join([release, *(file.read_bytes() for file in files)])).hexdigest()
 
 
 def static_files_digest() -> str:

@@ -225,8 +225,10 @@ def _marked(_: None) -> QuerySet[Access, tuple[Any, ...]]:
 
 _MARKS = Prepared(_marked)
 _TICKETS = Prepared(
-    lambda _: TicketReference.objects.filter(conversation__in=Keys(slot("keys"))).values_list(
-        "conversation_id", "ticket"
+    lambda _: (
+        TicketReference.objects.filter(conversation__in=Keys(slot("keys")))
+        .oldest_first()
+        .values_list("conversation_id", "ticket")
     )
 )
 

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.http import HttpResponse
 from django.template.loader import render_to_string
-from django.utils import timezone
 
 from conversations import tasks
 from conversations.archive import live_answer, people
@@ -102,7 +101,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
 def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Running | None = None) -> dict[str, Any]:
     """Return the context of what a thread's page says beside its messages."""
     conversation = opened.conversation
-    last_at = conversation.updated_at
+    last_at, fetched_at = conversation.updated_at, conversation.fetched_at
     return {
         "conversation": conversation,
         # A stored thread is shown without asking Omni for anything.
@@ -116,7 +115,8 @@ def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Runn
         "is_long": count >= _LONG_MESSAGES,
         "is_starred": Star.objects.has(user, conversation.pk),
         "running": running,
-        "is_abandoned": bool(last_at and timezone.now() - last_at > LONGEST_JOB),
+        # As far as Omni was asked: what is stored may be older.
+        "is_abandoned": bool(last_at and fetched_at and fetched_at - last_at > LONGEST_JOB),
         "is_given_up": bool(running) and looks >= MAX_LOOKS,
         "as_of": conversation.fetched_at,
         "fresh_address": f"{conversation.get_absolute_url()}fresh/?"

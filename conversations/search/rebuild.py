@@ -67,11 +67,11 @@ def index_waiting(report: Report) -> int:
     total = waiting = Conversation.objects.filter(is_indexed=False).count()
     is_done = False
     while not is_done:
-        began = time.monotonic()
+        began, before = time.monotonic(), waiting
         is_done = documents.refresh(seconds=_REPORT_SECONDS)
-        if not is_done and time.monotonic() - began < _REPORT_SECONDS:
-            raise Stopped
         waiting = Conversation.objects.filter(is_indexed=False).count()
+        if not is_done and (time.monotonic() - began < _REPORT_SECONDS or waiting >= before):
+            raise Stopped
         report(max(total - waiting, 0), total)
     index.remove_unused()
     return IndexFailure.objects.count()

@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 from omniviewer.accounts.models import User
 
 # Parts of each page's own, put in afterwards: the token of its forms, and its address.
-_TOKEN, _ADDRESS = "csrf-token-of-this-page", "address-of-this-page"
+# No escaped text can be the same.
+_TOKEN, _ADDRESS = format_html("<{}>", "csrf-token"), format_html("<{}>", "address")
 _SECTIONS = ("/conversations/", "/insights/", "/credentials/")
 
 

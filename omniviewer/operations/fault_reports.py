@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from omniviewer.operations import logs
 
 if TYPE_CHECKING:
+    from logging import LogRecord
+
     from sentry_sdk.types import Event
 
 _PLAIN = ("event_id", "timestamp", "platform", "level", "logger", "release", "environment", "server_name", "sdk")
@@ -43,18 +45,26 @@ def begin(dsn: str) -> None:
     )
 
 
-def harmless(event: "Event", hint: Mapping[str, Any]) -> "Event":
-    """Return the report with its harmless parts alone."""
+def harmless(event: "Event", hint: Mapping[str, Any]) -> "Event | None":
+    """Return the report with its harmless parts alone; None for what anybody outside can cause at will."""
+    if str(event.get("logger", "")).startswith("django.security"):
+        return None
     given: Mapping[str, Any] = event
     kept: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
     errors = (given.get("exception") or {}).get("values") or []
     if errors:
         kept["exception"] = {"values": [_error(error) for error in errors]}
     record = hint.get("log_record")
-    if record and isinstance(record.msg, str) and record.name.startswith(_OWN_LOGGERS):
+    if record and _says_our_sentence(record):
         kept["logentry"] = {"message": record.msg}
     kept["tags"] = logs.of_current()
     return kept  # type: ignore[return-value]
+
+
+def _says_our_sentence(record: "LogRecord") -> bool:
+    """Return whether the line is a sentence of the program with values apart. Django's security log has none."""
+    is_ours = any(record.name == name or record.name.startswith(f"{name}.") for name in _OWN_LOGGERS)
+    return is_ours and isinstance(record.msg, str) and not record.name.startswith("django.security")
 
 
 def _error(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tup
 
 _FROM_PROXY = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _UNKNOWN = "unknown"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _page = logging.getLogger("omniviewer.page")
 
 
@@ -60,8 +61,8 @@ def requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
                 response.headers["X-Request-ID"] = current.request_id
                 route = _route_of(request)
                 span.name(
-                    f"{request.method} {route}",
-                    http__request__method=request.method or "",
+                    f"{_method_of(request)} {route}",
+                    http__request__method=_method_of(request),
                     http__route=route,
                     http__response__status_code=response.status_code,
                 )
@@ -83,6 +84,11 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     route, status = _route_of(request), response.status_code
     metrics.page_took(route, status, seconds)
     _page.info("page", extra={"route": route, "method": request.method, "status": status, "ms": round(seconds * 1000)})
+
+
+def _method_of(request: HttpRequest) -> str:
+    """Return the method; a client may send any word in its place."""
+    return request.method if request.method in _METHODS else "_OTHER"
 
 
 def _route_of(request: HttpRequest) -> str:

@@ -98,7 +98,7 @@ class _Measured:
         """Yield the measured values; none while the database is down, so that the other metrics still appear."""
         for gauge in self.gauges.values():
             family = GaugeMetricFamily(gauge.name, gauge.meaning, labels=gauge.labels)
-            with suppress(DatabaseError):
+            with suppress(DatabaseError, OSError):
                 for labels, value in gauge.measure().items():
                     family.add_metric(labels, value)
                 yield family

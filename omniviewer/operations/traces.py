@@ -63,6 +63,11 @@ def _trace_of(request: HttpRequest) -> Iterator[tuple[str, str]]:
         yield "traceparent", given
 
 
+def begin() -> None:
+    """Set up sending. A wrong variable of OpenTelemetry's own is an error here, at the start, and on no page."""
+    _provider()
+
+
 @cache
 def _provider() -> "TracerProvider":
     """Return this process's provider of tracers; it sends in the background, and drops what cannot be sent."""

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult, get_date_max
 from pytest_django import Settings
 
-from conversations.archive import sync
+from conversations.archive import gauges, sync
 from conversations.models import Conversation, Job, Walk
 from omniviewer.accounts.models import ApiToken
 from omniviewer.demo.stand_in import Organization
@@ -31,6 +31,7 @@ DASHBOARD = json.loads((ROOT / ".deploy/grafana/omniviewer.json").read_text())
 def told(settings: Settings) -> None:
     settings.METRICS_TOKEN = TOKEN
     cache.clear()
+    gauges._stored.forget()
 
 
 @pytest.mark.usefixtures("told")

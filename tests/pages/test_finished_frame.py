@@ -174,6 +174,17 @@ def test_readers_who_are_told_the_same_share_it(
         assert len(rendered) == 1
 
 
+def test_no_text_is_taken_for_the_place_of_a_token(reads: Client, small: Organization, analyst: Member) -> None:
+    words = "<csrf-token> csrf-token <!-- header --> {token} {address}"
+    made = small.add_conversation(owner=analyst, name=words, turns=[(words, words)], with_jobs=False)
+    for address in (thread(made), "/conversations/"):
+        for _ in range(3):
+            page = reads.get(address, {"q": words}).content.decode()
+        assert "&lt;csrf-token&gt; csrf-token &lt;!-- header --&gt; {token} {address}" in page
+        assert page.count("Signed in as") == 1
+        assert "<csrf-token>" not in page
+
+
 def test_what_has_no_known_form_has_no_name() -> None:
     """A value that the key could not tell apart keeps the page from being stored."""
     with pytest.raises(finished_frame._Untold):

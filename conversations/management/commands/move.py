@@ -32,8 +32,7 @@ class Command(BaseCommand):
             "--file",
             metavar="FILE",
             type=Path,
-            default=Path(settings.DATA_DIR) / "move.backup",
-            help="Where to put the data meanwhile.",
+            help="Where to put the data meanwhile: a new file. Default: in the site's folder of data.",
         )
 
     def handle(self, **options: Any) -> None:
@@ -43,9 +42,11 @@ class Command(BaseCommand):
             raise CommandError("Interrupted. Run the same command again: it goes on where it was.") from None
 
     def _move(self, options: dict[str, Any]) -> None:
-        path: Path = options["file"]
-        path.parent.mkdir(exist_ok=True, mode=0o700)
+        path: Path = options["file"] or Path(settings.DATA_DIR) / "move.backup"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._may_begin(options["to"], path):
+            if options["file"] and path.exists():
+                raise CommandError(f"{path} exists, and would be overwritten: name a file that does not exist yet.")
             call_command("backup", path, force=True, stdout=self.stdout, stderr=self.stderr)
         if _restore(options["to"], "--is-move", str(path)).returncode:
             raise CommandError(

@@ -2,10 +2,11 @@
 
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable, Iterator
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.locmem import LocMemCache
@@ -65,7 +66,8 @@ class Command(BaseCommand):
         if not options["is_move"]:
             self.stdout.write(
                 f"People who were removed, and conversations that were deleted, after {manifest.made_at:%Y-%m-%d %H:%M}"
-                " UTC are back: run offboard or forget for them once more before you start the site."
+                " UTC are back: run offboard or forget for them once more before you start the site. What Omni refused "
+                f"after that is shown until {_as_time(settings.ACCESS_TTL)} after Omni last confirmed it."
             )
 
     def _told(self, work: Callable[[Callable[[str], None]], _Result]) -> _Result:
@@ -89,6 +91,10 @@ class Command(BaseCommand):
             call_command("reindex", rest=True, stdout=self.stdout, stderr=self.stderr)
         except CommandError:
             raise CommandError("All rows are restored, but not indexed yet. Run the same command again.") from None
+
+
+def _as_time(length: timedelta) -> str:
+    return f"{length / timedelta(hours=1):g} hours"
 
 
 def _look(path: Path | None, progress: Callable[[str], None]) -> Manifest | None:

@@ -88,6 +88,8 @@ class Writer:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self._members: list[Member] = []
+        # Rows are as of a moment after this one: whatever happened later may be missing.
+        self._began_at = datetime.now(UTC)
 
     def add(self, table: str, columns: list[str], lines: Iterator[bytes], last_number: int | None) -> None:
         """Write a table, one line a row."""
@@ -101,7 +103,7 @@ class Writer:
 
     def finish(self, program: str, vendor: str, migrations: list[Node], left_out: dict[str, str]) -> Manifest:
         """Write the manifest, and return it."""
-        manifest = Manifest(program, vendor, datetime.now(UTC), migrations, self._members, left_out)
+        manifest = Manifest(program, vendor, self._began_at, migrations, self._members, left_out)
         self._archive.writestr(_MANIFEST, manifest.as_json())
         return manifest
 

@@ -18,6 +18,7 @@ PROGRESS_TABLE: Final = "omniviewer_restore"
 # Tables without a place in a backup, and why.
 LEFT_OUT: Final = {
     "conversations_words": "the search index: made again from the rows",
+    "conversations_indexfailure": "what the search index refused: found again when it is made",
     "django_session": "sessions: everybody signs in again, and nobody who was signed out is signed in",
     "django_tasks_database_dbtaskresult": "queued tasks carry no data: workers queue them again",
     "conversations_tokenbudget": "a state of the last minutes",
