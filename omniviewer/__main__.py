@@ -4,4 +4,5 @@ import sys
 
 from omniviewer.command_line import main
 
-main(["omniviewer", *sys.argv[1:]])
+if __name__ == "__main__":
+    main(["omniviewer", *sys.argv[1:]])

@@ -16,24 +16,27 @@ from typing import Any
 from uuid import UUID
 
 import django
+from django.apps import apps
 
-django.setup()
+# By hand; within the tests it would set up their logging once more.
+if not apps.ready:
+    django.setup()
 
-from cryptography.fernet import Fernet, MultiFernet  # noqa: E402
-from django.apps.registry import Apps  # noqa: E402
-from django.conf import settings  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.db.migrations.executor import MigrationExecutor  # noqa: E402
-from django.db.migrations.migration import Migration  # noqa: E402
-from django.db.migrations.state import ProjectState  # noqa: E402
-from django.test.utils import setup_test_environment  # noqa: E402
-from django.utils.crypto import salted_hmac  # noqa: E402
+from cryptography.fernet import Fernet, MultiFernet
+from django.apps.registry import Apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.migration import Migration
+from django.db.migrations.state import ProjectState
+from django.test.utils import setup_test_environment
+from django.utils.crypto import salted_hmac
 
-from omniviewer.demo.stand_in import Organization, StandIn  # noqa: E402
-from omniviewer.demo.stand_in.organization import Conversation as InOmni  # noqa: E402
-from omniviewer.operations.backup.tables import Table, in_order  # noqa: E402
-from tests import every_table  # noqa: E402
+from omniviewer.demo.stand_in import Organization, StandIn
+from omniviewer.demo.stand_in.organization import Conversation as InOmni
+from omniviewer.operations.backup.tables import Table, in_order
+from tests import every_table
 
 _OWN = ("accounts", "audit", "conversations")
 # Forms that a site's database was in for a time, by the last migration of each app.

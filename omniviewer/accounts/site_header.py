@@ -42,7 +42,9 @@ def render(request: HttpRequest, theme: str, keys: str) -> SafeString:
     """Return the header's HTML for the reader of this request, in this appearance."""
     section = next((section for section in _SECTIONS if section in request.path), "")
     # The list has a search box of its own, the list of a ticket has none.
-    is_list = request.path == f"{get_script_prefix()}conversations/" and not request.GET.get("ticket")
+    # By its bytes, as a page of an error may be that of too many parameters.
+    is_of_ticket = "ticket=" in request.META.get("QUERY_STRING", "")
+    is_list = request.path == f"{get_script_prefix()}conversations/" and not is_of_ticket
     header = Header(get_script_prefix(), section, is_list, theme, keys, **_facts(request))
     return format_html(_rendered(header), token=get_token(request), address=request.get_full_path())
 

@@ -235,7 +235,7 @@ def test_a_rejected_credential(owner_reads: Client, omni: StandIn) -> None:
 def test_not_found_with_a_personal_token(stranger_reads: Client) -> None:
     page = said_of(stranger_reads)
     assert "A personal token only sees its owner’s conversations." in page
-    assert "somebody with an organization key can open it" in page
+    assert "Ask the sender, or someone with an organization key." in page
     assert f'href="/credentials/connect/?{urlencode({"next": THREAD})}">Connect an organization key<' in page
     assert f'data-copy-link="http://testserver{THREAD}"' in page
     assert same_of_what_does_not_exist(stranger_reads, page)
@@ -243,8 +243,8 @@ def test_not_found_with_a_personal_token(stranger_reads: Client) -> None:
 
 def test_not_found_with_an_organization_key(colleague_reads: Client, omni: StandIn) -> None:
     page = said_of(colleague_reads, f"/conversations/{ELSE}/")
-    assert "An organization key sees every conversation of its instance." in page
-    assert "was deleted there, or it belongs to another instance" in page
+    assert "An organization key sees every conversation of its instance, so this one" in page
+    assert "was deleted there or belongs to another instance" in page
     assert omni.host in page
     assert (
         f'href="/credentials/connect/?{urlencode({"next": f"/conversations/{ELSE}/"})}">Connect another instance<'

@@ -198,6 +198,8 @@ class Watched:
         page, url = self.page, address if "://" in address else self.site + address
         self.went_to.clear()
         page.goto(url)
+        if "/insights/" in address:  # whose rankings come later: not when the reader has lost the right to them
+            page.wait_for_load_state("networkidle")
         return self.look_here(address)
 
     def look_here(self, address: str) -> dict[str, Any]:
