@@ -5,7 +5,7 @@ from these alone. Each text at Omni carries a marker of its own, so that a page 
 reading is held against two bounds: nothing that no token of the reader was shown in time, and nothing left out that one
 was certainly shown.
 
-By hand, 2,000 sequences instead of 200: `MODEL_SEQUENCES=2000 pytest -n 0 tests/access/test_access_model.py`.
+By hand, 2,000 sequences instead of 100: `MODEL_SEQUENCES=2000 pytest -n 0 tests/access/test_access_model.py`.
 """
 
 import json
@@ -44,7 +44,7 @@ from omniviewer.demo.stand_in.permissions import Route
 from omniviewer.demo.stand_in.routes import Answer
 from tests.conftest import credential_for
 
-SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "200"))
+SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "100"))
 STEPS = 5
 # The text's number in letters, the token that it is worded for ("a": none), and the version of that wording.
 MARKER = re.compile(r"qz[a-j]{5}[a-z][a-z]zq")

@@ -46,8 +46,8 @@ def test_of_raw_html() -> None:
 
 @pytest.mark.slow
 def test_of_generated_markdown() -> None:
-    second_opinion.of_markdown(4_000)
+    second_opinion.of_markdown(2_000)
 
 
 def test_of_generated_html() -> None:
-    second_opinion.of_html(1_000)
+    second_opinion.of_html(500)
