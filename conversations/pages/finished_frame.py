@@ -24,7 +24,7 @@ from conversations.pages.finished_thread import FinishedThread, static_files_dig
 from omniviewer.accounts.context import appearance
 from omniviewer.accounts.requests import Request
 
-# What stands in the stored HTML for parts of one request: no escaped text can be the same.
+# Places in the stored HTML for parts of one request: no escaped text can be the same.
 _HEADER, _CSRF_TOKEN = b"<!-- header -->", b"<csrf-token>"
 _STORED_SECONDS = 3600
 
