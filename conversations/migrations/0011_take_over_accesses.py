@@ -1,7 +1,7 @@
 from django.db import migrations
 
 # Statements that SQLite and PostgreSQL both understand: there may be millions of rows.
-# What a token was shown, by the credentials that hold it.
+# Conversations that a token was shown, by the credentials that hold it.
 _TAKE_OVER = """
     UPDATE {table} SET api_token_id =
         (SELECT api_token_id FROM accounts_credential AS held WHERE held.id = {table}.credential_id)
@@ -25,7 +25,7 @@ _OF_OTHER_TOKENS = """
         WHERE holder.id = conversations_access.credential_id AND held.digest = conversations_access.token
     )
 """
-# Of an organization's key there is one for each of its holders: those that go are not taken over first.
+# An organization's key has one for each of its holders: those that go are not taken over first.
 _ONE_ACCESS_A_TOKEN = """
     DELETE FROM conversations_access WHERE id IN (
         SELECT id FROM (

@@ -136,10 +136,11 @@ class Job(models.Model):
             "state": reply.state[:20],
             "asked_at": timezone.now(),
         }
-        was_running = cls.objects.running().filter(instance=instance, omni_id=reply.id).exists()
+        has_ended = Outcome.from_job(reply.state) not in (None, Outcome.RUNNING)
+        was_running = has_ended and cls.objects.running().filter(instance=instance, omni_id=reply.id).exists()
         job, _ = cls.objects.update_or_create(instance=instance, omni_id=reply.id, defaults=told)
         job.touch()
-        if job.outcome not in (None, Outcome.RUNNING):
+        if has_ended:
             job.ended(timezone.now() if was_running else reply.finished_at)
         return job
 

@@ -20,32 +20,25 @@ def server() -> Iterator[PostgreSQL]:
         yield started
 
 
-def upgrade(address: str, backup: Path) -> None:
-    """Bring an empty database through all releases, in a process of its own."""
+def run(*words: str, **variables: str) -> None:
+    """Run this Python with these words, in a process of its own, which has to succeed."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.old_releases", str(backup)],
-        cwd=ROOT,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "OMNIVIEWER_TEST_DATABASE": address},
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, *words], cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def upgrade(address: str, backup: Path) -> None:
+    """Bring an empty database through all releases."""
+    words = "-m", "tests.old_releases", str(backup)
+    run(*words, DJANGO_SETTINGS_MODULE="tests.settings", OMNIVIEWER_TEST_DATABASE=address)
 
 
 def test_every_migration_keeps_the_rows_and_old_backups_are_restored(server: PostgreSQL, tmp_path: Path) -> None:
     backup = tmp_path / "backup"
     upgrade(f"sqlite:///{tmp_path / 'site.sqlite3'}", backup)
     address = server.database("restored")
-    done = subprocess.run(
-        [sys.executable, "manage.py", "restore", str(backup)],
-        cwd=ROOT,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "omniviewer.settings", "DATABASE_URL": address},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run("manage.py", "restore", str(backup), DJANGO_SETTINGS_MODULE="omniviewer.settings", DATABASE_URL=address)
     before = [*RELEASES][: [*RELEASES].index(LAST_RELEASE) + 1]
     with psycopg.connect(address.replace("postgres:", "postgresql:")) as connection:
         names = connection.execute("SELECT username FROM accounts_user WHERE password = '!'").fetchall()
