@@ -41,7 +41,9 @@ document.addEventListener("click", async (event) => {
   body.set("star", star.value);
   const before = star.ariaPressed;
   star.ariaPressed = String(before !== "true");
-  const answer = await fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" } }).catch(() => null);
+  // keepalive: a star set just before the page is left is set all the same.
+  const request = { method: "POST", body, headers: { "HX-Request": "true" }, keepalive: true };
+  const answer = await fetch(form.action, request).catch(() => null);
   if (answer?.status === 204) return;
   // Signed out, say: the page itself tells more.
   star.ariaPressed = before;

@@ -376,7 +376,8 @@ def test_x_and_s_act_on_the_row_with_the_focus(
     page.keyboard.press("x")
     expect(page.get_by_text("1 selected")).to_be_visible()
     page.keyboard.press("j")
-    page.keyboard.press("s")
+    with page.expect_response(lambda reply: reply.request.method == "POST"):
+        page.keyboard.press("s")
     second = page.locator(".row").nth(1)
     expect(second.locator(".row-star")).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".row-select:checked")).to_have_count(1)
