@@ -30,6 +30,7 @@ from conversations.search import documents
 from conversations.search.shown_row import ShownRow
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.accounts.sign_in import throttle
+from omniviewer.operations.worker_threads import side_by_side
 
 log = logging.getLogger("omniviewer.tasks")
 
@@ -53,17 +54,22 @@ _RECORDS_KEPT = 1
 @task()
 def capture() -> None:
     """Capture the jobs that are due, for one shift."""
-    if not Capture.objects.due().exists():
+    due = Capture.objects.due().count()
+    if not due:
         return _again()
     # Queue another run first, for another worker, or to follow this one, or to replace it should it be killed.
     nudge(capture)
     if settings.SYNC != "off":
         archive_sync.begin_walks()
     until = time.monotonic() + _SHIFT
-    while time.monotonic() < until and archive_capture.run_next():
-        # Alternate with the sync, within the same share of a token's requests.
-        if settings.SYNC != "off":
-            archive_sync.run_next(seconds=0)
+
+    def work() -> None:
+        while time.monotonic() < until and archive_capture.run_next():
+            # Alternate with the sync, within the same share of a token's requests.
+            if settings.SYNC != "off":
+                archive_sync.run_next(seconds=0)
+
+    side_by_side(work, most=due)
     return _again()
 
 
@@ -75,16 +81,28 @@ def sync() -> None:
     # The nightly capture covers threads that were read here, and perhaps opened by nobody.
     nudge_chores()
     archive_sync.begin_walks()
-    if Walk.objects.due().exists():
+    due = Walk.objects.due().count()
+    if due:
         # Queue another run first, should this one be killed.
         nudge(sync)
     until = time.monotonic() + _SHORT_SHIFT
-    while time.monotonic() < until and archive_sync.run_next():
-        pass
+
+    def work() -> None:
+        while time.monotonic() < until and archive_sync.run_next():
+            pass
+
+    try:
+        # Each thread takes the turns of other tokens: a walk is held by one of them.
+        side_by_side(work, most=due, meanwhile=_index)
+    finally:
+        _index()
+        at = Walk.objects.next_at()
+        if at:
+            nudge(sync, max(at, timezone.now() + _BREATH))
+
+
+def _index() -> None:
     documents.refresh(seconds=_SHORT_SHIFT)
-    at = Walk.objects.next_at()
-    if at:
-        nudge(sync, max(at, timezone.now() + _BREATH))
 
 
 @task(priority=TASK_MAX_PRIORITY)

@@ -183,7 +183,10 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 # Background tasks are rows of the database, done by any number of `manage.py db_worker`.
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 # Have gunicorn start a worker beside itself: with a database file, nothing else needs to be started.
-WORKER = env.flag("OMNIVIEWER_WORKER", default=DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3")
+_IS_FILE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+WORKER = env.flag("OMNIVIEWER_WORKER", default=_IS_FILE)
+# Requests to Omni that one worker has in flight, each of another token and in a thread with a connection of its own.
+WORKER_THREADS = env.whole("OMNIVIEWER_WORKER_THREADS", default=1 if _IS_FILE else 10, bounds=(1, 64))
 
 
 # Signing in -----------------------------------------------------------------------------------------------

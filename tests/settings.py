@@ -26,6 +26,8 @@ os.environ.update(
         "OMNIVIEWER_SYNC": "off",
         # Tests of capturing everything set "all".
         "OMNIVIEWER_CAPTURE": "marked",
+        # Tests of several threads set more: others run tasks in a transaction of their own.
+        "OMNIVIEWER_WORKER_THREADS": "1",
         # Tests of the budget set a limit of their own.
         "OMNIVIEWER_RATE_PER_MINUTE": "10000",
         # Playwright's synchronous interface runs an event loop in the thread of the tests.
