@@ -98,7 +98,9 @@ def sync() -> None:
         _index()
         at = Walk.objects.next_at()
         if at:
-            nudge(sync, max(at, timezone.now() + _BREATH))
+            # Not much later than a look that nobody told it of.
+            now = timezone.now()
+            nudge(sync, max(min(at, now + CHECK_EVERY), now + _BREATH))
 
 
 def _index() -> None:
@@ -133,6 +135,8 @@ def hourly() -> None:
     SearchExport.objects.expired().delete()
     upstream.forget_unused()
     remove_unheld.call()
+    # Should its worker have been killed, and nobody have been here since.
+    nudge_sync()
 
 
 @task()
@@ -204,12 +208,22 @@ def nudge(wanted: "Task[[], None]", at: datetime | None = None) -> None:
 def nudge_sync(walks: Collection[Walk] = ()) -> None:
     """Queue the sync, should its worker have been killed, or have had nothing to read.
 
-    `walks`: where it has done something for all of these a moment ago, it is at work.
+    `walks`: those of a reader who is here, whose lists are looked at soon. Where all of them rest, or the sync has done
+    something for them a moment ago, it is at work.
     """
-    a_moment_ago = timezone.now() - _SYNC_WORKS_EVERY
-    is_at_work = bool(walks) and all(walk.succeeded_at and walk.succeeded_at > a_moment_ago for walk in walks)
-    if settings.SYNC != "off" and not is_at_work:
+    if settings.SYNC == "off":
+        return
+    at = Walk.objects.look_soon(walks)
+    if not walks or not all(_is_at_work(walk) for walk in walks):
         nudge(sync)
+    elif at:
+        nudge(sync, at)
+
+
+def _is_at_work(walk: Walk) -> bool:
+    now = timezone.now()
+    since = max(now - _SYNC_WORKS_EVERY, min(walk.not_before, now))
+    return walk.not_before > now or (walk.succeeded_at is not None and walk.succeeded_at >= since)
 
 
 def nudge_chores() -> None:

@@ -136,6 +136,9 @@ def _checked(walk: Walk, cursor: str, reply: replies.ConversationPage, asked_at:
     if not cursor:
         walk.checked_at, walk.total, walk.unreadable_at_top = asked_at, reply.total, reply.unreadable
         walk.check_newest = max(times, default=walk.newest)
+        if times and (walk.newest is None or max(times) > walk.newest):
+            # A reader's look has found something new while the background rests: it has messages to fetch.
+            walk.not_before = min(walk.not_before, asked_at)
         _end_unlisted_above(walk, reply, asked_at)
         if walk.began_at is None and walk.walked_at is None:
             # The very first page: the walk through all of them goes on from here.

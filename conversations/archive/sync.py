@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 
 from django.conf import settings
@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from conversations.archive import credentials, evidence, list_walk, people, threads
 from conversations.archive.evidence import Inquiry
-from conversations.models import CHECK_EVERY, Access, Capture, JobAccess, Walk
+from conversations.models import Access, Capture, JobAccess, Walk
 from conversations.models.conversation import CLOCKS_DIFFER
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
@@ -113,7 +113,8 @@ def _step(walk: Walk, work: "_Work") -> _Step:
         return _Step.WALKED
     if work.do_one(has_begun_with_people=walk.has_people):
         return _Step.READ
-    _rest_until(walk, _next_look(walk))
+    # Unless a reader's look has found something new meanwhile.
+    Walk.objects.filter(pk=walk.pk, not_before=walk.not_before).update(not_before=walk.next_look)
     return _Step.NOTHING
 
 
@@ -174,15 +175,6 @@ def _learn_people(token: ApiToken) -> bool:
         credentials.record(token, error)
         return False
     return True
-
-
-def _next_look(walk: Walk) -> datetime:
-    checked_at = walk.checked_at or timezone.now()
-    return min(checked_at + CHECK_EVERY, timezone.now() + CHECK_EVERY)
-
-
-def _rest_until(walk: Walk, moment: datetime) -> None:
-    Walk.objects.filter(pk=walk.pk).update(not_before=moment)
 
 
 def _ask_about_one_job(token: ApiToken) -> bool:

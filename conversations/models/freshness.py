@@ -24,9 +24,16 @@ def is_fresh(
     """
     if checked_at is None:
         return False
-    share = (checked_at - changed_at) * _SHARE if changed_at else timedelta(0)
     age = timezone.now() - checked_at
-    return -CLOCKS_DIFFER <= age < max(settings.FRESH_FOR, min(share, longest))
+    return -CLOCKS_DIFFER <= age < share_of_rest(checked_at, changed_at, shortest=settings.FRESH_FOR, longest=longest)
+
+
+def share_of_rest(
+    checked_at: datetime, changed_at: datetime | None, *, shortest: timedelta, longest: timedelta
+) -> timedelta:
+    """Return a tenth of the time for which nothing had changed at `checked_at`, within these limits."""
+    share = (checked_at - changed_at) * _SHARE if changed_at else timedelta(0)
+    return max(shortest, min(share, longest))
 
 
 def was_too_soon(told_at: datetime | None, read_of: datetime | None, fetched_at: datetime | None) -> bool:

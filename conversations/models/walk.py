@@ -1,5 +1,6 @@
 """Progress of walking Omni's list with an API token."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -7,13 +8,16 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from conversations.models.freshness import is_fresh
+from conversations.models.freshness import is_fresh, share_of_rest
 from conversations.models.people import PeopleWalk
 from omniviewer.accounts.models import ApiToken
 
-# Interval of checks for new conversations that nobody asks for.
+# Interval of checks for new conversations that nobody asks for; and the longest, of a list that has long not changed.
 CHECK_EVERY = timedelta(minutes=5)
-# Longest time for which a list is fresh: new conversations appear in it, and the background looks at it as often.
+_LONGEST_REST = timedelta(minutes=30)
+# A wait as short may be one for the token's budget.
+_BUDGET_WAIT = timedelta(seconds=61)
+# Longest time for which a list is fresh: new conversations appear in it.
 _LONGEST_FRESH = 2 * CHECK_EVERY
 
 
@@ -68,6 +72,21 @@ class WalkQuerySet(models.QuerySet["Walk"]):
         """Return the walk as it is now; None if its turn must end: it was paused, or another list is late."""
         same = self.filter(pk=walk.pk, paused_at=None).exclude(models.Exists(Walk.objects.late()))
         return same.for_turn().first()
+
+    def look_soon(self, walks: Collection["Walk"]) -> datetime | None:
+        """Have the background look at these lists `CHECK_EVERY` after the last look, since a reader of theirs is here.
+
+        Return when it does so first; None if it would have anyway, or waits after a failure.
+        """
+        first, now = None, timezone.now()
+        for walk in walks:
+            at = max(walk.checked_at + CHECK_EVERY, now) if walk.checked_at else now
+            if walk.member or walk.failures or walk.not_before <= at + _BUDGET_WAIT:
+                continue
+            # Unless it waits for something else by now.
+            if self.filter(pk=walk.pk, not_before=walk.not_before).update(not_before=at):
+                first = min(first or at, at)
+        return first
 
     def overdue_since_by_instance(self) -> dict[str, datetime]:
         """Return since when the walk that has waited longest has been due, for each instance with one that is."""
@@ -167,6 +186,19 @@ class Walk(models.Model):
     @property
     def check_is_due(self) -> bool:
         return bool(self.check_cursor) or self.checked_at is None or self.checked_at <= timezone.now() - CHECK_EVERY
+
+    @property
+    def next_look(self) -> datetime:
+        """Return when the background looks at the list again, if nobody asks for it before.
+
+        After a tenth of the time for which nothing has changed in it, within limits; and in time for the full walk.
+        """
+        now = timezone.now()
+        checked_at = min(self.checked_at or now, now)
+        changed_at = self.newest or self.api_token.created_at
+        rest = share_of_rest(checked_at, changed_at, shortest=CHECK_EVERY, longest=_LONGEST_REST)
+        next_walk = (self.walked_at or now) + walk_every()
+        return max(min(checked_at + rest, next_walk), min(checked_at + CHECK_EVERY, now + CHECK_EVERY))
 
     @property
     def walk_is_due(self) -> bool:

@@ -34,7 +34,7 @@ def page(request: Request) -> HttpResponse:
         found = counts.found
     except CannotShow as error:
         return explain(request, error)
-    tasks.nudge_sync()
+    tasks.nudge_sync(found.scope.walks)
     if query.asked:
         trail.record(request, Kind.SEARCHED)
     context = {

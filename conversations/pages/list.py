@@ -72,6 +72,7 @@ def fresh(request: Request) -> HttpResponse:
         found = _listed(request, query, Fetch.IF_STALE)
     except CannotShow:
         return HttpResponseClientRefresh()
+    tasks.nudge_sync(found.walks)
     if query.asked:
         sessions.record_once(request, Kind.SEARCHED)
     context = list_context.page(request.user, found, query, request.GET, said.cleaned_data["looks"])
