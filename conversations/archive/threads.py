@@ -42,7 +42,18 @@ def _messages_of(reader: ReaderSlots) -> QuerySet[Access]:
     return of_it.select_related("conversation")
 
 
-_MESSAGES = Prepared(_messages_of)
+def _held_access(count: int) -> QuerySet[Access]:
+    """Return the access of a token that is held and accepted, locked, and whether any of so many jobs is stored."""
+    is_held = Exists(Credential.objects.filter(api_token=slot("token")))
+    same = Access.objects.filter(is_held, api_token=slot("token"), api_token__rejected_at=None)
+    same = same.filter(conversation__omni_id=slot("omni_id")).select_related("api_token", "conversation")
+    ids = [slot(f"job_{number}") for number in range(count)]
+    # PostgreSQL locks them in this order.
+    locked = same.select_for_update(of=("api_token", "conversation", "self"))
+    return locked.knowing_jobs(Job.objects.filter(instance=slot("instance"), omni_id__in=ids))
+
+
+_MESSAGES, _HELD_ACCESS = Prepared(_messages_of), Prepared(_held_access)
 
 
 def open(  # noqa: A001  (callers say `threads.open`)
@@ -214,6 +225,8 @@ def store(
             return
         conversation, kept = access.conversation, access.conversation.messages_by_position()
         fresh = rendered or Message.rendered_from(reply, kept, token.instance, now=False)
+        # The background has asked about these jobs, or will: the token was shown them before.
+        known_jobs = {row.job_id for row in kept.values()} if _was_shown(access, conversation.revision) else set()
         # A reply without a list of messages says nothing about those that the token was shown before.
         revision = _revision(access, kept, fresh) if reply.has_messages else access.revision
         conversation.learn(reply)
@@ -226,12 +239,17 @@ def store(
         is_settled = reply.has_messages and revision == conversation.revision and len(answers) <= _MAX_JOB_IDS
         if is_settled:
             access.has_evidence = not access.knows_jobs or sees_evidence(access.api_token, answers)
-        is_known = access.opened_at is not None and access.revision == revision
+        is_known = _was_shown(access, revision)
         access.shown(reply, asked_at, known_activity, revision)
         if not is_known:
-            JobAccess.objects.ask_about(access, answers)
+            JobAccess.objects.ask_about(access, {key: at for key, at in answers.items() if key not in known_jobs})
         if not is_settled:
             settle_evidence([conversation.pk], token)
+
+
+def _was_shown(access: Access, revision: int) -> bool:
+    """Return whether the thread route has shown the token this revision of the messages, and none since."""
+    return access.opened_at is not None and access.revision == revision
 
 
 def _rendered(token: ApiToken, reply: replies.Conversation) -> list[Message]:
@@ -245,14 +263,11 @@ def _locked(token: ApiToken, reply: replies.Conversation) -> Access:
     Lock the token before conversations, as all that stores does: in another order, two deadlock on PostgreSQL.
     """
     ids = {message.job_id for message in reply.messages if message.job_id}
-    jobs = Job.objects.filter(instance=token.instance, omni_id__in=ids if len(ids) <= _MAX_JOB_IDS else ())
-    same = Access.objects.filter(Exists(token.credentials.all()), api_token__rejected_at=None)
-    same = same.filter(api_token=token, conversation__omni_id=reply.id).select_related("api_token", "conversation")
-    # PostgreSQL locks them in this order.
-    locked = same.select_for_update(of=("api_token", "conversation", "self"))
-    access = locked.knowing_jobs(jobs).first()
-    if access is not None:
-        return access
+    ids = ids if len(ids) <= _MAX_JOB_IDS else set()
+    jobs = {f"job_{number}": key for number, key in enumerate(ids)}
+    found = _HELD_ACCESS.rows(len(ids), token=token.pk, omni_id=reply.id, instance=token.instance, **jobs)
+    if found:
+        return found[0]
     if not credentials.is_accepted(token):
         raise CannotAsk("The token was replaced during the request. Try again.", outcome="replaced", retry_after=1)
     conversation, _ = Conversation.objects.select_for_update().get_or_create(instance=token.instance, omni_id=reply.id)

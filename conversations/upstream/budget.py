@@ -11,10 +11,11 @@ from enum import Enum
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from conversations.models import SentRequest, TokenBudget
+from omniviewer.prepared import Prepared, PreparedInsert, slot
 
 # A minute and a little: requests take different times to arrive, and Omni counts them where they do.
 WINDOW = timedelta(seconds=61)
@@ -27,6 +28,18 @@ _FIRST_BLOCK_SECONDS = 5.0
 _WINDOW_MS = WINDOW // timedelta(milliseconds=1)
 # Shortest wait in seconds where there is no room, so that nobody asks again at once.
 _MIN_WAIT_SECONDS = 0.05
+
+
+_BUDGET = Prepared(lambda _: TokenBudget.objects.select_for_update().filter(token=slot("token")))
+_SEND = PreparedInsert(SentRequest)
+
+
+def _nth_last(place: int) -> QuerySet[SentRequest, int]:
+    up_to_then = SentRequest.objects.filter(token=slot("token"), sent_at__lte=slot("latest")).order_by("-sent_at")
+    return up_to_then.values_list("sent_at", flat=True)[place - 1 : place]
+
+
+_SENT_AT = Prepared(_nth_last)
 
 
 class Urgency(Enum):
@@ -93,17 +106,17 @@ def _take_now(token: str, limit: int) -> float | None:
 
     The caller holds the lock on the token's `TokenBudget`.
     """
-    now, sent = _milliseconds(timezone.now()), SentRequest.objects.filter(token=token)
-    # Without those after the window, because a clock was set back since.
-    up_to_now = sent.filter(sent_at__lte=now + _WINDOW_MS).order_by("-sent_at")
-    # There is room once this one has left the window.
-    oldest = up_to_now.values_list("sent_at", flat=True)[limit - 1 : limit].first()
+    now = _milliseconds(timezone.now())
+    # There is room once this one has left the window. Without those after it, because a clock was set back since.
+    found = _SENT_AT.rows(limit, token=token, latest=now + _WINDOW_MS)
+    oldest = found[0] if found else None
     if oldest is not None and oldest >= now - _WINDOW_MS:
         return max((oldest + _WINDOW_MS - now) / 1000, _MIN_WAIT_SECONDS)
     if oldest is not None:
         # As many are stored as the window holds: delete those outside, not one by one with each request.
-        sent.exclude(sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).delete()
-    SentRequest.objects.create(token=token, sent_at=now)
+        in_window = (now - _WINDOW_MS, now + _WINDOW_MS)
+        SentRequest.objects.filter(token=token).exclude(sent_at__range=in_window).delete()
+    _SEND.run(SentRequest(token=token, sent_at=now))
     return None
 
 
@@ -153,9 +166,9 @@ def forget_unused() -> None:
 def _locked(token: str) -> TokenBudget:
     """Return the token's budget, locked for this transaction; created anew if it was deleted at this very moment."""
     while True:
-        budget = TokenBudget.objects.select_for_update().filter(token=token).first()
-        if budget:
-            return budget
+        stored = _BUDGET.rows(token=token)
+        if stored:
+            return stored[0]
         TokenBudget.objects.get_or_create(token=token)
 
 

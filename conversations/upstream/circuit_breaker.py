@@ -12,11 +12,13 @@ from django.db.models import F
 from django.utils import timezone
 
 from conversations.models import Instance
+from omniviewer.prepared import Prepared, slot
 
 # Failures in a row after which the instance is left alone.
 MAX_FAILURES = 3
 _FIRST_REST = timedelta(seconds=5)
 _LONGEST_REST = timedelta(seconds=60)
+_FAILING = Prepared(lambda _: Instance.objects.filter(host=slot("host"), failures__gt=0))
 
 
 def rest_of(host: str) -> float:
@@ -35,8 +37,8 @@ class Trial:
 
 def try_again(host: str) -> Trial:
     """Return whether the instance may be asked: after a rest only the first caller may try, and the others wait."""
-    instance = Instance.objects.filter(host=host, failures__gt=0).first()
-    return Trial(_trial(instance), has_failed=True) if instance else Trial(0.0, has_failed=False)
+    failing = _FAILING.rows(host=host)
+    return Trial(_trial(failing[0]), has_failed=True) if failing else Trial(0.0, has_failed=False)
 
 
 def _trial(instance: Instance) -> float:

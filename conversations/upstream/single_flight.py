@@ -3,22 +3,31 @@
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Q
+from django.db import connection
 from django.utils import timezone
 
 from conversations.models import Flight
 from omniviewer.omni import OmniError, RateLimited
+from omniviewer.prepared import Prepared, slot
 
 # Seconds between two looks at the result: short at first, since most answers are quick.
 _FIRST_LOOK_SECONDS = 0.02
 _LONGEST_LOOK_SECONDS = 0.25
 _KEPT = timedelta(hours=1)
 _CLOCKS_DIFFER = timedelta(minutes=1)
+_FLIGHT = Prepared(lambda _: Flight.objects.filter(question=slot("key")))
+_TABLE = Flight._meta.db_table
+# Begin a flight unless another is under way, or has landed in the span of the last two times.
+_TAKE_OFF = f"""
+    INSERT INTO {_TABLE} (question, number, lands_by) VALUES (%s, 1, %s)
+    ON CONFLICT (question) DO UPDATE
+    SET number = {_TABLE}.number + 1, lands_by = excluded.lands_by, landed_at = NULL, outcome = NULL
+    WHERE ({_TABLE}.lands_by < %s OR {_TABLE}.landed_at IS NOT NULL OR {_TABLE}.lands_by > %s)
+    AND NOT ({_TABLE}.landed_at IS NOT NULL AND {_TABLE}.landed_at BETWEEN %s AND %s)
+"""  # noqa: S608  (the name of a table)
 
 
 def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
@@ -29,14 +38,12 @@ def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
     """
     key = hashlib.sha256("\0".join(map(str, question)).encode()).hexdigest()
     while True:
-        known = Flight.objects.filter(question=key).first()
-        landed = known if known and _has_landed_since(known, since) else None
-        if landed is None:
-            number = _take_off(key, known)
-            if number is not None:
-                _fly(key, number, work)
-                return True
-            landed = _wait(key)
+        number = _take_off(key, since)
+        if number is not None:
+            _fly(key, number, work)
+            return True
+        known = _known(key)
+        landed = known if known and _has_landed_since(known, since) else _wait(key)
         if landed is not None:
             if landed.outcome:
                 raise OmniError.from_record(landed.outcome)
@@ -71,31 +78,35 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
     mine.update(landed_at=timezone.now(), outcome=None)
 
 
-def _take_off(key: str, known: Flight | None) -> int | None:
-    """Return the number of the flight that is now ours; None while another one is under way. `known`: the last one."""
+def _take_off(key: str, since: datetime) -> int | None:
+    """Return the number of the flight that is now ours; None if one is under way, or has landed since.
+
+    One statement does all of it, whoever else tries at the same time.
+    """
     now = timezone.now()
     # As long as a request may take, with its wait for the budget, and storing a long conversation.
     longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
     # Free too if a clock was set back since; a start slightly ahead of our clock may be real.
-    free = Q(lands_by__lt=now) | Q(landed_at__isnull=False) | Q(lands_by__gt=now + longest + _CLOCKS_DIFFER)
-    if known is None:
-        # A statement that fails alone needs no savepoint.
-        savepoint = transaction.atomic() if connection.in_atomic_block else nullcontext()
-        try:
-            with savepoint:
-                Flight.objects.create(question=key, number=1, lands_by=now + longest)
-        except IntegrityError:  # somebody else, this very moment
-            return None
-        return 1
-    taken = Flight.objects.filter(free, pk=known.pk, number=known.number).update(
-        number=known.number + 1, lands_by=now + longest, landed_at=None, outcome=None
-    )
-    return known.number + 1 if taken else None
+    moments = (now + longest, now, now + longest + _CLOCKS_DIFFER, since, max(now, since))
+    values = [key, *(connection.ops.adapt_datetimefield_value(moment) for moment in moments)]
+    with connection.cursor() as cursor:
+        if connection.features.can_return_columns_from_insert:
+            cursor.execute(f"{_TAKE_OFF} RETURNING number", values)
+            row = cursor.fetchone()
+            return int(row[0]) if row else None
+        cursor.execute(_TAKE_OFF, values)
+        known = _known(key) if cursor.rowcount > 0 else None
+        return known.number if known else None
+
+
+def _known(key: str) -> Flight | None:
+    found = _FLIGHT.rows(key=key)
+    return found[0] if found else None
 
 
 def _wait(key: str) -> Flight | None:
     """Return the flight that was under way, once it has landed; None if it never does."""
-    watched = Flight.objects.filter(question=key).first()
+    watched = _known(key)
     pause = _FIRST_LOOK_SECONDS
     while watched and watched.landed_at is None:
         if watched.lands_by < timezone.now():
@@ -103,7 +114,7 @@ def _wait(key: str) -> Flight | None:
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
         number = watched.number
-        watched = Flight.objects.filter(question=key).first()
+        watched = _known(key)
         if watched and watched.number != number:
             # It has landed, and the next one has begun: its result is stored.
             watched.outcome = None

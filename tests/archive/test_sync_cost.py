@@ -78,12 +78,12 @@ def test_a_thread_that_is_stored_for_the_first_time(made: list[InOmni]) -> None:
     # The next six have never been read; the two that were are read again.
     eight = statements(8)
     assert Message.objects.count() == 48
-    assert (eight - two) / 6 <= 12
+    assert (eight - two) / 6 <= 11
 
 
 def test_a_thread_that_has_not_changed(made: list[InOmni]) -> None:
     read_all()
-    assert each(8, 2) <= 12
+    assert each(8, 2) <= 11
 
 
 def test_a_thread_that_has_changed_by_one_message(made: list[InOmni], small: Organization) -> None:
@@ -95,7 +95,7 @@ def test_a_thread_that_has_changed_by_one_message(made: list[InOmni], small: Org
         taken.append(statements(threads))
     assert Message.objects.count() == 8 * 9
     _, two, eight = taken
-    assert (eight - two) / 6 <= 15
+    assert (eight - two) / 6 <= 13
 
 
 def test_a_turn_costs_little_beside_its_threads(made: list[InOmni]) -> None:
