@@ -1,13 +1,16 @@
-"""Measure the bytes of a row of each table, by hand: `python -m tests.benchmark_growth`.
+"""Measure what grows, by hand, each on a PostgreSQL of the tests' own: `python -m tests.benchmark_growth COMMAND`.
 
-A PostgreSQL of the tests' own is filled with the demo's company: six months of conversations, all read, captured and
-indexed. The size of a table is that of its rows, indexes and texts that stand apart, divided by its rows.
+`tables` (without a command): the bytes of a row of each table, of the demo's company: six months of conversations, all
+read, captured and indexed. The size of a table is that of its rows, indexes and texts that stand apart, divided by its
+rows. `size [CONVERSATIONS]`: the database of five hundred people, its pages and the administration's
+(`benchmark_growth_size`). `sync` and `idle`: requests of one worker (`benchmark_growth_sync`).
 """
 
 import os
 import sys
 from datetime import UTC, datetime
 
+from tests import benchmark_growth_size, benchmark_growth_sync
 from tests.postgresql import postgresql
 
 
@@ -18,12 +21,26 @@ def main() -> None:
         import django
 
         django.setup()
-        _fill()
-        _tell()
+        from django.core.management import call_command
+        from django.test.utils import setup_test_environment
+
+        setup_test_environment()
+        call_command("migrate", verbosity=0)
+        match sys.argv[1:]:
+            case [] | ["tables"]:
+                _fill()
+                _tell()
+            case ["size", *count]:
+                benchmark_growth_size.fill(int(count[0]) if count else 200_000)
+                _tell()
+                benchmark_growth_size.measure()
+            case ["sync" | "idle" as name, *values]:
+                getattr(benchmark_growth_sync, name)(*map(int, values))
+            case _:
+                sys.exit(__doc__)
 
 
 def _fill() -> None:
-    from django.core.management import call_command
     from django.test.utils import override_settings
 
     from conversations.archive import capture, sync
@@ -33,7 +50,6 @@ def _fill() -> None:
     from omniviewer.demo.stand_in import StandIn, sample_organization
     from tests.conftest import credential_for, person
 
-    call_command("migrate", verbosity=0)
     organization = sample_organization(datetime.now(UTC))
     with StandIn(organization, rate_per_minute=10**6) as omni, override_settings(SYNC="all", RATE_PER_MINUTE=100_000):
         credential_for(person("lead"), omni, organization.demo_tokens["lead"])
@@ -53,6 +69,7 @@ def _tell() -> None:
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("SELECT relname, pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r' ORDER BY relname")
         tables = [(name, size) for name, size in cursor.fetchall() if not name.startswith(("pg_", "sql_"))]
+        sys.stdout.write(f"the database: {sum(size for _, size in tables):,} bytes\n")
         for name, size in tables:
             cursor.execute(f'SELECT count(*) FROM "{name}"')
             count = cursor.fetchone()[0]

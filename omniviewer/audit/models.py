@@ -105,6 +105,10 @@ class Event(models.Model):
 
     objects = EventQuerySet.as_manager()
 
+    class Meta:
+        # The newest of a kind that is rare among millions.
+        indexes = [models.Index("kind", "id", name="events_by_kind")]
+
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.who} {self.kind} {self.result}"
 
