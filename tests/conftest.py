@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
@@ -320,6 +321,16 @@ def site(live_server: LiveServer) -> str:
 
 
 def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversations/") -> None:
+    """Open a page in the browser as this user, with a session as signing in makes it."""
+    client = signed_in(User.objects.get(username=username))
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": site}])
+    page.goto(site + at)
+    page.wait_for_load_state()
+
+
+def sign_in_by_form(page: Page, site: str, username: str = "owner", at: str = "/conversations/") -> None:
+    """Open a page in the browser, be sent to the sign-in page, and sign in there."""
     page.goto(site + at)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
