@@ -138,7 +138,7 @@ _BEFORE: Final = (
 
 
 def wordings(readable: Readable, begin: datetime, over: datetime) -> list[Wording]:
-    """Return the newest first questions of conversations in that time, up to `MAX_COMPARED`; of long ones, the beginning.
+    """Return first questions of conversations in that time, the newest `MAX_COMPARED`; of long ones, the beginning.
 
     A follow-up ("And by month?") means something only after the questions before it.
     """

@@ -270,7 +270,7 @@ def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: 
 
 def test_a_message_for_a_ticket_says_what_was_asked_and_where_it_is(owner_reads: Client) -> None:
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
-    head, _, rest = said["text"].partition("\n\n")
+    rest = said["text"].partition("\n\n")[2]
     assert rest.startswith("> What are the top 5 products by revenue?\n\n##### Top 5 Products by Revenue")
     assert f"http://testserver{BASE}/messages/2/, as of " in said["text"]
     assert "<blockquote>" in said["html"]
