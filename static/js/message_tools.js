@@ -99,6 +99,19 @@ document.addEventListener("pointerover", ({ target }) => {
   if (target.matches?.(".message-head time:not([title])")) target.title = exact.format(new Date(target.dateTime));
 });
 
+// A mark in the list leads to the evidence of a conversation: of the first answer with a chart, or else with rows.
+export function leadToEvidence() {
+  if (location.hash !== "#evidence") return;
+  const feet = [...document.querySelectorAll(".message-foot:has(.evidence[data-is-captured])")];
+  const foot = feet.find((one) => one.querySelector(".chart-small")) ?? feet.find((one) => one.querySelector("[data-part=Rows]"));
+  if (!foot) return;
+  const message = foot.closest(".message");
+  message.focus({ preventScroll: true });
+  message.scrollIntoView({ block: "start", behavior: "instant" });
+  foot.querySelector(".evidence").open = true;
+}
+leadToEvidence();
+
 // A link to an answer opens its evidence where that is stored: nothing has to be asked for.
 landed = document.querySelector(".message.is-focused .evidence[data-is-captured]");
 if (landed) landed.open = true;

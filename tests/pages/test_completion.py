@@ -161,7 +161,7 @@ def test_by_keyboard(page: Page, site: str, library: Client) -> None:
     expect(box).to_have_attribute("aria-expanded", "true")
     page.keyboard.press("ArrowDown")
     expect(page.locator(".completions").get_by_role("option", selected=True)).to_contain_text("Ann Analyst")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
     expect(box).to_have_value('owner:"Ann Analyst" ')
     page.keyboard.press("Enter")
     expect(page.locator(".row")).to_have_count(2)
