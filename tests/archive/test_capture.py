@@ -204,7 +204,8 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
         (
             "FAILED",
             "Column not found: <b>x</b>",
-            "Failed Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED) Topic orders No evidence",
+            "Failed Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED) "
+            "Topic orders No evidence",
         ),
         ("CANCELLED", "", "Cancelled Topic orders No evidence"),
     ],
@@ -963,7 +964,7 @@ def test_staff_see_what_is_kept_of_each_instance(
     with django_assert_max_num_queries(13):
         page = " ".join(re.sub(r"<[^>]+>", " ", text_of(reads.get("/stored/"))).split())
     assert f"{small_omni.host} Conversations 2 2 with their messages" in page
-    assert "Messages 6 3 answers made by a job Captured answers 2 6 rows" in page
+    assert "Messages 6 3 answers with a job Captured answers 2 6 rows" in page
     assert "Being captured 1 none failing Deleted by Omni soon 1 within three days" in page
     assert re.search(r"Captured evidence [1-9][\d.]*\s[KM]B", page)
     assert "Orders by month" not in page

@@ -1,5 +1,7 @@
 """The bar above a thread: short on a phone, with names for its arrows, and a way to find something at once."""
 
+import itertools
+
 import pytest
 from django.test import Client
 from playwright.sync_api import Page, expect
@@ -34,7 +36,7 @@ def lines(page: Page) -> int:
             .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height > 1)
             .map((one) => one.getBoundingClientRect()).map((box) => box.top + box.height / 2).sort((a, b) => a - b)"""
     )
-    return 1 + sum(after - before > 12 for before, after in zip(tops, tops[1:], strict=False))
+    return 1 + sum(after - before > 12 for before, after in itertools.pairwise(tops))
 
 
 @pytest.mark.parametrize("address", ["", "?q=walrus", "messages/4/?q=walrus", "?find=seal"])
