@@ -31,7 +31,7 @@ def middle(reads: Client, small: Organization, analyst: Member) -> InOmni:
 
 def lines(page: Page) -> int:
     """Return the lines that stand above the messages, the site's own included."""
-    tops = page.evaluate(
+    tops: list[float] = page.evaluate(
         """() => [...document.querySelectorAll(".site-header-inner > *, .thread-bar > *, .thread-bar .button")]
             .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height > 1)
             .map((one) => one.getBoundingClientRect()).map((box) => box.top + box.height / 2).sort((a, b) => a - b)"""
