@@ -187,13 +187,18 @@ _TEXT_BLOCKS = "p|li|dd|dt|td|th|h[1-6]|summary|option|button|caption|legend|tit
 _EDGES = re.compile(rf"(<(?:{_TEXT_BLOCKS})\b[^>]*>) | (</(?:{_TEXT_BLOCKS})>)")
 
 
+def whole(answer: Any) -> bytes:
+    """Return a page's content, which comes in pieces where a long thread is read for the first time."""
+    return b"".join(answer) if getattr(answer, "streaming", False) else answer.content
+
+
 def text_of(answer: Any) -> str:
     """Return a page's HTML with white space as a browser shows it, and without its forms' CSRF tokens.
 
     Runs are collapsed to single spaces; at the edges of paragraphs, items, cells and the like, and at the end of a tag,
     there are none.
     """
-    page = re.sub(r"\s+", " ", answer.content.decode()).replace(" >", ">")
+    page = re.sub(r"\s+", " ", whole(answer).decode()).replace(" >", ">")
     page = _EDGES.sub(r"\1\2", page)
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
 

@@ -21,6 +21,7 @@ from conversations.models import (
     Outcome,
     is_over,
 )
+from conversations.models.keys import Ids
 
 # Most characters of Omni's words that stand above an answer.
 _MAX_REASON_CHARS = 300
@@ -98,7 +99,7 @@ class Jobs:
         self.positions: dict[int, UUID] = {}
         conversation = opened.conversation
         if rows is None:
-            rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
+            rows = Job.objects.filter(instance=conversation.instance, omni_id__in=Ids(answers))
         # Ignore jobs of other conversations: this conversation gives no right to them.
         known = {job.omni_id: job for job in rows}
         its = conversation.instance, conversation.omni_id
