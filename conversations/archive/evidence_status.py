@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from conversations.archive.outcomes import Opened
 from conversations.models import (
@@ -21,6 +22,9 @@ from conversations.models import (
     is_over,
 )
 from conversations.models.keys import Ids
+
+# Most characters of Omni's words that stand above an answer.
+_MAX_REASON_CHARS = 300
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,18 @@ class EvidenceSummary:
     is_queued: bool = False
     # How long the job took, where Omni told.
     took: timedelta | None = None
+
+    @property
+    def reason(self) -> str:
+        """Return Omni's words for why there is no answer, as they stand above it."""
+        return "" if self.status.is_running else Truncator(self.said).chars(_MAX_REASON_CHARS)
+
+    @property
+    def may_show_more(self) -> bool:
+        """Return whether opening the evidence may show more than what stands above the answer."""
+        if self.status in (AnswerStatus.FAILED, AnswerStatus.CANCELLED):
+            return self.reason != self.said
+        return self.status.may_show_evidence
 
 
 def status_of(job: Job | None, written_at: datetime | None, right: EvidenceRight) -> AnswerStatus:
