@@ -186,7 +186,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 _IS_FILE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 WORKER = env.flag("OMNIVIEWER_WORKER", default=_IS_FILE)
 # Requests to Omni that one worker has in flight, each of another token and in a thread with a connection of its own.
-WORKER_THREADS = env.whole("OMNIVIEWER_WORKER_THREADS", default=1 if _IS_FILE else 10, bounds=(1, 64))
+WORKER_THREADS = env.whole("OMNIVIEWER_WORKER_THREADS", default=4 if _IS_FILE else 10, bounds=(1, 64))
 
 
 # Signing in -----------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def task(status: str, ago: timedelta) -> Any:
 def test_each_table_of_passing_rows_is_emptied_by_the_workers_chores(owner: User, settings: Settings) -> None:
     settings.AUDIT_DAYS = 365
     now = timezone.now()
-    # Of each kind: one that is over, and one that still counts.
+    # One that is over, and one that still counts, of each kind.
     pairs: list[tuple[Model, Model]] = [
         (
             SentRequest.objects.create(token="used", sent_at=milliseconds(2 * MINUTE)),
