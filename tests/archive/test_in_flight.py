@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
@@ -19,12 +20,14 @@ from pytest_django import Settings
 from conversations import tasks
 from conversations.archive import list_walk
 from conversations.archive import sync as archive_sync
-from conversations.models import Access, Conversation, Flight, Message, SentRequest, Walk
+from conversations.models import Access, Action, Capture, Conversation, Flight, Job, Message, SentRequest, Walk
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
+from omniviewer.demo.stand_in.organization import Member
 from omniviewer.operations import worker_threads
+from tests.captured import answered, thread
 from tests.conftest import credential_for, person
 from tests.serving import ROOT, database_environment
 
@@ -138,6 +141,23 @@ def test_each_token_keeps_to_its_share(small: Organization, small_omni: StandIn,
     # The first request of each identified the token.
     assert len(small_omni.requests) <= 3 * share
     assert set(Walk.objects.values_list("failure", flat=True)) == {""}
+
+
+def test_answers_are_captured_side_by_side_and_each_once(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
+) -> None:
+    found = answered(small, analyst, ages=[timedelta(minutes=number) for number in range(1, 13)])
+    settings.SYNC = "off"
+    reads.get(thread(found))
+    assert Capture.objects.count() == 12
+    small_omni.fail(Fault.delay(DELAY_SECONDS), path="/v1/ai/jobs")
+    small_omni.requests.clear()
+    tasks.capture.call()
+    assert 1 < most_in_flight(small_omni) <= THREADS
+    assert set(Counter(row.path for row in small_omni.requests).values()) == {1}
+    assert Capture.objects.count() == 0
+    assert Job.objects.exclude(kept_at=None).count() == 12
+    assert Action.objects.count() == 12
 
 
 def test_a_thread_that_fails_ends_no_other_and_is_told(
