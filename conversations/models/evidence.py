@@ -70,6 +70,11 @@ class Action(models.Model):
     @transaction.atomic
     def keep(cls, job: Job, result: results.Result) -> None:
         """Store the result of a job, in place of any that was stored before."""
+        # Another token may be shown the same result at the same time: one after the other.
+        stored = Job.objects.select_for_update().filter(pk=job.pk).first()
+        if stored is None:  # deleted meanwhile, with its conversation
+            return
+        job = stored
         Action.objects.filter(job=job).delete()
         actions = [Action._of(job, number, row) for number, row in enumerate(result.actions, start=1)]
         Action.objects.bulk_create(actions)

@@ -20,7 +20,18 @@ from pytest_django import Settings
 from conversations import tasks
 from conversations.archive import list_walk
 from conversations.archive import sync as archive_sync
-from conversations.models import Access, Action, Capture, Conversation, Flight, Job, Message, SentRequest, Walk
+from conversations.models import (
+    Access,
+    Action,
+    Capture,
+    Conversation,
+    Flight,
+    Job,
+    JobAccess,
+    Message,
+    SentRequest,
+    Walk,
+)
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
@@ -158,6 +169,28 @@ def test_answers_are_captured_side_by_side_and_each_once(
     assert Capture.objects.count() == 0
     assert Job.objects.exclude(kept_at=None).count() == 12
     assert Action.objects.count() == 12
+
+
+def test_two_tokens_capture_the_same_answers_at_once(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings
+) -> None:
+    settings.CAPTURE = "all"
+    for first in (1, 40, 80):
+        answered(small, analyst, ages=[timedelta(minutes=first + number) for number in range(12)])
+    for number in range(2):
+        credential_for(person(f"lead-{number}"), small_omni, small.organization_key())
+    read_all()
+    for token in ApiToken.objects.all():
+        Capture.objects.queue(token, Message.objects.all())
+    Action.objects.all().delete()
+    Job.objects.update(kept_at=None)
+    JobAccess.objects.update(shown_at=None)
+    for token in ApiToken.objects.all():
+        Capture.objects.queue(token, Message.objects.all())
+    assert Capture.objects.count() == 3 * 36
+    tasks.capture.call()
+    assert Capture.objects.count() == 0
+    assert Action.objects.count() == Job.objects.exclude(kept_at=None).count() == 36
 
 
 def test_a_thread_that_fails_ends_no_other_and_is_told(
