@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from conversations.models import Flight
 from omniviewer.omni import OmniError, RateLimited
+from omniviewer.operations import database_clock
 
 # Seconds between two looks at the result: short at first, since most answers are quick.
 _FIRST_LOOK_SECONDS = 0.02
@@ -24,8 +24,8 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
     """Do `work`, which asks `question` and stores the answer, unless it is under way: then wait for its end.
 
-    `since` is when the caller found nothing that would do: work that ended after that is good enough. Returns whether
-    it was done here. Raises the `OmniError` that the work ended with, in any process.
+    `since` is when the caller found nothing that would do, by the database's clock: work that ended after that is good
+    enough. Returns whether it was done here. Raises the `OmniError` that the work ended with, in any process.
     """
     key = hashlib.sha256("\0".join(map(str, question)).encode()).hexdigest()
     while True:
@@ -45,11 +45,11 @@ def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
 
 def forget_old() -> None:
     """Delete flights that nobody waits for any more."""
-    Flight.objects.filter(lands_by__lt=timezone.now() - _KEPT).delete()
+    Flight.objects.filter(lands_by__lt=database_clock.now() - _KEPT).delete()
 
 
 def _has_landed_since(flight: Flight, since: datetime) -> bool:
-    return flight.landed_at is not None and since <= flight.landed_at <= max(timezone.now(), since)
+    return flight.landed_at is not None and since <= flight.landed_at <= max(database_clock.now(), since)
 
 
 def _fly(key: str, number: int, work: Callable[[], None]) -> None:
@@ -58,22 +58,22 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
         work()
     except RateLimited as error:
         # A limit of our own budget: callers who wait may be more urgent than this one.
-        landed_at = None if error.outcome == "budget" else timezone.now()
-        mine.update(landed_at=landed_at, outcome=error.as_record(), lands_by=timezone.now())
+        landed_at = None if error.outcome == "budget" else database_clock.now()
+        mine.update(landed_at=landed_at, outcome=error.as_record(), lands_by=database_clock.now())
         raise
     except OmniError as error:
-        mine.update(landed_at=timezone.now(), outcome=error.as_record())
+        mine.update(landed_at=database_clock.now(), outcome=error.as_record())
         raise
     except BaseException:
         # Our own fault, not an answer: callers who wait shall ask for themselves.
-        mine.update(lands_by=timezone.now())
+        mine.update(lands_by=database_clock.now())
         raise
-    mine.update(landed_at=timezone.now(), outcome=None)
+    mine.update(landed_at=database_clock.now(), outcome=None)
 
 
 def _take_off(key: str, known: Flight | None) -> int | None:
     """Return the number of the flight that is now ours; None while another one is under way. `known`: the last one."""
-    now = timezone.now()
+    now = database_clock.now()
     # As long as a request may take, with its wait for the budget, and storing a long conversation.
     longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
     # Free too if a clock was set back since; a start slightly ahead of our clock may be real.
@@ -94,18 +94,18 @@ def _take_off(key: str, known: Flight | None) -> int | None:
 
 
 def _wait(key: str) -> Flight | None:
-    """Return the flight that was under way, once it has landed; None if it never does."""
+    """Return the flight that was under way, once it has landed; None if it did not, or another has begun since."""
     watched = Flight.objects.filter(question=key).first()
     pause = _FIRST_LOOK_SECONDS
     while watched and watched.landed_at is None:
-        if watched.lands_by < timezone.now():
+        if watched.lands_by < database_clock.now():
             return None
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
         number = watched.number
         watched = Flight.objects.filter(question=key).first()
         if watched and watched.number != number:
-            # It has landed, and the next one has begun: its result is stored.
-            watched.outcome = None
-            return watched
+            # Another run has begun: after this one landed, or because this one's process died. Only a look at the
+            # other tells.
+            return None
     return watched

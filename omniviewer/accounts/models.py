@@ -13,6 +13,7 @@ from django.utils.crypto import salted_hmac
 
 from omniviewer.accounts import encryption
 from omniviewer.omni import Token, replies
+from omniviewer.operations import database_clock
 from omniviewer.prepared import Prepared, slot
 
 
@@ -206,8 +207,8 @@ class ApiToken(models.Model):
 
     def reject(self) -> None:
         """Store that Omni no longer accepts it: every right that was proven with it ends at once."""
-        now = timezone.now()
-        self.rejected_at = self.rights_since = now
+        # Rights were proven by the same clock.
+        self.rejected_at = self.rights_since = database_clock.now()
         self.save(update_fields=["rejected_at", "rights_since"])
 
     def note_members_asked(self) -> None:
