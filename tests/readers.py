@@ -49,13 +49,14 @@ class Reader(threading.Thread):
         habits: Mapping[str, int],
         pause: tuple[float, float],
         stars: float = 0.1,
+        seed: str = "",
     ) -> None:
         super().__init__(daemon=True)
         self.told = Told()
         self._url, self._session, self._name, self._ids = url, session, name, ids
         self._began, self._ends = began, ends
         self._habits, self._pause, self._share_of_stars = habits, pause, stars
-        self._random = random.Random(name)  # noqa: S311
+        self._random = random.Random(seed or name)  # noqa: S311
 
     @property
     def stars(self) -> set[tuple[str, str]]:

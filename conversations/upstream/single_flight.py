@@ -76,8 +76,6 @@ def _take_off(key: str, known: Flight | None) -> int | None:
     now = database_clock.now()
     # As long as a request may take, with its wait for the budget, and storing a long conversation.
     longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
-    # Free too if a clock was set back since; a start slightly ahead of our clock may be real.
-    free = Q(lands_by__lt=now) | Q(landed_at__isnull=False) | Q(lands_by__gt=now + longest + _CLOCKS_DIFFER)
     if known is None:
         # A statement that fails alone needs no savepoint.
         savepoint = transaction.atomic() if connection.in_atomic_block else nullcontext()
@@ -87,6 +85,10 @@ def _take_off(key: str, known: Flight | None) -> int | None:
         except IntegrityError:  # somebody else, this very moment
             return None
         return 1
+    # Nobody's any more; or too far ahead to be real, unless only slightly, because a clock was set back since.
+    is_over = Q(lands_by__lt=now) | Q(lands_by__gt=now + longest + _CLOCKS_DIFFER)
+    # One that has landed since we looked has a result for us.
+    free = Q(landed_at=known.landed_at) if known.landed_at else Q(is_over, landed_at=None)
     taken = Flight.objects.filter(free, pk=known.pk, number=known.number).update(
         number=known.number + 1, lands_by=now + longest, landed_at=None, outcome=None
     )

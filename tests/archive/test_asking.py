@@ -126,6 +126,16 @@ def test_a_flight_that_began_a_moment_after_we_looked_at_the_clock_is_not(db: No
     assert single_flight._take_off(known.question, known) is None
 
 
+def test_a_flight_that_landed_as_we_looked_is_not_flown_again(db: None) -> None:
+    single_flight.once("question", since=timezone.now(), work=lambda: None)
+    landed_at = Flight.objects.get().landed_at
+    Flight.objects.update(landed_at=None, lands_by=timezone.now() + timedelta(seconds=20))
+    known = Flight.objects.get()
+    Flight.objects.update(landed_at=landed_at)
+    assert single_flight._take_off(known.question, known) is None
+    assert single_flight._take_off(known.question, Flight.objects.get()) == 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_flight_that_was_taken_over_is_not_taken_for_landed(dialect: str) -> None:
     """Its process died, and so did the next one's: the caller who waits then asks by itself."""
