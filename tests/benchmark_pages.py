@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from datetime import time as dt_time
 from functools import partial
+from typing import Any
 from unittest import mock
 
 import bleach
@@ -145,16 +146,42 @@ def _without_messages(client: Client, address: str) -> bytes:
 
 
 def _first() -> None:
-    """Measure the first fetch of a thread."""
+    """Measure the first fetch of a thread: until its last byte, and from Omni's reply until its first."""
     for messages in (20, 100, 1000):
         with stored_thread(messages) as (client, address, forget):
-
-            def first() -> None:
+            client.get("/naive/")
+            wholes, begins, slow = [], [], []
+            for _ in range(15):
                 forget()
-                client.get(address)
+                whole, begin = _first_fetch(client, address)
+                wholes.append(whole)
+                begins.append(begin)
+                began = time.perf_counter()
+                client.get("/naive/")
+                slow.append(time.perf_counter() - began)
+            _print(f"first fetch of {messages}", statistics.median(wholes), "naive view", statistics.median(slow))
+            sys.stdout.write(f"  first byte {1000 * statistics.median(begins):.0f} ms after Omni's reply\n")
 
-            asked, slow = _alternately(first, lambda: client.get("/naive/"), rounds=15)
-            _print(f"first fetch of {messages}", asked, "naive view", slow)
+
+def _first_fetch(client: Client, address: str) -> tuple[float, float]:
+    """Return the seconds until a page's last byte, and from Omni's reply to its first."""
+    replied_at = 0.0
+    send = requests.Session.send
+
+    def sent(*args: Any, **kwargs: Any) -> requests.Response:
+        nonlocal replied_at
+        reply = send(*args, **kwargs)
+        replied_at = time.perf_counter()
+        return reply
+
+    began = time.perf_counter()
+    with mock.patch.object(requests.Session, "send", sent):
+        pieces = iter(client.get(address))
+        next(pieces)
+        begun = time.perf_counter()
+        for _ in pieces:
+            pass
+    return time.perf_counter() - began, begun - replied_at
 
 
 def _lists() -> None:

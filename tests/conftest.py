@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
@@ -187,13 +188,18 @@ _TEXT_BLOCKS = "p|li|dd|dt|td|th|h[1-6]|summary|option|button|caption|legend|tit
 _EDGES = re.compile(rf"(<(?:{_TEXT_BLOCKS})\b[^>]*>) | (</(?:{_TEXT_BLOCKS})>)")
 
 
+def whole(answer: Any) -> bytes:
+    """Return a page's content, which comes in pieces where a long thread is read for the first time."""
+    return b"".join(answer) if getattr(answer, "streaming", False) else answer.content
+
+
 def text_of(answer: Any) -> str:
     """Return a page's HTML with white space as a browser shows it, and without its forms' CSRF tokens.
 
     Runs are collapsed to single spaces; at the edges of paragraphs, items, cells and the like, and at the end of a tag,
     there are none.
     """
-    page = re.sub(r"\s+", " ", answer.content.decode()).replace(" >", ">")
+    page = re.sub(r"\s+", " ", whole(answer).decode()).replace(" >", ">")
     page = _EDGES.sub(r"\1\2", page)
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
 
@@ -315,6 +321,16 @@ def site(live_server: LiveServer) -> str:
 
 
 def sign_in(page: Page, site: str, username: str = "owner", at: str = "/conversations/") -> None:
+    """Open a page in the browser as this user, with a session as signing in makes it."""
+    client = signed_in(User.objects.get(username=username))
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": site}])
+    page.goto(site + at)
+    page.wait_for_load_state()
+
+
+def sign_in_by_form(page: Page, site: str, username: str = "owner", at: str = "/conversations/") -> None:
+    """Open a page in the browser, be sent to the sign-in page, and sign in there."""
     page.goto(site + at)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)

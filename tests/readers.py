@@ -22,6 +22,8 @@ class Answer:
     is_old: bool = False
     # Target of a redirect.
     location: str = ""
+    # Told to wait until the token has requests left.
+    is_limited: bool = False
 
 
 @dataclass
@@ -101,7 +103,8 @@ class Reader(threading.Thread):
             status, text = 0, ""
         took = time.monotonic() - began
         is_old = "Not up to date." in text
-        self.told.answers.append(Answer(began - self._began, what, status, took, is_old, location))
+        is_limited = status != 200 and "no requests to Omni left for this minute" in text
+        self.told.answers.append(Answer(began - self._began, what, status, took, is_old, location, is_limited))
         self.told.foreign += [f"{path}: {word}" for word in re.findall(r"reader\d{4}", text) if word != self._name]
         return text if status in (200, 302) else ""
 

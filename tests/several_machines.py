@@ -189,7 +189,8 @@ class Trial:
 
 def is_lost(answer: Answer) -> bool:
     """Return whether it is neither a page nor told to wait until the token's budget has room."""
-    return answer.status not in (200, 302, 429) or "/sign-in/" in answer.location
+    is_page = answer.status in (200, 302) and "/sign-in/" not in answer.location
+    return not (is_page or answer.is_limited)
 
 
 def wait_for_the_rest(shared: str, seconds: float) -> int:
@@ -280,7 +281,7 @@ def tell(trial: Trial, readers: list[Reader], scraper: Scraper, left: int) -> bo
         ),
     }
     told = {
-        "told to wait for the budget of the token that ten share": sum(row.status == 429 for row in answers),
+        "told to wait for the budget of the token that ten share": sum(row.is_limited for row in answers),
         "lists asked for twice within 2 s: by a reader, and by the background as it begins": len(lists),
         "stars": len(kept),
         "evidence stored": Action.objects.count(),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from conversations.archive.outcomes import Opened
 from conversations.models import (
@@ -20,6 +21,10 @@ from conversations.models import (
     Outcome,
     is_over,
 )
+from conversations.models.keys import Ids
+
+# Most characters of Omni's words that stand above an answer.
+_MAX_REASON_CHARS = 300
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,18 @@ class EvidenceSummary:
     is_queued: bool = False
     # How long the job took, where Omni told.
     took: timedelta | None = None
+
+    @property
+    def reason(self) -> str:
+        """Return Omni's words for why there is no answer, as they stand above it."""
+        return "" if self.status.is_running else Truncator(self.said).chars(_MAX_REASON_CHARS)
+
+    @property
+    def may_show_more(self) -> bool:
+        """Return whether opening the evidence may show more than what stands above the answer."""
+        if self.status in (AnswerStatus.FAILED, AnswerStatus.CANCELLED):
+            return self.reason != self.said
+        return self.status.may_show_evidence
 
 
 def status_of(job: Job | None, written_at: datetime | None, right: EvidenceRight) -> AnswerStatus:
@@ -82,7 +99,7 @@ class Jobs:
         self.positions: dict[int, UUID] = {}
         conversation = opened.conversation
         if rows is None:
-            rows = Job.objects.filter(instance=conversation.instance, omni_id__in=answers)
+            rows = Job.objects.filter(instance=conversation.instance, omni_id__in=Ids(answers))
         # Ignore jobs of other conversations: this conversation gives no right to them.
         known = {job.omni_id: job for job in rows}
         its = conversation.instance, conversation.omni_id

@@ -19,7 +19,7 @@ MAX_RANKED: Final = 10
 
 @dataclass(frozen=True)
 class RepeatedQuestion:
-    """A question in its most frequent spelling, how often it was asked, and by how many people that Omni names."""
+    """A question in its most frequent spelling, how many conversations it began, and of how many people Omni names."""
 
     text: str
     count: int
@@ -56,7 +56,7 @@ def rank(scope: InsightsScope, period: Period | None) -> Rankings:
 
 
 def _repeated(scope: InsightsScope, begin: datetime, over: datetime) -> tuple[list[RepeatedQuestion], bool]:
-    """Return questions that were asked at least twice: in the same words, whatever their case and last mark."""
+    """Return questions that began at least two conversations: in the same words, whatever their case and last mark."""
     instances = {token.pk: token.instance for token in scope.reader.tokens}
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     people: dict[str, set[Owner]] = defaultdict(set)

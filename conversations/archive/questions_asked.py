@@ -131,12 +131,21 @@ def slowest(readable: Readable, begin: datetime, over: datetime, most: int) -> l
     return list(map(Slow._make, rows))
 
 
+_BEFORE: Final = (
+    "SELECT 1 FROM conversations_message AS earlier WHERE earlier.conversation_id = question.conversation_id "
+    "AND earlier.position < question.position AND earlier.role = 'user'"
+)
+
+
 def wordings(readable: Readable, begin: datetime, over: datetime) -> list[Wording]:
-    """Return the newest questions of that time, up to `MAX_COMPARED`; of long ones, the beginning."""
+    """Return first questions of conversations in that time, the newest `MAX_COMPARED`; of long ones, the beginning.
+
+    A follow-up ("And by month?") means something only after the questions before it.
+    """
     columns = (
         f"question.quarter, SUBSTR(question.text, 1, {MAX_COMPARED_CHARS + 1}), access.api_token_id, access.owner_id"
     )
-    ending = f"ORDER BY question.quarter DESC LIMIT {MAX_COMPARED}"
+    ending = f"AND NOT EXISTS ({_BEFORE}) ORDER BY question.quarter DESC LIMIT {MAX_COMPARED}"
     return list(map(Wording._make, _run(readable, begin, over, columns, ending)))
 
 

@@ -23,6 +23,7 @@ from conversations.models import (
     Star,
     TicketReference,
 )
+from conversations.models.keys import Ids
 from conversations.search import documents
 from omniviewer.accounts.models import ApiToken, Credential
 from omniviewer.audit import trail
@@ -95,7 +96,7 @@ def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
         # Omni does not name the conversation of every job: find the others by the answers that they made.
         for model in (Message, EarlierMessage):
             made = model.objects.filter(conversation__in=keys).exclude(job_id=None).values_list("job_id", flat=True)
-            jobs.filter(conversation_id=None, omni_id__in=list(made)).delete()
+            jobs.filter(conversation_id=None, omni_id__in=Ids([job_id for job_id in made if job_id])).delete()
         documents.forget(rows)
         Conversation.objects.filter(pk__in=keys).delete()
 

@@ -14,6 +14,7 @@ from conversations import upstream
 from conversations.archive import credentials
 from conversations.archive.outcomes import CannotShow, Fetch, Notice, Opened
 from conversations.models import (
+    MANY_TO_RENDER,
     Access,
     Conversation,
     Job,
@@ -24,6 +25,7 @@ from conversations.models import (
     sees_evidence,
     settle_evidence,
 )
+from conversations.models.keys import Ids
 from conversations.search import documents
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
@@ -31,8 +33,6 @@ from omniviewer.omni import CannotAsk, NotVisible, OmniError, TokenRejected, rep
 from omniviewer.operations import metrics
 from omniviewer.prepared import Prepared, slot
 
-# Jobs of one thread that are looked up by their ids; databases limit how many a statement may name.
-_MAX_JOB_IDS = 500
 # Earlier than any time that Omni may tell.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -203,11 +203,12 @@ def store(
 ) -> None:
     """Store a thread as Omni showed it to `token` when asked then: all of it or, if interrupted, nothing.
 
-    `known_activity`: the last one, as the list had told this token by then. `render=False`: its messages are rendered
-    when somebody reads them. Raises `CannotAsk` if the token was given up or rejected meanwhile.
+    `known_activity`: the last one, as the list had told this token by then. `render=False`, and where there are many:
+    its messages are rendered when somebody reads them. Raises `CannotAsk` if the token was given up or rejected
+    meanwhile.
     """
     # Render before the transaction, so that no other writer waits for Markdown.
-    rendered = _rendered(token, reply) if render else None
+    rendered = _rendered(token, reply) if render and len(reply.messages) < MANY_TO_RENDER else None
     with transaction.atomic():
         access = _locked(token, reply)
         if access.was_answered_later(asked_at):
@@ -223,7 +224,7 @@ def store(
             access.is_answered = bool(fresh) and fresh[-1].is_answer and fresh[-1].has_text
         answers = {row.job_id: row.created_at for row in fresh if row.job_id}
         # These are all the answers, unless the token was shown an earlier revision.
-        is_settled = reply.has_messages and revision == conversation.revision and len(answers) <= _MAX_JOB_IDS
+        is_settled = reply.has_messages and revision == conversation.revision
         if is_settled:
             access.has_evidence = not access.knows_jobs or sees_evidence(access.api_token, answers)
         is_known = access.opened_at is not None and access.revision == revision
@@ -245,7 +246,7 @@ def _locked(token: ApiToken, reply: replies.Conversation) -> Access:
     Lock the token before conversations, as all that stores does: in another order, two deadlock on PostgreSQL.
     """
     ids = {message.job_id for message in reply.messages if message.job_id}
-    jobs = Job.objects.filter(instance=token.instance, omni_id__in=ids if len(ids) <= _MAX_JOB_IDS else ())
+    jobs = Job.objects.filter(instance=token.instance, omni_id__in=Ids(ids))
     same = Access.objects.filter(Exists(token.credentials.all()), api_token__rejected_at=None)
     same = same.filter(api_token=token, conversation__omni_id=reply.id).select_related("api_token", "conversation")
     # PostgreSQL locks them in this order.

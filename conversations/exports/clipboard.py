@@ -1,15 +1,17 @@
 """Text and HTML to paste into a ticket: of a message, or of a thread."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 from django.utils.text import Truncator
 
 from conversations import rendering
+from conversations.archive import people
 from conversations.archive.evidence_status import Jobs
 from conversations.archive.outcomes import Opened
 from conversations.exports import formats
-from conversations.models import Action, Conversation, Job, Message, Outcome
+from conversations.models import Action, Job, Message, Outcome
 from conversations.tables import paging
 from conversations.tables.paging import TablePage
 
@@ -20,7 +22,7 @@ _MAX_REASON_CHARS = 1000
 
 
 def of_message(opened: Opened, message: Message, question: Message | None, address: str) -> dict[str, str]:
-    """Return `text` and `html` of an answer: its question, the outcome of its job and queries, and a link back."""
+    """Return `text` and `html` of an answer: whose conversation, its question, job and queries, and a link back."""
     job, actions = _work(opened, message)
     queries = [paging.page_of(action, most=MAX_ROWS) for action in actions if action.is_query][:_MAX_QUERIES]
     failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][
@@ -28,28 +30,47 @@ def of_message(opened: Opened, message: Message, question: Message | None, addre
     ]
     if job and job.outcome in (Outcome.FAILED, Outcome.CANCELLED):
         failures.insert(0, _Failure("Job", _joined(job.outcome, job.error)))
-    conversation = message.conversation
     context = {
-        "conversation": conversation,
+        **_about(opened, (question or message).created_at),
         "question": question,
         "messages_shown": [message],
         "queries": [(shown, _outcome(shown.action), _not_all(shown)) for shown in queries],
         "failures": failures,
         "address": f"{address}messages/{message.position}/",
     }
-    parts = [formats.quoted(question.text) if question else "", formats.body(message)]
+    parts = [_head(context), formats.quoted(question.text) if question else "", formats.body(message)]
     parts += [f"**{formats.line(row.name)}**: {formats.line(row.outcome)}" for row in failures]
     parts += [_query(shown) for shown in queries]
     return _both(parts, context)
 
 
-def of_thread(conversation: Conversation, address: str) -> dict[str, str]:
+def of_thread(opened: Opened, address: str) -> dict[str, str]:
     """Return `text` and `html` of all messages of a thread, without queries."""
-    context = {"conversation": conversation, "messages_shown": conversation.thread, "whole": True, "address": address}
+    conversation = opened.conversation
+    context = {
+        **_about(opened, conversation.created_at),
+        "messages_shown": conversation.thread,
+        "whole": True,
+        "address": address,
+    }
     parts = [
         f"**{message.position}. {formats.role(message)}**\n\n{formats.body(message)}" for message in conversation.thread
     ]
-    return _both(parts, context)
+    return _both([_head(context), *parts], context)
+
+
+def _about(opened: Opened, asked_at: datetime | None) -> dict[str, Any]:
+    """Return the conversation, the name of its owner as far as Omni told the reader, and when it was asked."""
+    asker = people.owner_name(opened.reader, opened.conversation, opened.token, ask=False)
+    return {"conversation": opened.conversation, "asker": asker, "asked_at": asked_at}
+
+
+def _head(context: dict[str, Any]) -> str:
+    asker, asked_at = context["asker"], context["asked_at"]
+    asked = [f"by {formats.line(asker)}"] if asker else []
+    asked += [f"on {formats.moment(asked_at)}"] if asked_at else []
+    title = f"**{formats.line(context['conversation'].title)}**"
+    return f"{title}, asked {' '.join(asked)}" if asked else title
 
 
 def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:

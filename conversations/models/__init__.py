@@ -26,10 +26,12 @@ from conversations.models.ticket import TicketReference
 from conversations.models.upstream import Flight, Instance, SentRequest, TokenBudget
 from conversations.models.visit import ReadUntil, Visit
 from conversations.models.walk import CHECK_EVERY, Walk
+from conversations.models.written import MANY_TO_RENDER
 
 __all__ = [
     "CHECK_EVERY",
     "LONGEST_JOB",
+    "MANY_TO_RENDER",
     "OMNI_KEEPS",
     "SOON",
     "Access",

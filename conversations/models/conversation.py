@@ -220,22 +220,30 @@ class Conversation(ListColumns):
 
     @cached_property
     def last_message(self) -> "Message | None":
-        if self.is_lagging:
-            return self.thread[-1] if self.thread else None
+        if self.is_lagging or "stored_thread" in self.__dict__:
+            return self.stored_thread[-1] if self.stored_thread else None
         return self.shown_messages.order_by("-position").first()
 
     @cached_property
     def thread(self) -> "list[Message]":
         """Return the messages in order, rendered by the current renderer."""
-        rows = self.shown_messages
-        rows.render_outdated()
-        found = list(rows.in_turn())
-        return self._with_earlier(found) if self.is_lagging else found
+        if not self.is_lagging:
+            self.messages.model.render_all(self.stored_thread)
+        return self.stored_thread
+
+    @cached_property
+    def stored_thread(self) -> "list[Message]":
+        """Return the messages in order; those that nobody has read yet may not be rendered."""
+        found = list(self.shown_messages.in_turn())
+        if not self.is_lagging:
+            return found
+        self.messages.model.render_all(found)
+        return self._with_earlier(found)
 
     def _with_earlier(self, unchanged: "list[Message]") -> "list[Message]":
         """Return the thread of an earlier revision: unchanged messages, and the earlier wordings of the others."""
-        earlier = self.earlier_messages.of_revision(self.revision)
-        earlier.render_outdated()
+        earlier = list(self.earlier_messages.of_revision(self.revision))
+        self.earlier_messages.model.render_all(earlier)
         by_position = {row.position: row.as_message() for row in earlier} | {row.position: row for row in unchanged}
         thread = [by_position[position] for position in sorted(by_position)]
         for message, before in zip(thread, [None, *thread], strict=False):
@@ -263,10 +271,11 @@ class Conversation(ListColumns):
     @property
     def questions(self) -> list[Question]:
         """Return the questions in order, for an outline."""
-        if self.is_lagging:
-            return [Question(row.position, row.text[:_OUTLINE_CHARS]) for row in self.thread if row.is_question]
-        asked = self.shown_messages.questions().order_by("position")
-        beginnings = asked.annotate(beginning=models.functions.Left("text", _OUTLINE_CHARS))
+        if self.is_lagging or "stored_thread" in self.__dict__:
+            asked = [row for row in self.stored_thread if row.is_question]
+            return [Question(row.position, row.text[:_OUTLINE_CHARS]) for row in asked]
+        rows = self.shown_messages.questions().order_by("position")
+        beginnings = rows.annotate(beginning=models.functions.Left("text", _OUTLINE_CHARS))
         return [Question(*row) for row in beginnings.values_list("position", "beginning")]
 
     def learn(self, reply: replies.ListedConversation | replies.Conversation, *, owner_id: str = "") -> bool:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from conversations.models.answer_status import Outcome
 from conversations.models.conversation import Conversation
+from conversations.models.keys import Ids
 from omniviewer.omni import replies
 
 # Omni keeps a result for 14 days from when the job was complete.
@@ -39,7 +40,7 @@ class JobQuerySet(models.QuerySet["Job"]):
             by_instance.setdefault(instance, set()).add(job_id)
         own = models.Q(pk__in=[])
         for instance, own_ids in by_instance.items():
-            own |= models.Q(instance=instance, omni_id__in=own_ids)
+            own |= models.Q(instance=instance, omni_id__in=Ids(own_ids))
         return self.filter(own)
 
     def settled(self) -> Self:

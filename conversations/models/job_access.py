@@ -14,6 +14,7 @@ from conversations.models.access import Access
 from conversations.models.answer_status import Outcome
 from conversations.models.conversation import Conversation
 from conversations.models.job import OMNI_KEEPS, SOON, Job
+from conversations.models.keys import Ids
 from conversations.models.message import Message
 from conversations.models.reader import Reader, is_valid
 from omniviewer.accounts.models import ApiToken
@@ -174,7 +175,7 @@ class EvidenceRights:
         tokens = {token.pk: token for token in through}
         self._tokens = set(tokens)
         self._rows: dict[UUID, dict[int, JobAccess]] = {}
-        for row in JobAccess.objects.filter(api_token__in=tokens, job_id__in=job_ids):
+        for row in JobAccess.objects.filter(api_token__in=tokens, job_id__in=Ids(job_ids)):
             if not is_valid(tokens[row.api_token_id], row.shown_at):
                 row.shown_at = None
             self._rows.setdefault(row.job_id, {})[row.api_token_id] = row
@@ -238,11 +239,11 @@ def settle_evidence(conversation_keys: Collection[int], token: ApiToken | None =
 
 def sees_evidence(token: ApiToken, answers: Mapping[UUID, datetime | None]) -> bool:
     """Return whether the token may see the evidence of all known jobs among these, by id with their answers' times."""
-    known = Job.objects.filter(instance=token.instance, omni_id__in=answers) if answers else Job.objects.none()
+    known = Job.objects.filter(instance=token.instance, omni_id__in=Ids(answers)) if answers else Job.objects.none()
     done = dict(known.values_list("omni_id", "finished_at"))
     if not done:
         return True
-    told = {row.job_id: row for row in JobAccess.objects.filter(api_token=token, job_id__in=done)}
+    told = {row.job_id: row for row in JobAccess.objects.filter(api_token=token, job_id__in=Ids(done))}
     return all(_sees(token, told.get(job_id), at or answers[job_id]) for job_id, at in done.items())
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import Any, Self
+from typing import Self
 
 from django.db import models
 from django.db.models.functions import Lag
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
 
 from conversations import rendering
 from conversations.models.access import Access
@@ -18,96 +17,12 @@ from conversations.models.job import Job
 from conversations.models.question_times import INDEXES, TIMES, TimedQuestion, retime
 from conversations.models.reader import Reader
 from conversations.models.seen_revision import SeenRevision
-from omniviewer.omni import omni_link, replies, site_url
+from conversations.models.written import Written
+from omniviewer.omni import omni_link, replies
+from omniviewer.prepared import PreparedInsert
 
 # Shortest pause between two messages that gets a line of its own.
 LONG_PAUSE = timedelta(hours=4)
-# Texts that some replies hold by mistake in place of an answer's text.
-_NO_TEXT = frozenset({"undefined", "null"})
-
-
-class Written(models.Model):
-    """A text by a person or Omni. `text` is unchanged; `html` is what `rendering` made of it, in version `renderer`."""
-
-    class Role(models.TextChoices):
-        USER = "user"
-        ASSISTANT = "assistant"
-
-    # Counts from 1. Public, since it stands in addresses.
-    position = models.PositiveIntegerField()
-    role = models.CharField(max_length=20)
-    text = models.TextField(blank=True)
-    created_at = models.DateTimeField(null=True)
-    html = models.TextField(blank=True)
-    # Sentence that tells the reader why the answer is shown as plain text; empty if it is formatted.
-    plain_because = models.CharField(max_length=200, blank=True)
-    renderer = models.PositiveSmallIntegerField(default=0)
-    # Id of a job that is no UUID: shown, but never asked for.
-    other_job_id = models.CharField(max_length=200, blank=True)
-    omni_chat_url = models.TextField(blank=True)
-    # Names of the attached files.
-    attachments = models.JSONField(default=list)
-    # Revision of the conversation in which the message took this form.
-    revision = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        abstract = True
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """Return the values that another row needs to say the same in the same place."""
-        fields = ("position", "role", "text", "created_at", "html", "plain_because", "renderer", "revision", "job_id")
-        return {name: getattr(self, name) for name in (*fields, "other_job_id", "omni_chat_url", "attachments")}
-
-    def render(self, allowance: rendering.Allowance, instance: str) -> None:
-        """Render the HTML; paths in an answer's links lead to the instance."""
-        if self.is_question:
-            made = rendering.render_question(self.text)
-        else:
-            made = allowance.render_answer(self.text, site_url(instance))
-        self.html, self.plain_because, self.renderer = made.html, made.plain_because, rendering.RENDERER
-
-    @property
-    def has_text(self) -> bool:
-        text = self.text.strip()
-        return bool(text) and not (self.is_answer and text in _NO_TEXT)
-
-    @property
-    def absence(self) -> str:
-        """Return a sentence that says why there is no text; "" if there is one."""
-        if self.is_unreadable:
-            return "This message could not be read: Omni sent nothing in its place."
-        if self.has_text:
-            return ""
-        return "This question has no text." if self.is_question else "Omni returned no text for this answer."
-
-    @property
-    def is_unreadable(self) -> bool:
-        """Return whether the message only holds the place of something that could not be read."""
-        told = self.told
-        told["text"] = self.text.strip()
-        return not any(told[name] for name in ("role", "text", "job_id", "other_job_id", "attachments", "created_at"))
-
-    @property
-    def body(self) -> SafeString:
-        return rendering.trusted(self.html)
-
-    @property
-    def is_question(self) -> bool:
-        return self.role == self.Role.USER
-
-    @property
-    def is_answer(self) -> bool:
-        return self.role == self.Role.ASSISTANT
-
-
-def _render_outdated(rows: models.QuerySet[Any]) -> None:
-    """Render new messages, and again those that an earlier version of the renderer made."""
-    outdated = list(rows.exclude(renderer=rendering.RENDERER).select_related("conversation").order_by("position"))
-    allowance = rendering.Allowance()
-    for message in outdated:
-        message.render(allowance, message.conversation.instance)
-    rows.bulk_update(outdated, ["html", "plain_because", "renderer"], batch_size=200)
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -129,9 +44,6 @@ class MessageQuerySet(models.QuerySet["Message"]):
             previous_at=models.Window(Lag("created_at"), partition_by="conversation_id", order_by="position"),
             previous_role=models.Window(Lag("role"), partition_by="conversation_id", order_by="position"),
         ).order_by("position")
-
-    def render_outdated(self) -> None:
-        _render_outdated(self)
 
 
 class Message(Written, TimedQuestion):
@@ -178,7 +90,7 @@ class Message(Written, TimedQuestion):
                 attachments=list(message.attachments),
             )
             twin = kept.get(position)
-            if twin and row.says_the_same_as(twin) and (not now or twin.renderer == rendering.RENDERER):
+            if twin and row.says_the_same_as(twin) and (not now or twin.is_rendered):
                 row.html, row.plain_because, row.renderer = twin.html, twin.plain_because, twin.renderer
             elif now:
                 row.render(allowance, instance)
@@ -213,7 +125,7 @@ class Message(Written, TimedQuestion):
             message.conversation = conversation
             message.revision = same.get(message.position, conversation.revision)
         retimed = retime(conversation, {**kept, **{row.position: row for row in changed}}, len(fresh))
-        cls.objects.bulk_create(changed, batch_size=200)
+        _NEW.run_all(changed)
         cls.objects.bulk_update(retimed, TIMES, batch_size=200)
         return bool(told_otherwise or gone)
 
@@ -261,10 +173,10 @@ class Message(Written, TimedQuestion):
         return since if since is not None and since > LONG_PAUSE else None
 
 
-class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
-    def render_outdated(self) -> None:
-        _render_outdated(self)
+_NEW = PreparedInsert(Message)
 
+
+class EarlierMessageQuerySet(models.QuerySet["EarlierMessage"]):
     def of_revision(self, revision: int) -> Self:
         """Return the messages that were in the thread at this revision."""
         return self.filter(revision__lte=revision, until_revision__gt=revision)
@@ -343,7 +255,7 @@ class EarlierMessage(Written):
                         **row.told,
                     )
                 )
-        cls.objects.bulk_create(rows, batch_size=200)
+        EarlierMessage.objects.bulk_create(rows, batch_size=200)
 
     def as_message(self) -> Message:
         """Return an unsaved `Message`, as it stood in the thread."""

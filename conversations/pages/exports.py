@@ -60,7 +60,7 @@ def for_ticket(request: Request, omni_id: UUID, position: int | None = None) -> 
     address = canonical(request, conversation.get_absolute_url())
     thread = {message.position: message for message in conversation.thread}
     if position is None:
-        said = ticket.of_thread(conversation, address)
+        said = ticket.of_thread(opened, address)
     elif position in thread:
         before = thread.get(position - 1)
         question = before if before and before.is_question and not thread[position].is_question else None

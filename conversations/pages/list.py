@@ -111,11 +111,14 @@ def _listed(request: Request, query: ListQuery, when: Fetch) -> Listed:
 
 def _elsewhere(request: Request) -> str:
     """Return where an address with filter controls, a pasted link or an old parameter redirects; else ""."""
-    typed = request.GET.get("q", "")
+    typed, filters = request.GET.get("q", ""), request.GET.get("filters", "")
     if not syntax.read(typed).filters and pasted.read(typed):
         return f"{site_path('/open')}?{urlencode({'q': typed})}"
-    if not any(name in request.GET for name in (*FiltersForm.base_fields, "member")):
+    if not any(name in request.GET for name in (*FiltersForm.base_fields, "filters", "member")):
         return ""
+    # The search box holds what is no filter: those stand beside it, and may be typed into it. A phrase without an end
+    # would swallow what comes behind it.
+    typed = f"{filters} {typed}".strip()
     text = FiltersForm(request.GET).text(typed)
     if request.GET.get("member", "").strip():
         text = f"{text} owner:{request.GET['member'].strip()}".strip()

@@ -60,8 +60,8 @@ def groups(user: User, finder: Finder, query: ListQuery) -> list[Group]:
     make.is_nothing_found = not (counted.states or counted.owners)
     made = [
         make.group("State", "state", states),
-        make.group("Asked by", "owner", owners, len(all_owners) - len(asked_by)) if is_of_several else None,
         make.group("Topic", "topic", counted.topics),
+        make.group("Asked by", "owner", owners, len(all_owners) - len(asked_by)) if is_of_several else None,
         make.group("Has", "has", counted.has),
         make.group("Yours", "is", counted.own),
         make.group("Ticket", "ticket", counted.tickets),
@@ -117,8 +117,13 @@ class _Links:
 
 
 def _is_same(row: Filter, other: Filter) -> bool:
-    same = row.name == other.name and row.value.casefold() == other.value.casefold()
+    """Return whether a filter of the query stands for this choice; typed without "=", a topic does too."""
+    same = row.name == other.name and _plain(row) == _plain(other)
     return same and not row.is_negated
+
+
+def _plain(row: Filter) -> str:
+    return row.value.removeprefix("=").casefold()
 
 
 def _text(name: str, value: str) -> str:

@@ -1,12 +1,13 @@
 """Forms for the parameters of the list's address."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlencode
 
 from django import forms
+from django.utils import timezone
 
 from conversations.archive.outcomes import CannotShow
 from conversations.search import syntax
@@ -96,6 +97,7 @@ class ListForm(CredentialForm):
         )
 
 
+_MONTHS = 12
 # Spans of the last activity that a click asks for.
 _PRESETS = (
     ("Today", Filter("on", "today")),
@@ -129,6 +131,8 @@ class Dates:
     until: str
     kept: str
     presets: tuple[Preset, ...]
+    # Whole months before this one, the latest first.
+    months: tuple[Preset, ...]
 
     @classmethod
     def of_query(cls, asked: Asked) -> "Dates":
@@ -136,16 +140,26 @@ class Dates:
         for name in ("from", "to", "on"):
             kept = kept.replaced(name, "")
         own = {row for row in asked.filters if row.name in ("from", "to", "on") and not row.is_negated}
-        presets = []
-        for text, preset in _PRESETS:
-            is_chosen = own == {preset}
-            presets.append(Preset(text, (kept if is_chosen else kept.also(preset)).typed, is_chosen))
+
+        def preset(text: str, span: Filter) -> Preset:
+            is_chosen = own == {span}
+            return Preset(text, (kept if is_chosen else kept.also(span)).typed, is_chosen)
+
         return cls(
             since=asked.since.date().isoformat() if asked.since else "",
             until=(asked.until.date() - timedelta(days=1)).isoformat() if asked.until else "",
             kept=kept.typed,
-            presets=tuple(presets),
+            presets=tuple(preset(text, span) for text, span in _PRESETS),
+            months=tuple(preset(f"{month:%B %Y}", Filter("on", f"{month:%Y-%m}")) for month in _months()),
         )
+
+
+def _months() -> Iterator[date]:
+    """Yield the last days of the months before this one, the latest first."""
+    day = timezone.localdate()
+    for _ in range(_MONTHS):
+        day = day.replace(day=1) - timedelta(days=1)
+        yield day
 
 
 class FiltersForm(forms.Form):

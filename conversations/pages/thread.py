@@ -4,6 +4,7 @@ import re
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -26,7 +27,7 @@ _MESSAGE_NUMBER = re.compile(r"\s*#\s*([1-9][0-9]{0,5})\s*")
 
 @require_safe
 @explains_refusals()
-def conversation(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponse:
+def conversation(request: Request, omni_id: UUID, position: int | None = None) -> HttpResponseBase:
     """Render a thread; with `position`, opened and focused at that message."""
     opened = threads.open(request.user, omni_id, when=fetch_when(request))
     if "refresh" in request.GET and not opened.notice:

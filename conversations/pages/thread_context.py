@@ -1,12 +1,14 @@
 """Contexts for a thread: its messages, finished or to be rendered, and what is said about it."""
 
 from collections import defaultdict
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
 from conversations import tasks
@@ -14,11 +16,12 @@ from conversations.archive import live_answer, people
 from conversations.archive.live_answer import Running
 from conversations.archive.outcomes import Opened
 from conversations.models import LONGEST_JOB, EarlierMessage, Star, TicketReference, ticket_names
-from conversations.pages import finished_frame, finished_thread
+from conversations.pages import finished_frame, finished_thread, streamed_thread
 from conversations.pages.evidence_context import answer_statuses
 from conversations.pages.finished_thread import FinishedThread
 from conversations.pages.list_place import ListPlace, Marked
 from conversations.pages.refresh import MAX_LOOKS, fresh_in
+from conversations.pages.streamed_thread import StreamedThread
 from conversations.search.syntax import Filter
 from conversations.templatetags.moments import ago
 from omniviewer.accounts.models import User
@@ -54,17 +57,27 @@ def page(request: Request, opened: Opened) -> dict[str, Any]:
             key = finished_thread.Key(opened, f"{place.marking}{summaries}")
         finished = None if context["earlier"] else finished_thread.get(key)
         if finished is None:
-            finished = finish(context, place.mark(opened.conversation))
-            if not context["earlier"]:
-                finished_thread.store(key, finished, (row.until for row in summaries.values()))
+            keep = partial(finished_thread.store, key, changes_at=[row.until for row in summaries.values()])
+            if not context["earlier"] and not place.marking and streamed_thread.is_long_to_render(opened.conversation):
+                finished = _around(context, Marked())
+                context["streamed"] = StreamedThread(context, finished, keep)
+            else:
+                finished = finish(context, place.mark(opened.conversation))
+                if not context["earlier"]:
+                    keep(finished)
     return {**context, **place.context(opened.conversation), "finished": finished, "marks": finished.marks}
 
 
 def finish(context: dict[str, Any], marked: Marked) -> FinishedThread:
     """Render the messages of this context with these highlights, and the outline."""
-    context = {**context, "marked_html": marked.html, "public_url": settings.PUBLIC_URL}
+    messages = streamed_thread.render_messages(context, context["conversation"].thread, marked.html)
+    return replace(_around(context, marked), messages=messages)
+
+
+def _around(context: dict[str, Any], marked: Marked) -> FinishedThread:
+    """Return what the page says of the messages of this context, without them."""
     return FinishedThread(
-        messages=render_to_string("conversations/thread/_messages.html", context).encode(),
+        messages=b"",
         outline=render_to_string("conversations/thread/_outline.html", context),
         count=context["count"],
         awaits_answer=context["awaits_answer"],
@@ -128,8 +141,8 @@ def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Runn
 def _earlier(opened: Opened) -> list[EarlierMessage]:
     """Return the earlier wordings that the reader was shown, without those that equal the current message."""
     shown = EarlierMessage.objects.shown_to(opened.reader, opened.conversation)
-    shown.render_outdated()
     found = list(shown)
+    EarlierMessage.render_all(found)
     if not found:
         return []
     now = {(row.position, row.role, row.text) for row in opened.conversation.thread}
@@ -144,10 +157,11 @@ def render_thread(
     *,
     focus: int | None = None,
     status: HTTPStatus = HTTPStatus.OK,
-) -> HttpResponse:
+) -> HttpResponseBase:
     """Render thread/thread.html with the conversation's tickets and this context besides; write the audit row.
 
     `focus`: position of the message that the address names; a 404 that shows the whole thread if there is none.
+    A long thread that nobody has read yet is sent while it is rendered.
     """
     shown, came_from = opened.conversation, ticket_names.read(request.GET.get("ticket", ""))
     context = page(request, opened)
@@ -168,6 +182,9 @@ def render_thread(
     around = finished_frame.render(request, "conversations/thread/thread.html", context, told)
     # The messages go beside the template: each of its blocks would copy them.
     before, _, after = around.partition(_MESSAGES)
+    streamed: StreamedThread | None = context.get("streamed")
+    if streamed:
+        return StreamingHttpResponse(streamed.pieces(before, after, focus), status=status)
     return HttpResponse([before, context["finished"].focused(focus), after], status=status)
 
 

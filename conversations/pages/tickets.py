@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from conversations import tasks
@@ -17,7 +17,7 @@ from omniviewer.audit.models import Kind
 
 
 @explains_refusals()
-def add(request: Request, omni_id: UUID) -> HttpResponse:
+def add(request: Request, omni_id: UUID) -> HttpResponseBase:
     """Link the conversation to a ticket, by hand."""
     if request.method != "POST":  # who had to sign in first, say
         return redirect("conversations:conversation", omni_id)
@@ -32,7 +32,7 @@ def add(request: Request, omni_id: UUID) -> HttpResponse:
 
 
 @explains_refusals()
-def remove(request: Request, omni_id: UUID) -> HttpResponse:
+def remove(request: Request, omni_id: UUID) -> HttpResponseBase:
     """Remove a ticket from the conversation, and offer to put it back."""
     if request.method != "POST":
         return redirect("conversations:conversation", omni_id)

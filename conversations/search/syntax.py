@@ -102,6 +102,8 @@ class Asked:
     odd: tuple[str, ...] = ()
     # The typed text, without the filters.
     plain: str = field(default="", compare=False)
+    # The typed text, without the filters that were understood.
+    rest: str = field(default="", compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.texts or self.filters or self.typed.strip())
@@ -115,6 +117,11 @@ class Asked:
     def wanted(self) -> list[Text]:
         """Return the texts that a match has to hold."""
         return [text for text in self.texts if not text.is_negated]
+
+    @property
+    def filters_typed(self) -> str:
+        """Return the filters that were understood, as they are typed."""
+        return " ".join(map(str, self.filters))
 
     @property
     def has_words(self) -> bool:
@@ -166,14 +173,15 @@ class Asked:
 def read(typed: str) -> Asked:
     """Parse a query in the active time zone."""
     reading = _Reading()
-    text = typed.translate(_QUOTES).replace("\0", " ")
+    text, beyond = typed.translate(_QUOTES).replace("\0", " "), ""
     if len(text) > MAX_QUERY_CHARS:
-        text = text[:MAX_QUERY_CHARS]
+        text, beyond = text[:MAX_QUERY_CHARS], text[MAX_QUERY_CHARS:]
         reading.odd.append(f"Only the first {MAX_QUERY_CHARS:,} characters were used.")
     items = list(_items(text))
     if len(items) > MAX_TERMS:
         reading.odd.append(f"Only the first {MAX_TERMS} words and filters were used.")
     reading.take_all(items[:MAX_TERMS])
+    reading.rest += [*(item.whole for item in items[MAX_TERMS:]), *([beyond] if beyond else [])]
     return reading.asked(typed)
 
 
@@ -243,6 +251,7 @@ class _Reading:
         self.texts: list[Text] = []
         self.filters: list[Filter] = []
         self.plain: list[str] = []
+        self.rest: list[str] = []
         self.odd: list[str] = []
 
     def take_all(self, items: Sequence[_Item]) -> None:
@@ -262,8 +271,11 @@ class _Reading:
         if item.is_phrase and not item.ends_with:
             self.odd.append("A quotation mark is not closed: everything after it was searched as one phrase.")
         if item.is_filter:
+            understood = len(self.filters)
             self._filter(item.key.lower(), item.value.strip(), is_negated=item.is_negated)
+            self.rest += [item.whole] if len(self.filters) == understood else []
             return
+        self.rest.append(item.whole)
         if item.key and not item.value.startswith("//"):
             self.odd.append(f"“{item.key}:” is not a filter: it was searched as a word.")
         # A phrase without an end gets one, or it would swallow filters that are added.
@@ -325,6 +337,7 @@ class _Reading:
             until=min(until, default=None),
             odd=tuple(dict.fromkeys(self.odd)),
             plain=" ".join(self.plain),
+            rest=" ".join(self.rest),
         )
 
 

@@ -53,6 +53,10 @@ function attach(box) {
   let asked = 0;
   let active = -1;
 
+  // Filters of the list stand beside its box.
+  const filters = box.form.elements.filters;
+  const before = () => (filters?.value ? `${filters.value} ` : "");
+
   const options = () => [...list.querySelectorAll("[role=option]")];
   function show(is) {
     list.hidden = !is || !options().length;
@@ -74,12 +78,12 @@ function attach(box) {
     const mine = ++asked;
     const text = box.value.slice(0, box.selectionStart ?? box.value.length);
     if (!text.trim()) {
-      const before = recent().map((one) => option(one, "recent search", one));
-      list.replaceChildren(...before);
-      if (before.length) list.append(forget());
+      const searches = recent().map((one) => option(one, "recent search", one));
+      list.replaceChildren(...searches);
+      if (searches.length) list.append(forget());
       return show(true);
     }
-    const address = `${box.dataset.complete}?${new URLSearchParams({ q: text })}`;
+    const address = `${box.dataset.complete}?${new URLSearchParams({ q: before() + text })}`;
     const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (mine !== asked || !answer?.ok || answer.redirected) return;
     list.innerHTML = await answer.text();
@@ -98,14 +102,18 @@ function attach(box) {
     row.append(button);
     return row;
   }
-  function choose(chosen) {
+  // Whoever chooses a recent search, or a filter with its value, sees at once what it finds; with `goesOn`, types more.
+  function choose(chosen, goesOn = false) {
+    const { insert } = chosen.dataset;
     const isWhole = !box.value.trim();
+    const text = insert.startsWith(before()) ? insert.slice(before().length) : insert;
     const rest = box.value.slice(box.selectionStart ?? box.value.length);
-    box.value = chosen.dataset.insert + rest;
-    box.setSelectionRange(chosen.dataset.insert.length, chosen.dataset.insert.length);
+    if (isWhole && filters) filters.value = "";
+    box.value = text + rest;
+    box.setSelectionRange(text.length, text.length);
+    if (!goesOn && (isWhole || insert.endsWith(" "))) return box.form.requestSubmit();
     box.dispatchEvent(new Event("input", { bubbles: true }));
     box.focus();
-    if (isWhole) box.form.requestSubmit();
   }
 
   box.addEventListener("input", () => {
@@ -121,7 +129,7 @@ function attach(box) {
     asked += 1;
     show(false);
   });
-  box.form.addEventListener("submit", () => remember(box.value));
+  box.form.addEventListener("submit", () => remember(before() + box.value));
   // Before the box loses the focus.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => {
@@ -144,7 +152,7 @@ function attach(box) {
       activate(next - 1);
     } else if ((event.key === "Enter" || event.key === "Tab") && all[active]) {
       event.preventDefault();
-      choose(all[active]);
+      choose(all[active], event.key === "Tab");
     } else if (event.key === "Escape") {
       event.preventDefault();
       event.stopPropagation();

@@ -23,6 +23,16 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-select-all]")) for (const box of boxes()) box.checked = target.checked;
   if (target.matches("[data-select-all], .row-select")) tell();
 });
+// With Shift, all rows between the last one that was ticked and this one get the same tick.
+let last;
+document.addEventListener("click", ({ target, shiftKey }) => {
+  if (!target.matches(".row-select")) return;
+  const all = boxes();
+  const [from, to] = [all.indexOf(last), all.indexOf(target)].sort((a, b) => a - b);
+  if (shiftKey && from >= 0) for (const box of all.slice(from, to + 1)) box.checked = target.checked;
+  last = target;
+  tell();
+});
 document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-all-of-search]")) return document.querySelector("[data-export-all]").requestSubmit();
   if (!target.closest("[data-select-none]")) return;
@@ -102,6 +112,9 @@ document.addEventListener("click", (event) => {
   control.focus();
 });
 
+document.addEventListener("submit", ({ target }) => {
+  if (target.matches("[data-export-all]")) sessionStorage.setItem("export begun", "next");
+});
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-density]") || !event.submitter) return;
   event.preventDefault();

@@ -42,7 +42,7 @@ function toggleEvidence() {
   const evidence = find(".message-foot > .evidence");
   if (!evidence) return false;
   evidence.open = !evidence.open;
-  hold(() => evidence.querySelector("summary").scrollIntoView({ block: "nearest", behavior: "instant" }));
+  if (!evidence.open) hold(() => evidence.querySelector("summary").scrollIntoView({ block: "nearest", behavior: "instant" }));
   return true;
 }
 

@@ -1,6 +1,7 @@
 // Tools of each message that work only with a script, so that the page's HTML need not hold them a thousand times.
 
 import { whenNear } from "./near.js";
+import { showPart } from "./tabs.js";
 
 const COPY_FOR_TICKET = Object.assign(document.createElement("button"), {
   type: "button", className: "for-ticket", textContent: "Copy for a ticket",
@@ -24,6 +25,43 @@ function load(evidence) {
   htmx.ajax("GET", link.href, { source: evidence, target: evidence.querySelector(".evidence-body"), swap: "outerHTML" });
 }
 
+// Only as far as needed: the line that opened the evidence stays below the head of its answer.
+function bringIntoView(foot) {
+  const body = foot.querySelector(".evidence[open] > .evidence-body");
+  if (!body) return;
+  const head = foot.closest(".message").querySelector(".message-head");
+  const top = (parseFloat(getComputedStyle(head).top) || 0) + head.offsetHeight;
+  const below = body.getBoundingClientRect().bottom - innerHeight;
+  const room = foot.getBoundingClientRect().top - top;
+  if (below > 1 && room > 1) scrollBy({ top: Math.min(below, room), behavior: "instant" });
+}
+
+// Rows and pictures come later, and make it higher: look again, until somebody moves.
+const MOVES = ["wheel", "touchmove", "keydown", "pointerdown"];
+function follow(foot) {
+  const observer = new ResizeObserver(() => bringIntoView(foot));
+  const stop = () => {
+    observer.disconnect();
+    for (const move of MOVES) removeEventListener(move, stop, { capture: true });
+  };
+  for (const move of MOVES) addEventListener(move, stop, { passive: true, capture: true });
+  setTimeout(stop, 5000);
+  observer.observe(foot);
+}
+
+// Whoever was led to this answer by a link begins at its head.
+let landed;
+function open(evidence) {
+  const isLanding = evidence === landed;
+  landed = undefined;
+  if (!isLanding) follow(evidence.closest(".message-foot"));
+  load(evidence);
+}
+document.addEventListener("click", ({ target }) => {
+  const foot = target.closest(".evidence [role=tab]")?.closest(".message-foot");
+  if (foot) follow(foot);
+});
+
 // This event does not bubble.
 document.addEventListener("toggle", ({ target }) => {
   if (!target.open) return;
@@ -31,16 +69,28 @@ document.addEventListener("toggle", ({ target }) => {
     const id = target.querySelector("code:not(:has(~ .copy))");
     if (id) offerCopy(id);
   }
-  if (target.matches(".message-foot > .evidence")) load(target);
+  if (target.matches(".message-foot > .evidence")) open(target);
 }, true);
 
-// A click on the small chart opens the evidence in place.
+// A way to the box that finds something, where it is not beside the messages.
 document.addEventListener("click", (event) => {
-  const link = event.target.closest(".message-foot .chart-small");
+  const link = event.target.closest("[data-find]");
+  const box = link && document.querySelector(".find input[name=find]");
+  if (!box || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  box.closest(".inspector").classList.add("is-finding");
+  box.focus();
+  box.select();
+});
+
+// A click on a figure, or on the small chart, opens that part of the evidence in place; another one closes it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest(".message-foot [data-part]");
   const evidence = link?.closest(".message-foot").querySelector(".evidence");
   if (!evidence || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  evidence.open = !evidence.open;
+  const isShown = showPart(evidence, link.dataset.part);
+  evidence.open = !(evidence.open && isShown);
 });
 
 // A time tells its day and seconds to whoever points at it.
@@ -49,6 +99,19 @@ document.addEventListener("pointerover", ({ target }) => {
   if (target.matches?.(".message-head time:not([title])")) target.title = exact.format(new Date(target.dateTime));
 });
 
+// A mark in the list leads to the evidence of a conversation: of the first answer with a chart, or else with rows.
+export function leadToEvidence() {
+  if (location.hash !== "#evidence") return;
+  const feet = [...document.querySelectorAll(".message-foot:has(.evidence[data-is-captured])")];
+  const foot = feet.find((one) => one.querySelector(".chart-small")) ?? feet.find((one) => one.querySelector("[data-part=Rows]"));
+  if (!foot) return;
+  const message = foot.closest(".message");
+  message.focus({ preventScroll: true });
+  message.scrollIntoView({ block: "start", behavior: "instant" });
+  foot.querySelector(".evidence").open = true;
+}
+leadToEvidence();
+
 // A link to an answer opens its evidence where that is stored: nothing has to be asked for.
-const stored = document.querySelector(".message.is-focused .evidence[data-is-captured]");
-if (stored) stored.open = true;
+landed = document.querySelector(".message.is-focused .evidence[data-is-captured]");
+if (landed) landed.open = true;

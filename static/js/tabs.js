@@ -65,6 +65,15 @@ function make(parts) {
   select(tabs, tabs.find((tab) => tab.textContent === remembered()) ?? tabs[0]);
 }
 
+// Select a tab by its name, now or as soon as there are tabs; tell if it was selected before.
+export function showPart(within, name) {
+  const tab = [...within.querySelectorAll("[role=tab]")].find((one) => one.textContent === name);
+  if (tab?.ariaSelected === "true") return true;
+  if (tab) tab.click();
+  else remember(name);
+  return false;
+}
+
 // As soon as they are in the page: they are never seen one below the other.
 function makeAll() {
   for (const parts of document.querySelectorAll("[data-tabs]:not(:has(> .tabs))")) make(parts);

@@ -2,7 +2,7 @@
 
 import "./highlights.js";
 import "./copy.js";
-import "./message_tools.js";
+import { leadToEvidence } from "./message_tools.js";
 import "./message_keys.js";
 import "./evidence.js";
 import "./tables.js";
@@ -102,7 +102,9 @@ document.addEventListener("htmx:load", ({ detail }) => {
 // Beside the list, a thread comes later than its script.
 export function begin(part) {
   outline(part);
+  leadToEvidence();
   const message = part.querySelector(".message.is-focused");
+  if (!message && location.hash === "#evidence") return;
   if (!message) return scrollTo({ top: 0, behavior: "instant" });
   message.focus({ preventScroll: true });
   hold(() => message.scrollIntoView(now));

@@ -26,7 +26,17 @@ from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.audit.management.commands import prune_audit
 from omniviewer.audit.models import AppendOnly, Event, Kind
 from omniviewer.demo.stand_in import Fault, Organization, StandIn
-from tests.conftest import EXAMPLE, PASSWORD, assert_accessible, credential_for, person, sign_in, signed_in, text_of
+from tests.conftest import (
+    EXAMPLE,
+    PASSWORD,
+    assert_accessible,
+    credential_for,
+    person,
+    sign_in,
+    sign_in_by_form,
+    signed_in,
+    text_of,
+)
 
 THREAD = f"/conversations/{EXAMPLE}/"
 JOB = "550e8400-e29b-41d4-a716-446655440000"  # of the second message there
@@ -862,7 +872,7 @@ def test_staff_look_for_something(page: Page, site: str) -> None:
     User.objects.create_user("auditor", password=PASSWORD, is_staff=True)
     event("ana", conversation_id=UUID(EXAMPLE))
     event("marcus")
-    sign_in(page, site, "auditor")
+    sign_in_by_form(page, site, "auditor")
     page.get_by_text("auditor", exact=True).first.click()
     page.get_by_role("link", name="Audit log").click()
     expect(page.locator(".events tbody tr:not(.event-day)")).to_have_count(3)

@@ -204,9 +204,10 @@ def test_a_reply_that_makes_no_sense_is_not_asked_for_for_ever(
         (
             "FAILED",
             "Column not found: <b>x</b>",
-            "Failed Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED) Topic orders",
+            "Failed Column not found: &lt;b&gt;x&lt;/b&gt;: The query was stopped. (QUERY_FAILED) "
+            "Topic orders No evidence",
         ),
-        ("CANCELLED", "", "Cancelled Topic orders"),
+        ("CANCELLED", "", "Cancelled Topic orders No evidence"),
     ],
 )
 def test_what_became_of_a_job_stands_under_its_answer(
@@ -220,6 +221,23 @@ def test_what_became_of_a_job_stands_under_its_answer(
     work()
     assert len(asked(small_omni)) == requests_so_far
     assert Capture.objects.count() == 0
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
+@pytest.mark.parametrize(("length", "is_whole"), [(20, True), (240, True), (900, False)])
+def test_the_reason_of_a_failure_is_said_once(
+    reads: Client, small: Organization, analyst: Member, state: str, length: int, is_whole: bool
+) -> None:
+    found = answered(small, analyst, ages=[DAY], state=state, error=f"No column{' and so on' * length}"[:length])
+    reads.get(thread(found))
+    work()
+    page = text_of(reads.get(thread(found)))
+    assert page.count("No column") == 1
+    # Opened evidence would repeat it, unless the reason was too long for the line above the answer.
+    assert ("<summary>Evidence</summary>" not in page) is is_whole
+    assert ("<span>No evidence</span>" in page) is is_whole
+    opened = text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
+    assert "No column and so on" in opened
 
 
 def test_a_job_that_runs_is_looked_at_until_it_is_done(
@@ -946,7 +964,7 @@ def test_staff_see_what_is_kept_of_each_instance(
     with django_assert_max_num_queries(13):
         page = " ".join(re.sub(r"<[^>]+>", " ", text_of(reads.get("/stored/"))).split())
     assert f"{small_omni.host} Conversations 2 2 with their messages" in page
-    assert "Messages 6 3 answers made by a job Captured answers 2 6 rows" in page
+    assert "Messages 6 3 answers with a job Captured answers 2 6 rows" in page
     assert "Being captured 1 none failing Deleted by Omni soon 1 within three days" in page
     assert re.search(r"Captured evidence [1-9][\d.]*\s[KM]B", page)
     assert "Orders by month" not in page

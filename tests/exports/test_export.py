@@ -221,7 +221,7 @@ def test_lines_of_a_question_stay_lines(small: Organization, small_omni: StandIn
     said = client.get(f"/conversations/{made.id}/messages/2/for-ticket.json").json()
     assert "Why?<br>\n\xa0\xa0- first<br>\n1. second<br>\n<br>\n==<br>\n&lt;b&gt;\xa0\xa0a" in said["html"]
     html = cmarkgfm.github_flavored_markdown_to_html(said["text"])
-    assert html.startswith(
+    assert html.partition("</p>\n")[2].startswith(
         "<blockquote>\n<p>Why?<br />\n- first<br />\n1. second</p>\n<p>==<br />\n&lt;b&gt; a &amp; b &amp;lt; ~c~</p>"
     )
 
@@ -270,7 +270,8 @@ def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: 
 
 def test_a_message_for_a_ticket_says_what_was_asked_and_where_it_is(owner_reads: Client) -> None:
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
-    assert said["text"].startswith("> What are the top 5 products by revenue?\n\n##### Top 5 Products by Revenue")
+    rest = said["text"].partition("\n\n")[2]
+    assert rest.startswith("> What are the top 5 products by revenue?\n\n##### Top 5 Products by Revenue")
     assert f"http://testserver{BASE}/messages/2/, as of " in said["text"]
     assert "<blockquote>" in said["html"]
     assert "<strong>Sunglasses</strong> - $678,994" in said["html"]
@@ -328,6 +329,26 @@ def test_a_thread_for_a_ticket(owner_reads: Client) -> None:
     assert said["html"].count("<blockquote>") == 2
 
 
+@pytest.mark.django_db
+def test_it_begins_with_the_name_the_person_and_the_time(small: Organization, small_omni: StandIn) -> None:
+    member = small.add_member("Zoë <b>*O'Brien*", "zoe@small.example")
+    made = small.add_conversation(owner=member, name="Sales | *of* <i>May</i>", turns=[("How many?", "Nine.")])
+    reader = person("support")
+    credential_for(reader, small_omni, small.organization_key())
+    client = signed_in(reader)
+    client.get("/conversations/")
+    asked_at = f"{made.messages[0].created_at:%-d %B %Y, %H:%M:%S} UTC"
+    for place in ("messages/2/", "messages/1/", ""):
+        said = client.get(f"/conversations/{made.id}/{place}for-ticket.json").json()
+        first = said["text"].splitlines()[0]
+        assert first == rf"**Sales \| \*of\* \<i\>May\</i\>**, asked by Zoë \<b\>\*O'Brien\* on {asked_at}"
+        head = " ".join(said["html"].partition("</p>")[0].split())
+        assert head == (
+            "<p><strong>Sales | *of* &lt;i&gt;May&lt;/i&gt;</strong>, asked "
+            f"by <bdi>Zoë &lt;b&gt;*O'Brien*</bdi> on {asked_at}"
+        )
+
+
 def test_only_whoever_may_read_it_gets_it(owner_reads: Client, stranger_reads: Client) -> None:
     for address in (f"{BASE}/for-ticket.json", f"{BASE}/messages/2/for-ticket.json"):
         answer = stranger_reads.get(address)
@@ -352,10 +373,10 @@ def test_it_is_on_the_clipboard_in_both_forms(page: Page, site: str, omni: Stand
     page.locator("#message-2").get_by_role("button", name="Copy for a ticket").click()
     expect(page.get_by_text("Copied: paste it into the ticket")).to_be_visible()
     copied = clipboard(page)
-    assert copied[0].startswith("> What are the top 5 products by revenue?")
+    assert "\n\n> What are the top 5 products by revenue?" in copied[0]
     assert "<strong>Sunglasses</strong>" in copied[1]
     text, _ = pasted(page)
-    assert text.startswith("> What are the top 5 products by revenue?")
+    assert "\n\n> What are the top 5 products by revenue?" in text
     expect(page.locator("#paste-rich").get_by_text("Sunglasses", exact=True).first).to_be_visible()
     page.get_by_text("Export", exact=True).click()
     page.get_by_role("button", name="Copy for a ticket all messages").click()

@@ -1,5 +1,6 @@
 """Tables in answers, as a browser lays them out: whole, their head and first column in view, wide ones with room."""
 
+import base64
 import re
 from datetime import UTC, datetime
 
@@ -201,3 +202,52 @@ def test_code_is_copied_as_it_stands(
     answer.get_by_role("button", name="Full width").click()
     expect(page.get_by_role("dialog", name="sql")).to_contain_text("SELECT 1")
     assert_accessible(page, "code in the whole width")
+
+
+def colours_at_the_edge(page: Page, frame: Locator) -> int:
+    """Return the number of colours between words, in the last pixels of a frame before its border."""
+    row, box = frame.get_by_role("row").nth(3).bounding_box(), frame.bounding_box()
+    assert row
+    assert box
+    clip = {"x": box["x"] + box["width"] - 18, "y": row["y"] + 3, "width": 14, "height": 2}
+    picture = base64.b64encode(page.screenshot(clip=clip)).decode()  # type: ignore[arg-type]
+    blank = page.context.new_page()
+    found = blank.evaluate(
+        """async (picture) => {
+            const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${picture}`)).blob());
+            const canvas = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+            canvas.drawImage(bitmap, 0, 0);
+            return new Set(new Uint32Array(canvas.getImageData(0, 0, bitmap.width, 1).data.buffer)).size;
+        }""",
+        picture,
+    )
+    blank.close()
+    return int(found)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_edge_is_shaded_beyond_which_a_table_goes_on(
+    page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, scheme: str, dialect: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": 1280, "height": 800})
+    frame = opened(page, site, small, small_omni, analyst, table(24, 6))
+    expect(frame).to_be_visible()
+    assert colours_at_the_edge(page, frame) > 4
+    # It is reached, and moved, by the keyboard.
+    expect(frame).to_have_attribute("tabindex", "0")
+    expect(frame).to_have_accessible_name("Table")
+    frame.evaluate("frame => frame.scrollTo(frame.scrollWidth, 0)")
+    page.wait_for_timeout(200)
+    assert colours_at_the_edge(page, frame) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_fits_has_no_shade(
+    page: Page, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    frame = opened(page, site, small, small_omni, analyst, table(3, 6))
+    expect(frame).to_have_class(re.compile(r"\bfits\b"))
+    assert colours_at_the_edge(page, frame) == 1

@@ -7,13 +7,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import StandIn
-from tests.conftest import EXAMPLE, PASSWORD, assert_accessible, credential_for, person, sign_in
+from tests.conftest import EXAMPLE, PASSWORD, assert_accessible, credential_for, person, sign_in, sign_in_by_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_from_signing_in_to_a_message(page: Page, site: str, owner: User, omni: StandIn) -> None:
-    sign_in(page, site)
+    sign_in_by_form(page, site)
     expect(page.get_by_role("heading", name="Connect Omni first")).to_be_visible()
     page.get_by_role("link", name="Connect Omni").click()
     page.get_by_label("Instance address").fill(f"{omni.url}/api/")
@@ -34,7 +34,7 @@ def test_from_signing_in_to_a_message(page: Page, site: str, owner: User, omni: 
 
 
 def test_a_link_survives_signing_in_and_connecting(page: Page, site: str, owner: User, omni: StandIn) -> None:
-    sign_in(page, site, at=f"/conversations/{EXAMPLE}/messages/4/")
+    sign_in_by_form(page, site, at=f"/conversations/{EXAMPLE}/messages/4/")
     page.get_by_role("link", name="Connect Omni").click()
     page.get_by_label("Instance address").fill(omni.url)
     page.get_by_label("Token", exact=True).fill(omni.organization.demo_tokens["analyst"])

@@ -161,15 +161,35 @@ def test_by_keyboard(page: Page, site: str, library: Client) -> None:
     expect(box).to_have_attribute("aria-expanded", "true")
     page.keyboard.press("ArrowDown")
     expect(page.locator(".completions").get_by_role("option", selected=True)).to_contain_text("Ann Analyst")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
     expect(box).to_have_value('owner:"Ann Analyst" ')
     page.keyboard.press("Enter")
     expect(page.locator(".row")).to_have_count(2)
     # On an empty box: what was searched for before.
-    box.fill("")
+    expect(box).to_have_value("")
+    box.click()
     expect(page.locator(".completions").get_by_role("option")).to_have_count(1)
     page.locator(".completions").get_by_role("option").click()
     expect(page.locator(".chip").first).to_contain_text("Ann Analyst")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chosen_filter_is_searched_for_at_once_beside_those_that_are_set(
+    page: Page, site: str, library: Client
+) -> None:
+    sign_in(page, site, at="/conversations/?q=state:complete")
+    page.wait_for_load_state()
+    page.get_by_role("combobox", name="Search questions").click()
+    page.keyboard.type("orders ann")
+    page.locator(".completions").get_by_role("option", name="Ann Analyst").click()
+    expect(page.locator(".row")).to_have_count(1)
+    expect(page.get_by_role("combobox", name="Search questions")).to_have_value("orders")
+    expect(page.locator(".chip")).to_have_count(2)
+    # A filter without its value waits for that.
+    page.get_by_role("combobox", name="Search questions").fill("orders top")
+    page.locator(".completions").get_by_role("option", name="topic:").first.click()
+    expect(page.get_by_role("combobox", name="Search questions")).to_have_value("orders topic:")
+    expect(page.get_by_role("combobox", name="Search questions")).to_be_focused()
 
 
 @pytest.mark.django_db(transaction=True)

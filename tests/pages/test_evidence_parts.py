@@ -219,3 +219,60 @@ def test_rows_are_filtered_as_one_types_and_in_the_whole_width(page: Page, site:
     # Sorted meanwhile, they are back in their place.
     expect(answer.get_by_role("row").nth(1)).to_contain_text("Bonn 238")
     expect(answer.locator(".rows-of-query")).to_have_count(1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("width", "by"), [(1280, "click"), (1280, "key"), (390, "click")])
+def test_opened_evidence_comes_into_sight_below_the_head_of_its_answer(
+    page: Page, site: str, made: InOmni, width: int, by: str
+) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    sign_in(page, site, at=thread(made))
+    answer = page.locator("#message-2")
+    expect(answer).to_be_visible()
+    page.wait_for_load_state()
+    if by == "click":
+        answer.get_by_text("Evidence", exact=True).click()
+    else:
+        page.keyboard.press("e")
+    rows = answer.get_by_role("tab", name="Rows")
+    expect(rows).to_be_in_viewport(ratio=1)
+    rows.click()
+    page.wait_for_timeout(500)
+    where = answer.evaluate(
+        """answer => [".message-head", ".message-foot", ".evidence-body"].map((name) => {
+            const box = answer.querySelector(name).getBoundingClientRect();
+            return [box.top, box.bottom];
+        })"""
+    )
+    (head, head_end), (foot, _), (body, body_end) = where
+    above = page.evaluate("parseFloat(getComputedStyle(document.querySelector('.message-head')).top) || 0")
+    assert head >= above - 1
+    assert head_end <= foot + 1
+    assert body < 500
+    # As far as needed: all of it is in sight, or the line that opened it stands right below the head.
+    assert body_end <= 701 or foot - head_end < 40, where
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_with_room_for_the_evidence_does_not_move(page: Page, site: str, made: InOmni) -> None:
+    page.set_viewport_size({"width": 1280, "height": 2000})
+    sign_in(page, site, at=thread(made))
+    page.locator("#message-2").get_by_text("Evidence", exact=True).click()
+    expect(page.locator("#message-2").get_by_role("tab", name="Rows")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert page.evaluate("scrollY") == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_figure_of_the_closed_line_opens_its_part(page: Page, site: str, made: InOmni) -> None:
+    sign_in(page, site, at=thread(made))
+    answer = page.locator("#message-2")
+    answer.get_by_role("link", name="240 rows").click()
+    expect(answer.get_by_role("tab", name="Rows")).to_have_attribute("aria-selected", "true")
+    expect(answer.get_by_role("table")).to_be_visible()
+    answer.get_by_role("link", name="1 query").click()
+    expect(answer.get_by_text("SELECT city").first).to_be_visible()
+    expect(answer.get_by_role("table")).to_be_hidden()
+    answer.get_by_role("link", name="1 query").click()
+    expect(answer.get_by_role("tab", name="Query")).to_be_hidden()

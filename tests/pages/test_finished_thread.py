@@ -18,7 +18,7 @@ from omniviewer.demo.stand_in.organization import Member
 from omniviewer.omni import replies
 from tests import as_new
 from tests.captured import DAY, answered, thread, work
-from tests.conftest import text_of
+from tests.conftest import text_of, whole
 
 pytestmark = pytest.mark.django_db
 # Session, user, tokens, access with conversation, visit, star, audit row, tickets.
@@ -101,7 +101,7 @@ def test_a_message_costs_little_beside_its_text(reads: Client, small: Organizati
     began = timezone.now() - timedelta(days=30)
     turns = [(f"Question {number}?", f"Answer {number}.") for number in range(50)]
     made = small.add_conversation(owner=analyst, name="Long", turns=turns, started_at=began)
-    page = reads.get(thread(made)).content.decode()
+    page = whole(reads.get(thread(made))).decode()
     messages = page.split('<div id="messages">')[1].split('<div id="end"')[0]
     texts = sum(len(html) for html in Message.objects.values_list("html", flat=True))
     assert (len(messages) - texts) / 100 < 0.7 * 1024

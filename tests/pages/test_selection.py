@@ -229,7 +229,7 @@ def link(page: str, pattern: str) -> str:
 
 
 BACK, NEXT, PREVIOUS = (
-    r'class="back" href="([^"]+)">← Conversations',
+    r'class="back" href="([^"]+)">← <span>Conversations',
     r'rel="next" href="([^"]+)"',
     r'rel="prev" href="([^"]+)"',
 )

@@ -1,6 +1,7 @@
 """Fifteen tasks of an analyst, each in three actions at most besides typing.
 
-An action is a click, a tap or a key that is no typed text. All of them are done in one browser, one after the other.
+An action is a click, a tap, a scroll or a key that is no typed text. Where nothing else is said, they are done as by
+somebody who knows neither keys nor filters by name. All of them are done in one browser, one after the other.
 """
 
 import re
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from conversations.models import Star
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -20,6 +22,8 @@ from tests.conftest import credential_for, sign_in, signed_in
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_ACTIONS = 3
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# In the middle of a month in which nothing else was asked.
+LONG_AGO = (datetime.now(UTC) - timedelta(days=150)).replace(day=15, hour=12)
 WIDE = f"| {' | '.join(f'Column {n}' for n in range(14))} |\n|{'---|' * 14}\n| {' | '.join(['1,234'] * 14)} |"
 
 
@@ -35,8 +39,14 @@ class Hands:
         self.page.wait_for_load_state()
         self.actions = 0
 
-    def click(self, what: Locator) -> None:
-        what.click()
+    def click(self, what: Locator, *, with_shift: bool = False) -> None:
+        """Click on something, after a scroll where it is not in sight."""
+        expect(what).to_be_visible()
+        try:
+            expect(what).to_be_in_viewport(timeout=1000)
+        except AssertionError:
+            self.actions += 1
+        what.click(modifiers=["Shift"] if with_shift else [])
         self.actions += 1
 
     def press(self, key: str) -> None:
@@ -78,7 +88,7 @@ def library(small: Organization, small_omni: StandIn, owner: User, analyst: Memb
         started_at=now - DAY,
     )
     made["old"] = small.add_conversation(
-        owner=ben, name="The oldest", turns=[("At first?", "Yes.")], started_at=datetime(2026, 3, 3, tzinfo=UTC)
+        owner=ben, name="The oldest", turns=[("At first?", "Yes.")], started_at=LONG_AGO
     )
     for number in range(24):
         small.add_conversation(
@@ -110,20 +120,21 @@ def failed_answers_of_a_topic_last_week(hands: Hands, made: dict[str, InOmni]) -
 
 def questions_of_a_person_about_a_word(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
-    hands.search("owner:ann walrus in:question")
-    hands.click(hands.page.locator(".row-hits a").first)
+    hands.click(hands.page.get_by_role("combobox"))
+    hands.type("walrus ann")
+    hands.click(hands.page.locator(".completions").get_by_role("option", name="Ann Analyst"))
+    hands.click(hands.page.locator(".row-hits a", has_text="Question #3"))
     expect(hands.page.locator("#message-3")).to_be_focused()
 
 
 def an_answer_with_query_rows_and_chart(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
-    hands.click(hands.facet("Chart"))
-    hands.click(hands.page.locator(".row-title").first)
-    # Nobody presses a key for a page that they do not see yet.
-    expect(hands.page.get_by_role("article").first).to_be_visible()
-    hands.press("e")
-    for name in ("Chart", "Rows", "Query"):
-        expect(hands.page.get_by_role("tab", name=name).first).to_be_visible()
+    hands.click(hands.page.locator(".row-marks a").first)
+    expect(hands.page.get_by_role("img", name="Chart of Orders by month").first).to_be_in_viewport()
+    hands.click(hands.page.get_by_role("tab", name="Rows"))
+    expect(hands.page.locator(".rows-table").first).to_be_in_viewport()
+    hands.click(hands.page.get_by_role("tab", name="Query"))
+    expect(hands.page.locator(".query-fields").first).to_be_in_viewport()
 
 
 def a_wide_table(hands: Hands, made: dict[str, InOmni]) -> None:
@@ -142,10 +153,26 @@ def an_answer_for_a_ticket(hands: Hands, made: dict[str, InOmni]) -> None:
 
 
 def an_export_of_a_search(hands: Hands, made: dict[str, InOmni]) -> None:
-    hands.open("/conversations/?q=filler")
-    hands.click(hands.page.get_by_text("List options").locator("xpath=.."))
-    hands.click(hands.page.get_by_role("button", name=re.compile("Export all [0-9]+ results")))
-    expect(hands.page.get_by_role("heading", name="Export: filler")).to_be_visible()
+    hands.open()
+    hands.click(hands.page.get_by_role("combobox"))
+    hands.type("filler")
+    hands.press("Enter")
+    expect(hands.page.locator(".list-sum")).to_contain_text("24 conversations")
+    with hands.page.expect_download() as download:
+        hands.click(hands.page.get_by_role("button", name=re.compile("Export all [0-9]+ results")))
+        expect(hands.page.get_by_role("heading", name="Export: filler")).to_be_visible()
+        work()
+    assert download.value.suggested_filename.startswith("conversations-")
+
+
+def four_stars(hands: Hands, made: dict[str, InOmni]) -> None:
+    hands.open()
+    boxes = hands.page.locator(".row-select")
+    hands.click(boxes.nth(1))
+    hands.click(boxes.nth(4), with_shift=True)
+    hands.click(hands.page.get_by_role("button", name="Star", exact=True))
+    expect(hands.page.locator(".row-star[aria-pressed=true]")).to_have_count(4)
+    Star.objects.all().delete()
 
 
 def four_stars_by_keyboard(hands: Hands, made: dict[str, InOmni]) -> None:
@@ -156,7 +183,8 @@ def four_stars_by_keyboard(hands: Hands, made: dict[str, InOmni]) -> None:
 
 def what_was_asked_in_a_month(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
-    hands.search("on:2026-03")
+    hands.click(hands.page.get_by_text("One month"))
+    hands.click(hands.page.get_by_role("link", name=f"{LONG_AGO:%B %Y}"))
     expect(hands.page.locator(".row-title")).to_have_text(["The oldest"])
 
 
@@ -221,6 +249,7 @@ TASKS: list[Callable[[Hands, dict[str, InOmni]], None]] = [
     a_wide_table,
     an_answer_for_a_ticket,
     an_export_of_a_search,
+    four_stars,
     four_stars_by_keyboard,
     what_was_asked_in_a_month,
     the_oldest,

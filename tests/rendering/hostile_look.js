@@ -11,7 +11,7 @@
     wrong.push(`${root.scrollWidth - root.clientWidth} pixels too wide: ${wide.slice(0, 2).concat(wide.slice(-1)).map((one) => one.outerHTML.slice(0, 150)).join(" … ")}`);
   }
   const active = "script:not([src^='/static/']), iframe, frame, object, embed, base, svg, math, style, template, video, audio, area";
-  for (const element of document.querySelectorAll(active)) if (element.matches(".drawn > svg[aria-hidden=true], svg.columns, svg.share[aria-hidden=true], svg.spark")) {
+  for (const element of document.querySelectorAll(active)) if (element.matches(".drawn > svg[aria-hidden=true], svg.columns, svg.share[aria-hidden=true], svg.sparkline")) {
     // A drawing of ours: of such elements and no others, and nothing that acts.
     for (const part of element.querySelectorAll("*")) {
       const acts = [...part.attributes].some((one) => /^(on|style$|id$|name$)/.test(one.name));

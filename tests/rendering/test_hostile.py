@@ -117,13 +117,16 @@ def bundled(texts: tuple[str, ...], most: int) -> Iterator[str]:
 
 def feed(small: Organization, texts: tuple[str, ...], listed: int = len(TEXTS)) -> Fed:
     """Add a conversation for each of the first texts, with an owner so named, and all texts in every other place."""
-    at = datetime.now(UTC) - timedelta(hours=2)
+    # Yesterday at noon, so that no day begins between the first feed and the second.
+    at = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
     for number, text in enumerate(texts[:listed]):
         somebody = small.add_member(text, f"p{number}@small.example")
         turns = [(f"{text} {MARKER}", f"{text}\n\n{MARKER}")]
-        small.add_conversation(owner=somebody, name=text, turns=turns, with_jobs=False)
+        began = at + timedelta(milliseconds=number)
+        small.add_conversation(owner=somebody, name=text, turns=turns, with_jobs=False, started_at=began)
     owner = small.members[0]
-    all_of_it = Fed(*(small.add_conversation(owner=owner, name=text[:300], turns=[]) for text in _six(texts)))
+    named = (small.add_conversation(owner=owner, name=text[:300], turns=[], started_at=at) for text in _six(texts))
+    all_of_it = Fed(*named)
     for text in texts:
         small.ask(all_of_it.said, f"{text} {MARKER}", f"{text}\n\n{MARKER}", at=at)
         all_of_it.said.messages[-1].job = None

@@ -45,6 +45,7 @@ ASKED = (
     "tests/pages/test_insights.py::test_topics_and_failures_are_those_that_are_known",
     "tests/pages/test_insights.py::test_questions_are_found_by_their_time",
     "tests/pages/test_insights.py::test_far_away_times_are_no_error",
+    "tests/pages/test_streamed_thread.py::test_it_works",
     "tests/pages/test_selection.py::test_it_works",
     "tests/pages/test_selection.py::test_a_place_in_the_list_stays_while_it_grows_and_shrinks",
     "tests/pages/test_selection.py::test_what_happened_since_the_last_visit_is_new_until_it_is_opened",

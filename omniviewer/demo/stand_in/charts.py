@@ -1,5 +1,6 @@
 """A labelled bar chart as a PNG, drawn by hand: the stand-in draws what Omni would, and needs no library for it."""
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -8,10 +9,12 @@ from typing import NamedTuple
 from omniviewer.demo.stand_in import lettering
 
 WIDTH, HEIGHT = 640, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 24, 48, 44
-_TITLE_SCALE = 2
-_PAPER, _AXIS, _INK = bytes((255, 255, 255)), bytes((120, 126, 132)), bytes((32, 38, 44))
-_BARS = (bytes((15, 127, 122)), bytes((199, 154, 27)))
+# Pixels of a letter's dot: of the title, and of labels.
+TITLE, LABEL = 2.0, 1.45
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 56, 36
+_LINES = 5
+_PAPER, _GRID, _AXIS = bytes((255, 255, 255)), bytes((230, 232, 235)), bytes((120, 126, 132))
+INK, SOFT_INK, _BAR = bytes((32, 38, 44)), bytes((90, 97, 105)), bytes((38, 122, 150))
 
 
 class Bar(NamedTuple):
@@ -25,29 +28,52 @@ class Bar(NamedTuple):
 def bar_chart(title: str, bars: Sequence[Bar]) -> bytes:
     """Draw bars from zero, in the order given, with labels and values; bars of negative values hang below the axis."""
     picture = _Picture()
-    top, bottom = max(0.0, *(bar.value for bar in bars)), min(0.0, *(bar.value for bar in bars))
+    picture.write(title, 20, 16, WIDTH - 40, INK, scale=TITLE)
+    lines = _lines(min(0.0, *(bar.value for bar in bars)), max(0.0, *(bar.value for bar in bars)))
+    bottom, top = lines[0], lines[-1]
     inner = HEIGHT - _TOP - _BOTTOM
-    span = (top - bottom) or 1.0
-    zero = _TOP + round(inner * top / span)
-    picture.fill(_LEFT, WIDTH - _RIGHT, zero, zero + 1, _AXIS)
-    picture.write(title, _LEFT, 12, WIDTH - _LEFT - _RIGHT, scale=_TITLE_SCALE)
+
+    def height_of(value: float) -> int:
+        return _TOP + round(inner * (top - value) / (top - bottom))
+
+    for value in lines:
+        at = height_of(value)
+        picture.fill(_LEFT, WIDTH - _RIGHT, at, at + 1, _GRID)
+        picture.write(_short(value), _LEFT - 8, at - 5, _LEFT - 10, SOFT_INK, align="right")
     step = (WIDTH - _LEFT - _RIGHT) / len(bars)
-    for bar in {min(bars, key=lambda bar: bar.value), max(bars, key=lambda bar: bar.value)}:
-        end = zero - round(inner * bar.value / span)
-        picture.write(bar.text, _LEFT - 8, end - 3, _LEFT - 8, align="right")
     # With many bars, label only every second or third, so that the labels do not overlap.
-    widest = max(lettering.width_of(bar.label) for bar in bars) + lettering.ADVANCE
-    every = max(round(min(widest, 96) / step + 0.49), 1)
+    widest = max(lettering.width_of(bar.label, LABEL) for bar in bars) + 8
+    every = max(math.ceil(min(widest, 120) / step), 1)
+    zero = height_of(0)
     for number, bar in enumerate(bars):
-        left, right = (_LEFT + round(step * (number + side)) for side in (0.15, 0.85))
-        end = zero - round(inner * bar.value / span)
-        picture.fill(left, right, min(zero, end), max(zero, end), _BARS[number % 2])
+        left, right = (_LEFT + round(step * (number + side)) for side in (0.14, 0.86))
+        end = height_of(bar.value)
+        picture.fill(left, right, min(zero, end), max(zero, end), _BAR)
+        middle = (left + right) // 2
         if number % every == 0:
-            picture.write(bar.label, (left + right) // 2, HEIGHT - 20, round(step * every), align="middle")
-        if lettering.width_of(bar.text) < step:
-            above = end - 10 if bar.value >= 0 else end + 3
-            picture.write(bar.text, (left + right) // 2, above, round(step), align="middle")
+            picture.write(bar.label, middle, HEIGHT - 26, step * every - 4, SOFT_INK, align="middle")
+        if lettering.width_of(bar.text, LABEL) < step:
+            above = end - 14 if bar.value >= 0 else end + 5
+            picture.write(bar.text, middle, above, step, INK, align="middle")
+    picture.fill(_LEFT, WIDTH - _RIGHT, zero, zero + 1, _AXIS)
     return picture.as_png()
+
+
+def _lines(least: float, most: float) -> list[float]:
+    """Return round values from the least, or below, to the most, or above: some `_LINES`."""
+    span = (most - least) or 1.0
+    size = 10 ** math.floor(math.log10(span / _LINES))
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= span / _LINES)
+    first, last = math.floor(least / step), math.ceil(most / step)
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
+
+
+def _short(value: float) -> str:
+    """Return a value of the axis: 250, 1.5K, 3M."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.4g}"
 
 
 class _Picture:
@@ -61,14 +87,19 @@ class _Picture:
         for row in self._rows[max(top, 0) : max(bottom, 0)]:
             row[left * 3 : right * 3] = colour * (right - left)
 
-    def write(self, text: str, x: int, y: int, room: int, *, align: str = "left", scale: int = 1) -> None:
+    def write(
+        self, text: str, x: int, y: int, room: float, colour: bytes, *, align: str = "left", scale: float = LABEL
+    ) -> None:
         """Write as much of a line as has room, from, around or up to x."""
-        text = text[: max(room // (lettering.ADVANCE * scale), 0)].strip()
+        text = lettering.fitting(text, room, scale)
         width = lettering.width_of(text, scale)
         x -= {"left": 0, "middle": width // 2, "right": width}[align]
-        for across, down in lettering.dots(text):
-            left, top = x + across * scale, y + down * scale
-            self.fill(left, left + scale, top, top + scale, _INK)
+        for (across, down), covered in lettering.coverage(text, scale).items():
+            left, top = x + across, y + down
+            if 0 <= left < WIDTH and 0 <= top < HEIGHT:
+                self._rows[top][left * 3 : left * 3 + 3] = mixed(
+                    self._rows[top][left * 3 : left * 3 + 3], colour, covered
+                )
 
     def as_png(self) -> bytes:
         """Return the picture as PNG (https://www.w3.org/TR/png/): 8 bits a channel, RGB, no filter."""
@@ -76,6 +107,11 @@ class _Picture:
         pixels = zlib.compress(b"".join(b"\0" + row for row in self._rows))
         chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
         return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def mixed(below: bytes | bytearray, colour: bytes, covered: int) -> bytes:
+    """Return the colour of a pixel of which so much, of 255, is covered by another colour."""
+    return bytes((old * (255 - covered) + new * covered) // 255 for old, new in zip(below, colour, strict=True))
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
