@@ -218,6 +218,19 @@ def sent_twice(asked: list[Request], since: float) -> list[str]:
     return found
 
 
+def evidence_asked_twice(trial: Trial, asked: list[Request]) -> int:
+    """Count results of jobs that were asked for again with the same token, though the first asker lived."""
+    kills = [trial.started_at + since for name, since, _ in trial.acts if "killed" in name]
+    first: dict[tuple[str, str], float] = {}
+    count = 0
+    for row in sorted(asked, key=lambda row: row.at):
+        if re.search(r"/jobs/[^/]+/result", row.address):
+            at = first.setdefault((row.token, row.address), row.at)
+            was_killed = any(0 <= kill - at < _TWICE_SECONDS for kill in kills)
+            count += at != row.at and not was_killed
+    return count
+
+
 def most_in_a_minute(asked: list[Request]) -> int:
     """Return the most requests with one token within any 60 seconds."""
     most = 0
@@ -270,10 +283,7 @@ def tell(trial: Trial, readers: list[Reader], scraper: Scraper, left: int) -> bo
         "requests that Omni refused (429)": sum(row.status == 429 for row in asked),
         "requests above 60 in any minute of any token": max(most_in_a_minute(asked) - _PER_MINUTE, 0),
         "the same thread, job or evidence asked for twice within 2 s": len(twice) - len(lists),
-        "evidence asked for twice": len(
-            results := [row for row in asked if re.search(r"/jobs/[^/]+/result", row.address)]
-        )
-        - len({(row.token, row.address) for row in results}),
+        "evidence asked for twice, but for what a killed process was asking for": evidence_asked_twice(trial, asked),
         "conversations left to be read, answers left to be captured": left,
         "tasks that failed": failed,
         "tracebacks in the logs": sum(
