@@ -31,8 +31,13 @@ class Kind(models.TextChoices):
     HANDED_OVER = "handed-over", "Handed a credential over"
     FORGOTTEN = "forgotten", "Deleted a conversation"
     TICKET_REMOVED = "ticket-removed", "Removed a ticket"
+    HOLD_SET = "hold-set", "Set a hold"
+    HOLD_LIFTED = "hold-lifted", "Lifted a hold"
+    ANNOUNCED = "announced", "Changed an announcement"
     PERSON_ADDED = "person-added", "Added a person"
     PERSON_CHANGED = "person-changed", "Changed a person"
+    PERSON_OFFBOARDED = "person-offboarded", "Offboarded a person"
+    PERSON_TOLD = "person-told", "Wrote a person’s data to a file"
     PERSON_REMOVED = "person-removed", "Removed a person"
     PASSWORD_SET = "password-set", "Set a password"
     SESSIONS_ENDED = "sessions-ended", "Signed a person out everywhere"
@@ -44,6 +49,7 @@ class By(models.TextChoices):
     SAML = "saml", "SAML"
     PROXY = "proxy", "Proxy"
     DEMO = "demo", "Demo"
+    SCIM = "scim", "Provisioning (SCIM)"
     COMMAND = "command", "By an administrator"
 
 

@@ -46,6 +46,8 @@ class Command(BaseCommand):
         lost = _loss(leaving, heirs)
         if lost:
             self.stdout.write(f"What goes with this: {lost}.")
+        if lost.held:
+            self.stdout.write(f"{lost.held:,} stored under a hold: they stay, and nobody can read them.")
         for credential, heir in heirs.items():
             self.stdout.write(f"{credential.label} ({credential.instance}) is handed over to {heir.owner.username}.")
         if not options["no_input"] and input("End all of this, for good? Type yes: ").strip().lower() != "yes":
