@@ -26,6 +26,10 @@ from omniviewer.audit.models import Event, Kind
 # The prefix lets the database know a pseudonym: see the audit log's migration 0005.
 _PSEUDONYM = "erased-"
 _WITH_A_PSEUDONYM = "with a pseudonym"
+_ACCOUNT = (
+    *("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser", "is_auditor"),
+    *("dismissed", "date_joined", "last_login"),
+)
 _MESSAGE = ("position", "role", "text", "created_at", "job_id", "attachments")
 _JOB = ("omni_id", "state", "topic", "error", "finished_at", "query_count", "row_count", "kept_at", "dropped_at")
 _CONVERSATION = ("instance", "omni_id", "name", "created_at", "updated_at", "fetched_at")
@@ -84,8 +88,7 @@ class Person:
 
     def _facts(self) -> Iterator[tuple[str, Any]]:
         user = self.user
-        account = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser")
-        told = {name: getattr(user, name) for name in (*account, "is_auditor", "date_joined", "last_login")}
+        told = {name: getattr(user, name) for name in _ACCOUNT}
         yield "accounts.User", told
         stored = sessions.stored_of(user)
         yield (

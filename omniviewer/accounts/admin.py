@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from omniviewer.accounts.administration import StaffOnly, is_staff
+from omniviewer.accounts.announcements import Announcement
 from omniviewer.accounts.models import Credential, Identity, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -95,6 +96,31 @@ class People(StaffOnly, UserAdmin):  # type: ignore[type-arg]
         kind = Kind.PASSWORD_SET if fields == ["password"] else Kind.PERSON_CHANGED
         trail.record(request, kind, whom=obj.username, fields=", ".join(fields))
         return super().log_change(request, obj, message)
+
+
+@admin.register(Announcement)
+class Announcements(StaffOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """The admin of announcements. Each change is an event of the audit log, without the text."""
+
+    list_display = ("text", "level", "starts_at", "ends_at", "is_public")
+    ordering = ("-starts_at", "-pk")
+    actions = None
+
+    def has_delete_permission(self, request: HttpRequest, _obj: Announcement | None = None) -> bool:
+        return is_staff(request)
+
+    def log_addition(self, request: HttpRequest, obj: Announcement, message: Any) -> Any:
+        trail.record(request, Kind.ANNOUNCED, fields=f"{obj}: added")
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Announcement, message: Any) -> Any:
+        trail.record(request, Kind.ANNOUNCED, fields=f"{obj}: {', '.join(_fields(message)) or 'nothing'}")
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Announcement]) -> Any:
+        for row in queryset:
+            trail.record(request, Kind.ANNOUNCED, fields=f"{row}: deleted")
+        return super().log_deletions(request, queryset)
 
 
 def own_password(request: HttpRequest) -> HttpResponse:

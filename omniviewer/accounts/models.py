@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from omniviewer.accounts import encryption
+from omniviewer.accounts.announcements import Announcement, still_there
 from omniviewer.omni import Token, replies
 from omniviewer.prepared import Prepared, slot
 
@@ -27,6 +28,9 @@ class User(AbstractUser):
 
     # An auditor reads the audit log and the storage figures, and changes nothing.
     is_auditor = models.BooleanField("auditor", default=False, help_text="May read the audit log and what is stored.")
+
+    # Keys of announcements; here, so that no page needs a statement more.
+    dismissed = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), editable=False)
 
     @classmethod
     def known_as(cls, name: str) -> models.QuerySet["User"]:
@@ -50,6 +54,11 @@ class User(AbstractUser):
             self.sessions_key = uuid4()
             update_fields = None if update_fields is None else {*update_fields, "sessions_key"}
         super().save(*args, update_fields=update_fields, **kwargs)
+
+    def dismiss(self, announcement: Announcement) -> None:
+        """Show this announcement to them no more."""
+        self.dismissed = sorted({*self.dismissed, announcement.pk} & still_there())
+        self.save(update_fields=["dismissed"])
 
     def end_sessions(self) -> None:
         self.sessions_key = uuid4()

@@ -93,6 +93,7 @@ WALK: dict[str, tuple[str, str, str]] = {
     "/sign-out/": ("405", "405", "405"),
     "/signed-out/": ("200", "to /conversations/", "to /conversations/"),
     "/appearance/": ("405", "405", "405"),
+    "/announcements/1/dismiss/": ("sign in", "405", "405"),
     "/admin/login/": ("to /sign-in/", "403", "403"),
     "/admin/logout/": ("405", "405", "405"),
     "/admin/password_change/": ("sign in", "to /admin/login/", "to /admin/login/"),

@@ -185,6 +185,7 @@ MATRIX: dict[str, Shows] = {
     "/sign-out/": NOTHING,
     "/signed-out/": NOTHING,
     "/appearance/": NOTHING,
+    "/announcements/1/dismiss/": NOTHING,
     "/admin/login/": NOTHING,
     "/admin/logout/": NOTHING,
     "/admin/password_change/": NOTHING,

@@ -38,6 +38,7 @@ FORMS = {
     "/credentials/offers/1/",
     "/sign-in/",
     "/sign-out/",
+    "/announcements/1/dismiss/",
     "/appearance/",
     "/admin/login/",
     "/admin/logout/",
