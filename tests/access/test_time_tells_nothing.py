@@ -171,7 +171,8 @@ ELSEWHERE = {
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
     "/credentials/1/hand-over/", "/credentials/offers/1/",
     "/exports/", "/exports/1/", "/exports/1/remove/", "/exports/1.zip",
-    "/announcements/1/dismiss/", "/appearance/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/demo/continue/",
+    "/announcements/1/dismiss/",
+    "/appearance/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/demo/continue/",
 }  # fmt: skip
 PAGES = [
     (address, query, is_fragment)
