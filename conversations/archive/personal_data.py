@@ -27,6 +27,7 @@ from conversations.models import (
 )
 from conversations.models.conversation import ConversationQuerySet
 from omniviewer.accounts.models import ApiToken, Credential, Identity, User
+from omniviewer.accounts.provisioning import ProvisionedUser
 from omniviewer.audit.models import Event
 
 
@@ -95,6 +96,12 @@ RELATIONS: tuple[Relation, ...] = (
         "user",
         ("issuer", "subject", "created_at"),
         "refuses them if they come again",
+    ),
+    Relation(
+        ProvisionedUser,
+        "user",
+        ("user_name", "external_id", "is_active", "created_at", "changed_at", "deleted_at"),
+        "the directory’s word on them",
     ),
     Relation(
         TicketReference, "added_by", ("ticket", "added_at", *_CONVERSATION), "links belong to their conversations"

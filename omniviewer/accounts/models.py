@@ -13,8 +13,12 @@ from django.utils.crypto import salted_hmac
 
 from omniviewer.accounts import encryption
 from omniviewer.accounts.announcements import Announcement, still_there
+from omniviewer.accounts.provisioning import ProvisionedGroup, ProvisionedUser
 from omniviewer.omni import Token, replies
 from omniviewer.prepared import Prepared, slot
+
+# Models of other modules, so that Django finds them.
+__all__ = ["Announcement", "ApiToken", "Credential", "FailedSignIn", "Identity", "ProvisionedGroup", "ProvisionedUser"]
 
 
 class User(AbstractUser):
