@@ -720,7 +720,12 @@ def test_the_same_person_named_twice_at_once() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite lets one writer at a time in")
     answers: list[int] = []
-    threads = [threading.Thread(target=lambda: answers.append(ask("POST", "Users", ANN).status_code)) for _ in range(4)]
+
+    def name_them() -> None:
+        answers.append(ask("POST", "Users", ANN).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=name_them) for _ in range(4)]
     for each in threads:
         each.start()
     for each in threads:
