@@ -59,11 +59,16 @@ def _attribute(name: str, kind: str = "string", **but: Any) -> dict[str, Any]:
 
 _OF_A_MEMBER = [
     _attribute("value", mutability="immutable", caseExact=True),
+    _attribute("$ref", "reference", mutability="immutable", referenceTypes=["User"]),
     _attribute("display", mutability="readOnly"),
     _attribute("type", mutability="immutable", canonicalValues=["User"]),
 ]
-_OF_AN_ADDRESS = [_attribute("value"), _attribute("type", canonicalValues=["work"]), _attribute("primary", "boolean")]
-_OF_A_NAME = [_attribute("givenName"), _attribute("familyName"), _attribute("formatted", mutability="readOnly")]
+_OF_AN_ADDRESS = [
+    _attribute("value"),
+    _attribute("type", mutability="readOnly", canonicalValues=["work"]),
+    _attribute("primary", "boolean", mutability="readOnly"),
+]
+_OF_A_NAME = [_attribute("givenName"), _attribute("familyName")]
 _OF_A_GROUP = [_attribute(name, mutability="readOnly") for name in ("value", "display", "type")]
 _ATTRIBUTES = {
     people.SCHEMA: [

@@ -54,7 +54,10 @@ def told(request: HttpRequest, row: ProvisionedGroup, *, with_members: bool = Tr
         "id": str(row.scim_id),
         **({"externalId": row.external_id} if row.external_id else {}),
         "displayName": row.display_name,
-        "members": [{"value": str(scim_id), "display": name, "type": "User"} for scim_id, name in members],
+        "members": [
+            {"value": str(scim_id), "$ref": people.location(request, scim_id), "display": name, "type": "User"}
+            for scim_id, name in members
+        ],
         "meta": {
             "resourceType": "Group",
             "created": row.created_at.isoformat(),

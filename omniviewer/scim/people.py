@@ -56,29 +56,28 @@ def get(scim_id: str) -> ProvisionedUser:
 def told(request: HttpRequest, row: ProvisionedUser) -> dict[str, Any]:
     """Return a person as SCIM tells of them."""
     user = row.user
-    emails = [{"value": user.email, "type": "work", "primary": True}] if user.email else []
+    name = {"givenName": user.first_name, "familyName": user.last_name}
     groups = sorted(row.groups.all(), key=lambda group: group.pk)
     return {
         "schemas": [SCHEMA],
         "id": str(row.scim_id),
         **({"externalId": row.external_id} if row.external_id else {}),
         "userName": row.user_name,
-        "name": {
-            "givenName": user.first_name,
-            "familyName": user.last_name,
-            "formatted": f"{user.first_name} {user.last_name}".strip(),
-        },
-        "displayName": user.display_name,
-        "emails": emails,
+        **({"name": name, "displayName": user.get_full_name()} if user.get_full_name() else {}),
+        **({"emails": [{"value": user.email, "type": "work", "primary": True}]} if user.email else {}),
         "active": user.is_active,
         "groups": [{"value": str(group.scim_id), "display": group.display_name, "type": "direct"} for group in groups],
         "meta": {
             "resourceType": "User",
             "created": row.created_at.isoformat(),
             "lastModified": row.changed_at.isoformat(),
-            "location": canonical(request, site_path(f"{PATH}/{row.scim_id}")),
+            "location": location(request, row.scim_id),
         },
     }
+
+
+def location(request: HttpRequest, scim_id: UUID) -> str:
+    return canonical(request, site_path(f"{PATH}/{scim_id}"))
 
 
 @transaction.atomic

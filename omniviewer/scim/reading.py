@@ -148,9 +148,9 @@ def group_changes(told: dict[str, Any]) -> GroupTold:
     found = GroupTold()
     for change in _changes(told):
         if change.name.lower() != "members":
-            if change.operation == "remove":
+            if change.operation == "remove" and change.name.lower() == "displayname":
                 raise invalid(f"{change.name} cannot be removed.", "mutability")
-            found.set(change.name, change.value)
+            found.set(change.name, "" if change.operation == "remove" else change.value)
         elif change.condition:
             # Okta and Entra ID name the one member to remove in the path.
             equal = _EQUALS.fullmatch(change.condition)

@@ -12,4 +12,5 @@ urlpatterns = [
     path("Users/<scim_id>", views.user),
     path("Groups", views.all_groups),
     path("Groups/<scim_id>", views.group),
+    path("<path:_rest>", views.nothing),
 ]

@@ -79,6 +79,12 @@ def group(request: HttpRequest, scim_id: str) -> HttpResponse:
     return respond(left_out(request, groups.told(request, row)))
 
 
+@endpoint("GET", "POST", "PUT", "PATCH", "DELETE")
+def nothing(_request: HttpRequest, _rest: str) -> HttpResponse:
+    """Answer everything else, in the words of SCIM."""
+    raise not_found("address")
+
+
 def _described(rows: list[dict[str, object]], found: list[dict[str, object]], name: str) -> HttpResponse:
     if not name:
         return respond(list_of(rows, len(rows)))

@@ -104,6 +104,7 @@ WALK: dict[str, tuple[str, str, str]] = {
     "/scim/v2/Users/1": ("404", "404", "404"),
     "/scim/v2/Groups": ("404", "404", "404"),
     "/scim/v2/Groups/1": ("404", "404", "404"),
+    "/scim/v2/1": ("404", "404", "404"),
     "/admin/login/": ("to /sign-in/", "403", "403"),
     "/admin/logout/": ("405", "405", "405"),
     "/admin/password_change/": ("sign in", "to /admin/login/", "to /admin/login/"),

@@ -195,6 +195,7 @@ MATRIX: dict[str, Shows] = {
     "/scim/v2/Users/1": NOTHING,
     "/scim/v2/Groups": NOTHING,
     "/scim/v2/Groups/1": NOTHING,
+    "/scim/v2/1": NOTHING,
     "/admin/login/": NOTHING,
     "/admin/logout/": NOTHING,
     "/admin/password_change/": NOTHING,

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from django.urls import get_resolver
 from pytest_django import Settings
 
 from conversations.models import Conversation, Hold
@@ -49,6 +50,8 @@ def digest(token: str) -> str:
 
 @pytest.fixture(autouse=True)
 def directory(settings: Settings) -> None:
+    # Modules that read the settings as they are imported keep the tests' own.
+    assert get_resolver().url_patterns
     settings.SCIM_TOKEN_HASHES = [digest(TOKEN), digest(NEXT)]
     settings.OIDC_ISSUER = ISSUER
 
@@ -553,6 +556,15 @@ def test_a_group_is_known_by_its_external_id_too(settings: Settings) -> None:
     assert not ann().is_staff
 
 
+def test_an_external_id_can_be_taken_away_and_a_name_cannot(settings: Settings) -> None:
+    settings.STAFF_GROUP = "of the directory"
+    row = group(externalId="of the directory", members=[member(made()["id"])])
+    assert ann().is_staff
+    assert "externalId" not in changed(row["id"], {"op": "remove", "path": "externalId"}, path="Groups").told
+    assert not ann().is_staff
+    error(changed(row["id"], {"op": "remove", "path": "displayName"}, path="Groups"), 400, "mutability")
+
+
 def test_another_name_takes_the_role_away(settings: Settings) -> None:
     settings.STAFF_GROUP = "BI admins"
     row = group(members=[member(made()["id"])])
@@ -713,6 +725,8 @@ def test_what_it_can_do() -> None:
     assert set(made()) - {"schemas", "id", "meta"} <= described
     error(ask("GET", "Schemas/urn:none"), 404)
     error(ask("GET", "ResourceTypes/Device"), 404)
+    for path in ("Bulk", "Me", ".search", "Users/1/x"):
+        error(ask("POST", path, {}), 404)
 
 
 @pytest.mark.django_db(transaction=True)
