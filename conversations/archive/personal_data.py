@@ -138,5 +138,5 @@ def sections(user: User) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield the rows of each table that refers to the person, as their own file tells them."""
     for relation in RELATIONS:
         yield relation.name, list(relation.rows(user).values(*relation.told))
-    # Who did it is another person's data.
+    # The name of the actor is another person's data.
     yield "audit.Event.whom", [dict(row) for row in events_about(user).values("at", "kind", "result", "fields")]

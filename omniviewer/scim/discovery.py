@@ -1,4 +1,4 @@
-"""What this SCIM server can do, and the attributes that it stores: a directory may ask before it begins."""
+"""Capabilities of this SCIM server, and the attributes that it stores: a directory may ask before it begins."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a directory says of people and groups: whole resources, changes to them, and filters.
+"""Reading of a directory's words on people and groups: whole resources, changes to them, and filters.
 
 Entra ID and Okta write some of it otherwise than the standard: https://learn.microsoft.com/entra/identity/app-provisioning
 ("use SCIM to provision users and groups"), https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20/
