@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections import Counter
@@ -61,10 +62,12 @@ class Program:
         folder.mkdir(exist_ok=True)
         self.source, self.folder, self.port = source, folder, free_port()
         rest = {name: value for name, value in os.environ.items() if not name.startswith("OMNIVIEWER_")}
-        self._environment = rest | variables | {"DJANGO_SETTINGS_MODULE": "omniviewer.settings"}
+        # The packages, but not this checkout, which is among them by a hook that `-S` leaves out.
+        paths = f"{source}{os.pathsep}{sysconfig.get_path('purelib')}"
+        self._environment = rest | variables | {"DJANGO_SETTINGS_MODULE": "omniviewer.settings", "PYTHONPATH": paths}
 
     def run(self, *words: str) -> str:
-        command = [sys.executable, "manage.py", *words]
+        command = [sys.executable, "-S", "manage.py", *words]
         done = subprocess.run(
             command, cwd=self.source, env=self._environment, capture_output=True, text=True, check=False
         )
@@ -75,7 +78,7 @@ class Program:
     def started(self, *command: str, log: str) -> Iterator["subprocess.Popen[bytes]"]:
         with (self.folder / log).open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, *command], cwd=self.source, env=self._environment, stdout=file, stderr=file
+                [sys.executable, "-S", *command], cwd=self.source, env=self._environment, stdout=file, stderr=file
             )
         try:
             yield process
