@@ -128,11 +128,13 @@ def nightly() -> None:
 
 @task()
 def hourly() -> None:
-    """Delete expired sessions, old sign-in tries and requests, and the data of tokens that nobody holds."""
+    """Delete expired sessions, old sign-in tries and requests, what lifted holds kept, and data of unheld tokens."""
     nudge_chores()
     call_command("clearsessions", verbosity=0)
     throttle.forget()
     SearchExport.objects.expired().delete()
+    while removal.forget_released():
+        pass
     upstream.forget_unused()
     remove_unheld.call()
     # Should its worker have been killed, and nobody have been here since.

@@ -25,4 +25,6 @@ def main(words: Sequence[str] | None = None) -> None:
     start()
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 
-    execute_from_command_line(words)
+    # Python's modules have no hyphens in their names; people type either.
+    plain = name if name.startswith("-") else name.replace("-", "_")
+    execute_from_command_line([*words[:1], *([plain] if plain else []), *words[2:]])

@@ -23,7 +23,13 @@ _BESIDE_PROXY = (
 def check(values: dict[str, Any]) -> None:
     """Raise `ImproperlyConfigured` with a sentence for the first contradiction in the settings `values`, by name."""
     given = SimpleNamespace(**values)
-    said = (*_about_addresses(given), *_about_mail(given), *_about_providers(given), *_about_entering(given))
+    said = (
+        *_about_addresses(given),
+        *_about_mail(given),
+        *_about_providers(given),
+        *_about_entering(given),
+        *_about_provisioning(given),
+    )
     for is_wrong, sentence in said:
         if is_wrong:
             raise ImproperlyConfigured(sentence)
@@ -114,6 +120,20 @@ def _about_providers(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
     yield (
         given.SINGLE_SIGN_ON and not find_spec(module),
         f"Single sign-on {more_packages(extra)}",
+    )
+
+
+def _about_provisioning(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
+    ways = {
+        "OMNIVIEWER_OIDC_ISSUER": given.OIDC_ISSUER,
+        "OMNIVIEWER_SAML_ENTITY_ID": given.SAML_ENTITY_ID,
+        "OMNIVIEWER_PROXY_HEADER": given.PROXY_HEADER,
+    }
+    used = [name for name, value in ways.items() if value]
+    yield (
+        bool(given.SCIM_TOKEN_HASHES) and len(used) != 1,
+        "OMNIVIEWER_SCIM_TOKEN_HASHES is set: people whom the directory names have to come in by one way, so exactly "
+        f"one of {', '.join(ways)} has to be set ({' and '.join(used) if used else 'none'} is).",
     )
 
 

@@ -110,6 +110,17 @@ class Environment(Variables):
             ) from None
         return keys
 
+    def digests(self, name: str, *, most: int) -> list[str]:
+        """Return SHA-256 digests in hexadecimal digits, separated by commas in the variable."""
+        found = [word.lower() for word in self.words(name)]
+        if len(found) > most or not all(re.fullmatch(r"[0-9a-f]{64}", word) for word in found):
+            # Never the value: somebody may have written the token itself.
+            raise ImproperlyConfigured(
+                f"{name} is not one to {most} hashes of 64 hexadecimal digits: `omniviewer scim_token` makes a token "
+                "with its hash."
+            )
+        return found
+
     def certificate(self, name: str) -> str:
         """Return the base64 text of an X.509 certificate in PEM format; "" if it is not set."""
         text = re.sub(r"-----[A-Z ]+-----|\\n|\s", "", self.text(name))

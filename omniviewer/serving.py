@@ -20,7 +20,7 @@ logconfig_dict = settings.LOGGING
 
 from prometheus_client import multiprocess  # noqa: E402
 
-from omniviewer.operations.metric_files import forget_ended  # noqa: E402
+from omniviewer.operations.metric_files import add_up_ended  # noqa: E402
 
 # Headers never become server variables: with SCRIPT_NAME, a client could choose where links lead.
 forwarder_headers = ""
@@ -34,6 +34,7 @@ control_socket_disable = True
 limit_request_line = 8190
 
 # A page waits for the database or for Omni most of the time.
+worker_class = "omniviewer.operations.site_process.SiteProcess"
 threads = 8
 
 _worker = EmbeddedWorker()
@@ -64,9 +65,9 @@ def on_exit(_server: Arbiter) -> None:
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Remove the metrics of processes that have ended; those of workers still running stay."""
+    """Add up the metrics of processes that have ended, those of workers too."""
     if settings.METRICS_TOKEN:
-        forget_ended(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+        add_up_ended(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

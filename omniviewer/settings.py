@@ -199,6 +199,7 @@ OIDC_CLIENT_ID = env.text("OMNIVIEWER_OIDC_CLIENT_ID")
 OIDC_CLIENT_SECRET = env.text("OMNIVIEWER_OIDC_CLIENT_SECRET")
 OIDC_NAME = env.text("OMNIVIEWER_OIDC_NAME", "your company’s account")
 OIDC_SCOPES = env.text("OMNIVIEWER_OIDC_SCOPES", "openid profile email").split()
+OIDC_SUBJECT_CLAIM = env.text("OMNIVIEWER_OIDC_SUBJECT_CLAIM", "sub")
 OIDC_GROUPS_CLAIM = env.text("OMNIVIEWER_OIDC_GROUPS_CLAIM", "groups")
 # For a provider that gives out only verified addresses without saying so (Entra ID).
 OIDC_EMAILS_ARE_VERIFIED = env.flag("OMNIVIEWER_OIDC_EMAILS_ARE_VERIFIED")
@@ -229,6 +230,10 @@ ALLOWED_EMAIL_DOMAINS = env.domains("OMNIVIEWER_ALLOWED_EMAIL_DOMAINS")
 ALLOWED_GROUPS = env.words("OMNIVIEWER_ALLOWED_GROUPS", closes=True)
 STAFF_GROUP = env.text("OMNIVIEWER_STAFF_GROUP")
 AUDITOR_GROUP = env.text("OMNIVIEWER_AUDITOR_GROUP")
+# The company's directory tells of people and groups by SCIM, with a token of which this is the SHA-256; of two, both
+# are taken. The attribute that says who somebody is at sign-in.
+SCIM_TOKEN_HASHES = env.digests("OMNIVIEWER_SCIM_TOKEN_HASHES", most=2)
+SCIM_SUBJECT = env.one_of("OMNIVIEWER_SCIM_SUBJECT", ["externalId", "userName"])
 # Passwords of our own: for the demo, for development, and for an administrator in need.
 LOCAL_LOGIN = env.flag("OMNIVIEWER_LOCAL_LOGIN", default=DEMO or not (SINGLE_SIGN_ON or PROXY_HEADER))
 AUTH_PASSWORD_VALIDATORS = [

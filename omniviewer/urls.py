@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("conversations.urls")),
     path("", include("omniviewer.accounts.urls")),
     path("", include("omniviewer.audit.urls")),
+    path("scim/v2/", include("omniviewer.scim.urls")),
     # The admin has no sign-in page of its own.
     path("admin/login/", password.administration),
     path("admin/logout/", password.sign_out),

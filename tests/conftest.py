@@ -5,6 +5,7 @@ organization, and a *stranger* with a personal token of somebody else's. Address
 """
 
 import gc
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from conversations.archive import credentials
 from conversations.models import Access
+from omniviewer.accounts import announcements
 from omniviewer.accounts.models import Credential, User
 from omniviewer.demo.stand_in import Organization, StandIn, sample_organization
 from omniviewer.demo.stand_in.organization import Member
@@ -42,6 +44,15 @@ def finished_threads_are_as_new() -> Iterator[None]:
     yield
     differing, as_new.differing[:] = list(as_new.differing), []
     assert differing == []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_announced() -> Iterator[None]:
+    """Have no test see the announcements of another, which a process goes on showing for seconds."""
+    # Nor be read while a test counts statements.
+    announcements._Stored.rows, announcements._Stored.until = (), math.inf
+    yield
+    announcements._Stored.rows, announcements._Stored.until = (), math.inf
 
 
 @pytest.fixture(autouse=True)

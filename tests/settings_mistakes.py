@@ -37,6 +37,7 @@ _MAIL = {
     "OMNIVIEWER_EMAIL_URL": "smtp+tls://bi:secret@mail.example.com:587",
     "OMNIVIEWER_EMAIL_FROM": "omniviewer@example.com",
 }
+_HASH_CHARS = 64
 _PROXY = {"OMNIVIEWER_PROXY_HEADER": "X-Auth-Request-User", "OMNIVIEWER_TRUSTED_PROXIES": "10.0.0.7"}
 
 # The variable, the wrong value (None: not set), and variables set beside it.
@@ -91,6 +92,11 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_STAFF_GROUP", "admins", {}),
     ("OMNIVIEWER_AUDITOR_GROUP", "auditors", {}),
     ("OMNIVIEWER_AUDITORS_GROUP", "auditors", _OIDC),
+    ("OMNIVIEWER_SCIM_TOKEN_HASHES", "the token itself", _OIDC),
+    ("OMNIVIEWER_SCIM_TOKEN_HASHES", ",".join(["0" * _HASH_CHARS] * 3), _OIDC),
+    ("OMNIVIEWER_SCIM_TOKEN_HASHES", "0" * _HASH_CHARS, {}),
+    ("OMNIVIEWER_SCIM_TOKEN_HASHES", "0" * _HASH_CHARS, _OIDC | _PROXY),
+    ("OMNIVIEWER_SCIM_SUBJECT", "email", _OIDC),
     ("OMNIVIEWER_LOCAL_LOGIN", "no", {}),
     ("OMNIVIEWER_OIDC_ISSUER", "id.example.com", _OIDC),
     ("OMNIVIEWER_OIDC_ISSUER", "http://id.example.com", _OIDC),
@@ -224,6 +230,8 @@ def _shown(value: str | None) -> str:
     if value is None:
         return "not set"
     # A generated key differs at each run, so it is described, not printed.
+    if len(value) >= _HASH_CHARS and not value.strip("0,"):
+        return f"{value.count(',') + 1} hashes" if len(value) > _HASH_CHARS else "a hash"
     return f"`{value}`" if value.strip() and len(value) < 44 else "a key and a comma" if value.strip() else "nothing"
 
 

@@ -9,18 +9,15 @@ for: what is neither a page nor told to wait while something is away is an error
 import argparse
 import atexit
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
@@ -46,92 +43,19 @@ from omniviewer.accounts.models import Credential, User  # noqa: E402
 from omniviewer.audit.models import Event  # noqa: E402
 from omniviewer.demo.stand_in import Fault, Organization, StandIn  # noqa: E402
 from omniviewer.omni import Token, replies  # noqa: E402
+from tests.readers import Answer, Reader  # noqa: E402
 from tests.serving import ROOT, database_environment, serve, start_redis  # noqa: E402
 
 # Seconds: only in a longer siege is Omni asked again before the end, since a failed instance rests for up to a minute.
 _LONG = 240
 # A page, or a redirect to one.
 _PAGES = (200, 302)
+# Relative frequency of what a reader asks for, and seconds between two requests.
+_HABITS = {"thread": 50, "list": 25, "search": 12, "insights": 5, "export": 8}
+_PAUSE = (2.0, 8.0)
 # Seconds after the end of a fault in which it may still have effects.
 GRACE = 15.0
 CONVERSATIONS = 4
-
-
-@dataclass
-class Answer:
-    """A reply. `second`: when it came, in seconds of the siege. `status` 0: the connection broke."""
-
-    second: float
-    what: str
-    status: int
-    took: float
-    is_old: bool = False
-
-
-@dataclass
-class Told:
-    answers: list[Answer] = field(default_factory=list)
-    starred: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
-
-
-class Reader(threading.Thread):
-    """A reader who opens, searches, exports and stars; each reply must hold the reader's own data only."""
-
-    def __init__(
-        self, url: str, name: str, session: requests.Session, ids: list[str], began: float, ends: float
-    ) -> None:
-        super().__init__(daemon=True)
-        self.told = Told()
-        self._url, self._session, self._name, self._ids = url, session, name, ids
-        self._began, self._ends = began, ends
-        self._random = random.Random(name)  # noqa: S311
-
-    @property
-    def stars(self) -> set[tuple[str, str]]:
-        return {(self._name, conversation) for conversation in self.told.starred}
-
-    def run(self) -> None:
-        time.sleep(self._random.uniform(0, 4))
-        while time.monotonic() < self._ends:
-            conversation = self._random.choice(self._ids)
-            what, path = self._random.choices(
-                [
-                    ("thread", f"/conversations/{conversation}/"),
-                    ("list", "/conversations/"),
-                    ("search", f"/conversations/?q={self._name}+revenue"),
-                    ("insights", "/insights/?period=all"),
-                    ("export", f"/conversations/{conversation}.json"),
-                ],
-                [50, 25, 12, 5, 8],
-            )[0]
-            page = self._ask(what, path)
-            if what == "thread" and page and self._random.random() < 0.1:
-                self._star(conversation, page)
-            time.sleep(self._random.uniform(2, 8))
-
-    def _ask(self, what: str, path: str, form: dict[str, str] | None = None) -> str:
-        began = time.monotonic()
-        try:
-            send = self._session.post if form else self._session.get
-            answer = send(self._url + path, data=form, timeout=60, allow_redirects=False)
-            status, text = answer.status_code, answer.text
-        except requests.RequestException:
-            status, text = 0, ""
-        took = time.monotonic() - began
-        is_old = "Not up to date." in text
-        self.told.answers.append(Answer(began - self._began, what, status, took, is_old))
-        self.told.foreign += [f"{path}: {word}" for word in re.findall(r"reader\d{4}", text) if word != self._name]
-        return text if status in (200, 302) else ""
-
-    def _star(self, conversation: str, page: str) -> None:
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-        assert token
-        form = {"starred": "1", "csrfmiddlewaretoken": token[1]}
-        before = len(self.told.answers)
-        self._ask("star", f"/conversations/{conversation}/star/", form)
-        if self.told.answers[before].status == 302:
-            self.told.starred.append(conversation)
 
 
 class Siege:
@@ -235,7 +159,8 @@ def besiege(seconds: float, count: int, field: Field) -> bool:
     siege = Siege(seconds)
     siege.began = time.monotonic()
     threads = [
-        Reader(field.site.url, name, session, ids, siege.began, siege.began + seconds) for name, session, ids in readers
+        Reader(field.site.url, name, session, ids, siege.began, siege.began + seconds, habits=_HABITS, pause=_PAUSE)
+        for name, session, ids in readers
     ]
     for thread in threads:
         thread.start()

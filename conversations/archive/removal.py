@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 from django.utils import timezone
 
 from conversations.models import (
@@ -17,11 +17,13 @@ from conversations.models import (
     Access,
     Conversation,
     EarlierMessage,
+    Hold,
     Job,
     Message,
     Removal,
     Star,
     TicketReference,
+    held,
 )
 from conversations.models.keys import Ids
 from conversations.search import documents
@@ -38,12 +40,14 @@ class Loss:
     """Data deleted with the last credential of an API token: conversations that are shown to no other token.
 
     `only_here` counts their answers whose evidence Omni has dropped; `tickets` and `stars` count links and marks.
+    `held` counts conversations that stay because an administrator has put a hold on them.
     """
 
     conversations: int = 0
     only_here: int = 0
     tickets: int = 0
     stars: int = 0
+    held: int = 0
 
     def __str__(self) -> str:
         told = [
@@ -63,6 +67,7 @@ class Loss:
             self.only_here + other.only_here,
             self.tickets + other.tickets,
             self.stars + other.stars,
+            self.held + other.held,
         )
 
 
@@ -70,7 +75,9 @@ def count_loss(token: ApiToken, leaving: Collection[Credential]) -> Loss:
     """Count what is deleted when these credentials of a token are removed: nothing while others hold it."""
     if token.credentials.exclude(pk__in=[credential.pk for credential in leaving]).exists():
         return Loss()
-    gone = Conversation.objects.only_through(token)
+    shown_to_it = Conversation.objects.only_through(token)
+    kept = shown_to_it.filter(pk__in=held().values("pk")).count()
+    gone = shown_to_it.exclude(pk__in=held().values("pk"))
     over = timezone.now() - OMNI_KEEPS
     stored = Job.objects.filter(instance=token.instance, conversation_id__in=gone.values("omni_id"))
     stored = stored.filter(kept_at__isnull=False, finished_at__lt=over)
@@ -79,17 +86,24 @@ def count_loss(token: ApiToken, leaving: Collection[Credential]) -> Loss:
         stored.count(),
         TicketReference.objects.filter(conversation__in=gone).count(),
         Star.objects.filter(conversation__in=gone).count(),
+        kept,
     )
 
 
-def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> None:
-    """Delete these conversations with all that is stored of them, in the caller's transaction."""
-    by_instance: dict[str, list[Conversation]] = {}
-    for row in conversations:
-        by_instance.setdefault(row.instance, []).append(row)
+def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> list[Conversation]:
+    """Delete these conversations with all that is stored of them, in the caller's transaction; but for held ones.
+
+    Every path that deletes a conversation comes through here. Return those that were deleted.
+    """
+    found = list(conversations)
     # In the order in which lists lock them.
-    keys = [row.pk for rows in by_instance.values() for row in rows]
+    keys = [row.pk for row in found]
     list(Conversation.objects.select_for_update().filter(pk__in=keys).order_by("pk").values_list("pk"))
+    kept = set(held().filter(pk__in=keys).values_list("pk", flat=True))
+    by_instance: dict[str, list[Conversation]] = {}
+    for row in found:
+        if row.pk not in kept:
+            by_instance.setdefault(row.instance, []).append(row)
     for instance, rows in by_instance.items():
         keys, jobs = [row.pk for row in rows], Job.objects.filter(instance=instance)
         jobs.filter(conversation_id__in=[row.omni_id for row in rows]).delete()
@@ -99,14 +113,27 @@ def delete(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
             jobs.filter(conversation_id=None, omni_id__in=Ids([job_id for job_id in made if job_id])).delete()
         documents.forget(rows)
         Conversation.objects.filter(pk__in=keys).delete()
+    return [row for row in found if row.pk not in kept]
 
 
-def forget(conversations: QuerySet[Conversation] | Collection[Conversation]) -> None:
+def forget(conversations: QuerySet[Conversation] | Collection[Conversation]) -> list[Conversation]:
     """Delete these conversations, as `delete` does, and have the audit log say so of each."""
-    rows = list(conversations)
-    delete(rows)
-    for row in rows:
+    gone = delete(conversations)
+    for row in gone:
         trail.record(None, Kind.FORGOTTEN, instance=row.instance, conversation_id=row.omni_id)
+    return gone
+
+
+@transaction.atomic
+def forget_released() -> bool:
+    """Delete a batch of conversations that only a hold has kept, and that no token was shown any more.
+
+    Return whether there was one. While one is held after the last token that was shown it was removed, nobody can
+    read it.
+    """
+    released = Hold.objects.lifted().conversations().exclude(pk__in=held().values("pk"))
+    unshown = released.exclude(Exists(Access.objects.all().to_outer_conversation()))
+    return bool(forget(list(unshown.order_by("pk")[:BATCH_CONVERSATIONS])))
 
 
 def run(seconds: float, token: ApiToken | None = None) -> bool:
@@ -129,7 +156,10 @@ def run(seconds: float, token: ApiToken | None = None) -> bool:
 
 @transaction.atomic
 def _remove_some(key: int) -> bool:
-    """Remove or hand over a batch of a token's accesses, then the token; False where nothing is left to do."""
+    """Remove or hand over a batch of a token's accesses, then the token; False where nothing is left to do.
+
+    A held conversation stays without the accesses, so that nobody can read it through them.
+    """
     token = ApiToken.objects.select_for_update().held_by_nobody().filter(pk=key).first()
     if token is None:
         return False

@@ -1,6 +1,7 @@
 """The sweep: deletes conversations that Omni has shown to no API token for a long time.
 
-Before one is, Omni is asked for it with each token that may still be shown it. Where Omni cannot be asked, it stays.
+Before one is, Omni is asked for it with each token that may still be shown it. Where Omni cannot be asked, or a hold
+names it, it stays.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from conversations.archive import credentials, removal, threads
 from conversations.archive.outcomes import Fetch
-from conversations.models import Access, Conversation
+from conversations.models import Access, Conversation, held
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
 from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
@@ -40,7 +41,7 @@ class Sweep:
     """A sweep for what Omni has shown to no token since `before`."""
 
     def __init__(self, before: datetime) -> None:
-        self._unshown = Conversation.objects.unshown_since(before)
+        self._unshown = Conversation.objects.unshown_since(before).exclude(pk__in=held().values("pk"))
         self._swept = Swept()
         # Keys of tokens that cannot be asked for now.
         self._away: set[int] = set()
@@ -63,8 +64,8 @@ class Sweep:
             with transaction.atomic():
                 # Omni may have shown one of them in the meantime.
                 rows = list(self._unshown.filter(pk__in=gone).select_for_update(of=("self",)).order_by("pk"))
-                removal.forget(rows)
-            self._swept.deleted += len(rows)
+                deleted = removal.forget(rows)
+            self._swept.deleted += len(deleted)
         self._swept.left = self.count
         return self._swept
 

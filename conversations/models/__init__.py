@@ -4,7 +4,8 @@ from conversations.models.access import Access
 from conversations.models.answer_status import AnswerStatus, Outcome
 from conversations.models.capture import Capture, Star, marked
 from conversations.models.conversation import Conversation, recency
-from conversations.models.evidence import Action, Chart, drop_kept_before
+from conversations.models.evidence import Action, Chart, drop_kept_before, kept_before
+from conversations.models.hold import Hold, held
 from conversations.models.index_failure import IndexFailure
 from conversations.models.job import LONGEST_JOB, OMNI_KEEPS, SOON, Job
 from conversations.models.job_access import (
@@ -45,6 +46,7 @@ __all__ = [
     "EvidenceRights",
     "Flight",
     "HandOver",
+    "Hold",
     "IndexFailure",
     "Instance",
     "Job",
@@ -68,7 +70,9 @@ __all__ = [
     "Visit",
     "Walk",
     "drop_kept_before",
+    "held",
     "is_over",
+    "kept_before",
     "marked",
     "recency",
     "sees_evidence",

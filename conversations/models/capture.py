@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from conversations.models.conversation import Conversation
+from conversations.models.hold import held
 from conversations.models.job import OMNI_KEEPS, SOON, Job
 from conversations.models.job_access import JobAccess
 from conversations.models.message import Message
@@ -148,7 +149,8 @@ _STAR = Prepared(
 
 
 def marked() -> models.QuerySet[Conversation]:
-    """Return the conversations that somebody starred or linked from a ticket."""
+    """Return the conversations that somebody starred or linked from a ticket, and those that are held."""
     stars = Star.objects.filter(conversation=models.OuterRef("pk"))
     references = TicketReference.objects.filter(conversation=models.OuterRef("pk"))
-    return Conversation.objects.filter(models.Exists(stars) | models.Exists(references))
+    is_held = models.Q(pk__in=held().values("pk"))
+    return Conversation.objects.filter(is_held | models.Exists(stars) | models.Exists(references))

@@ -9,7 +9,8 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from conversations.models.job import Job
+from conversations.models.hold import held_jobs
+from conversations.models.job import Job, JobQuerySet
 from conversations.tables import parsing
 from conversations.tables.parsing import NoTable, Table
 from omniviewer.omni import results, semantic_query
@@ -199,9 +200,14 @@ class Action(models.Model):
             return None
 
 
+def kept_before(moment: datetime) -> JobQuerySet:
+    """Return the jobs whose evidence was stored before that moment, but for those of held conversations."""
+    return Job.objects.filter(kept_at__lt=moment).exclude(pk__in=held_jobs().values("pk"))
+
+
 def drop_kept_before(moment: datetime, *, most: int) -> int:
-    """Remove the evidence of up to so many jobs that was stored before that moment; return the number of jobs."""
-    jobs = list(Job.objects.filter(kept_at__lt=moment).order_by("kept_at").values_list("pk", flat=True)[:most])
+    """Remove the evidence of up to so many of those jobs; return the number of jobs."""
+    jobs = list(kept_before(moment).order_by("kept_at").values_list("pk", flat=True)[:most])
     with transaction.atomic():
         Action.objects.filter(job__in=jobs).delete()
         Chart.objects.filter(job__in=jobs).delete()

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
 from conversations.models.conversation import CLOCKS_DIFFER
+from omniviewer.operations import database_clock
 
 # Longest time for which a thread is fresh, however long ago it last changed.
 LONGEST_FRESH = timedelta(hours=1)
@@ -24,7 +24,7 @@ def is_fresh(
     """
     if checked_at is None:
         return False
-    age = timezone.now() - checked_at
+    age = database_clock.now() - checked_at
     return -CLOCKS_DIFFER <= age < share_of_rest(checked_at, changed_at, shortest=settings.FRESH_FOR, longest=longest)
 
 

@@ -226,25 +226,28 @@ class EarlierMessage(Written):
     def keep(
         cls, conversation: Conversation, replaced: list[Message], fresh: Sequence[Message], reader: Access | None
     ) -> None:
-        """Store the messages that a revision replaces by `fresh`, for the tokens that were shown them.
+        """Store the messages that a revision, shown to the token of `reader`, replaces by `fresh`.
 
-        `reader` is the access whose token is shown the new revision. A message that is no change for readers is stored
-        only while another token is at a revision that holds it.
+        One that is no change for readers only while another token is at its revision, or the conversation is held.
         """
+        from conversations.models.hold import Hold, is_held  # noqa: PLC0415  (holds know the messages)
+
         if conversation.revision - 1 <= 1 and not replaced:
             return  # The first revision replaced nothing.
         others = Access.objects.filter(conversation=conversation, opened_at__isnull=False, revision__gt=0)
-        if reader is not None:
-            others = others.exclude(pk=reader.pk)
+        others = others.exclude(pk=reader.pk if reader else 0)
         lagging = models.Exists(others.filter(revision__lt=models.OuterRef("until_revision")))
-        cls.objects.filter(~lagging, conversation=conversation, is_change=False).delete()
+        # While anything of the instance is held: which conversation it is would take one more statement each time.
+        holds = models.Exists(Hold.objects.standing().filter(instance=conversation.instance))
+        EarlierMessage.objects.filter(~lagging, ~holds, conversation=conversation, is_change=False).delete()
+        keeps_all = bool(replaced) and is_held(conversation)
         revisions = list(others.values_list("revision", flat=True)) if replaced else []
         rows = []
         for row in replaced:
             successor = fresh[row.position - 1] if row.position <= len(fresh) else None
             says_the_same = successor is not None and row.says_the_same_as(successor)
             is_change = row.was_final and not says_the_same
-            if is_change or any(revision >= row.revision for revision in revisions):
+            if is_change or keeps_all or any(revision >= row.revision for revision in revisions):
                 rows.append(
                     cls(
                         conversation=conversation,

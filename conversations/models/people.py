@@ -1,7 +1,7 @@
 """The people of an organization."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from django.db import models
 
@@ -18,6 +18,22 @@ class Owner(NamedTuple):
         """Return what `owner:` takes for them, among the people of these tokens' instances."""
         is_one_instance = all(token.instance == self.instance for token in tokens)
         return self.id if is_one_instance else f"{self.id}@{self.instance}"
+
+    @classmethod
+    def known_as(cls, name: str) -> "set[Self]":
+        """Return the people with this e-mail address or id in Omni, each by all ids that Omni has told of them.
+
+        Omni's lists and threads name the same person by different ids; their own token was told both.
+        """
+        told = Member.objects.filter(models.Q(omni_id=name) | models.Q(email__iexact=name))
+        found = {cls(*row) for row in told.values_list("api_token__instance", "omni_id")} if name else set()
+        ids = {name, *(owner.id for owner in found)}
+        tokens = ApiToken.objects.filter(models.Q(membership_id__in=ids) | models.Q(omni_user_id__in=ids))
+        for token in tokens if name else ():
+            own = {cls(token.instance, omni_id) for omni_id in token.owner_ids}
+            if own & found or name in token.owner_ids:
+                found |= own
+        return found
 
 
 class Member(models.Model):

@@ -96,7 +96,7 @@ def _told(value: Any) -> Any:
         case Told():
             told = value.told
         case FinishedThread():
-            told = value.outline, value.marks, value.is_widened
+            told = value.digest, value.marks, value.is_widened
         case Model():
             # A row that was read in part shows that part alone, with the rows that were read along.
             told = (

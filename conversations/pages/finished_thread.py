@@ -54,6 +54,11 @@ class FinishedThread:
     awaits_answer: bool = False
     marks: int = 0
     is_widened: bool = False
+    # Of the outline, which is long in a long thread: what is stored around the messages is found by it.
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.sha256(self.outline.encode()).hexdigest())
 
     def focused(self, position: int | None) -> bytes:
         """Return the messages with one of them focused, so that every link into the thread shares the stored HTML."""

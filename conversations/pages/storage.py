@@ -1,4 +1,4 @@
-"""Figures of what is stored here, for staff and auditors: no title, no text, nobody's name."""
+"""Figures of what is stored here, and holds, for staff and auditors: no title, no text."""
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -7,11 +7,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from conversations.archive import background_health
-from conversations.models import Capture, IndexFailure, Walk, stored
+from conversations.models import Capture, Hold, IndexFailure, Walk, stored
 from omniviewer.accounts.requests import Request
 
 # Conversations that the search could not take in, which are listed.
 _MAX_FAILURES = 20
+# Newest holds that are listed.
+_MAX_HOLDS = 100
 
 
 @require_safe
@@ -27,6 +29,7 @@ def page(request: Request) -> HttpResponse:
         "workers": background_health.workers(),
         "due_since": min(Walk.objects.overdue_since_by_instance().values(), default=None),
         "last_failure": failing.first(),
+        "holds": Hold.objects.standing().newest_first().select_related("set_by")[:_MAX_HOLDS],
         "index_failures": IndexFailure.objects.latest_first()[:_MAX_FAILURES],
     }
     return render(request, "conversations/storage/storage.html", context)

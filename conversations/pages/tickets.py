@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from conversations import tasks
 from conversations.archive import threads
 from conversations.models import TicketReference, ticket_names
+from conversations.models.hold import is_held
 from conversations.pages import thread_context
 from conversations.pages.errors import explains_refusals
 from omniviewer.accounts.requests import Request
@@ -38,6 +39,9 @@ def remove(request: Request, omni_id: UUID) -> HttpResponseBase:
         return redirect("conversations:conversation", omni_id)
     opened = threads.open(request.user, omni_id)
     ticket = ticket_names.read(request.POST.get("ticket", ""))
+    if ticket and is_held(opened.conversation):
+        stays = {"ticket_error": "An administrator has put a hold on this conversation: its tickets stay."}
+        return thread_context.render_thread(request, opened, stays, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
     if removed:
         about: trail.About = {"conversation_id": omni_id, "instance": opened.conversation.instance, "ticket": ticket}

@@ -1,7 +1,8 @@
 """The requests a minute that Omni allows a token, counted across all processes that use the token.
 
 A sliding window: each request is a row, good for a minute. They are counted in the site's own database, which all
-processes share; `.docs/decisions/budget-in-the-database.md` says why.
+processes share; `.docs/decisions/budget-in-the-database.md` says why. Times are the database's: to a machine whose
+clock is an hour off, the requests of the others would be outside the window.
 """
 
 import random
@@ -12,9 +13,9 @@ from enum import Enum
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
-from django.utils import timezone
 
 from conversations.models import SentRequest, TokenBudget
+from omniviewer.operations import database_clock
 from omniviewer.prepared import Prepared, PreparedInsert, slot
 
 # A minute and a little: requests take different times to arrive, and Omni counts them where they do.
@@ -70,7 +71,7 @@ class Left:
 
     @property
     def seconds_blocked(self) -> float:
-        return (self.blocked_until - timezone.now()).total_seconds() if self.blocked_until else 0.0
+        return (self.blocked_until - database_clock.now()).total_seconds() if self.blocked_until else 0.0
 
 
 def allowance() -> int:
@@ -106,7 +107,7 @@ def _take_now(token: str, limit: int) -> float | None:
 
     The caller holds the lock on the token's `TokenBudget`.
     """
-    now = _milliseconds(timezone.now())
+    now = _milliseconds(database_clock.now())
     # There is room once this one has left the window. Without those after it, because a clock was set back since.
     found = _SENT_AT.rows(limit, token=token, latest=now + _WINDOW_MS)
     oldest = found[0] if found else None
@@ -130,7 +131,7 @@ def refused(token: str, retry_after: float | None) -> float:
             # Random, so that processes do not all come back at the same time.
             seconds = _FIRST_BLOCK_SECONDS * 2 ** min(budget.refusals - 1, 6) * random.uniform(0.8, 1.2)  # noqa: S311
         seconds = min(max(seconds, 1.0), LONGEST_BLOCK.total_seconds())
-        budget.blocked_until = timezone.now() + timedelta(seconds=seconds)
+        budget.blocked_until = database_clock.now() + timedelta(seconds=seconds)
         budget.save()
     return seconds
 
@@ -148,17 +149,17 @@ def left(token: str) -> Left:
 
 def left_by_token() -> dict[str, int]:
     """Return the requests left of every token used within the last minute, by the first characters of its digest."""
-    since = _milliseconds(timezone.now() - WINDOW)
+    since = _milliseconds(database_clock.now() - WINDOW)
     used = SentRequest.objects.filter(sent_at__gte=since).values_list("token").annotate(Count("pk"))
     return {token[:8]: max(0, allowance() - count) for token, count in used}
 
 
 def forget_unused() -> None:
     """Delete requests outside the window, and budgets of tokens that nobody has used since."""
-    now = _milliseconds(timezone.now())
+    now = _milliseconds(database_clock.now())
     SentRequest.objects.exclude(sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).delete()
     # Keep a block for as long as it may count.
-    blocked = Q(blocked_until__gte=timezone.now() - LONGEST_BLOCK)
+    blocked = Q(blocked_until__gte=database_clock.now() - LONGEST_BLOCK)
     unused = TokenBudget.objects.exclude(blocked).exclude(token__in=SentRequest.objects.values("token"))
     unused.delete()
 
@@ -174,14 +175,14 @@ def _locked(token: str) -> TokenBudget:
 
 def _blocked_for(budget: TokenBudget) -> float:
     """Return the seconds until the block ends; 0 if a clock set back since makes it longer than any block."""
-    until, now = budget.blocked_until, timezone.now()
+    until, now = budget.blocked_until, database_clock.now()
     if until is None or not now < until <= now + LONGEST_BLOCK:
         return 0.0
     return (until - now).total_seconds()
 
 
 def _count(token: str) -> int:
-    now = _milliseconds(timezone.now())
+    now = _milliseconds(database_clock.now())
     return SentRequest.objects.filter(token=token, sent_at__range=(now - _WINDOW_MS, now + _WINDOW_MS)).count()
 
 

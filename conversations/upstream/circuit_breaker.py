@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import F
-from django.utils import timezone
 
 from conversations.models import Instance
+from omniviewer.operations import database_clock
 from omniviewer.prepared import Prepared, slot
 
 # Failures in a row after which the instance is left alone.
@@ -49,17 +49,17 @@ def _trial(instance: Instance) -> float:
         return seconds
     trial = timedelta(seconds=settings.OMNI_TIMEOUT)
     same = Instance.objects.filter(pk=instance.pk, rests_until=instance.rests_until)
-    tries = same.update(rests_until=timezone.now() + trial)
+    tries = same.update(rests_until=database_clock.now() + trial)
     return 0.0 if tries else 1.0
 
 
 def not_tried(host: str) -> None:
     """Let the next caller try: the one that was allowed to could not."""
-    Instance.objects.filter(host=host, failures__gte=MAX_FAILURES).update(rests_until=timezone.now())
+    Instance.objects.filter(host=host, failures__gte=MAX_FAILURES).update(rests_until=database_clock.now())
 
 
 def failed(host: str) -> None:
-    now = timezone.now()
+    now = database_clock.now()
     instance, _ = Instance.objects.get_or_create(host=host)
     Instance.objects.filter(pk=instance.pk, failures=0).update(failing_since=now)
     Instance.objects.filter(pk=instance.pk).update(failures=F("failures") + 1)
@@ -76,7 +76,7 @@ def answered(host: str) -> None:
 
 def _rests(instance: Instance) -> float:
     """Return the seconds of rest left; 0 if a clock set back since makes it longer than any rest."""
-    until, now = instance.rests_until, timezone.now()
+    until, now = instance.rests_until, database_clock.now()
     longest = max(_LONGEST_REST, timedelta(seconds=settings.OMNI_TIMEOUT))
     if until is None or not now < until <= now + longest:
         return 0.0

@@ -27,6 +27,7 @@ def token_of(api_token: ApiToken) -> Token:
     try:
         return api_token.token
     except Undecryptable:
+        log.error("a stored token cannot be decrypted: OMNIVIEWER_ENCRYPTION_KEYS lacks its key")  # noqa: TRY400
         raise OmniError(
             "The stored token cannot be decrypted with the keys in use. Replace the token, or ask the people who run "
             "this site to restore the earlier key.",

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
 from conversations.models import Flight
 from omniviewer.omni import OmniError, RateLimited
+from omniviewer.operations import database_clock
 from omniviewer.prepared import Prepared, slot
 
 # Seconds between two looks at the result: short at first, since most answers are quick.
@@ -33,8 +33,8 @@ _TAKE_OFF = f"""
 def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
     """Do `work`, which asks `question` and stores the answer, unless it is under way: then wait for its end.
 
-    `since` is when the caller found nothing that would do: work that ended after that is good enough. Returns whether
-    it was done here. Raises the `OmniError` that the work ended with, in any process.
+    `since` is when the caller found nothing that would do, by the database's clock: work that ended after that is good
+    enough. Returns whether it was done here. Raises the `OmniError` that the work ended with, in any process.
     """
     key = hashlib.sha256("\0".join(map(str, question)).encode()).hexdigest()
     while True:
@@ -52,11 +52,11 @@ def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
 
 def forget_old() -> None:
     """Delete flights that nobody waits for any more."""
-    Flight.objects.filter(lands_by__lt=timezone.now() - _KEPT).delete()
+    Flight.objects.filter(lands_by__lt=database_clock.now() - _KEPT).delete()
 
 
 def _has_landed_since(flight: Flight, since: datetime) -> bool:
-    return flight.landed_at is not None and since <= flight.landed_at <= max(timezone.now(), since)
+    return flight.landed_at is not None and since <= flight.landed_at <= max(database_clock.now(), since)
 
 
 def _fly(key: str, number: int, work: Callable[[], None]) -> None:
@@ -65,17 +65,17 @@ def _fly(key: str, number: int, work: Callable[[], None]) -> None:
         work()
     except RateLimited as error:
         # A limit of our own budget: callers who wait may be more urgent than this one.
-        landed_at = None if error.outcome == "budget" else timezone.now()
-        mine.update(landed_at=landed_at, outcome=error.as_record(), lands_by=timezone.now())
+        landed_at = None if error.outcome == "budget" else database_clock.now()
+        mine.update(landed_at=landed_at, outcome=error.as_record(), lands_by=database_clock.now())
         raise
     except OmniError as error:
-        mine.update(landed_at=timezone.now(), outcome=error.as_record())
+        mine.update(landed_at=database_clock.now(), outcome=error.as_record())
         raise
     except BaseException:
         # Our own fault, not an answer: callers who wait shall ask for themselves.
-        mine.update(lands_by=timezone.now())
+        mine.update(lands_by=database_clock.now())
         raise
-    mine.update(landed_at=timezone.now(), outcome=None)
+    mine.update(landed_at=database_clock.now(), outcome=None)
 
 
 def _take_off(key: str, since: datetime) -> int | None:
@@ -83,7 +83,7 @@ def _take_off(key: str, since: datetime) -> int | None:
 
     One statement does all of it, whoever else tries at the same time.
     """
-    now = timezone.now()
+    now = database_clock.now()
     # As long as a request may take, with its wait for the budget, and storing a long conversation.
     longest = timedelta(seconds=settings.OMNI_TIMEOUT + 10)
     # Free too if a clock was set back since; a start slightly ahead of our clock may be real.
@@ -109,14 +109,14 @@ def _wait(key: str) -> Flight | None:
     watched = _known(key)
     pause = _FIRST_LOOK_SECONDS
     while watched and watched.landed_at is None:
-        if watched.lands_by < timezone.now():
+        if watched.lands_by < database_clock.now():
             return None
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
         number = watched.number
         watched = _known(key)
         if watched and watched.number != number:
-            # It has landed, and the next one has begun: its result is stored.
-            watched.outcome = None
-            return watched
+            # Another run has begun: after this one landed, or because this one's process died. Only a look at the
+            # other tells.
+            return None
     return watched

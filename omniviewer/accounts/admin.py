@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
+from omniviewer.accounts.administration import StaffOnly, is_staff
+from omniviewer.accounts.announcements import Announcement
 from omniviewer.accounts.models import Credential, Identity, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -29,7 +31,7 @@ class Identities(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class People(UserAdmin):  # type: ignore[type-arg]
+class People(StaffOnly, UserAdmin):  # type: ignore[type-arg]
     """The admin of people. Each change of a person is an event of the audit log."""
 
     inlines = (Identities,)
@@ -70,19 +72,8 @@ class People(UserAdmin):  # type: ignore[type-arg]
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return super().get_readonly_fields(request, obj) if _is_superuser(request) else _POWERS
 
-    # Staff are administrators: Django's permissions, one by one, are not needed here.
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return _is_staff(request)
-
-    def has_view_permission(self, request: HttpRequest, _obj: User | None = None) -> bool:
-        return _is_staff(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return _is_staff(request)
-
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return _is_staff(request) and _outranks(request, obj)
+        return is_staff(request) and _outranks(request, obj)
 
     def has_delete_permission(self, _request: HttpRequest, _obj: User | None = None) -> bool:
         """Refuse: a deleted row would leave behind data that only its tokens could read. Use `manage.py offboard`."""
@@ -105,6 +96,31 @@ class People(UserAdmin):  # type: ignore[type-arg]
         kind = Kind.PASSWORD_SET if fields == ["password"] else Kind.PERSON_CHANGED
         trail.record(request, kind, whom=obj.username, fields=", ".join(fields))
         return super().log_change(request, obj, message)
+
+
+@admin.register(Announcement)
+class Announcements(StaffOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """The admin of announcements. Each change is an event of the audit log, without the text."""
+
+    list_display = ("text", "level", "starts_at", "ends_at", "is_public")
+    ordering = ("-starts_at", "-pk")
+    actions = None
+
+    def has_delete_permission(self, request: HttpRequest, _obj: Announcement | None = None) -> bool:
+        return is_staff(request)
+
+    def log_addition(self, request: HttpRequest, obj: Announcement, message: Any) -> Any:
+        trail.record(request, Kind.ANNOUNCED, fields=f"{obj}: added")
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Announcement, message: Any) -> Any:
+        trail.record(request, Kind.ANNOUNCED, fields=f"{obj}: {', '.join(_fields(message)) or 'nothing'}")
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Announcement]) -> Any:
+        for row in queryset:
+            trail.record(request, Kind.ANNOUNCED, fields=f"{row}: deleted")
+        return super().log_deletions(request, queryset)
 
 
 def own_password(request: HttpRequest) -> HttpResponse:
@@ -130,10 +146,6 @@ _hide_passwords = sensitive_post_parameters()
 def _may_set_password(request: HttpRequest, user: User) -> bool:
     """Return whether this is the reader's own account, or one without single sign-on and without credentials."""
     return user == request.user or not (user.identities.exists() or Credential.objects.owned_by(user).exists())
-
-
-def _is_staff(request: HttpRequest) -> bool:
-    return bool(request.user.is_authenticated and request.user.is_active and request.user.is_staff)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

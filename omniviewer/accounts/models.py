@@ -12,8 +12,14 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from omniviewer.accounts import encryption
+from omniviewer.accounts.announcements import Announcement, still_there
+from omniviewer.accounts.provisioning import ProvisionedGroup, ProvisionedUser
 from omniviewer.omni import Token, replies
+from omniviewer.operations import database_clock
 from omniviewer.prepared import Prepared, slot
+
+# Models of other modules, so that Django finds them.
+__all__ = ["Announcement", "ApiToken", "Credential", "FailedSignIn", "Identity", "ProvisionedGroup", "ProvisionedUser"]
 
 
 class User(AbstractUser):
@@ -27,6 +33,9 @@ class User(AbstractUser):
 
     # An auditor reads the audit log and the storage figures, and changes nothing.
     is_auditor = models.BooleanField("auditor", default=False, help_text="May read the audit log and what is stored.")
+
+    # Keys of announcements; here, so that no page needs a statement more.
+    dismissed = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), editable=False)
 
     @classmethod
     def known_as(cls, name: str) -> models.QuerySet["User"]:
@@ -50,6 +59,11 @@ class User(AbstractUser):
             self.sessions_key = uuid4()
             update_fields = None if update_fields is None else {*update_fields, "sessions_key"}
         super().save(*args, update_fields=update_fields, **kwargs)
+
+    def dismiss(self, announcement: Announcement) -> None:
+        """Show this announcement to them no more."""
+        self.dismissed = sorted({*self.dismissed, announcement.pk} & still_there())
+        self.save(update_fields=["dismissed"])
 
     def end_sessions(self) -> None:
         self.sessions_key = uuid4()
@@ -206,8 +220,8 @@ class ApiToken(models.Model):
 
     def reject(self) -> None:
         """Store that Omni no longer accepts it: every right that was proven with it ends at once."""
-        now = timezone.now()
-        self.rejected_at = self.rights_since = now
+        # Rights were proven by the same clock.
+        self.rejected_at = self.rights_since = database_clock.now()
         self.save(update_fields=["rejected_at", "rights_since"])
 
     def note_members_asked(self) -> None:

@@ -4,13 +4,19 @@ Who reads the database, or a copy of it, gets no cookie that works. And a databa
 """
 
 import hashlib
+import logging
 from base64 import urlsafe_b64encode
 from typing import Any
 
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
+from django.core import signing
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
+
+from omniviewer.operations import database_errors
+
+_log = logging.getLogger("omniviewer.accounts")
 
 # Length of the column: 40 characters are 240 bits. A key has 165 random bits, so it needs no salt.
 _DIGEST_CHARS = 40
@@ -41,13 +47,31 @@ class SessionStore(db.SessionStore):
             super().delete(digest(key))
 
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002  (Django's signature)
-        """Save; raise the database's own error if it is down. Django would call the session deleted, and answer 400."""
+        """Save; raise the database's own error if it is down. Django would call the session deleted, and answer 400.
+
+        While nothing can be stored, a session stays as it is stored: people go on reading.
+        """
         try:
             super().save(must_create=must_create)
         except UpdateError as error:
-            if isinstance(error.__context__, OperationalError | InterfaceError):
-                raise error.__context__ from None
+            cause = error.__context__
+            trouble = database_errors.trouble(cause)
+            if trouble and trouble.hinders_writing_only:
+                database_errors.log(trouble, cause)
+                return
+            if isinstance(cause, OperationalError | InterfaceError):
+                raise cause from None
             raise
+
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+        """Return the session's data; nothing, and a line that says why, where another site's key signed it."""
+        try:
+            return signing.loads(str(session_data), salt=self.key_salt, serializer=self.serializer)  # type: ignore[no-any-return]
+        except signing.BadSignature:
+            _log.error("a session was signed by another OMNIVIEWER_SECRET_KEY: its reader has to sign in again")
+        except Exception:  # noqa: BLE001  (a session that cannot be read is none, as Django has it)
+            _log.warning("a session cannot be read: its reader has to sign in again")
+        return {}
 
     # An ASGI server runs this site's middleware in threads, but calls these asynchronous methods too.
 

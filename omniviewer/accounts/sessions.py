@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Unpack
 
 from django.conf import settings
-from django.contrib.auth import login, logout
+from django.contrib.auth import SESSION_KEY, login, logout
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse
 
 from omniviewer.accounts.models import User
@@ -62,6 +64,34 @@ def record_once(request: HttpRequest, kind: Kind, **about: Unpack[trail.About]) 
     """Write an event of reading, unless this person has it already in this session: for a part of what they opened."""
     if not Event.objects.of(request.user.pk).of_reading(kind, about.get("conversation_id"), began(request)).exists():
         trail.record(request, kind, **about)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored session of a person: no key, and nothing else that opens it."""
+
+    pk: str
+    by: str
+    began_at: datetime | None
+    seen_at: datetime | None
+    expires_at: datetime
+
+
+def stored_of(user: User) -> list[Stored]:
+    """Return a person's sessions. Whose a session is stands within its data alone, so each is read."""
+    found = []
+    for row in Session.objects.iterator():
+        data = row.get_decoded()
+        if data.get(SESSION_KEY) == str(user.pk):
+            times = (data.get(name) for name in (_BEGAN, _SEEN))
+            began, seen = (datetime.fromtimestamp(at, UTC) if at else None for at in times)
+            found.append(Stored(row.session_key, str(data.get(_BY, "")), began, seen, row.expire_date))
+    return found
+
+
+def delete_of(user: User) -> int:
+    """Delete a person's sessions; return how many there were."""
+    return Session.objects.filter(pk__in=[session.pk for session in stored_of(user)]).delete()[0]
 
 
 def signed_in_by(request: HttpRequest) -> str:

@@ -11,6 +11,7 @@ from django.urls import get_script_prefix
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from omniviewer.accounts.announcements import Shown, shown_to
 from omniviewer.accounts.models import User
 
 # Parts of each page's own, put in afterwards: the token of its forms, and its address.
@@ -35,6 +36,7 @@ class Header:
     reader: int | None = None
     name: str = ""
     may_audit: bool = False
+    announcements: tuple[Shown, ...] = ()
     is_staff: bool = False
 
 
@@ -49,12 +51,19 @@ def render(request: HttpRequest, theme: str, keys: str) -> SafeString:
     return format_html(_rendered(header), token=get_token(request), address=request.get_full_path())
 
 
+def announcements(request: HttpRequest) -> SafeString:
+    """Return the HTML of what the header announces: for the administration, which has a header of its own."""
+    facts = {"header": _facts(request), "address": request.get_full_path(), "csrf_token": get_token(request)}
+    return render_to_string("_announcements.html", facts)
+
+
 def _facts(request: HttpRequest) -> dict[str, Any]:
     # A request for another host has no session and no reader.
     reader = getattr(request, "user", None)
     if not isinstance(reader, User) or not reader.is_authenticated:
-        return {}
+        return {"announcements": shown_to([], is_reader=False)}
     return {
+        "announcements": shown_to(reader.dismissed, is_reader=True),
         "reader": reader.pk,
         "name": reader.display_name,
         "may_audit": reader.may_audit,

@@ -10,6 +10,7 @@ urlpatterns = [
     path("sign-in/", password.sign_in, name="sign-in"),
     path("sign-out/", password.sign_out, name="sign-out"),
     path("signed-out/", password.signed_out),
+    path("announcements/<number:pk>/dismiss/", views.dismiss),
     path("appearance/", views.appearance, name="appearance"),
 ]
 

@@ -1,11 +1,13 @@
 """The audit log: one row for each act of a person, unchanged until its retention ends."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from omniviewer.prepared import PreparedInsert
@@ -31,8 +33,13 @@ class Kind(models.TextChoices):
     HANDED_OVER = "handed-over", "Handed a credential over"
     FORGOTTEN = "forgotten", "Deleted a conversation"
     TICKET_REMOVED = "ticket-removed", "Removed a ticket"
+    HOLD_SET = "hold-set", "Set a hold"
+    HOLD_LIFTED = "hold-lifted", "Lifted a hold"
+    ANNOUNCED = "announced", "Changed an announcement"
     PERSON_ADDED = "person-added", "Added a person"
     PERSON_CHANGED = "person-changed", "Changed a person"
+    PERSON_OFFBOARDED = "person-offboarded", "Offboarded a person"
+    PERSON_TOLD = "person-told", "Wrote a person’s data to a file"
     PERSON_REMOVED = "person-removed", "Removed a person"
     PASSWORD_SET = "password-set", "Set a password"
     SESSIONS_ENDED = "sessions-ended", "Signed a person out everywhere"
@@ -44,6 +51,7 @@ class By(models.TextChoices):
     SAML = "saml", "SAML"
     PROXY = "proxy", "Proxy"
     DEMO = "demo", "Demo"
+    SCIM = "scim", "Provisioning (SCIM)"
     COMMAND = "command", "By an administrator"
 
 
@@ -69,6 +77,17 @@ class EventQuerySet(models.QuerySet["Event"]):
         deleted, _ = super(EventQuerySet, self.model.objects.filter(pk__in=oldest)).delete()
         return deleted
 
+    def pseudonymise(self, user_id: int, names: Iterable[str], pseudonym: str) -> int:
+        """Put a pseudonym in place of a person's names, as the subject of events and as their object; return how many.
+
+        The one change that the database lets through: see `.docs/decisions/erasure.md`.
+        """
+        own = super(EventQuerySet, self.model.objects.of(user_id)).update(who=pseudonym, address=None)
+        about = Q(pk__in=[])
+        for name in names:
+            about |= Q(whom__iexact=name)
+        return own + super(EventQuerySet, self.model.objects.filter(about)).update(whom=pseudonym)
+
     def update(self, **_values: Any) -> NoReturn:
         raise AppendOnly
 
@@ -79,7 +98,7 @@ class EventQuerySet(models.QuerySet["Event"]):
 class Event(models.Model):
     """One act of a person. Only trail.record writes it; it holds no title, no text, no token, no credential's label.
 
-    The database refuses changes too (migration 0002).
+    The database refuses changes too (migrations 0002 and 0005).
     """
 
     at = models.DateTimeField(default=timezone.now, db_index=True)

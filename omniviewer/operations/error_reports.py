@@ -12,18 +12,30 @@ from django.template import loader
 from django.views.debug import SafeExceptionReporterFilter
 from django.views.defaults import server_error
 
+from omniviewer.operations import database_errors, health
+from omniviewer.operations.database_errors import Trouble
+
 # Matches a token as requests writes it into a header, and as people paste it into a form.
 _TOKEN = re.compile(r"Bearer\s+\S|omni_(pat|org)_", re.IGNORECASE)
 _RETRY_AFTER = "10"  # seconds
 
 
 def page_of_a_fault(request: HttpRequest) -> HttpResponse:
-    """Return the error page. Answer 503, not 500, if the database is down or busy: that is no fault in the code."""
-    if not isinstance(sys.exception(), OperationalError | InterfaceError):
+    """Return the error page. Answer 503, not 500, if the database is in trouble: that is no fault in the code."""
+    error = sys.exception()
+    trouble = database_errors.trouble(error)
+    if trouble is Trouble.SCHEMA and health.migrations() == health.later_version() == health.OK:
+        return server_error(request)
+    if error is None or not (trouble or isinstance(error, OperationalError | InterfaceError)):
         return server_error(request)
     # Render without the request: the reader and their preferences would be read from the database.
-    page = loader.get_template("503.html").render()
-    return HttpResponse(page, status=503, headers={"Retry-After": _RETRY_AFTER})
+    page = loader.get_template("503.html").render({"trouble": trouble.name if trouble else Trouble.AWAY.name})
+    response = HttpResponse(page, status=503, headers={"Retry-After": _RETRY_AFTER})
+    if trouble:
+        # One line without a traceback in the place of Django's: each page that is asked for meanwhile logs one.
+        database_errors.log(trouble, error)
+        response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 class NoTokens(SafeExceptionReporterFilter):

@@ -13,16 +13,18 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, cache, caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from omniviewer.operations import metrics
+from omniviewer.operations import database_clock, metrics
 from omniviewer.operations.backup.tables import PROGRESS_TABLE
 from omniviewer.operations.front import peer_address
 
 OK = "ok"
+_NOT_KNOWN = "not known"
 
 
 class Part(NamedTuple):
@@ -90,16 +92,34 @@ def _is_operator(request: HttpRequest) -> bool:
 
 def asked_parts() -> list[tuple[Part, str]]:
     """Return each part with what it says."""
-    told = [(part, part.check()) for part in _own_parts()]
+    told = [(_DATABASE, _DATABASE.check())]
+    # A database that is away is asked for nothing more: that would wait for a connection once more.
+    told.append((_MIGRATIONS, _MIGRATIONS.check() if connection.connection is not None else _NOT_KNOWN))
+    told += [(part, part.check()) for part in _own_parts()]
     if all(said == OK for part, said in told if part.name in ("database", "migrations")):
-        told += [(part, _asked(part)) for part in _parts]
+        of_database = [
+            Part("version", later_version),
+            Part("writing", _writing),
+            Part("clock", database_clock.health),
+        ]
+        told += [(part, _asked(part)) for part in (*of_database, *_parts)]
     return told
+
+
+def _parts_ok() -> dict[tuple[str, ...], float]:
+    return {(part.name,): float(said == OK) for part, said in asked_parts()}
+
+
+PARTS_OK = metrics.Gauge(
+    "omniviewer_part_ok",
+    "Parts of this machine's site, as /readyz asks them: 1 if in order, else 0.",
+    _parts_ok,
+    ("part",),
+)
 
 
 def _own_parts() -> list[Part]:
     parts = [
-        Part("database", _database, is_needed=True),
-        Part("migrations", migrations, is_needed=True),
         Part("static files", static_files, is_needed=True),
         Part("cache", _cache),
         Part("disk", _disk),
@@ -134,8 +154,25 @@ def migrations() -> str:
         executor = MigrationExecutor(connection)
         missing = [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
     except Error:
-        return "not known"
+        return _NOT_KNOWN
     return f"{len(missing)} not applied, {missing[0]} first: run omniviewer migrate" if missing else OK
+
+
+def later_version() -> str:
+    """Check that the database is of no later version than this program, as while sites are upgraded in turn."""
+    try:
+        loader = MigrationLoader(connection)
+    except Error:
+        return _NOT_KNOWN
+    known = loader.disk_migrations or {}
+    last = {app: max(name for owner, name in known if owner == app) for app, _ in known}
+    # Migrations of one app are numbered in turn.
+    later = sorted((app, name) for app, name in loader.applied_migrations or () if name > last.get(app, name))
+    return f"the database has {'.'.join(later[0])}, of a later version: install that one here too" if later else OK
+
+
+_DATABASE = Part("database", _database, is_needed=True)
+_MIGRATIONS = Part("migrations", migrations, is_needed=True)
 
 
 def static_files() -> str:
@@ -176,11 +213,20 @@ def _cache() -> str:
 
 def _disk() -> str:
     """Check that the folder of a database file can be written."""
-    database = settings.DATABASES["default"]
-    if database["ENGINE"] != "django.db.backends.sqlite3":
+    if connection.vendor != "sqlite":
         return OK
     why = _why_unwritable(Path(connection.settings_dict["NAME"]).parent)
     return f"the database's folder cannot be written ({why}): nothing new is stored" if why else OK
+
+
+def _writing() -> str:
+    """Check that a PostgreSQL is no standby."""
+    if connection.vendor != "postgresql":
+        return OK
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        is_read_only = cursor.fetchone()[0] == "on"
+    return "the database is read-only: nothing new is stored" if is_read_only else OK
 
 
 def _metrics() -> str:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from omniviewer.environment import MailServer
 from omniviewer.omni.addresses import is_loopback
-from omniviewer.operations import health
+from omniviewer.operations import database_clock, health
 from omniviewer.operations.live import Finding, Live, Trial, fail, ok, warn
 from omniviewer.private_files import check_file_modes
 
@@ -26,11 +26,17 @@ _ADVICE = {
     "static files": "Without them no page is served.",
     "cache": "Start Redis, and look at host and password in CACHE_URL.",
     "disk": "Make room, or give the folder to the site's user.",
+    "writing": "Have DATABASE_URL name the primary, or end default_transaction_read_only.",
     "metrics": "Make room, or give the folder that PROMETHEUS_MULTIPROC_DIR names to the site's user.",
+    "secret key": "Readers are signed out by turns where sites differ.",
+    "version": "Old and new may differ for the time of an upgrade alone.",
     "encryption keys": "Stored tokens cannot be read without the key.",
 }
 # The words for a part that is in order.
 _WELL = {
+    "secret key": "stored tokens are known by it",
+    "version": "of the same as the program",
+    "writing": "the database can be written",
     "migrations": "all applied",
     "static files": "collected",
     "cache": "keeps what it is given",
@@ -42,12 +48,13 @@ _WELL = {
 _FAILS_BELOW, _WARNS_BELOW = 200 * 2**20, 2 * 2**30
 # Sign-ins by OpenID fail from the second on, and captures come at wrong times from the first.
 _MAIL_SECONDS = 10
-_CLOCK_WARNS, _CLOCK_FAILS = timedelta(seconds=5), timedelta(seconds=60)
+_CLOCK_WARNS = timedelta(seconds=5)
 
 
 def _parts(live: Live) -> Iterator[Finding]:
     """Ask what `/readyz` asks."""
-    told = {part.name: said for part, said in health.asked_parts() if part.name != "worker"}
+    # Two parts have trials of their own.
+    told = {part.name: said for part, said in health.asked_parts() if part.name not in ("worker", "clock")}
     live.has_tables = told["database"] == told["migrations"] == health.OK
     for name, said in told.items():
         if said == health.OK:
@@ -98,7 +105,7 @@ def _clock(live: Live) -> Iterator[Finding]:
     """Compare the clock with the database's, and with those of the servers that answered before."""
     clocks = dict(live.clocks)
     if connection.vendor == "postgresql" and live.has_tables:
-        clocks["the database"] = _database_ahead()
+        clocks["the database"] = database_clock.measure()
     if not clocks:
         yield warn(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, compared with nobody's", "Have it set by NTP.")
     for name, ahead in clocks.items():
@@ -107,17 +114,8 @@ def _clock(live: Live) -> Iterator[Finding]:
             yield ok(f"as {name} has it")
             continue
         found = f"this machine is {seconds} seconds {'behind' if ahead > timedelta() else 'ahead of'} {name}"
-        level = fail if abs(ahead) >= _CLOCK_FAILS else warn
+        level = fail if abs(ahead) >= database_clock.WRONG else warn
         yield level(found, "Have both set by NTP: sign-ins and what Omni drops by date depend on it.")
-
-
-def _database_ahead() -> timedelta:
-    began = datetime.now(UTC)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        told: datetime = cursor.fetchone()[0]
-    ended = datetime.now(UTC)
-    return timedelta() if began <= told <= ended else told - (ended if told > ended else began)
 
 
 def _mail(live: Live) -> Iterator[Finding]:

@@ -8,7 +8,10 @@ def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"of_request": {"()": "omniviewer.operations.logs.OfRequest"}},
+        "filters": {
+            "of_request": {"()": "omniviewer.operations.logs.OfRequest"},
+            "cache_away": {"()": "omniviewer.operations.logs.CacheAway"},
+        },
         "formatters": {
             "plain": {
                 "()": "omniviewer.operations.logs.Scrubbed",
@@ -25,6 +28,7 @@ def configuration(level: str, *, is_development: bool) -> dict[str, Any]:
         },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
+            "django_redis.cache": {"filters": ["cache_away"]},
             "gunicorn.error": {"handlers": [], "propagate": True},
             # gunicorn warns of each HEAD request, whose body it rightly leaves out.
             "gunicorn.http.wsgi": {"level": "ERROR"},

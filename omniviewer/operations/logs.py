@@ -119,6 +119,26 @@ class OfRequest(logging.Filter):
         return True
 
 
+class CacheAway(logging.Filter):
+    """Leaves one line a minute, without a traceback, of the errors of a cache that is away: each page has several."""
+
+    _EVERY_SECONDS = 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_at = -self._EVERY_SECONDS
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if time.monotonic() - self._last_at < self._EVERY_SECONDS:
+            return False
+        self._last_at = time.monotonic()
+        error = record.exc_info[1] if record.exc_info else None
+        record.msg, record.args = "the cache is away: pages do without", ()
+        record.error = type(error.__cause__ or error).__name__ if error else ""
+        record.exc_info = record.exc_text = None
+        return True
+
+
 class Scrubbed(logging.Formatter):
     """A formatter that leaves out the words of database errors: they quote the statement, and so somebody's text."""
 

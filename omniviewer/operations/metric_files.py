@@ -7,6 +7,9 @@ ends the process; a block that was reserved is there whatever happens.
 import logging
 import mmap
 import os
+import struct
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
@@ -15,6 +18,8 @@ _log = logging.getLogger("omniviewer.operations.metrics")
 _FIRST_BYTES = 1 << 16
 # Bytes of an entry besides its key: length, padding, value and time.
 _BESIDE_KEY_BYTES = 64
+# Stands in the names of files in place of a process.
+_ENDED = "ended"
 
 
 class ReservedDict(MmapedDict):
@@ -35,6 +40,10 @@ class ReservedDict(MmapedDict):
             self._used = 8
             self._m[:4] = self._used.to_bytes(4, "little")
 
+    @property
+    def is_on_disk(self) -> bool:
+        return bool(self._f.name != os.devnull)
+
     def _init_value(self, key: str) -> None:
         needed = self._used + len(key.encode()) + _BESIDE_KEY_BYTES
         if needed > self._capacity:
@@ -43,12 +52,12 @@ class ReservedDict(MmapedDict):
 
     def _grow(self, size: int) -> None:
         try:
-            if self._f.name == os.devnull:
-                self._move_to_memory(size)
-            else:
+            if self.is_on_disk:
                 _reserve(self._f.fileno(), size)
                 self._m.close()
                 self._m = mmap.mmap(self._f.fileno(), size)
+            else:
+                self._move_to_memory(size)
         except OSError as error:
             _log.error("counts are lost", extra={"because": error.strerror})
             self._move_to_memory(size)
@@ -71,14 +80,45 @@ def _reserve(file: int, size: int) -> None:
         os.posix_fallocate(file, 0, max(size, os.fstat(file).st_size))
 
 
-def forget_ended(folder: Path) -> None:
-    """Remove the counts of processes that live no longer, from a time before the site was started."""
-    for file in folder.glob("*.db"):
-        maps = Path(f"/proc/{file.stem.rpartition('_')[2]}/maps")
-        # Another process may have the id of one that ended.
-        try:
-            is_in_use = str(file.resolve()) in maps.read_text()
-        except OSError:
-            is_in_use = False
-        if not is_in_use:
-            file.unlink(missing_ok=True)
+def add_up_ended(folder: Path) -> None:
+    """Add the counts of processes that live no longer to those of earlier ones, in one file for each kind of metric.
+
+    The sum over all files stays as it is: where it fell, Prometheus would take all of it for new.
+    """
+    for kind in ("counter", "histogram"):
+        total = folder / f"{kind}_{_ENDED}.db"
+        ended = [file for file in folder.glob(f"{kind}_*.db") if file != total and not _is_in_use(file)]
+        if ended and _write_sums(total, ended):
+            for file in ended:
+                file.unlink(missing_ok=True)
+
+
+def _is_in_use(file: Path) -> bool:
+    """Return whether a process writes to the file. Another process may have the id of one that ended."""
+    maps = Path(f"/proc/{file.stem.rpartition('_')[2]}/maps")
+    try:
+        return str(file.resolve()) in maps.read_text()
+    except OSError:
+        return False
+
+
+def _write_sums(total: Path, ended: list[Path]) -> bool:
+    """Replace the file by the sums of it and these; False where the disk is full, and then all stays as it is."""
+    sums: Counter[str] = Counter()
+    for file in (total, *ended):
+        # Cut short where the machine went down; there is no first such file at all.
+        with suppress(FileNotFoundError, RuntimeError, struct.error):
+            for key, value, *_ in MmapedDict.read_all_values_from_file(file):  # type: ignore[no-untyped-call]
+                sums[key] += value
+    new = total.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    written = ReservedDict(str(new))
+    for key, value in sums.items():
+        written.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
+    is_whole = written.is_on_disk
+    written.close()  # type: ignore[no-untyped-call]
+    if is_whole:
+        new.replace(total)
+    else:
+        new.unlink(missing_ok=True)
+    return is_whole

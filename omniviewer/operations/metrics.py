@@ -20,6 +20,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from omniviewer.operations import database_errors
+from omniviewer.operations.database_errors import Trouble
 from omniviewer.operations.metric_files import ReservedDict
 
 # Set before any metric is created.
@@ -95,12 +97,21 @@ class _Measured:
         self.gauges: dict[str, Gauge] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the measured values; none while the database is down, so that the other metrics still appear."""
+        """Yield the measured values; none while the database is down, so that the other metrics still appear.
+
+        The first that finds it away is the last: each would wait for a connection, and Prometheus for all of them.
+        """
         for gauge in self.gauges.values():
             family = GaugeMetricFamily(gauge.name, gauge.meaning, labels=gauge.labels)
-            with suppress(DatabaseError, OSError):
+            try:
                 for labels, value in gauge.measure().items():
                     family.add_metric(labels, value)
+            except DatabaseError as error:
+                if database_errors.trouble(error) is Trouble.AWAY:
+                    return
+            except OSError:
+                continue
+            else:
                 yield family
 
 

@@ -171,6 +171,9 @@ ELSEWHERE = {
     f"{THREAD}star/", "/stored/", "/activity/all/", "/activity/all/csv/", "/sign-in/", "/sign-out/", "/signed-out/",
     "/credentials/1/hand-over/", "/credentials/offers/1/",
     "/exports/", "/exports/1/", "/exports/1/remove/", "/exports/1.zip",
+    "/announcements/1/dismiss/", "/scim/v2/ServiceProviderConfig", "/scim/v2/ResourceTypes", "/scim/v2/ResourceTypes/1",
+    "/scim/v2/Schemas", "/scim/v2/Schemas/1",
+    "/scim/v2/Users", "/scim/v2/Users/1", "/scim/v2/Groups", "/scim/v2/Groups/1", "/scim/v2/1",
     "/appearance/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/demo/continue/",
 }  # fmt: skip
 PAGES = [

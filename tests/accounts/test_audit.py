@@ -173,8 +173,9 @@ def test_credentials(owner: User, omni: StandIn) -> None:
 def test_a_credential_that_an_administrator_removes(owner: User, omni: StandIn) -> None:
     pk = credential_for(owner, omni, omni.organization.demo_tokens["analyst"]).pk
     call_command("offboard", "owner", "--no-input")
-    assert noted("who", "kind", "by", "instance", "credential_id") == [
-        ("owner", "credential-removed", "command", omni.host, pk)
+    assert noted("who", "kind", "by", "instance", "credential_id", "whom") == [
+        ("owner", "credential-removed", "command", omni.host, pk, ""),
+        ("", "person-offboarded", "command", "", None, "owner"),
     ]
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from django.conf import settings as site_settings
 from django.db import connection as database
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -122,6 +123,34 @@ def test_a_flight_that_began_a_moment_after_we_looked_at_the_clock_is_not(db: No
     begun = timezone.now() + timedelta(seconds=site_settings.OMNI_TIMEOUT + 10 + 1)
     Flight.objects.update(landed_at=None, lands_by=begun)
     assert single_flight._take_off(Flight.objects.get().question, timezone.now()) is None
+
+
+def test_a_flight_that_landed_as_we_looked_is_not_flown_again(db: None) -> None:
+    looked_at = timezone.now()
+    single_flight.once("question", since=looked_at, work=lambda: None)
+    question = Flight.objects.get().question
+    assert single_flight._take_off(question, looked_at) is None
+    assert single_flight._take_off(question, timezone.now()) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_flight_that_was_taken_over_is_not_taken_for_landed(dialect: str) -> None:
+    """Its process died, and so did the next one's: the caller who waits then asks by itself."""
+    single_flight.once("question", since=timezone.now(), work=lambda: None)
+    soon = timedelta(seconds=0.6)
+    Flight.objects.update(landed_at=None, lands_by=timezone.now() + 2 * soon)
+    with ThreadPoolExecutor(1) as pool:
+
+        def wait() -> bool:
+            try:
+                return single_flight.once("question", since=timezone.now(), work=lambda: None)
+            finally:
+                database.close()
+
+        waiting = pool.submit(wait)
+        time.sleep(soon.total_seconds() / 2)
+        Flight.objects.update(number=F("number") + 1, lands_by=timezone.now() + soon)
+        assert waiting.result(timeout=20)
 
 
 def test_old_flights_are_deleted_every_hour(db: None) -> None:

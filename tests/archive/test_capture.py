@@ -961,7 +961,7 @@ def test_staff_see_what_is_kept_of_each_instance(
     reads.get(thread(queued))
     assert reads.get("/stored/").status_code == 403
     User.objects.filter(pk=owner.pk).update(is_staff=True)
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         page = " ".join(re.sub(r"<[^>]+>", " ", text_of(reads.get("/stored/"))).split())
     assert f"{small_omni.host} Conversations 2 2 with their messages" in page
     assert "Messages 6 3 answers with a job Captured answers 2 6 rows" in page

@@ -272,7 +272,7 @@ def test_units_say_where_the_site_is() -> None:
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("upstream", ["upstream.conf", "upstream-compose.conf"])
+@pytest.mark.parametrize("upstream", ["upstream.conf", "upstream-compose.conf", "upstream-several.conf"])
 def test_nginx_understands_its_configuration(upstream: str, tmp_path: Path) -> None:
     program = need("nginx")
     key, certificate = tmp_path / "site.key", tmp_path / "site.crt"

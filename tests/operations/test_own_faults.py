@@ -108,7 +108,9 @@ def test_pages_work_without_redis_and_say_nothing_of_it(omni: StandIn, dialect: 
             assert slower < 5
             redis = start_redis(port, tmp_path)
             assert seconds_and_page()[1].status_code == 200
-            assert "Traceback" not in site.log.split("Exception ignored")[0]
+            assert "Traceback" not in site.log
+            # One line of each process that found it away, however many pages it answered.
+            assert 1 <= site.log.count("the cache is away: pages do without") <= len(site.workers)
     finally:
         redis.kill()
         redis.wait()

@@ -31,7 +31,10 @@ def test_every_mistake_is_met_with_the_sentence_of_the_table() -> None:
 
 def test_every_setting_that_can_be_wrong_is_among_the_mistakes() -> None:
     read = set(re.findall(r'"(OMNIVIEWER_\w+|DATABASE_URL|CACHE_URL|PROMETHEUS_\w+)"', SETTINGS.read_text()))
-    any_text = {f"OMNIVIEWER_{name}" for name in ("OIDC_NAME", "SAML_NAME", "OIDC_GROUPS_CLAIM", "SAML_GROUPS")}
+    any_text = {
+        f"OMNIVIEWER_{name}"
+        for name in ("OIDC_NAME", "SAML_NAME", "OIDC_SUBJECT_CLAIM", "OIDC_GROUPS_CLAIM", "SAML_GROUPS")
+    }
     assert read - {name for name, _, _ in MISTAKES} == any_text | {"OMNIVIEWER_DEMO"}
 
 

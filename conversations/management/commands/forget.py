@@ -12,7 +12,9 @@ from django.db.models import Q, QuerySet
 
 from conversations.archive import removal
 from conversations.archive.removal import BATCH_CONVERSATIONS
-from conversations.models import Access, Conversation, Member
+from conversations.models import Access, Conversation, Hold, Member, Owner
+from conversations.models.conversation import ConversationQuerySet
+from conversations.models.hold import sentence
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -24,22 +26,29 @@ class Stored:
 
     people: list[User]
     members: QuerySet[Member]
-    conversations: QuerySet[Conversation]
+    conversations: ConversationQuerySet
+    # Standing holds that forbid deleting any of it.
+    holds: list[Hold]
 
     @classmethod
     def under(cls, name: str, instance: str) -> Self:
         """Return what is stored under this name, on one instance alone if it is given."""
         members = Member.objects.filter(Q(omni_id=name) | Q(email__iexact=name))
-        owners = Q(owner_id=name)
-        for of_instance, omni_id in members.values_list("api_token__instance", "omni_id").distinct():
-            owners |= Q(instance=of_instance, owner_id=omni_id)
+        owners, known = Q(owner_id=name), Owner.known_as(name)
+        for owner in known:
+            owners |= Q(instance=owner.instance, owner_id=owner.id)
         try:
             conversations = Conversation.objects.filter(owners | Q(omni_id=UUID(name)))
         except ValueError:
             conversations = Conversation.objects.filter(owners)
         if instance:
-            return cls([], members.filter(api_token__instance=instance), conversations.filter(instance=instance))
-        return cls(list(User.known_as(name)), members, conversations)
+            members, conversations = (
+                members.filter(api_token__instance=instance),
+                conversations.filter(instance=instance),
+            )
+            known = {owner for owner in known if owner.instance == instance}
+        holds = Hold.objects.standing().naming(conversations, known)
+        return cls([] if instance else list(User.known_as(name)), members, conversations, holds)
 
     def __bool__(self) -> bool:
         return bool(self.people) or self.members.exists() or self.conversations.exists()
@@ -68,7 +77,8 @@ class Stored:
         """Delete all of it."""
         while rows := list(self.conversations[:BATCH_CONVERSATIONS]):
             with transaction.atomic():
-                removal.forget(rows)
+                if not removal.forget(rows):
+                    raise CommandError("A hold was set meanwhile, and what it names stays. The rest was deleted.")
         self.members.delete()
         for user in self.people:
             with transaction.atomic():
@@ -105,6 +115,8 @@ class Command(BaseCommand):
                 f"{', '.join(stored.may_still_read)} can still sign in here or hold a token: run omniviewer offboard "
                 "first. Nothing was changed."
             )
+        if stored.holds:
+            raise CommandError(f"{sentence(stored.holds)} Nothing was changed.")
         for line in stored.lines():
             self.stdout.write(line)
         if options["dry_run"]:

@@ -4,14 +4,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
-from django.db import transaction
 
-from conversations.archive import credentials, hand_over, removal
+from conversations.archive import hand_over, offboarding, removal
 from conversations.archive.hand_over import NotProven
+from conversations.archive.offboarding import Leaves
 from conversations.archive.removal import Loss
 from omniviewer.accounts.models import Credential, User
-from omniviewer.audit import trail
-from omniviewer.audit.models import Kind
 from omniviewer.omni import OmniError
 
 # Seconds of work between two progress lines.
@@ -19,7 +17,10 @@ _REPORT_SECONDS = 5.0
 
 
 class Command(BaseCommand):
-    """Command that ends sessions, deletes tokens and what only these could read, and deactivates accounts."""
+    """Command that deletes what a person owns and what only their tokens could read, and deactivates accounts.
+
+    It prints each table with the number of rows. Running it again changes nothing.
+    """
 
     help = "End somebody's sessions, delete their tokens and deactivate their accounts: they have left the company."
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "email", metavar="EMAIL", help="Their e-mail address, username or subject of single sign-on."
         )
+        parser.add_argument("--dry-run", action="store_true", help="Only say what would be deleted, and what kept.")
         parser.add_argument("--no-input", action="store_true", help="Do it without asking.")
         parser.add_argument(
             "--hand-over-to",
@@ -41,20 +43,34 @@ class Command(BaseCommand):
         if not leaving:
             raise CommandError(f"Nobody here has the e-mail address or the username {name!r}. Nothing was changed.")
         heirs = _heirs(options["hand_over_to"], leaving)
+        self._tell_first(leaving, heirs)
+        if options["dry_run"]:
+            for user in leaving:
+                self._tell(offboarding.preview(user))
+            self.stdout.write("Nothing was changed.")
+            return
+        if not options["no_input"] and input("End all of this, for good? Type yes: ").strip().lower() != "yes":
+            raise CommandError("Not confirmed. Nothing was changed.")
+        for user in leaving:
+            self._tell(offboarding.end(user, heirs))
+            self.stdout.write(f"{user.username} is signed out everywhere, without a token and deactivated.")
+        while removal.run(_REPORT_SECONDS):
+            self.stdout.write("Still removing what only these tokens could read.")
+
+    def _tell_first(self, leaving: list[User], heirs: dict[Credential, Credential]) -> None:
         for user in leaving:
             self.stdout.write(_about(user))
         lost = _loss(leaving, heirs)
         if lost:
             self.stdout.write(f"What goes with this: {lost}.")
+        if lost.held:
+            self.stdout.write(f"{lost.held:,} stored under a hold: they stay, and nobody can read them.")
         for credential, heir in heirs.items():
             self.stdout.write(f"{credential.label} ({credential.instance}) is handed over to {heir.owner.username}.")
-        if not options["no_input"] and input("End all of this, for good? Type yes: ").strip().lower() != "yes":
-            raise CommandError("Not confirmed. Nothing was changed.")
-        for user in leaving:
-            _end(user, heirs)
-            self.stdout.write(f"{user.username} is signed out everywhere, without a token and deactivated.")
-        while removal.run(_REPORT_SECONDS):
-            self.stdout.write("Still removing what only these tokens could read.")
+
+    def _tell(self, rows: list[Leaves]) -> None:
+        for row in rows:
+            self.stdout.write(f"  {row}")
 
 
 def _heirs(name: str | None, leaving: list[User]) -> dict[Credential, Credential]:
@@ -98,16 +114,3 @@ def _loss(leaving: list[User], heirs: dict[Credential, Credential]) -> Loss:
     for token in {credential.api_token for credential in going if credential not in heirs}:
         lost += removal.count_loss(token, [credential for credential in going if credential.api_token == token])
     return lost
-
-
-@transaction.atomic
-def _end(user: User, heirs: dict[Credential, Credential]) -> None:
-    for credential in Credential.objects.owned_by(user):
-        pk, instance, heir = credential.pk, credential.instance, heirs.get(credential)
-        credentials.remove(credential, heir=heir.api_token if heir else None)
-        trail.record(None, Kind.CREDENTIAL_REMOVED, user=user, instance=instance, credential_id=pk)
-        if heir:
-            whom = heir.owner.username
-            trail.record(None, Kind.HANDED_OVER, user=user, instance=instance, credential_id=pk, whom=whom)
-    user.is_active = user.is_staff = user.is_superuser = user.is_auditor = False
-    user.save()

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import BaseCommand
 from django.utils import timezone
 
-from conversations.models import Job, drop_kept_before
+from conversations.models import drop_kept_before, kept_before
 
 # Jobs in one transaction, for whose end other writers wait.
 BATCH_JOBS = 200
@@ -17,7 +17,7 @@ BATCH_JOBS = 200
 class Command(BaseCommand):
     """Command that workers run every night."""
 
-    help = "Remove captured evidence that was kept longer than OMNIVIEWER_KEEP_DAYS ago."
+    help = "Remove captured evidence that was kept longer than OMNIVIEWER_KEEP_DAYS ago, unless it is held."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Only say how much there is.")
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             return
         before = timezone.now() - timedelta(days=days)
         if options["dry_run"]:
-            count = Job.objects.filter(kept_at__lt=before).count()
+            count = kept_before(before).count()
             self._say(
                 f"The evidence of {_answers(count)}, kept more than {days:g} days ago, would be removed.", options
             )

@@ -1,7 +1,7 @@
 """Admission: who may enter, and as which user, by the word of a company's identity provider or proxy."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.encoding import punycode
 
 from omniviewer.accounts.models import Identity, User
+from omniviewer.accounts.provisioning import groups_of
 
 _LONGEST_SUBJECT = 255
 _LONGEST_EMAIL = 254
@@ -70,6 +71,7 @@ def _admitted(person: Person) -> User:
     if not _is_subject(person.subject):
         raise Refused("no-subject", "Your company’s sign-in did not say who you are.")
     _check_email(person)
+    person = _with_groups_of_directory(person)
     if settings.ALLOWED_GROUPS and person.groups is None:
         raise Refused(GROUPS_UNKNOWN, _GROUPS_UNKNOWN)
     if settings.ALLOWED_GROUPS and not (person.groups or frozenset()) & set(settings.ALLOWED_GROUPS):
@@ -77,8 +79,54 @@ def _admitted(person: Person) -> User:
     user = _user_of(person)
     if not user.is_active:
         raise Refused("inactive", "Your account here has been deactivated.")
-    _learn(user, person)
+    learn(user, person)
     return user
+
+
+def provision(person: Person) -> User:
+    """Return the user for a person whom the company's directory names before they sign in: see `admit`.
+
+    They are recognized as at sign-in, and may enter by the rules of sign-in alone. Raises `Refused`.
+    """
+    if not _is_subject(person.subject):
+        raise Refused("no-subject", "The directory did not say who this is at sign-in.")
+    user = _user_of(person)
+    learn(user, person)
+    return user
+
+
+def role_groups() -> frozenset[str]:
+    """Return the groups that settings give a role to."""
+    return frozenset({settings.STAFF_GROUP, settings.AUDITOR_GROUP} - {""})
+
+
+def issuer_of_directory() -> str:
+    """Return the issuer for whose subjects the directory speaks: that of the only way to sign in."""
+    if settings.SAML_ENTITY_ID:
+        return f"saml:{settings.SAML_ENTITY_ID}"
+    return settings.OIDC_ISSUER or "proxy"
+
+
+def follow_groups(user: User, changed: frozenset[str]) -> list[str]:
+    """Give or take the roles of these groups, as the directory has changed their members; return the roles changed.
+
+    A role whose group no setting names is nobody's to give but staff's; the next sign-in reads the provider's word too.
+    """
+    before = {name: getattr(user, name) for name in _ROLES}
+    groups = groups_of(user) if user.is_active else frozenset()
+    if settings.STAFF_GROUP in changed:
+        user.is_staff, user.is_superuser = settings.STAFF_GROUP in groups, False
+    if settings.AUDITOR_GROUP in changed:
+        user.is_auditor = settings.AUDITOR_GROUP in groups
+    user.save(update_fields=_ROLES)
+    return [name for name in _ROLES if getattr(user, name) != before[name]]
+
+
+def _with_groups_of_directory(person: Person) -> Person:
+    """Add the groups that the directory has told of by SCIM: a provider may name none of them, or too many."""
+    user = known(person) if settings.SCIM_TOKEN_HASHES else None
+    pushed = groups_of(user) if user else frozenset()
+    return replace(person, groups=(person.groups or frozenset()) | pushed) if pushed else person
 
 
 def known(person: Person) -> User | None:
@@ -140,7 +188,7 @@ def _free_username(person: Person) -> str:
     return next(name for name in (*names, *numbered) if name.lower() not in taken)
 
 
-def _learn(user: User, person: Person) -> None:
+def learn(user: User, person: Person) -> None:
     """Store the name, verified address and roles that the issuer reports today."""
     user.first_name, user.last_name = (_CONTROL.sub("", name)[:150] for name in (person.first_name, person.last_name))
     user.email = person.email if person.email_is_verified and _is_email(person.email) else ""

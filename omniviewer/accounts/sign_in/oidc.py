@@ -167,7 +167,8 @@ def _joined(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
 
     An e-mail address and whether it is verified come from the same source.
     """
-    further = {name: said for name, said in userinfo.items() if name not in _OF_THE_TOKEN}
+    of_the_token = _OF_THE_TOKEN | {settings.OIDC_SUBJECT_CLAIM}
+    further = {name: said for name, said in userinfo.items() if name not in of_the_token}
     if "email" in further:
         further.setdefault("email_verified", False)
     return {**claims, **further}
@@ -200,7 +201,7 @@ def _person(claims: dict[str, Any]) -> Person:
     email = str(claims.get("email") or "")
     return Person(
         issuer=str(claims["iss"]),
-        subject=str(claims["sub"]),
+        subject=str(claims.get(settings.OIDC_SUBJECT_CLAIM) or ""),
         usernames=(str(claims.get("preferred_username") or ""), email.partition("@")[0]),
         email=email,
         email_is_verified=settings.OIDC_EMAILS_ARE_VERIFIED or claims.get("email_verified") in (True, "true"),

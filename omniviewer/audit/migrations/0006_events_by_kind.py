@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audit', '0004_forgotten'),
+        ('audit', '0005_people'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

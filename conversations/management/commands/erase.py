@@ -1,0 +1,62 @@
+"""`manage.py erase USER`: a person is offboarded, and all that is stored of them is deleted for good."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+
+from conversations.archive import removal
+from conversations.archive.erasure import HeldMeanwhile, Person
+from conversations.management.commands.person_data import only_one
+from conversations.models.hold import sentence
+
+# Seconds of work between two progress lines.
+_REPORT_SECONDS = 5.0
+
+
+class Command(BaseCommand):
+    """Command that deletes an account with everything of it, and the conversations that the person owns in Omni.
+
+    In the audit log a pseudonym takes the place of the name.
+    """
+
+    help = "Delete everything that is stored of a person, for good; the audit log keeps a pseudonym."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user", metavar="USER", help="Their e-mail address, username or subject of single sign-on.")
+        parser.add_argument("--dry-run", action="store_true", help="Only say what would be deleted.")
+        parser.add_argument("--no-input", action="store_true", help="Do it without asking.")
+
+    def handle(self, **options: Any) -> None:
+        person = Person.of(only_one(options["user"]))
+        if holds := person.holds:
+            raise CommandError(f"{sentence(holds)} Nothing was changed.")
+        self._tell(person)
+        if options["dry_run"]:
+            for row in person.preview():
+                self.stdout.write(f"  {row}")
+            self.stdout.write("Nothing was changed.")
+            return
+        if not options["no_input"] and input("Erase this person, for good? Type yes: ").strip().lower() != "yes":
+            raise CommandError("Not confirmed. Nothing was changed.")
+        try:
+            told, pseudonym = person.erase()
+        except HeldMeanwhile:
+            raise CommandError("A hold was set meanwhile: what it names stays, and so does the account.") from None
+        for row in told:
+            self.stdout.write(f"  {row}")
+        while removal.run(_REPORT_SECONDS):
+            self.stdout.write("Still removing what only their tokens could read.")
+        self.stdout.write(f"Erased. The audit log says {pseudonym} where it said who they were.")
+
+    def _tell(self, person: Person) -> None:
+        user = person.user
+        self.stdout.write(f"The account {user.username}, {user.email or 'without an e-mail address'}.")
+        for owner in sorted(person.people):
+            self.stdout.write(f"The person {owner.id} of {owner.instance}, in Omni.")
+        self.stdout.write(f"Stored conversations that they own there: {person.conversations.count():,}.")
+        if listed := person.listed:
+            self.stdout.write(
+                f"Omni still lists {listed:,} of them: the next sync stores them again, unless they are deleted in "
+                "Omni first."
+            )
