@@ -54,7 +54,7 @@ class FinishedThread:
     awaits_answer: bool = False
     marks: int = 0
     is_widened: bool = False
-    # Of the outline, which is long in a long thread: what is stored around the messages is found by it.
+    # Digest of the outline, which is long in a long thread: what is stored around the messages is found by it.
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
