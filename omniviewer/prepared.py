@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model, QuerySet, Value
 from django.db.models.sql.compiler import SQLCompiler
@@ -184,7 +184,8 @@ class PreparedUpdate:
             [*(field.get_db_prep_save(field.pre_save(row, add=False), connection) for field in self._fields), row.pk]
             for row in rows
         ]
-        with connection.cursor() as cursor:
+        # Without a transaction, SQLite would end one after each row.
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.executemany(statement, values)
 
 

@@ -93,8 +93,12 @@ def get(key: Key) -> FinishedThread | None:
     return found
 
 
-def store(key: Key, finished: FinishedThread, changes_at: Iterable[datetime | None]) -> None:
-    """Store a finished thread until the first of these times, at which it shows something else."""
-    now = timezone.now()
-    ahead = [at - now for at in changes_at if at and at > now]
-    caches["threads"].set(key.name, finished, min([*ahead, _LONGEST]).total_seconds())
+def store(key: Key, finished: FinishedThread, changes_at: Iterable[datetime | None], looked_at: datetime) -> None:
+    """Store a finished thread until the first of these times, at which it shows something else.
+
+    `looked_at`: when it was found out what to show; a slow reader may have been sent it since.
+    """
+    ends = min([looked_at + _LONGEST, *(at for at in changes_at if at and at > looked_at)])
+    left = (ends - timezone.now()).total_seconds()
+    if left > 0:
+        caches["threads"].set(key.name, finished, left)

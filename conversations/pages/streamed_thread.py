@@ -10,7 +10,7 @@ from datetime import tzinfo
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -69,5 +69,5 @@ class StreamedThread:
         self.keep(replace(self.around, messages=b"".join(made)))
         try:
             Message.store_html(outdated)
-        except DatabaseError as error:
+        except Error as error:
             _logger.warning("The HTML of %d messages could not be stored: %s", len(outdated), type(error).__name__)

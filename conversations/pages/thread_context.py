@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from conversations import tasks
 from conversations.archive import live_answer, people
@@ -41,7 +42,7 @@ def page(request: Request, opened: Opened) -> dict[str, Any]:
     The messages come finished from the cache where readers with the same rights were shown the same before. Otherwise
     the evidence is queued for capture, too: while nothing has changed, there is nothing new to queue.
     """
-    place = ListPlace(request.user, request.GET)
+    place, now = ListPlace(request.user, request.GET), timezone.now()
     key = finished_thread.Key(opened, place.marking)
     finished = finished_thread.get(key)
     if finished is not None:
@@ -57,7 +58,9 @@ def page(request: Request, opened: Opened) -> dict[str, Any]:
             key = finished_thread.Key(opened, f"{place.marking}{summaries}")
         finished = None if context["earlier"] else finished_thread.get(key)
         if finished is None:
-            keep = partial(finished_thread.store, key, changes_at=[row.until for row in summaries.values()])
+            keep = partial(
+                finished_thread.store, key, changes_at=[row.until for row in summaries.values()], looked_at=now
+            )
             if not context["earlier"] and not place.marking and streamed_thread.is_long_to_render(opened.conversation):
                 finished = _around(context, Marked())
                 context["streamed"] = StreamedThread(context, finished, keep)
@@ -142,6 +145,8 @@ def _earlier(opened: Opened) -> list[EarlierMessage]:
     """Return the earlier wordings that the reader was shown, without those that equal the current message."""
     shown = EarlierMessage.objects.shown_to(opened.reader, opened.conversation)
     found = list(shown)
+    for row in found:
+        row.conversation = opened.conversation
     EarlierMessage.render_all(found)
     if not found:
         return []
@@ -183,6 +188,9 @@ def render_thread(
     # The messages go beside the template: each of its blocks would copy them.
     before, _, after = around.partition(_MESSAGES)
     streamed: StreamedThread | None = context.get("streamed")
+    if streamed and request.method == "HEAD":
+        # A server would go through all pieces, and send none.
+        return StreamingHttpResponse([], status=status)
     if streamed:
         return StreamingHttpResponse(streamed.pieces(before, after, focus), status=status)
     return HttpResponse([before, context["finished"].focused(focus), after], status=status)

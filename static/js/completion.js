@@ -106,7 +106,7 @@ function attach(box) {
   function choose(chosen, goesOn = false) {
     const { insert } = chosen.dataset;
     const isWhole = !box.value.trim();
-    const text = insert.startsWith(before()) ? insert.slice(before().length) : insert;
+    const text = !isWhole && insert.startsWith(before()) ? insert.slice(before().length) : insert;
     const rest = box.value.slice(box.selectionStart ?? box.value.length);
     if (isWhole && filters) filters.value = "";
     box.value = text + rest;

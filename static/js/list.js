@@ -112,6 +112,8 @@ document.addEventListener("click", (event) => {
   control.focus();
 });
 
+// Back here: it was refused, and the next export must not be taken for it.
+if (sessionStorage.getItem("export begun") === "next") sessionStorage.removeItem("export begun");
 document.addEventListener("submit", ({ target }) => {
   if (target.matches("[data-export-all]")) sessionStorage.setItem("export begun", "next");
 });

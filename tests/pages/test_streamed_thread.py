@@ -1,17 +1,21 @@
 """A long thread that nobody has read yet: sent while it is rendered, and then the same as any other."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import cast
 from unittest import mock
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.http import StreamingHttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from conversations import rendering
+from conversations.archive import threads
 from conversations.models import MANY_TO_RENDER, Message
 from conversations.pages import finished_thread
+from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
@@ -94,19 +98,32 @@ def test_its_times_are_in_the_readers_zone(reads: Client, long: InOmni) -> None:
     assert messages(reads.get(thread(long)).content) != streamed
 
 
+def test_it_is_not_kept_beyond_a_time_that_passed_while_it_was_sent(reads: Client, long: InOmni) -> None:
+    now = timezone.now()
+    opened = threads.open(User.objects.get(username="owner"), long.id)
+    key = finished_thread.Key(opened)
+    made = finished_thread.FinishedThread(b"x", 1)
+    finished_thread.store(key, made, [None, now + timedelta(seconds=1)], now - timedelta(seconds=5))
+    assert finished_thread.get(key)
+    other = finished_thread.Key(opened, "other")
+    finished_thread.store(other, made, [now - timedelta(seconds=1)], now - timedelta(seconds=5))
+    assert finished_thread.get(other) is None
+
+
 def test_words_are_highlighted_in_it_at_once(reads: Client, long: InOmni) -> None:
     page = reads.get(f"{thread(long)}?find=week")
     assert not page.streaming
     assert page.content.count(b"<mark") == 2 * len(TURNS)
 
 
+@pytest.mark.parametrize("kind", [DatabaseError, InterfaceError])
 def test_a_database_that_takes_no_html_costs_nobody_the_page(
-    reads: Client, long: InOmni, caplog: pytest.LogCaptureFixture
+    reads: Client, long: InOmni, caplog: pytest.LogCaptureFixture, kind: type[Exception]
 ) -> None:
-    with mock.patch.object(Message, "store_html", side_effect=DatabaseError("disk full of secrets")):
+    with mock.patch.object(Message, "store_html", side_effect=kind("disk full of secrets")):
         whole = b"".join(pieces(reads, thread(long)))
     assert whole.rstrip().endswith(b"</html>")
-    assert "could not be stored: DatabaseError" in caplog.text
+    assert f"could not be stored: {kind.__name__}" in caplog.text
     assert "secrets" not in caplog.text
 
 
@@ -120,4 +137,5 @@ def test_a_short_one_comes_whole(reads: Client, small: Organization, analyst: Me
 def test_only_its_head_is_asked_for(reads: Client, long: InOmni) -> None:
     page = reads.head(thread(long))
     assert page.status_code == 200
+    assert list(page) == []
     assert rendered() == 0
