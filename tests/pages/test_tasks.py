@@ -112,7 +112,7 @@ def library(small: Organization, small_omni: StandIn, owner: User, analyst: Memb
 
 def failed_answers_of_a_topic_last_week(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
-    hands.click(hands.facet("failed"))
+    hands.click(hands.facet("Failed"))
     hands.click(hands.facet("orders"))
     hands.click(hands.page.get_by_role("link", name="Last 7 days"))
     expect(hands.page.locator(".row")).to_have_count(1)
@@ -229,7 +229,7 @@ def the_same_place_in_the_list(hands: Hands, made: dict[str, InOmni]) -> None:
 
 def an_answer_that_is_running(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
-    hands.click(hands.facet("unanswered"))
+    hands.click(hands.facet("Unanswered"))
     hands.click(hands.page.locator(".row-title").first)
     expect(hands.page.locator("#running")).to_contain_text("answer")
 
