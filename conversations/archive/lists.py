@@ -8,7 +8,7 @@ from django.utils import timezone
 from conversations.archive import credentials, list_walk, people
 from conversations.archive.outcomes import CannotShow, Fetch, Notice
 from conversations.models import Access, Owner, Reader, Walk
-from conversations.search import documents
+from conversations.search import documents, query_words
 from conversations.search.finder import Finder, Page, Stretch, waiting_of_few
 from conversations.search.narrowing import Scope
 from conversations.search.syntax import Asked
@@ -92,9 +92,7 @@ def finder(user: User, through: Sequence[Credential], asked: Asked, order: str) 
 
 def said_of_beginnings(asked: Asked) -> str:
     """Return the sentence that says that words were taken as prefixes, as nothing matched them exactly."""
-    begun = [f"“{' '.join(text.words)}”" for text in asked.wanted if text.is_prefix]
-    named = f"{', '.join(begun[:-1])} and {begun[-1]}" if len(begun) > 1 else "".join(begun)
-    return f"No exact matches. Showing words that begin with {named}."
+    return f"No exact matches. Showing words that begin with {query_words.beginnings(asked)}."
 
 
 def stored_finder(user: User, through: Sequence[Credential], asked: Asked, order: str) -> Finder:

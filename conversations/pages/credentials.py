@@ -57,7 +57,9 @@ def connect(request: Request) -> HttpResponse:
                 form.add_error("label", "You already have a credential with this name.")
                 return _connect_page(request, form)
             _note(request, Kind.CREDENTIAL_ADDED, credential)
-            messages.success(request, f"Connected to {credential.instance}. {credential.api_token.what_it_sees}")
+            messages.success(
+                request, f"Connected to {credential.instance}. The token sees {credential.api_token.what_it_sees}."
+            )
             return redirect(next_path(request) or site_path("/conversations/"))
     return _connect_page(request, form)
 

@@ -57,10 +57,7 @@ class Figures:
             rows.append(
                 Row(Cell(label, plain=f"{span.first}"), [*cells, *(self._cell(span, state, counts) for state in shown)])
             )
-        note = (
-            "Conversations by outcome. One with several outcomes counts once, under the first in this order. "
-            f"{self._known}"
-        )
+        note = f"Each conversation counts once, under its worst outcome. {self._known}"
         return Figure(
             "outcomes",
             "Outcomes",

@@ -78,7 +78,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "People",
             [count("People", lambda row: row.people)],
-            "who asked them" if total.people else "Omni names nobody",
+            "who asked a question" if total.people else "Omni names nobody",
             "#people",
             _line([len({found.whose[key] for key in span.conversations} - {NOBODY}) for span in spans]),
             opens="Show the people",

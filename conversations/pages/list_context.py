@@ -25,7 +25,7 @@ from conversations.pages.finished_frame import Told
 from conversations.pages.list_forms import Dates, ListQuery
 from conversations.pages.list_row import ListRow, Look, Marks
 from conversations.pages.refresh import fresh_in
-from conversations.search import date_words, finder, hits, narrowing, syntax
+from conversations.search import finder, hits, narrowing, query_words, syntax
 from conversations.search.finder import Page
 from conversations.search.hits import Hits
 from conversations.search.shown_row import ShownRows
@@ -35,8 +35,6 @@ from omniviewer.prepared import Prepared, slot
 
 # Most people that a filter's chip names.
 _MAX_NAMES = 3
-# Names of filters, where a chip does not take the filter's own.
-_LABELS = {"owner": "asked by", "in": "words in"}
 # Parameters that say where in the list the reader is, or what the page does by itself.
 _PASSING = ("refresh", "looks", "shown", "cursor", "member")
 
@@ -61,7 +59,7 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "prefix": "list-",
         "query": query,
         "asked": asked,
-        "chips": [(_in_words(row), _meaning(user, row, found), asked.without(row).typed) for row in asked.filters],
+        "chips": [(*_chip(user, row, found), asked.without(row).typed) for row in asked.filters],
         "odd": found.odd,
         "page": {"older": page.older, "newer": page.newer},
         "notice": found.notice,
@@ -84,18 +82,14 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
     }
 
 
-def _in_words(row: Filter) -> str:
-    """Return a filter as people read it: "Not state: failed"."""
-    label = f"{'not ' if row.is_negated else ''}{_LABELS.get(row.name, row.name)}"
-    return f"{label.capitalize()}: {row.value.removeprefix('=')}"
+def _chip(user: User, row: Filter, found: Listed) -> tuple[str, str]:
+    """Return the text of a filter's chip, and the people or days that the filter was taken to mean."""
+    text, span = query_words.chip(row)
+    return text, _people(user, row, found) if row.name == "owner" else span
 
 
-def _meaning(user: User, row: Filter, found: Listed) -> str:
-    """Return the people or days that a filter was taken to mean, unless its text says so itself."""
-    if row.name in syntax.SPANS:
-        return date_words.written(row.value, row.name)
-    if row.name != "owner":
-        return ""
+def _people(user: User, row: Filter, found: Listed) -> str:
+    """Return the people that a filter was taken to mean, unless its text says so itself."""
     meant = found.owners.get(row.value, [])
     names = sorted(set(people.names(user, meant).values()), key=str.casefold)
     if len(names) == 1 and names[0].casefold() == row.value.casefold():

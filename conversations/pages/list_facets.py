@@ -14,7 +14,7 @@ from omniviewer.accounts.models import User
 # Filters of which the search takes either, where there are several.
 _ONE_OF = ("state", "owner")
 # Filters whose values are capitalized for people.
-_CAPITALIZED = ("has", "is")
+_CAPITALIZED = ("has", "is", "state")
 
 
 @dataclass(frozen=True)

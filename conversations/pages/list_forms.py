@@ -131,7 +131,7 @@ class Dates:
     until: str
     kept: str
     presets: tuple[Preset, ...]
-    # Whole months before this one, the latest first.
+    # This month and those before, the latest first.
     months: tuple[Preset, ...]
 
     @classmethod
@@ -150,16 +150,16 @@ class Dates:
             until=(asked.until.date() - timedelta(days=1)).isoformat() if asked.until else "",
             kept=kept.typed,
             presets=tuple(preset(text, span) for text, span in _PRESETS),
-            months=tuple(preset(f"{month:%B %Y}", Filter("on", f"{month:%Y-%m}")) for month in _months()),
+            months=tuple(preset(f"{month:%b %Y}", Filter("on", f"{month:%Y-%m}")) for month in _months()),
         )
 
 
 def _months() -> Iterator[date]:
-    """Yield the last days of the months before this one, the latest first."""
+    """Yield a day of this month and of each one before, the latest first."""
     day = timezone.localdate()
     for _ in range(_MONTHS):
-        day = day.replace(day=1) - timedelta(days=1)
         yield day
+        day = day.replace(day=1) - timedelta(days=1)
 
 
 class FiltersForm(forms.Form):

@@ -27,7 +27,7 @@ def add(request: Request, omni_id: UUID) -> HttpResponseBase:
     if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
         tasks.queue_capture(opened)
         return redirect(f"{opened.conversation.get_absolute_url()}#details")
-    wrong = "It has too many tickets: remove one first." if ticket else "This is not a valid ticket name here."
+    wrong = "It has too many tickets: remove one first." if ticket else "Use a ticket number such as ABC-123."
     extra = {"ticket_error": wrong, "ticket_text": request.POST.get("ticket", "")}
     return thread_context.render_thread(request, opened, extra, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 

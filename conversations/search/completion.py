@@ -11,7 +11,7 @@ from conversations.search.syntax import FILTERS, HAS, IS, PLACES, STATES, WEEKDA
 MEANINGS: Final = {
     "owner": "who asked",
     "state": "outcome of the answer",
-    "topic": "what its queries are about",
+    "topic": "topics of its queries",
     "has": "a chart, rows or a ticket",
     "ticket": "linked from a ticket",
     "is": "starred or unread",

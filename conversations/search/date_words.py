@@ -67,21 +67,37 @@ def midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-_ISO = r"[0-9]{4}(?:-q[1-4]|(?:-[0-9]{1,2}){0,2})"
-_SAYS_ITSELF = re.compile(rf"{_ISO}(?:\.\.{_ISO})?", re.IGNORECASE | re.ASCII)
+def is_name(value: str) -> bool:
+    """Return whether a span is named by words alone, such as "last week"."""
+    return re.fullmatch(r"[a-z]+(?:[ _-]+[a-z]+)*", value.strip(), re.IGNORECASE) is not None
 
 
 def written(value: str, name: str = "on") -> str:
-    """Return in words the days that `value` means to the filter `name`; "" if the value says so itself."""
+    """Return in words the days that `value` means to the filter `name`; "" if it is no date."""
     found = days(value)
-    if found is None or _SAYS_ITSELF.fullmatch(value):
+    if found is None:
         return ""
     first, last = found[0], found[1] - timedelta(days=1)
     if name == "from":
         return f"from {_day(first)}"
     if name == "to":
         return f"to {_day(last)}"
-    return _day(first) if first == last else f"{_day(first)} to {_day(last)}"
+    return _span(first, last)
+
+
+def _span(first: date, last: date) -> str:
+    """Return "16–22 November 2026": what both days share is written once, a whole month or year by its name."""
+    after = last + timedelta(days=1)
+    if first == last:
+        return _day(first)
+    if first.day == after.day == 1 and (first.month, after.month) == (1, 1) and after.year == first.year + 1:
+        return str(first.year)
+    if first.day == after.day == 1 and last - first < timedelta(days=31):
+        return f"{_month(first)} {first.year}"
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{_day(last)}"
+    start = f"{first.day} {_month(first)}" if first.year == last.year else _day(first)
+    return f"{start} – {_day(last)}"
 
 
 def doubt(value: str) -> str:
@@ -95,7 +111,11 @@ def doubt(value: str) -> str:
 
 
 def _day(day: date) -> str:
-    return f"{day.day} {_FULL_MONTHS[day.month - 1].capitalize()} {day.year}"
+    return f"{day.day} {_month(day)} {day.year}"
+
+
+def _month(day: date) -> str:
+    return _FULL_MONTHS[day.month - 1].capitalize()
 
 
 def _named_day(text: str) -> Span | None:

@@ -6,6 +6,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from conversations import rendering
+from conversations.search import query_words, syntax
 from conversations.search.highlight import Piece
 
 register = template.Library()
@@ -25,6 +26,19 @@ def spelled(text: object) -> str:
 
 def _text(said: object) -> str:
     return "" if said is None else str(said)
+
+
+@register.filter
+def query_in_words(typed: str) -> str:
+    """Return a search query as a sentence says it, without its syntax."""
+    return query_words.sentence(syntax.read(typed)) or f"“{typed}”"
+
+
+@register.filter
+def beginnings(typed: str) -> str:
+    """Return the beginnings of words for which matches are shown where no word fits exactly."""
+    begun = syntax.read(typed).beginnings
+    return query_words.beginnings(begun) if begun else ""
 
 
 @register.filter

@@ -209,14 +209,14 @@ class ApiToken(models.Model):
 
     @property
     def what_it_sees(self) -> str:
-        """Return a sentence for the token's holder about which conversations Omni shows to such a token."""
+        """Return which conversations Omni shows to such a token, to follow "sees"."""
         match self.scope:
             case self.Scope.ORGANIZATION:
-                return "It sees every conversation in the organization."
+                return "every conversation in the organization"
             case self.Scope.USER:
-                return "It only sees its owner’s conversations."
+                return "only its owner’s conversations"
             case _:
-                return "Omni does not say what it can see: the list shows what it sees."
+                return "what the list shows: Omni does not tell its scope"
 
     def reject(self) -> None:
         """Store that Omni no longer accepts it: every right that was proven with it ends at once."""

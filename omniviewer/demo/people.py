@@ -1,4 +1,4 @@
-"""The three people of the demo, and the tokens with which Omni's stand-in knows them."""
+"""The people of the demo, and the tokens with which Omni's stand-in knows them."""
 
 from typing import NamedTuple
 
@@ -10,6 +10,8 @@ class Person(NamedTuple):
     about: str
     # The stand-in's demo token that they have connected, or "" for none yet.
     token: str
+    # Staff may see the administration, the figures of what is stored and the audit log; they read no more than others.
+    is_staff: bool = False
 
 
 PEOPLE = (
@@ -22,4 +24,12 @@ PEOPLE = (
     ),
     Person("lead", "Marcus", "Okafor", "A team lead with an organization key: sees everybody’s conversations.", "lead"),
     Person("support", "Sam", "Support", "A support engineer who has not connected Omni yet.", ""),
+    Person(
+        "administrator",
+        "Ines",
+        "Admin",
+        "Site staff without a token: sees the administration, stored data and the audit log.",
+        "",
+        is_staff=True,
+    ),
 )

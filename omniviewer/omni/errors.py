@@ -45,7 +45,7 @@ class OmniError(Exception):
 class TokenRejected(OmniError):
     """`401`: this token is not, or no longer, valid on this instance."""
 
-    sentence = "Omni does not accept this token: it may be mistyped, revoked or from another instance."
+    sentence = "Omni rejected this token. It may be mistyped, revoked or from another instance."
 
 
 class NotVisible(OmniError):

@@ -78,7 +78,7 @@ def test_it_says_what_will_be_lost(lead: Client, colleague: User) -> None:
     assert f"<strong>{COUNT} stored conversations</strong>" in said
     assert "<strong>the evidence of 1 answer</strong> that Omni no longer has: it cannot be fetched again" in said
     assert "1 link to tickets" in said
-    assert "Hand over instead" in said
+    assert "Or hand over to a colleague" in said
 
 
 def test_a_few_go_at_once(lead: Client, colleague: User) -> None:
@@ -171,7 +171,7 @@ def test_nothing_is_lost_that_another_holds(lead: Client, colleague: User, owner
     credential_for(owner, small_omni, key)
     said = page(lead, f"/credentials/{key_of(colleague)}/remove/")
     assert "No stored conversation is deleted with it." in said
-    assert "Hand over instead" not in said
+    assert "Or hand over to a colleague" not in said
     lead.post(f"/credentials/{key_of(colleague)}/remove/")
     assert Conversation.objects.count() == COUNT
 
@@ -412,7 +412,7 @@ def test_to_oneself_or_nobody_is_an_error(lead: Client, colleague: User) -> None
 
 def test_a_personal_token_is_not_offered(reads: Client, owner: User, found: InOmni) -> None:
     reads.get(thread(found))
-    assert "Hand over instead" not in page(reads, f"/credentials/{key_of(owner)}/remove/")
+    assert "Or hand over to a colleague" not in page(reads, f"/credentials/{key_of(owner)}/remove/")
     assert offer(reads, owner, "colleague").status_code == 422
 
 

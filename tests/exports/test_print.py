@@ -97,7 +97,7 @@ def test_it_works(reads: Client, kept: InOmni, small_omni: StandIn) -> None:
     assert f'src="{thread(kept)}messages/2/chart.png"' in page
     assert "The job failed: <q" in page
     assert "The first 200 of 350 rows; all of them are in the CSV" in page
-    assert "Columns 2 to 8 of 40, after the first" in page
+    assert "Columns 2–8 of 40 (first column repeated)" in page
     assert "site-header" not in page
 
 

@@ -136,7 +136,7 @@ def test_it_opens_on_a_filled_archive_and_a_second_start_finds_it(checkout: Path
 def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
     process, said = demo
     site = site_of(said)
-    assert "Continue there as the analyst, the lead or support" in said
+    assert "Continue there as the analyst, the lead, support or the administrator" in said
     with urllib.request.urlopen(f"{site}/healthz", timeout=10) as answer:
         assert answer.read() == b"ok\n"
     analyst = continue_as(site, "analyst")
@@ -145,6 +145,11 @@ def test_it_works(demo: tuple[subprocess.Popen[str], str]) -> None:
     assert "in the organization" in lead.get(f"{site}/conversations/", timeout=20).text
     example = analyst.get(f"{site}/chat/660e8400-e29b-41d4-a716-446655440001", timeout=20).text
     assert "Top 5 Products by Revenue" in example
+    staff = continue_as(site, "administrator")
+    for path, heading in (("/admin/", "Administration"), ("/stored/", "Stored data"), ("/activity/all/", "Audit log")):
+        assert heading in staff.get(f"{site}{path}", timeout=20).text
+    assert staff.get(f"{site}/admin/accounts/user/", timeout=20).status_code == 200
+    assert analyst.get(f"{site}/activity/all/", timeout=20).status_code == 403
     support = continue_as(site, "support")
     assert "Connect Omni first" in support.get(f"{site}/conversations/", timeout=20).text
     assert "Demo tokens to try" in support.get(f"{site}/credentials/connect/", timeout=20).text

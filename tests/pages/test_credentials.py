@@ -41,8 +41,8 @@ def test_it_says_what_a_personal_token_sees(owner: User, omni: StandIn) -> None:
     client = signed_in(owner)
     connect(client, omni, omni.organization.demo_tokens["analyst"])
     page = text_of(client.get("/credentials/"))
-    assert "Personal token, member" in page
-    assert "only sees its owner’s conversations" in page
+    assert "Personal token (member)" in page
+    assert "sees only its owner’s conversations" in page
 
 
 def test_it_says_what_an_organization_key_sees(owner: User, omni: StandIn) -> None:
@@ -89,7 +89,7 @@ def test_an_older_instance_without_whoami_is_asked_for_its_list(
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (Fault.status(401), "Omni does not accept this token"),
+        (Fault.status(401), "Omni rejected this token"),
         (Fault.status(500), "Omni has a problem (it returned 500)"),
         (Fault.status(429), "limit of requests per minute"),
         (Fault.status(400), "did not accept the request (it returned 400)"),
@@ -197,7 +197,7 @@ def test_a_token_is_replaced_only_by_one_that_omni_accepts(owner: User, omni: St
     client = signed_in(owner)
     client.get(f"/conversations/{EXAMPLE}/")
     page = client.post(f"/credentials/{credential.pk}/token/", {"token": tokens["revoked"]})
-    assert "Omni does not accept this token" in text_of(page)
+    assert "Omni rejected this token" in text_of(page)
     assert tokens["revoked"] not in text_of(page)
     credential.refresh_from_db()
     assert credential.api_token.token.reveal() == tokens["analyst"]

@@ -476,7 +476,7 @@ def test_without_a_script_the_page_knows_whether_there_is_one(owner_reads: Clien
     # Ours stands beside Omni's.
     assert f'<figcaption>Chart from Omni</figcaption> <img src="{ANSWER}chart.png"' in page
     assert re.search(
-        rf'<figcaption>Redrawn from the rows</figcaption> <picture>.*?<img src="{ANSWER}queries/1.svg"', page
+        rf'<figcaption>Drawn from the rows</figcaption> <picture>.*?<img src="{ANSWER}queries/1.svg"', page
     )
     Chart.keep(Job.objects.get(), None)
     page = text_of(owner_reads.get(EVIDENCE))

@@ -200,7 +200,7 @@ def test_messages_with_all_the_words_are_found(reads: Client, long: InOmni) -> N
 def test_beginnings_of_words_are_tried_and_it_is_said(reads: Client, long: InOmni) -> None:
     page = text_of(reads.get(f"{thread(long)}?find=platyp"))
     assert "<mark>platypus</mark>" in page
-    assert "No exact matches for “<bdi>platyp</bdi>”. Showing words that begin alike." in page
+    assert "No exact matches for “<bdi>platyp</bdi>”. Showing words that begin with “platyp”." in page
     assert "No exact matches" not in text_of(reads.get(f"{thread(long)}?find=platypus"))
 
 

@@ -112,7 +112,7 @@ def library(small: Organization, small_omni: StandIn, owner: User, analyst: Memb
 
 def failed_answers_of_a_topic_last_week(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
-    hands.click(hands.facet("failed"))
+    hands.click(hands.facet("Failed"))
     hands.click(hands.facet("orders"))
     hands.click(hands.page.get_by_role("link", name="Last 7 days"))
     expect(hands.page.locator(".row")).to_have_count(1)
@@ -160,7 +160,7 @@ def an_export_of_a_search(hands: Hands, made: dict[str, InOmni]) -> None:
     expect(hands.page.locator(".list-sum")).to_contain_text("24 conversations")
     with hands.page.expect_download() as download:
         hands.click(hands.page.get_by_role("button", name=re.compile("Export all [0-9]+ results")))
-        expect(hands.page.get_by_role("heading", name="Export: filler")).to_be_visible()
+        expect(hands.page.get_by_role("heading", name="Export: “filler”")).to_be_visible()
         work()
     assert download.value.suggested_filename.startswith("conversations-")
 
@@ -184,7 +184,7 @@ def four_stars_by_keyboard(hands: Hands, made: dict[str, InOmni]) -> None:
 def what_was_asked_in_a_month(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
     hands.click(hands.page.get_by_text("One month"))
-    hands.click(hands.page.get_by_role("link", name=f"{LONG_AGO:%B %Y}"))
+    hands.click(hands.page.get_by_role("link", name=f"{LONG_AGO:%b %Y}"))
     expect(hands.page.locator(".row-title")).to_have_text(["The oldest"])
 
 
@@ -229,7 +229,7 @@ def the_same_place_in_the_list(hands: Hands, made: dict[str, InOmni]) -> None:
 
 def an_answer_that_is_running(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.open()
-    hands.click(hands.facet("unanswered"))
+    hands.click(hands.facet("Unanswered"))
     hands.click(hands.page.locator(".row-title").first)
     expect(hands.page.locator("#running")).to_contain_text("answer")
 

@@ -288,7 +288,6 @@ def test_how_a_date_was_read_is_said(corpus: dict[str, InOmni], searcher: User) 
     page = text_of(client.get("/conversations/?q=returns+on:02.03.2026"))
     assert "was read as" not in page
     assert '<bdi class="chip-meaning">2 March 2026</bdi>' in page
-    assert "chip-meaning" not in text_of(client.get("/conversations/?q=returns+on:2026-03-02"))
 
 
 def test_an_owner_is_meant_by_the_beginning_of_a_name(
@@ -346,7 +345,7 @@ def test_a_filter_is_a_control_too(corpus: dict[str, InOmni], searcher: User) ->
         'revenue state:answered topic:"order items" from:2026-01', safe=""
     ).replace("%20", "+")
     page = text_of(client.get(answer["Location"]))
-    assert "<option selected>answered" in page
+    assert '<option value="answered" selected>Answered' in page
     assert 'name="topic" value="order items"' in page
     assert 'name="since" value="2026-01"' in page
     assert "Remove Topic: order items" in page

@@ -124,7 +124,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f"\nOmniviewer runs at          {address}\n"
             f"Its stand-in Omni runs at   http://127.0.0.1:{omni_port}/api  (sample data, all on this machine)\n"
-            f"Continue there as the analyst, the lead or support with one click.\n"
+            f"Continue there as the analyst, the lead, support or the administrator with one click.\n"
             f"Everything is kept in       {settings.DEMO_DIR}  (start over with --fresh)\n"
         )
         age = datetime.now(UTC) - environment.sample_until()
@@ -208,7 +208,12 @@ def _seed(instance: str) -> list[User]:
     for person in PEOPLE:
         user, _ = User.objects.get_or_create(
             username=person.username,
-            defaults={"first_name": person.first_name, "last_name": person.last_name},
+            defaults={
+                "first_name": person.first_name,
+                "last_name": person.last_name,
+                "is_staff": person.is_staff,
+                "is_superuser": person.is_staff,
+            },
         )
         if person.token and not Credential.objects.owned_by(user).exists():
             token = Token(DEMO_TOKENS[person.token])

@@ -229,7 +229,7 @@ class Everyday:
 
     def job(self, job_id: UUID, prompt: str, at: datetime, *, looks_again: bool = True) -> Job:
         """Return the job that answered: with queries, or without any if the AI does not look again."""
-        actions = [*self._queries(), Action("summarize", "Summed up the rows")] if looks_again else []
+        actions = [*self._queries(), Action("summarize", "Summarized the rows")] if looks_again else []
         chart = looks_again and self.rng.random() < 0.7
         return Job(job_id, prompt, at, topic=self.subject.topic, actions=tuple(actions), chart=chart)
 
