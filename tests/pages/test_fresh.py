@@ -442,6 +442,36 @@ def test_a_question_without_an_answer_is_looked_at_again(
     assert "1 new message" in page
 
 
+def test_a_page_of_a_running_answer_says_when_it_was_last_checked_and_one_status(
+    small: Organization, owner: User, small_omni: StandIn, quick: None
+) -> None:
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=17))
+    job = thread.row.messages[1].job
+    assert job
+    job.state, job.completed_at = "EXECUTING", None
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    learn_jobs(thread, small_omni)
+    make_old(timedelta(minutes=16))
+    thread.row.messages[1].text = "Working on it: two of three"
+    page = text_of(client.get(thread.path))
+    assert 'data-fresh-in="0.0"' in page
+    assert "Omni is working on this answer" in page
+    assert "Saving evidence" not in page
+    small_omni.requests.clear()
+    renewed = text_of(renew(client, page))
+    assert "two of three" in renewed
+    assert "Omni is working on this answer" in renewed
+    assert "Saving evidence" not in renewed
+    as_of = re.search(r'As of <time datetime="([^"]+)"', renewed)
+    assert as_of
+    assert timezone.now() - datetime.fromisoformat(as_of[1]) < timedelta(minutes=1)
+    assert 'data-fresh-in="0.0"' not in renewed
+    count = len(small_omni.requests)
+    renew(client, renewed)
+    assert len(small_omni.requests) <= count + 1, "its thread is fresh: only the job is asked"
+
+
 def test_a_job_that_omni_does_not_show_is_asked_for_once(small: Organization, owner: User, small_omni: StandIn) -> None:
     thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=3))
     small_omni.fail(Fault.status(404), path="/v1/ai/jobs")
