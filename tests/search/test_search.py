@@ -488,9 +488,7 @@ def test_what_is_removed_leaves_nothing_behind(corpus: dict[str, InOmni], search
         assert not {row[0] for row in cursor.fetchall()} & set(kept)
 
 
-def test_a_title_opens_the_conversation_at_its_first_match(
-    reads: Client, small: Organization, analyst: Member
-) -> None:
+def test_a_title_opens_the_conversation_at_its_first_match(reads: Client, small: Organization, analyst: Member) -> None:
     turns = [("Of what?", "Of seals."), ("How many walrus?", "Two walrus, one narwhal."), ("Narwhal?", "One.")]
     made = small.add_conversation(owner=analyst, name="Dugong counts", turns=turns)
     lone = small.add_conversation(owner=analyst, name=None, turns=[("Manatees in May?", "Nine.")])
