@@ -60,7 +60,7 @@ class Hits:
         """Return the position of the first match, at which the conversation opens; None: at its beginning."""
         if self.is_title_found:
             return None
-        return next((hit.position for hit in (*self.shown, *self.queries)), None)
+        return next(iter([*(hit.position for hit in self.shown), *(hit.position for hit in self.queries)]), None)
 
 
 def collect(reader: Reader, conversations: Sequence[ShownRow], asked: Asked) -> dict[int, Hits]:
