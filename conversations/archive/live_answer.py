@@ -56,7 +56,8 @@ def renew(user: User, omni_id: UUID) -> Opened:
     if last is None or stored(opened) is None:
         return threads.open(user, omni_id, when=Fetch.IF_STALE)
     if last.job_id and _is_still_running(opened, last):
-        return opened
+        # Its job is asked each time; the thread, whose time the page shows, as often as any other.
+        return threads.open(user, omni_id, when=Fetch.IF_STALE, urgency=Urgency.BACKGROUND)
     if not last.job_id and conversation.age is not None and conversation.age < Job.POLL_EVERY * 0.8:
         return opened
     return threads.open(user, omni_id, when=Fetch.ALWAYS, urgency=Urgency.BACKGROUND)

@@ -31,6 +31,8 @@ from omniviewer.omni import (
 
 # Most people of an organization that are offered as a choice; if there are more, names are typed.
 MAX_MEMBERS = 500
+# Fewest letters of a word that may name somebody.
+_MIN_NAME_CHARS = 2
 # Most people of one of Omni's lists that are stored; the others are shown by their ids.
 _MAX_PEOPLE = 100_000
 # Most pages of these lists that a reader waits for.
@@ -142,6 +144,11 @@ def _begins(name: str, wanted: Sequence[str]) -> bool:
     """Return whether each of these words begins a word of the name."""
     said = [word.text for word in words(name)]
     return bool(wanted) and all(any(word.startswith(one) for word in said) for one in wanted)
+
+
+def is_word_of(name: str, typed: str) -> bool:
+    """Return whether a typed word begins a word of the name."""
+    return len(typed) >= _MIN_NAME_CHARS and _begins(name, [word.text for word in words(typed)])
 
 
 def _begins_address(email: str, typed: str) -> bool:

@@ -18,7 +18,7 @@ from conversations.archive.evidence_status import EvidenceSummary, Jobs
 from conversations.archive.outcomes import Opened
 from conversations.charts import spec
 from conversations.charts.svg import draw
-from conversations.exports import document, formats
+from conversations.exports import document, formats, outcomes
 from conversations.models import Action, AnswerStatus, Chart, Job, Message
 from conversations.tables import parsing
 from omniviewer.accounts.models import User
@@ -91,10 +91,11 @@ def stream(opened: Opened, user: User, address: str) -> Iterator[bytes]:
 def _content(bundle: _Bundle, opened: Opened, user: User, address: str) -> Iterator[bytes]:
     conversation = opened.conversation
     at = conversation.fetched_at
-    yield from bundle.add(
-        "thread.md", [formats.as_markdown(conversation, address).encode()], at, what="the conversation"
-    )
-    yield from bundle.add("thread.json", [formats.as_json(conversation, address).encode()], at, what="the conversation")
+    told = outcomes.told(opened)
+    markdown = formats.as_markdown(conversation, address, told).encode()
+    yield from bundle.add("thread.md", [markdown], at, what="the conversation")
+    reply = formats.as_json(conversation, address, told).encode()
+    yield from bundle.add("thread.json", [reply], at, what="the conversation")
     page = document.as_html(opened, user, address).encode()
     yield from bundle.add("thread.html", [page], at, what="the conversation with its evidence")
     yield from _answers(bundle, opened)

@@ -1,5 +1,7 @@
 """Text and HTML to paste into a ticket: of a message, or of a thread."""
 
+import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,8 +12,8 @@ from conversations import rendering
 from conversations.archive import people
 from conversations.archive.evidence_status import Jobs
 from conversations.archive.outcomes import Opened
-from conversations.exports import formats
-from conversations.models import Action, Job, Message, Outcome
+from conversations.exports import formats, outcomes
+from conversations.models import Action, Job, Message
 from conversations.tables import paging
 from conversations.tables.paging import TablePage
 
@@ -24,12 +26,13 @@ _MAX_REASON_CHARS = 1000
 def of_message(opened: Opened, message: Message, question: Message | None, address: str) -> dict[str, str]:
     """Return `text` and `html` of an answer: whose conversation, its question, job and queries, and a link back."""
     job, actions = _work(opened, message)
-    queries = [paging.page_of(action, most=MAX_ROWS) for action in actions if action.is_query][:_MAX_QUERIES]
+    found = [paging.page_of(action, most=MAX_ROWS) for action in actions if action.is_query][:_MAX_QUERIES]
+    queries = [_without_repetition(shown, message) for shown in found]
     failures = [_Failure(row.label, _outcome(row)) for row in actions if row.is_wrong and not row.is_query][
         :_MAX_QUERIES
     ]
-    if job and job.outcome in (Outcome.FAILED, Outcome.CANCELLED):
-        failures.insert(0, _Failure("Job", _joined(job.outcome, job.error)))
+    if job and (failed := outcomes.of_job(job)):
+        failures.insert(0, _Failure(failed.label, Truncator(failed.reason).chars(_MAX_REASON_CHARS)))
     context = {
         **_about(opened, (question or message).created_at),
         "question": question,
@@ -38,7 +41,7 @@ def of_message(opened: Opened, message: Message, question: Message | None, addre
         "failures": failures,
         "address": f"{address}messages/{message.position}/",
     }
-    parts = [_head(context), formats.quoted(question.text) if question else "", formats.body(message)]
+    parts = [_head(context), formats.quoted(question.text) if question else "", formats.body(message, lowered_by=None)]
     parts += [f"**{formats.line(row.name)}**: {formats.line(row.outcome)}" for row in failures]
     parts += [_query(shown) for shown in queries]
     return _both(parts, context)
@@ -54,7 +57,8 @@ def of_thread(opened: Opened, address: str) -> dict[str, str]:
         "address": address,
     }
     parts = [
-        f"**{message.position}. {formats.role(message)}**\n\n{formats.body(message)}" for message in conversation.thread
+        f"**{message.position}. {formats.role(message)}**\n\n{formats.body(message, lowered_by=None)}"
+        for message in conversation.thread
     ]
     return _both([_head(context), *parts], context)
 
@@ -77,6 +81,20 @@ def _both(parts: list[str], context: dict[str, Any]) -> dict[str, str]:
     source = f"{context['address']}, as of {formats.moment(context['conversation'].fetched_at)}"
     text = "\n\n".join(part for part in [*parts, source] if part) + "\n"
     return {"text": rendering.spelled(text), "html": render_to_string("conversations/export/clipboard.html", context)}
+
+
+def _without_repetition(shown: TablePage[Action], message: Message) -> TablePage[Action]:
+    """Return a query without its rows if all of them stand in a table of the answer."""
+    if not shown.table or not shown.rows or shown.count > len(shown.rows) or shown.action.was_cut:
+        return shown
+    told = {_plain(re.split(r"(?<!\\)\|", row.strip().strip("|"))) for row in message.text.splitlines() if "|" in row}
+    is_told = all(_plain([cell for _, cell in row.cells]) in told for row in shown.rows)
+    return replace(shown, table=None, rows=[]) if is_told else shown
+
+
+def _plain(cells: list[str]) -> tuple[str, ...]:
+    """Return a row's cells without Markdown's marks, for comparison."""
+    return tuple(re.sub(r"[\\*`\s]", "", cell) for cell in cells)
 
 
 def _work(opened: Opened, message: Message) -> tuple[Job | None, list[Action]]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from django.utils import timezone
 
 from conversations import rendering
+from conversations.exports.outcomes import Told
 from conversations.models import Conversation, Message
 from conversations.tables import parsing
 
@@ -25,7 +26,7 @@ def file_name(conversation: Conversation, extension: str) -> str:
     return f"{words or conversation.omni_id}-{day:%Y-%m-%d}.{extension}"
 
 
-def as_markdown(conversation: Conversation, address: str) -> str:
+def as_markdown(conversation: Conversation, address: str, told: Told) -> str:
     """Return the thread as Markdown, with hidden characters spelled out. `address` is the thread's own."""
     parts = [
         f"# {line(conversation.title)}",
@@ -33,6 +34,7 @@ def as_markdown(conversation: Conversation, address: str) -> str:
             [
                 f"- Conversation: [{conversation.omni_id}]({address})",
                 f"- Instance: {conversation.instance}",
+                *([f"- Asked by: {line(told.asker)}"] if told.asker else []),
                 f"- Started: {moment(conversation.created_at)}",
                 f"- Last activity: {moment(conversation.updated_at)}",
                 f"- As of: {moment(conversation.fetched_at)}",
@@ -43,11 +45,13 @@ def as_markdown(conversation: Conversation, address: str) -> str:
     for message in conversation.thread:
         parts.append(f"## {message.position}. {role(message)}, {moment(message.created_at)}")
         parts.append(body(message))
+        if failed := told.failures.get(message.position):
+            parts.append(f"**{failed.label}**: {line(failed.reason)}")
         parts.append(_sources(message, address))
     return rendering.spelled("\n\n".join(part for part in parts if part)) + "\n"
 
 
-def as_json(conversation: Conversation, address: str) -> str:
+def as_json(conversation: Conversation, address: str, told: Told) -> str:
     """Return JSON in the shape of Omni's `GET /v1/ai/conversations/{id}`; our own values stand under `OURS`."""
     whole: dict[str, Any] = {
         "id": str(conversation.omni_id),
@@ -56,10 +60,11 @@ def as_json(conversation: Conversation, address: str) -> str:
         "organizationId": conversation.organization_id or None,
         "createdAt": iso(conversation.created_at),
         "updatedAt": iso(conversation.updated_at),
-        "messages": [_message(message) for message in conversation.thread],
+        "messages": [_message(message, told) for message in conversation.thread],
         OURS: {
             "instance": conversation.instance,
             "address": address,
+            **({"askedBy": told.asker} if told.asker else {}),
             "asOf": iso(conversation.fetched_at),
             **({"shortfall": conversation.shortfall} if conversation.shortfall else {}),
             "exportedAt": iso(timezone.now()),
@@ -68,14 +73,15 @@ def as_json(conversation: Conversation, address: str) -> str:
     return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
 
 
-def as_csv(conversation: Conversation, address: str) -> Iterator[str]:
+def as_csv(conversation: Conversation, address: str, told: Told) -> Iterator[str]:
     """Yield CSV with one row for each message."""
-    columns = ["position", "role", "time", "text", "job", "omni", "link"]
-    return parsing.as_csv(columns, _csv_rows(conversation.thread, address))
+    columns = ["position", "role", "time", "text", "job", "omni", "link", "asked by", "outcome", "reason"]
+    return parsing.as_csv(columns, _csv_rows(conversation.thread, address, told))
 
 
-def _csv_rows(thread: Iterable[Message], address: str) -> Iterator[list[str]]:
+def _csv_rows(thread: Iterable[Message], address: str, told: Told) -> Iterator[list[str]]:
     for message in thread:
+        failed = told.failures.get(message.position)
         yield [
             str(message.position),
             message.role,
@@ -84,10 +90,13 @@ def _csv_rows(thread: Iterable[Message], address: str) -> Iterator[list[str]]:
             str(message.job_id or message.other_job_id),
             message.omni_link,
             f"{address}messages/{message.position}/",
+            told.asker,
+            failed.status.word if failed else "",
+            failed.reason if failed else "",
         ]
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, told: Told) -> dict[str, Any]:
     said: dict[str, Any] = {
         "role": message.role,
         "content": message.text,
@@ -98,6 +107,8 @@ def _message(message: Message) -> dict[str, Any]:
         said |= {"jobId": job, "omniChatUrl": message.omni_chat_url or None}
     if message.attachments:
         said["attachments"] = [{"name": name} for name in message.attachments]
+    if failed := told.failures.get(message.position):
+        said[OURS] = {"outcome": failed.status.value, "reason": failed.reason}
     return said
 
 
@@ -123,18 +134,26 @@ def _target(url: str) -> str:
     return re.sub(r"[\s()\[\]<>\\\"'`*|]", lambda found: quote(found[0], safe=""), url)
 
 
-def body(message: Message) -> str:
-    """Return a message as Markdown: a question quoted, since it is plain text; an answer made self-contained."""
+def body(message: Message, *, lowered_by: int | None = 2) -> str:
+    """Return a message as Markdown: a question quoted, since it is plain text; an answer made self-contained.
+
+    `lowered_by`: levels by which its headings are lowered; None makes each a line in bold.
+    """
     if message.is_question:
         return quoted(message.text)
     if message.absence:
         return f"*{message.absence}*"
-    return rendering.self_contained(message.text.strip(), lowered_by=2)
+    return rendering.self_contained(message.text.strip(), lowered_by=lowered_by)
 
 
 def line(text: str) -> str:
     """Return one line of plain text, with everything escaped that Markdown would interpret."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>#|~]|&(?=#?\w+;))", r"\\\1", re.sub(r"[ \t\r\n]+", " ", text).strip(" "))
+    # An underscore between letters or digits means nothing in CommonMark.
+    escaped = re.sub(
+        r"([\\`*{}\[\]<>#|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))",
+        r"\\\1",
+        re.sub(r"[ \t\r\n]+", " ", text).strip(" "),
+    )
     return re.sub(r"^(\d{1,9})(?=[.)](?: |$))|^(?=[-+](?: |$)|-+$|=+$)", lambda found: f"{found[1] or ''}\\", escaped)
 
 

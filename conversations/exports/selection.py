@@ -8,7 +8,7 @@ from uuid import UUID
 
 from conversations.archive import threads
 from conversations.archive.outcomes import CannotShow
-from conversations.exports import formats
+from conversations.exports import formats, outcomes
 from conversations.exports.bundle import Pipe
 from conversations.models import Access, Conversation, Reader
 from conversations.search import shown_row
@@ -63,16 +63,17 @@ def stream(
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
         for number, row in enumerate(conversations, start=1):
             try:
-                found = threads.open(user, row.omni_id, instance=row.instance).conversation
+                opened = threads.open(user, row.omni_id, instance=row.instance)
             except CannotShow as error:
                 missing[str(row.omni_id)] = error.sentence or "Omni does not show it to you."
                 record(row, error.why)
                 continue
+            found, told = opened.conversation, outcomes.told(opened)
             record(found, OK)
             address = f"{site}{found.get_absolute_url()}"
             for extension, text in (
-                ("md", formats.as_markdown(found, address)),
-                ("json", formats.as_json(found, address)),
+                ("md", formats.as_markdown(found, address, told)),
+                ("json", formats.as_json(found, address, told)),
             ):
                 target.writestr(f"{number:03}-{formats.file_name(found, extension)}", text)
                 yield pipe.drain()

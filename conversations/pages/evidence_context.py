@@ -37,9 +37,12 @@ def answer_statuses(opened: Opened, looks: int = 0) -> dict[str, Any]:
     """Return the context of _answer_status.html, one for each answer, and of _capture_progress.html."""
     summaries = evidence_status.by_position(opened)
     unkept = len(evidence_status.pending(summaries.values()))
+    # An answer that is running has a line of its own.
+    queued = sum(summary.is_queued for summary in summaries.values())
     return {
         "summaries": summaries,
         "unkept": unkept,
+        "queued": queued,
         "minutes_left": capture.estimate_minutes(unkept, opened.token) if unkept else 0,
         "looks": looks,
         "most_looks": MAX_LOOKS,

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from conversations import tasks
 from conversations.archive import threads
 from conversations.archive.outcomes import Opened
-from conversations.exports import bundle, document, formats
+from conversations.exports import bundle, document, formats, outcomes
 from conversations.exports import clipboard as ticket
 from conversations.pages import evidence_context
 from conversations.pages.errors import explains_refusals
@@ -89,11 +89,11 @@ def _file(request: Request, opened: Opened, extension: str) -> HttpResponseBase:
     elif extension == "html":
         content = document.as_html(opened, request.user, address)
     elif extension == "csv":
-        content = formats.as_csv(conversation, address)
+        content = formats.as_csv(conversation, address, outcomes.told(opened))
     elif extension == "json":
-        content = formats.as_json(conversation, address)
+        content = formats.as_json(conversation, address, outcomes.told(opened))
     else:
-        content = formats.as_markdown(conversation, address)
+        content = formats.as_markdown(conversation, address, outcomes.told(opened))
     answer = HttpResponse if isinstance(content, str) else StreamingHttpResponse
     return answer(content, content_type=_TYPES[extension], headers=headers)
 

@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from conversations.archive import background_health, coverage, people, sync
+from conversations.archive import background_health, coverage, people, people_asked, sync
 from conversations.archive.coverage import Coverage, Outcomes
 from conversations.archive.lists import Listed
 from conversations.archive.people import MAX_MEMBERS
@@ -74,6 +74,9 @@ def page(user: User, found: Listed, query: ListQuery, parameters: QueryDict, loo
         "coverage": of_whole.coverage if asked or (has_ends and page.older is None) else None,
         "outcomes": of_whole.outcomes if asked.depends_on_outcome else None,
         "shortfall": _shortfall(found.walks),
+        "people_asked": people_asked.named(found.finder.scope.reader, asked)
+        if not len(page.shown) and asked.has_words
+        else [],
         "page_refresh_address": f"?{page_address.urlencode()}",
         "facets_address": f"{reverse('conversations:conversations')}facets/?{address.urlencode()}",
         "columns": list_columns.columns(query.stretch.order, has_words=found.asked.has_words),

@@ -51,6 +51,14 @@ class RowFacts:
     tickets: tuple[str, ...]
     look: Look
 
+    @property
+    def address(self) -> str:
+        """Return the address of the conversation, at its first match; with the parameters that lead back here."""
+        position = self.hits.opens_at
+        message = f"messages/{position}/" if position else ""
+        within = f"?{self.look.within}" if self.look.within else ""
+        return f"/conversations/{self.omni_id}/{message}{within}"
+
 
 @dataclass(frozen=True)
 class ListRow:

@@ -55,5 +55,5 @@ def fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_s
     if notice:
         return max(later, notice.retry_after or _RETRY_SECONDS)
     if running:
-        return later if running.is_certain else 1.0
+        return (0 if is_stale and looks == 0 else later) if running.is_certain else 1.0
     return 0 if is_stale and looks == 0 else None

@@ -18,10 +18,16 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _MARKS = re.compile(r" {0,3}#+")
+_CLOSING = re.compile(r"(?:^| )#+ *$")
+# Level of a heading that cannot be a line in bold.
+_BOLD_LEVEL = 4
 
 
-def self_contained(text: str, *, lowered_by: int) -> str:
-    """Return Markdown that leaves nothing open, its headings lowered; if that costs too much, plain text in a fence."""
+def self_contained(text: str, *, lowered_by: int | None) -> str:
+    """Return Markdown that leaves nothing open, its headings lowered; if that costs too much, plain text in a fence.
+
+    With None in place of a number of levels, each heading becomes a line in bold.
+    """
     text = characters.with_newlines(text)
     if len(text) > LONGEST:
         return _fenced(text)
@@ -35,14 +41,32 @@ def self_contained(text: str, *, lowered_by: int) -> str:
         for number, line in zip(numbers, escaped, strict=True):
             lines[number - 1] = line
     for numbers, level in outline.headings:
-        lowered = min(level + lowered_by, _LOWEST)
         # The last line of an underlined heading is not part of its title.
         title = " ".join(str(lines[number - 1]).strip(" ") for number in numbers[: max(1, len(numbers) - 1)])
-        lines[numbers[0] - 1] = "#" * lowered + " " + _MARKS.sub("", title, count=1).lstrip(" ")
+        title = _MARKS.sub("", title, count=1).lstrip(" ")
+        bold = _bold(title) if lowered_by is None else ""
+        if bold:
+            # A paragraph, unlike a heading, ends at an empty line alone.
+            near = (lines[place] if 0 <= place < len(lines) else "" for place in (numbers[0] - 2, numbers[-1]))
+            before, after = ("\n" if line else "" for line in near)
+            lines[numbers[0] - 1] = f"{before}{bold}{after}"
+        else:
+            lines[numbers[0] - 1] = _heading(title, _BOLD_LEVEL if lowered_by is None else level + lowered_by)
         for number in numbers[1:]:
             lines[number - 1] = None
     lines.append(outline.open_fence or None)
     return "\n".join(line for line in lines if line is not None)
+
+
+def _heading(title: str, level: int) -> str:
+    return f"{'#' * min(level, _LOWEST)} {title}"
+
+
+def _bold(title: str) -> str:
+    """Return a title as a paragraph in bold; "" if it holds marks that might not pair any more."""
+    title = _CLOSING.sub("", title).strip(" ")
+    is_plain = title and "*" not in title and "`" not in title and not title.endswith("\\")
+    return f"**{title}**" if is_plain else ""
 
 
 def _without_tags(text: str) -> str:

@@ -52,6 +52,15 @@ class Hits:
     shown: list[Hit] = field(default_factory=list)
     more: int = 0
     queries: list[QueryHit] = field(default_factory=list)
+    # True if the title alone holds everything that was sought.
+    is_title_found: bool = False
+
+    @property
+    def opens_at(self) -> int | None:
+        """Return the position of the first match, at which the conversation opens; None: at its beginning."""
+        if self.is_title_found:
+            return None
+        return next(iter([*(hit.position for hit in self.shown), *(hit.position for hit in self.queries)]), None)
 
 
 def collect(reader: Reader, conversations: Sequence[ShownRow], asked: Asked) -> dict[int, Hits]:
@@ -60,6 +69,8 @@ def collect(reader: Reader, conversations: Sequence[ShownRow], asked: Asked) -> 
     found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
     if not wanted:
         return found
+    for row in conversations:
+        found[row.pk].is_title_found = _in(asked, "name") and highlight.has_all(row.title, wanted)
     for pk, (shown, more) in _in_messages(conversations, asked).items():
         found[pk].shown, found[pk].more = shown, more
     if _in(asked, "query"):

@@ -195,10 +195,23 @@ def test_an_answer_in_a_document_changes_no_more_than_it_must(text: str, embedde
     assert rendering.self_contained(text, lowered_by=2) == (embedded or text)
 
 
-@given(st.lists(PIECES, max_size=12).map("".join))
+@pytest.mark.parametrize(
+    ("text", "embedded"),
+    [
+        ("### Sales\n1. a", "**Sales**\n\n1. a"),
+        ("Intro\n## By order_items ##\n\nb", "Intro\n\n**By order_items**\n\nb"),
+        ("Two\nlines\n===\na", "**Two lines**\n\na"),
+        ("# **Bold** x\n# `a\n#\nb", "#### **Bold** x\n#### `a\n#### \nb"),
+    ],
+)
+def test_a_heading_in_a_ticket_is_a_line_in_bold(text: str, embedded: str) -> None:
+    assert rendering.self_contained(text, lowered_by=None) == embedded
+
+
+@given(st.lists(PIECES, max_size=12).map("".join), st.sampled_from([2, None]))
 @settings(max_examples=400, deadline=None, derandomize=True)
-def test_whatever_the_answer_what_follows_is_no_part_of_it(text: str) -> None:
-    document = f"{rendering.self_contained(text.strip(), lowered_by=2)}\n\nEND `x`\n"
+def test_whatever_the_answer_what_follows_is_no_part_of_it(text: str, lowered_by: int | None) -> None:
+    document = f"{rendering.self_contained(text.strip(), lowered_by=lowered_by)}\n\nEND `x`\n"
     html = cmarkgfm.github_flavored_markdown_to_html(document, Options.CMARK_OPT_UNSAFE)
     assert html.endswith("<p>END <code>x</code></p>\n")
     assert not re.search(r"<(!|/b>|script)", html)
@@ -271,7 +284,7 @@ def test_a_reader_takes_it_along(page: Page, site: str, omni: StandIn, dialect: 
 def test_a_message_for_a_ticket_says_what_was_asked_and_where_it_is(owner_reads: Client) -> None:
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
     rest = said["text"].partition("\n\n")[2]
-    assert rest.startswith("> What are the top 5 products by revenue?\n\n##### Top 5 Products by Revenue")
+    assert rest.startswith("> What are the top 5 products by revenue?\n\n**Top 5 Products by Revenue**")
     assert f"http://testserver{BASE}/messages/2/, as of " in said["text"]
     assert "<blockquote>" in said["html"]
     assert "<strong>Sunglasses</strong> - $678,994" in said["html"]
@@ -284,8 +297,8 @@ def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_r
     owner_reads.get(f"{BASE}/messages/2/evidence/")
     omni.requests.clear()
     said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
-    assert "**Top 5 Products by Revenue** from order\\_items\n\nFields: products.name, " in said["text"]
-    assert "order\\_items.total\\_sale\\_price. Limit: 1000.\n" in said["text"]
+    assert "**Top 5 Products by Revenue** from order_items\n\nFields: products.name, " in said["text"]
+    assert "order_items.total_sale_price. Limit: 1000.\n" in said["text"]
     assert "<p>Fields: products.name, order_items.total_sale_price. " in said["html"]
     assert "| Product | Revenue |\n| --- | --: |\n| Sunglasses | 678,994.41 |" in said["text"]
     assert "<th>Product</th><th>Revenue</th>" in said["html"]
@@ -314,7 +327,7 @@ def test_of_many_rows_it_says_that_they_are_not_all(
     text = zlib.compress(("n\n" + "7\n" * rows).encode())
     Action.objects.filter(is_query=True).update(csv=text, was_cut=cut, row_count=1204, status="ERROR")
     both = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
-    assert "**Top 5 Products by Revenue** from order\\_items: ERROR\n" in both["text"]
+    assert "**Top 5 Products by Revenue** from order_items: ERROR\n" in both["text"]
     assert "</code>: ERROR</p>" in both["html"]
     if said:
         assert f"| 7 |\n\n{said}\n" in both["text"]
@@ -347,6 +360,56 @@ def test_it_begins_with_the_name_the_person_and_the_time(small: Organization, sm
             "<p><strong>Sales | *of* &lt;i&gt;May&lt;/i&gt;</strong>, asked "
             f"by <bdi>Zoë &lt;b&gt;*O'Brien*</bdi> on {asked_at}"
         )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("state", "label"), [("FAILED", "Error"), ("CANCELLED", "Cancelled")])
+def test_a_file_says_who_asked_and_why_an_answer_failed(
+    small: Organization, small_omni: StandIn, state: str, label: str
+) -> None:
+    member = small.add_member("Zoë", "zoe@small.example")
+    turns: list[tuple[str, str | None]] = [("How many?", "Nine."), ("And by *port*?", "")]
+    made = small.add_conversation(owner=member, name="Sales", turns=turns, started_at=small_omni._now)
+    job = made.messages[3].job
+    assert job
+    job.state, job.error, job.error_code, job.error_detail = state, "No field sea_port <b>", "", ""
+    reader = person("support")
+    credential_for(reader, small_omni, small.organization_key())
+    client = signed_in(reader)
+    client.get("/conversations/")
+    client.get(f"/conversations/{made.id}/messages/4/evidence/")
+    files = {end: text_of_file(client.get(f"/conversations/{made.id}.{end}")) for end in ("md", "json", "csv", "html")}
+    assert "- Asked by: Zoë\n" in files["md"]
+    assert files["md"].count(rf"**{label}**: No field sea_port \<b\>") == 1
+    messages = json.loads(files["json"])["messages"]
+    assert json.loads(files["json"])["omniviewer"]["askedBy"] == "Zoë"
+    assert [message.get("omniviewer", {}).get("reason", "")[:20] for message in messages] == [
+        *([""] * 3), "No field sea_port <b>"[:20]
+    ]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(files["csv"], newline="")))
+    assert [row["asked by"] for row in rows] == ["Zoë"] * 4
+    assert [row["outcome"] for row in rows] == ["", "", "", state.capitalize()]
+    assert "No field sea_port &lt;b&gt;" in files["html"]
+    said = client.get(f"/conversations/{made.id}/messages/4/for-ticket.json").json()
+    assert rf"**{label}**: No field sea_port \<b\>" in said["text"]
+
+
+def text_of_file(answer: Any) -> str:
+    return str(answer.getvalue().decode("utf-8-sig"))
+
+
+def test_a_table_of_the_answer_is_not_repeated(owner_reads: Client, omni: StandIn) -> None:
+    omni._now = next(row.updated_at for row in omni.organization.conversations if str(row.id) == EXAMPLE)
+    owner_reads.get(f"{BASE}/messages/2/evidence/")
+    rows = Action.objects.get(is_query=True, job__omni_id="550e8400-e29b-41d4-a716-446655440000")
+    rows.csv = zlib.compress(b"Product,Revenue\nHat,201\nCap,12.5%\n")
+    rows.save()
+    for table, is_repeated in (("|Hat|**201**|\n|Cap|12.5%|", False), ("|Hat|201|\n|Cap|99|", True), ("Hat", True)):
+        Message.objects.filter(position=2).update(text=f"|Product|Revenue|\n|---|---|\n{table}")
+        said = owner_reads.get(f"{BASE}/messages/2/for-ticket.json").json()
+        assert ("| Cap | 12.5% |" in said["text"]) is is_repeated
+        assert ("<td>Cap</td><td>12.5%</td>" in said["html"]) is is_repeated
+        assert "**Top 5 Products by Revenue** from order_items" in said["text"]
 
 
 def test_only_whoever_may_read_it_gets_it(owner_reads: Client, stranger_reads: Client) -> None:

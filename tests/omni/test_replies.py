@@ -638,8 +638,8 @@ def test_a_ticket_says_why_a_query_or_a_step_failed(replies_with: Callable[..., 
     client = replies_with(evidence_routes(failed, step, partial))
     client.get(EVIDENCE)
     said = client.get(f"{THREAD}messages/2/for-ticket.json").json()
-    assert r"**Sailings** from sailings: error: No field \<knots\> (FIELD\_GONE)" in said["text"]
-    assert r"**Search\_model**: failed: The \*index\* is away" in said["text"]
+    assert r"**Sailings** from sailings: error: No field \<knots\> (FIELD_GONE)" in said["text"]
+    assert r"**Search_model**: failed: The \*index\* is away" in said["text"]
     assert "**Half** from sailings: partial: One of two piers" in said["text"]
     assert "<code>sailings</code>: error: No field &lt;knots&gt; (FIELD_GONE)</p>" in said["html"]
     assert "<strong>Search_model</strong>: failed: The *index* is away</p>" in said["html"]
@@ -651,6 +651,6 @@ def test_a_ticket_says_why_the_job_failed(replies_with: Callable[..., Client]) -
     client = replies_with({ROUTE: thread(asked(), answered("")), JOB_ROUTE: reply, f"{JOB_ROUTE}/": {"$status": 404}})
     client.get(EVIDENCE)
     said = client.get(f"{THREAD}messages/2/for-ticket.json").json()
-    for form in ("**Job**: failed: Gangway closed: low tide", "<strong>Job</strong>: failed: Gangway closed"):
+    for form in ("**Error**: Gangway closed: low tide", "<strong>Error</strong>: Gangway closed: low tide"):
         assert form in said["text"] + said["html"]
     assert len(said["text"]) < 2000

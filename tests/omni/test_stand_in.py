@@ -1263,6 +1263,7 @@ def test_a_running_answer_of_the_sample_comes_in_the_end() -> None:
     organization.advance(NOW + timedelta(seconds=120))
     assert (job.state, job.progress) == ("COMPLETE", "")
     assert row.messages[-1].text.startswith("Revenue of the next quarter")
+    assert job.completed_at == row.messages[-1].created_at == row.updated_at == NOW + timedelta(minutes=2)
 
 
 def test_permissions_differ_by_route_and_token(small: Organization, ana: Asking, key: Asking) -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from html import unescape
+from urllib.parse import parse_qs
 
 import pytest
 from django.test import Client
@@ -94,6 +95,27 @@ def test_it_works(library: Client) -> None:
 )
 def test_what_is_offered(library: Client, typed: str, made: list[str]) -> None:
     assert offers(library, typed) == made
+
+
+@pytest.mark.parametrize(
+    ("typed", "query"),
+    [
+        ("Ben", 'owner:"Ben Buyer"'),
+        ("buyer qwertz BEN", 'owner:"Ben Buyer" qwertz'),
+        ('"Ben Buyer"', 'owner:"Ben Buyer"'),
+        ("state:answered qwertz bu", 'state:answered owner:"Ben Buyer" qwertz'),
+        ("qwertz", None),
+        ("qwertz -ben", None),
+        ("Carol qwertz", None),
+    ],
+)
+def test_a_search_that_finds_nothing_offers_the_person_it_names(library: Client, typed: str, query: str | None) -> None:
+    page = text_of(library.get("/conversations/", {"q": typed}))
+    assert "No matches" in page
+    offered = re.findall(r'<a href="([^"]+)">Conversations asked by <bdi>([^<]*)</bdi>', page)
+    assert [(parse_qs(unescape(address)[1:])["q"], name) for address, name in offered] == (
+        [([query], "Ben Buyer")] if query else []
+    )
 
 
 def test_every_offer_finds_as_many_as_it_says(library: Client) -> None:

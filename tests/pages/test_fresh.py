@@ -338,26 +338,47 @@ def learn_jobs(thread: Thread, omni: StandIn) -> None:
     """Ask the job route about the answer, as the background does."""
     token = ApiToken.objects.get()
     conversation = Conversation.objects.get()
-    job = thread.row.messages[1].job
+    job = thread.row.messages[-1].job
     assert job
     archive_evidence.fetch_job(Inquiry(token, conversation, job.id, timezone.now()), Urgency.WAITING)
 
 
 @pytest.mark.both_dialects
-def test_it_took_as_long_as_its_job(small: Organization, owner: User, small_omni: StandIn) -> None:
-    """The job's own times count: message times only tell when Omni wrote a message down."""
-    thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=30))
-    job = thread.row.messages[1].job
+@pytest.mark.parametrize("job_took", [timedelta(seconds=5), timedelta(minutes=7, seconds=12)])
+def test_the_list_and_the_thread_tell_the_same_duration(
+    small: Organization, owner: User, small_omni: StandIn, job_took: timedelta
+) -> None:
+    """The messages' times count, which all who may read them know; how long the job ran is told beside its id."""
+    thread = Thread(small, ("First?", "One."), ("Second?", "Two."), ago=timedelta(minutes=30))
+    row = thread.row
+    row.messages[-1].created_at = row.messages[-2].created_at + timedelta(minutes=2, seconds=3)
+    job = row.messages[-1].job
     assert job
+    job.completed_at = job.created_at + job_took
     client = thread.read_by(owner, small_omni)
-    before = re.findall(r"Took ([^<]+)<", text_of(client.get(thread.path)))
-    job.completed_at = job.created_at + timedelta(minutes=7, seconds=12)
+    client.get(thread.path)
     learn_jobs(thread, small_omni)
-    shown = re.findall(r"Took ([^<]+)<", text_of(client.get(thread.path)).replace("\N{NO-BREAK SPACE}", " "))
-    assert before != shown == ["7 min 12 s"]
+    work()
+    page = text_of(client.get(thread.path)).replace("\N{NO-BREAK SPACE}", " ")
+    listed = text_of(client.get("/conversations/")).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.findall(r"Took ([^<]+)<", page)[-1] == "2 min 3 s"
+    assert re.findall(r'title="Time to the last answer">([^<]+)<', listed) == ["2 min 3 s"]
+    assert ("ran for 7 min 12 s</span>" in page) == (job_took > timedelta(minutes=1))
+
+
+def test_how_long_the_job_ran_is_told_to_whom_omni_told_of_the_job(
+    small: Organization, owner: User, small_omni: StandIn
+) -> None:
+    thread = Thread(small, ("First?", "One."), ago=timedelta(minutes=30))
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    learn_jobs(thread, small_omni)
+    assert "ran for" in text_of(client.get(thread.path))
     small_omni.organization.permissions.deny("job")
     JobAccess.objects.update(shown_at=None, job_refused_at=timezone.now())
-    assert re.findall(r"Took ([^<]+)<", text_of(client.get(thread.path))) == before
+    page = text_of(client.get(thread.path))
+    assert "Took" in page
+    assert "ran for" not in page
 
 
 # An answer that is being written --------------------------------------------------------------------------
@@ -419,6 +440,36 @@ def test_a_question_without_an_answer_is_looked_at_again(
     page = text_of(renew(client, page))
     assert "Two." in page
     assert "1 new message" in page
+
+
+def test_a_page_of_a_running_answer_says_when_it_was_last_checked_and_one_status(
+    small: Organization, owner: User, small_omni: StandIn, quick: None
+) -> None:
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=17))
+    job = thread.row.messages[1].job
+    assert job
+    job.state, job.completed_at = "EXECUTING", None
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    learn_jobs(thread, small_omni)
+    make_old(timedelta(minutes=16))
+    thread.row.messages[1].text = "Working on it: two of three"
+    page = text_of(client.get(thread.path))
+    assert 'data-fresh-in="0.0"' in page
+    assert "Omni is working on this answer" in page
+    assert "Saving evidence" not in page
+    small_omni.requests.clear()
+    renewed = text_of(renew(client, page))
+    assert "two of three" in renewed
+    assert "Omni is working on this answer" in renewed
+    assert "Saving evidence" not in renewed
+    as_of = re.search(r'As of <time datetime="([^"]+)"', renewed)
+    assert as_of
+    assert timezone.now() - datetime.fromisoformat(as_of[1]) < timedelta(minutes=1)
+    assert 'data-fresh-in="0.0"' not in renewed
+    count = len(small_omni.requests)
+    renew(client, renewed)
+    assert len(small_omni.requests) <= count + 1, "its thread is fresh: only the job is asked"
 
 
 def test_a_job_that_omni_does_not_show_is_asked_for_once(small: Organization, owner: User, small_omni: StandIn) -> None:

@@ -202,6 +202,7 @@ def with_the_keyboard_alone(hands: Hands, made: dict[str, InOmni]) -> None:
     hands.type("j")
     hands.press("Enter")
     expect(hands.page.locator("#title")).to_have_text("Mammals")
+    expect(hands.page.locator("#message-3")).to_be_focused()
 
 
 def message_333_of_400(hands: Hands, made: dict[str, InOmni]) -> None:

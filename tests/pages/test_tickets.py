@@ -1,5 +1,6 @@
 """Tickets: a link that names a ticket is stored with the thread it leads to."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -198,6 +199,10 @@ def test_what_is_no_ticket_is_told_and_given_back(owner_reads: Client) -> None:
     assert "Use a ticket number such as ABC-123." in page
     assert 'value="the &quot;big&quot; one"' in page
     assert "Top 5 Products by Revenue" in page
+    # The focus goes to the field, and nowhere else.
+    assert re.findall(r"<(\w+)(?=[^>]* autofocus)", page) == ["input"]
+    assert 'aria-describedby="ticket-error" autofocus' in page
+    assert '<p class="error" id="ticket-error">' in page
 
 
 def test_one_is_removed_and_can_be_put_back(owner_reads: Client, colleague_reads: Client) -> None:

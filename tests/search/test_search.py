@@ -487,6 +487,33 @@ def test_what_is_removed_leaves_nothing_behind(corpus: dict[str, InOmni], search
         assert not {row[0] for row in cursor.fetchall()} & set(kept)
 
 
+def test_a_title_opens_the_conversation_at_its_first_match(reads: Client, small: Organization, analyst: Member) -> None:
+    turns = [("Of what?", "Of seals."), ("How many walrus?", "Two walrus, one narwhal."), ("Narwhal?", "One.")]
+    made = small.add_conversation(owner=analyst, name="Dugong counts", turns=turns)
+    lone = small.add_conversation(owner=analyst, name=None, turns=[("Manatees in May?", "Nine.")])
+    reads.get("/conversations/")
+    reads.get(thread(made))
+    reads.get(thread(lone))
+
+    def opened(typed: str) -> str:
+        [address] = re.findall(
+            r'class="row-title" href="([^"?]+)[^"]*"', text_of(reads.get("/conversations/", {"q": typed}))
+        )
+        return str(address)
+
+    assert opened("walrus") == f"{thread(made)}messages/3/"
+    assert opened("narwhal one") == f"{thread(made)}messages/4/"
+    assert opened("dugong narwhal") == f"{thread(made)}messages/4/"
+    assert opened("dugong") == opened("dugong counts") == opened("dugong in:name") == thread(made)
+    assert opened("state:answered seals -manatees") == f"{thread(made)}messages/2/"
+    assert opened("manatees") == thread(lone)
+    assert opened("nine") == f"{thread(lone)}messages/2/"
+    [address] = re.findall(r'class="row-title" href="([^"]+)"', text_of(reads.get("/conversations/?q=nine")))
+    page = text_of(reads.get(unescape(address)))
+    assert re.search(r'<article class="message answer is-focused" id="message-2"', page)
+    assert "<mark>Nine</mark>" in page
+
+
 def test_what_was_not_read_is_said(reads: Client, small: Organization, analyst: Member) -> None:
     made = [small.add_conversation(owner=analyst, name=f"No. {n}", turns=[("Walrus?", "Seal.")]) for n in range(3)]
     reads.get("/conversations/")

@@ -255,12 +255,15 @@ class Organization:
         self._coming.clear()
 
     def advance(self, now: datetime) -> None:
-        """Let come what is due."""
+        """Let come what is due. An answer gets the time of its end, when Omni writes it down."""
         with self.lock:
             due = [coming for coming in self._coming if coming[0] <= now]
             self._coming = [coming for coming in self._coming if coming not in due]
             for at, message, text in due:
-                message.text = text
+                message.text, message.created_at = text, at
+                for row in self.conversations:
+                    if message in row.messages:
+                        row.updated_at = max(row.updated_at, at)
                 if message.job:
                     message.job.state, message.job.progress, message.job.completed_at = "COMPLETE", "", at
 
