@@ -113,7 +113,12 @@ def change(request: HttpRequest, scim_id: str, said: PersonTold, *, is_whole: bo
         said.email = said.email or ""
         if said.whole_name is None:
             said.given_name, said.family_name = said.given_name or "", said.family_name or ""
-    fields = _rename(row, said)
+    if said.is_active is False:
+        # First: who has left is out, whatever else the directory says of them and is refused.
+        _follow_active(request, row, is_active=False)
+        fields = _rename_leaver(row, said)
+    else:
+        fields = _rename(row, said)
     before = [getattr(row.user, name) for name in ("first_name", "last_name", "email")]
     _learn(row, said)
     after = [getattr(row.user, name) for name in ("first_name", "last_name", "email")]
@@ -124,8 +129,8 @@ def change(request: HttpRequest, scim_id: str, said: PersonTold, *, is_whole: bo
         trail.record(
             request, Kind.PERSON_CHANGED, whom=row.user.username, fields=", ".join(dict.fromkeys(fields)), by=BY
         )
-    if said.is_active is not None:
-        _follow_active(request, row, said.is_active)
+    if said.is_active:
+        _follow_active(request, row, is_active=True)
     return row
 
 
@@ -169,9 +174,24 @@ def _rename(row: ProvisionedUser, said: PersonTold) -> list[str]:
         fields.append("externalId")
     if fields:
         _refuse_another(row)
-    if _subject(row) != before:
+    if _as_compared(_subject(row)) != _as_compared(before):
         _change_subject(row.user, before, _subject(row))
     return fields
+
+
+def _rename_leaver(row: ProvisionedUser, said: PersonTold) -> list[str]:
+    """Take another name or external id as far as it is not refused: a directory renames leavers as it deletes them."""
+    before = row.user_name, row.external_id
+    try:
+        return _rename(row, said)
+    except ScimError:
+        row.user_name, row.external_id = before
+        return []
+
+
+def _as_compared(subject: str) -> str:
+    """Return a subject as sign-in compares it: proxies write names with or without capital letters."""
+    return subject.casefold() if settings.PROXY_HEADER else subject
 
 
 def _change_subject(user: User, before: str, after: str) -> None:
@@ -181,8 +201,10 @@ def _change_subject(user: User, before: str, after: str) -> None:
     """
     if user.last_login or user.credentials.exists():
         raise invalid(f"{_subject_name()} cannot change once the person has signed in.", "mutability")
-    identity = user.identities.filter(issuer=admission.issuer_of_directory(), subject=before).first()
-    if not after or Identity.objects.filter(issuer=admission.issuer_of_directory(), subject=after).exists():
+    lookup = "subject__iexact" if settings.PROXY_HEADER else "subject"
+    of_issuer = Identity.objects.filter(issuer=admission.issuer_of_directory())
+    identity = of_issuer.filter(user=user, **{lookup: before}).first()
+    if not after or of_issuer.filter(**{lookup: after}).exists():
         raise taken(f"{_subject_name()} is missing, or is somebody else’s.")
     if identity:
         identity.subject = after

@@ -383,6 +383,37 @@ def test_who_somebody_is_at_sign_in_may_change_only_before(
     assert Identity.objects.get().subject == OBJECT_ID
 
 
+@pytest.mark.parametrize("name", ["0a21f0f28d2aann@corp.example", "ben@corp.example", "stranger"], ids=str)
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_leaver_who_is_renamed_is_offboarded(name: str, method: str, settings: Settings) -> None:
+    """Entra ID puts an id before the name of somebody deleted: a refused name must not keep their sessions open."""
+    settings.SCIM_SUBJECT = "userName"
+    sign_in_as("stranger")
+    made(userName="ben@corp.example", externalId="ben", emails=[])
+    scim_id = made()["id"]
+    client = signed_in(ann())
+    if method == "PUT":
+        answer = ask("PUT", f"Users/{scim_id}", ANN | {"userName": name, "active": False})
+    else:
+        renamed = {"op": "Replace", "path": "userName", "value": name}
+        answer = changed(scim_id, renamed, {"op": "Replace", "path": "active", "value": "False"})
+    assert (answer.status_code, answer.told["active"], answer.told["userName"]) == (200, False, ANN["userName"])
+    assert client.get("/credentials/").status_code == 302
+    assert not ann().is_active
+    assert set(Identity.objects.values_list("subject", flat=True)) == {ANN["userName"], "ben@corp.example", "stranger"}
+
+
+def test_capital_letters_make_no_other_subject_of_a_name_that_a_proxy_gives(settings: Settings) -> None:
+    settings.OIDC_ISSUER, settings.PROXY_HEADER, settings.SCIM_SUBJECT = "", "X-User", "userName"
+    scim_id = made()["id"]
+    user = admit(Person(issuer="proxy", subject="ann.analyst@CORP.example", ignores_case=True))
+    signed_in(user)
+    answer = changed(scim_id, {"op": "replace", "path": "userName", "value": "ANN.ANALYST@corp.example"})
+    assert (answer.status_code, answer.told["userName"]) == (200, "ANN.ANALYST@corp.example")
+    assert admit(Person(issuer="proxy", subject="ann.analyst@corp.example", ignores_case=True)) == user
+    error(changed(scim_id, {"op": "replace", "path": "userName", "value": "other@corp.example"}), 400, "mutability")
+
+
 def test_nobody_becomes_another_by_a_change_of_subject() -> None:
     stranger = sign_in_as("a stranger")
     scim_id = made()["id"]
