@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from conversations.archive import holds
+from conversations.archive import holds, personal_data
 from conversations.models import PeopleWalk, Removal
 from conversations.upstream import budget, request
 from conversations.upstream.budget import Left
@@ -45,6 +45,8 @@ def replace_token(credential: Credential, token: Token) -> None:
     with transaction.atomic():
         credential.hold(token, identity)
         holds.follow_people(credential.instance, [credential.api_token.owner_ids])
+        if old != credential.api_token:
+            personal_data.remember_token(credential.owner, old)
         if old != credential.api_token and not old.credentials.exists():
             Removal.objects.begin(old, credential.owner, heir=credential.api_token)
 
@@ -80,6 +82,7 @@ def remove(credential: Credential, heir: ApiToken | None = None) -> None:
         # Lock the token: a concurrent connection of the same token waits until it is clear whether anybody holds it.
         ApiToken.objects.select_for_update().filter(pk=token.pk).first()
         credential.delete()
+        personal_data.remember_token(owner, token)
         if not token.credentials.exists():
             Removal.objects.begin(token, owner, heir)
         following = Credential.objects.owned_by(owner).first()

@@ -1,7 +1,7 @@
 """A person's own data as a file, and the erasure of a person: `.docs/decisions/erasure.md` says what stays, and why."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -44,8 +44,9 @@ class Person:
     conversations: ConversationQuerySet
 
     @classmethod
-    def of(cls, user: User) -> "Person":
-        people = personal_data.omni_people(user)
+    def of(cls, user: User, also: Iterable[Owner] = ()) -> "Person":
+        """Return the person; `also`: who they are in Omni besides what is known here."""
+        people = personal_data.omni_people(user) | {*also}
         return cls(user, people, personal_data.conversations_of(people))
 
     @property
@@ -117,6 +118,8 @@ class Person:
         """
         user, pseudonym = self.user, f"{_PSEUDONYM}{token_hex(8)}"
         told = self.preview()
+        # Should this be interrupted, the next try has to find the same conversations.
+        personal_data.remember(user, self.people)
         offboarding.end(user)
         names = {user.username, user.email, *(owner.id for owner in self.people)} - {""}
         while rows := list(self.conversations[:BATCH_CONVERSATIONS]):

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from conversations.archive import credentials
-from conversations.archive.personal_data import RELATIONS, AtLeaving
+from conversations.archive.personal_data import RELATIONS, AtLeaving, omni_people, remember
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
@@ -50,6 +50,7 @@ def end(
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=user.pk)
         told = preview(user)
+        remember(user, omni_people(user))
         _remove_credentials(user, heirs or {}, request, by)
         for relation in RELATIONS:
             if relation.at_leaving is AtLeaving.DELETE:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -18,8 +19,20 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations.archive import offboarding, personal_data
+from conversations.archive.erasure import HeldMeanwhile, Person
 from conversations.archive.personal_data import RELATIONS, AtLeaving
-from conversations.models import Access, Conversation, Hold, Member, Message, SearchExport, Star, TicketReference, Visit
+from conversations.models import (
+    Access,
+    Conversation,
+    Hold,
+    Member,
+    Message,
+    Owner,
+    SearchExport,
+    Star,
+    TicketReference,
+    Visit,
+)
 from omniviewer.accounts.models import ApiToken, Credential, Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.command_line import main
@@ -275,6 +288,72 @@ def test_erasure_leaves_no_name(leaver: User, reads: Client, found: InOmni, coll
     assert (removed.whom, removed.by) == (pseudonym, "command")
     assert Event.objects.get(kind="sessions-ended").whom == pseudonym
     assert Event.objects.get(kind="sessions-ended").who == "boss"
+
+
+@pytest.mark.parametrize("left", ["offboarded", "without a credential", "with another token"])
+def test_erasure_after_leaving_finds_their_conversations(
+    owner: User,
+    reads: Client,
+    found: InOmni,
+    colleague: User,
+    small: Organization,
+    small_omni: StandIn,
+    left: str,
+    tmp_path: Path,
+) -> None:
+    """Only their personal token told who they were in Omni; an organization key of a colleague still reads them."""
+    reads.get(thread(found))
+    credential_for(colleague, small_omni, small.organization_key())
+    signed_in(colleague).get(thread(found))
+    credential = Credential.objects.get(owner=owner)
+    if left == "offboarded":
+        run("offboard", "owner", "--no-input")
+    elif left == "without a credential":
+        reads.post(f"/credentials/{credential.pk}/remove/")
+    else:
+        reads.post(f"/credentials/{credential.pk}/token/", {"token": small.organization_key()})
+    assert not ApiToken.objects.filter(credentials__owner=owner, scope="user").exists()
+    assert ": 1 conversations," in run("person_data", "owner", str(tmp_path / "ann.json"))
+    assert "Stored conversations that they own there: 1." in run("erase", "owner", "--no-input")
+    assert not Conversation.objects.exists()
+
+
+def test_an_erasure_that_was_interrupted_goes_on(
+    owner: User, reads: Client, found: InOmni, colleague: User, small: Organization, small_omni: StandIn
+) -> None:
+    reads.get(thread(found))
+    credential_for(colleague, small_omni, small.organization_key())
+    signed_in(colleague).get(thread(found))
+    row = Conversation.objects.get()
+    other = Conversation.objects.create(instance=row.instance, omni_id=uuid4(), owner_id="u-7")
+    person = Person.of(owner, [Owner(row.instance, "u-7")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("conversations.archive.removal.forget", lambda _rows: [])
+        with pytest.raises(HeldMeanwhile):
+            person.erase()
+    assert Conversation.objects.count() == 2
+    told = run("erase", "owner", "--no-input")
+    assert f"The person u-7 of {other.instance}, in Omni." in told
+    assert not Conversation.objects.exists()
+
+
+def test_whom_nobody_knows_in_omni_is_named(
+    owner: User, colleague: User, small: Organization, small_omni: StandIn, found: InOmni, tmp_path: Path
+) -> None:
+    credential_for(colleague, small_omni, small.organization_key())
+    signed_in(colleague).get(thread(found))
+    row = Conversation.objects.get()
+    for said in (run("erase", "owner", "--dry-run"), run("person_data", "owner", str(tmp_path / "a.json"))):
+        assert "Nobody knows here who they are in Omni" in said
+        assert "--omni-id INSTANCE/ID" in said
+    named = [f"--omni-id={row.instance}/{row.owner_id}", f"--omni-id={row.instance}/another"]
+    assert ": 1 conversations," in run("person_data", "owner", str(tmp_path / "b.json"), *named)
+    for wrong in ("", "/", "x", f"{row.instance}/", "/x", "a b/x", "ftp://omni.example/x"):
+        with pytest.raises(CommandError, match="is no INSTANCE/ID, such as .* Nothing was changed"):
+            run("erase", "owner", "--no-input", f"--omni-id={wrong}")
+    told = run("erase", "owner", "--no-input", *named)
+    assert "Nobody knows" not in told
+    assert not Conversation.objects.exists()
 
 
 def test_erasure_asks_and_can_be_tried(leaver: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from django.core.management import BaseCommand, CommandError
 
 from conversations.archive import removal
 from conversations.archive.erasure import HeldMeanwhile, Person
-from conversations.management.commands.person_data import only_one
+from conversations.management.commands.person_data import UNKNOWN_IN_OMNI, add_omni_id, only_one, owners_in
 from conversations.models.hold import sentence
 
 # Seconds of work between two progress lines.
@@ -24,11 +24,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", metavar="USER", help="Their e-mail address, username or subject of single sign-on.")
+        add_omni_id(parser)
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be deleted.")
         parser.add_argument("--no-input", action="store_true", help="Do it without asking.")
 
     def handle(self, **options: Any) -> None:
-        person = Person.of(only_one(options["user"]))
+        person = Person.of(only_one(options["user"]), owners_in(options["omni_id"]))
         if holds := person.holds:
             raise CommandError(f"{sentence(holds)} Nothing was changed.")
         self._tell(person)
@@ -54,6 +55,8 @@ class Command(BaseCommand):
         self.stdout.write(f"The account {user.username}, {user.email or 'without an e-mail address'}.")
         for owner in sorted(person.people):
             self.stdout.write(f"The person {owner.id} of {owner.instance}, in Omni.")
+        if not person.people:
+            self.stdout.write(UNKNOWN_IN_OMNI)
         self.stdout.write(f"Stored conversations that they own there: {person.conversations.count():,}.")
         if listed := person.listed:
             self.stdout.write(
