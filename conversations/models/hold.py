@@ -73,6 +73,8 @@ class HoldQuerySet(models.QuerySet["Hold"]):
                     instance=instance, kind=Hold.Kind.PERSON, name=name, lifted_at=None, defaults=said
                 )
                 made += [standing[name]] if is_new else []
+        for hold in made:
+            hold.wait()
         return made
 
     def _by_instance(self) -> dict[str, dict[str, list[str]]]:
@@ -118,6 +120,10 @@ class Hold(models.Model):
     def conversations(self) -> ConversationQuerySet:
         """Return the conversations that it names now."""
         return Hold.objects.filter(pk=self.pk).conversations()
+
+    def wait(self) -> None:
+        """Wait, in the transaction that sets it, for deletions under way of what it names: later ones will see it."""
+        list(self.conversations.select_for_update().order_by("pk").values_list("pk"))
 
     def lift(self, user: User, reason: str) -> None:
         """End the hold. Conversations that only it kept go with the next hourly chores."""
