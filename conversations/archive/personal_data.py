@@ -107,15 +107,16 @@ RELATIONS: tuple[Relation, ...] = (
         TicketReference, "added_by", ("ticket", "added_at", *_CONVERSATION), "links belong to their conversations"
     ),
     Relation(Removal, "removed_by", ("began_at", "total"), "goes with the end of the removal"),
-    Relation(Hold, "set_by", ("instance", "kind", "name", "reason", "set_at"), _ON_RECORD),
-    Relation(Hold, "lifted_by", ("instance", "kind", "name", "lifted_because", "lifted_at"), _ON_RECORD),
+    # Not the name nor the reasons: they tell of others.
+    Relation(Hold, "set_by", ("instance", "kind", "set_at"), _ON_RECORD),
+    Relation(Hold, "lifted_by", ("instance", "kind", "lifted_at"), _ON_RECORD),
     Relation(Event, "user", _EVENT, _IN_THE_LOG),
-    Relation(LogEntry, "user", ("action_time", "object_repr", "action_flag", "change_message"), _IN_THE_LOG),
+    Relation(LogEntry, "user", ("action_time", "action_flag", "content_type__model"), _IN_THE_LOG),
 )
 
 
 def omni_people(user: User) -> set[Owner]:
-    """Return who the person is in Omni: by their verified e-mail address, and by personal tokens of theirs, now or once.
+    """Return who the person is in Omni: by their verified e-mail address, and by their personal tokens, now or once.
 
     Tokens go when somebody leaves, and may be all that told who they are: `remember` keeps the ids.
     """

@@ -12,6 +12,7 @@ import pytest
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import Error, connection, models, transaction
@@ -25,6 +26,7 @@ from conversations.models import (
     Access,
     Conversation,
     Hold,
+    Job,
     Member,
     Message,
     Owner,
@@ -349,7 +351,7 @@ def test_whom_nobody_knows_in_omni_is_named(
     named = [f"--omni-id={row.instance}/{row.owner_id}", f"--omni-id={row.instance}/another"]
     assert ": 1 conversations," in run("person_data", "owner", str(tmp_path / "b.json"), *named)
     for wrong in ("", "/", "x", f"{row.instance}/", "/x", "a b/x", "ftp://omni.example/x"):
-        with pytest.raises(CommandError, match="is no INSTANCE/ID, such as .* Nothing was changed"):
+        with pytest.raises(CommandError, match=r"is no INSTANCE/ID, such as .* Nothing was changed"):
             run("erase", "owner", "--no-input", f"--omni-id={wrong}")
     told = run("erase", "owner", "--no-input", *named)
     assert "Nobody knows" not in told
@@ -456,8 +458,54 @@ def test_the_administrations_own_log_forgets_the_name_too(leaver: User) -> None:
         f"/admin/accounts/user/{leaver.pk}/change/", {**form, **inline, "identities-0-user": leaver.pk}
     )
     assert LogEntry.objects.get().object_repr == "owner"
+    LogEntry.objects.update(change_message='[{"deleted": {"name": "identity", "object": "subject-7 of https://id"}}]')
     run("erase", "owner", "--no-input")
     assert LogEntry.objects.get().object_repr.startswith("erased-")
+    assert "subject-7" not in LogEntry.objects.get().change_message
+
+
+def test_the_administrations_log_of_their_holds_forgets_them(
+    leaver: User, small_omni: StandIn, analyst: InOrganization
+) -> None:
+    boss = User.objects.create_superuser("boss", password=PASSWORD)
+    form = {"instance_name": small_omni.host, "kind": "person", "typed": str(analyst.id), "reason": "Case 7"}
+    signed_in(boss).post("/admin/conversations/hold/add/", form)
+    for hold in Hold.objects.all():
+        signed_in(boss).post(f"/admin/conversations/hold/{hold.pk}/change/", {"lifted_because": "Closed"})
+    assert LogEntry.objects.filter(object_repr__contains=str(analyst.id)).exists()
+    run("erase", "owner", "--no-input")
+    assert LogEntry.objects.filter(object_repr__contains="erased-").exists()
+    assert not LogEntry.objects.filter(object_repr__contains=str(analyst.id)).exists()
+
+
+@pytest.mark.parametrize("column", ["username", "email"])
+def test_who_has_a_name_like_a_pseudonym_is_not_half_erased(leaver: User, column: str) -> None:
+    User.objects.update(**{column: "Erased-7@small.example"})
+    before = rows_of(leaver)
+    with pytest.raises(CommandError, match=r"begins with “erased-”.*Nothing was changed"):
+        run("erase", "Erased-7@small.example", "--no-input")
+    assert rows_of(leaver) == before
+    assert Conversation.objects.exists()
+
+
+def test_an_administrators_file_tells_nothing_of_others(leaver: User, small_omni: StandIn, tmp_path: Path) -> None:
+    set_by = {"kind": "person", "instance": small_omni.host, "set_by": leaver, "lifted_by": leaver}
+    Hold.objects.create(name="m-77", reason="Bob's case", lifted_because="Bob left", lifted_at=timezone.now(), **set_by)
+    of_people = ContentType.objects.get_for_model(User)
+    LogEntry.objects.create(
+        user=leaver, content_type=of_people, object_id="7", object_repr="bob", action_flag=2, change_message="bob-7"
+    )
+    run("person_data", "owner", str(tmp_path / "ann.json"))
+    assert not [word for word in ("m-77", "Bob", "bob") if word in (tmp_path / "ann.json").read_text()]
+    told = told_of(tmp_path / "ann.json")
+    assert told["conversations.Hold.set_by"][0]["kind"] == "person"
+
+
+def test_the_file_holds_answers_whose_conversation_omni_did_not_name(leaver: User, tmp_path: Path) -> None:
+    Job.objects.update(conversation_id=None)
+    run("person_data", "owner", str(tmp_path / "ann.json"))
+    [conversation] = told_of(tmp_path / "ann.json")["conversations"]
+    assert conversation["answers"][0]["query_count"] == 1
 
 
 def test_old_sessions_tell_their_times(owner: User, tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         person = Person.of(only_one(options["user"]), owners_in(options["omni_id"]))
+        if person.looks_erased:
+            raise CommandError(
+                "A name of theirs begins with “erased-”, as pseudonyms do, which the audit log never changes: give the "
+                "account another username first, under /admin/. Nothing was changed."
+            )
         if holds := person.holds:
             raise CommandError(f"{sentence(holds)} Nothing was changed.")
         self._tell(person)
