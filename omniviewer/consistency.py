@@ -139,8 +139,8 @@ def _about_provisioning(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
     yield (
         bool(given.SCIM_TOKEN_HASHES) and given.SCIM_SUBJECT == "userName" and is_never_a_name,
         "OMNIVIEWER_SCIM_SUBJECT is userName, and sign-in knows people by the claim sub, which is no user name: "
-        "everybody would be two people. Set OMNIVIEWER_OIDC_SUBJECT_CLAIM to the claim that holds the user name, or leave "
-        "OMNIVIEWER_SCIM_SUBJECT out.",
+        "everybody would be two people. Set OMNIVIEWER_OIDC_SUBJECT_CLAIM to the claim that holds the user name, or "
+        "leave OMNIVIEWER_SCIM_SUBJECT out.",
     )
 
 

@@ -88,7 +88,7 @@ def create(request: HttpRequest, said: PersonTold) -> ProvisionedUser:
     """
     row = ProvisionedUser(user_name=_required(said.user_name), external_id=said.external_id or "")
     _refuse_another(row)
-    # What the directory leaves out of somebody who has signed in stays.
+    # Keep what the directory leaves out of somebody who has signed in.
     found = admission.known(_person(row, said))
     if found:
         row.user = found

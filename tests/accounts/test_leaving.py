@@ -14,6 +14,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
+from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from django.db import Error, connection, models, transaction
 from django.test import Client
@@ -267,7 +268,10 @@ def test_commands_may_be_written_with_hyphens(leaver: User, tmp_path: Path, caps
 def test_erasure_leaves_no_name(leaver: User, reads: Client, found: InOmni, colleague: User) -> None:
     boss = User.objects.create_superuser("boss", password=PASSWORD)
     signed_in(boss).post("/admin/accounts/user/", {"action": "sign_out_everywhere", "_selected_action": leaver.pk})
+    for cache in ("threads", "pages"):
+        caches[cache].set("of the leaver", "words")
     told = run("erase", "owner", "--no-input")
+    assert caches["threads"].get("of the leaver") is caches["pages"].get("of the leaver") is None
     assert "Stored conversations that they own there: 1." in told
     assert "  conversations_conversation: 1 deleted" in told
     assert "  audit_event, about them: 1 kept: with a pseudonym" in told

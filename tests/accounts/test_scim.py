@@ -679,7 +679,7 @@ def test_groups_of_the_directory_open_the_door(settings: Settings) -> None:
 
 
 def test_groups_that_nobody_knows_take_no_role_away(settings: Settings) -> None:
-    """Of somebody in very many groups the provider names none: those that the directory pushes are not all of them."""
+    """The provider names none of very many groups: those that the directory pushes are not all of them."""
     settings.STAFF_GROUP, settings.AUDITOR_GROUP, settings.ALLOWED_GROUPS = "Admins", "Auditors", ["Analysts"]
     person = made()
     group(displayName="Analysts", members=[member(person["id"])])
@@ -717,7 +717,7 @@ def test_removing_no_members_removes_nobody() -> None:
 
 
 def test_a_name_like_an_id_is_not_the_group_of_that_id(settings: Settings) -> None:
-    """Who may name a group in the directory could else take the role of another by its id."""
+    """Else anybody who may name groups in the directory could take the role of another group by its id."""
     settings.STAFF_GROUP = "7f1b6c1e-0000-4000-8000-000000000007"
     group(displayName=settings.STAFF_GROUP, members=[member(made()["id"])])
     assert not ann().is_staff
