@@ -269,9 +269,9 @@ def test_erasure_leaves_no_name(leaver: User, reads: Client, found: InOmni, coll
     boss = User.objects.create_superuser("boss", password=PASSWORD)
     signed_in(boss).post("/admin/accounts/user/", {"action": "sign_out_everywhere", "_selected_action": leaver.pk})
     for cache in ("threads", "pages"):
-        caches[cache].set("of the leaver", "words")
+        caches[cache].set("of-the-leaver", "words")
     told = run("erase", "owner", "--no-input")
-    assert caches["threads"].get("of the leaver") is caches["pages"].get("of the leaver") is None
+    assert caches["threads"].get("of-the-leaver") is caches["pages"].get("of-the-leaver") is None
     assert "Stored conversations that they own there: 1." in told
     assert "  conversations_conversation: 1 deleted" in told
     assert "  audit_event, about them: 1 kept: with a pseudonym" in told
