@@ -143,6 +143,7 @@ class Holds(StaffOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         obj.save()
         same = {"instance": obj.instance, "kind": obj.kind, "reason": obj.reason, "set_by": user}
         for hold in [obj, *(Hold.objects.create(**same, name=name) for name in further)]:
+            hold.wait()
             _record(request, Kind.HOLD_SET, hold)
             count = hold.conversations.count()
             messages.info(

@@ -135,6 +135,13 @@ def _about_provisioning(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:
         "OMNIVIEWER_SCIM_TOKEN_HASHES is set: people whom the directory names have to come in by one way, so exactly "
         f"one of {', '.join(ways)} has to be set ({' and '.join(used) if used else 'none'} is).",
     )
+    is_never_a_name = bool(given.OIDC_ISSUER) and given.OIDC_SUBJECT_CLAIM == "sub"
+    yield (
+        bool(given.SCIM_TOKEN_HASHES) and given.SCIM_SUBJECT == "userName" and is_never_a_name,
+        "OMNIVIEWER_SCIM_SUBJECT is userName, and sign-in knows people by the claim sub, which is no user name: "
+        "everybody would be two people. Set OMNIVIEWER_OIDC_SUBJECT_CLAIM to the claim that holds the user name, or "
+        "leave OMNIVIEWER_SCIM_SUBJECT out.",
+    )
 
 
 def _about_entering(given: SimpleNamespace) -> Iterator[tuple[bool, str]]:

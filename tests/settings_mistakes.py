@@ -97,6 +97,7 @@ MISTAKES: list[tuple[str, str | None, dict[str, str]]] = [
     ("OMNIVIEWER_SCIM_TOKEN_HASHES", "0" * _HASH_CHARS, {}),
     ("OMNIVIEWER_SCIM_TOKEN_HASHES", "0" * _HASH_CHARS, _OIDC | _PROXY),
     ("OMNIVIEWER_SCIM_SUBJECT", "email", _OIDC),
+    ("OMNIVIEWER_SCIM_SUBJECT", "userName", _OIDC | {"OMNIVIEWER_SCIM_TOKEN_HASHES": "0" * _HASH_CHARS}),
     ("OMNIVIEWER_LOCAL_LOGIN", "no", {}),
     ("OMNIVIEWER_OIDC_ISSUER", "id.example.com", _OIDC),
     ("OMNIVIEWER_OIDC_ISSUER", "http://id.example.com", _OIDC),

@@ -2,10 +2,11 @@
 
 from django.db import transaction
 
+from conversations.archive import holds, personal_data
 from conversations.models import PeopleWalk, Removal
 from conversations.upstream import budget, request
 from conversations.upstream.budget import Left
-from omniviewer.accounts.models import ApiToken, Credential
+from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.omni import NotVisible, OmniError, Token, TokenRejected, Unreadable, replies
 
 
@@ -25,6 +26,14 @@ def identify(instance: str, token: Token) -> replies.Identity:
         return replies.Identity(scope="", role="", user_id="", membership_id="")
 
 
+@transaction.atomic
+def connect(owner: User, label: str, instance: str, token: Token, identity: replies.Identity) -> Credential:
+    """Store a person's new credential. Raises `IntegrityError` if the label was taken meanwhile."""
+    credential = Credential.objects.connect(owner, label, instance, token, identity)
+    holds.follow_people(instance, [credential.api_token.owner_ids])
+    return credential
+
+
 def replace_token(credential: Credential, token: Token) -> None:
     """Replace a credential's token, if Omni accepts the new one. Raises `OmniError`, and then changes nothing.
 
@@ -35,6 +44,9 @@ def replace_token(credential: Credential, token: Token) -> None:
     old = credential.api_token
     with transaction.atomic():
         credential.hold(token, identity)
+        holds.follow_people(credential.instance, [credential.api_token.owner_ids])
+        if old != credential.api_token:
+            personal_data.remember_token(credential.owner, old)
         if old != credential.api_token and not old.credentials.exists():
             Removal.objects.begin(old, credential.owner, heir=credential.api_token)
 
@@ -70,6 +82,7 @@ def remove(credential: Credential, heir: ApiToken | None = None) -> None:
         # Lock the token: a concurrent connection of the same token waits until it is clear whether anybody holds it.
         ApiToken.objects.select_for_update().filter(pk=token.pk).first()
         credential.delete()
+        personal_data.remember_token(owner, token)
         if not token.credentials.exists():
             Removal.objects.begin(token, owner, heir)
         following = Credential.objects.owned_by(owner).first()

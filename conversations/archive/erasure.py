@@ -1,7 +1,7 @@
 """A person's own data as a file, and the erasure of a person: `.docs/decisions/erasure.md` says what stays, and why."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -44,8 +44,9 @@ class Person:
     conversations: ConversationQuerySet
 
     @classmethod
-    def of(cls, user: User) -> "Person":
-        people = personal_data.omni_people(user)
+    def of(cls, user: User, also: Iterable[Owner] = ()) -> "Person":
+        """Return the person; `also`: who they are in Omni besides what is known here."""
+        people = personal_data.omni_people(user) | {*also}
         return cls(user, people, personal_data.conversations_of(people))
 
     @property
@@ -55,6 +56,16 @@ class Person:
         for owner in self.people:
             told |= Q(api_token__instance=owner.instance, omni_id=owner.id)
         return Member.objects.filter(told)
+
+    @property
+    def names(self) -> set[str]:
+        """Return the names that the audit log may know them by."""
+        return {self.user.username, self.user.email, *(owner.id for owner in self.people)} - {""}
+
+    @property
+    def looks_erased(self) -> bool:
+        """Return whether a name of theirs is like a pseudonym: the audit log would not let it go."""
+        return any(name.lower().startswith(_PSEUDONYM) for name in self.names)
 
     @property
     def holds(self) -> list[Hold]:
@@ -117,20 +128,22 @@ class Person:
         """
         user, pseudonym = self.user, f"{_PSEUDONYM}{token_hex(8)}"
         told = self.preview()
+        # Should this be interrupted, the next try has to find the same conversations.
+        personal_data.remember(user, self.people)
         offboarding.end(user)
-        names = {user.username, user.email, *(owner.id for owner in self.people)} - {""}
         while rows := list(self.conversations[:BATCH_CONVERSATIONS]):
             with transaction.atomic():
                 if not removal.forget(rows):
                     raise HeldMeanwhile
         with transaction.atomic():
             self.members.delete()
-            _offers_to(names).delete()
+            _offers_to(self.names).delete()
             _pseudonymise_lifted_holds(self.people, pseudonym)
             of_people = ContentType.objects.get_for_model(User)
             about = LogEntry.objects.filter(content_type=of_people, object_id=str(user.pk))
-            about.update(object_repr=pseudonym)
-            Event.objects.pseudonymise(user.pk, names, pseudonym)
+            # The messages quote their identities.
+            about.update(object_repr=pseudonym, change_message="")
+            Event.objects.pseudonymise(user.pk, self.names, pseudonym)
             user.delete()
             trail.record(None, Kind.PERSON_REMOVED, whom=pseudonym)
         return told, pseudonym
@@ -151,7 +164,11 @@ def _offers_to(names: set[str]) -> Any:
 def _pseudonymise_lifted_holds(people: set[Owner], pseudonym: str) -> None:
     for owner in people:
         named = Hold.objects.lifted().filter(kind=Hold.Kind.PERSON, instance=owner.instance, name=owner.id)
-        named.update(name=pseudonym)
+        for hold in named:
+            hold.name = pseudonym
+            hold.save(update_fields=["name"])
+            of_hold = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(Hold))
+            of_hold.filter(object_id=str(hold.pk)).update(object_repr=str(hold)[:200])
 
 
 def _stays(relation: Relation) -> str:
@@ -164,13 +181,16 @@ def _stays(relation: Relation) -> str:
 
 def _told(conversation: Conversation) -> dict[str, Any]:
     """Return a conversation with its messages, and facts of its answers: rows of queries are the company's data."""
-    jobs = Job.objects.filter(instance=conversation.instance, conversation_id=conversation.omni_id)
+    jobs = Job.objects.filter(instance=conversation.instance)
+    # Omni does not name the conversation of every job: find the others by the answers that they made.
+    made = Message.objects.filter(conversation=conversation).exclude(job_id=None).values("job_id")
+    own = Q(conversation_id=conversation.omni_id) | Q(conversation_id=None, omni_id__in=made)
     earlier = conversation.earlier_messages.order_by("position", "pk")
     return {
         **{name: getattr(conversation, name) for name in _CONVERSATION},
         "messages": list(Message.objects.filter(conversation=conversation).order_by("position").values(*_MESSAGE)),
         "earlier_wordings": list(earlier.values("position", "role", "text", "created_at", "replaced_at")),
-        "answers": list(jobs.order_by("pk").values(*_JOB)),
+        "answers": list(jobs.filter(own).order_by("pk").values(*_JOB)),
         "tickets": list(conversation.ticket_references.order_by("pk").values_list("ticket", flat=True)),
     }
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from conversations import upstream
-from conversations.archive import credentials
+from conversations.archive import credentials, holds
 from conversations.models import Access, Conversation, Walk, recency
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
@@ -116,8 +116,11 @@ def _keep(walk: Walk, reply: replies.ConversationPage, asked_at: datetime) -> bo
     # Lock rows in one order everywhere: two pages that share rows, stored at once, must not deadlock.
     of_instance = Conversation.objects.filter(instance=token.instance, omni_id__in=rows)
     conversations = list(of_instance.select_for_update().order_by("pk"))
+    owners = {row.pk: row.owner_id for row in conversations}
     changed = [row for row in conversations if row.learn(rows[row.omni_id], owner_id=_owner(walk))]
     Conversation.objects.bulk_update(changed, _LIST_FIELDS)
+    renamed = {(owners[row.pk], row.owner_id) for row in changed if owners[row.pk]}
+    holds.follow_people(token.instance, renamed)
     shown = Access.objects.filter(api_token=token, conversation__in=conversations)
     met = shown.filter(listed_at__gte=walk.began_at).count() if walk.began_at else 0
     Access.objects.store_listed(token, rows, conversations, asked_at, owner_id=_owner(walk))

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from conversations.archive import credentials
-from conversations.archive.personal_data import RELATIONS, AtLeaving
+from conversations.archive.personal_data import RELATIONS, AtLeaving, omni_people, remember
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
@@ -31,36 +31,54 @@ class Leaves:
 
 def preview(user: User) -> list[Leaves]:
     """Return what goes and what stays, by table, when this person is offboarded."""
+    return _leaves(user, sessions.stored_of(user))
+
+
+def _leaves(user: User, stored: list[sessions.Stored]) -> list[Leaves]:
     rows = [Leaves(relation.table, relation.rows(user).count(), relation.because) for relation in RELATIONS]
-    return [Leaves(_SESSIONS, len(sessions.stored_of(user))), *rows]
+    return [Leaves(_SESSIONS, len(stored)), *rows]
 
 
 def end(
     user: User,
     heirs: Mapping[Credential, Credential] | None = None,
-    *,
-    request: HttpRequest | None = None,
-    by: str = "",
 ) -> list[Leaves]:
     """End sessions, delete what the person owns and deactivate the account; return what went and what stayed.
 
     What only their tokens could read is left to `removal.run`, but for what `heirs` take over. Doing it again changes
     nothing, and is no event.
     """
-    with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user.pk)
-        told = preview(user)
-        _remove_credentials(user, heirs or {}, request, by)
-        for relation in RELATIONS:
-            if relation.at_leaving is AtLeaving.DELETE:
-                relation.rows(user).delete()
-        sessions.delete_of(user)
-        if user.is_active or any(row.count for row in told if not row.because):
-            trail.record(request, Kind.PERSON_OFFBOARDED, whom=user.username, by=by)
-        user.is_active = user.is_staff = user.is_superuser = user.is_auditor = False
-        user.set_unusable_password()
-        user.save()
+    # Each session has to be decoded to know whose it is: once, and while no row is locked.
+    stored = sessions.stored_of(user)
+    told = _leaves(user, stored)
+    _end(user, heirs or {}, None, "", is_event=any(row.count for row in told if not row.because))
+    sessions.delete(stored)
     return told
+
+
+def end_at_once(user: User, *, request: HttpRequest, by: str) -> None:
+    """Do the same in the transaction of a request, uncounted. Rows of sessions go last: they open nothing then."""
+    _end(user, {}, request, by, is_event=False)
+    transaction.on_commit(lambda: sessions.delete(sessions.stored_of(user)), robust=True)
+
+
+@transaction.atomic
+def _end(
+    user: User, heirs: Mapping[Credential, Credential], request: HttpRequest | None, by: str, *, is_event: bool
+) -> None:
+    """Offboard somebody; `is_event`: also where they are deactivated already. Another key ends all sessions."""
+    user = User.objects.select_for_update().get(pk=user.pk)
+    is_event |= user.is_active
+    remember(user, omni_people(user))
+    _remove_credentials(user, heirs, request, by)
+    for relation in RELATIONS:
+        if relation.at_leaving is AtLeaving.DELETE:
+            relation.rows(user).delete()
+    if is_event:
+        trail.record(request, Kind.PERSON_OFFBOARDED, whom=user.username, by=by)
+    user.is_active = user.is_staff = user.is_superuser = user.is_auditor = False
+    user.set_unusable_password()
+    user.save()
 
 
 def _remove_credentials(

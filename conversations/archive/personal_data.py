@@ -107,18 +107,37 @@ RELATIONS: tuple[Relation, ...] = (
         TicketReference, "added_by", ("ticket", "added_at", *_CONVERSATION), "links belong to their conversations"
     ),
     Relation(Removal, "removed_by", ("began_at", "total"), "goes with the end of the removal"),
-    Relation(Hold, "set_by", ("instance", "kind", "name", "reason", "set_at"), _ON_RECORD),
-    Relation(Hold, "lifted_by", ("instance", "kind", "name", "lifted_because", "lifted_at"), _ON_RECORD),
+    # Not the name nor the reasons: they tell of others.
+    Relation(Hold, "set_by", ("instance", "kind", "set_at"), _ON_RECORD),
+    Relation(Hold, "lifted_by", ("instance", "kind", "lifted_at"), _ON_RECORD),
     Relation(Event, "user", _EVENT, _IN_THE_LOG),
-    Relation(LogEntry, "user", ("action_time", "object_repr", "action_flag", "change_message"), _IN_THE_LOG),
+    Relation(LogEntry, "user", ("action_time", "action_flag", "content_type__model"), _IN_THE_LOG),
 )
 
 
 def omni_people(user: User) -> set[Owner]:
-    """Return who the person is in Omni: by their verified e-mail address, and by their own personal tokens."""
+    """Return who the person is in Omni: by their verified e-mail address, and by their personal tokens, now or once.
+
+    Tokens go when somebody leaves, and may be all that told who they are: `remember` keeps the ids.
+    """
     own = ApiToken.objects.filter(credentials__owner=user, scope=ApiToken.Scope.USER)
     found = {Owner(token.instance, omni_id) for token in own for omni_id in token.owner_ids}
+    found |= {Owner(*row) for row in user.omni_ids}
     return found | (Owner.known_as(user.email) if user.email else set())
+
+
+def remember(user: User, people: set[Owner]) -> None:
+    """Store that the person is these people in Omni, before what tells so goes."""
+    known = {Owner(*row) for row in user.omni_ids}
+    if not people <= known:
+        user.omni_ids = sorted(known | people)
+        user.save(update_fields=["omni_ids"])
+
+
+def remember_token(user: User, token: ApiToken) -> None:
+    """Store who the person is in Omni by a personal token that they are about to give up."""
+    if token.scope == ApiToken.Scope.USER:
+        remember(user, {Owner(token.instance, omni_id) for omni_id in token.owner_ids})
 
 
 def conversations_of(people: set[Owner]) -> ConversationQuerySet:

@@ -9,8 +9,10 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from conversations.models.conversation import Conversation
 from conversations.models.hold import held_jobs
 from conversations.models.job import Job, JobQuerySet
+from conversations.models.message import Message
 from conversations.tables import parsing
 from conversations.tables.parsing import NoTable, Table
 from omniviewer.omni import results, semantic_query
@@ -207,8 +209,15 @@ def kept_before(moment: datetime) -> JobQuerySet:
 
 def drop_kept_before(moment: datetime, *, most: int) -> int:
     """Remove the evidence of up to so many of those jobs; return the number of jobs."""
-    jobs = list(kept_before(moment).order_by("kept_at").values_list("pk", flat=True)[:most])
+    rows = list(kept_before(moment).order_by("kept_at")[:most])
     with transaction.atomic():
+        # A hold waits for locks of its conversations: one set since is seen below, and a later one waits.
+        made = Message.objects.filter(job_id__in=[job.omni_id for job in rows])
+        named = models.Q(pk__in=list(made.values_list("conversation", flat=True)))
+        for job in rows:
+            named |= models.Q(instance=job.instance, omni_id=job.conversation_id)
+        list(Conversation.objects.filter(named).select_for_update().order_by("pk").values_list("pk"))
+        jobs = list(kept_before(moment).filter(pk__in=[job.pk for job in rows]).values_list("pk", flat=True))
         Action.objects.filter(job__in=jobs).delete()
         Chart.objects.filter(job__in=jobs).delete()
         Job.objects.filter(pk__in=jobs).update(

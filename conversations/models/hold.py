@@ -51,6 +51,32 @@ class HoldQuerySet(models.QuerySet["Hold"]):
             or hold.conversations.filter(pk__in=conversations.values("pk")).exists()
         ]
 
+    def follow_people(self, instance: str, people: Iterable[Iterable[str]]) -> list["Hold"]:
+        """Set the standing holds on people for the other ids of the same people too; return those that are new.
+
+        `people`: for each person, ids by which Omni has named them. Else what a list names by another id than before
+        would slip out of the hold.
+        """
+        known = [ids for ids in map(frozenset, people) if len(ids) > 1]
+        if not known:
+            return []
+        of_people = self.standing().filter(instance=instance, kind=Hold.Kind.PERSON)
+        standing = {hold.name: hold for hold in of_people.filter(name__in=frozenset[str]().union(*known))}
+        made = []
+        for ids in known:
+            held = next((standing[name] for name in sorted(ids) if name in standing), None)
+            if held is None:
+                continue
+            for name in sorted(ids - standing.keys()):
+                said = {"reason": held.reason, "set_by_id": held.set_by_id, "set_at": held.set_at}
+                standing[name], is_new = of_people.get_or_create(
+                    instance=instance, kind=Hold.Kind.PERSON, name=name, lifted_at=None, defaults=said
+                )
+                made += [standing[name]] if is_new else []
+        for hold in made:
+            hold.wait()
+        return made
+
     def _by_instance(self) -> dict[str, dict[str, list[str]]]:
         found: dict[str, dict[str, list[str]]] = {}
         for instance, kind, name in self.values_list("instance", "kind", "name"):
@@ -94,6 +120,10 @@ class Hold(models.Model):
     def conversations(self) -> ConversationQuerySet:
         """Return the conversations that it names now."""
         return Hold.objects.filter(pk=self.pk).conversations()
+
+    def wait(self) -> None:
+        """Wait, in the transaction that sets it, for deletions under way of what it names: later ones will see it."""
+        list(self.conversations.select_for_update().order_by("pk").values_list("pk"))
 
     def lift(self, user: User, reason: str) -> None:
         """End the hold. Conversations that only it kept go with the next hourly chores."""

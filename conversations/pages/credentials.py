@@ -52,7 +52,7 @@ def connect(request: Request) -> HttpResponse:
             _record(request, Kind.CREDENTIAL_ADDED, instance, None, error)
         else:
             try:
-                credential = Credential.objects.connect(request.user, label, instance, token, identity)
+                credential = credentials.connect(request.user, label, instance, token, identity)
             except IntegrityError:  # connected in two windows at once
                 form.add_error("label", "You already have a credential with this name.")
                 return _connect_page(request, form)

@@ -37,6 +37,9 @@ class User(AbstractUser):
     # Keys of announcements; here, so that no page needs a statement more.
     dismissed = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), editable=False)
 
+    # Instances and ids in Omni of the personal tokens that they no longer hold: their erasure would miss these.
+    omni_ids = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), editable=False)
+
     @classmethod
     def known_as(cls, name: str) -> models.QuerySet["User"]:
         """Return those with this e-mail address, username or subject of single sign-on, whatever its case."""

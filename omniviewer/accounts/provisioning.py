@@ -1,7 +1,7 @@
 """People and groups as the company's directory tells of them, by SCIM."""
 
 from typing import TYPE_CHECKING, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models
@@ -72,8 +72,15 @@ class ProvisionedGroup(models.Model):
 
     @property
     def names(self) -> frozenset[str]:
-        """Return the names by which settings may call it."""
-        return frozenset({self.display_name, self.external_id} - {""})
+        """Return the names by which settings may call it; an id in a setting is an external id and no group's name."""
+        return frozenset({self.external_id, *([] if _is_id(self.display_name) else [self.display_name])} - {""})
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return bool(UUID(text))
+    except ValueError:
+        return False
 
 
 def groups_of(user: "User") -> frozenset[str]:

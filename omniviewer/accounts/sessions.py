@@ -89,9 +89,9 @@ def stored_of(user: User) -> list[Stored]:
     return found
 
 
-def delete_of(user: User) -> int:
-    """Delete a person's sessions; return how many there were."""
-    return Session.objects.filter(pk__in=[session.pk for session in stored_of(user)]).delete()[0]
+def delete(stored: list[Stored]) -> None:
+    """Delete these sessions."""
+    Session.objects.filter(pk__in=[session.pk for session in stored]).delete()
 
 
 def signed_in_by(request: HttpRequest) -> str:

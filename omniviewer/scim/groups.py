@@ -129,12 +129,12 @@ def _people_in(row: ProvisionedGroup) -> set[int]:
 
 
 def _follow(request: HttpRequest, names: frozenset[str], keys: set[int]) -> None:
-    """Give and take the roles that hang on a group of these names."""
-    if not names & admission.role_groups():
+    """Give and take the roles that hang on a group of these names; a change of one that settings name is an event."""
+    if not names & admission.named_groups():
         return
     for user in User.objects.select_for_update().filter(pk__in=keys).order_by("pk"):
-        if fields := admission.follow_groups(user, names):
-            trail.record(request, Kind.PERSON_CHANGED, whom=user.username, fields=", ".join(fields), by=BY)
+        fields = admission.follow_groups(user, names) if names & admission.role_groups() else []
+        trail.record(request, Kind.PERSON_CHANGED, whom=user.username, fields=", ".join(fields) or "groups", by=BY)
 
 
 def _required(name: str | None) -> str:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
@@ -134,6 +134,8 @@ def endpoint(*methods: str) -> Callable[[View], View]:
             except ScimError as error:
                 _log.info("scim request refused", extra={"status": error.status.value, "kind": error.scim_type})
                 return error.response
+            except IntegrityError:  # another request has stored the same at this moment
+                return taken("This was changed by another request at the same moment.").response
             except (OperationalError, InterfaceError):
                 _log.exception("scim request failed")
                 away = ScimError(HTTPStatus.SERVICE_UNAVAILABLE, "The database is away or busy. Try again.").response

@@ -35,7 +35,7 @@ def all_of(condition: Equals | None) -> "QuerySet[ProvisionedUser]":
     if condition.attribute == "id":
         return rows.filter(scim_id=uuid_of(condition.value))
     if condition.attribute == "active":
-        return rows.filter(user__is_active=condition.value == "True")
+        return rows.filter(user__is_active=condition.value.lower() == "true")
     lookup = _FILTERS.get("emails.value" if condition.attribute == "emails" else condition.attribute)
     if lookup is None:
         raise invalid("People are found by userName, externalId, id, active and emails.", "invalidFilter")
@@ -88,7 +88,10 @@ def create(request: HttpRequest, said: PersonTold) -> ProvisionedUser:
     """
     row = ProvisionedUser(user_name=_required(said.user_name), external_id=said.external_id or "")
     _refuse_another(row)
-    is_new = admission.known(_person(row, said)) is None
+    # Keep what the directory leaves out of somebody who has signed in.
+    found = admission.known(_person(row, said))
+    if found:
+        row.user = found
     row.user = _provisioned(row, said)
     before = ProvisionedUser.objects.select_for_update().filter(user=row.user).first()
     if before and before.deleted_at is None:
@@ -97,7 +100,7 @@ def create(request: HttpRequest, said: PersonTold) -> ProvisionedUser:
         row.pk, row.created_at, row.is_active = before.pk, before.created_at, before.is_active
         row.groups.clear()
     _save(row)
-    kind, fields = (Kind.PERSON_ADDED, "") if is_new else (Kind.PERSON_CHANGED, "named by the directory")
+    kind, fields = (Kind.PERSON_ADDED, "") if found is None else (Kind.PERSON_CHANGED, "named by the directory")
     trail.record(request, kind, whom=row.user.username, fields=fields, by=BY)
     # A person deactivated by staff stays so: that the directory names them is no word on that.
     _follow_active(request, row, True if said.is_active is None else said.is_active)
@@ -113,7 +116,12 @@ def change(request: HttpRequest, scim_id: str, said: PersonTold, *, is_whole: bo
         said.email = said.email or ""
         if said.whole_name is None:
             said.given_name, said.family_name = said.given_name or "", said.family_name or ""
-    fields = _rename(row, said)
+    if said.is_active is False:
+        # First: who has left is out, whatever else the directory says of them and is refused.
+        _follow_active(request, row, is_active=False)
+        fields = _rename_leaver(row, said)
+    else:
+        fields = _rename(row, said)
     before = [getattr(row.user, name) for name in ("first_name", "last_name", "email")]
     _learn(row, said)
     after = [getattr(row.user, name) for name in ("first_name", "last_name", "email")]
@@ -124,8 +132,8 @@ def change(request: HttpRequest, scim_id: str, said: PersonTold, *, is_whole: bo
         trail.record(
             request, Kind.PERSON_CHANGED, whom=row.user.username, fields=", ".join(dict.fromkeys(fields)), by=BY
         )
-    if said.is_active is not None:
-        _follow_active(request, row, said.is_active)
+    if said.is_active:
+        _follow_active(request, row, is_active=True)
     return row
 
 
@@ -133,8 +141,13 @@ def change(request: HttpRequest, scim_id: str, said: PersonTold, *, is_whole: bo
 def delete(request: HttpRequest, scim_id: str) -> None:
     """Deactivate a person, and forget that the directory has named them until it does again."""
     row = get(scim_id)
+    if row.user.is_active:
+        # Staff may have readmitted them against the directory's last word: this is a new one.
+        row.is_active = True
     _follow_active(request, row, is_active=False)
     row.groups.clear()
+    if fields := admission.follow_groups(row.user, admission.role_groups()):
+        trail.record(request, Kind.PERSON_CHANGED, whom=row.user.username, fields=", ".join(fields), by=BY)
     row.deleted_at = row.changed_at = timezone.now()
     _save(row)
 
@@ -146,7 +159,7 @@ def _follow_active(request: HttpRequest, row: ProvisionedUser, is_active: bool) 
     row.is_active, row.changed_at = is_active, timezone.now()
     row.save(update_fields=["is_active", "changed_at"])
     if not is_active:
-        offboarding.end(row.user, request=request, by=BY)
+        offboarding.end_at_once(row.user, request=request, by=BY)
         # A row of this transaction: workers see it once all of this is done.
         tasks.nudge(tasks.remove_unheld)
     elif not row.user.is_active:
@@ -169,9 +182,24 @@ def _rename(row: ProvisionedUser, said: PersonTold) -> list[str]:
         fields.append("externalId")
     if fields:
         _refuse_another(row)
-    if _subject(row) != before:
+    if _as_compared(_subject(row)) != _as_compared(before):
         _change_subject(row.user, before, _subject(row))
     return fields
+
+
+def _rename_leaver(row: ProvisionedUser, said: PersonTold) -> list[str]:
+    """Take another name or external id as far as it is not refused: a directory renames leavers as it deletes them."""
+    before = row.user_name, row.external_id
+    try:
+        return _rename(row, said)
+    except ScimError:
+        row.user_name, row.external_id = before
+        return []
+
+
+def _as_compared(subject: str) -> str:
+    """Return a subject as sign-in compares it: proxies write names with or without capital letters."""
+    return subject.casefold() if settings.PROXY_HEADER else subject
 
 
 def _change_subject(user: User, before: str, after: str) -> None:
@@ -181,8 +209,10 @@ def _change_subject(user: User, before: str, after: str) -> None:
     """
     if user.last_login or user.credentials.exists():
         raise invalid(f"{_subject_name()} cannot change once the person has signed in.", "mutability")
-    identity = user.identities.filter(issuer=admission.issuer_of_directory(), subject=before).first()
-    if not after or Identity.objects.filter(issuer=admission.issuer_of_directory(), subject=after).exists():
+    lookup = "subject__iexact" if settings.PROXY_HEADER else "subject"
+    of_issuer = Identity.objects.filter(issuer=admission.issuer_of_directory())
+    identity = of_issuer.filter(user=user, **{lookup: before}).first()
+    if not after or of_issuer.filter(**{lookup: after}).exists():
         raise taken(f"{_subject_name()} is missing, or is somebody else’s.")
     if identity:
         identity.subject = after

@@ -17,7 +17,8 @@ from omniviewer.scim.messages import invalid
 # Most changes of one request, and most members of one change.
 _MAX_OPERATIONS, _MAX_MEMBERS = 1000, 10_000
 _MAX_TEXT_CHARS = 1000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Control characters, and halves of characters, which no database takes.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # A schema before the name of an attribute. That of companies' own attributes names nothing that is stored here.
 _SCHEMA = re.compile(r"urn:[^\s\[\]\"]*:(?P<kind>User|Group):(?P<rest>\S.*)", re.IGNORECASE | re.DOTALL)
 _PATH = re.compile(r"(?P<name>[A-Za-z$][\w$-]*)(\[(?P<filter>[^\[\]]*)\])?(\.(?P<part>[A-Za-z$][\w$-]*))?")
@@ -65,7 +66,7 @@ class PersonTold:
                     self.set(name, each, part=key)
             case "name", "formatted":
                 self.whole_name = self.whole_name or _text(value, name)
-            case "emails", "":
+            case "emails", "" if _is_work(condition):
                 self.email = _text(value, name) if isinstance(value, str) else _best_email(value)
             case "emails", "value" if _is_work(condition):
                 self.email = _text(value, name)
@@ -158,7 +159,7 @@ def group_changes(told: dict[str, Any]) -> GroupTold:
                 raise invalid('Members are named by: members[value eq "..."].', "invalidFilter")
             found.members.append(("remove", [_id(equal[2])]))
         else:
-            ids = None if change.operation == "remove" and change.value in (None, "", []) else _ids(change.value)
+            ids = None if change.operation == "remove" and change.value in (None, "") else _ids(change.value)
             found.members.append(({"replace": "set"}.get(change.operation, change.operation), ids))
     return found
 
@@ -174,14 +175,18 @@ def filter_of(text: str) -> Equals | None:
     path = _PATH.fullmatch(plain)
     if not path:
         raise invalid('Filters are: attribute eq "value".', "invalidFilter")
-    value = json.loads(found["value"].lower() if found["value"][0] != '"' else _escaped(found["value"]))
+    try:
+        value = json.loads(found["value"].lower() if found["value"][0] != '"' else _escaped(found["value"]))
+        str(value).encode()
+    except ValueError:
+        raise invalid("The value of the filter holds characters that cannot be read.", "invalidFilter") from None
     part = f".{path['part'].lower()}" if path["part"] else ""
     return Equals(path["name"].lower() + part, str(value))
 
 
 def _escaped(literal: str) -> str:
     """Return a JSON text in which a backslash that escapes nothing is itself: directories write names as they are."""
-    return re.sub(r'\\(?!["\\/bfnrt]|u[0-9A-Fa-f]{4})', r"\\\\", literal)
+    return re.sub(r'\\(["\\/bfnrt]|u[0-9A-Fa-f]{4})?', lambda found: found[0] if found[1] else r"\\", literal)
 
 
 def _changes(told: dict[str, Any]) -> Iterator[Change]:

@@ -6,20 +6,36 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
+from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from django.db import Error, connection, models, transaction
 from django.test import Client
 from django.utils import timezone
 
 from conversations.archive import offboarding, personal_data
+from conversations.archive.erasure import HeldMeanwhile, Person
 from conversations.archive.personal_data import RELATIONS, AtLeaving
-from conversations.models import Access, Conversation, Hold, Member, Message, SearchExport, Star, TicketReference, Visit
+from conversations.models import (
+    Access,
+    Conversation,
+    Hold,
+    Job,
+    Member,
+    Message,
+    Owner,
+    SearchExport,
+    Star,
+    TicketReference,
+    Visit,
+)
 from omniviewer.accounts.models import ApiToken, Credential, Identity, User
 from omniviewer.audit.models import Event
 from omniviewer.command_line import main
@@ -252,7 +268,10 @@ def test_commands_may_be_written_with_hyphens(leaver: User, tmp_path: Path, caps
 def test_erasure_leaves_no_name(leaver: User, reads: Client, found: InOmni, colleague: User) -> None:
     boss = User.objects.create_superuser("boss", password=PASSWORD)
     signed_in(boss).post("/admin/accounts/user/", {"action": "sign_out_everywhere", "_selected_action": leaver.pk})
+    for cache in ("threads", "pages"):
+        caches[cache].set("of-the-leaver", "words")
     told = run("erase", "owner", "--no-input")
+    assert caches["threads"].get("of-the-leaver") is caches["pages"].get("of-the-leaver") is None
     assert "Stored conversations that they own there: 1." in told
     assert "  conversations_conversation: 1 deleted" in told
     assert "  audit_event, about them: 1 kept: with a pseudonym" in told
@@ -275,6 +294,72 @@ def test_erasure_leaves_no_name(leaver: User, reads: Client, found: InOmni, coll
     assert (removed.whom, removed.by) == (pseudonym, "command")
     assert Event.objects.get(kind="sessions-ended").whom == pseudonym
     assert Event.objects.get(kind="sessions-ended").who == "boss"
+
+
+@pytest.mark.parametrize("left", ["offboarded", "without a credential", "with another token"])
+def test_erasure_after_leaving_finds_their_conversations(
+    owner: User,
+    reads: Client,
+    found: InOmni,
+    colleague: User,
+    small: Organization,
+    small_omni: StandIn,
+    left: str,
+    tmp_path: Path,
+) -> None:
+    """Only their personal token told who they were in Omni; an organization key of a colleague still reads them."""
+    reads.get(thread(found))
+    credential_for(colleague, small_omni, small.organization_key())
+    signed_in(colleague).get(thread(found))
+    credential = Credential.objects.get(owner=owner)
+    if left == "offboarded":
+        run("offboard", "owner", "--no-input")
+    elif left == "without a credential":
+        reads.post(f"/credentials/{credential.pk}/remove/")
+    else:
+        reads.post(f"/credentials/{credential.pk}/token/", {"token": small.organization_key()})
+    assert not ApiToken.objects.filter(credentials__owner=owner, scope="user").exists()
+    assert ": 1 conversations," in run("person_data", "owner", str(tmp_path / "ann.json"))
+    assert "Stored conversations that they own there: 1." in run("erase", "owner", "--no-input")
+    assert not Conversation.objects.exists()
+
+
+def test_an_erasure_that_was_interrupted_goes_on(
+    owner: User, reads: Client, found: InOmni, colleague: User, small: Organization, small_omni: StandIn
+) -> None:
+    reads.get(thread(found))
+    credential_for(colleague, small_omni, small.organization_key())
+    signed_in(colleague).get(thread(found))
+    row = Conversation.objects.get()
+    other = Conversation.objects.create(instance=row.instance, omni_id=uuid4(), owner_id="u-7")
+    person = Person.of(owner, [Owner(row.instance, "u-7")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("conversations.archive.removal.forget", lambda _rows: [])
+        with pytest.raises(HeldMeanwhile):
+            person.erase()
+    assert Conversation.objects.count() == 2
+    told = run("erase", "owner", "--no-input")
+    assert f"The person u-7 of {other.instance}, in Omni." in told
+    assert not Conversation.objects.exists()
+
+
+def test_whom_nobody_knows_in_omni_is_named(
+    owner: User, colleague: User, small: Organization, small_omni: StandIn, found: InOmni, tmp_path: Path
+) -> None:
+    credential_for(colleague, small_omni, small.organization_key())
+    signed_in(colleague).get(thread(found))
+    row = Conversation.objects.get()
+    for said in (run("erase", "owner", "--dry-run"), run("person_data", "owner", str(tmp_path / "a.json"))):
+        assert "Nobody knows here who they are in Omni" in said
+        assert "--omni-id INSTANCE/ID" in said
+    named = [f"--omni-id={row.instance}/{row.owner_id}", f"--omni-id={row.instance}/another"]
+    assert ": 1 conversations," in run("person_data", "owner", str(tmp_path / "b.json"), *named)
+    for wrong in ("", "/", "x", f"{row.instance}/", "/x", "a b/x", "ftp://omni.example/x"):
+        with pytest.raises(CommandError, match=r"is no INSTANCE/ID, such as .* Nothing was changed"):
+            run("erase", "owner", "--no-input", f"--omni-id={wrong}")
+    told = run("erase", "owner", "--no-input", *named)
+    assert "Nobody knows" not in told
+    assert not Conversation.objects.exists()
 
 
 def test_erasure_asks_and_can_be_tried(leaver: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,8 +462,54 @@ def test_the_administrations_own_log_forgets_the_name_too(leaver: User) -> None:
         f"/admin/accounts/user/{leaver.pk}/change/", {**form, **inline, "identities-0-user": leaver.pk}
     )
     assert LogEntry.objects.get().object_repr == "owner"
+    LogEntry.objects.update(change_message='[{"deleted": {"name": "identity", "object": "subject-7 of https://id"}}]')
     run("erase", "owner", "--no-input")
     assert LogEntry.objects.get().object_repr.startswith("erased-")
+    assert "subject-7" not in LogEntry.objects.get().change_message
+
+
+def test_the_administrations_log_of_their_holds_forgets_them(
+    leaver: User, small_omni: StandIn, analyst: InOrganization
+) -> None:
+    boss = User.objects.create_superuser("boss", password=PASSWORD)
+    form = {"instance_name": small_omni.host, "kind": "person", "typed": str(analyst.id), "reason": "Case 7"}
+    signed_in(boss).post("/admin/conversations/hold/add/", form)
+    for hold in Hold.objects.all():
+        signed_in(boss).post(f"/admin/conversations/hold/{hold.pk}/change/", {"lifted_because": "Closed"})
+    assert LogEntry.objects.filter(object_repr__contains=str(analyst.id)).exists()
+    run("erase", "owner", "--no-input")
+    assert LogEntry.objects.filter(object_repr__contains="erased-").exists()
+    assert not LogEntry.objects.filter(object_repr__contains=str(analyst.id)).exists()
+
+
+@pytest.mark.parametrize("column", ["username", "email"])
+def test_who_has_a_name_like_a_pseudonym_is_not_half_erased(leaver: User, column: str) -> None:
+    User.objects.update(**{column: "Erased-7@small.example"})
+    before = rows_of(leaver)
+    with pytest.raises(CommandError, match=r"begins with “erased-”.*Nothing was changed"):
+        run("erase", "Erased-7@small.example", "--no-input")
+    assert rows_of(leaver) == before
+    assert Conversation.objects.exists()
+
+
+def test_an_administrators_file_tells_nothing_of_others(leaver: User, small_omni: StandIn, tmp_path: Path) -> None:
+    set_by = {"kind": "person", "instance": small_omni.host, "set_by": leaver, "lifted_by": leaver}
+    Hold.objects.create(name="m-77", reason="Bob's case", lifted_because="Bob left", lifted_at=timezone.now(), **set_by)
+    of_people = ContentType.objects.get_for_model(User)
+    LogEntry.objects.create(
+        user=leaver, content_type=of_people, object_id="7", object_repr="bob", action_flag=2, change_message="bob-7"
+    )
+    run("person_data", "owner", str(tmp_path / "ann.json"))
+    assert not [word for word in ("m-77", "Bob", "bob") if word in (tmp_path / "ann.json").read_text()]
+    told = told_of(tmp_path / "ann.json")
+    assert told["conversations.Hold.set_by"][0]["kind"] == "person"
+
+
+def test_the_file_holds_answers_whose_conversation_omni_did_not_name(leaver: User, tmp_path: Path) -> None:
+    Job.objects.update(conversation_id=None)
+    run("person_data", "owner", str(tmp_path / "ann.json"))
+    [conversation] = told_of(tmp_path / "ann.json")["conversations"]
+    assert conversation["answers"][0]["query_count"] == 1
 
 
 def test_old_sessions_tell_their_times(owner: User, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Signing in through a proxy that names the user: believed from where it should come, and from nowhere else."""
 
 import contextlib
+import hashlib
 import http.client
 import logging
 import os
@@ -445,3 +446,16 @@ def test_people_whose_names_differed_in_case_alone_stay_two(behind_proxy: Settin
     assert ask(Client(), x_forwarded_user="SAM").wsgi_request.user.username == "SAM"
     assert ask(Client(), x_forwarded_user="Sam").wsgi_request.user.username == "Sam"
     assert ask(Client(), x_forwarded_user="sam").wsgi_request.user.username not in ("SAM", "Sam")
+
+
+@pytest.mark.django_db
+def test_the_directory_signs_nobody_in(behind_proxy: Settings) -> None:
+    """A proxy may name its own service account at the address that takes the directory's token."""
+    behind_proxy.SCIM_TOKEN_HASHES = [hashlib.sha256(b"a token").hexdigest()]
+    client = Client()
+    for token, status in (("a token", 200), ("another", 401)):
+        answer = ask(client, "/scim/v2/Users", X_Forwarded_User="scim-client", Authorization=f"Bearer {token}")
+        assert answer.status_code == status
+    assert not User.objects.exists()
+    assert not Event.objects.filter(kind="signed-in").exists()
+    assert "sessionid" not in client.cookies

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 from pytest_django import Settings
 
@@ -146,6 +147,8 @@ def test_nobody_is_taken_for_another_by_name_or_address(owner: User) -> None:
         ({"op": "Replace", "path": 'emails[type eq "home"].value', "value": "x@y.de"}, "email", "ann@corp.example"),
         ({"op": "Replace", "path": "emails", "value": [{"value": "b@x.de", "type": "other"}]}, "email", "b@x.de"),
         ({"op": "Remove", "path": 'emails[type eq "work"].value'}, "email", ""),
+        ({"op": "Add", "path": 'emails[type eq "home"]', "value": {"value": "x@y.de"}}, "email", "ann@corp.example"),
+        ({"op": "Add", "path": 'emails[type eq "work"]', "value": {"value": "n@x.de"}}, "email", "n@x.de"),
         ({"op": "remove", "path": "emails"}, "email", ""),
         ({"op": "Replace", "path": "name.familyName", "value": "Married"}, "last_name", "Married"),
         ({"op": "Add", "value": {"name.familyName": "Married"}}, "last_name", "Married"),
@@ -258,6 +261,28 @@ def test_a_deleted_person_is_deactivated_and_may_come_back() -> None:
     assert again["id"] != first["id"]
 
 
+@pytest.mark.parametrize("role", [False, True])
+def test_deletion_offboards_whom_staff_have_readmitted(role: bool, settings: Settings) -> None:
+    settings.STAFF_GROUP = "BI admins"
+    told = made()
+    group(members=[member(told["id"])])
+    changed(told["id"], {"op": "replace", "value": {"active": False}})
+    user = ann()
+    user.is_active, user.is_staff = not role, role
+    user.save()
+    assert ask("DELETE", f"Users/{told['id']}").status_code == 204
+    user.refresh_from_db()
+    assert (user.is_active, user.is_staff) == (False, False)
+
+
+def test_the_first_word_on_somebody_blanks_nothing() -> None:
+    user = sign_in_as(OBJECT_ID, first_name="Ann", last_name="Old", email="ann@corp.example", email_is_verified=True)
+    body = {name: value for name, value in ANN.items() if name not in ("name", "emails")}
+    assert ask("POST", "Users", body | {"name": {"familyName": "Married"}}).status_code == 201
+    user.refresh_from_db()
+    assert (user.first_name, user.last_name, user.email) == ("Ann", "Married", "ann@corp.example")
+
+
 def test_one_named_as_inactive_is() -> None:
     assert made(active=False)["active"] is False
     with pytest.raises(Refused, match="inactive"):
@@ -290,6 +315,9 @@ def test_a_whole_person_replaces_what_was_told() -> None:
         ({"externalId": "x"}, "invalidValue"),
         ({**ANN, "externalId": ""}, "invalidValue"),
         ({**ANN, "externalId": "a\x00b"}, "invalidValue"),
+        ({**ANN, "userName": "a\ud800"}, "invalidValue"),
+        ({**ANN, "name": {"givenName": "\udfff"}}, "invalidValue"),
+        ({**ANN, "emails": [{"value": "\udc00@corp.example"}]}, "invalidValue"),
         ({**ANN, "userName": "x" * 255}, "invalidValue"),
         ({**ANN, "userName": 7}, "invalidValue"),
         ({**ANN, "active": "yes"}, "invalidValue"),
@@ -385,6 +413,37 @@ def test_who_somebody_is_at_sign_in_may_change_only_before(
     assert Identity.objects.get().subject == OBJECT_ID
 
 
+@pytest.mark.parametrize("name", ["0a21f0f28d2aann@corp.example", "ben@corp.example", "stranger"], ids=str)
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_leaver_who_is_renamed_is_offboarded(name: str, method: str, settings: Settings) -> None:
+    """Entra ID puts an id before the name of somebody deleted: a refused name must not keep their sessions open."""
+    settings.SCIM_SUBJECT = "userName"
+    sign_in_as("stranger")
+    made(userName="ben@corp.example", externalId="ben", emails=[])
+    scim_id = made()["id"]
+    client = signed_in(ann())
+    if method == "PUT":
+        answer = ask("PUT", f"Users/{scim_id}", ANN | {"userName": name, "active": False})
+    else:
+        renamed = {"op": "Replace", "path": "userName", "value": name}
+        answer = changed(scim_id, renamed, {"op": "Replace", "path": "active", "value": "False"})
+    assert (answer.status_code, answer.told["active"], answer.told["userName"]) == (200, False, ANN["userName"])
+    assert client.get("/credentials/").status_code == 302
+    assert not ann().is_active
+    assert set(Identity.objects.values_list("subject", flat=True)) == {ANN["userName"], "ben@corp.example", "stranger"}
+
+
+def test_capital_letters_make_no_other_subject_of_a_name_that_a_proxy_gives(settings: Settings) -> None:
+    settings.OIDC_ISSUER, settings.PROXY_HEADER, settings.SCIM_SUBJECT = "", "X-User", "userName"
+    scim_id = made()["id"]
+    user = admit(Person(issuer="proxy", subject="ann.analyst@CORP.example", ignores_case=True))
+    signed_in(user)
+    answer = changed(scim_id, {"op": "replace", "path": "userName", "value": "ANN.ANALYST@corp.example"})
+    assert (answer.status_code, answer.told["userName"]) == (200, "ANN.ANALYST@corp.example")
+    assert admit(Person(issuer="proxy", subject="ann.analyst@corp.example", ignores_case=True)) == user
+    error(changed(scim_id, {"op": "replace", "path": "userName", "value": "other@corp.example"}), 400, "mutability")
+
+
 def test_nobody_becomes_another_by_a_change_of_subject() -> None:
     stranger = sign_in_as("a stranger")
     scim_id = made()["id"]
@@ -436,6 +495,9 @@ def test_entra_id_says_who_somebody_is_by_another_claim(settings: Settings) -> N
         ('userName eq "CORP\\ann"', 0),
         ('id eq "x"', 0),
         (f'id eq "{NOBODY}"', 0),
+        ('userName eq "CORP\\\\xavier"', 0),
+        ('active eq "true"', 1),
+        ('active eq "FALSE"', 0),
         ('userName eq ""', 0),
         ('userName eq "\\u0000"', 0),
         ("", 1),
@@ -449,7 +511,18 @@ def test_filters(query: str, found: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ['userName sw "a"', "userName eq ann", 'title eq "x"', 'userName eq "a" or userName eq "b"', "x", '"']
+    "query",
+    [
+        'userName sw "a"',
+        "userName eq ann",
+        'title eq "x"',
+        'userName eq "a" or userName eq "b"',
+        "x",
+        '"',
+        'userName eq "a%09b"',
+        'userName eq "\\ud800"',
+        'externalId eq "x\\uDFFFy"',
+    ],
 )
 def test_other_filters_are_refused(query: str) -> None:
     error(ask("GET", f"Users?filter={query.replace(' ', '%20')}"), 400, "invalidFilter")
@@ -607,6 +680,66 @@ def test_groups_of_the_directory_open_the_door(settings: Settings) -> None:
         sign_in_as(OBJECT_ID)
 
 
+def test_groups_that_nobody_knows_take_no_role_away(settings: Settings) -> None:
+    """The provider names none of very many groups: those that the directory pushes are not all of them."""
+    settings.STAFF_GROUP, settings.AUDITOR_GROUP, settings.ALLOWED_GROUPS = "Admins", "Auditors", ["Analysts"]
+    person = made()
+    group(displayName="Analysts", members=[member(person["id"])])
+    assert sign_in_as(OBJECT_ID, groups=frozenset({"Admins"})).is_staff
+    assert sign_in_as(OBJECT_ID, groups=None).is_staff
+    assert not sign_in_as(OBJECT_ID).is_staff
+
+
+def test_changes_of_names_leave_roles_alone(settings: Settings) -> None:
+    """A role that was given meanwhile is not taken back by what this request has read before."""
+    scim_id = made()["id"]
+    stale = ann()
+    User.objects.update(is_auditor=True)
+    admission.learn(stale, Person(issuer=ISSUER, subject=OBJECT_ID, first_name="Anna", groups=None))
+    assert (ann().first_name, ann().is_auditor) == ("Anna", True)
+    assert ask("GET", f"Users/{scim_id}").told["name"]["givenName"] == "Anna"
+
+
+def test_each_change_of_a_group_that_settings_name_is_an_event(settings: Settings) -> None:
+    settings.ALLOWED_GROUPS = ["Analysts"]
+    person = made()
+    row = group(displayName="Analysts", members=[member(person["id"])])
+    other = group(displayName="Others", members=[member(person["id"])])
+    for path in (row["id"], other["id"]):
+        changed(path, {"op": "remove", "path": f'members[value eq "{person["id"]}"]'}, path="Groups")
+    events = Event.objects.filter(kind="person-changed").values_list("whom", "fields", "by")
+    assert list(events) == [("Ann.Analyst", "groups", "scim")] * 2
+
+
+def test_removing_no_members_removes_nobody() -> None:
+    person = made()
+    row = group(members=[member(person["id"])])
+    answer = changed(row["id"], {"op": "remove", "path": "members", "value": []}, path="Groups")
+    assert [each["value"] for each in answer.told["members"]] == [person["id"]]
+
+
+def test_a_name_like_an_id_is_not_the_group_of_that_id(settings: Settings) -> None:
+    """Else anybody who may name groups in the directory could take the role of another group by its id."""
+    settings.STAFF_GROUP = "7f1b6c1e-0000-4000-8000-000000000007"
+    group(displayName=settings.STAFF_GROUP, members=[member(made()["id"])])
+    assert not ann().is_staff
+
+
+def test_people_whom_the_directory_has_not_named_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Another attribute than sign-in's makes each person a second one."""
+    sentence = "sign-in made a person whom the directory has not named"
+    sign_in_as("before the directory")
+    assert sentence not in caplog.text
+    made()
+    sign_in_as(OBJECT_ID)
+    assert sentence not in caplog.text
+    sign_in_as("another subject")
+    assert sentence in caplog.text
+    caplog.clear()
+    sign_in_as("another subject")
+    assert sentence not in caplog.text
+
+
 def test_a_whole_group_replaces_its_members() -> None:
     first, second = made(), made(userName="ben@corp.example", externalId="ben", emails=[])
     row = group(members=[member(first["id"])])
@@ -681,6 +814,9 @@ def test_wrong_tokens_are_slowed_down_and_do_not_lock_the_directory_out() -> Non
     assert Event.objects.filter(kind="refused", by="scim", result="wrong-token").count() == 20
     assert FailedSignIn.objects.filter(name__contains="scim").count() == 0
     throttle.forget()
+    with CaptureQueriesContext(connection) as queries:
+        ask("GET", "Users", token="wrong")
+    assert not [row for row in queries if "INSERT" in row["sql"] or "DELETE" in row["sql"]]
 
 
 def test_cookies_do_nothing_here(owner: User) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
@@ -24,6 +25,7 @@ from conversations.models import (
     Message,
     Owner,
     TicketReference,
+    Walk,
     marked,
 )
 from omniviewer.accounts.models import ApiToken, Credential, User
@@ -195,6 +197,51 @@ def test_a_person_is_held_by_each_of_their_ids(reads: Client, small_omni: StandI
     assert Owner.known_as("u-1") == {Owner(small_omni.host, "m-1"), Owner(small_omni.host, "u-1")}
     hold(boss, small_omni.host, "person", "m-1")
     assert set(Hold.objects.values_list("name", flat=True)) == {"m-1", "u-1"}
+
+
+@pytest.mark.parametrize("held", ["u-1", "m-1"])
+def test_a_hold_follows_when_lists_name_the_person_by_another_id(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, boss: User, found: InOmni, held: str
+) -> None:
+    """A thread names its owner by one id, lists by the other: neither slips out of a hold on the other."""
+    reads.get(thread(found))
+    unlisted = Conversation.objects.create(instance=small_omni.host, omni_id=uuid4(), owner_id="u-1")
+    Conversation.objects.filter(omni_id=found.id).update(owner_id="u-1")
+    ApiToken.objects.update(membership_id="m-1")
+    Hold.objects.create(instance=small_omni.host, kind="person", name=held, reason="Case 7", set_by=boss)
+    newer = small.add_conversation(owner=analyst, name="Newer", turns=[("Why?", "So.")])
+    reads.get("/conversations/")
+    Walk.objects.update(checked_at=timezone.now() - timedelta(minutes=6), not_before=timezone.now())
+    tasks.sync.call()
+    assert Conversation.objects.get(omni_id=found.id).owner_id == "m-1"
+    rows = Hold.objects.standing().order_by("name")
+    assert list(rows.values_list("name", "reason", "set_by")) == [(name, "Case 7", boss.pk) for name in ("m-1", "u-1")]
+    assert set(rows.conversations().values_list("omni_id", flat=True)) == {found.id, newer.id, unlisted.omni_id}
+    assert Event.objects.get(kind="hold-set").whom == ({"u-1", "m-1"} - {held}).pop()
+
+
+def test_a_hold_that_was_lifted_follows_nobody(boss: User, small_omni: StandIn) -> None:
+    row = Hold.objects.create(instance=small_omni.host, kind="person", name="u-1", reason="Case 7")
+    assert not Hold.objects.all().follow_people("elsewhere.example", [("u-1", "m-1")])
+    assert not Hold.objects.all().follow_people(small_omni.host, [("u-2", "m-2"), ("m-1",)])
+    row.lift(boss, "Closed")
+    assert not Hold.objects.all().follow_people(small_omni.host, [("u-1", "m-1")])
+
+
+@pytest.mark.parametrize("how", ["connected", "replaced"])
+def test_a_hold_follows_when_a_token_tells_both_ids(
+    owner: User, client: Client, small: Organization, small_omni: StandIn, analyst: Member, how: str
+) -> None:
+    Hold.objects.create(instance=small_omni.host, kind="person", name=str(analyst.user_id), reason="Case 7")
+    client.force_login(owner)
+    token = small.personal_token(analyst)
+    if how == "connected":
+        form = {"instance_address": small_omni.url, "token": token, "label": "Mine"}
+        client.post("/credentials/connect/", form)
+    else:
+        pk = credential_for(owner, small_omni, small.organization_key()).pk
+        client.post(f"/credentials/{pk}/token/", {"token": token})
+    assert set(Hold.objects.standing().values_list("name", flat=True)) == {str(analyst.user_id), str(analyst.id)}
 
 
 def test_another_instance_is_not_held(boss: User, lead: Client, small_omni: StandIn, found: InOmni) -> None:

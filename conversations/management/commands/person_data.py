@@ -8,9 +8,15 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 
 from conversations.archive.erasure import Person
+from conversations.models import Owner
 from omniviewer.accounts.models import User
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
+
+UNKNOWN_IN_OMNI = (
+    "Nobody knows here who they are in Omni, so no conversation is taken for theirs: if they used Omni, name them with "
+    "--omni-id INSTANCE/ID."
+)
 
 
 class Command(BaseCommand):
@@ -21,10 +27,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", metavar="USER", help="Their e-mail address, username or subject of single sign-on.")
         parser.add_argument("file", metavar="FILE", type=Path, help="File to write, which must not exist yet.")
+        add_omni_id(parser)
 
     def handle(self, **options: Any) -> None:
         user, path = only_one(options["user"]), options["file"]
-        person = Person.of(user)
+        person = Person.of(user, owners_in(options["omni_id"]))
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -40,9 +47,32 @@ class Command(BaseCommand):
                 raise CommandError(f"{path} cannot be written: {error.strerror}. Nothing is left of it.") from None
             raise
         trail.record(None, Kind.PERSON_TOLD, whom=user.username)
-        people = ", ".join(f"{owner.id} of {owner.instance}" for owner in sorted(person.people)) or "nobody"
-        self.stdout.write(f"In Omni they are: {people}.")
+        people = ", ".join(f"{owner.id} of {owner.instance}" for owner in sorted(person.people))
+        self.stdout.write(f"In Omni they are: {people}." if people else UNKNOWN_IN_OMNI)
         self.stdout.write(f"{path}: {person.conversations.count():,} conversations, {path.stat().st_size:,} bytes.")
+
+
+def add_omni_id(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--omni-id",
+        metavar="INSTANCE/ID",
+        action="append",
+        default=[],
+        help="The person’s id in Omni, besides those that are known here, as their token or their conversations tell "
+        "it: acme.omniapp.co/0f8fad5b-… May be given several times.",
+    )
+
+
+def owners_in(texts: list[str]) -> set[Owner]:
+    """Return the people whom `--omni-id` names. Raises `CommandError`."""
+    found = set()
+    for text in texts:
+        # As stored: the settings may no longer allow the host.
+        instance, _, omni_id = text.strip().removeprefix("https://").rpartition("/")
+        if not instance or not omni_id or "/" in instance or " " in text.strip():
+            raise CommandError(f"{text!r} is no INSTANCE/ID, such as acme.omniapp.co/0f8fad5b. Nothing was changed.")
+        found.add(Owner(instance.lower(), omni_id))
+    return found
 
 
 def only_one(name: str) -> User:

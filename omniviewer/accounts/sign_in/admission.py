@@ -1,5 +1,6 @@
 """Admission: who may enter, and as which user, by the word of a company's identity provider or proxy."""
 
+import logging
 import re
 from dataclasses import dataclass, field, replace
 
@@ -11,12 +12,13 @@ from django.db.models import Q
 from django.utils.encoding import punycode
 
 from omniviewer.accounts.models import Identity, User
-from omniviewer.accounts.provisioning import groups_of
+from omniviewer.accounts.provisioning import ProvisionedUser, groups_of
 
 _LONGEST_SUBJECT = 255
 _LONGEST_EMAIL = 254
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ROLES = ["is_staff", "is_superuser", "is_auditor"]
+_log = logging.getLogger("omniviewer.accounts")
 GROUPS_UNKNOWN = "groups-unknown"
 _GROUPS_UNKNOWN = (
     "Your company’s sign-in did not say which groups you are in, which happens to people who are in very many. "
@@ -71,14 +73,19 @@ def _admitted(person: Person) -> User:
     if not _is_subject(person.subject):
         raise Refused("no-subject", "Your company’s sign-in did not say who you are.")
     _check_email(person)
-    person = _with_groups_of_directory(person)
-    if settings.ALLOWED_GROUPS and person.groups is None:
-        raise Refused(GROUPS_UNKNOWN, _GROUPS_UNKNOWN)
-    if settings.ALLOWED_GROUPS and not (person.groups or frozenset()) & set(settings.ALLOWED_GROUPS):
+    pushed = _groups_of_directory(person)
+    if settings.ALLOWED_GROUPS and not ((person.groups or frozenset()) | pushed) & set(settings.ALLOWED_GROUPS):
+        if person.groups is None:
+            raise Refused(GROUPS_UNKNOWN, _GROUPS_UNKNOWN)
         raise Refused("group", "Your account is in none of the groups that may use Omniviewer.")
+    is_new = known(person) is None
     user = _user_of(person)
+    if is_new and settings.SCIM_TOKEN_HASHES and ProvisionedUser.objects.standing().exists():
+        _log.warning("sign-in made a person whom the directory has not named", extra={"user_id": user.pk})
     if not user.is_active:
         raise Refused("inactive", "Your account here has been deactivated.")
+    if person.groups is not None:
+        person = replace(person, groups=person.groups | pushed)
     learn(user, person)
     return user
 
@@ -98,6 +105,11 @@ def provision(person: Person) -> User:
 def role_groups() -> frozenset[str]:
     """Return the groups that settings give a role to."""
     return frozenset({settings.STAFF_GROUP, settings.AUDITOR_GROUP} - {""})
+
+
+def named_groups() -> frozenset[str]:
+    """Return the groups that settings give a role or the right to enter to."""
+    return role_groups() | frozenset(settings.ALLOWED_GROUPS)
 
 
 def issuer_of_directory() -> str:
@@ -122,11 +134,13 @@ def follow_groups(user: User, changed: frozenset[str]) -> list[str]:
     return [name for name in _ROLES if getattr(user, name) != before[name]]
 
 
-def _with_groups_of_directory(person: Person) -> Person:
-    """Add the groups that the directory has told of by SCIM: a provider may name none of them, or too many."""
+def _groups_of_directory(person: Person) -> frozenset[str]:
+    """Return the groups that the directory has told of by SCIM: a provider may name none of them, or too many.
+
+    They do not say that the provider's are known: where it named none, roles stay as they are.
+    """
     user = known(person) if settings.SCIM_TOKEN_HASHES else None
-    pushed = groups_of(user) if user else frozenset()
-    return replace(person, groups=(person.groups or frozenset()) | pushed) if pushed else person
+    return groups_of(user) if user else frozenset()
 
 
 def known(person: Person) -> User | None:
@@ -192,9 +206,11 @@ def learn(user: User, person: Person) -> None:
     """Store the name, verified address and roles that the issuer reports today."""
     user.first_name, user.last_name = (_CONTROL.sub("", name)[:150] for name in (person.first_name, person.last_name))
     user.email = person.email if person.email_is_verified and _is_email(person.email) else ""
+    fields = ["first_name", "last_name", "email"]
     if person.groups is not None:
         _take_roles(user, person.groups)
-    user.save(update_fields=["first_name", "last_name", "email", *_ROLES])
+        fields += _ROLES
+    user.save(update_fields=fields)
 
 
 def _take_roles(user: User, groups: frozenset[str]) -> None:

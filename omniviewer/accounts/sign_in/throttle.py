@@ -71,8 +71,11 @@ def trying_token(user: User) -> Iterator[None]:
 
 def is_over(what: str, most: int, within: timedelta) -> timedelta | None:
     """Count something that is done now; how long from now it may not be done instead, or None if it may."""
+    since, before = timezone.now() - within, FailedSignIn.objects.filter(name=_digest(what))
+    if left := _until(before, most, since):
+        return left  # without a write, however many come
     row = FailedSignIn.objects.create(name=_digest(what))
-    left = _until(FailedSignIn.objects.filter(name=row.name).exclude(pk=row.pk), most, timezone.now() - within)
+    left = _until(before.exclude(pk=row.pk), most, since)
     if left:
         row.delete()
     return left
