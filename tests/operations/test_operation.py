@@ -56,10 +56,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
     console = next(handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, Line))
     assert isinstance(console, logging.StreamHandler)
     written = io.StringIO()
-    outside = console.setStream(written)
+    # Not by `setStream`, which flushes the stream before: one that another test captured may be closed by now.
+    outside, console.stream = console.stream, written
     with caplog.at_level(logging.INFO):
         yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
-    console.setStream(outside or console.stream)
+    console.stream = outside
 
 
 @pytest.fixture
