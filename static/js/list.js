@@ -102,6 +102,19 @@ addEventListener("hashchange", askForFacets);
 if (document.readyState === "complete") askForFacets();
 else addEventListener("load", askForFacets);
 
+// The way back from a conversation leads to its row; whoever left this very list there finds it where it stood.
+const PLACE = "place in the list";
+const here = () => location.pathname + location.search;
+addEventListener("pagehide", () => sessionStorage.setItem(PLACE, JSON.stringify({ address: here(), top: scrollY })));
+addEventListener("load", () => {
+  const row = location.hash.startsWith("#row-") && document.getElementById(location.hash.slice(1));
+  const left = JSON.parse(sessionStorage.getItem(PLACE) ?? "{}");
+  if (!row || left.address !== here()) return;
+  scrollTo({ top: left.top, behavior: "instant" });
+  // Another one, say, to which somebody went on from there.
+  row.scrollIntoView({ block: "nearest", behavior: "instant" });
+});
+
 // Values that the rail has no room for: the filters have all of them.
 document.addEventListener("click", (event) => {
   const rest = event.target.closest(".facet-rest");

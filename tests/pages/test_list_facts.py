@@ -388,6 +388,27 @@ def test_x_and_s_act_on_the_row_with_the_focus(
     expect(page.locator(".row")).to_have_count(1)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_way_back_leads_to_where_the_list_stood(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member
+) -> None:
+    for number in range(45):
+        small.add_conversation(owner=analyst, name=f"No. {number}", turns=[("How many?", "Nine.")])
+    page.set_viewport_size({"width": 1280, "height": 800})
+    sign_in(page, site)
+    page.mouse.wheel(0, 700)
+    page.wait_for_function("scrollY === 700")
+    row = page.locator(".row").nth(24)
+    stood = row.bounding_box()
+    row.locator(".row-title").click()
+    page.get_by_role("link", name="Conversations").and_(page.locator(".thread-bar a")).click()
+    expect(page.locator(".row:target .row-here")).to_be_visible()
+    page.wait_for_load_state()
+    assert stood
+    assert abs((page.locator(".row").nth(24).bounding_box() or stood)["y"] - stood["y"]) <= 1
+    assert page.evaluate("scrollY") == 700
+
+
 # The calendar -------------------------------------------------------------------------------------------------
 
 
