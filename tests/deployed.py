@@ -87,6 +87,9 @@ def behind_nginx(folder: Path, site: int, certificate: Path, ways: Mapping[str, 
     folder.mkdir(mode=0o755)
     ports = dict(zip(ways, free_ports(len(ways)), strict=True))
     servers = "\n".join(_server(way, ports[name], site) for name, way in ways.items())
+    for name, port in ports.items():
+        # A way leads to another by its name.
+        servers = servers.replace(f"{{{name}}}", str(port))
     user = "user root;" if os.geteuid() == 0 else ""
     text = _CONFIGURATION.format(folder=folder, user=user, certificate=certificate, servers=servers)
     (folder / "nginx.conf").write_text(text)

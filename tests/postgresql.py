@@ -41,11 +41,14 @@ class PostgreSQL:
             )
         _wait_for(self._programs, self._port, self._server, log)
 
-    def database(self, name: str, *, is_new: bool = True) -> str:
-        """Return the address of a further database, which is created unless it is known to be there."""
+    def database(self, name: str, *, is_new: bool = True, options: str = "") -> str:
+        """Return the address of a further database, which is created unless it is known to be there.
+
+        `options` are those of `CREATE DATABASE`.
+        """
         if is_new:
             psql = [str(self._programs / "psql"), "-h", "127.0.0.1", "-p", str(self._port), "-U", "tests", "-q"]
-            subprocess.run([*psql, "-c", f"CREATE DATABASE {name}", "postgres"], check=True)
+            subprocess.run([*psql, "-c", f"CREATE DATABASE {name} {options}", "postgres"], check=True)
         return self.address.removesuffix("postgres") + name
 
     def stop(self) -> None:

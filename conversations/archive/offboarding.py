@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -35,7 +36,12 @@ def preview(user: User) -> list[Leaves]:
 
 
 def _leaves(user: User, stored: list[sessions.Stored]) -> list[Leaves]:
-    rows = [Leaves(relation.table, relation.rows(user).count(), relation.because) for relation in RELATIONS]
+    # One line a table: a person may have both set and lifted a hold, which is one row.
+    keys: dict[tuple[str, str], set[Any]] = {}
+    for relation in RELATIONS:
+        known = keys.setdefault((relation.table, relation.because), set())
+        known.update(relation.rows(user).values_list("pk", flat=True))
+    rows = [Leaves(table, len(known), because) for (table, because), known in keys.items()]
     return [Leaves(_SESSIONS, len(stored)), *rows]
 
 

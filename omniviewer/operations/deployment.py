@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  (Django's name for it)
 
-from omniviewer.operations import health
+from omniviewer.operations import database_encoding, health
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "", None)
 
@@ -20,13 +20,25 @@ def check_parts(app_configs: Any, databases: Any = None, **_kwargs: Any) -> list
     """Say what `/readyz` says; only with `--database default`, as Django has it for what asks a database."""
     if not databases:
         return []
-    return [
+    told = health.asked_parts()
+    wrong: list[CheckMessage] = [
         Error(f"{part.name}: {said}.", id="omniviewer.E002")
         if part.is_needed
         else Warning(f"{part.name}: {said}.", id="omniviewer.W002")
-        for part, said in health.asked_parts()
+        for part, said in told
         if said != health.OK
     ]
+    if {part.name: said for part, said in told}["database"] == health.OK:
+        wrong += _encoding()
+    return wrong
+
+
+def _encoding() -> Iterator[CheckMessage]:
+    match database_encoding.fault():
+        case (database_encoding.Fault.ENCODING, said):
+            yield Error(f"encoding: {said}.", hint=f"{database_encoding.ADVICE}.", id="omniviewer.E003")
+        case (database_encoding.Fault.LETTERS, said):
+            yield Warning(f"encoding: {said}.", hint=f"{database_encoding.ADVICE}.", id="omniviewer.W007")
 
 
 def _unlikely() -> Iterator[CheckMessage]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from omniviewer.environment import MailServer
 from omniviewer.omni.addresses import is_loopback
-from omniviewer.operations import database_clock, health
+from omniviewer.operations import database_clock, database_encoding, health
 from omniviewer.operations.live import Finding, Live, Trial, fail, ok, warn
 from omniviewer.private_files import check_file_modes
 
@@ -62,6 +62,18 @@ def _parts(live: Live) -> Iterator[Finding]:
         else:
             finding = fail(said, _ADVICE.get(name, "See Logs, probes and metrics."))
         yield finding._replace(part=name)
+
+
+def _encoding(live: Live) -> Iterator[Finding]:
+    if connection.vendor != "postgresql" or not live.has_tables:
+        return
+    match database_encoding.fault():
+        case (database_encoding.Fault.ENCODING, said):
+            yield fail(said, f"{database_encoding.ADVICE}.")
+        case (database_encoding.Fault.LETTERS, said):
+            yield warn(said, f"{database_encoding.ADVICE}.")
+        case _:
+            yield ok("UTF8, with the letters of all languages")
 
 
 def _files(_live: Live) -> Iterator[Finding]:
@@ -194,6 +206,7 @@ def _said(error: Exception) -> str:
     return said
 
 
+ENCODING = Trial("encoding", _encoding)
 PARTS, FILES, DISK = Trial("site", _parts), Trial("files", _files), Trial("disk", _disk)
 TIME_ZONE, MAIL, CLOCK = Trial("time zone", _time_zone), Trial("e-mail", _mail), Trial("clock", _clock)
-FIRST, LAST = [PARTS, FILES, DISK, TIME_ZONE, MAIL], [CLOCK]
+FIRST, LAST = [PARTS, ENCODING, FILES, DISK, TIME_ZONE, MAIL], [CLOCK]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from django.conf import settings
 from django.utils.crypto import get_random_string
@@ -181,17 +181,33 @@ def _redirect(live: Live, page: str) -> Iterator[Finding]:
     parts = urlsplit(page)
     address = f"http://{parts.hostname}:{live.http_port}{parts.path}"
     try:
-        reply = probe.get(address, {"X-Forwarded-Proto": "https", "Host": parts.netloc})
+        reply = probe.get(address, {"X-Forwarded-Proto": "https"})
     except probe.Unreachable:
         yield ok("nothing answers over http")
         return
-    if reply.status in _REDIRECTS and _location(reply, address).startswith(f"https://{parts.hostname}"):
-        yield ok("http leads to https")
-    else:
+    location = urlsplit(_location(reply, address))
+    if reply.status not in _REDIRECTS or location.scheme != "https":
         yield fail(
             f"{address} answers {reply.status} without https",
             "Have the proxy redirect http to https, and set X-Forwarded-Proto over what a client sends.",
         )
+    elif _place(location) != _place(parts):
+        yield fail(
+            f"{address} leads to https://{location.netloc}{location.path}, and the site is at {page}",
+            "Have the proxy redirect to the address of OMNIVIEWER_PUBLIC_URL, with its port where that is not 443, as "
+            "by `return 301 https://$host:8443$request_uri;` in nginx.",
+        )
+    else:
+        yield ok("http leads to https")
+
+
+def _place(address: SplitResult) -> tuple[str | None, int | None, str]:
+    """Return host, port and path of an address over https; no port where it is not a number."""
+    try:
+        port = address.port or 443
+    except ValueError:
+        port = None
+    return address.hostname, port, address.path
 
 
 SITE = Trial("public address", _try)

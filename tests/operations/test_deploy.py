@@ -314,3 +314,36 @@ def test_both_proxies_say_who_asks_and_how() -> None:
     # As the page about operations has it.
     [types] = re.findall(r"^gzip_types .*$", (ROOT / ".docs/operations.md").read_text(), re.M)
     assert types in nginx
+
+
+# The guide ---------------------------------------------------------------------------------------------------
+
+
+def test_docker_and_podman_build_from_the_same_files() -> None:
+    assert (DEPLOY / "Containerfile.dockerignore").read_text() == (ROOT / ".containerignore").read_text()
+
+
+def test_http_leads_to_the_port_that_https_is_on(tmp_path: Path) -> None:
+    [command] = re.findall(r"`sed -i '([^`]+)' /etc/nginx/conf\.d/omniviewer\.conf`", GUIDE)
+    assert "    return 301 https://$host$request_uri;" in (DEPLOY / "nginx/omniviewer.conf").read_text()
+    text = output_of("sed", command, str(DEPLOY / "nginx/omniviewer.conf"))
+    assert "    return 301 https://$host:8443$request_uri;" in text
+    assert re.findall(r"listen .*ssl", text) == ["listen 8443 ssl", "listen [::]:8443 ssl"]
+
+
+def test_shells_understand_the_guide(tmp_path: Path) -> None:
+    blocks = re.findall(r"^( *)```sh\n(.*?)^ *```$", GUIDE, re.M | re.S)
+    assert len(blocks) > 15
+    for indent, block in blocks:
+        script = tmp_path / "script"
+        script.write_text(re.sub(f"^{indent}", "", block, flags=re.M))
+        output_of("sh", "-n", str(script))
+    output_of("sh", "-n", str(DEPLOY / "omniviewer-site"))
+
+
+def test_no_backup_replaces_another_of_its_day() -> None:
+    unit = (DEPLOY / "systemd/omniviewer-backup.service").read_text().replace("%%", "%")
+    names = re.findall(r"omniviewer-\$+\(date \+([^)]*)\)\.backup", unit + GUIDE.replace("\\%", "%"))
+    assert len(names) == 2
+    assert set(names) == {"%FT%H%M%S"}
+    assert "--force" not in unit

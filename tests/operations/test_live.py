@@ -53,7 +53,12 @@ SITE = {
 }
 WAYS = {
     "good": Way(),
-    "plain": Way(is_plain=True, inside="return 301 https://localhost$request_uri;"),
+    "plain": Way(is_plain=True, inside="return 301 https://localhost:{good}$request_uri;"),
+    "plain to another port": Way(is_plain=True, inside="return 301 https://localhost$request_uri;"),
+    "plain to its own port": Way(is_plain=True, inside="return 301 https://$http_host$request_uri;"),
+    "plain to a longer name": Way(is_plain=True, inside="return 301 https://localhost.example.com:{good}$request_uri;"),
+    "plain to the front page": Way(is_plain=True, inside="return 301 https://localhost:{good}/;"),
+    "plain to no port": Way(is_plain=True, inside="return 301 https://localhost:https$request_uri;"),
     "no scheme": Way({"X-Forwarded-Proto": ""}, inside="proxy_set_header X-Forwarded-Proto '';"),
     "the client's scheme": Way({"X-Forwarded-Proto": "$http_x_forwarded_proto"}),
     "another host": Way({"Host": "127.0.0.1:1"}),
@@ -172,6 +177,13 @@ def test_pages_over_http_are_found(public: Settings, ports: dict[str, int]) -> N
     assert (level, "answers 200 without https" in text) == (Level.FAIL, True)
     *_, last = at(public, ports | {"nobody": free_port()}, "good", plain="nobody")
     assert last[1].startswith("nothing answers over http")
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("plain to ")])
+def test_a_redirect_that_misses_the_site_is_found(public: Settings, ports: dict[str, int], way: str) -> None:
+    *_, (level, text) = at(public, ports, "good", plain=way)
+    assert (level, "and the site is at https://localhost:" in text) == (Level.FAIL, True), text
+    assert "OMNIVIEWER_PUBLIC_URL, with its port" in text
 
 
 def test_another_key_is_another_site(public: Settings, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,13 +526,16 @@ def test_a_whole_deployment_passes_and_tells_no_secret(tmp_path: Path, certifica
     folder.mkdir(mode=0o700)
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(postgresql())
+        # As the guide creates it.
+        options = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'"
+        address = database.database("site", options=options)
         redis = start_redis(redis_port, tmp_path)
         stack.callback(redis.kill)
         mails = stack.enter_context(mail_server.running(certificate))
         variables = {
             **SITE,
             "OMNIVIEWER_SAML_CERTIFICATE": certificates.setting(),
-            "DATABASE_URL": database.address.replace("tests@", f"tests:{of_database}@"),
+            "DATABASE_URL": address.replace("tests@", f"tests:{of_database}@"),
             "CACHE_URL": f"redis://127.0.0.1:{redis_port}/0",
             "OMNIVIEWER_EMAIL_URL": mails.url(),
             "OMNIVIEWER_EMAIL_FROM": "omniviewer@example.com",

@@ -62,7 +62,7 @@ def _lines(table: Table, progress: Progress) -> Iterator[bytes]:
     found = rows.iterator(chunk_size=_FILES_AT_ONCE if has_files else _ROWS_AT_ONCE)
     for count, row in enumerate(found):
         if count % _REPORT_ROWS == 0:
-            progress(f"{table.name}: {count:,}")
+            progress(f"Writing {table.name}" + (f": {count:,} rows" if count else ""))
         yield written(reset(row))
 
 
