@@ -200,6 +200,8 @@ def table() -> str:
         "",
         "The command fails with an error, and with a warning where `--fail-level WARNING` says so. What has the ids",
         "`omniviewer.E002` and `omniviewer.W002` is what `/readyz` says too: it is asked for by `--database default`.",
+        "So are `omniviewer.E003` (the encoding of a PostgreSQL database is not UTF8) and `omniviewer.W007` (its",
+        "`LC_CTYPE` is C or POSIX), which `tests/operations/test_encoding.py` holds.",
         "Settings that are wrong by themselves stop every process: see [settings-mistakes.md](settings-mistakes.md).",
         "",
         "| What is wrong | Id | Level | What it says |",

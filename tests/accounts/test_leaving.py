@@ -148,6 +148,12 @@ def test_it_works(leaver: User, reads: Client) -> None:
     assert Event.objects.get(kind="person-offboarded").whom == "owner"
 
 
+def test_each_table_is_told_once(leaver: User) -> None:
+    tables = [line.split(":")[0] for line in run("offboard", "owner", "--dry-run").splitlines() if line[:2] == "  "]
+    assert "  conversations_hold" in tables
+    assert len(tables) == len(set(tables))
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(leaver: User, reads: Client) -> None:
     before = rows_of(leaver)
     told = run("offboard", "owner", "--dry-run")
