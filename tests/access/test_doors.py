@@ -246,7 +246,7 @@ def test_a_rejected_credential(owner_reads: Client, omni: StandIn) -> None:
 
 def test_not_found_with_a_personal_token(stranger_reads: Client) -> None:
     page = said_of(stranger_reads)
-    assert "A personal token only sees its owner’s conversations." in page
+    assert "A personal token sees only its owner’s conversations." in page
     assert "Ask the sender, or someone with an organization key." in page
     assert f'href="/credentials/connect/?{urlencode({"next": THREAD})}">Connect an organization key<' in page
     assert f'data-copy-link="http://testserver{THREAD}"' in page
@@ -278,7 +278,7 @@ def test_not_found_and_another_credential_was_rejected(owner: User, omni: StandI
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "Mine")
     page = said_of(signed_in(owner))
     assert "Old</strong> on" in page
-    assert "A personal token only sees its owner’s conversations." in page
+    assert "A personal token sees only its owner’s conversations." in page
     assert "rejected by Omni, not tried" in page
     assert f'href="/credentials/{rejected.pk}/token/?{urlencode({"next": THREAD})}">Replace the token of Old<' in page
 

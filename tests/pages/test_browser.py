@@ -19,7 +19,7 @@ def test_from_signing_in_to_a_message(page: Page, site: str, owner: User, omni: 
     page.get_by_label("Instance address").fill(f"{omni.url}/api/")
     page.get_by_label("Token", exact=True).fill(omni.organization.demo_tokens["analyst"])
     page.get_by_role("button", name="Connect", exact=True).click()
-    expect(page.get_by_role("status").first).to_contain_text("only sees its owner’s conversations")
+    expect(page.get_by_role("status").first).to_contain_text("sees only its owner’s conversations")
     expect(page.get_by_role("heading", name="Conversations", level=1)).to_be_visible()
     page.locator(".row").first.click()
     expect(page.get_by_role("article").first).to_be_visible()

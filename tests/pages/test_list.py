@@ -165,7 +165,7 @@ def test_an_empty_list_says_why(small: Organization, small_omni: StandIn, owner:
     credential_for(owner, small_omni, small.personal_token(small.add_member("Ana", "ana@small.example")))
     page = text_of(signed_in(owner).get("/conversations/"))
     assert "No conversations yet" in page
-    assert "A personal token only sees its owner’s conversations" in page
+    assert "A personal token sees only its owner’s conversations" in page
 
 
 def test_without_a_credential_it_says_what_to_do(owner: User) -> None:
