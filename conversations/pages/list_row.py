@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from conversations.models import Conversation
 from conversations.pages.finished_thread import templates_digest
 from conversations.search import list_facts
 from conversations.search.hits import Hits
@@ -57,7 +58,7 @@ class RowFacts:
         position = self.hits.opens_at
         message = f"messages/{position}/" if position else ""
         within = f"?{self.look.within}" if self.look.within else ""
-        return f"/conversations/{self.omni_id}/{message}{within}"
+        return f"{Conversation.address_of(self.omni_id)}{message}{within}"
 
 
 @dataclass(frozen=True)

@@ -474,7 +474,7 @@ def test_the_chart_comes_through_us_and_is_kept(owner_reads: Client, omni: Stand
 def test_without_a_script_the_page_knows_whether_there_is_one(owner_reads: Client, omni: StandIn) -> None:
     page = text_of(owner_reads.get(EVIDENCE))
     # Ours stands beside Omni's.
-    assert f'<figcaption>Chart from Omni</figcaption> <img src="{ANSWER}chart.png"' in page
+    assert f'<figcaption>Chart from Omni</figcaption> <img class="is-of-omni" src="{ANSWER}chart.png"' in page
     assert re.search(
         rf'<figcaption>Drawn from the rows</figcaption> <picture>.*?<img src="{ANSWER}queries/1.svg"', page
     )
