@@ -154,7 +154,7 @@ class Conversation(ListColumns):
         return f"{instance}/{omni_id}"
 
     @staticmethod
-    def address_of(omni_id: UUID) -> str:
+    def address_of(omni_id: UUID | str) -> str:
         return reverse("conversations:conversation", args=[omni_id])
 
     @staticmethod
