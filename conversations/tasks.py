@@ -224,7 +224,7 @@ def nudge_sync(walks: Collection[Walk] = ()) -> None:
 
 def _is_at_work(walk: Walk) -> bool:
     now = timezone.now()
-    since = max(now - _SYNC_WORKS_EVERY, min(walk.not_before, now))
+    since = max(now - _SYNC_WORKS_EVERY, walk.not_before)
     return walk.not_before > now or (walk.succeeded_at is not None and walk.succeeded_at >= since)
 
 

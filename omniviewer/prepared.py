@@ -93,6 +93,11 @@ class Prepared(Generic[Row]):
         rows: Iterable[Row] = cast(Any, plan.queryset)._iterable_class(_Bound(plan, values))
         return list(rows)
 
+    def first(self, shape: Hashable = None, /, **values: Any) -> Row | None:
+        """Run the query, and return its first row, if it has one."""
+        found = self.rows(shape, **values)
+        return found[0] if found else None
+
     def raw(self, shape: Hashable = None, /, **values: Any) -> "RawRows":
         """Run a query of columns, and leave its rows as the database returned them until they are needed."""
         plan = self._plan(shape)

@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from tests.postgresql import PostgreSQL, postgresql
+from tests.saying import say
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = [2_000, 20_000]
@@ -35,17 +36,17 @@ def _measure(folder: Path, server: PostgreSQL, size: int) -> None:
     moved = server.database("moved")
     _timed("filled", lambda: _run(sqlite, "-m", "tests.benchmark_backup", _FILL, str(size)))
     _timed("indexed", lambda: _manage(sqlite, "reindex", "--rest"))
-    _say(f"{size:,} conversations of ten messages: {_bytes(folder / 'site.sqlite3')} in SQLite")
+    say(f"{size:,} conversations of ten messages: {_bytes(folder / 'site.sqlite3')} in SQLite")
     _timed("backup of SQLite", lambda: _manage(sqlite, "backup", str(file)))
-    _say(f"  the file: {_bytes(file)}")
+    say(f"  the file: {_bytes(file)}")
     _timed("restore --check", lambda: _manage(sqlite, "restore", "--check", str(file)))
     _timed("restore into SQLite", lambda: _manage(other, "restore", "--no-reindex", str(file)))
     _timed("  index after it", lambda: _manage(other, "reindex", "--rest"))
     _timed("restore into PostgreSQL", lambda: _manage(server.address, "restore", "--no-reindex", str(file)))
     _timed("  index after it", lambda: _manage(server.address, "reindex", "--rest"))
-    _say(f"  PostgreSQL: {_postgresql_bytes(server.address)} bytes")
+    say(f"  PostgreSQL: {_postgresql_bytes(server.address)} bytes")
     _timed("backup of PostgreSQL", lambda: _manage(server.address, "backup", str(back)))
-    _say(f"  the file: {_bytes(back)}")
+    say(f"  the file: {_bytes(back)}")
     _timed("restore of that into SQLite", lambda: _manage(again, "restore", "--no-reindex", str(back)))
     _timed("reindex of all, SQLite", lambda: _manage(sqlite, "reindex"))
     _timed(
@@ -59,7 +60,7 @@ def _timed(what: str, work: Callable[[], object]) -> None:
     work()
     now = os.times()
     seconds = now.children_user + now.children_system - used.children_user - used.children_system
-    _say(f"{what}: {time.monotonic() - began:.1f} s, of which {seconds:.1f} s of CPU")
+    say(f"{what}: {time.monotonic() - began:.1f} s, of which {seconds:.1f} s of CPU")
 
 
 def _manage(address: str, *words: str) -> None:
@@ -120,11 +121,6 @@ def fill(count: int) -> None:
             message.html, message.renderer = f"<p>{message.text}</p>\n", rendering.RENDERER
             made.append(message)
         Message.objects.bulk_create(made, batch_size=2000)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ conversation, tasks of a day. Evidence is not generated: `tables` tells the byte
 
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from tests.saying import say
 
 if TYPE_CHECKING:
     from conversations.models import Conversation, Message
@@ -54,6 +55,7 @@ def fill(count: int) -> None:
     """Store it all. Not through Omni, which would take the hours that `sync` computes."""
     from conversations.models import Message
     from conversations.search import documents
+    from tests import benchmark_search
 
     began = time.perf_counter()
     keys, own = _tokens()
@@ -63,8 +65,8 @@ def fill(count: int) -> None:
         instance = first * INSTANCES // count
         rows = _conversations(keys[instance].instance, range(first, first + each))
         holders = own[instance]
-        _accesses([(keys[instance], row) for row in rows])
-        _accesses([(holders[number % len(holders)], row) for number, row in enumerate(rows)])
+        benchmark_search.show([(keys[instance], row) for row in rows])
+        benchmark_search.show([(holders[number % len(holders)], row) for number, row in enumerate(rows)])
         Message.objects.bulk_create(_messages(draw, rows), batch_size=_BATCH)
         if first % (10 * each) == 0:
             say(f"{first:,} conversations after {time.perf_counter() - began:.0f} s")
@@ -124,30 +126,6 @@ def _conversations(instance: str, numbers: range) -> "list[Conversation]":
         row.recency, row.started = recency(at, number), recency(row.created_at, number)
         rows.append(row)
     return Conversation.objects.bulk_create(rows)
-
-
-def _accesses(pairs: "list[tuple[ApiToken, Conversation]]") -> None:
-    from django.utils import timezone
-
-    from conversations.models import Access
-
-    now = timezone.now()
-    told = {"listed_at": now, "opened_at": now, "confirmed_at": now, "fetched_at": now, "revision_since": now}
-    Access.objects.bulk_create(
-        Access(
-            api_token=token,
-            conversation=row,
-            name=row.name,
-            owner_id=row.owner_id,
-            updated_at=row.updated_at,
-            recency=row.recency,
-            read_of=row.updated_at,
-            revision=1,
-            is_behind=False,
-            **told,
-        )
-        for token, row in pairs
-    )
 
 
 def _messages(draw: random.Random, rows: "list[Conversation]") -> "Iterator[Message]":
@@ -237,8 +215,3 @@ def _time(name: str, ask: Callable[[], object]) -> None:
     assert getattr(answer, "status_code", 0) == 200, (name, answer)
     taken.sort()
     say(f"    {name:45} {statistics.median(taken):7.0f} ms  p95 {taken[int(len(taken) * 0.95) - 1]:7.0f} ms")
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from tests.saying import say
+
 if TYPE_CHECKING:
     from omniviewer.demo.stand_in import Organization, StandIn
 
@@ -44,14 +46,14 @@ def sync(threads: int = 10, rate: int = 60, seconds: int = 180) -> None:
     by_minute = len(later) / minutes if minutes else 0.0
     share = int((rate - max(1, round(rate * 0.1))) * 0.4) * KEYS
     statuses = Counter(row.status for row in requests)
-    _say(f"{threads} threads, {KEYS} keys of {rate} requests a minute, Omni at {OMNI_SECONDS * 1000:.0f} ms:")
-    _say(f"    {by_minute:.0f} requests a minute after the first; the budgets allow {share}; statuses {dict(statuses)}")
-    _say(
+    say(f"{threads} threads, {KEYS} keys of {rate} requests a minute, Omni at {OMNI_SECONDS * 1000:.0f} ms:")
+    say(f"    {by_minute:.0f} requests a minute after the first; the budgets allow {share}; statuses {dict(statuses)}")
+    say(
         f"    {used / len(requests) * 1000:.1f} ms of the worker's CPU a request, {used / seconds:.0%} of one processor"
     )
     if by_minute:
         hours = TO_READ / by_minute / 60
-        _say(f"    {TO_READ:,} conversations: {hours:.1f} h at that rate, {TO_READ / share / 60:.1f} h by the budgets")
+        say(f"    {TO_READ:,} conversations: {hours:.1f} h at that rate, {TO_READ / share / 60:.1f} h by the budgets")
 
 
 def idle(threads: int = 10, seconds: int = 300) -> None:
@@ -94,10 +96,10 @@ def idle(threads: int = 10, seconds: int = 300) -> None:
         asked = Counter(row.path == LISTS for row in omni.requests)
     looks = asked[True]
     waits = len(omni.requests) * OMNI_SECONDS
-    _say(f"{IDLE_TOKENS} idle tokens, {threads} threads, {seconds} s:")
-    _say(f"    {looks / seconds * 60:.1f} looks and {asked[False] / seconds * 60:.1f} other requests a minute")
-    _say(f"    {used / seconds:.1%} of a processor, with start-up; {used / max(looks, 1) * 1000:.0f} ms a look")
-    _say(
+    say(f"{IDLE_TOKENS} idle tokens, {threads} threads, {seconds} s:")
+    say(f"    {looks / seconds * 60:.1f} looks and {asked[False] / seconds * 60:.1f} other requests a minute")
+    say(f"    {used / seconds:.1%} of a processor, with start-up; {used / max(looks, 1) * 1000:.0f} ms a look")
+    say(
         f"    waits for Omni: {waits / seconds:.1%} of a thread's time, {waits / seconds / threads:.1%} of the worker's"
     )
 
@@ -150,8 +152,3 @@ def _work(seconds: int, threads: int, rate: int) -> float:
     assert worker.wait(timeout=60) == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -32,6 +32,7 @@ from conversations.models import Conversation, Job, JobAccess, Message  # noqa: 
 from omniviewer.accounts.models import Credential, User  # noqa: E402
 from tests import benchmark_search  # noqa: E402
 from tests.conftest import signed_in  # noqa: E402
+from tests.saying import say  # noqa: E402
 
 PAGES = {name: address for name, address in benchmark_search.PAGES.items() if name.startswith("insights")} | {
     "insights, all time": "/insights/?period=all",
@@ -86,8 +87,8 @@ def _store_jobs(draw: random.Random, credential: Credential, said: list[Message]
 
 
 def measure(client: Client) -> None:
-    _say(f"{connection.vendor}, {Message.objects.count():,} messages, {Job.objects.count():,} jobs")
-    _say(f"{'':24}{'median':>10}{'highest':>10}{'CPU':>10}{'statements':>12}   in statements   bytes   (seconds)")
+    say(f"{connection.vendor}, {Message.objects.count():,} messages, {Job.objects.count():,} jobs")
+    say(f"{'':24}{'median':>10}{'highest':>10}{'CPU':>10}{'statements':>12}   in statements   bytes   (seconds)")
     # Freeze start-up objects, as each process of the deployed site does.
     gc.collect()
     gc.freeze()
@@ -103,7 +104,7 @@ def measure(client: Client) -> None:
         with CaptureQueriesContext(connection) as made:
             client.get(address)
         within = sum(float(query["time"]) for query in made.captured_queries)
-        _say(
+        say(
             f"{name:24}{statistics.median(taken):>10.3f}{max(taken):>10.3f}{statistics.median(used):>10.3f}"
             f"{len(made):>12}{within:>16.3f}{len(answer.content):>8,}"
         )
@@ -115,7 +116,7 @@ def profile(client: Client, address: str) -> None:
     with CaptureQueriesContext(connection) as made:
         client.get(address)
     for query in sorted(made.captured_queries, key=lambda one: -float(one["time"]))[:8]:
-        _say(f"{query['time']} s: {query['sql'][:2500]}")
+        say(f"{query['time']} s: {query['sql'][:2500]}")
     with cProfile.Profile() as profiler:
         client.get(address)
     pstats.Stats(profiler).sort_stats("tottime").print_stats(18)
@@ -132,16 +133,11 @@ def main() -> None:
         else:
             began = time.perf_counter()
             client = fill(count, with_jobs="jobs" in words)
-            _say(f"filled in {time.perf_counter() - began:.0f} s")
+            say(f"filled in {time.perf_counter() - began:.0f} s")
         if "profile" in words:
             profile(client, PAGES["insights, a year"])
         else:
             measure(client)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -30,7 +30,7 @@ from django.utils import timezone  # noqa: E402
 from conversations.models import Access, Conversation, Message, Walk, recency  # noqa: E402
 from conversations.models.question_times import set_times  # noqa: E402
 from conversations.search import documents  # noqa: E402
-from omniviewer.accounts.models import Credential, User  # noqa: E402
+from omniviewer.accounts.models import ApiToken, Credential, User  # noqa: E402
 from omniviewer.omni import Token, replies  # noqa: E402
 from tests.conftest import signed_in  # noqa: E402
 
@@ -112,28 +112,29 @@ def store(credential: Credential, draw: random.Random, numbers: range) -> list[C
         row.recency, row.started = recency(at, number), recency(row.created_at, number)
         rows.append(row)
     Conversation.objects.bulk_create(rows)
-    Access.objects.bulk_create(
-        [
-            Access(
-                api_token=credential.api_token,
-                conversation=row,
-                name=row.name,
-                owner_id=row.owner_id,
-                updated_at=row.updated_at,
-                recency=row.recency,
-                read_of=row.updated_at,
-                listed_at=now,
-                opened_at=now,
-                confirmed_at=now,
-                fetched_at=now,
-                revision=1,
-                revision_since=now,
-                is_behind=False,
-            )
-            for row in rows
-        ]
-    )
+    show((credential.api_token, row) for row in rows)
     return rows
+
+
+def show(pairs: Iterable[tuple[ApiToken, Conversation]]) -> None:
+    """Store that each token was shown this conversation, in the list and whole."""
+    now = timezone.now()
+    told = {"listed_at": now, "opened_at": now, "confirmed_at": now, "fetched_at": now, "revision_since": now}
+    Access.objects.bulk_create(
+        Access(
+            api_token=token,
+            conversation=row,
+            name=row.name,
+            owner_id=row.owner_id,
+            updated_at=row.updated_at,
+            recency=row.recency,
+            read_of=row.updated_at,
+            revision=1,
+            is_behind=False,
+            **told,
+        )
+        for token, row in pairs
+    )
 
 
 def messages(draw: random.Random, rows: list[Conversation]) -> Iterator[Message]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from tests.postgresql import postgresql
+from tests.saying import say
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLDERS, PEOPLE = 10, 50
@@ -52,7 +53,7 @@ def _measure(name: str, address: str, count: int, release: str) -> None:
     }
     own = [sys.executable, "-m", "tests.benchmark_upgrade"]
     subprocess.run([*own, _FILL, str(count), release], cwd=ROOT, env=environment, check=True)
-    _say(f"{name}, {count:,} conversations of the release “{release}”, filled in {time.monotonic() - began:.0f} s")
+    say(f"{name}, {count:,} conversations of the release “{release}”, filled in {time.monotonic() - began:.0f} s")
     subprocess.run([*own, _UPGRADE], cwd=ROOT, env=environment, check=True)
 
 
@@ -72,7 +73,7 @@ def upgrade() -> None:
         nonlocal last
         now = time.monotonic()
         if action == "apply_success" and now - last > _WORTH_TELLING_SECONDS:
-            _say(f"  {migration}: {now - last:.1f} s")
+            say(f"  {migration}: {now - last:.1f} s")
         last = now
 
     ended = threading.Event()
@@ -84,12 +85,12 @@ def upgrade() -> None:
     executor.migrate(executor.loader.graph.leaf_nodes())
     ended.set()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    _say(f"  all: {time.monotonic() - began:.0f} s, at most {peak:.0f} MB")
+    say(f"  all: {time.monotonic() - began:.0f} s, at most {peak:.0f} MB")
     if connection.vendor == "postgresql":
         watch.join()
         for table, count in held.most_common():
             if count * _LOOK_SECONDS > _WORTH_TELLING_SECONDS:
-                _say(f"  {table} was locked for {count * _LOOK_SECONDS:.1f} s in all")
+                say(f"  {table} was locked for {count * _LOOK_SECONDS:.1f} s in all")
 
 
 def _watch(held: "Counter[str]", ended: threading.Event) -> None:
@@ -201,11 +202,6 @@ def _rows(vendor: str, count: int) -> Iterator[tuple[str, dict[str, str], str]]:
     for holder in [*map(str, range(1, HOLDERS + 1)), own]:
         access = {"credential_id": holder, "conversation_id": "n", "token": nothing}
         yield "Access", access | dict.fromkeys(("confirmed_at", "since", "listed_at"), now), numbers
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

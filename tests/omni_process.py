@@ -25,6 +25,22 @@ ROOT = Path(__file__).resolve().parent.parent
 CONVERSATIONS = 4
 # The first person has more, to use up the budget of a token.
 CONVERSATIONS_OF_FIRST = 40
+# A program for `manage.py shell`, of this version or an earlier one.
+_CREATE_READERS = """
+import json
+from django.test import Client
+from omniviewer.accounts.models import Credential, User
+from omniviewer.omni import Token, replies
+keys = []
+for name, token, member in json.loads('''{}'''):
+    user = User.objects.create(username=name)
+    identity = replies.Identity("user", "MEMBER", "", member)
+    Credential.objects.connect(user, "Omni", "{}", Token(token), identity)
+    client = Client()
+    client.force_login(user)
+    keys.append(client.cookies["session"].value)
+print(json.dumps(keys))
+"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,12 @@ class OmniProcess:
     def __init__(self, host: str, readers: list[OmniReader], file: Path, process: "subprocess.Popen[str]") -> None:
         self.host, self.readers = host, readers
         self._file, self._process = file, process
+
+    @property
+    def creating_readers(self) -> str:
+        """Return a program that creates the readers in a site, each with token and session, and prints these keys."""
+        rows = [(row.name, row.token, row.member) for row in self.readers]
+        return _CREATE_READERS.format(json.dumps(rows), self.host)
 
     def requests(self) -> list[Request]:
         """Return all requests so far."""

@@ -46,6 +46,7 @@ from tests.conftest import signed_in  # noqa: E402
 from tests.machines import Machine, Proxy, shared_variables  # noqa: E402
 from tests.omni_process import OmniProcess, OmniReader, Request, omni_process  # noqa: E402
 from tests.readers import Answer, Reader  # noqa: E402
+from tests.saying import say  # noqa: E402
 from tests.serving import start_redis  # noqa: E402
 
 _HABITS = {"thread": 40, "list": 20, "search": 12, "deep link": 15, "evidence": 13}
@@ -306,11 +307,6 @@ def tell(trial: Trial, readers: list[Reader], scraper: Scraper, left: int) -> bo
     for row in [*twice, *(answer for answer in answers if is_lost(answer))][:20]:
         say(f"  {row}")
     return not any(wrong.values())
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def main() -> int:

@@ -44,6 +44,7 @@ from omniviewer.audit.models import Event  # noqa: E402
 from omniviewer.demo.stand_in import Fault, Organization, StandIn  # noqa: E402
 from omniviewer.omni import Token, replies  # noqa: E402
 from tests.readers import Answer, Reader  # noqa: E402
+from tests.saying import say  # noqa: E402
 from tests.serving import ROOT, database_environment, serve, start_redis  # noqa: E402
 
 # Seconds: only in a longer siege is Omni asked again before the end, since a failed instance rests for up to a minute.
@@ -193,9 +194,9 @@ def besiege(seconds: float, count: int, field: Field) -> bool:
         "MB that gunicorn's processes hold": sum(map(_resident, field.site.workers)) // 1024,
     }
     for name, value in (found | told).items():
-        _say(f"{name:<52}{value:>9,}")
+        say(f"{name:<52}{value:>9,}")
     for answer in wrong[:10]:
-        _say(f"  {answer}")
+        say(f"  {answer}")
     return not any(found.values())
 
 
@@ -207,27 +208,22 @@ def _resident(pid: int) -> int:
 
 def _print(siege: Siege, answers: list[Answer], count: int) -> None:
     rate = len(answers) / siege.seconds
-    _say(f"{count} readers, {siege.seconds:.0f} s: {len(answers):,} answers, {rate:.1f} a second")
+    say(f"{count} readers, {siege.seconds:.0f} s: {len(answers):,} answers, {rate:.1f} a second")
     for name, since, until in siege.faults:
         told = Counter(row.status for row in answers if row.status not in _PAGES and siege.excuses(row) == name)
-        _say(f"  {name:<34}{since:>6.0f} to {until:>4.0f} s   told to wait or broken off: {dict(told) or 'nobody'}")
+        say(f"  {name:<34}{since:>6.0f} to {until:>4.0f} s   told to wait or broken off: {dict(told) or 'nobody'}")
     for what in ("thread", "list", "search", "insights", "export", "star"):
         taken = sorted(row.took * 1000 for row in answers if row.what == what and row.status in _PAGES)
         if taken:
             half, most, nearly_all = (
                 taken[min(int(len(taken) * share), len(taken) - 1)] for share in (0.5, 0.95, 0.99)
             )
-            _say(
+            say(
                 f"  {what:<10}{len(taken):>7,} answers; median {half:>5.0f} ms, 95 of 100 {most:>5.0f}, "
                 f"99 of 100 {nearly_all:>5.0f}"
             )
     old = sum(row.is_old for row in answers)
-    _say(f"  by status: {dict(Counter(row.status for row in answers))}; {old:,} said that they were not up to date")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    say(f"  by status: {dict(Counter(row.status for row in answers))}; {old:,} said that they were not up to date")
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ from tests.omni_process import OmniProcess, omni_process  # noqa: E402
 from tests.postgresql import postgresql  # noqa: E402
 from tests.programs import free_port  # noqa: E402
 from tests.readers import Reader  # noqa: E402
+from tests.saying import say  # noqa: E402
 from tests.serving import start_redis  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,21 +39,6 @@ BEFORE_LIST_COLUMNS = "dd78f23"
 _HABITS = {"thread": 40, "list": 20, "search": 12, "deep link": 10, "evidence": 10, "insights": 5, "export": 5}
 _PAUSE = (0.3, 1.5)
 _READERS = 12
-_CREATE_READERS = """
-import json
-from django.test import Client
-from omniviewer.accounts.models import Credential, User
-from omniviewer.omni import Token, replies
-keys = []
-for name, token, member in json.loads('''{}'''):
-    user = User.objects.create(username=name)
-    identity = replies.Identity("user", "MEMBER", "", member)
-    Credential.objects.connect(user, "Omni", "{}", Token(token), identity)
-    client = Client()
-    client.force_login(user)
-    keys.append(client.cookies["session"].value)
-print(json.dumps(keys))
-"""
 
 
 class Program:
@@ -127,8 +113,7 @@ def main(commit: str) -> int:
 
 def _upgrade(earlier: Program, present: Program, omni: OmniProcess) -> bool:
     earlier.run("migrate", "-v", "0")
-    rows = json.dumps([(row.name, row.token, row.member) for row in omni.readers])
-    keys = json.loads(earlier.run("shell", "-c", _CREATE_READERS.format(rows, omni.host)).splitlines()[-1])
+    keys = json.loads(earlier.run("shell", "-c", omni.creating_readers).splitlines()[-1])
     began = time.monotonic()
     phases = []
 
@@ -177,18 +162,13 @@ def _tell(phases: list[tuple[str, float]], readers: dict[str, list[Reader]], pro
                 statuses = dict(sorted(Counter(row.status for row in answers).items()))
                 bad = Counter(row.what for row in answers if row.status not in (200, 302))
                 wrong += bad.total()
-                _say(f"{name:<48}{since:>5.0f}-{until:<5.0f}{version:>8} version: {statuses} {dict(bad) or ''}")
+                say(f"{name:<48}{since:>5.0f}-{until:<5.0f}{version:>8} version: {statuses} {dict(bad) or ''}")
     for version, program in programs.items():
-        _say(f"tracebacks in the log of the {version} version: {program.log.count('Traceback')}")
+        say(f"tracebacks in the log of the {version} version: {program.log.count('Traceback')}")
         wrong += program.log.count("Traceback")
     foreign = sum(len(thread.told.foreign) for threads in readers.values() for thread in threads)
-    _say(f"words of somebody else: {foreign}")
+    say(f"words of somebody else: {foreign}")
     return not (wrong or foreign)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from django.db.models import SET_NULL, Q
 from conversations.archive import offboarding, personal_data, removal
 from conversations.archive.offboarding import Leaves
 from conversations.archive.personal_data import Relation
-from conversations.archive.removal import BATCH_CONVERSATIONS
 from conversations.models import Access, Conversation, HandOver, Hold, Job, Member, Message, Owner
 from conversations.models.conversation import ConversationQuerySet
 from omniviewer.accounts import sessions
@@ -131,10 +130,8 @@ class Person:
         # Should this be interrupted, the next try has to find the same conversations.
         personal_data.remember(user, self.people)
         offboarding.end(user)
-        while rows := list(self.conversations[:BATCH_CONVERSATIONS]):
-            with transaction.atomic():
-                if not removal.forget(rows):
-                    raise HeldMeanwhile
+        if not removal.forget_all(self.conversations):
+            raise HeldMeanwhile
         with transaction.atomic():
             self.members.delete()
             _offers_to(self.names).delete()

@@ -23,6 +23,8 @@ from conversations.models import (
 )
 from conversations.models.keys import Ids
 
+# The statuses of answers that came to nothing, whoever may see their evidence.
+FAILURES = {Outcome.FAILED: AnswerStatus.FAILED, Outcome.CANCELLED: AnswerStatus.CANCELLED}
 # Most characters of Omni's words that stand above an answer.
 _MAX_REASON_CHARS = 300
 
@@ -54,7 +56,7 @@ class EvidenceSummary:
     @property
     def may_show_more(self) -> bool:
         """Return whether opening the evidence may show more than what stands above the answer."""
-        if self.status in (AnswerStatus.FAILED, AnswerStatus.CANCELLED):
+        if self.status in FAILURES.values():
             return self.reason != self.said
         return self.status.may_show_evidence
 
@@ -69,8 +71,8 @@ def status_of(job: Job | None, written_at: datetime | None, right: EvidenceRight
     has_result = right is EvidenceRight.SHOWN
     if has_result and (job.kept_at or job.dropped_at):
         return AnswerStatus.CAPTURED if job.kept_at else AnswerStatus.REMOVED
-    if job.outcome in (Outcome.FAILED, Outcome.CANCELLED):
-        return AnswerStatus.FAILED if job.outcome is Outcome.FAILED else AnswerStatus.CANCELLED
+    if job.outcome in FAILURES:
+        return FAILURES[job.outcome]
     return _status_without_result(job, done_at, has_result=has_result)
 
 
@@ -209,7 +211,7 @@ def _summary(position: int, jobs: Jobs, job_id: UUID, is_queued: bool) -> Eviden
 
 def words_of(job: Job | None, status: AnswerStatus) -> str:
     """Return Omni's own words for a status: why the job failed, or its progress; "" if there are none."""
-    if job and status in (AnswerStatus.FAILED, AnswerStatus.CANCELLED):
+    if job and status in FAILURES.values():
         return job.error
     return job.progress if job and status.is_running else ""
 

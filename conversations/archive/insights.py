@@ -17,7 +17,7 @@ from conversations.archive.insights_scope import InsightsScope, Period
 from conversations.archive.insights_spans import Span, median_seconds, percentile_seconds
 from conversations.archive.questions_asked import Asked, Whole
 from conversations.models import Outcome, Owner, Reader
-from conversations.search import syntax
+from conversations.search import date_words, syntax
 from omniviewer.accounts.models import Credential, User
 
 # Longer periods, in days, begin with the first question in them and end today, and are not compared.
@@ -162,14 +162,14 @@ def _asked(
 
 
 def _rows(scope: InsightsScope, first: date, end: date) -> list[Asked]:
-    rows = questions_asked.count(scope.readable, syntax.midnight(first), syntax.midnight(end))
+    rows = questions_asked.count(scope.readable, date_words.midnight(first), date_words.midnight(end))
     return [row for row in rows if scope.counts_at(row.quarter)] if scope.is_of_hours else rows
 
 
 def _earlier(scope: InsightsScope, first: date, end: date) -> Whole:
     if scope.is_of_hours:
         return questions_asked.as_one(_rows(scope, first, end))
-    return questions_asked.count_all(scope.readable, syntax.midnight(first), syntax.midnight(end))
+    return questions_asked.count_all(scope.readable, date_words.midnight(first), date_words.midnight(end))
 
 
 def before(first: date, end: date) -> Period:

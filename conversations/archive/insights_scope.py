@@ -13,7 +13,7 @@ from conversations.archive.outcomes import Notice
 from conversations.archive.questions_asked import Readable
 from conversations.models import Access, Reader, Walk
 from conversations.models.keys import Keys
-from conversations.search import syntax
+from conversations.search import date_words, syntax
 from conversations.search.finder import FEW_ROWS
 from conversations.search.syntax import Asked, Filter
 from omniviewer.accounts.models import Credential, User
@@ -47,7 +47,7 @@ class InsightsScope:
         hours, days = self.asked.values("hour"), self.asked.values("weekday")
         here = datetime.fromtimestamp(quarter, timezone.get_current_timezone())
         is_hour = not hours or here.hour in map(int, hours)
-        return is_hour and (not days or syntax.WEEKDAYS[here.weekday()] in days)
+        return is_hour and (not days or date_words.WEEKDAYS[here.weekday()] in days)
 
 
 def open(user: User, credentials: Sequence[Credential], asked: Asked) -> InsightsScope:  # noqa: A001

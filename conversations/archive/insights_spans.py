@@ -11,7 +11,7 @@ from statistics import median
 
 from conversations.archive import questions_asked
 from conversations.archive.questions_asked import Asked
-from conversations.search import syntax
+from conversations.search import date_words
 
 # Longest periods, in days, that are shown by day, by week and by month: no more than 33 spans, each of which takes 24
 # pixels of a chart.
@@ -80,7 +80,7 @@ def fill(found: Sequence[Span], rows: Sequence[Asked]) -> dict[int, int]:
     asked: Counter[str] = Counter()
     begin = 0
     for span in found:
-        over = bisect_left(quarters, syntax.midnight(span.end).timestamp(), begin)
+        over = bisect_left(quarters, date_words.midnight(span.end).timestamp(), begin)
         own, begin = rows[begin:over], over
         keys = questions_asked.access_keys(own)
         asked.update(keys)

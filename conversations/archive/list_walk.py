@@ -33,8 +33,7 @@ _WALK = Prepared(lambda _: Walk.objects.filter(api_token=slot("token"), member=s
 
 def walk_of(token: ApiToken, member: str = "") -> Walk:
     """Return the walk of the token's list, or of its list of one member's conversations; made if there is none."""
-    stored = _WALK.rows(token=token, member=member)
-    walk = stored[0] if stored else Walk.objects.get_or_create(api_token=token, member=member)[0]
+    walk = _WALK.first(token=token, member=member) or Walk.objects.get_or_create(api_token=token, member=member)[0]
     walk.api_token = token
     return walk
 

@@ -1,14 +1,15 @@
-"""Offboarding: somebody has left the company. One rule, for the command and for the company's directory (SCIM)."""
+"""Offboarding: one rule for people who left the company, for the command and for the company's directory (SCIM)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from conversations.archive import credentials
-from conversations.archive.personal_data import RELATIONS, AtLeaving, omni_people, remember
+from conversations.archive.personal_data import RELATIONS, omni_people, remember
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential, User
 from omniviewer.audit import trail
@@ -37,12 +38,12 @@ def preview(user: User) -> list[Leaves]:
 
 def _leaves(user: User, stored: list[sessions.Stored]) -> list[Leaves]:
     # One line a table: a person may have both set and lifted a hold, which is one row.
-    keys: dict[tuple[str, str], set[Any]] = {}
+    by_table: dict[tuple[str, str], QuerySet[Any]] = {}
     for relation in RELATIONS:
-        known = keys.setdefault((relation.table, relation.because), set())
-        known.update(relation.rows(user).values_list("pk", flat=True))
-    rows = [Leaves(table, len(known), because) for (table, because), known in keys.items()]
-    return [Leaves(_SESSIONS, len(stored)), *rows]
+        name, rows = (relation.table, relation.because), relation.rows(user)
+        by_table[name] = by_table[name] | rows if name in by_table else rows
+    counted = [Leaves(table, rows.count(), because) for (table, because), rows in by_table.items()]
+    return [Leaves(_SESSIONS, len(stored)), *counted]
 
 
 def end(
@@ -72,13 +73,13 @@ def end_at_once(user: User, *, request: HttpRequest, by: str) -> None:
 def _end(
     user: User, heirs: Mapping[Credential, Credential], request: HttpRequest | None, by: str, *, is_event: bool
 ) -> None:
-    """Offboard somebody; `is_event`: also where they are deactivated already. Another key ends all sessions."""
+    """Offboard a person; `is_event`: also where they are deactivated already. Another key ends all sessions."""
     user = User.objects.select_for_update().get(pk=user.pk)
     is_event |= user.is_active
     remember(user, omni_people(user))
     _remove_credentials(user, heirs, request, by)
     for relation in RELATIONS:
-        if relation.at_leaving is AtLeaving.DELETE:
+        if not relation.because:
             relation.rows(user).delete()
     if is_event:
         trail.record(request, Kind.PERSON_OFFBOARDED, whom=user.username, by=by)

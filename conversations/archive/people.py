@@ -55,14 +55,9 @@ def names(user: User, owners: Collection[Owner], tokens: Collection[ApiToken] | 
     instances = {token.pk: token.instance for token in keys}
     said = {Owner(instances[row.api_token_id], row.omni_id): row.name for row in told}
     found = {owner: name for owner, name in said.items() if owner in wanted}
-    for own in _own(tokens) & wanted - found.keys():
+    for own in Owner.of_tokens(tokens) & wanted - found.keys():
         found[own] = user.display_name
     return found
-
-
-def _own(tokens: Iterable[ApiToken]) -> set[Owner]:
-    """Return the people whom these tokens speak for."""
-    return {Owner(token.instance, own_id) for token in tokens for own_id in token.owner_ids}
 
 
 def owner_name(reader: Reader, conversation: Conversation, token: ApiToken, *, ask: bool = True) -> str:
@@ -88,7 +83,7 @@ def find(user: User, typed: str) -> list[Owner]:
     an address that Omni told.
     """
     tokens = Reader.for_user(user).tokens
-    own = _own(tokens)
+    own = Owner.of_tokens(tokens)
     if typed.lower() == "me":
         return sorted(own)
     people = _told(tokens)
@@ -115,7 +110,7 @@ def _called(user: User, own: set[Owner], people: Sequence[tuple[Owner, str, str]
 def as_filters(reader: Reader, owners: Collection[Owner]) -> dict[Owner, str]:
     """Return what `owner:` takes for each of these people: the name where it means nobody else, else the id."""
     found = {owner: owner.as_filter(reader.tokens) for owner in owners}
-    people, own = _told(reader.tokens) if owners else [], _own(reader.tokens)
+    people, own = _told(reader.tokens) if owners else [], Owner.of_tokens(reader.tokens)
     if len(people) > MAX_MEMBERS:
         return found
     for owner, name, _ in people:

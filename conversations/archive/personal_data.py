@@ -5,8 +5,7 @@ new table cannot be forgotten.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -31,30 +30,17 @@ from omniviewer.accounts.provisioning import ProvisionedUser
 from omniviewer.audit.models import Event
 
 
-class AtLeaving(Enum):
-    """The rule for a person's rows when they leave."""
-
-    DELETE = auto()
-    KEEP = auto()
-
-
 @dataclass(frozen=True)
 class Relation:
     """A column that refers to people. `told`: the columns of its rows in a person's own file; never a secret.
 
-    `because`: the reason for keeping the rows of somebody who has left.
+    `because`: the reason for keeping the rows of somebody who has left; without one they are deleted.
     """
 
     model: type[models.Model]
     column: str
     told: tuple[str, ...]
     because: str = ""
-    # Columns of the rows of one person in an order that stays.
-    order: tuple[str, ...] = field(default=("pk",))
-
-    @property
-    def at_leaving(self) -> AtLeaving:
-        return AtLeaving.KEEP if self.because else AtLeaving.DELETE
 
     @property
     def table(self) -> str:
@@ -65,7 +51,7 @@ class Relation:
         return f"{self.model._meta.label}.{self.column}"
 
     def rows(self, user: User) -> "models.QuerySet[Any]":
-        return self.model._base_manager.filter(**{self.column: user}).order_by(*self.order)
+        return self.model._base_manager.filter(**{self.column: user}).order_by("pk")
 
 
 _CONVERSATION = ("conversation__instance", "conversation__omni_id")
@@ -121,8 +107,7 @@ def omni_people(user: User) -> set[Owner]:
     Tokens go when somebody leaves, and may be all that told who they are: `remember` keeps the ids.
     """
     own = ApiToken.objects.filter(credentials__owner=user, scope=ApiToken.Scope.USER)
-    found = {Owner(token.instance, omni_id) for token in own for omni_id in token.owner_ids}
-    found |= {Owner(*row) for row in user.omni_ids}
+    found = Owner.of_tokens(own) | {Owner(*row) for row in user.omni_ids}
     return found | (Owner.known_as(user.email) if user.email else set())
 
 
@@ -137,7 +122,7 @@ def remember(user: User, people: set[Owner]) -> None:
 def remember_token(user: User, token: ApiToken) -> None:
     """Store who the person is in Omni by a personal token that they are about to give up."""
     if token.scope == ApiToken.Scope.USER:
-        remember(user, {Owner(token.instance, omni_id) for omni_id in token.owner_ids})
+        remember(user, Owner.of_tokens([token]))
 
 
 def conversations_of(people: set[Owner]) -> ConversationQuerySet:

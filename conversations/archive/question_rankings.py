@@ -11,7 +11,7 @@ from conversations.archive import questions_asked
 from conversations.archive.insights_scope import InsightsScope, Period
 from conversations.archive.questions_asked import MAX_COMPARED, MAX_COMPARED_CHARS
 from conversations.models import Access, Message, Owner
-from conversations.search import syntax
+from conversations.search import date_words
 
 # Most questions of either kind.
 MAX_RANKED: Final = 10
@@ -49,7 +49,7 @@ class Rankings:
 def rank(scope: InsightsScope, period: Period | None) -> Rankings:
     """Rank the questions of a period (first day, day after the last), or of all time."""
     first, end = period or (date(1970, 1, 1), timezone.localdate() + timedelta(days=1))
-    begin, over = syntax.midnight(first), syntax.midnight(end)
+    begin, over = date_words.midnight(first), date_words.midnight(end)
     with questions_asked.without_compiling():
         repeated, is_part = _repeated(scope, begin, over)
         return Rankings(repeated, _slowest(scope, begin, over), is_part)

@@ -76,8 +76,9 @@ def count_loss(token: ApiToken, leaving: Collection[Credential]) -> Loss:
     if token.credentials.exclude(pk__in=[credential.pk for credential in leaving]).exists():
         return Loss()
     shown_to_it = Conversation.objects.only_through(token)
-    kept = shown_to_it.filter(pk__in=held().values("pk")).count()
-    gone = shown_to_it.exclude(pk__in=held().values("pk"))
+    on_hold = held().values("pk")
+    kept = shown_to_it.filter(pk__in=on_hold).count()
+    gone = shown_to_it.exclude(pk__in=on_hold)
     over = timezone.now() - OMNI_KEEPS
     stored = Job.objects.filter(instance=token.instance, conversation_id__in=gone.values("omni_id"))
     stored = stored.filter(kept_at__isnull=False, finished_at__lt=over)
@@ -122,6 +123,15 @@ def forget(conversations: QuerySet[Conversation] | Collection[Conversation]) -> 
     for row in gone:
         trail.record(None, Kind.FORGOTTEN, instance=row.instance, conversation_id=row.omni_id)
     return gone
+
+
+def forget_all(conversations: QuerySet[Conversation]) -> bool:
+    """Forget these conversations in batches; return whether all are gone, as none was held."""
+    while rows := list(conversations[:BATCH_CONVERSATIONS]):
+        with transaction.atomic():
+            if not forget(rows):
+                return False
+    return True
 
 
 @transaction.atomic

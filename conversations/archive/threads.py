@@ -263,9 +263,9 @@ def _locked(token: ApiToken, reply: replies.Conversation) -> Access:
     Lock the token before conversations, as all that stores does: in another order, two deadlock on PostgreSQL.
     """
     ids = {message.job_id for message in reply.messages if message.job_id}
-    found = _HELD_ACCESS.rows(token=token.pk, omni_id=reply.id, instance=token.instance, jobs=list(ids))
+    found = _HELD_ACCESS.first(token=token.pk, omni_id=reply.id, instance=token.instance, jobs=list(ids))
     if found:
-        return found[0]
+        return found
     if not credentials.is_accepted(token):
         raise CannotAsk("The token was replaced during the request. Try again.", outcome="replaced", retry_after=1)
     conversation, _ = Conversation.objects.select_for_update().get_or_create(instance=token.instance, omni_id=reply.id)

@@ -9,7 +9,6 @@ from django.template.loader import render_to_string
 from django.utils.text import Truncator
 
 from conversations import rendering
-from conversations.archive import people
 from conversations.archive.evidence_status import Jobs
 from conversations.archive.outcomes import Opened
 from conversations.exports import formats, outcomes
@@ -65,8 +64,7 @@ def of_thread(opened: Opened, address: str) -> dict[str, str]:
 
 def _about(opened: Opened, asked_at: datetime | None) -> dict[str, Any]:
     """Return the conversation, the name of its owner as far as Omni told the reader, and when it was asked."""
-    asker = people.owner_name(opened.reader, opened.conversation, opened.token, ask=False)
-    return {"conversation": opened.conversation, "asker": asker, "asked_at": asked_at}
+    return {"conversation": opened.conversation, "asker": outcomes.asker(opened), "asked_at": asked_at}
 
 
 def _head(context: dict[str, Any]) -> str:
@@ -114,11 +112,8 @@ class _Failure(NamedTuple):
 
 def _outcome(action: Action) -> str:
     """Return how a step ended and why, in Omni's words; "" if it was simply done."""
-    return _joined(action.badge, action.reason)
-
-
-def _joined(status: str, reason: str) -> str:
-    return ": ".join(part.strip() for part in (status, Truncator(reason).chars(_MAX_REASON_CHARS)) if part.strip())
+    parts = (action.badge, Truncator(action.reason).chars(_MAX_REASON_CHARS))
+    return ": ".join(part.strip() for part in parts if part.strip())
 
 
 def _query(shown: TablePage[Action]) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from conversations.archive import evidence_status, people
 from conversations.archive.outcomes import Opened
-from conversations.models import AnswerStatus, Job, Outcome
+from conversations.models import AnswerStatus, Job
 
 _LABELS = {AnswerStatus.FAILED: "Error", AnswerStatus.CANCELLED: "Cancelled"}
 
@@ -36,8 +36,13 @@ def failure(status: AnswerStatus, said: str) -> Failure | None:
 
 def of_job(job: Job) -> Failure | None:
     """Return the failure of a job that the reader may know."""
-    statuses = {Outcome.FAILED: AnswerStatus.FAILED, Outcome.CANCELLED: AnswerStatus.CANCELLED}
-    return failure(statuses[job.outcome], job.error) if job.outcome in statuses else None
+    status = evidence_status.FAILURES.get(job.outcome) if job.outcome else None
+    return failure(status, job.error) if status else None
+
+
+def asker(opened: Opened) -> str:
+    """Return the name of the person who asked, as far as Omni told the reader."""
+    return people.owner_name(opened.reader, opened.conversation, opened.token, ask=False)
 
 
 def told(opened: Opened) -> Told:
@@ -46,5 +51,4 @@ def told(opened: Opened) -> Told:
         position: failure(summary.status, summary.said)
         for position, summary in evidence_status.by_position(opened).items()
     }
-    asker = people.owner_name(opened.reader, opened.conversation, opened.token, ask=False)
-    return Told(asker, {position: row for position, row in found.items() if row})
+    return Told(asker(opened), {position: row for position, row in found.items() if row})

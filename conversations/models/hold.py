@@ -145,10 +145,11 @@ def held_jobs() -> JobQuerySet:
 
     Omni does not name the conversation of every job: others are found by the answers that they made.
     """
-    kept = held().filter(instance=OuterRef("instance"))
-    own = Q(Exists(kept.filter(omni_id=OuterRef("conversation_id"))))
+    on_hold = held()
+    of_instance = on_hold.filter(instance=OuterRef("instance"))
+    own = Q(Exists(of_instance.filter(omni_id=OuterRef("conversation_id"))))
     for model in (Message, EarlierMessage):
-        made = model.objects.filter(conversation__in=held(), job_id=OuterRef("omni_id"))
+        made = model.objects.filter(conversation__in=on_hold, job_id=OuterRef("omni_id"))
         own |= Q(Exists(made.filter(conversation__instance=OuterRef("instance"))))
     return Job.objects.filter(own)
 

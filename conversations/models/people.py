@@ -20,6 +20,11 @@ class Owner(NamedTuple):
         return self.id if is_one_instance else f"{self.id}@{self.instance}"
 
     @classmethod
+    def of_tokens(cls, tokens: Iterable[ApiToken]) -> "set[Self]":
+        """Return the people whom these tokens speak for."""
+        return {cls(token.instance, own_id) for token in tokens for own_id in token.owner_ids}
+
+    @classmethod
     def known_as(cls, name: str) -> "set[Self]":
         """Return the people with this e-mail address or id in Omni, each by all ids that Omni has told of them.
 
@@ -30,7 +35,7 @@ class Owner(NamedTuple):
         ids = {name, *(owner.id for owner in found)}
         tokens = ApiToken.objects.filter(models.Q(membership_id__in=ids) | models.Q(omni_user_id__in=ids))
         for token in tokens if name else ():
-            own = {cls(token.instance, omni_id) for omni_id in token.owner_ids}
+            own = cls.of_tokens([token])
             if own & found or name in token.owner_ids:
                 found |= own
         return found

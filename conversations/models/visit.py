@@ -25,8 +25,7 @@ class VisitQuerySet(models.QuerySet["Visit"]):
 
     def read_until(self, user: User) -> datetime:
         """Return the time up to which all counts as read: the reader's first visit, or when they last said so."""
-        known = _READ_UNTIL.rows(user=user)
-        return known[0] if known else ReadUntil.objects.get_or_create(user=user)[0].at
+        return _READ_UNTIL.first(user=user) or ReadUntil.objects.get_or_create(user=user)[0].at
 
 
 class Visit(models.Model):

@@ -198,7 +198,7 @@ class Walk(models.Model):
         changed_at = self.newest or self.api_token.created_at
         rest = share_of_rest(checked_at, changed_at, shortest=CHECK_EVERY, longest=_LONGEST_REST)
         next_walk = (self.walked_at or now) + walk_every()
-        return max(min(checked_at + rest, next_walk), min(checked_at + CHECK_EVERY, now + CHECK_EVERY))
+        return max(min(checked_at + rest, next_walk), checked_at + CHECK_EVERY)
 
     @property
     def walk_is_due(self) -> bool:

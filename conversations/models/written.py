@@ -63,10 +63,15 @@ class Written(models.Model):
     @classmethod
     def render_all(cls, messages: Sequence[Self]) -> None:
         """Render new messages, and again those that an earlier version of the renderer made; store the HTML."""
-        outdated, allowance = [message for message in messages if not message.is_rendered], rendering.Allowance()
+        cls.store_html(cls.render_outdated(messages, rendering.Allowance()))
+
+    @classmethod
+    def render_outdated(cls, messages: Sequence[Self], allowance: rendering.Allowance) -> list[Self]:
+        """Render the same without storing the HTML; return those that were rendered."""
+        outdated = [message for message in messages if not message.is_rendered]
         for message in outdated:
             message.render(allowance, message.conversation.instance)
-        cls.store_html(outdated)
+        return outdated
 
     @classmethod
     def store_html(cls, messages: Sequence[Self]) -> None:

@@ -101,7 +101,8 @@ def replace_token(request: Request, pk: int) -> HttpResponse:
         else:
             _note(request, Kind.CREDENTIAL_CHANGED, found)
             tasks.remove_at_once(before)
-            messages.success(request, f"The token of {found.label} was replaced. {found.api_token.what_it_sees}")
+            sees = f"The new one sees {found.api_token.what_it_sees}."
+            messages.success(request, f"The token of {found.label} was replaced. {sees}")
             return redirect(next_path(request) or site_path("/credentials/"))
     context = {"credential": found, "form": form, "next": next_path(request)}
     return render(request, "conversations/credentials/replace_token.html", context, status=_status(form))

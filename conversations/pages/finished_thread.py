@@ -62,9 +62,14 @@ class FinishedThread:
 
     def focused(self, position: int | None) -> bytes:
         """Return the messages with one of them focused, so that every link into the thread shares the stored HTML."""
-        whole = f'"\nid="message-{position}"\ntabindex="-1"'.encode()
-        focus = b' is-focused%b autofocus aria-current="true"' % whole
-        return self.messages.replace(whole, focus, 1) if position else self.messages
+        return focused(self.messages, position)
+
+
+def focused(messages: bytes, position: int | None) -> bytes:
+    """Return the HTML of messages with one of them focused, if it is among them."""
+    whole = f'"\nid="message-{position}"\ntabindex="-1"'.encode()
+    focus = b' is-focused%b autofocus aria-current="true"' % whole
+    return messages.replace(whole, focus, 1) if position else messages
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Key:
         ]
         told = shown.pk, shown.version, shown.job_changes, rights
         here = timezone.get_current_timezone_name(), timezone.localdate().year
-        made_by = rendering.RENDERER, templates_digest(), settings.PUBLIC_URL
+        made_by = templates_digest(), settings.PUBLIC_URL
         digest = hashlib.sha256(repr((told, here, made_by, self.state)).encode()).hexdigest()
         object.__setattr__(self, "name", f"finished-thread-{digest}")
 

@@ -15,7 +15,8 @@ from conversations.charts.columns import Column
 from conversations.pages.insights_tables import Cell, Figure, Links, Part, Row, named
 from conversations.pages.insights_tiles import length
 from conversations.search import syntax
-from conversations.search.syntax import WEEKDAYS, Filter
+from conversations.search.date_words import WEEKDAYS
+from conversations.search.syntax import Filter
 
 # Number of shades of the busiest hours.
 _SHADES = 5

@@ -88,9 +88,9 @@ class InsightsForm(CredentialForm):
         owner = said["owner"].replace('"', " ").strip()
         if owner:
             asked = with_filters(asked, Filter("owner", owner))
-        period = syntax.days(name if name in PERIODS and name != "all" else _USUAL_PERIOD)
+        period = date_words.days(name if name in PERIODS and name != "all" else _USUAL_PERIOD)
         if since or until:
-            ends = syntax.days(since) if since else None, syntax.days(until or "today")
+            ends = date_words.days(since) if since else None, date_words.days(until or "today")
             first, last = ends if since else (ends[1], ends[1])
             if first and last and first[0] < last[1]:
                 period, name = (first[0], last[1]), ""
@@ -129,8 +129,8 @@ class BlockForm(forms.Form):
 def _wrong(since: str, until: str) -> str:
     """Return a sentence on two days that make no period."""
     for value in (since, until):
-        if value and syntax.days(value) is None:
-            return f"“{value[:40]}” is not a date. Try {syntax.TIMES}."
+        if value and date_words.days(value) is None:
+            return f"“{value[:40]}” is not a date. Try {date_words.TIMES}."
     return f"“{since[:40]}” is after “{until[:40] or 'today'}”."
 
 
@@ -143,7 +143,7 @@ def _without_time(typed: Asked) -> tuple[Asked, tuple[str, str] | None, list[str
     odd = [sentence for sentence in typed.odd if sentence not in asked.odd]
     if len(times) > 1:
         odd.append("Insights use one “asked:”: the others were left out.")
-    found = syntax.days(times[0])
+    found = date_words.days(times[0])
     if not found:
         return asked, None, odd
     return asked, (found[0].isoformat(), (found[1] - timedelta(days=1)).isoformat()), odd

@@ -143,7 +143,7 @@ class Dates:
 
         def preset(text: str, span: Filter) -> Preset:
             is_chosen = own == {span}
-            return Preset(text, (kept if is_chosen else kept.also(span)).typed, is_chosen)
+            return Preset(text, kept.typed if is_chosen else kept.typed_with([*kept.filters, span]), is_chosen)
 
         return cls(
             since=asked.since.date().isoformat() if asked.since else "",

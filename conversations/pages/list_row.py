@@ -56,9 +56,16 @@ class RowFacts:
     def address(self) -> str:
         """Return the address of the conversation, at its first match; with the parameters that lead back here."""
         position = self.hits.opens_at
-        message = f"messages/{position}/" if position else ""
+        return self._at(f"messages/{position}/" if position else "")
+
+    @property
+    def evidence_address(self) -> str:
+        """Return the same with its last evidence opened."""
+        return f"{self._at()}#evidence"
+
+    def _at(self, place: str = "") -> str:
         within = f"?{self.look.within}" if self.look.within else ""
-        return f"{Conversation.address_of(self.omni_id)}{message}{within}"
+        return f"{Conversation.address_of(self.omni_id)}{place}{within}"
 
 
 @dataclass(frozen=True)

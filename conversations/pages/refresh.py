@@ -54,6 +54,8 @@ def fresh_in(notice: Notice | None, running: Running | None, looks: int, *, is_s
     later = look_in(looks)
     if notice:
         return max(later, notice.retry_after or _RETRY_SECONDS)
-    if running:
-        return (0 if is_stale and looks == 0 else later) if running.is_certain else 1.0
-    return 0 if is_stale and looks == 0 else None
+    if running and not running.is_certain:
+        return 1.0
+    if is_stale and looks == 0:
+        return 0
+    return later if running else None

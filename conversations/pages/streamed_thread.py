@@ -15,8 +15,9 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from conversations import rendering
+from conversations.exports.document import in_batches
 from conversations.models import MANY_TO_RENDER, Conversation, Message
-from conversations.pages.finished_thread import FinishedThread
+from conversations.pages.finished_thread import FinishedThread, focused
 
 # Messages that are rendered before the next piece of the page is sent.
 _AT_A_TIME = 20
@@ -47,24 +48,19 @@ class StreamedThread:
     context: Mapping[str, Any]
     around: FinishedThread
     keep: Callable[[FinishedThread], None]
-    # The reader's: pieces are made when the view has returned.
+    # The reader's zone: pieces are made when the view has returned.
     zone: tzinfo = field(default_factory=timezone.get_current_timezone)
 
     def pieces(self, before: bytes, after: bytes, focus: int | None) -> Iterator[bytes]:
         """Yield the page: what stands before the messages, these in batches, and what stands after them."""
         yield before
         conversation: Conversation = self.context["conversation"]
-        messages, allowance = conversation.stored_thread, rendering.Allowance()
-        outdated = [message for message in messages if not message.is_rendered]
-        made = []
-        for start in range(0, len(messages), _AT_A_TIME):
-            batch = messages[start : start + _AT_A_TIME]
-            for message in batch:
-                if not message.is_rendered:
-                    message.render(allowance, conversation.instance)
+        allowance, outdated, made = rendering.Allowance(), [], []
+        for batch in in_batches(conversation.stored_thread, _AT_A_TIME):
+            outdated += Message.render_outdated(batch, allowance)
             with timezone.override(self.zone):
                 made.append(render_messages(self.context, batch, {}))
-            yield replace(self.around, messages=made[-1]).focused(focus)
+            yield focused(made[-1], focus)
         yield after
         self.keep(replace(self.around, messages=b"".join(made)))
         try:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from conversations.search.syntax import FILTERS, HAS, IS, PLACES, STATES, WEEKDAYS
+from conversations.search.date_words import WEEKDAYS
+from conversations.search.syntax import FILTERS, HAS, IS, PLACES, STATES
 
 # Text that people read beside each filter.
 MEANINGS: Final = {

@@ -65,12 +65,12 @@ class Hits:
 
 def collect(reader: Reader, conversations: Sequence[ShownRow], asked: Asked) -> dict[int, Hits]:
     """Return the matches by the conversations' keys: these stand on a page, and the reader may read them."""
-    wanted = asked.wanted
-    found = {row.pk: Hits(highlight.pieces(row.title, wanted if _in(asked, "name") else [])) for row in conversations}
+    wanted, is_in_title = asked.wanted, _in(asked, "name")
+    found = {row.pk: Hits(highlight.pieces(row.title, wanted if is_in_title else [])) for row in conversations}
     if not wanted:
         return found
     for row in conversations:
-        found[row.pk].is_title_found = _in(asked, "name") and highlight.has_all(row.title, wanted)
+        found[row.pk].is_title_found = is_in_title and highlight.has_all(row.title, wanted)
     for pk, (shown, more) in _in_messages(conversations, asked).items():
         found[pk].shown, found[pk].more = shown, more
     if _in(asked, "query"):

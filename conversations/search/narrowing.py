@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from conversations.models import Access, Message, Owner, Reader, ReaderSlots, Star, TicketReference, Visit, recency
 from conversations.models.access import AccessQuerySet
-from conversations.search.syntax import WEEKDAYS, Asked, moments
+from conversations.search.date_words import WEEKDAYS, moments
+from conversations.search.syntax import Asked
 from omniviewer.accounts.models import User
 from omniviewer.prepared import Prepared, Slot, slot
 

@@ -11,24 +11,9 @@ from typing import NamedTuple
 
 from conversations.models.answer_status import Outcome
 from conversations.search import date_words, word_forms
-from conversations.search.date_words import SEVERAL_WORDS, TIMES, WEEKDAYS, days, midnight, moments
+from conversations.search.date_words import SEVERAL_WORDS, TIMES, WEEKDAYS, days, moments
 from conversations.search.number_words import groups_of_one, other_forms
 from conversations.search.tokens import is_together, words
-
-__all__ = [
-    "FILTERS",
-    "PLACES",
-    "SPANS",
-    "STATES",
-    "TIMES",
-    "WEEKDAYS",
-    "Asked",
-    "Filter",
-    "Text",
-    "days",
-    "midnight",
-    "moments",
-]
 
 # Most characters, and most words and filters, that are read; the rest is left out, with a note.
 MAX_QUERY_CHARS = 1000
@@ -143,7 +128,11 @@ class Asked:
 
     def with_filters(self, rows: Iterable[Filter]) -> "Asked":
         """Return the query with the same words and these filters, in place of its own."""
-        return read(" ".join([self.plain, *map(str, rows)]).strip())
+        return read(self.typed_with(rows))
+
+    def typed_with(self, rows: Iterable[Filter]) -> str:
+        """Return what that query is when it is typed, for a link, without reading it."""
+        return " ".join([self.plain, *map(str, rows)]).strip()
 
     def replaced(self, name: str, value: str) -> "Asked":
         """Return the query with this filter in place of others of its name; with none if `value` is "".

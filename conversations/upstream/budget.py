@@ -109,8 +109,7 @@ def _take_now(token: str, limit: int) -> float | None:
     """
     now = _milliseconds(database_clock.now())
     # There is room once this one has left the window. Without those after it, because a clock was set back since.
-    found = _SENT_AT.rows(limit, token=token, latest=now + _WINDOW_MS)
-    oldest = found[0] if found else None
+    oldest = _SENT_AT.first(limit, token=token, latest=now + _WINDOW_MS)
     if oldest is not None and oldest >= now - _WINDOW_MS:
         return max((oldest + _WINDOW_MS - now) / 1000, _MIN_WAIT_SECONDS)
     if oldest is not None:
@@ -167,9 +166,9 @@ def forget_unused() -> None:
 def _locked(token: str) -> TokenBudget:
     """Return the token's budget, locked for this transaction; created anew if it was deleted at this very moment."""
     while True:
-        stored = _BUDGET.rows(token=token)
+        stored = _BUDGET.first(token=token)
         if stored:
-            return stored[0]
+            return stored
         TokenBudget.objects.get_or_create(token=token)
 
 

@@ -37,8 +37,8 @@ class Trial:
 
 def try_again(host: str) -> Trial:
     """Return whether the instance may be asked: after a rest only the first caller may try, and the others wait."""
-    failing = _FAILING.rows(host=host)
-    return Trial(_trial(failing[0]), has_failed=True) if failing else Trial(0.0, has_failed=False)
+    failing = _FAILING.first(host=host)
+    return Trial(_trial(failing), has_failed=True) if failing else Trial(0.0, has_failed=False)
 
 
 def _trial(instance: Instance) -> float:

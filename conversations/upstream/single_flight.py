@@ -43,7 +43,7 @@ def once(*question: object, since: datetime, work: Callable[[], None]) -> bool:
             _fly(key, number, work)
             return True
         known = _known(key)
-        landed = known if known and _has_landed_since(known, since) else _wait(key)
+        landed = known if known and _has_landed_since(known, since) else _wait(key, known)
         if landed is not None:
             if landed.outcome:
                 raise OmniError.from_record(landed.outcome)
@@ -100,13 +100,11 @@ def _take_off(key: str, since: datetime) -> int | None:
 
 
 def _known(key: str) -> Flight | None:
-    found = _FLIGHT.rows(key=key)
-    return found[0] if found else None
+    return _FLIGHT.first(key=key)
 
 
-def _wait(key: str) -> Flight | None:
-    """Return the flight that was under way, once it has landed; None if it never does."""
-    watched = _known(key)
+def _wait(key: str, watched: Flight | None) -> Flight | None:
+    """Return the flight that is under way, once it has landed; None if it never does."""
     pause = _FIRST_LOOK_SECONDS
     while watched and watched.landed_at is None:
         if watched.lands_by < database_clock.now():

@@ -1,3 +1,5 @@
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import Tags, register
@@ -6,6 +8,9 @@ from omniviewer.operations import fault_reports, health, live, metrics
 from omniviewer.operations.deployment import check_parts, check_settings
 from omniviewer.operations.front import check_python
 from omniviewer.private_files import check_file_modes
+
+if TYPE_CHECKING:
+    from omniviewer.accounts.models import ApiToken
 
 
 class AccountsConfig(AppConfig):
@@ -29,10 +34,9 @@ class AccountsConfig(AppConfig):
 
 def _keys() -> str:
     """Check for `/readyz` that the keys in use decrypt the API token stored last."""
-    from omniviewer.accounts.encryption import Undecryptable  # noqa: PLC0415  (the models are not there before)
-    from omniviewer.accounts.models import ApiToken  # noqa: PLC0415
+    from omniviewer.accounts.encryption import Undecryptable  # noqa: PLC0415  (as below)
 
-    last = ApiToken.objects.with_secret().order_by("-pk").first()
+    last = _last_token()
     try:
         _ = last and last.token
     except Undecryptable as error:
@@ -45,10 +49,9 @@ def _secret_key() -> str:
 
     Where it is not, sessions of the site that stored it are none here: its readers are signed out.
     """
-    from omniviewer.accounts.encryption import Undecryptable, digests  # noqa: PLC0415  (as above)
-    from omniviewer.accounts.models import ApiToken  # noqa: PLC0415
+    from omniviewer.accounts.encryption import Undecryptable, digests  # noqa: PLC0415  (as below)
 
-    last = ApiToken.objects.with_secret().order_by("-pk").first()
+    last = _last_token()
     try:
         is_known = last is None or last.digest in digests(last.token)
     except Undecryptable:
@@ -56,3 +59,10 @@ def _secret_key() -> str:
     if is_known:
         return health.OK
     return "OMNIVIEWER_SECRET_KEY is another than on the site before. Set the same one, or run omniviewer rotate_keys"
+
+
+def _last_token() -> "ApiToken | None":
+    """Return the API token that was stored last."""
+    from omniviewer.accounts.models import ApiToken  # noqa: PLC0415  (the models are not there before)
+
+    return ApiToken.objects.with_secret().order_by("-pk").first()

@@ -14,6 +14,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch
 from django.views.decorators.cache import never_cache
@@ -161,13 +162,16 @@ def migrations() -> str:
 def later_version() -> str:
     """Check that the database is of no later version than this program, as while sites are upgraded in turn."""
     try:
-        loader = MigrationLoader(connection)
+        applied = MigrationRecorder(connection).applied_migrations()
     except Error:
         return _NOT_KNOWN
+    # Their names alone, without the graph.
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
     known = loader.disk_migrations or {}
     last = {app: max(name for owner, name in known if owner == app) for app, _ in known}
     # Migrations of one app are numbered in turn.
-    later = sorted((app, name) for app, name in loader.applied_migrations or () if name > last.get(app, name))
+    later = sorted((app, name) for app, name in applied if name > last.get(app, name))
     return f"the database has {'.'.join(later[0])}, of a later version: install that one here too" if later else OK
 
 

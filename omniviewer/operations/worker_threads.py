@@ -48,7 +48,7 @@ def _in_thread(work: Callable[[], None]) -> None:
     except Exception as error:
         is_away = isinstance(error, OperationalError | InterfaceError)
         _log.error("a thread of the worker failed", extra={"because": named(error)}, exc_info=not is_away)
-        # Whatever it was doing, the next work begins on a new connection.
+        # A new connection for the next work, whatever this one did.
         connections.close_all()
         raise
     finally:

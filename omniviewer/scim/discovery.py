@@ -3,6 +3,7 @@
 from typing import Any
 
 from omniviewer.scim import groups, people
+from omniviewer.scim.messages import MAX_COUNT
 
 _CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 _NO = {"supported": False}
@@ -11,7 +12,7 @@ SERVICE_PROVIDER_CONFIG: dict[str, Any] = {
     "schemas": [f"{_CORE}ServiceProviderConfig"],
     "patch": {"supported": True},
     "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
-    "filter": {"supported": True, "maxResults": 200},
+    "filter": {"supported": True, "maxResults": MAX_COUNT},
     "changePassword": _NO,
     "sort": _NO,
     "etag": _NO,

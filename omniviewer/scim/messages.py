@@ -30,7 +30,7 @@ _CONTENT_TYPE = "application/scim+json"
 _MAX_WRONG_TOKENS = 20
 _RETRY_SECONDS = 10
 # Resources of one page of a list.
-_USUAL_COUNT, _MAX_COUNT = 100, 200
+_USUAL_COUNT, MAX_COUNT = 100, 200
 _LARGEST = 2**31 - 1
 # Attributes that every answer holds.
 _ALWAYS = ("schemas", "id")
@@ -76,10 +76,9 @@ def respond(told: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpRes
 def page_of(request: HttpRequest, rows: Any, told: Callable[[Any], dict[str, Any]]) -> HttpResponse:
     """Return the page of a list that the request asks for, by `startIndex` (from 1) and `count`."""
     start = max(_number(request, "startIndex", 1), 1)
-    count = min(max(_number(request, "count", _USUAL_COUNT), 0), _MAX_COUNT)
+    count = min(max(_number(request, "count", _USUAL_COUNT), 0), MAX_COUNT)
     found = [told(row) for row in rows[start - 1 : start - 1 + count]] if count else []
-    total = len(rows) if isinstance(rows, list) else rows.count()
-    return respond(list_of(found, total, start))
+    return respond(list_of(found, rows.count(), start))
 
 
 def list_of(found: list[dict[str, Any]], total: int, start: int = 1) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def delete(request: HttpRequest, scim_id: str) -> None:
 
 
 def _follow_active(request: HttpRequest, row: ProvisionedUser, is_active: bool) -> None:  # noqa: FBT001
-    """Offboard or readmit a person, where this is another word of the directory's than its last."""
+    """Offboard or readmit a person, if the directory's word differs from its last."""
     if is_active == row.is_active:
         return
     row.is_active, row.changed_at = is_active, timezone.now()

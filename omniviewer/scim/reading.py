@@ -207,8 +207,7 @@ def _changes(told: dict[str, Any]) -> Iterator[Change]:
         else:
             # Entra ID and Okta leave the path out, and name attributes, or paths, in the value.
             for name, value in _object(each.get("value"), "value").items():
-                if not isinstance(value, dict) or not name.lower().startswith(_ENTERPRISE):
-                    yield from _at(operation, name, value)
+                yield from _at(operation, name, value)
 
 
 def _at(operation: str, path: str, value: Any) -> Iterator[Change]:

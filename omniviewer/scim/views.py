@@ -16,14 +16,13 @@ def service_provider_config(_request: HttpRequest) -> HttpResponse:
 @endpoint("GET")
 def resource_types(_request: HttpRequest, name: str = "") -> HttpResponse:
     """Return the kinds of resources, or the one of this name."""
-    found = [row for row in discovery.RESOURCE_TYPES if row["id"] == name]
-    return _described(discovery.RESOURCE_TYPES, found, name)
+    return _described(discovery.RESOURCE_TYPES, name)
 
 
 @endpoint("GET")
 def schemas(_request: HttpRequest, name: str = "") -> HttpResponse:
     """Return the schemas, or the one of this name."""
-    return _described(discovery.SCHEMAS, [row for row in discovery.SCHEMAS if row["id"] == name], name)
+    return _described(discovery.SCHEMAS, name)
 
 
 @endpoint("GET", "POST")
@@ -85,9 +84,10 @@ def nothing(_request: HttpRequest, _rest: str) -> HttpResponse:
     raise not_found("address")
 
 
-def _described(rows: list[dict[str, object]], found: list[dict[str, object]], name: str) -> HttpResponse:
+def _described(rows: list[dict[str, object]], name: str) -> HttpResponse:
     if not name:
         return respond(list_of(rows, len(rows)))
+    found = [row for row in rows if row["id"] == name]
     if not found:
         raise not_found("description")
     return respond(found[0])

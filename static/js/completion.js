@@ -102,7 +102,7 @@ function attach(box) {
     row.append(button);
     return row;
   }
-  // Whoever chooses a recent search, or a filter with its value, sees at once what it finds; with `goesOn`, types more.
+  // A recent search, or a filter with its value, is searched for at once; with `goesOn`, the reader types more.
   function choose(chosen, goesOn = false) {
     const { insert } = chosen.dataset;
     const isWhole = !box.value.trim();

@@ -31,7 +31,6 @@ document.addEventListener("click", ({ target, shiftKey }) => {
   const [from, to] = [all.indexOf(last), all.indexOf(target)].sort((a, b) => a - b);
   if (shiftKey && from >= 0) for (const box of all.slice(from, to + 1)) box.checked = target.checked;
   last = target;
-  tell();
 });
 document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-all-of-search]")) return document.querySelector("[data-export-all]").requestSubmit();

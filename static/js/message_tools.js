@@ -1,6 +1,7 @@
 // Tools of each message that work only with a script, so that the page's HTML need not hold them a thousand times.
 
 import { whenNear } from "./near.js";
+import { MOVES } from "./scrolling.js";
 import { showPart } from "./tabs.js";
 
 const COPY_FOR_TICKET = Object.assign(document.createElement("button"), {
@@ -37,7 +38,6 @@ function bringIntoView(foot) {
 }
 
 // Rows and pictures come later, and make it higher: look again, until somebody moves.
-const MOVES = ["wheel", "touchmove", "keydown", "pointerdown"];
 function follow(foot) {
   const observer = new ResizeObserver(() => bringIntoView(foot));
   const stop = () => {
@@ -49,7 +49,7 @@ function follow(foot) {
   observer.observe(foot);
 }
 
-// Whoever was led to this answer by a link begins at its head.
+// A link led here: begin at the head of the answer.
 let landed;
 function open(evidence) {
   const isLanding = evidence === landed;

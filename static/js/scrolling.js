@@ -1,7 +1,8 @@
 // Messages that were not drawn before get their real height only then, some frames later, which moves the others: look
 // again until that is over, or somebody moves the page.
 const FRAMES = 12;
-const MOVES = ["wheel", "touchmove", "keydown", "pointerdown"];
+// What shows that somebody moves the page.
+export const MOVES = ["wheel", "touchmove", "keydown", "pointerdown"];
 
 export function hold(look) {
   let left = FRAMES;

@@ -7,7 +7,7 @@ import "./message_keys.js";
 import "./evidence.js";
 import "./tables.js";
 import "./text_tools.js";
-import { hold } from "./scrolling.js";
+import { hold, MOVES } from "./scrolling.js";
 
 const now = { block: "start", behavior: "instant" };
 
@@ -17,7 +17,7 @@ const key = `place ${location.pathname}${location.search}`;
 const [{ type }] = performance.getEntriesByType("navigation");
 if (type === "navigate") sessionStorage.removeItem(key);
 let hasMoved = false;
-for (const moving of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+for (const moving of MOVES) {
   addEventListener(moving, () => { hasMoved = true; }, { passive: true, once: true, capture: true });
 }
 addEventListener("pagehide", () => {

@@ -244,6 +244,14 @@ def test_a_rejected_credential(owner_reads: Client, omni: StandIn) -> None:
     assert same_of_what_does_not_exist(owner_reads, page)
 
 
+def test_a_replaced_token_leads_back_and_says_what_it_sees(owner_reads: Client, omni: StandIn) -> None:
+    replacement = f"/credentials/{Credential.objects.get().pk}/token/?{urlencode({'next': THREAD})}"
+    answer = owner_reads.post(replacement, {"token": omni.organization.demo_tokens["lead"]}, follow=True)
+    assert answer.redirect_chain == [(THREAD, 302)]
+    said = f"The token of {Credential.objects.get().label} was replaced. The new one sees every conversation in the"
+    assert said in text_of(answer)
+
+
 def test_not_found_with_a_personal_token(stranger_reads: Client) -> None:
     page = said_of(stranger_reads)
     assert "A personal token sees only its owner’s conversations." in page

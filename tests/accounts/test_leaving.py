@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from conversations.archive import offboarding, personal_data
 from conversations.archive.erasure import HeldMeanwhile, Person
-from conversations.archive.personal_data import RELATIONS, AtLeaving
+from conversations.archive.personal_data import RELATIONS
 from conversations.models import (
     Access,
     Conversation,
@@ -103,7 +103,7 @@ def test_every_row_goes_or_has_a_reason_to_stay(owner: User, colleague: User) ->
     mine, others = rows_of(owner), rows_of(colleague)
     assert set(mine.values()) == set(others.values()) == {1}
     offboarding.end(owner)
-    kept = {relation.name for relation in RELATIONS if relation.at_leaving is AtLeaving.KEEP}
+    kept = {relation.name for relation in RELATIONS if relation.because}
     left = rows_of(owner)
     assert {name for name, count in left.items() if count} == kept
     # The offer to them was of the leaver's own credential.

@@ -1,4 +1,4 @@
-"""How often the background looks at the lists of tokens for which nobody is here, and how soon at those of readers."""
+"""The background looks seldom at lists of tokens for which nobody is here, and soon at those of readers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -638,6 +638,7 @@ def test_hundreds_that_change_while_a_worker_is_killed_ten_times(
         with worker(environment):
             settled()
             walk_again()
+            tasks.nudge_sync()
             settled()
         assert_same(large, token, credential)
         assert Counter(row.status for row in omni.requests if row.status != 200).keys() <= {404}  # removed meanwhile

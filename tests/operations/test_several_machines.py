@@ -22,20 +22,6 @@ from tests.serving import start_redis
 pytestmark = pytest.mark.programs
 # Requests a minute with a token; a tenth is left alone.
 RATE, ALLOWED = 10, 9
-# Creates readers, each with a token and a session, and prints the sessions' keys.
-_CREATE_READERS = """
-import json
-from omniviewer.accounts.models import Credential, User
-from omniviewer.omni import Token, replies
-from tests.conftest import signed_in
-keys = []
-for name, token, member in json.loads('''{}'''):
-    user = User.objects.create(username=name)
-    identity = replies.Identity("user", "MEMBER", "", member)
-    Credential.objects.connect(user, "Omni", "{}", Token(token), identity)
-    keys.append(signed_in(user).cookies["session"].value)
-print(json.dumps(keys))
-"""
 
 
 class House:
@@ -51,8 +37,7 @@ class House:
         self.variables |= {"OMNIVIEWER_RATE_PER_MINUTE": str(RATE)}
         self.one = self.machine("one")
         assert self.one.run("migrate", "-v", "0").returncode == 0
-        rows = [(row.name, row.token, row.member) for row in self.omni.readers]
-        created = self.one.run("shell", "-v", "0", "-c", _CREATE_READERS.format(json.dumps(rows), self.omni.host))
+        created = self.one.run("shell", "-v", "0", "-c", self.omni.creating_readers)
         assert created.returncode == 0, created.stderr
         self._sessions = json.loads(created.stdout.splitlines()[-1])
         self.one.start_site()

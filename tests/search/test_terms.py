@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conversations.pages.list_forms import FiltersForm
-from conversations.search import syntax
+from conversations.search import date_words, syntax
 from conversations.search.syntax import FILTERS, MAX_TERMS
 
 TODAY = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
@@ -51,7 +51,7 @@ def test_it_works() -> None:
     ],
 )
 def test_a_date_is_a_span_of_days(value: str, first: date, end: date) -> None:
-    assert syntax.days(value) == (first, end)
+    assert date_words.days(value) == (first, end)
     asked = syntax.read(f"on:{value}")
     assert (asked.since, asked.until) == (
         datetime(first.year, first.month, first.day, tzinfo=UTC),
@@ -101,7 +101,7 @@ def test_a_date_is_a_span_of_days(value: str, first: date, end: date) -> None:
     ],
 )
 def test_a_date_is_understood_as_people_write_it(value: str, first: date, end: date) -> None:
-    assert syntax.days(value) == (first, end)
+    assert date_words.days(value) == (first, end)
     midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (first, end)]
     for typed in (f'on:"{value}" x', f"x on:{value}", f"on:{value} x"):
         if ".." in value and '"' not in typed:
@@ -191,7 +191,7 @@ def test_where_nothing_may_be_widened_there_are_none(typed: str) -> None:
     ],
 )
 def test_no_date_is_said(value: str) -> None:
-    assert syntax.days(value) is None
+    assert date_words.days(value) is None
     asked = syntax.read(f'from:"{value}"')
     assert not asked.filters
     assert asked.odd[0].startswith(f"“{value}” is not a date, so “from:” was ignored. Try 2026-10-03, ")

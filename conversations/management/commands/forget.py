@@ -11,7 +11,6 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from conversations.archive import removal
-from conversations.archive.removal import BATCH_CONVERSATIONS
 from conversations.models import Access, Conversation, Hold, Member, Owner
 from conversations.models.conversation import ConversationQuerySet
 from conversations.models.hold import sentence
@@ -75,10 +74,8 @@ class Stored:
 
     def delete(self) -> None:
         """Delete all of it."""
-        while rows := list(self.conversations[:BATCH_CONVERSATIONS]):
-            with transaction.atomic():
-                if not removal.forget(rows):
-                    raise CommandError("A hold was set meanwhile, and what it names stays. The rest was deleted.")
+        if not removal.forget_all(self.conversations):
+            raise CommandError("A hold was set meanwhile, and what it names stays. The rest was deleted.")
         self.members.delete()
         for user in self.people:
             with transaction.atomic():

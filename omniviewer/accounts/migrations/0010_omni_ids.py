@@ -1,4 +1,4 @@
-"""Who people are in Omni, remembered when their credentials go."""
+"""Remember who people are in Omni when their credentials go."""
 
 from django.db import migrations, models
 

@@ -63,7 +63,7 @@ def admit(person: Person) -> User:
         return _admitted(person)
     except Refused as refused:
         if refused.why != GROUPS_UNKNOWN and (user := known(person)):
-            _take_roles(user, frozenset())
+            _take_roles(user, frozenset(), role_groups())
             user.save(update_fields=_ROLES)
             user.end_sessions()
         raise
@@ -73,14 +73,15 @@ def _admitted(person: Person) -> User:
     if not _is_subject(person.subject):
         raise Refused("no-subject", "Your company’s sign-in did not say who you are.")
     _check_email(person)
-    pushed = _groups_of_directory(person)
+    found = known(person)
+    # They do not say that the provider's groups are known: where it named none, roles stay as they are.
+    pushed = groups_of(found) if found and settings.SCIM_TOKEN_HASHES else frozenset[str]()
     if settings.ALLOWED_GROUPS and not ((person.groups or frozenset()) | pushed) & set(settings.ALLOWED_GROUPS):
         if person.groups is None:
             raise Refused(GROUPS_UNKNOWN, _GROUPS_UNKNOWN)
         raise Refused("group", "Your account is in none of the groups that may use Omniviewer.")
-    is_new = known(person) is None
-    user = _user_of(person)
-    if is_new and settings.SCIM_TOKEN_HASHES and ProvisionedUser.objects.standing().exists():
+    user = found or _user_of(person)
+    if found is None and settings.SCIM_TOKEN_HASHES and ProvisionedUser.objects.standing().exists():
         _log.warning("sign-in made a person whom the directory has not named", extra={"user_id": user.pk})
     if not user.is_active:
         raise Refused("inactive", "Your account here has been deactivated.")
@@ -125,22 +126,9 @@ def follow_groups(user: User, changed: frozenset[str]) -> list[str]:
     A role whose group no setting names is nobody's to give but staff's; the next sign-in reads the provider's word too.
     """
     before = {name: getattr(user, name) for name in _ROLES}
-    groups = groups_of(user) if user.is_active else frozenset()
-    if settings.STAFF_GROUP in changed:
-        user.is_staff, user.is_superuser = settings.STAFF_GROUP in groups, False
-    if settings.AUDITOR_GROUP in changed:
-        user.is_auditor = settings.AUDITOR_GROUP in groups
+    _take_roles(user, groups_of(user) if user.is_active else frozenset(), changed)
     user.save(update_fields=_ROLES)
     return [name for name in _ROLES if getattr(user, name) != before[name]]
-
-
-def _groups_of_directory(person: Person) -> frozenset[str]:
-    """Return the groups that the directory has told of by SCIM: a provider may name none of them, or too many.
-
-    They do not say that the provider's are known: where it named none, roles stay as they are.
-    """
-    user = known(person) if settings.SCIM_TOKEN_HASHES else None
-    return groups_of(user) if user else frozenset()
 
 
 def known(person: Person) -> User | None:
@@ -208,20 +196,20 @@ def learn(user: User, person: Person) -> None:
     user.email = person.email if person.email_is_verified and _is_email(person.email) else ""
     fields = ["first_name", "last_name", "email"]
     if person.groups is not None:
-        _take_roles(user, person.groups)
+        _take_roles(user, person.groups, role_groups())
         fields += _ROLES
     user.save(update_fields=fields)
 
 
-def _take_roles(user: User, groups: frozenset[str]) -> None:
-    """Give a person the roles of these groups, and no others: as far as the settings say which group means which.
+def _take_roles(user: User, groups: frozenset[str], named: frozenset[str]) -> None:
+    """Give a person the roles of these groups, and take the others, as far as settings give roles to those `named`.
 
     An administrator by group is staff and no superuser: nobody makes others administrators under /admin/ who is one
     only as long as the provider says so.
     """
-    if settings.STAFF_GROUP:
+    if settings.STAFF_GROUP in named:
         user.is_staff, user.is_superuser = settings.STAFF_GROUP in groups, False
-    if settings.AUDITOR_GROUP:
+    if settings.AUDITOR_GROUP in named:
         user.is_auditor = settings.AUDITOR_GROUP in groups
 
 
