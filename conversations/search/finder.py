@@ -17,7 +17,7 @@ from conversations.models import Access, Conversation, Reader, ReaderSlots, rece
 from conversations.models.access import AccessQuerySet
 from conversations.models.keys import Keys
 from conversations.search import index, shown_row, shown_rows
-from conversations.search.index import Bounds
+from conversations.search.index import NEARLY_ALL_SHARE, Bounds
 from conversations.search.narrowing import Scope, narrowed, narrows
 from conversations.search.question import Question
 from conversations.search.rights import IS_CURRENT
@@ -33,7 +33,6 @@ MAX_COUNTED: Final = 500
 # `_FEW_OF_MANY_ROWS` if others have more than a tenth of all.
 FEW_ROWS = 2000
 _FEW_OF_MANY_ROWS = 20_000
-_NEARLY_ALL_SHARE = 0.9
 # Index answers that are fetched to learn whether they are all there are: as many as are counted.
 _SHORT_ROWS = MAX_COUNTED + 1
 # Index answers that are matched against a reader's accesses at a time, at first and at most: more each time.
@@ -253,7 +252,7 @@ class Finder:
     def _is_among_many(self) -> bool:
         """Return whether the reader may see few enough, and others have more than a tenth of all besides."""
         count = self.all_rows().order_by()[: _FEW_OF_MANY_ROWS + 1].count()
-        return count <= _FEW_OF_MANY_ROWS and count < _NEARLY_ALL_SHARE * Conversation.objects.count()
+        return count <= _FEW_OF_MANY_ROWS and count < NEARLY_ALL_SHARE * Conversation.objects.count()
 
     @cached_property
     def _foremost(self) -> list[int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection
 
@@ -19,6 +19,8 @@ class Bounds:
 
 
 _UNBOUNDED = Bounds()
+# A reader of so much of all there is may be answered from the index of all: the time tells next to nothing of the rest.
+NEARLY_ALL_SHARE: Final = 0.9
 
 
 def put(documents: Sequence[Document], old: Iterable[int]) -> None:
@@ -84,6 +86,16 @@ def matching(
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return [row[0] for row in cursor.fetchall()]
+
+
+def is_nearly_all(count: int) -> bool:
+    """Return whether so many documents are nearly all that the index holds."""
+    # What FTS5 keeps of each row's size has no texts to read past.
+    source = "conversations_words_docsize" if _is_sqlite() else "conversations_words"
+    most = int(count / NEARLY_ALL_SHARE)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT %s) AS own", [most + 1])  # noqa: S608
+        return bool(cursor.fetchone()[0] <= most)
 
 
 def ranks(question: Question, weights: Mapping[str, int], within: Sequence[int]) -> dict[int, int]:
