@@ -49,6 +49,7 @@ def _told(request: HttpRequest, asked: str) -> HttpResponse:
         "peer": str(peer_address(request) or ""),
         "client": str(client_address(request) or ""),
         "is_forwarded": "X-Forwarded-For" in request.headers,
+        "has_token": "Authorization" in request.headers,
         "named": {name: request.headers.get(name, "") for name in (*names, settings.PROXY_GROUPS_HEADER) if name},
     }
     answer = JsonResponse(told)

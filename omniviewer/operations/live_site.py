@@ -210,4 +210,27 @@ def _place(address: SplitResult) -> tuple[str | None, int | None, str]:
     return address.hostname, port, address.path
 
 
+def _try_scim(_live: Live) -> Iterator[Finding]:
+    """Ask, as the directory does, for an address of SCIM, with a token that means nothing."""
+    base = f"{public_address()}/scim/v2"
+    if not settings.SCIM_TOKEN_HASHES or settings.DEBUG or settings.DEMO or not urlsplit(base).hostname:
+        return
+    headers = {live_echo.HEADER: live_echo.question(), "Authorization": "Bearer check"}
+    try:
+        told = _read(probe.get(f"{base}/ServiceProviderConfig", headers))
+    except probe.Unreachable as error:
+        yield fail(f"{base} cannot be reached: {error}", _advice_for(error.outcome))
+        return
+    if told is None:
+        yield fail(
+            f"{base}: something in front of the site answers",
+            "Have the proxy pass /scim/v2/ on to the site without asking for a sign-in: the directory brings a token.",
+        )
+    elif not told.get("has_token", True):  # of an earlier version
+        yield fail(f"{base}: the token does not arrive", "Have the proxy pass on the header Authorization.")
+    else:
+        yield ok(f"the directory’s requests to {base} arrive with their token")
+
+
 SITE = Trial("public address", _try)
+SCIM = Trial("SCIM", _try_scim)

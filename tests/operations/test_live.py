@@ -72,6 +72,7 @@ WAYS = {
     "another site": Way(inside='return 200 "welcome to nginx";'),
     "the site is away": Way(beside="location /sign-in { proxy_pass http://127.0.0.1:1; }"),
     "a sign-in before it": Way(inside="return 302 https://id.example.com/?rd=$request_uri;"),
+    "no token": Way({"Authorization": '""'}),
     "open plain": Way({"X-Forwarded-Proto": "https"}, is_plain=True),
 }
 
@@ -161,6 +162,26 @@ def test_each_mistake_of_a_proxy_is_found(
 ) -> None:
     found = [text for grade, text in at(public, ports, way) if grade == level]
     assert any(re.search(said, text) for text in found), found
+
+
+@pytest.mark.parametrize(
+    ("way", "level", "said"),
+    [
+        ("good", "ok", "arrive with their token"),
+        ("no token", "fail", "the token does not arrive. Have the proxy pass on the header Authorization"),
+        ("a sign-in before it", "fail", "without asking for a sign-in"),
+        ("nobody", "fail", "cannot be reached"),
+    ],
+)
+def test_the_addresses_of_scim_are_tried(
+    public: Settings, ports: dict[str, int], way: str, level: str, said: str
+) -> None:
+    public.PUBLIC_URL = f"https://localhost:{ports.get(way) or free_port()}"
+    assert findings(live_site.SCIM) == []
+    public.SCIM_TOKEN_HASHES = ["0" * 64]
+    [(grade, text)] = findings(live_site.SCIM)
+    assert (grade, said in text) == (level, True), text
+    assert f"{public.PUBLIC_URL}/scim/v2" in text
 
 
 def test_a_certificate_that_ends_soon_is_found(

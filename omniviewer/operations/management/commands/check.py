@@ -38,7 +38,7 @@ class Command(check.Command):
         self._try(live.Live(own["send_to"], own["instance"], own["http_port"]))
 
     def _try(self, run: live.Live) -> None:
-        first = [*live_machine.FIRST, live_site.SITE]
+        first = [*live_machine.FIRST, live_site.SITE, live_site.SCIM]
         counts: Counter[live.Level] = Counter()
         for name, finding in live.run(run, first, live_machine.LAST):
             counts[finding.level] += 1
