@@ -1,7 +1,9 @@
 """Holds: what an administrator has named is deleted by no path, and shown to nobody who could not read it before."""
 
 import ast
+import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -11,10 +13,12 @@ from uuid import uuid4
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
 from conversations import tasks
+from conversations.archive import removal
 from conversations.models import (
     Access,
     Action,
@@ -382,6 +386,43 @@ def test_what_is_held_is_captured(boss: User, lead: Client, small_omni: StandIn,
     assert other.id not in marked().values_list("omni_id", flat=True)
     hold(boss, small_omni.host, "conversation", str(other.id))
     assert other.id in marked().values_list("omni_id", flat=True)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="test_postgresql.py runs it there")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_held_first", [True, False])
+def test_a_hold_and_a_deletion_wait_for_each_other(
+    boss: User, lead: Client, small_omni: StandIn, found: InOmni, is_held_first: bool
+) -> None:
+    """Whichever comes first is seen by the other: nothing is deleted while a hold on it stands."""
+
+    def set_hold() -> None:
+        made = Hold.objects.create(
+            instance=small_omni.host, kind=Hold.Kind.CONVERSATION, name=str(found.id), reason="Case 7", set_by=boss
+        )
+        made.wait()
+
+    def delete() -> None:
+        removal.delete(Conversation.objects.filter(omni_id=found.id))
+
+    def at_once(work: Callable[[], None]) -> None:
+        try:
+            with transaction.atomic():
+                work()
+        finally:
+            connection.close()
+
+    first, second = (set_hold, delete) if is_held_first else (delete, set_hold)
+    with transaction.atomic():
+        first()
+        later = threading.Thread(target=at_once, args=[second])
+        later.start()
+        later.join(0.5)
+        assert later.is_alive()
+    later.join(10)
+    assert not later.is_alive()
+    assert Hold.objects.exists()
+    assert Conversation.objects.filter(omni_id=found.id).exists() is is_held_first
 
 
 def test_conversations_are_deleted_in_one_place() -> None:

@@ -40,6 +40,7 @@ ASKED = (
     "tests/archive/test_insights_counts.py",
     "tests/archive/test_holds.py::test_it_works",
     "tests/archive/test_holds.py::test_evidence_stays",
+    "tests/archive/test_holds.py::test_a_hold_and_a_deletion_wait_for_each_other",
     "tests/accounts/test_leaving.py::test_erasure_leaves_no_name",
     "tests/accounts/test_leaving.py::test_the_log_takes_no_other_change",
     "tests/accounts/test_scim.py",
