@@ -4,6 +4,7 @@ Each method raises `ImproperlyConfigured` with one sentence that names the varia
 and says what to set. A variable that is set to nothing counts as not set.
 """
 
+import io
 import os
 import re
 from datetime import timedelta
@@ -23,7 +24,7 @@ _OF_KUBERNETES = re.compile(r"OMNIVIEWER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d
 _ALIKE = 0.8
 # An installed wheel has its documentation in another place than a checkout.
 ALL_SETTINGS = "All settings are named in settings.md, in the folder that `omniviewer version` tells."
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -62,13 +63,20 @@ class Variables:
             why = getattr(error, "strerror", None) or "it is no text in UTF-8"
             by = f"{named_by}: " if named_by else ""
             raise ImproperlyConfigured(f"{by}{path} cannot be read: {why}.") from None
+        lines = []
         for number, line in enumerate(text.splitlines(), start=1):
-            found = _ASSIGNMENT.match(line)
+            found = _ASSIGNMENT.fullmatch(line)
             if found:
                 self._of_file.add(found[1])
+                lines.append(f"{found[1]}={found[2]}")
             elif line.strip() and not line.lstrip().startswith("#"):
+                # The line itself is not shown: it may hold a secret.
                 raise ImproperlyConfigured(f"{path}, line {number}, is neither NAME=value nor a comment (# ...).")
-        environ.Env.read_env(path)
+        for name in self._of_file:
+            if not os.environ.get(name, "unset").strip():
+                del os.environ[name]
+        # It would log a line that it cannot read, with its value: none of these is one.
+        environ.Env.read_env(io.StringIO("\n".join(lines)))
 
     def refuse_unknown(self) -> None:
         """Stop where a variable is set that looks like one of ours, and is not: it would say nothing, silently."""

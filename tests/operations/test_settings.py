@@ -130,6 +130,37 @@ def test_a_line_of_the_file_that_says_nothing_stops_it(
         assert env.text("OMNIVIEWER_SYNC") == ""
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "   OMNIVIEWER_SECRET_KEY=long",
+        "OMNIVIEWER_SECRET_KEY = long  ",
+        "\texport  OMNIVIEWER_SECRET_KEY =\t'long'",
+        'OMNIVIEWER_SECRET_KEY= "long"',
+    ],
+)
+def test_blanks_around_a_name_and_a_value_are_no_mistake(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # An empty variable counts as not set.
+    monkeypatch.setenv("OMNIVIEWER_SECRET_KEY", "")
+    (tmp_path / ".env").write_text(f"{line}\n")
+    env = Environment()
+    env.read_file(tmp_path / ".env")
+    assert env.text("OMNIVIEWER_SECRET_KEY") == "long"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("line", ["SECRET-KEY=hidden", "SECRET.KEY=hidden", "SECRET KEY=hidden", "hidden", "=hidden"])
+def test_a_line_that_may_hold_a_secret_is_told_by_its_number_alone(
+    tmp_path: Path, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text(f"OMNIVIEWER_SYNC=list\n{line}\n")
+    with pytest.raises(ImproperlyConfigured, match=r"line 2, is neither NAME=value") as raised:
+        Environment().read_file(tmp_path / ".env")
+    assert "hidden" not in f"{raised.value}{caplog.text}"
+
+
 def test_a_file_that_may_not_be_read_stops_it(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     with pytest.raises(ImproperlyConfigured, match=r"\.env cannot be read: Is a directory\."):
