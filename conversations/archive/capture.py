@@ -18,7 +18,7 @@ from conversations.search.shown_row import ShownRow
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
-from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
+from omniviewer.omni import CannotAsk, NotSent, NotVisible, OmniError, RateLimited, TokenRejected
 
 log = logging.getLogger("omniviewer.capture")
 
@@ -90,7 +90,7 @@ def run_next() -> bool:
             evidence.fetch_missing(inquiry, Urgency.BACKGROUND if is_urgent else Urgency.AHEAD)
         except OmniError as error:
             failure = credentials.record(row.api_token, error)
-            if isinstance(error, RateLimited):
+            if isinstance(error, RateLimited | NotSent):
                 _rest(row.api_token, error)
         else:
             _settle(row)
@@ -130,14 +130,14 @@ def _settle(row: Capture) -> None:
         row.end()
 
 
-def _rest(token: ApiToken, error: RateLimited) -> None:
-    """Postpone all captures of this token until its budget has room again."""
+def _rest(token: ApiToken, error: OmniError) -> None:
+    """Postpone all captures of this token until its budget has room again, or requests with it may be sent."""
     until = timezone.now() + timedelta(seconds=error.retry_after or 60)
     Capture.objects.filter(api_token=token, not_before__lt=until).update(not_before=until)
 
 
 def _postpone(row: Capture, failure: OmniError) -> None:
-    if isinstance(failure, CannotAsk | RateLimited):
+    if isinstance(failure, CannotAsk | NotSent):
         row.again_in(failure.retry_after or _AWAY_SECONDS, failure.sentence)
     elif not isinstance(failure, NotVisible | TokenRejected) and row.tries < _MAX_TRIES:
         row.again_in(_MAX_WAIT_SECONDS, failure.sentence)

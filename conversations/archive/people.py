@@ -22,6 +22,7 @@ from omniviewer.omni import (
     BadRequest,
     CannotAsk,
     Client,
+    NotSent,
     NotVisible,
     OmniError,
     TokenRejected,
@@ -196,7 +197,7 @@ def fetch(token: ApiToken, urgency: Urgency, *, most: int = _MAX_PAGES_AT_ONCE) 
             work=lambda: _ask_for_members(token, urgency, most),
         )
     except OmniError as error:
-        if not isinstance(error, CannotAsk):
+        if not isinstance(error, CannotAsk | NotSent):
             token.note_members_asked()
         raise
 
@@ -211,7 +212,7 @@ def _ask_for_members(token: ApiToken, urgency: Urgency, most: int) -> None:
         page = None
         try:
             page = _page(token, PEOPLE_PATHS[walk.place], walk.start, urgency)
-        except (CannotAsk, TokenRejected):
+        except (CannotAsk, NotSent, TokenRejected):
             raise
         except OmniError as error:
             failures.append(error)

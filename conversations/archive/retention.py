@@ -18,7 +18,7 @@ from conversations.archive.outcomes import Fetch
 from conversations.models import Access, Conversation, held
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
-from omniviewer.omni import CannotAsk, NotVisible, OmniError, RateLimited, TokenRejected
+from omniviewer.omni import CannotAsk, NotSent, NotVisible, OmniError, RateLimited, TokenRejected
 
 # Seconds until a token with a used-up budget is asked again, if Omni says nothing else.
 _BUDGET_SECONDS = 60.0
@@ -100,7 +100,7 @@ class Sweep:
         return False
 
     def _put_off(self, token: ApiToken, error: OmniError) -> None:
-        if isinstance(error, CannotAsk):
+        if isinstance(error, CannotAsk | NotSent):
             self._away.add(token.pk)
         if isinstance(error, RateLimited):
             wait = error.retry_after or _BUDGET_SECONDS

@@ -10,7 +10,7 @@ from django.utils import timezone
 from conversations.upstream import budget, request, single_flight
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken
-from omniviewer.omni import Client, NotVisible, OmniError
+from omniviewer.omni import Client, NotSent, NotVisible
 from omniviewer.operations import database_clock, database_errors
 from omniviewer.operations.database_errors import Trouble
 
@@ -65,4 +65,4 @@ def fetch(  # noqa: PLR0913  (they are one request, and what to do with its repl
             raise
         # Stored data can be read. No `CannotAsk`: Omni could be asked, so nothing is shown for longer.
         database_errors.log(trouble, error)
-        raise OmniError(_UNWRITABLE[trouble], outcome="unwritable") from error
+        raise NotSent(_UNWRITABLE[trouble], outcome="unwritable") from error

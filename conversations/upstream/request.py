@@ -12,7 +12,17 @@ from conversations.upstream import budget, circuit_breaker
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.encryption import Undecryptable, digest
 from omniviewer.accounts.models import ApiToken
-from omniviewer.omni import BadAddress, CannotAsk, Client, OmniError, RateLimited, Resting, Token, parse_address
+from omniviewer.omni import (
+    BadAddress,
+    CannotAsk,
+    Client,
+    NotSent,
+    OmniError,
+    RateLimited,
+    Resting,
+    Token,
+    parse_address,
+)
 from omniviewer.operations import metrics, traces
 
 Reply = TypeVar("Reply")
@@ -23,12 +33,12 @@ PATIENCE_SECONDS = 2.0
 
 
 def token_of(api_token: ApiToken) -> Token:
-    """Return the stored token. Raises `OmniError` if it cannot be decrypted."""
+    """Return the stored token. Raises `NotSent` if it cannot be decrypted."""
     try:
         return api_token.token
     except Undecryptable:
         log.error("a stored token cannot be decrypted: OMNIVIEWER_ENCRYPTION_KEYS lacks its key")  # noqa: TRY400
-        raise OmniError(
+        raise NotSent(
             "The stored token cannot be decrypted with the keys in use. Replace the token, or ask the people who run "
             "this site to restore the earlier key.",
             outcome="undecryptable",
@@ -53,6 +63,9 @@ def send(api_token: ApiToken, route: str, call: Callable[[Client], Reply], urgen
         else:
             circuit_breaker.answered(host)
         raise
+    except NotSent:
+        circuit_breaker.not_tried(host)
+        raise
     except CannotAsk:
         circuit_breaker.failed(host)
         raise
@@ -72,7 +85,7 @@ def send_with(
         # Checked again at use: the setting may have been narrowed since the address was saved.
         parse_address(host, allowed=settings.OMNI_HOSTS, loopback=settings.DEMO)
     except BadAddress as error:
-        raise OmniError(str(error), outcome="bad-address") from None
+        raise NotSent(str(error), outcome="bad-address") from None
     known_as = digest(token)
     was_refused = _take(known_as, urgency)
     client = Client(

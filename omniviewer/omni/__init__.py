@@ -5,6 +5,7 @@ from omniviewer.omni.client import CONVERSATIONS_A_PAGE, PEOPLE_A_PAGE, PEOPLE_P
 from omniviewer.omni.errors import (
     BadRequest,
     CannotAsk,
+    NotSent,
     NotVisible,
     OmniError,
     RateLimited,
@@ -21,6 +22,7 @@ __all__ = [
     "BadRequest",
     "CannotAsk",
     "Client",
+    "NotSent",
     "NotVisible",
     "OmniError",
     "RateLimited",

@@ -70,6 +70,10 @@ class NoContent(Unreadable):
     """`204`: an empty answer, on purpose."""
 
 
+class NotSent(OmniError):
+    """This site sends nothing with this token: it cannot be decrypted, say. Each request of it would fail alike."""
+
+
 class CannotAsk(OmniError):
     """Omni cannot be asked at all just now: network, `5xx` or `429`. The only case in which a reading is stretched."""
 

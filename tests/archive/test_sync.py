@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -22,9 +23,9 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from conversations import tasks
-from conversations.archive import gauges
+from conversations.archive import capture, gauges
 from conversations.archive import sync as archive_sync
-from conversations.models import CHECK_EVERY, Access, Conversation, Message, Reader, SentRequest, Walk
+from conversations.models import CHECK_EVERY, Access, Capture, Conversation, Message, Reader, SentRequest, Walk
 from conversations.upstream import budget
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential, User
@@ -517,6 +518,34 @@ def test_a_backlog_of_one_token_keeps_no_others_list_old(
     assert "thread" not in told[: told.index("list") + 1]
     assert told[:5] == ["list"] * 5
     assert Access.objects.filter(is_behind=True).exists()
+
+
+def test_a_token_that_cannot_be_decrypted_is_tried_once_and_puts_nothing_off(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, settings: Settings, caplog: Any
+) -> None:
+    """Each of its requests would fail alike: no row of it is given a later turn, and none is logged on its own."""
+    many(small, analyst, 12)
+    opened = small.add_conversation(owner=analyst, name="New", turns=[("Why?", "So."), ("And?", "So, too.")])
+    settings.SYNC = "list"
+    sync()
+    reads.get(thread(opened))
+    assert Capture.objects.exists()
+    Capture.objects.update(not_before=timezone.now())
+    settings.SYNC, own = "all", settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    Walk.objects.update(not_before=timezone.now())
+    small_omni.requests.clear()
+    caplog.clear()
+    while archive_sync.run_next() or capture.run_next():
+        assert len(caplog.records) < 10
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == ["a stored token cannot be decrypted: OMNIVIEWER_ENCRYPTION_KEYS lacks its key"] * 2
+    assert small_omni.requests == []
+    assert set(Access.objects.values_list("tries", flat=True)) == {0}
+    settings.ENCRYPTION_KEYS = own
+    Walk.objects.update(not_before=timezone.now())
+    sync()
+    assert not Access.objects.filter(is_behind=True).exists()
 
 
 @pytest.mark.slow
