@@ -18,6 +18,11 @@ _COUNTS: Final = tuple(factor * 10**power for power in range(9) for factor in (1
 # Steps of an axis of seconds: up to days.
 _SECONDS: Final = (1, 2, 5, 10, 15, 30, *(60 * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 7200)))
 _LABEL_CHARS = 24
+# A column this many times as high as nine tenths of the others is cut off, and says its height: else it alone would
+# be seen. Fewer columns are compared as they are.
+_FAR_ABOVE, _USUAL_SHARE, _FEWEST_TO_CUT = 3, 0.9, 6
+# Pixels from the top of a cut column to the gap in it, and the gap's height.
+_GAP_BELOW, _GAP = 8, 3
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,11 @@ NARROW: Final = Width(13, 4)
 def draw(columns: Sequence[Column], name: str, width: Width, *, is_stacked: bool, of_seconds: bool = False) -> str:
     """Return SVG in which each column is a link. `name` tells screen readers which chart it is."""
     sizes = [sum(size for _, size in row.parts) if is_stacked else _highest(row) for row in columns]
-    top, ticks = _ticks(max(sizes, default=0), _SECONDS if of_seconds else _COUNTS)
+    highest = max(sizes, default=0) if is_stacked else _without_outliers(sizes)
+    top, ticks = _ticks(highest, _SECONDS if of_seconds else _COUNTS)
 
     def height(size: float) -> float:
-        return (_HEIGHT - _AXIS - _TOP) * size / top
+        return (_HEIGHT - _AXIS - _TOP) * min(size / top, 1)
 
     root = Element("svg", {"class": "columns", "width": "100%", "height": str(_HEIGHT), "role": "group"})
     root.set("aria-label", name)
@@ -69,6 +75,10 @@ def draw(columns: Sequence[Column], name: str, width: Width, *, is_stacked: bool
         for part, bottom, size in _stack(column, height) if is_stacked else _overlay(column, height):
             y = _HEIGHT - _AXIS - bottom - size
             _rect(group, f"part part-{part}", (left + (share - bar) / 2, bar), (y, size))
+        if sizes[place] > top:
+            _rect(group, "column-gap", (left, share), (_TOP + _GAP_BELOW, _GAP))
+            at = {"class": "column-label", "x": _percent(left + share / 2), "y": str(_TOP - 2)}
+            SubElement(group, "text", at).text = _about_seconds(sizes[place])
         if place % every == 0:
             at = {"class": "column-label", "x": _percent(left + share / 2), "y": str(_HEIGHT - 6)}
             SubElement(group, "text", at).text = cut(column.label, _LABEL_CHARS)
@@ -105,6 +115,15 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 def _highest(column: Column) -> float:
     return max((size for _, size in column.parts), default=0)
+
+
+def _without_outliers(sizes: Sequence[float]) -> float:
+    """Return the greatest of these sizes that a chart shows whole."""
+    known = sorted(size for size in sizes if size)
+    if len(known) < _FEWEST_TO_CUT:
+        return max(known, default=0)
+    usual = known[int(len(known) * _USUAL_SHARE) - 1]
+    return max(size for size in known if size <= _FAR_ABOVE * usual)
 
 
 def _stack(column: Column, height: Callable[[float], float]) -> Iterator[tuple[str, float, float]]:
@@ -148,6 +167,12 @@ def _short_seconds(seconds: int) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def _about_seconds(seconds: float) -> str:
+    """Return a duration in whole units of the largest kind that it reaches."""
+    size = next((size for size in (86_400, 3600, 60) if seconds >= size), 1)
+    return _short_seconds(round(seconds / size) * size)
 
 
 def _rect(parent: Element, name: str, across: tuple[float, float], down: tuple[float, float]) -> None:

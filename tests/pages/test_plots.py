@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from conversations.charts import spec, svg
+from conversations.charts import columns, spec, svg
+from conversations.charts.columns import Column
 from conversations.charts.spec import Plot
 from conversations.tables import parsing
 from omniviewer.accounts.models import User
@@ -484,3 +485,30 @@ def test_lines_that_lie_on_each_other_are_all_seen() -> None:
     for number in (1, 2):
         assert re.search(rf"\.serie-{number} \.line\s*{{\s*stroke-dasharray: [^;]+;", drawn)
     assert "serie-0 .line" not in drawn
+
+
+def _heights(drawn: str) -> list[float]:
+    return [float(height) for height in re.findall(r'class="part part-percentile"[^>]* height="([\d.]+)"', drawn)]
+
+
+@pytest.mark.parametrize("others", [6, 29])
+def test_a_column_far_above_the_others_is_cut_off_and_says_its_height(others: int) -> None:
+    usual = [Column(f"{day}", f"{day}: usual", "", [("percentile", 50 + day)]) for day in range(others)]
+    slow = Column("slow", "slow: 29 min", "", [("percentile", 1742.0), ("median", 40)])
+    alone = columns.draw(usual, "Time", columns.WIDE, is_stacked=False, of_seconds=True)
+    drawn = columns.draw([*usual[:3], slow, *usual[3:]], "Time", columns.WIDE, is_stacked=False, of_seconds=True)
+    heights = _heights(drawn)
+    assert heights[:3] + heights[4:] == _heights(alone)
+    assert heights[3] == pytest.approx(200 - 22 - 12)
+    assert ">29 min</text>" in drawn
+    assert drawn.count("column-gap") == 1
+    assert "column-gap" not in alone
+
+
+def test_few_columns_and_counts_are_drawn_whole() -> None:
+    few = [Column("", "", "", [("percentile", size)]) for size in (10, 10, 1000)]
+    drawn = columns.draw(few, "Time", columns.WIDE, is_stacked=False, of_seconds=True)
+    assert "column-gap" not in drawn
+    assert max(_heights(drawn)) / min(_heights(drawn)) == pytest.approx(100, rel=0.05)
+    counts = [Column("", "", "", [("percentile", size)]) for size in (*[1] * 10, 1000)]
+    assert "column-gap" not in columns.draw(counts, "Questions", columns.WIDE, is_stacked=True)
