@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
@@ -202,6 +202,23 @@ def test_code_is_copied_as_it_stands(
     answer.get_by_role("button", name="Full width").click()
     expect(page.get_by_role("dialog", name="sql")).to_contain_text("SELECT 1")
     assert_accessible(page, "code in the whole width")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tools_of_code_stand_above_it_where_nobody_can_point(
+    chromium: Browser, site: str, small: Organization, small_omni: StandIn, analyst: Member, dialect: str
+) -> None:
+    with chromium.new_context(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        opened(page, site, small, small_omni, analyst, f"```sql\nSELECT {'x, ' * 40} 1\n  FROM a\n```")
+        tools, code = page.locator(".code .text-tools"), page.locator("#message-2 .code code")
+        code.scroll_into_view_if_needed()
+        expect(tools.get_by_role("button", name="Copy code")).to_be_visible()
+        box, said = tools.bounding_box(), code.bounding_box()
+        assert box
+        assert said
+        assert box["y"] + box["height"] <= said["y"]
 
 
 def colours_at_the_edge(page: Page, frame: Locator) -> int:
