@@ -90,7 +90,7 @@ def matching(
 
 def is_nearly_all(count: int) -> bool:
     """Return whether so many documents are nearly all that the index holds."""
-    # What FTS5 keeps of each row's size has no texts to read past.
+    # FTS5 keeps the size of each row apart, where no texts have to be read past.
     source = "conversations_words_docsize" if _is_sqlite() else "conversations_words"
     most = int(count / NEARLY_ALL_SHARE)
     with connection.cursor() as cursor:
