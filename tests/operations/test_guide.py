@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployed import omniviewer
-from tests.operations.test_deploy import COMPOSE, DEPLOY, GUIDE, ROOT, ours, output_of
+from tests.operations.test_deploy import COMPOSE, DEPLOY, GUIDE, ours, output_of
 from tests.operations.test_house import PRODUCTION
 from tests.programs import free_port, need
 from tests.serving import ROOT, start_redis
