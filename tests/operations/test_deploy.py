@@ -271,22 +271,26 @@ def test_units_say_where_the_site_is() -> None:
 # Proxies -----------------------------------------------------------------------------------------------------
 
 
+def nginx_test(text: str, folder: Path) -> str:
+    """Return what nginx says to a configuration of its servers, with ports that anybody may open."""
+    key, certificate = folder / "site.key", folder / "site.crt"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=omniviewer.example.com"
+    output_of(need("openssl"), *shlex.split(words), "-keyout", str(key), "-out", str(certificate))
+    text = text.replace("/etc/omniviewer/tls", str(folder))
+    text = re.sub(r"^(\s*listen (?:\[::\]:)?)(80|443)\b", r"\g<1>18\2", text, flags=re.M)
+    (folder / "servers.conf").write_text(text)
+    (folder / "nginx.conf").write_text(
+        f"pid {folder}/pid; error_log stderr; events {{}} http {{ access_log off; client_body_temp_path {folder}; "
+        f"proxy_temp_path {folder}/p; include {folder}/servers.conf; }}"
+    )
+    return output_of(need("nginx"), "-t", "-p", str(folder), "-c", str(folder / "nginx.conf"))
+
+
 @pytest.mark.programs
 @pytest.mark.parametrize("upstream", ["upstream.conf", "upstream-compose.conf", "upstream-several.conf"])
 def test_nginx_understands_its_configuration(upstream: str, tmp_path: Path) -> None:
-    program = need("nginx")
-    key, certificate = tmp_path / "site.key", tmp_path / "site.crt"
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=omniviewer.example.com"
-    output_of(need("openssl"), *shlex.split(words), "-keyout", str(key), "-out", str(certificate))
-    text = (DEPLOY / "nginx/omniviewer.conf").read_text().replace("/etc/omniviewer/tls", str(tmp_path))
-    # Ports that anybody may open.
-    text = re.sub(r"^(\s*listen (?:\[::\]:)?)(80|443)\b", r"\g<1>18\2", text, flags=re.M)
-    (tmp_path / "omniviewer.conf").write_text(text)
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; client_body_temp_path {tmp_path}; "
-        f"proxy_temp_path {tmp_path}/p; include {tmp_path}/omniviewer.conf; include {DEPLOY}/nginx/{upstream}; }}"
-    )
-    said = output_of(program, "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"))
+    text = (DEPLOY / "nginx/omniviewer.conf").read_text() + (DEPLOY / "nginx" / upstream).read_text()
+    said = nginx_test(text, tmp_path)
     assert "test is successful" in said
     # nginx 1.25 and later know another form for http2, which Debian's does not.
     assert [line for line in said.splitlines() if "[warn]" in line and "http2" not in line] == []
@@ -316,34 +320,27 @@ def test_both_proxies_say_who_asks_and_how() -> None:
     assert types in nginx
 
 
-# The guide ---------------------------------------------------------------------------------------------------
-
-
-def test_docker_and_podman_build_from_the_same_files() -> None:
-    assert (DEPLOY / "Containerfile.dockerignore").read_text() == (ROOT / ".containerignore").read_text()
-
-
-def test_http_leads_to_the_port_that_https_is_on(tmp_path: Path) -> None:
-    [command] = re.findall(r"`sed -i '([^`]+)' /etc/nginx/conf\.d/omniviewer\.conf`", GUIDE)
-    assert "    return 301 https://$host$request_uri;" in (DEPLOY / "nginx/omniviewer.conf").read_text()
-    text = output_of("sed", command, str(DEPLOY / "nginx/omniviewer.conf"))
-    assert "    return 301 https://$host:8443$request_uri;" in text
-    assert re.findall(r"listen .*ssl", text) == ["listen 8443 ssl", "listen [::]:8443 ssl"]
-
-
-def test_shells_understand_the_guide(tmp_path: Path) -> None:
-    blocks = re.findall(r"^( *)```sh\n(.*?)^ *```$", GUIDE, re.M | re.S)
-    assert len(blocks) > 15
-    for indent, block in blocks:
-        script = tmp_path / "script"
-        script.write_text(re.sub(f"^{indent}", "", block, flags=re.M))
-        output_of("sh", "-n", str(script))
-    output_of("sh", "-n", str(DEPLOY / "omniviewer-site"))
-
-
-def test_no_backup_replaces_another_of_its_day() -> None:
-    unit = (DEPLOY / "systemd/omniviewer-backup.service").read_text().replace("%%", "%")
-    names = re.findall(r"omniviewer-\$+\(date \+([^)]*)\)\.backup", unit + GUIDE.replace("\\%", "%"))
-    assert len(names) == 2
-    assert set(names) == {"%FT%H%M%S"}
-    assert "--force" not in unit
+@pytest.mark.programs
+@pytest.mark.parametrize("port", [None, "18443"])
+def test_the_proxy_of_compose_listens_on_the_port_of_its_variable(port: str | None, tmp_path: Path) -> None:
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    for volume in COMPOSE["services"]["proxy"]["volumes"]:
+        source, target, _ = volume.split(":")
+        assert Path(target).parent == Path("/etc/omniviewer/nginx")
+        (folder / Path(target).name).write_text((DEPLOY / source).read_text())
+    assert "/etc/nginx/conf.d:size=1m,mode=1777" in COMPOSE["services"]["proxy"]["tmpfs"]
+    name, option, script = COMPOSE["services"]["proxy"]["command"]
+    script = re.sub(r"\$\{HTTPS_PORT:-(\d+)\}", port or r"\1", script).replace("$$", "$")
+    script = script.replace("/etc/omniviewer/nginx", str(folder)).replace("/etc/nginx/conf.d", str(tmp_path))
+    begins, end = script.split("exec ")
+    assert (name, option, end) == ("sh", "-ec", "nginx -g 'daemon off;'")
+    output_of("sh", "-ec", begins)
+    text = (tmp_path / "default.conf").read_text()
+    assert "default http://site:8000;" in text
+    assert re.findall(r"listen .*ssl", text) == [f"listen {port or 443} ssl", f"listen [::]:{port or 443} ssl"]
+    assert f"    return 301 https://$host{':' + port if port else ''}$request_uri;" in text
+    assert COMPOSE["services"]["proxy"]["healthcheck"]["test"][-1] == "https://127.0.0.1:${HTTPS_PORT:-443}/healthz"
+    assert COMPOSE["services"]["proxy"]["ports"][1].endswith(":${HTTPS_PORT:-443}:${HTTPS_PORT:-443}")
+    if port:
+        assert "test is successful" in nginx_test(text, tmp_path)
