@@ -137,6 +137,8 @@ def selected(request: Request) -> HttpResponseBase:
         return _toggle_star(request, back)
     chosen = selection.chosen(request.user, request.POST.getlist("conversation"))
     if not chosen:
+        if request.htmx:
+            return HttpResponse(status=HTTPStatus.NOT_FOUND)
         messages.error(request, "Nothing is selected. Select conversations first.")
         return redirect(back)
     if request.POST.get("do") in ("export", "star"):
@@ -149,20 +151,20 @@ def selected(request: Request) -> HttpResponseBase:
     starred = request.POST.get("do") != "unstar"
     for conversation in chosen:
         Star.objects.set(request.user, conversation.pk, starred=starred)
+    if request.htmx:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
     messages.success(request, _starred(len(chosen), starred=starred))
     return redirect(back)
 
 
 def _toggle_star(request: Request, back: str) -> HttpResponse:
-    """Star the one conversation that was named, or unstar it; answer a script without a page."""
+    """Star the one conversation that was named, or unstar it."""
     chosen = selection.chosen(request.user, [request.POST["star"]])
     for conversation in chosen:
         starred = not Star.objects.has(request.user, conversation.pk)
         Star.objects.set(request.user, conversation.pk, starred=starred)
         if starred:
             tasks.queue_captures(request.user, chosen)
-    if request.htmx:
-        return HttpResponse(status=HTTPStatus.NO_CONTENT if chosen else HTTPStatus.NOT_FOUND)
     return redirect(back)
 
 
