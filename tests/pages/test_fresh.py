@@ -363,7 +363,7 @@ def test_the_list_and_the_thread_tell_the_same_duration(
     listed = text_of(client.get("/conversations/")).replace("\N{NO-BREAK SPACE}", " ")
     assert re.findall(r"Took ([^<]+)<", page)[-1] == "2 min 3 s"
     assert re.findall(r'title="Time to the last answer">([^<]+)<', listed) == ["2 min 3 s"]
-    assert ("ran for 7 min 12 s</span>" in page) == (job_took > timedelta(minutes=1))
+    assert ("Ran for 7 min 12 s</span>" in page) == (job_took > timedelta(minutes=1))
 
 
 def test_how_long_the_job_ran_is_told_to_whom_omni_told_of_the_job(
@@ -373,12 +373,12 @@ def test_how_long_the_job_ran_is_told_to_whom_omni_told_of_the_job(
     client = thread.read_by(owner, small_omni)
     client.get(thread.path)
     learn_jobs(thread, small_omni)
-    assert "ran for" in text_of(client.get(thread.path))
+    assert "Ran for" in text_of(client.get(thread.path))
     small_omni.organization.permissions.deny("job")
     JobAccess.objects.update(shown_at=None, job_refused_at=timezone.now())
     page = text_of(client.get(thread.path))
     assert "Took" in page
-    assert "ran for" not in page
+    assert "Ran for" not in page
 
 
 # An answer that is being written --------------------------------------------------------------------------
