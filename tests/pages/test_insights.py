@@ -254,14 +254,16 @@ def test_each_total_says_what_it_counts(
     read_all()
     lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
     page = " ".join(text_of(lead.get(MARCH)).split())
-    assert "0 of 1 conversations with a known outcome; without 1 unanswered and 2 unknown" in page
+    said = re.findall(r"\d+ of \d+ conversations with a known outcome[^<]*", page)
+    assert said == ["0 of 1 conversations with a known outcome; without 2 unanswered and 1 unknown"]
     assert "of 4 answers, with a job or without" in page
     assert "outcome known for 1 of 4 answers with a job" in page
     assert "Outcome known for 1 of 4 answers with a job." in page
     [address] = re.findall(r'href="([^"]+)" title="Show those without a known outcome"', page)
-    assert listed(lead, unescape(address)) == [str(week[2].id), str(week[1].id)]
-    for found, place in ((week[0], 4), (week[1], 2), (week[2], 2)):
-        lead.get(f"/conversations/{found.id}/messages/{place}/evidence/")
+    assert set(listed(lead, unescape(address))) == {str(week[0].id), str(week[1].id)}
+    for found in week:
+        for place in range(2, len(found.messages) + 1, 2):
+            lead.get(f"/conversations/{found.id}/messages/{place}/evidence/")
     assert "Show those without a known outcome" not in text_of(lead.get(MARCH))
 
 

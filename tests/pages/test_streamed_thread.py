@@ -160,7 +160,9 @@ def test_its_search_works_while_its_messages_are_still_being_sent(
     box = page.get_by_label("Find in this conversation")
     expect(box).to_be_visible()
     expect(page.locator("#message-1")).to_be_visible()
-    page.wait_for_function("() => performance.getEntriesByType('resource').some((one) => one.name.includes('find_early'))")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some((one) => one.name.includes('find_early'))"
+    )
     page.keyboard.press("f")
     page.keyboard.type("#33")
     assert page.evaluate("document.readyState") == "loading", "the page came too soon for this to be seen"
