@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import IntegerField
+from django.db.models.expressions import RawSQL
 
 from conversations.search import postgresql, sqlite
 from conversations.search.question import Document, Question
@@ -21,6 +23,7 @@ class Bounds:
 _UNBOUNDED = Bounds()
 # A reader of so much of all there is may be answered from the index of all: the time tells next to nothing of the rest.
 NEARLY_ALL_SHARE: Final = 0.9
+_MOST_COUNTED: Final = 2500
 
 
 def put(documents: Sequence[Document], old: Iterable[int]) -> None:
@@ -88,14 +91,17 @@ def matching(
         return [row[0] for row in cursor.fetchall()]
 
 
-def is_nearly_all(count: int) -> bool:
-    """Return whether so many documents are nearly all that the index holds."""
+def size() -> RawSQL:
+    """Return the expression for the number of documents that the index holds, counted up to `_MOST_COUNTED`."""
     # FTS5 keeps the size of each row apart, where no texts have to be read past.
     source = "conversations_words_docsize" if _is_sqlite() else "conversations_words"
-    most = int(count / NEARLY_ALL_SHARE)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT %s) AS own", [most + 1])  # noqa: S608
-        return bool(cursor.fetchone()[0] <= most)
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT {_MOST_COUNTED}) AS own"  # noqa: S608  (ours)
+    return RawSQL(statement, [], IntegerField())  # noqa: S611  (the same)
+
+
+def is_nearly_all(count: int, of: int) -> bool:
+    """Return whether so many documents are nearly all that the index holds, by its `size`."""
+    return of < _MOST_COUNTED and count >= NEARLY_ALL_SHARE * of
 
 
 def ranks(question: Question, weights: Mapping[str, int], within: Sequence[int]) -> dict[int, int]:
