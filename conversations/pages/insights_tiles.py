@@ -133,19 +133,19 @@ def summary(shown: Sequence[Tile], file_address: str) -> Figure:
 
 
 def answers_with_a_job(total: Totals) -> str:
-    """Return of how many answers the outcome is known: Omni names the job of these, as the other words say too."""
+    """Return the words for how many answers have a known outcome: of those for which Omni names a job."""
     return f"{total.told:,} of {total.answers:,} answers with a job"
 
 
 def _known(total: Totals) -> str:
-    """Return of how many conversations the failures are counted, and which are left out."""
+    """Return the words for the conversations that the failure rate is of, and for those left out."""
     if not total.known:
         return "No outcome is known"
-    said = f"{total.failed:,} of {total.known:,} conversations with a known outcome"
+    said = f"{total.failed:,} of {total.known:,} conversations"
     left = total.conversations - total.known
     parts = [(total.only_asked, "unanswered"), (left - total.only_asked, "unknown")]
     others = " and ".join(f"{count:,} {name}" for count, name in parts if count)
-    return f"{said}; without {others}" if others else said
+    return f"{said}; {others} left out" if others else f"{said} with a known outcome"
 
 
 def _conversations(count: int) -> str:
