@@ -114,7 +114,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
             f"outcome known for {answers_with_a_job(total)}"
             if total.answers
             else "No answer names the job that made it",
-            links.state(UNKNOWN, found.states) if found.unknown else "",
+            links.state(UNKNOWN, found.states) if total.told < total.answers else "",
             _line([span.within(known) / len(span.conversations) if span.conversations else None for span in spans]),
             opens="Show those without a known outcome",
         ),

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import IntegerField
-from django.db.models.expressions import RawSQL
 
 from conversations.search import postgresql, sqlite
 from conversations.search.question import Document, Question
@@ -23,7 +21,8 @@ class Bounds:
 _UNBOUNDED = Bounds()
 # A reader of so much of all there is may be answered from the index of all: the time tells next to nothing of the rest.
 NEARLY_ALL_SHARE: Final = 0.9
-_MOST_COUNTED: Final = 2500
+# Fewer documents are looked at one by one: to learn how many there are would cost more.
+FEWEST_TO_COUNT = 200
 
 
 def put(documents: Sequence[Document], old: Iterable[int]) -> None:
@@ -91,17 +90,19 @@ def matching(
         return [row[0] for row in cursor.fetchall()]
 
 
-def size() -> RawSQL:
-    """Return the expression for the number of documents that the index holds, counted up to `_MOST_COUNTED`."""
+def is_nearly_all(count: int) -> bool:
+    """Return whether so many documents are nearly all that the index holds.
+
+    Further ones are counted only as far as it takes: the time tells nobody of few how many others there are.
+    """
+    if count < FEWEST_TO_COUNT:
+        return False
     # FTS5 keeps the size of each row apart, where no texts have to be read past.
     source = "conversations_words_docsize" if _is_sqlite() else "conversations_words"
-    statement = f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT {_MOST_COUNTED}) AS own"  # noqa: S608  (ours)
-    return RawSQL(statement, [], IntegerField())  # noqa: S611  (the same)
-
-
-def is_nearly_all(count: int, of: int) -> bool:
-    """Return whether so many documents are nearly all that the index holds, by its `size`."""
-    return of < _MOST_COUNTED and count >= NEARLY_ALL_SHARE * of
+    most = int(count / NEARLY_ALL_SHARE)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT %s) AS own", [most + 1])  # noqa: S608
+        return bool(cursor.fetchone()[0] <= most)
 
 
 def ranks(question: Question, weights: Mapping[str, int], within: Sequence[int]) -> dict[int, int]:

@@ -24,10 +24,7 @@ Answers = dict[int, tuple[int, int]]
 
 
 class _Candidate(NamedTuple):
-    """An access as far as it matters to the search. `has_same_name`: the search knows the name that it was told.
-
-    `index_size` is the same for all.
-    """
+    """An access as far as it matters to the search. `has_same_name`: the search knows the name that it was told."""
 
     access: int
     indexed_as: int | None
@@ -39,7 +36,6 @@ class _Candidate(NamedTuple):
     has_same_name: bool
     name: str
     last_prompt: str
-    index_size: int
 
     @property
     def is_plain(self) -> bool:
@@ -89,7 +85,7 @@ def answering(
     for places, own in by_places.items():
         # Without a place to look at: what is asked of texts, the row has answered.
         asked = (question if places - {TICKETS} else replace(question, texts=())).within(places)
-        if places == EVERYWHERE and index.is_nearly_all(len(own), candidates[0].index_size):
+        if places == EVERYWHERE and index.is_nearly_all(len(own)):
             found += [own[key] for key in index.matching(asked) if key in own]
         else:
             found += [own[key] for key in index.matching(asked, within=list(own))]
@@ -150,12 +146,9 @@ def _told(reader: Conditions, rows: AccessQuerySet) -> QuerySet[Access, tuple[An
         may_read=Access.objects.may_read(reader),
         is_current=ExpressionWrapper(IS_CURRENT, output_field=BooleanField()),
         is_same=ExpressionWrapper(Q(name=F("conversation__name")), output_field=BooleanField()),
-        index_size=index.size(),
     )
     of_row = "pk", "conversation__indexed_as", "recency", "conversation__started"
-    return rows.values_list(
-        *of_row, "may_read", "is_current", "has_evidence", "is_same", "name", "last_prompt", "index_size"
-    )
+    return rows.values_list(*of_row, "may_read", "is_current", "has_evidence", "is_same", "name", "last_prompt")
 
 
 _ALL = Prepared(lambda slots: _told(slots, Access.objects.rows_of(slots).each_once(slots).order_by()))
