@@ -18,6 +18,7 @@ from conversations.upstream import request, single_flight
 from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, User
 from omniviewer.omni import (
+    OF_THE_TOKEN,
     PEOPLE_PATHS,
     BadRequest,
     CannotAsk,
@@ -25,7 +26,6 @@ from omniviewer.omni import (
     NotSent,
     NotVisible,
     OmniError,
-    TokenRejected,
     Unreadable,
     replies,
 )
@@ -212,7 +212,7 @@ def _ask_for_members(token: ApiToken, urgency: Urgency, most: int) -> None:
         page = None
         try:
             page = _page(token, PEOPLE_PATHS[walk.place], walk.start, urgency)
-        except (CannotAsk, NotSent, TokenRejected):
+        except OF_THE_TOKEN:
             raise
         except OmniError as error:
             failures.append(error)

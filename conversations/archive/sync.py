@@ -28,18 +28,14 @@ from conversations.upstream.budget import Urgency
 from omniviewer.accounts.models import ApiToken, Credential
 from omniviewer.omni import (
     CONVERSATIONS_A_PAGE,
-    CannotAsk,
-    NotSent,
+    OF_THE_TOKEN,
     NotVisible,
     OmniError,
     RateLimited,
-    TokenRejected,
 )
 
 log = logging.getLogger("omniviewer.sync")
 
-# Failures that the token's other requests would meet too: its turn ends.
-_OF_THE_TOKEN = CannotAsk, NotSent, TokenRejected
 # Seconds of one token's turn; and the shortest and longest wait after Omni was away or made no sense.
 _TURN_SECONDS = 3.0
 _AWAY_SECONDS = 60.0
@@ -167,7 +163,7 @@ class _Work:
             threads.read_ahead(access, self._looked_at)
         except NotVisible:
             pass  # remembered: its messages are asked for again when the list tells of something new
-        except _OF_THE_TOKEN:
+        except OF_THE_TOKEN:
             raise
         except OmniError as error:
             credentials.record(token, error)
@@ -208,7 +204,7 @@ def _serve(token: ApiToken, row: JobAccess, work: Callable[[Inquiry, Urgency], N
     except NotVisible:
         # A refusal while Omni had the evidence is stored; otherwise there is nothing to learn for now.
         again_at += timedelta(days=1)
-    except _OF_THE_TOKEN:
+    except OF_THE_TOKEN:
         raise
     except OmniError as error:
         credentials.record(token, error)

@@ -3,6 +3,7 @@
 from omniviewer.omni.addresses import BadAddress, is_omni_link, omni_link, parse_address, site_url
 from omniviewer.omni.client import CONVERSATIONS_A_PAGE, PEOPLE_A_PAGE, PEOPLE_PATHS, Client, Token
 from omniviewer.omni.errors import (
+    OF_THE_TOKEN,
     BadRequest,
     CannotAsk,
     NotSent,
@@ -16,6 +17,7 @@ from omniviewer.omni.errors import (
 
 __all__ = [
     "CONVERSATIONS_A_PAGE",
+    "OF_THE_TOKEN",
     "PEOPLE_A_PAGE",
     "PEOPLE_PATHS",
     "BadAddress",

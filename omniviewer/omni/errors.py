@@ -99,3 +99,7 @@ class RateLimited(CannotAsk):
             outcome="budget",
             retry_after=retry_after,
         )
+
+
+# Errors that the token's other requests would meet too.
+OF_THE_TOKEN = CannotAsk, NotSent, TokenRejected
