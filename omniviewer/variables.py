@@ -24,7 +24,7 @@ _OF_KUBERNETES = re.compile(r"OMNIVIEWER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d
 _ALIKE = 0.8
 # An installed wheel has its documentation in another place than a checkout.
 ALL_SETTINGS = "All settings are named in settings.md, in the folder that `omniviewer version` tells."
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
+_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII)
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -65,7 +65,7 @@ class Variables:
             raise ImproperlyConfigured(f"{by}{path} cannot be read: {why}.") from None
         lines = []
         for number, line in enumerate(text.splitlines(), start=1):
-            found = _ASSIGNMENT.fullmatch(line)
+            found = _ASSIGNMENT.fullmatch(line.strip())
             if found:
                 self._of_file.add(found[1])
                 lines.append(f"{found[1]}={found[2]}")

@@ -96,16 +96,13 @@ class Filling(threading.Thread):
         tokens = sorted(ApiToken.objects.at_work(), key=lambda token: not token.sees_organization)
         for token in tokens:
             self._read_list(token)
-        for token in tokens:
-            self._each(self._threads_due(token), partial(_read, token))
-            sync.update_counts(token)
+        self._read_threads(tokens)
         for user in self._newcomers:
             traces.leave(user)
-        for token in tokens:
-            self._each(list(_unsettled(token)), partial(_capture, token))
-            self._each(list(JobAccess.objects.due(token).select_related("conversation")), _ask_about)
-        for token in tokens:
-            sync.update_counts(token)
+        self._capture_evidence(tokens)
+        # An answer that ended meanwhile left its conversation behind.
+        self._read_threads(tokens)
+        self._capture_evidence(tokens)
         if not self._stopping.is_set():
             documents.refresh(seconds=_INDEX_SECONDS)
 
@@ -120,6 +117,18 @@ class Filling(threading.Thread):
         while people.are_due(token) and not self._stopping.is_set():
             people.fetch(token, Urgency.WAITING)
         self._tell()
+
+    def _read_threads(self, tokens: Sequence[ApiToken]) -> None:
+        for token in tokens:
+            self._each(self._threads_due(token), partial(_read, token))
+            sync.update_counts(token)
+
+    def _capture_evidence(self, tokens: Sequence[ApiToken]) -> None:
+        for token in tokens:
+            self._each(list(_unsettled(token)), partial(_capture, token))
+            self._each(list(JobAccess.objects.due(token).select_related("conversation")), _ask_about)
+        for token in tokens:
+            sync.update_counts(token)
 
     def _threads_due(self, token: ApiToken) -> list[Access]:
         return list(Access.objects.due(token).select_related("conversation"))
