@@ -37,7 +37,8 @@ class Totals:
     """Counts of a whole period. `people` are those whom Omni names.
 
     `known` and `failed` count conversations in which the outcome of an answer is known, and in which an answer failed;
-    `answers` and `told` count answers that a job made, and those whose outcome is known.
+    `answers` and `told` count answers that a job made, and those whose outcome is known. Of the conversations without a
+    known outcome, `only_asked` end with a question.
     """
 
     questions: int
@@ -48,6 +49,7 @@ class Totals:
     known: int
     answers: int
     told: int
+    only_asked: int
     took: Sequence[int]
 
     @property
@@ -90,6 +92,12 @@ class Insights:
     complete: frozenset[int]
     known_in: frozenset[int]
     unknown_in: frozenset[int]
+
+    @property
+    def unknown(self) -> frozenset[int]:
+        """Return the conversations that are in no state that is known here, and not complete."""
+        asked = frozenset[int]().union(*(span.conversations for span in self.spans))
+        return asked.difference(self.complete, *self.states.values())
 
     @property
     def reader(self) -> Reader:
@@ -207,5 +215,6 @@ def _totals(asked: Whole, threads: Threads, answers: Answers) -> Totals:
         known=len(answers.known),
         answers=told + unknown,
         told=told,
+        only_asked=len((threads.unanswered & asked.accesses) - answers.known.keys()),
         took=asked.took,
     )

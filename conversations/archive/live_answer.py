@@ -1,7 +1,7 @@
 """An answer that is still being written: how far Omni is with it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -22,10 +22,15 @@ _RECENT = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Running:
-    """An answer being written. `progress` is Omni's sentence or ""; not certain until its job has been asked for."""
+    """An answer being written. `progress` is Omni's sentence or ""; not certain until its job has been asked for.
+
+    `asked_at`: when its question was asked. `checked_at`: when Omni last told of its job, None without one.
+    """
 
     progress: str = ""
     is_certain: bool = True
+    asked_at: datetime | None = None
+    checked_at: datetime | None = None
 
 
 def stored(opened: Opened) -> Running | None:
@@ -34,13 +39,16 @@ def stored(opened: Opened) -> Running | None:
     if last is None or not _is_within(last, LONGEST_JOB):
         return None
     if last.job_id is None:
-        return Running() if last.is_question and _is_within(last, _RECENT) else None
+        return Running(asked_at=last.created_at) if last.is_question and _is_within(last, _RECENT) else None
     job = _job(opened, last)
     if job is None:
         right = opened.evidence_rights([last.job_id]).right_to(last.job_id, last.created_at)
         is_new = _is_within(last, _RECENT) and right is not EvidenceRight.REFUSED
-        return Running(is_certain=not last.has_text) if is_new else None
-    return Running(job.progress) if job.is_running else None
+        asked_at = opened.conversation.last_asked_at if is_new else None
+        return Running(is_certain=not last.has_text, asked_at=asked_at) if is_new else None
+    if not job.is_running:
+        return None
+    return Running(job.progress, asked_at=opened.conversation.last_asked_at, checked_at=job.asked_at)
 
 
 def renew(user: User, omni_id: UUID) -> Opened:

@@ -224,6 +224,14 @@ class Conversation(ListColumns):
             return self.stored_thread[-1] if self.stored_thread else None
         return self.shown_messages.order_by("-position").first()
 
+    @property
+    def last_asked_at(self) -> datetime | None:
+        """Return when the last question was asked; None if Omni gives no time."""
+        if self.is_lagging or "stored_thread" in self.__dict__:
+            return next((row.created_at for row in reversed(self.stored_thread) if row.is_question), None)
+        newest = self.shown_messages.questions().order_by("-position")
+        return newest.values_list("created_at", flat=True).first()
+
     @cached_property
     def thread(self) -> "list[Message]":
         """Return the messages in order, rendered by the current renderer."""

@@ -3,6 +3,7 @@
 import re
 from http import HTTPStatus
 from typing import Any, Unpack
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -19,6 +20,7 @@ from conversations.charts import spec
 from conversations.models import Action, AnswerStatus
 from conversations.pages import evidence_context
 from conversations.pages.errors import explains_refusals
+from conversations.pages.list_place import ListPlace
 from conversations.pages.part_forms import FreshForm, RowsForm
 from conversations.rendering import trusted
 from conversations.search import highlight, syntax
@@ -67,6 +69,9 @@ def rows(request: Request, omni_id: UUID, position: int, number: int) -> HttpRes
     _record(request, conversation_id=omni_id, position=position)
     context = _context(found) | {"shown": paging.page_of(action, **RowsForm(request.GET).wanted())}
     context["drawn"] = spec.drawings(action)
+    # The order of the rows has the same name as that of the list.
+    place = {name: value for name, value in ListPlace(request.user, request.GET).given.items() if name != "sort"}
+    context["within_list"] = f"?{urlencode(place)}" if place else ""
     if request.htmx:
         return render(request, "conversations/evidence/_query_rows.html", context)
     return render(

@@ -12,9 +12,8 @@ from conversations.archive.insights import Insights
 from conversations.archive.insights_spans import Span, joined
 from conversations.charts import columns
 from conversations.charts.columns import Column
-from conversations.pages.insights_tables import Cell, Figure, Links, Part, Row, named
-from conversations.pages.insights_tiles import length
-from conversations.search import syntax
+from conversations.pages.insights_tables import COMPLETE, UNKNOWN, Cell, Figure, Links, Part, Row, named
+from conversations.pages.insights_tiles import answers_with_a_job, length
 from conversations.search.date_words import WEEKDAYS
 from conversations.search.syntax import Filter
 
@@ -23,10 +22,8 @@ _SHADES = 5
 # Most columns of a chart on a phone, where each is to be as wide as a finger.
 _NARROW_COLUMNS = 11
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# States that every chart shows, and others if there are any; and names of those that no search query tells apart.
+# States that every chart shows, and others if there are any.
 _ALWAYS: Final = ("failed", "unanswered")
-COMPLETE: Final = syntax.COMPLETE
-UNKNOWN: Final = "unknown"
 Drawings = tuple[SafeString, SafeString]
 
 
@@ -160,11 +157,7 @@ class Figures:
 
     def _state_address(self, span: Span, state: str) -> str:
         """Return the list of a state's conversations; "" where no query tells them apart from others."""
-        order = [*self._states, COMPLETE, UNKNOWN]
-        without = [Filter("state", other, is_negated=True) for other in order[: order.index(state)]]
-        # An answer of which nothing is known is there all the same.
-        own = "answered" if state == UNKNOWN else state
-        return self._links.list(Filter("state", own), *without, span=span) if self._links.can_show(own) else ""
+        return self._links.state(state, self._states, span)
 
     def _counted(self, span: Span, count: int) -> int | None:
         """Return the count of that time; None if nothing was counted, but something may be missing."""
@@ -205,7 +198,7 @@ class Figures:
         total = self._found.total
         if not total.answers:
             return "No answer names the job that made it."
-        return f"Outcome known for {total.told:,} of {total.answers:,} answers."
+        return f"Outcome known for {answers_with_a_job(total)}."
 
     @property
     def _unit_of_time(self) -> str:

@@ -43,10 +43,8 @@ class InsightsQuery:
 
     @property
     def calendar(self) -> tuple[str, str]:
-        """Return the first and the last day as ISO dates, where days were asked for; else "" for both."""
-        if self.period is None or self.period_name:
-            return "", ""
-        return self.period[0].isoformat(), (self.period[1] - timedelta(days=1)).isoformat()
+        """Return the first and the last day as ISO dates; "" for both of all time."""
+        return _calendar(self.period)
 
     @property
     def owner(self) -> str:
@@ -88,6 +86,9 @@ class InsightsForm(CredentialForm):
         owner = said["owner"].replace('"', " ").strip()
         if owner:
             asked = with_filters(asked, Filter("owner", owner))
+        if name and (since, until) == _calendar(date_words.days(name) if name in PERIODS else None):
+            # The form sends the days of a named period along, which goes on by its name.
+            since = until = ""
         period = date_words.days(name if name in PERIODS and name != "all" else _USUAL_PERIOD)
         if since or until:
             ends = date_words.days(since) if since else None, date_words.days(until or "today")
@@ -124,6 +125,10 @@ class BlockForm(forms.Form):
     def name(self) -> str:
         """Return the block; "" if the address names none that there is."""
         return (self.cleaned_data["block"] or BLOCKS[0]) if self.is_valid() else ""
+
+
+def _calendar(period: tuple[date, date] | None) -> tuple[str, str]:
+    return (period[0].isoformat(), (period[1] - timedelta(days=1)).isoformat()) if period else ("", "")
 
 
 def _wrong(since: str, until: str) -> str:

@@ -1,8 +1,9 @@
 """Figures of the insights as tables, in which every number leads to its list; and the addresses of these lists."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -13,7 +14,12 @@ from conversations.archive.insights_scope import with_filters
 from conversations.archive.insights_spans import Span
 from conversations.pages.insights_forms import InsightsQuery
 from conversations.pages.list_forms import list_address
+from conversations.search import syntax
 from conversations.search.syntax import Asked, Filter
+
+# Names of the states that come after all others, and that no search query tells apart by themselves.
+COMPLETE: Final = syntax.COMPLETE
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,17 @@ class Links:
         first, last = (span.first, span.last) if span else (self._first, self._last)
         days = Filter("asked", f"{first}" if first == last else f"{first}..{last}")
         return self._address(with_filters(self._asked, days, *filters), sort)
+
+    def state(self, state: str, states: Iterable[str], span: Span | None = None) -> str:
+        """Return the list of the conversations that count in a state, and in none of these states before it.
+
+        Return "" where no query tells them apart from others.
+        """
+        order = [*states, COMPLETE, UNKNOWN]
+        without = [Filter("state", other, is_negated=True) for other in order[: order.index(state)]]
+        # An answer of which nothing is known is there all the same.
+        own = "answered" if state == UNKNOWN else state
+        return self.list(Filter("state", own), *without, span=span) if self.can_show(own) else ""
 
     def phrase(self, words: str) -> str:
         """Return the address of the list of those conversations that hold these words beside each other."""

@@ -12,7 +12,7 @@ from conversations.archive.answer_outcomes import NOBODY
 from conversations.archive.insights import Insights, Totals
 from conversations.archive.insights_spans import Span
 from conversations.charts import columns
-from conversations.pages.insights_tables import Cell, Figure, Links, Row
+from conversations.pages.insights_tables import UNKNOWN, Cell, Figure, Links, Row
 from conversations.search.syntax import Filter
 from conversations.templatetags.moments import duration
 
@@ -86,9 +86,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "Failure rate",
             [rate("Failure rate", lambda row: row.failure_rate, "up")],
-            f"{total.failed:,} of {total.known:,} conversations with a known outcome"
-            if total.known
-            else "No outcome is known",
+            _known(total),
             links.list(Filter("state", "failed")) if total.failed and links.can_show("failed") else "",
             _line([_share(span, failed, known) for span in spans]),
         ),
@@ -105,7 +103,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
                 time("Median", lambda row: row.median),
                 time("95th percentile", lambda row: row.percentile),
             ],
-            f"of {len(total.took):,} answers",
+            f"of {len(total.took):,} answers, with a job or without",
             links.list(sort="slowest") if total.took else "",
             _line([span.median for span in spans]),
             opens="Show the slowest first",
@@ -113,12 +111,12 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "Coverage",
             [rate("Coverage", lambda row: row.coverage, "down")],
-            f"outcome known for {total.told:,} of {total.answers:,} answers"
+            f"outcome known for {answers_with_a_job(total)}"
             if total.answers
             else "No answer names the job that made it",
-            "#outcomes",
+            links.state(UNKNOWN, found.states) if total.told < total.answers else "",
             _line([span.within(known) / len(span.conversations) if span.conversations else None for span in spans]),
-            opens="Show the outcomes",
+            opens="Show those without a known outcome",
         ),
     ]
 
@@ -132,6 +130,22 @@ def summary(shown: Sequence[Tile], file_address: str) -> Figure:
     ]
     columns_ = ["This period", "Period before"]
     return Figure("summary", "Summary", "", "Measure", columns_, rows, file_address=file_address)
+
+
+def answers_with_a_job(total: Totals) -> str:
+    """Return the words for how many answers have a known outcome: of those for which Omni names a job."""
+    return f"{total.told:,} of {total.answers:,} answers with a job"
+
+
+def _known(total: Totals) -> str:
+    """Return the words for the conversations that the failure rate is of, and for those left out."""
+    if not total.known:
+        return "No outcome is known"
+    said = f"{total.failed:,} of {total.known:,} conversations"
+    left = total.conversations - total.known
+    parts = [(total.only_asked, "unanswered"), (left - total.only_asked, "unknown")]
+    others = " and ".join(f"{count:,} {name}" for count, name in parts if count)
+    return f"{said}; {others} left out" if others else f"{said} with a known outcome"
 
 
 def _conversations(count: int) -> str:

@@ -26,7 +26,7 @@ from conversations.pages.list_forms import FiltersForm, ListForm, ListQuery, lis
 from conversations.pages.part_forms import FreshForm
 from conversations.pages.refresh import fetch_when, refreshed
 from conversations.search import pasted, syntax
-from conversations.search.shown_row import NO_ROWS
+from conversations.search.shown_row import NO_ROWS, ShownRow
 from omniviewer.accounts import sessions
 from omniviewer.accounts.models import Credential
 from omniviewer.accounts.requests import Request, canonical, next_path, site_path
@@ -136,6 +136,8 @@ def selected(request: Request) -> HttpResponseBase:
     if "star" in request.POST:
         return _toggle_star(request, back)
     chosen = selection.chosen(request.user, request.POST.getlist("conversation"))
+    if not chosen and request.htmx:
+        return HttpResponse(status=HTTPStatus.NOT_FOUND)
     if not chosen:
         messages.error(request, "Nothing is selected. Select conversations first.")
         return redirect(back)
@@ -146,23 +148,28 @@ def selected(request: Request) -> HttpResponseBase:
         name = f"conversations-{timezone.localdate():%Y-%m-%d}.zip"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": "application/zip"}
         return StreamingHttpResponse(pieces, headers=headers)
+    return _set_stars(request, chosen, back)
+
+
+def _set_stars(request: Request, chosen: list[ShownRow], back: str) -> HttpResponse:
+    """Star the selected conversations, or unstar them; answer a script without a page."""
     starred = request.POST.get("do") != "unstar"
     for conversation in chosen:
         Star.objects.set(request.user, conversation.pk, starred=starred)
+    if request.htmx:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
     messages.success(request, _starred(len(chosen), starred=starred))
     return redirect(back)
 
 
 def _toggle_star(request: Request, back: str) -> HttpResponse:
-    """Star the one conversation that was named, or unstar it; answer a script without a page."""
+    """Star the one conversation that was named, or unstar it."""
     chosen = selection.chosen(request.user, [request.POST["star"]])
     for conversation in chosen:
         starred = not Star.objects.has(request.user, conversation.pk)
         Star.objects.set(request.user, conversation.pk, starred=starred)
         if starred:
             tasks.queue_captures(request.user, chosen)
-    if request.htmx:
-        return HttpResponse(status=HTTPStatus.NO_CONTENT if chosen else HTTPStatus.NOT_FOUND)
     return redirect(back)
 
 

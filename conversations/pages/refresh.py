@@ -29,7 +29,7 @@ def refreshed(request: Request) -> HttpResponse:
     """Redirect to the address without `refresh`, so that loading the page again does not ask Omni."""
     query = request.GET.copy()
     query.pop("refresh", None)
-    messages.success(request, "Up to date.")
+    messages.success(request, "Up to date.", extra_tags="flash-passing")
     return redirect(f"{request.path}?{query.urlencode()}" if query else request.path)
 
 

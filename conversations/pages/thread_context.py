@@ -134,7 +134,8 @@ def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Runn
         # As far as Omni was asked: what is stored may be older.
         "is_abandoned": bool(last_at and fetched_at and fetched_at - last_at > LONGEST_JOB),
         "is_given_up": bool(running) and looks >= MAX_LOOKS,
-        "as_of": conversation.fetched_at,
+        # While an answer is being written, its job is what is asked for.
+        "as_of": max((at for at in (fetched_at, running.checked_at if running else None) if at), default=None),
         "fresh_address": f"{conversation.get_absolute_url()}fresh/?"
         + urlencode({"revision": conversation.revision, "count": count, "looks": looks + 1}),
         "fresh_in": fresh_in(opened.notice, running, looks, is_stale=not conversation.is_fresh),

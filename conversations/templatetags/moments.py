@@ -62,6 +62,12 @@ def clock(moment: datetime | None) -> str:
 
 
 @register.filter
+def clock_seconds(moment: datetime) -> str:
+    """Return the time as `clock` does, with seconds."""
+    return f"{clock(moment)}:{moment:%S}"
+
+
+@register.filter
 def brief(moment: datetime | None) -> str:
     """Return the time in a few letters, for a column: "09:14" today, "21 Nov" this year, "Nov 2025" before."""
     if moment is None:

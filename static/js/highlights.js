@@ -34,9 +34,26 @@ function show(mark) {
   hold(() => current.scrollIntoView({ block: "center", behavior: "instant" }));
 }
 
+// Words beside each other are likelier what was meant than one of them alone.
+function together(all) {
+  const words = document.querySelector(".find input[name=find]")?.value.trim().split(/\s+/).length ?? 1;
+  const isNext = (mark, after) => {
+    const range = document.createRange();
+    range.setStartAfter(mark);
+    range.setEndBefore(after);
+    return range.toString().trim() === "" && mark.closest("p, li, td, th, .asked") === after.closest("p, li, td, th, .asked");
+  };
+  const begins = (_, at) => {
+    const run = all.slice(at, at + words);
+    return run.length === words && new Set(run.map((mark) => mark.textContent.toLowerCase())).size === words
+      && run.every((mark, place) => place === 0 || isNext(run[place - 1], mark));
+  };
+  return all.find(begins) ?? all[0];
+}
+
 // Whoever looked for something in this conversation is led to it; who loads the page again stays where they are.
 const [{ type }] = performance.getEntriesByType("navigation");
 if (document.querySelector("[data-jump]") && type === "navigate") {
-  const first = marks()[0];
+  const first = together(marks());
   if (first) show(first);
 }

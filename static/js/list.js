@@ -1,6 +1,7 @@
 // The list: selecting several conversations, stars in their rows, the facets beside them, how high rows are.
 
 import { cookie, setCookie } from "./cookies.js";
+import { say } from "./say.js";
 
 const listed = () => document.getElementById("listed");
 const boxes = () => [...document.querySelectorAll(".row-select")];
@@ -39,36 +40,67 @@ document.addEventListener("click", ({ target }) => {
   tell();
 });
 
-// A star is set without leaving the list; the form does the same without JavaScript.
-document.addEventListener("click", async (event) => {
-  const star = event.target.closest(".row-star");
-  if (!star) return;
-  event.preventDefault();
-  const form = star.form;
+// Stars are set without leaving the list; the form does the same without JavaScript. Returns whether they were set.
+async function star(rows, isStarred) {
+  const { form } = rows[0];
   const body = new FormData();
   body.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
-  body.set("star", star.value);
-  const before = star.ariaPressed;
-  star.ariaPressed = String(before !== "true");
+  body.set("do", isStarred ? "star" : "unstar");
+  for (const row of rows) {
+    body.append("conversation", row.value);
+    row.ariaPressed = String(isStarred);
+  }
   // keepalive: a star set just before the page is left is set all the same.
   const request = { method: "POST", body, headers: { "HX-Request": "true" }, keepalive: true };
   const answer = await fetch(form.action, request).catch(() => null);
-  if (answer?.status === 204) return;
+  if (answer?.status === 204) return true;
   // Signed out, say: the page itself tells more.
-  star.ariaPressed = before;
+  for (const row of rows) row.ariaPressed = String(!isStarred);
   location.reload();
+  return false;
+}
+document.addEventListener("click", (event) => {
+  const one = event.target.closest(".row-star");
+  if (!one) return;
+  event.preventDefault();
+  star([one], one.ariaPressed !== "true");
 });
 
-// x and s act on the row that has the focus, as j and k gave it.
+// All selected rows get a star, or lose it if all have one; only those that change come back with "Undo".
+async function starSelected(selected) {
+  const stars = selected.map((box) => box.closest(".row").querySelector(".row-star"));
+  const isStarred = stars.some((one) => one.ariaPressed !== "true");
+  const changed = stars.filter((one) => one.ariaPressed !== String(isStarred));
+  if (!(await star(changed, isStarred))) return;
+  const what = `${changed.length} conversation${changed.length === 1 ? "" : "s"}`;
+  const values = changed.map((one) => one.value);
+  say(`${isStarred ? "Starred" : "Unstarred"} ${what}.`, () => {
+    // The list may have been renewed meanwhile.
+    const rows = [...document.querySelectorAll(".row-star")].filter((one) => values.includes(one.value));
+    if (rows.length) star(rows, !isStarred);
+  });
+}
+
+// x and s act on the row that has the focus, as j and k gave it; s on the selection, where there is one.
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (cookie("keys") === "off" || !document.activeElement.closest(".row")) return;
-  const part = { x: ".row-select", s: ".row-star" }[event.key.toLowerCase()];
-  const own = part && document.activeElement.closest(".row").querySelector(part);
+  const key = event.key.toLowerCase();
+  const isInText = event.target.matches?.("textarea, select, input:not([type=checkbox], [type=radio])");
+  if (cookie("keys") === "off" || isInText || document.querySelector("dialog[open]")) return;
+  const selected = boxes().filter((box) => box.checked && box.checkVisibility());
+  // In a conversation beside the list, s is that conversation's.
+  if (key === "s" && selected.length && !event.target.closest("[data-pane]")) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    starSelected(selected);
+    return;
+  }
+  const part = { x: ".row-select", s: ".row-star" }[key];
+  const own = part && document.activeElement.closest(".row")?.querySelector(part);
   if (!own?.checkVisibility()) return;
   event.preventDefault();
   own.click();
-});
+}, { capture: true });
 
 // What was ticked stays ticked while the list is renewed.
 let kept = [];
@@ -79,8 +111,12 @@ document.addEventListener("htmx:afterSettle", () => {
   for (const box of boxes()) box.checked ||= kept.includes(box.value);
 });
 // So does the mark of the row that the reader came back to: a browser looks for an address's place once.
+let marked;
+document.addEventListener("htmx:beforeSwap", () => {
+  marked = document.querySelector(".row:is(.is-here, :target)")?.id;
+});
 document.addEventListener("htmx:afterSettle", () => {
-  if (/^#row-\d+$/.test(location.hash)) document.querySelector(location.hash)?.classList.add("is-here");
+  if (marked) document.getElementById(marked)?.classList.add("is-here");
 });
 // The list was renewed, or shown again by the browser's Back button with what was ticked.
 document.addEventListener("htmx:afterSettle", tell);
@@ -105,14 +141,26 @@ else addEventListener("load", askForFacets);
 const PLACE = "place in the list";
 const here = () => location.pathname + location.search;
 addEventListener("pagehide", () => sessionStorage.setItem(PLACE, JSON.stringify({ address: here(), top: scrollY })));
-addEventListener("load", () => {
-  const row = location.hash.startsWith("#row-") && document.getElementById(location.hash.slice(1));
+function standAtLastOpened() {
+  const opened = sessionStorage.getItem("last opened") ?? "";
+  const named = location.hash.startsWith("#row-") ? location.hash.slice(1) : "";
+  const row = document.getElementById(opened) ?? document.getElementById(named);
   const left = JSON.parse(sessionStorage.getItem(PLACE) ?? "{}");
-  if (!row || left.address !== here()) return;
+  const isBack = left.address === here();
+  if (!row?.matches(".row") || !(isBack || named || !location.search)) return;
+  for (const other of document.querySelectorAll(".row.is-here")) other.classList.remove("is-here");
+  row.classList.add("is-here");
+  // The focus is moved from nothing else; beside a conversation, it would open the row.
+  const isFree = document.activeElement === document.body || document.activeElement.matches(".row, .row *");
+  if (isFree && !document.querySelector("[data-pane]")) row.querySelector("a").focus({ preventScroll: true });
+  if (!named || !isBack) return;
+  // Back in the history, say: the mark goes with the row that was read last.
+  if (row.id !== named) location.replace(`#${row.id}`);
   scrollTo({ top: left.top, behavior: "instant" });
   // Another one, say, to which somebody went on from there.
   row.scrollIntoView({ block: "nearest", behavior: "instant" });
-});
+}
+addEventListener("pageshow", standAtLastOpened);
 
 // Values that the rail has no room for: the filters have all of them.
 document.addEventListener("click", (event) => {

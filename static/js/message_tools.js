@@ -78,7 +78,7 @@ document.addEventListener("click", (event) => {
   const box = link && document.querySelector(".find input[name=find]");
   if (!box || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  box.closest(".inspector").classList.add("is-finding");
+  box.closest(".find").classList.add("is-finding");
   box.focus();
   box.select();
 });

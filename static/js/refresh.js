@@ -3,17 +3,33 @@
 const MOST_FAILURES = 5;
 const AFTER_FAILURE = 30; // seconds
 let failures = 0;
+// When the thread of a running answer asks again, in milliseconds; undefined if it does not.
+let nextLookAt;
 
 // How soon, the server says. Not while nobody looks: then as soon as somebody does.
 function follow(element) {
+  const seconds = Number(element.dataset.freshIn);
   setTimeout(() => {
     if (!document.hidden) return htmx.trigger(element, "fresh");
     document.addEventListener("visibilitychange", () => htmx.trigger(element, "fresh"), { once: true });
-  }, 1000 * Number(element.dataset.freshIn));
+  }, 1000 * seconds);
+  if (element.id !== "freshness") return;
+  nextLookAt = Date.now() + 1000 * seconds;
+  tellNextLook();
 }
+
+function tellNextLook() {
+  const place = document.querySelector("[data-next-look]");
+  if (!place) return;
+  if (nextLookAt === undefined) return place.replaceChildren();
+  const seconds = Math.ceil((nextLookAt - Date.now()) / 1000);
+  place.textContent = seconds > 0 ? `Next check in ${seconds} s` : "Checking now…";
+}
+setInterval(tellNextLook, 1000);
 
 document.addEventListener("htmx:load", ({ detail }) => {
   const element = detail.elt;
+  if (element.id === "freshness") nextLookAt = undefined;
   for (const found of element.querySelectorAll("[data-fresh-in]")) follow(found);
   if (element.matches("[data-fresh-in]")) follow(element);
 });

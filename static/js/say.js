@@ -11,11 +11,21 @@ let fading;
 let used;
 document.addEventListener("click", ({ target }) => { used = target; }, { capture: true });
 
-export function say(text) {
-  said.textContent = text;
+// With `undo`, a button beside the text undoes it for as long as the text stands.
+export function say(text, undo) {
+  said.replaceChildren(text);
+  if (undo) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "copied-undo", textContent: "Undo" });
+    button.dataset.key = "z";
+    button.addEventListener("click", () => {
+      said.hidden = true;
+      undo();
+    });
+    said.append(" ", button);
+  }
   const place = used?.isConnected ? used.getBoundingClientRect() : undefined;
   said.classList.toggle("is-high", Boolean(place?.height) && place.top > innerHeight / 2 && place.top < innerHeight);
   said.hidden = false;
   clearTimeout(fading);
-  fading = setTimeout(() => { said.hidden = true; }, 4000);
+  fading = setTimeout(() => { said.hidden = true; }, undo ? 10_000 : 4000);
 }

@@ -17,6 +17,10 @@ document.addEventListener("focusin", ({ target }) => {
   lastRow = rowOf(target)?.id || lastRow;
 });
 
+// The list takes the conversation that was read last for the row that the keys are at.
+const back = document.querySelector('.back[href*="#row-"]');
+if (back) sessionStorage.setItem("last opened", back.hash.slice(1));
+
 // From the row that has the focus, or had it: the list may have been renewed meanwhile.
 function move(by) {
   const all = links();
@@ -53,10 +57,20 @@ function use(element) {
 const isUsedByPage = (key) => !document.dispatchEvent(new CustomEvent("shortcut", { detail: key, cancelable: true }));
 
 const LIST = { j: () => move(1), k: () => move(-1) };
+// Escape leaves a text box, or else the page, the way `u` does; first it closes what is open, which others do.
+function leave(event) {
+  if (event.repeat || document.querySelector("dialog[open], [data-menu][open], [aria-expanded=true][role=combobox]")) return false;
+  if (!isTyping(event.target)) return use(offered("u"));
+  if (event.target.type === "search" && event.target.value) return false;
+  event.target.blur();
+  return true;
+}
+
 const isTyping = (target) => target.isContentEditable || target.matches?.("textarea, select, input:not([type=checkbox], [type=radio])");
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (dialog && !isOff() && event.key === "Escape" && leave(event)) return event.preventDefault();
   if (!dialog || isOff() || isTyping(event.target) || document.querySelector("dialog[open]")) return;
   const key = event.shiftKey ? event.key : event.key.toLowerCase(); // caps lock is no different
   // A key that is held down goes on through the list, and does nothing else twice.

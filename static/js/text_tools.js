@@ -39,10 +39,20 @@ async function copyCode(code) {
   }
 }
 
+// A table is named by its caption, or else by the heading before it.
+function nameOf(frame) {
+  const caption = frame.querySelector("caption")?.textContent.trim();
+  if (caption) return caption;
+  let before = frame.previousElementSibling;
+  while (before && !before.matches("h3, h4, h5, h6")) before = before.previousElementSibling;
+  const position = frame.closest(".message").id.replace("message-", "");
+  return before?.textContent.trim() || `Table of answer ${position}`;
+}
+
 const TABLE = {
   copy: (frame) => copyRows(cellsOf(frame.querySelector("table"))),
   save: (frame) => save(frame.querySelector("table")),
-  widen: (frame) => widen(frame, "Table", "prose"),
+  widen: (frame) => widen(frame, nameOf(frame), "prose"),
 };
 const CODE = {
   copy: (frame) => copyCode(frame.querySelector("pre")),

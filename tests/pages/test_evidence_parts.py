@@ -158,6 +158,29 @@ def test_tabs_are_chosen_by_keyboard_and_remembered(page: Page, site: str, made:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_wide_window_shows_chart_query_and_rows_together(page: Page, site: str, made: InOmni) -> None:
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    sign_in(page, site, at=f"{thread(made)}messages/2/")
+    answer = page.locator("#message-2")
+    answer.get_by_role("tab", name="All").click()
+    for part in ("Chart", "Rows", "Query", "Steps"):
+        expect(answer.get_by_role("heading", name=part, exact=True)).to_be_visible()
+    chart, query = (answer.get_by_role("heading", name=name).bounding_box() for name in ("Chart", "Query"))
+    assert chart
+    assert query
+    assert (chart["y"], query["x"] > chart["x"] + 300) == (query["y"], True)
+    page.reload()
+    expect(answer.get_by_role("tab", name="All")).to_have_attribute("aria-selected", "true")
+    expect(answer.locator(".rows-table").first).to_be_visible()
+    # There is no room for it: the first part alone, until there is again.
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(answer.get_by_role("tab", name="All")).to_be_hidden()
+    expect(answer.get_by_role("tab", name="Chart")).to_have_attribute("aria-selected", "true")
+    expect(answer.locator(".rows-table").first).to_be_hidden()
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    expect(answer.locator(".rows-table").first).to_be_visible()
+
+
 def test_without_a_script_the_parts_stand_one_below_the_other(chromium: Browser, site: str, made: InOmni) -> None:
     with chromium.new_context(java_script_enabled=False) as context:
         page = context.new_page()

@@ -363,7 +363,7 @@ def test_the_list_and_the_thread_tell_the_same_duration(
     listed = text_of(client.get("/conversations/")).replace("\N{NO-BREAK SPACE}", " ")
     assert re.findall(r"Took ([^<]+)<", page)[-1] == "2 min 3 s"
     assert re.findall(r'title="Time to the last answer">([^<]+)<', listed) == ["2 min 3 s"]
-    assert ("ran for 7 min 12 s</span>" in page) == (job_took > timedelta(minutes=1))
+    assert ("Ran for 7 min 12 s</span>" in page) == (job_took > timedelta(minutes=1))
 
 
 def test_how_long_the_job_ran_is_told_to_whom_omni_told_of_the_job(
@@ -373,12 +373,12 @@ def test_how_long_the_job_ran_is_told_to_whom_omni_told_of_the_job(
     client = thread.read_by(owner, small_omni)
     client.get(thread.path)
     learn_jobs(thread, small_omni)
-    assert "ran for" in text_of(client.get(thread.path))
+    assert "Ran for" in text_of(client.get(thread.path))
     small_omni.organization.permissions.deny("job")
     JobAccess.objects.update(shown_at=None, job_refused_at=timezone.now())
     page = text_of(client.get(thread.path))
     assert "Took" in page
-    assert "ran for" not in page
+    assert "Ran for" not in page
 
 
 # An answer that is being written --------------------------------------------------------------------------
@@ -426,6 +426,52 @@ def test_a_job_is_not_polled_faster_than_omni_likes(small: Organization, owner: 
     assert [request.path.split("/")[4] for request in small_omni.requests] == ["conversations", "jobs"]
     delays = [float(re.search(r'data-fresh-in="([\d.]+)"', page)[1])]  # type: ignore[index]
     assert delays[0] > 10
+
+
+def test_a_page_whose_job_alone_was_asked_for_says_so_and_when(
+    small: Organization, owner: User, small_omni: StandIn, quick: None
+) -> None:
+    thread = Thread(small, ("First?", "Working on it"), ago=timedelta(minutes=40))
+    job = thread.row.messages[1].job
+    assert job
+    job.state, job.progress, job.completed_at = "EXECUTING", "Running query 1 of 3", None
+    client = thread.read_by(owner, small_omni)
+    client.get(thread.path)
+    learn_jobs(thread, small_omni)
+    # Its thread is fresh for longer than that.
+    make_old(timedelta(minutes=2))
+    Conversation.objects.update(updated_at=timezone.now() - timedelta(minutes=40))
+    page = text_of(client.get(thread.path))
+    Job.objects.update(asked_at=timezone.now() - timedelta(minutes=1))
+    small_omni.requests.clear()
+    renewed = text_of(renew(client, page))
+    assert [request.path.split("/")[4] for request in small_omni.requests] == ["jobs"]
+    times = re.findall(r'(?:As of|Checked) <time datetime="([^"]+)"', " ".join(renewed.split()))
+    assert len(times) == 2
+    assert all(timezone.now() - datetime.fromisoformat(time) < timedelta(seconds=30) for time in times)
+    assert re.search(r"Asked\s+<time[^>]+>40\sminutes ago", renewed)
+    address = f"{thread.path}fresh/?revision=1&count=2&looks=20"
+    given_up = text_of(client.get(address, headers={"HX-Request": "true"}))
+    assert "this page stopped checking" in given_up
+    assert 'href="?refresh=1">Refresh</a>' in given_up.partition('id="running-facts"')[2]
+    assert "data-fresh-in" not in given_up
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_of_a_running_answer_counts_down_to_its_next_look(
+    page: Page, site: str, small: Organization, small_omni: StandIn
+) -> None:
+    thread = Thread(small, ago=timedelta(minutes=3))
+    thread.go_on("Still there?", None)
+    thread.read_by(person("owner"), small_omni)
+    sign_in(page, site, at=thread.path)
+    facts = page.locator("#running-facts")
+    expect(facts).to_contain_text(re.compile(r"Checked \d\d:\d\d:\d\d\s+Next check in [1-5] s"))
+    checked = facts.locator("time").last.inner_text()
+    expect(facts.locator("time").last).not_to_have_text(checked, timeout=15_000)
+    thread.organization.finish(thread.row, "Here it is.", at=datetime.now(UTC))
+    expect(page.get_by_text("Here it is.")).to_be_visible(timeout=20_000)
+    expect(facts).to_be_hidden()
 
 
 def test_a_question_without_an_answer_is_looked_at_again(

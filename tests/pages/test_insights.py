@@ -227,12 +227,12 @@ def test_topics_and_failures_are_those_that_are_known(
             job.topic = topic
     week[1].jobs[0].state, week[1].jobs[0].error = "FAILED", "No such field"
     page = text_of(lead.get(MARCH))
-    assert "Outcome known for 0 of 4 answers." in page
+    assert "Outcome known for 0 of 4 answers with a job." in page
     assert "Topics" not in tables(lead, MARCH)
     for found, place in ((week[0], 2), (week[1], 2)):
         lead.get(f"/conversations/{found.id}/messages/{place}/evidence/")
     page = text_of(lead.get(MARCH))
-    assert "Outcome known for 2 of 4 answers." in page
+    assert "Outcome known for 2 of 4 answers with a job." in page
     (_, [name, (count, address), failed, unanswered, (rate, _)]) = tables(lead, MARCH)["Topics"]
     assert (name[0], count, failed[0], unanswered[0], rate) == ("Order Items", "2", "1", "0", "50%")
     assert len(listed(lead, address)) == 2
@@ -243,6 +243,40 @@ def test_topics_and_failures_are_those_that_are_known(
     assert [text for text, _ in monday] == ["2 Mar", "3", "2", "1", "0", "0", "1"]
     assert listed(lead, monday[3][1]) == [str(week[1].id)]
     assert listed(lead, monday[6][1]) == [str(week[0].id)]
+
+
+def test_each_total_says_what_it_counts(
+    lead: Client, week: list[InOmni], small_omni: StandIn, small: Organization, ben: Member
+) -> None:
+    small_omni._now = MONDAY + 4 * DAY
+    small.add_conversation(owner=ben, name="Open", turns=[("Is it?", None)], started_at=MONDAY)
+    Walk.objects.update(checked_at=timezone.now() - DAY / 2, not_before=timezone.now())
+    read_all()
+    lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
+    page = " ".join(text_of(lead.get(MARCH)).split())
+    assert "0 of 1 conversations; 2 unanswered and 1 unknown left out" in page
+    assert "of 4 answers, with a job or without" in page
+    assert "outcome known for 1 of 4 answers with a job" in page
+    assert "Outcome known for 1 of 4 answers with a job." in page
+    [address] = re.findall(r'href="([^"]+)" title="Show those without a known outcome"', page)
+    assert set(listed(lead, unescape(address))) == {str(week[0].id), str(week[1].id)}
+    for found in week:
+        for place in range(2, len(found.messages) + 1, 2):
+            lead.get(f"/conversations/{found.id}/messages/{place}/evidence/")
+    assert "Show those without a known outcome" not in text_of(lead.get(MARCH))
+
+
+def test_the_days_of_a_named_period_stand_in_its_form(lead: Client) -> None:
+    today = timezone.localdate()
+    for name, days in (("7d", 6), ("30d", 29)):
+        page = text_of(lead.get(f"/insights/?period={name}"))
+        assert f'name="since" value="{today - timedelta(days=days)}"' in page
+        assert f'name="until" value="{today}"' in page
+        sent = f"/insights/?since={today - timedelta(days=days)}&until={today}&period={name}"
+        assert f'<input type="hidden" name="period" value="{name}">' in text_of(lead.get(sent))
+    changed = text_of(lead.get(f"/insights/?since={today}&until={today}&period=30d"))
+    assert 'type="hidden" name="period"' not in changed
+    assert 'name="since" value=""' in text_of(lead.get("/insights/?period=all"))
 
 
 def test_an_answer_from_before_its_question_took_no_time(reads: Client, small: Organization, analyst: Member) -> None:
@@ -284,7 +318,7 @@ def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[In
     Job.objects.filter(topic="Secret plans").update(conversation_id=week[1].id)
     page = text_of(lead.get(MARCH))
     assert "Secret plans" not in page
-    assert "Outcome known for 0 of 4 answers." in page
+    assert "Outcome known for 0 of 4 answers with a job." in page
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import DAY, answered, thread, work
 from tests.conftest import assert_accessible, sign_in, text_of
+from tests.operations.test_house import TEMPLATES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -387,3 +388,114 @@ def test_strangers_meet_no_keys(page: Page, site: str, owner: User, omni: StandI
     page.locator("h1").click()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_s_acts_on_the_selection(at_the_list: Page, site: str, made: list[InOmni]) -> None:
+    """All selected rows are starred; or unstarred, if all were starred; "Undo" changes back those that changed."""
+    page = at_the_list
+    starred = page.locator(".row-star[aria-pressed=true]")
+    said = page.get_by_role("status").filter(has_text="conversation")
+    for key in ("j", "s", "x", "j", "x", "j", "x", "j"):
+        page.keyboard.press(key)
+    expect(starred).to_have_count(1)
+    page.keyboard.press("s")  # from a row that is not selected
+    expect(said.filter(has_text="Starred 2 conversations.")).to_be_visible()
+    expect(starred).to_have_count(3)
+    page.keyboard.press("z")
+    expect(starred).to_have_count(1)
+    expect(page.locator(".row-star").first).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("s")
+    expect(said.filter(has_text="Starred 2 conversations.")).to_be_visible()
+    page.keyboard.press("s")
+    expect(said.filter(has_text="Unstarred 3 conversations.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(starred).to_have_count(3)
+    page.goto(f"{site}/conversations/?q=is:starred")
+    expect(page.locator(".row")).to_have_count(3)
+
+
+@pytest.mark.parametrize("key", ["u", "Escape"])
+def test_one_key_leads_back_to_the_row(at_the_list: Page, site: str, made: list[InOmni], key: str) -> None:
+    page = at_the_list
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect_thread(page, site, made[1])
+    page.keyboard.press("n")
+    expect_thread(page, site, made[2])
+    page.locator("#message-2").focus()
+    page.keyboard.press(key)
+    expect(page.locator(".row-title").nth(2)).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator(".row-title").nth(3)).to_be_focused()
+    page.keyboard.press(key)  # nothing to go back to
+    expect(page.locator(".row-title").nth(3)).to_be_focused()
+
+
+def test_the_list_keeps_the_cursor(at_the_list: Page, site: str, made: list[InOmni]) -> None:
+    """By `g l` and by the browser's Back, the cursor is at the conversation that was read last."""
+    page = at_the_list
+    page.locator(".row-title").nth(1).click()
+    expect_thread(page, site, made[1])
+    page.keyboard.press("g")
+    page.keyboard.press("l")
+    expect(page.locator(".row-title").nth(1)).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect_thread(page, site, made[2])
+    page.go_back()
+    expect(page.locator(".row-title").nth(2)).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator(".row-title").nth(3)).to_be_focused()
+    # Not in what is searched for anew.
+    page.goto(f"{site}/conversations/?q=walrus")
+    page.wait_for_load_state()
+    page.keyboard.press("j")
+    expect(page.locator(".row-title").first).to_be_focused()
+
+
+@pytest.mark.parametrize("key", ["u", "Escape"])
+def test_evidence_leads_back_step_by_step(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member, key: str
+) -> None:
+    made = answered(small, analyst, ages=[DAY])
+    reads.get("/conversations/")
+    reads.get(thread(made))
+    work()
+    sign_in(page, site, at=f"{thread(made)}messages/2/queries/1/?q=orders")
+    expect(page.get_by_role("heading", name="Evidence")).to_be_visible()
+    page.wait_for_load_state()
+    page.keyboard.press(key)
+    expect(page.locator("#message-2")).to_be_visible()
+    page.wait_for_load_state()
+    if page.locator("#message-2 .evidence[open]").count() == 0:
+        page.keyboard.press("e")
+    page.locator("#message-2").get_by_role("tab", name="Rows").focus()
+    page.keyboard.press(key)
+    expect(page).to_have_url(re.compile(re.escape(f"{site}/conversations/?q=orders#row-")))
+
+
+def test_escape_first_closes_what_is_open(at_the_list: Page, site: str, made: list[InOmni]) -> None:
+    page = at_the_list
+    page.locator(".row-title").first.click()
+    expect_thread(page, site, made[0])
+    page.locator(".site-header summary").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.keyboard.press("/")
+    page.keyboard.type("sta")
+    expect(page.locator(".completions").get_by_role("option").first).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator("input:focus")).to_have_count(0)
+    expect_thread(page, site, made[0])
+    page.keyboard.press("Escape")
+    expect(page.locator(".row-title").first).to_be_focused()
+
+
+def test_every_way_back_has_its_key() -> None:
+    for path in TEMPLATES:
+        for link in re.findall(r'<a[^>]*class="back"[^>]*>', path.read_text()):
+            assert 'data-key="u"' in link, path

@@ -273,13 +273,15 @@ def test_a_star_in_a_row_toggles(reads: Client, small: Organization, analyst: Me
     found = answered(small, analyst, ages=[HOUR])
     row = row_of(text_of(reads.get("/conversations/")), found)
     name = re.findall(r'name="star"\s+value="([^"]+)"', row)[0]
-    for is_on in (True, False):
-        assert reads.post("/conversations/selected/", {"star": name}, headers=PART).status_code == 204
+    for do, is_on in (("star", True), ("unstar", False)):
+        assert reads.post("/conversations/selected/", {"do": do, "conversation": name}, headers=PART).status_code == 204
         assert Star.objects.filter(user=owner).exists() is is_on
         shown = row_of(text_of(reads.get("/conversations/")), found)
         assert f'aria-pressed="{str(is_on).lower()}"' in shown
     assert reads.post("/conversations/selected/", {"star": name}).status_code == 302
-    assert reads.post("/conversations/selected/", {"star": "other/x"}, headers=PART).status_code == 404
+    assert Star.objects.filter(user=owner).exists()
+    missing = {"do": "star", "conversation": "other/x"}
+    assert reads.post("/conversations/selected/", missing, headers=PART).status_code == 404
 
 
 def test_compact_rows_are_a_setting(reads: Client) -> None:

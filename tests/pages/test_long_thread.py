@@ -267,3 +267,15 @@ def test_a_new_question_joins_the_outline(reads: Client, long: InOmni, small: Or
     assert '<div id="outline" hx-swap-oob="true">' in part
     assert "And tomorrow?</a>" in part
     assert f"{QUESTIONS + 1} questions" in part
+
+
+def test_words_beside_each_other_are_found_first(
+    page: Page, site: str, small: Organization, analyst: Member, reads: Client
+) -> None:
+    turns = [(f"Step {n}?", f"Week {n} and day 15{n}") for n in range(1, 9)] + [("And then?", "In week 151 it rained.")]
+    made = small.add_conversation(owner=analyst, name="Weeks", turns=turns)
+    reads.get(thread(made))
+    sign_in(page, site, at=thread(made))
+    page.goto(f"{site}{thread(made)}?find=week+151")
+    expect(page.locator("mark.is-current")).to_have_text("week")
+    expect(page.locator("#message-18 mark.is-current")).to_have_count(1)

@@ -1,8 +1,9 @@
 """A long thread that nobody has read yet: sent while it is rendered, and then the same as any other."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -10,16 +11,18 @@ from django.db import DatabaseError, InterfaceError
 from django.http import StreamingHttpResponse
 from django.test import Client
 from django.utils import timezone
+from playwright.sync_api import Page, expect
 
 from conversations import rendering
 from conversations.archive import threads
 from conversations.models import MANY_TO_RENDER, Message
-from conversations.pages import finished_thread
+from conversations.pages import finished_thread, streamed_thread
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import thread
+from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -139,3 +142,32 @@ def test_only_its_head_is_asked_for(reads: Client, long: InOmni) -> None:
     assert page.status_code == 200
     assert list(page) == []
     assert rendered() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_search_works_while_its_messages_are_still_being_sent(
+    page: Page, site: str, reads: Client, long: InOmni, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered_at_once = streamed_thread.render_messages
+
+    def slowly(*context: Any) -> bytes:
+        time.sleep(0.4)
+        return rendered_at_once(*context)
+
+    monkeypatch.setattr(streamed_thread, "render_messages", slowly)
+    sign_in(page, site, at="/credentials/")
+    page.goto(f"{site}/conversations/{long.id}/", wait_until="commit")
+    box = page.get_by_label("Find in this conversation")
+    expect(box).to_be_visible()
+    expect(page.locator("#message-1")).to_be_visible()
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some((one) => one.name.includes('find_early'))"
+    )
+    page.keyboard.press("f")
+    page.keyboard.type("#33")
+    assert page.evaluate("document.readyState") == "loading", "the page came too soon for this to be seen"
+    expect(box).to_have_value("#33")
+    page.wait_for_load_state("domcontentloaded")
+    expect(box).to_have_value("#33")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site}/conversations/{long.id}/messages/33/")

@@ -93,3 +93,29 @@ def test_arrows_have_a_word_or_a_tooltip_and_always_a_name(
         expect(button).to_have_attribute("title", name)
         expect(button).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_one_line_with_the_way_back_and_the_title_stays_on_a_phone(page: Page, site: str, middle: InOmni) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, site, at=thread(middle))
+    expect(page.locator(".within-later")).to_have_count(0)
+    page.evaluate("scrollTo(0, 900)")
+    for element in (page.get_by_role("link", name="Conversations").last, page.locator("#title")):
+        expect(element).to_be_in_viewport()
+    expect(page.locator(".thread-tools")).not_to_be_in_viewport()
+    bar = page.locator(".thread-bar").bounding_box()
+    assert bar
+    assert bar["y"] + bar["height"] < 45
+    page.goto(f"{site}{thread(middle)}messages/9/")
+    box = page.locator("#message-9").bounding_box()
+    assert box
+    assert box["y"] >= 40, "the bar covers what a link leads to"
+
+
+def test_being_up_to_date_is_said_without_moving_the_page(page: Page, site: str, middle: InOmni) -> None:
+    sign_in(page, site, at=thread(middle))
+    before = page.locator("#message-1").bounding_box()
+    page.get_by_role("link", name="Refresh").first.click()
+    expect(page.get_by_text("Up to date.")).to_be_visible()
+    assert page.locator("#message-1").bounding_box() == before
+    expect(page.get_by_text("Up to date.")).to_be_hidden(timeout=10_000)

@@ -36,13 +36,15 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> bytes:
     def height_of(value: float) -> int:
         return _TOP + round(inner * (top - value) / (top - bottom))
 
+    unit = "%" if all(bar.text.endswith("%") for bar in bars) else ""
     for value in lines:
         at = height_of(value)
         picture.fill(_LEFT, WIDTH - _RIGHT, at, at + 1, _GRID)
-        picture.write(_short(value), _LEFT - 8, at - 5, _LEFT - 10, SOFT_INK, align="right")
+        picture.write(f"{_short(value)}{unit}", _LEFT - 8, at - 5, _LEFT - 10, SOFT_INK, align="right")
     step = (WIDTH - _LEFT - _RIGHT) / len(bars)
+    labels = [_in_lines(bar.label, step - 8) for bar in bars]
     # With many bars, label only every second or third, so that the labels do not overlap.
-    widest = max(lettering.width_of(bar.label, LABEL) for bar in bars) + 8
+    widest = max(lettering.width_of(line, LABEL) for label in labels for line in label) + 8
     every = max(math.ceil(min(widest, 120) / step), 1)
     zero = height_of(0)
     for number, bar in enumerate(bars):
@@ -51,7 +53,8 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> bytes:
         picture.fill(left, right, min(zero, end), max(zero, end), _BAR)
         middle = (left + right) // 2
         if number % every == 0:
-            picture.write(bar.label, middle, HEIGHT - 26, step * every - 4, SOFT_INK, align="middle")
+            for place, line in enumerate(labels[number]):
+                picture.write(line, middle, HEIGHT - 28 + 14 * place, step * every - 4, SOFT_INK, align="middle")
         if lettering.width_of(bar.text, LABEL) < step:
             above = end - 14 if bar.value >= 0 else end + 5
             picture.write(bar.text, middle, above, step, INK, align="middle")
@@ -66,6 +69,16 @@ def _lines(least: float, most: float) -> list[float]:
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= span / _LINES)
     first, last = math.floor(least / step), math.ceil(most / step)
     return [number * step for number in range(first, max(last, first + 1) + 1)]
+
+
+def _in_lines(label: str, room: float) -> list[str]:
+    """Return the label in one line, or in two where these have room and one has not."""
+    if lettering.width_of(label, LABEL) <= room:
+        return [label]
+    words = label.split()
+    pairs = [[" ".join(words[:count]), " ".join(words[count:])] for count in range(1, len(words))]
+    lengths = {max(lettering.width_of(line, LABEL) for line in pair): pair for pair in pairs}
+    return lengths[min(lengths)] if lengths and min(lengths) <= room else [label]
 
 
 def _short(value: float) -> str:
