@@ -246,7 +246,7 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     page.goto(site + thread(made[1]))
     expect_thread(page, site, made[1])
     page.keyboard.press("?")
-    assert active.all_inner_texts() == ["/", "j", "k", "e", "c", "n", "p", "f", "y", "o", "s", "?"]
+    assert active.all_inner_texts() == ["/", "j", "k", "u", "Esc", "e", "c", "n", "p", "f", "y", "o", "s", "?"]
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 
@@ -408,7 +408,8 @@ def test_s_acts_on_the_selection(at_the_list: Page, site: str, made: list[InOmni
     expect(said.filter(has_text="Starred 2 conversations.")).to_be_visible()
     page.keyboard.press("s")
     expect(said.filter(has_text="Unstarred 3 conversations.")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
+    with page.expect_response(lambda reply: reply.request.method == "POST"):
+        page.get_by_role("button", name="Undo").click()
     expect(starred).to_have_count(3)
     page.goto(f"{site}/conversations/?q=is:starred")
     expect(page.locator(".row")).to_have_count(3)
