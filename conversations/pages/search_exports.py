@@ -57,7 +57,7 @@ def export(request: Request, pk: int) -> HttpResponse:
 def remove(request: Request, pk: int) -> HttpResponse:
     """Remove an export, or stop one that is being read."""
     get_object_or_404(SearchExport.objects.owned_by(request.user), pk=pk).delete()
-    messages.success(request, "The export was removed.")
+    messages.success(request, "The export was removed. Export the search again at any time.")
     return redirect("conversations:exports")
 
 

@@ -1,8 +1,8 @@
 """Completions of a search query while it is typed."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from conversations.search.date_words import WEEKDAYS
@@ -43,6 +43,10 @@ CHOICES: Final[dict[str, Sequence[str]]] = {
     "weekday": WEEKDAYS,
     "hour": tuple(str(hour) for hour in range(24)),
 }
+# Words in front of a name that say no more than `owner:` does.
+_ASKED_BY = re.compile(r"(?:^|(?<=\s))(?:asked )?by\s+$", re.IGNORECASE)
+# Most words of a name in front of the one that is typed.
+_WORDS_BEFORE = 3
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,19 @@ class Typed:
             return found
         return cls("", value or last.removeprefix("-"), found.before, minus)
 
+    def as_name(self) -> Iterator["Typed"]:
+        """Yield this as the beginning of a name, with plain words in front of it as its part, the most first.
+
+        "by" or "asked by" in front of it is left out.
+        """
+        words = re.findall(r"\S+\s+", self.before)
+        most = 0 if self.name or self.minus else min(_WORDS_BEFORE, len(words))
+        for count in range(most, -1, -1):
+            kept, taken = words[: len(words) - count], "".join(words[len(words) - count :])
+            if not re.search(r'[":]|(^|\s)-', taken):
+                before = "".join(kept) if self.name else _ASKED_BY.sub("", "".join(kept))
+                yield replace(self, value=taken + self.value, before=before)
+
     def begins(self, *texts: str) -> bool:
         """Return whether a word of one of these texts begins as the value does."""
         sought = self.value.casefold().lstrip("=")
@@ -80,12 +97,16 @@ class Typed:
 
 @dataclass(frozen=True)
 class Completion:
-    """Text that completes a query: `insert` is the whole query then. `count` is "" where nothing is counted."""
+    """Text that completes a query: `insert` is the whole query then. `count` is "" where nothing is counted.
+
+    Or, with an `address`, the title of a conversation, which is opened.
+    """
 
     insert: str
     text: str
     meaning: str = ""
     count: str = ""
+    address: str = ""
 
 
 def names(typed: Typed) -> list[Completion]:

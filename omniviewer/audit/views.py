@@ -35,7 +35,9 @@ def _auditors_only(view: View) -> View:
 @require_GET
 def mine(request: HttpRequest) -> HttpResponse:
     """Show the reader's own events."""
-    return render(request, "audit/mine.html", _page(request, Event.objects.of(request.user.pk)))
+    context = _page(request, Event.objects.of(request.user.pk))
+    context["has_results"] = any(not row.event.is_ok for row in context["rows"])
+    return render(request, "audit/mine.html", context)
 
 
 @require_GET
@@ -49,6 +51,7 @@ def everybodys(request: HttpRequest) -> HttpResponse:
         "form": form,
         "is_filtered": any(request.GET.get(name) for name in form.fields),
         "days": settings.AUDIT_DAYS,
+        "has_results": True,
     }
     status = HTTPStatus.OK if form.is_valid() else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "audit/everybodys.html", context, status=status)

@@ -83,7 +83,8 @@ function attach(box) {
       if (searches.length) list.append(forget());
       return show(true);
     }
-    const address = `${box.dataset.complete}?${new URLSearchParams({ q: before() + text })}`;
+    const address = new URL(box.dataset.complete, location.href);
+    address.searchParams.set("q", before() + text);
     const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (mine !== asked || !answer?.ok || answer.redirected) return;
     list.innerHTML = await answer.text();
@@ -102,9 +103,11 @@ function attach(box) {
     row.append(button);
     return row;
   }
-  // A recent search, or a filter with its value, is searched for at once; with `goesOn`, the reader types more.
+  // A conversation is opened; a recent search, or a filter with its value, is searched for at once; with `goesOn`, the
+  // reader types more.
   function choose(chosen, goesOn = false) {
-    const { insert } = chosen.dataset;
+    const { insert, address } = chosen.dataset;
+    if (address) return location.assign(address);
     const isWhole = !box.value.trim();
     const text = !isWhole && insert.startsWith(before()) ? insert.slice(before().length) : insert;
     const rest = box.value.slice(box.selectionStart ?? box.value.length);

@@ -107,7 +107,9 @@ let kept = [];
 document.addEventListener("htmx:beforeSwap", () => {
   kept = boxes().filter((box) => box.checked).map((box) => box.value);
 });
-document.addEventListener("htmx:afterSettle", () => {
+// At once: what is unticked before everything settles must not be ticked again.
+document.addEventListener("htmx:oobAfterSwap", ({ detail }) => {
+  if (detail.target.id !== "listed") return;
   for (const box of boxes()) box.checked ||= kept.includes(box.value);
 });
 // So does the mark of the row that the reader came back to: a browser looks for an address's place once.

@@ -141,7 +141,8 @@ ASKS: dict[str, list[tuple[dict[str, str], bool]]] = {
     ],
     "/conversations/fresh/": [(FRESH, True), ({**FRESH, "q": "orders"}, True)],
     "/conversations/complete/": [
-        ({"q": typed}, True) for typed in ("", "ord", "topic:o", "owner:", "ticket:O", "state:")
+        *(({"q": typed}, True) for typed in ("", "ord", "topic:o", "owner:", "ticket:O", "state:")),
+        *(({"q": typed, "titles": ""}, True) for typed in ("ord", "others")),
     ],
     "/conversations/facets/": [({}, True), ({"q": "orders"}, True), ({"q": "state:failed"}, True)],
     "/insights/": [

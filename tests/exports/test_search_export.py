@@ -219,7 +219,7 @@ def test_it_is_removed_by_hand_and_after_a_week(reads: Client, made: list[InOmni
     reads.get("/conversations/")
     first, second = begin(reads), begin(reads)
     page = text_of(reads.post(f"/exports/{first}/remove/", follow=True))
-    assert "The export was removed." in page
+    assert "The export was removed. Export the search again at any time." in page
     SearchExport.objects.update(made_at=timezone.now() - timedelta(days=8))
     tasks.hourly.call()
     assert not SearchExport.objects.filter(pk=second).exists()

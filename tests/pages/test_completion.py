@@ -14,7 +14,7 @@ from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Member
 from tests.captured import answered, thread, work
-from tests.conftest import credential_for, sign_in, signed_in, text_of
+from tests.conftest import credential_for, shown_ago, sign_in, signed_in, text_of
 
 PART = {"HX-Request": "true"}
 HOUR = timedelta(hours=1)
@@ -80,6 +80,13 @@ def test_it_works(library: Client) -> None:
         ("weekday:t", ["weekday:tue ", "weekday:thu "]),
         ("hour:1", ["hour:1 ", *(f"hour:{hour} " for hour in range(10, 18))]),
         ("orders ben", ['orders owner:"Ben Buyer" ']),
+        ("orders Ben Buy", ['orders owner:"Ben Buyer" ']),
+        ("state:failed ben b", ['state:failed owner:"Ben Buyer" ']),
+        ("orders asked by be", ['orders owner:"Ben Buyer" ']),
+        ("by ben buyer", ['owner:"Ben Buyer" ']),
+        ("Benny buy", ['Benny owner:"Ben Buyer" ']),
+        ("-ben buy", ['-ben owner:"Ben Buyer" ']),
+        ('"a ben" buy', ['"a ben" owner:"Ben Buyer" ']),
         ("https://omni.example/chat/1", []),
         ("nothing:x", []),
         ("state:zzz", []),
@@ -135,6 +142,35 @@ def test_a_name_that_two_people_share_is_offered_by_id(
     for member in (analyst, twin):
         client.get(thread(answered(small, member, ages=[HOUR])))
     assert sorted(offers(client, "owner:")) == sorted(f"owner:{member.id} " for member in (analyst, twin))
+    page = text_of(client.get("/conversations/complete/", {"q": "ann"}, headers=PART))
+    assert page.count('<code>owner:"Ann Analyst"</code>') == 2
+    assert all(f"<bdi>{member.id}</bdi>" in page for member in (analyst, twin))
+
+
+def titles(client: Client, typed: str) -> list[tuple[str, str]]:
+    """Return the address and the title of each conversation that the palette offers."""
+    page = text_of(client.get("/conversations/complete/", {"q": typed, "titles": ""}, headers=PART))
+    return re.findall(r'data-address="([^"]*)">\s*<bdi class="completion-title">([^<]*)<', page)
+
+
+def test_the_palette_offers_conversations_by_their_titles(
+    library: Client, small: Organization, small_omni: StandIn, stranger: User, analyst: Member, ben: Member
+) -> None:
+    made = [
+        small.add_conversation(owner=owner, name=name, turns=[("Which?", "None.")])
+        for owner, name in ((analyst, "Harbour fees by quarter"), (ben, "Fees of the harbour"), (ben, "Ferry fares"))
+    ]
+    shown_ago(HOUR)
+    library.get("/conversations/?refresh=1")
+    library.get("/conversations/?q=harb")  # which indexes what it shows
+    found = {(thread(row), row.name) for row in made[:2]}
+    assert set(titles(library, "harb")) == set(titles(library, "fees harbour")) == found
+    assert titles(library, "harbour fares") == titles(library, "harb state:failed") == titles(library, "h") == []
+    assert "Harbour" not in text_of(library.get("/conversations/complete/", {"q": "harb"}, headers=PART))
+    credential_for(stranger, small_omni, small.personal_token(analyst))
+    client = signed_in(stranger)
+    client.get("/conversations/")
+    assert titles(client, "harb") == [(thread(made[0]), made[0].name)]
 
 
 def test_nothing_of_others_is_offered(
@@ -234,3 +270,11 @@ def test_the_palette(page: Page, site: str, library: Client) -> None:
     page.keyboard.press("g")
     page.keyboard.press("c")
     page.wait_for_url("**/credentials/")
+    page.wait_for_load_state()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("orders")
+    title = palette.get_by_role("option").filter(has=page.locator(".completion-title")).first
+    expect(title).to_contain_text("Orders by month")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/conversations/[0-9a-f-]{36}/$"))
