@@ -41,6 +41,8 @@ document.addEventListener("click", ({ target }) => {
 });
 
 // Stars are set without leaving the list; the form does the same without JavaScript. Returns whether they were set.
+// By row, as a list that was asked for before may say otherwise.
+const justSet = new Map();
 async function star(rows, isStarred) {
   const { form } = rows[0];
   const body = new FormData();
@@ -49,13 +51,17 @@ async function star(rows, isStarred) {
   for (const row of rows) {
     body.append("conversation", row.value);
     row.ariaPressed = String(isStarred);
+    justSet.set(row.value, { isStarred, at: Date.now() });
   }
   // keepalive: a star set just before the page is left is set all the same.
   const request = { method: "POST", body, headers: { "HX-Request": "true" }, keepalive: true };
   const answer = await fetch(form.action, request).catch(() => null);
   if (answer?.status === 204) return true;
   // Signed out, say: the page itself tells more.
-  for (const row of rows) row.ariaPressed = String(!isStarred);
+  for (const row of rows) {
+    row.ariaPressed = String(!isStarred);
+    justSet.delete(row.value);
+  }
   location.reload();
   return false;
 }
@@ -111,6 +117,10 @@ document.addEventListener("htmx:beforeSwap", () => {
 document.addEventListener("htmx:oobAfterSwap", ({ detail }) => {
   if (detail.target.id !== "listed") return;
   for (const box of boxes()) box.checked ||= kept.includes(box.value);
+  for (const row of document.querySelectorAll(".row-star")) {
+    const { isStarred, at } = justSet.get(row.value) ?? {};
+    if (Date.now() - at < 10_000) row.ariaPressed = String(isStarred);
+  }
 });
 // So does the mark of the row that the reader came back to: a browser looks for an address's place once.
 let marked;

@@ -875,7 +875,7 @@ def test_staff_look_for_something(page: Page, site: str) -> None:
     event("marcus")
     sign_in_by_form(page, site, "auditor")
     page.get_by_text("auditor", exact=True).first.click()
-    page.get_by_role("link", name="Audit log").click()
+    page.get_by_role("banner").get_by_role("link", name="Audit log").click()
     expect(page.locator(".events tbody tr:not(.event-day)")).to_have_count(3)
     page.get_by_label("Who").fill("ana")
     page.get_by_label("Event", exact=True).select_option("Opened a conversation")

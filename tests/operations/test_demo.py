@@ -108,7 +108,9 @@ def _found(pattern: str, page: str) -> str:
 
 
 def test_it_opens_on_a_filled_archive_and_a_second_start_finds_it(checkout: Path, filled: str) -> None:
-    assert re.search(r"Filling the archive: \d+ of \d+ conversations, \d+ of \d+ answers\n", filled)
+    # A slow machine is at its address before there is anything to tell of.
+    progress = r"Filling the archive: \d+ of \d+ conversations, \d+ of \d+ answers\n"
+    assert re.search(progress, filled) or filled.startswith("The archive is still being filled")
     told = re.search(r"The archive is filled: (\d+) of (\d+) conversations, (\d+) of (\d+) answers", filled)
     assert told, filled
     assert (told[1], told[3]) == (told[2], told[4])

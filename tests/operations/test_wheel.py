@@ -110,7 +110,7 @@ def _has_style(site: str, page: str, headers: dict[str, str]) -> None:
 def _wait_for(address: str) -> None:
     for _ in range(150):
         try:
-            assert requests.get(address, timeout=5).text == "ok\n"
+            assert requests.get(address, timeout=30).text == "ok\n"
         except requests.ConnectionError:
             time.sleep(0.1)
         else:

@@ -7,9 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Page, expect
+from django.utils import timezone
+from playwright.sync_api import Page, Route, expect
 
-from conversations.models import Access, JobAccess, Star
+from conversations.models import Access, JobAccess, Star, Walk
 from omniviewer.accounts.models import User
 from omniviewer.demo.stand_in import Organization, StandIn
 from omniviewer.demo.stand_in.organization import Conversation as InOmni
@@ -389,6 +390,38 @@ def test_x_and_s_act_on_the_row_with_the_focus(
     expect(page.locator(".facet").first).to_be_visible()
     page.get_by_role("link", name="Starred").click()
     expect(page.locator(".row")).to_have_count(1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_list_that_was_asked_for_before_takes_no_star_and_no_tick_back(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member
+) -> None:
+    answered(small, analyst, ages=[HOUR])
+    last = answered(small, analyst, ages=[2 * HOUR])
+    reads.get("/conversations/")
+    last.name = "Another name"
+    Walk.objects.update(checked_at=timezone.now() - HOUR, not_before=timezone.now())
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/conversations/fresh/*", hold)
+    with page.expect_request("**/conversations/fresh/*"):
+        sign_in(page, site)
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    [route] = held
+    answer = route.fetch()
+    page.keyboard.press("x")
+    with page.expect_response(lambda reply: reply.request.method == "POST"):
+        page.keyboard.press("s")
+    route.fulfill(response=answer)
+    expect(page.get_by_text("Another name")).to_be_visible()
+    star = page.locator(".row-star").first
+    expect(star).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".row-select:checked")).to_have_count(0)
 
 
 @pytest.mark.django_db(transaction=True)
