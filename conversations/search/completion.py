@@ -44,7 +44,7 @@ CHOICES: Final[dict[str, Sequence[str]]] = {
     "hour": tuple(str(hour) for hour in range(24)),
 }
 # Words in front of a name that say no more than `owner:` does.
-_ASKED_BY = re.compile(r"(?:^|(?<=\s))(?:asked )?by\s+$", re.IGNORECASE)
+_ASKED_BY: Final = (("asked", "by"), ("by",))
 # Most words of a name in front of the one that is typed.
 _WORDS_BEFORE = 3
 
@@ -80,19 +80,27 @@ class Typed:
 
         "by" or "asked by" in front of it is left out.
         """
-        words = re.findall(r"\S+\s+", self.before)
+        words = self.before.split()
         most = 0 if self.name or self.minus else min(_WORDS_BEFORE, len(words))
         for count in range(most, -1, -1):
-            kept, taken = words[: len(words) - count], "".join(words[len(words) - count :])
-            if not re.search(r'[":]|(^|\s)-', taken):
-                before = "".join(kept) if self.name else _ASKED_BY.sub("", "".join(kept))
-                yield replace(self, value=taken + self.value, before=before)
+            kept, taken = words[: len(words) - count], words[len(words) - count :]
+            if any(word.startswith("-") or not {'"', ":"}.isdisjoint(word) for word in taken):
+                continue
+            left_out = 0 if self.name else next((len(by) for by in _ASKED_BY if _ends(kept, by)), 0)
+            before = "".join(f"{word} " for word in kept[: len(kept) - left_out])
+            yield replace(
+                self, value=" ".join([*taken, self.value]), before=before if taken or left_out else self.before
+            )
 
     def begins(self, *texts: str) -> bool:
         """Return whether a word of one of these texts begins as the value does."""
         sought = self.value.casefold().lstrip("=")
         words = (word for text in texts for word in (text, *re.split(r"[\s._-]+", text)))
         return any(word.casefold().startswith(sought) for word in words)
+
+
+def _ends(words: Sequence[str], end: Sequence[str]) -> bool:
+    return [word.lower() for word in words[-len(end) :]] == list(end)
 
 
 @dataclass(frozen=True)
