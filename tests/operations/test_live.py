@@ -503,7 +503,8 @@ def test_parts_files_disk_and_time_zone(settings: Settings, monkeypatch: pytest.
     assert {"database", "migrations", "cache", "encryption keys", "files", "time zone", "e-mail"} <= names
     assert run.has_tables
     settings.SETTINGS_FILE = tmp_path / ".env"
-    settings.SETTINGS_FILE.touch(mode=0o644)
+    settings.SETTINGS_FILE.touch()
+    settings.SETTINGS_FILE.chmod(0o644)
     told = [text for _, text in wrong(live_machine.FILES)]
     assert [f"chmod 600 {tmp_path}/.env." in text for text in told].count(True) == 1
     if connection.vendor == "sqlite":
