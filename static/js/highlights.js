@@ -3,19 +3,41 @@
 import { hold } from "./scrolling.js";
 
 const marks = () => [...document.querySelectorAll(".message mark:not(.goes-on)")].filter((mark) => mark.getClientRects().length);
-let current;
+const words = () => document.querySelector(".find input[name=find]")?.value.trim().split(/\s+/).length ?? 1;
+const block = (mark) => mark.closest("p, li, td, th, .asked");
+let current = [];
+
+function isNext(mark, after) {
+  if (block(mark) !== block(after)) return false;
+  const range = document.createRange();
+  range.setStartAfter(mark);
+  range.setEndBefore(after);
+  return range.toString().trim() === "";
+}
+
+// Matches, each as its marks: different words beside each other are one.
+function matches() {
+  const found = [];
+  for (const mark of marks()) {
+    const last = found.at(-1) ?? [];
+    const isNew = last.every((other) => other.textContent.toLowerCase() !== mark.textContent.toLowerCase());
+    if (last.length && last.length < words() && isNew && isNext(last.at(-1), mark)) last.push(mark);
+    else found.push([mark]);
+  }
+  return found;
+}
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-mark]");
   if (!button) return;
   const by = Number(button.dataset.mark);
-  const all = marks();
-  let place = all.indexOf(current);
+  const all = matches();
+  let place = all.findIndex(([mark]) => mark === current[0]);
   const focused = document.querySelector(".message.is-focused");
-  if (place < 0 && focused) place = all.findIndex((mark) => focused.contains(mark)) - (by > 0 ? 1 : 0);
+  if (place < 0 && focused) place = all.findIndex(([mark]) => focused.contains(mark)) - (by > 0 ? 1 : 0);
   const next = all[place + by];
   if (!next) return document.querySelector(`.within [rel=${by > 0 ? "next" : "prev"}]`)?.click();
-  show(next);
+  show(next, all);
 });
 
 // Also of a thread that comes later than this script.
@@ -25,35 +47,19 @@ function offer(part) {
 offer(document);
 document.addEventListener("htmx:load", ({ detail }) => offer(detail.elt));
 
-function show(mark) {
-  current?.classList.remove("is-current");
-  current = mark;
-  current.classList.add("is-current");
-  const all = marks();
-  document.querySelector("[data-mark-place]").textContent = `${all.indexOf(mark) + 1} of ${all.length}`;
-  hold(() => current.scrollIntoView({ block: "center", behavior: "instant" }));
-}
-
-// Words beside each other are likelier what was meant than one of them alone.
-function together(all) {
-  const words = document.querySelector(".find input[name=find]")?.value.trim().split(/\s+/).length ?? 1;
-  const isNext = (mark, after) => {
-    const range = document.createRange();
-    range.setStartAfter(mark);
-    range.setEndBefore(after);
-    return range.toString().trim() === "" && mark.closest("p, li, td, th, .asked") === after.closest("p, li, td, th, .asked");
-  };
-  const begins = (_, at) => {
-    const run = all.slice(at, at + words);
-    return run.length === words && new Set(run.map((mark) => mark.textContent.toLowerCase())).size === words
-      && run.every((mark, place) => place === 0 || isNext(run[place - 1], mark));
-  };
-  return all.find(begins) ?? all[0];
+function show(match, all) {
+  for (const mark of current) mark.classList.remove("is-current");
+  current = match;
+  for (const mark of current) mark.classList.add("is-current");
+  document.querySelector("[data-mark-place]").textContent = `${all.indexOf(match) + 1} of ${all.length}`;
+  hold(() => current[0].scrollIntoView({ block: "center", behavior: "instant" }));
 }
 
 // Whoever looked for something in this conversation is led to it; who loads the page again stays where they are.
 const [{ type }] = performance.getEntriesByType("navigation");
 if (document.querySelector("[data-jump]") && type === "navigate") {
-  const first = together(marks());
-  if (first) show(first);
+  const all = matches();
+  // All words beside each other are likelier what was meant than one of them alone.
+  const first = all.find((match) => match.length === words()) ?? all[0];
+  if (first) show(first, all);
 }
