@@ -147,6 +147,19 @@ def test_a_name_that_two_people_share_is_offered_by_id(
     assert all(f"<bdi>{member.id}</bdi>" in page for member in (analyst, twin))
 
 
+def test_the_reader_is_offered_by_name(small: Organization, small_omni: StandIn, owner: User, analyst: Member) -> None:
+    """Omni knows the reader by two ids, of which one is told in the lists."""
+    me = small.add_member("Olga Owner", "olga@small.example", "ORG_ADMIN")
+    owner.first_name, owner.last_name = "Olga", "Owner"
+    owner.save()
+    token = credential_for(owner, small_omni, small.organization_key()).api_token
+    assert len(token.owner_ids) == 2
+    client = signed_in(owner)
+    for member in (me, analyst):
+        client.get(thread(answered(small, member, ages=[HOUR])))
+    assert offers(client, "owner:ol") == ['owner:"Olga Owner" ']
+
+
 def titles(client: Client, typed: str) -> list[tuple[str, str]]:
     """Return the address and the title of each conversation that the palette offers."""
     page = text_of(client.get("/conversations/complete/", {"q": typed, "titles": ""}, headers=PART))
