@@ -96,7 +96,7 @@ def questions(found: Rankings, links: Links) -> Figure:
         people = f"{row.people:,}" if row.people else "–"
         cells = [Cell(f"{row.count:,}", address, said, str(row.count)), Cell(people, address, said)]
         rows.append(Row(Cell(said, address, plain=row.text), cells))
-    note = "Opening questions asked word for word at least twice."
+    note = "First questions of conversations that were asked at least twice, in the same words."
     if found.is_part:
         note += f" Among the newest {MAX_COMPARED:,} questions."
     return Figure(

@@ -103,7 +103,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
                 time("Median", lambda row: row.median),
                 time("95th percentile", lambda row: row.percentile),
             ],
-            f"of {len(total.took):,} answers, with a job or without",
+            f"of {len(total.took):,} answers with a known duration",
             links.list(sort="slowest") if total.took else "",
             _line([span.median for span in spans]),
             opens="Show the slowest first",

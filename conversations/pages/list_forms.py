@@ -134,6 +134,11 @@ class Dates:
     # This month and those before, the latest first.
     months: tuple[Preset, ...]
 
+    @property
+    def has_month(self) -> bool:
+        """Return whether the query asks for one of the months."""
+        return any(month.is_chosen for month in self.months)
+
     @classmethod
     def of_query(cls, asked: Asked) -> "Dates":
         kept = asked

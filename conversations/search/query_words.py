@@ -15,11 +15,9 @@ def chip(row: Filter) -> tuple[str, str]:
     span = date_words.written(row.value, row.name)
     if not span:
         return f"{negation}{row.name}: {row.value}".capitalize(), ""
-    if row.name == "asked":
-        return f"{negation}asked".capitalize(), span
-    if row.name == "on" and date_words.is_name(row.value):
-        return f"{' '.join(row.value.split())}:".capitalize(), span
-    return "Active", span
+    label = f"{negation}{'asked' if row.name == 'asked' else 'active'}".capitalize()
+    named = f"{' '.join(row.value.split())}: " if row.name in ("on", "asked") and date_words.is_name(row.value) else ""
+    return label, f"{named}{span}"
 
 
 def sentence(asked: Asked) -> str:

@@ -88,7 +88,10 @@ function attach(box) {
     const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (mine !== asked || !answer?.ok || answer.redirected) return;
     list.innerHTML = await answer.text();
-    if (mine === asked && document.activeElement === box) show(true);
+    if (mine !== asked || document.activeElement !== box) return;
+    show(true);
+    // Of pages too: `palette.js` says which are left.
+    if (box.dataset.opensOnly !== undefined && options().length === 1 && !box.form.parentElement.querySelector("nav a:not([hidden])")) activate(0);
   }
   function forget() {
     const row = document.createElement("li");

@@ -7,6 +7,8 @@ import { cookie, setCookie } from "./cookies.js";
 const dialog = document.getElementById("keys");
 const isOff = () => cookie("keys") === "off";
 const isVisible = (element) => element.checkVisibility();
+// In the order of the dialog.
+const told = [...document.querySelectorAll("#keys [data-tells]")];
 
 // The rows of all groups of a list, each by its first link: that is what opens it.
 const links = () => [...document.querySelectorAll("[data-rows] > *")].map((row) => row.querySelector("a[href]")).filter((link) => link && isVisible(link));
@@ -83,20 +85,19 @@ document.addEventListener("keydown", (event) => {
 function show() {
   document.dispatchEvent(new CustomEvent("shortcuts"));
   dialog.querySelector("[data-keys-off]").hidden = !isOff();
-  for (const row of dialog.querySelectorAll("[data-tells]")) {
+  const elsewhere = dialog.querySelector("[data-keys-elsewhere]");
+  for (const row of told) {
     const key = row.dataset.tells;
     const isOfList = links().length > 0 && ["j", "k", "Enter"].includes(key);
     const ofRow = { x: ".row-select", s: ".row-star" }[key];
     const isOfRow = ofRow !== undefined && [...document.querySelectorAll(ofRow)].some(isVisible);
     const isHere = key === "?" || isOfList || isOfRow || Boolean(offered(key)) || document.querySelector(`[data-keys~="${key}"]`) !== null;
     row.classList.toggle("is-idle", isOff() || !isHere);
-    row.querySelector(".keys-elsewhere").hidden = isHere;
+    (isHere ? dialog.querySelector("[data-keys-here]") : elsewhere.querySelector("dl")).append(row);
   }
+  elsewhere.hidden = !elsewhere.querySelector("[data-tells]");
   if (!dialog.open) dialog.showModal();
   return true;
-}
-for (const row of document.querySelectorAll("#keys [data-tells] dd")) {
-  row.append(Object.assign(document.createElement("span"), { className: "keys-elsewhere", textContent: "not on this page" }));
 }
 for (const button of document.querySelectorAll("[data-show-keys]")) {
   button.hidden = false;
@@ -109,11 +110,15 @@ for (const button of document.querySelectorAll("[data-show-keys]")) {
   });
 }
 
-// What screen readers are told of an element's key is true.
+// What screen readers and tooltips tell of an element's key is true.
 function tell(part) {
   for (const element of part.querySelectorAll("[data-key]")) {
+    const { key } = element.dataset;
     if (isOff()) element.removeAttribute("aria-keyshortcuts");
-    else element.setAttribute("aria-keyshortcuts", element.dataset.key);
+    else element.setAttribute("aria-keyshortcuts", key);
+    if (!element.title) continue;
+    element.dataset.title ??= element.title;
+    element.title = isOff() ? element.dataset.title : `${element.dataset.title} (key ${key})`;
   }
   for (const button of part.querySelectorAll("[data-keys-switch] button")) button.ariaPressed = String(button.value === (cookie("keys") ?? ""));
 }

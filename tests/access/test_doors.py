@@ -235,6 +235,17 @@ def test_no_credential(owner: User) -> None:
     assert same_of_what_does_not_exist(client, page)
 
 
+def test_who_runs_the_site_is_led_to_its_own_pages_without_a_credential(owner: User, db: None) -> None:
+    links = ('href="/admin/"', 'href="/activity/all/"')
+    _, plain = said_of(signed_in(owner), status=403).split("<main", 1)
+    assert not [link for link in links if link in plain]
+    root = person("root")
+    root.is_staff = root.is_superuser = True
+    root.save()
+    _, staff = said_of(signed_in(root), status=403).split("<main", 1)
+    assert [link for link in links if link in staff] == list(links)
+
+
 def test_a_rejected_credential(owner_reads: Client, omni: StandIn) -> None:
     omni.fail(Fault.status(401))
     page = said_of(owner_reads, status=403)

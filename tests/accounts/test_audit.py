@@ -495,6 +495,15 @@ def test_everybody_sees_their_own_alone(owner: User, stranger: User) -> None:
     assert "/activity/all/" not in page
 
 
+def test_ones_own_activity_has_a_column_for_results_where_something_failed(owner: User, staff: Client) -> None:
+    result = '<th scope="col">Result</th>'
+    event(user=owner, who="owner")
+    assert result not in text_of(signed_in(owner).get("/activity/"))
+    assert result in text_of(staff.get("/activity/all/"))
+    event(user=owner, who="owner", result="away")
+    assert result in text_of(signed_in(owner).get("/activity/"))
+
+
 # Titles, to those who may see them ------------------------------------------------------------------------
 
 

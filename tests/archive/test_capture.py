@@ -854,7 +854,7 @@ def test_a_reader_watches_it_being_kept(
     sign_in(page, site, at=thread(found))
     expect(page.get_by_text("Saving evidence: 2 answers left")).to_be_visible()
     for answer in (page.locator("#message-2"), page.locator("#message-4")):
-        answer.get_by_text("Details", exact=True).click()
+        answer.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Save evidence now for answer 2").click()
     expect(page.locator("#capture-2")).to_contain_text("Captured")
     expect(page.locator("#answer-status-2")).to_contain_text("1 query")

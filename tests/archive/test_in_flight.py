@@ -188,8 +188,10 @@ def test_two_tokens_capture_the_same_answers_at_once(
     for token in ApiToken.objects.all():
         Capture.objects.queue(token, Message.objects.all())
     assert Capture.objects.count() == 3 * 36
-    tasks.capture.call()
-    assert Capture.objects.count() == 0
+    # A slow machine needs more than one shift.
+    while Capture.objects.due().exists():
+        tasks.capture.call()
+    assert list(Capture.objects.values_list("failure", "tries")) == []
     assert Action.objects.count() == Job.objects.exclude(kept_at=None).count() == 36
 
 

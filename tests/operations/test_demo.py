@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from omniviewer.demo.ports import take_port
 from tests.demo_process import copy_project, read_until, running, site_of, start, stop
 from tests.programs import free_port
 
@@ -171,6 +172,17 @@ def test_a_second_one_takes_the_next_free_ports(demo: tuple[subprocess.Popen[str
     finally:
         stop(process, signal.SIGTERM)
     assert gone(omni_of(second))
+
+
+def test_a_port_is_kept_from_the_moment_that_it_is_chosen() -> None:
+    """Two demos that start at the same moment choose different ports."""
+    first = free_port()
+    with contextlib.ExitStack() as both:
+        found = [
+            both.enter_context(take_port(None, first, "--port", lambda port: socket.create_server(("127.0.0.1", port))))
+            for _ in range(2)
+        ]
+        assert len({one.getsockname()[1] for one in found}) == 2
 
 
 @pytest.mark.parametrize("option", ["--port", "--omni-port"])

@@ -94,7 +94,7 @@ def test_the_keyboard_alone_is_enough(page: Page, site: str, owner: User, omni: 
 def test_ids_are_copied(page: Page, site: str, owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["analyst"])
     sign_in(page, site, at=f"/conversations/{EXAMPLE}/")
-    page.locator("#message-2").get_by_text("Details", exact=True).click()
+    page.locator("#message-2").get_by_text("More", exact=True).click()
     page.locator("#message-2").get_by_role("button", name="Copy the job’s id").click()
     assert page.evaluate("navigator.clipboard.readText()") == "550e8400-e29b-41d4-a716-446655440000"
     expect(page.get_by_text("Id copied")).to_be_visible()

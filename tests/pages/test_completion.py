@@ -1,7 +1,7 @@
 """Completion of the search box, and the palette."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from urllib.parse import parse_qs
 
@@ -186,6 +186,22 @@ def test_the_palette_offers_conversations_by_their_titles(
     assert titles(client, "harb") == [(thread(made[0]), made[0].name)]
 
 
+def test_the_palette_offers_the_latest_five_of_many(library: Client, small: Organization, analyst: Member) -> None:
+    made = [
+        small.add_conversation(
+            owner=analyst,
+            name=f"Harbour fees {number}",
+            turns=[("Which?", "None.")],
+            started_at=datetime.now(UTC) - number * HOUR,
+        )
+        for number in range(1, 8)
+    ]
+    shown_ago(HOUR)
+    library.get("/conversations/?refresh=1")
+    library.get("/conversations/?q=harb")
+    assert titles(library, "harb") == [(thread(row), row.name) for row in made[:5]]
+
+
 def test_nothing_of_others_is_offered(
     library: Client, small: Organization, small_omni: StandIn, stranger: User, ben: Member
 ) -> None:
@@ -291,3 +307,27 @@ def test_the_palette(page: Page, site: str, library: Client) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/conversations/[0-9a-f-]{36}/$"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_enter_opens_the_only_thing_that_the_palette_offers(
+    page: Page, site: str, library: Client, small: Organization, analyst: Member
+) -> None:
+    made = small.add_conversation(owner=analyst, name="Harbour fees", turns=[("Which?", "None.")])
+    shown_ago(HOUR)
+    library.get("/conversations/?refresh=1")
+    library.get("/conversations/?q=harbour")
+    sign_in(page, site)
+    page.wait_for_load_state()
+    palette = page.get_by_role("dialog", name="Go to")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("harbour")
+    only = palette.get_by_role("option")
+    expect(only).to_have_attribute("aria-selected", "true")
+    expect(only).to_contain_text("Harbour fees")
+    # It can be left, to search.
+    page.keyboard.press("ArrowUp")
+    expect(only).to_have_attribute("aria-selected", "false")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{thread(made)}")

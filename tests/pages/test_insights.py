@@ -255,7 +255,7 @@ def test_each_total_says_what_it_counts(
     lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
     page = " ".join(text_of(lead.get(MARCH)).split())
     assert "0 of 1 conversations; 2 unanswered and 1 unknown left out" in page
-    assert "of 4 answers, with a job or without" in page
+    assert "of 4 answers with a known duration" in page
     assert "outcome known for 1 of 4 answers with a job" in page
     assert "Outcome known for 1 of 4 answers with a job." in page
     [address] = re.findall(r'href="([^"]+)" title="Show those without a known outcome"', page)

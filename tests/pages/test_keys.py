@@ -238,8 +238,9 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     expect(dialog).to_be_visible()
     active = dialog.locator("[data-tells]:not(.is-idle) dt kbd")
     assert active.all_inner_texts() == ["/", "j", "k", "Enter", "s", "x", "?"]
-    expect(dialog.locator("[data-tells='e']")).to_contain_text("not on this page")
-    expect(dialog.locator("[data-tells='j']").get_by_text("not on this page")).to_be_hidden()
+    elsewhere = dialog.get_by_role("region", name="On other pages")
+    expect(elsewhere.locator("[data-tells='e']")).to_be_visible()
+    expect(elsewhere.locator("[data-tells='j']")).to_have_count(0)
     assert_accessible(page, "the dialog at the list")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
@@ -247,8 +248,14 @@ def test_the_dialog_tells_which_keys_work_here(at_the_list: Page, site: str, mad
     expect_thread(page, site, made[1])
     page.keyboard.press("?")
     assert active.all_inner_texts() == ["/", "j", "k", "u", "Esc", "e", "c", "n", "p", "f", "y", "o", "s", "?"]
+    expect(elsewhere.locator("[data-tells='e']")).to_have_count(0)
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
+    following = page.get_by_role("link", name="Next", exact=False)
+    expect(following).to_have_attribute("title", re.compile(r"^Next conversation: .* \(key n\)$"))
+    page.keyboard.press("?")
+    dialog.get_by_role("button", name="Off").click()
+    expect(following).to_have_attribute("title", re.compile(r"^Next conversation: .*(?<!\(key n\))$"))
 
 
 def test_nothing_happens_while_the_dialog_is_open(at_the_list: Page, site: str, made: list[InOmni]) -> None:

@@ -318,6 +318,44 @@ def test_many_rows_are_in_sight(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_narrowest_window_needs_no_scrolling_sideways(page: Page, site: str, colleague_reads: Client) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    sign_in(page, site, "colleague")
+    expect(page.locator(".row").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_titles_take_the_room_of_tickets_where_there_are_none(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member
+) -> None:
+    made = answered(small, analyst, ages=[HOUR])
+    page.set_viewport_size({"width": 1280, "height": 900})
+    sign_in(page, site)
+    text, head = page.locator(".row-text"), page.locator(".columns .row-tickets")
+    expect(head).to_be_hidden()
+    wide = text.bounding_box()
+    reads.get(f"{thread(made)}?ticket=ABC-12")
+    page.reload()
+    expect(head).to_be_visible()
+    narrow = text.bounding_box()
+    assert wide
+    assert narrow
+    assert wide["width"] - narrow["width"] > 60
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_month_that_is_chosen_is_in_sight(page: Page, site: str, colleague_reads: Client) -> None:
+    month = f"{timezone.localdate():%Y-%m}"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    sign_in(page, site, "colleague", at=f"/conversations/?q=on:{month}")
+    chosen = page.locator(".dates-months a[aria-current]")
+    expect(chosen).to_have_text(f"{timezone.localdate():%b %Y}")
+    expect(chosen).to_be_visible()
+    expect(page.locator(".chip")).to_contain_text(f"Active {timezone.localdate():%B %Y}")
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_second_line_leaves_nothing_out(
     page: Page, site: str, small: Organization, small_omni: StandIn, owner: User
 ) -> None:

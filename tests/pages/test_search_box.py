@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from conversations.search import syntax
 from omniviewer.demo.stand_in import Organization
@@ -94,6 +94,23 @@ def test_it_stays_in_sight_and_adds_to_the_filters(page: Page, site: str, many: 
     expect(page.locator(".chip")).to_have_count(1)
     expect(page.locator(".chip")).to_contain_text("Not is: starred")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("with_scripts", [True, False])
+def test_how_to_search_stands_one_click_away(chromium: Browser, site: str, many: Client, with_scripts: bool) -> None:
+    with chromium.new_context(java_script_enabled=with_scripts, viewport={"width": 1280, "height": 800}) as context:
+        page = context.new_page()
+        sign_in(page, site)
+        head = page.get_by_role("heading", name="How to search")
+        expect(head).to_be_hidden()
+        page.locator(".list-search").get_by_role("button", name="How to search").click()
+        expect(head).to_be_in_viewport()
+        page.get_by_role("button", name="Close").click()
+        expect(head).to_be_hidden()
+        page.locator(".list-menu summary").click()
+        page.locator(".list-menu").get_by_role("button", name="How to search").click()
+        expect(head).to_be_in_viewport()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -88,9 +88,9 @@ def test_arrows_have_a_word_or_a_tooltip_and_always_a_name(
         assert word
         assert (word["width"] > 20) is are_words
     page.goto(f"{site}{thread(middle)}?find=seal")
-    for name in ("Previous match", "Next match"):
+    for name, key in (("Previous match", "["), ("Next match", "]")):
         button = page.get_by_role("button", name=name)
-        expect(button).to_have_attribute("title", name)
+        expect(button).to_have_attribute("title", f"{name} (key {key})")
         expect(button).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

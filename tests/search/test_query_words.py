@@ -24,7 +24,7 @@ def today(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
         ("is:starred has:chart", "starred, with chart"),
         ("-is:starred -has:rows", "not starred, without rows"),
         ('topic:"=order items" -state:failed', "topic order items, not state failed"),
-        ('on:"last week"', "last week: 16–22 November 2026"),
+        ('on:"last week"', "active last week: 16–22 November 2026"),
         ("returns from:7d", "“returns”, active from 22 November 2026"),
     ],
 )
@@ -35,8 +35,8 @@ def test_a_query_is_a_sentence(typed: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "chip"),
     [
-        ('on:"last week"', ("Last week:", "16–22 November 2026")),
-        ("on:yesterday", ("Yesterday:", "27 November 2026")),
+        ('on:"last week"', ("Active", "last week: 16–22 November 2026")),
+        ("on:yesterday", ("Active", "yesterday: 27 November 2026")),
         ("on:2026-03-02", ("Active", "2 March 2026")),
         ("on:2026-10", ("Active", "October 2026")),
         ("on:2025", ("Active", "2025")),

@@ -42,7 +42,8 @@ class StandIn:
     one spelling of people's paths that the instance knows, "users" or "Users"; "" for both.
 
     `retry_after`: seconds to name in a 429, or None as the reference promises none. `now`: a fixed time to live in.
-    `clock`: the seconds by which the limit of requests counts its minute.
+    `clock`: the seconds by which the limit of requests counts its minute. `listening`: a socket that listens already,
+    in place of a port.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class StandIn:
         whoami: bool | int = True,
         scim: Literal["", "users", "Users"] = "",
         port: int = 0,
+        listening: socket.socket | None = None,
         retry_after: int | None = None,
         now: datetime | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -71,7 +73,7 @@ class StandIn:
         self._now = now
         self._faults: list[tuple[str, Fault, int | None]] = []
         self._lock = threading.Lock()
-        self._server: _Server | None = _Server(self, port)
+        self._server: _Server | None = _Server(self, port, listening)
         self._port = self._server.server_address[1]
         self._thread: threading.Thread | None = None
         self._is_serving = False
@@ -190,10 +192,14 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, omni: StandIn, port: int) -> None:
+    def __init__(self, omni: StandIn, port: int, listening: socket.socket | None) -> None:
         self.omni = omni
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler, bind_and_activate=listening is None)
+        if listening:
+            self.socket.close()
+            self.socket = listening
+            self.server_address = listening.getsockname()
 
     def server_bind(self) -> None:
         # HTTPServer's own method looks up this machine's name on the network, which can take seconds.

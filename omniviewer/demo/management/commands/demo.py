@@ -26,12 +26,12 @@ from omniviewer.accounts.models import ApiToken, Credential, User
 from omniviewer.demo import environment
 from omniviewer.demo.filling import Filling, count
 from omniviewer.demo.people import PEOPLE
+from omniviewer.demo.ports import take_port
 from omniviewer.demo.stand_in import DEMO_TOKENS
 from omniviewer.omni import OmniError, Token
 from omniviewer.operations.embedded_worker import EmbeddedWorker
 from omniviewer.operations.progress_line import ProgressLine
 
-_PORTS_TO_TRY = 20
 # From the beginning of the command; the filling goes on beside the site where it takes longer.
 _ADDRESS_WITHIN_SECONDS = 15.0
 # The demo's Omni keeps the results of jobs for all that time: the archive looks like one that captured for half a year.
@@ -72,13 +72,17 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         address_by = time.monotonic() + _ADDRESS_WITHIN_SECONDS
-        port = _free_port(options["port"], 8000, "--port")
-        # Taken at once: the archive is filled for a while before the site answers.
-        server = ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
-        omni_port = _free_port(options["omni_port"], 8400, "--omni-port", taken=port)
+        # Both ports are taken at once, so that no other demo takes them while the archive is filled.
+        server = take_port(
+            options["port"], 8000, "--port", lambda port: ThreadedWSGIServer(("127.0.0.1", port), _Quiet)
+        )
         running = _Running()
         try:
-            self._prepare(running, omni_port, options)
+            listening = take_port(
+                options["omni_port"], 8400, "--omni-port", lambda port: socket.create_server(("127.0.0.1", port))
+            )
+            omni_port = listening.getsockname()[1]
+            self._prepare(running, listening, options)
             self._fill(running, f"127.0.0.1:{omni_port}", address_by)
             self._serve(server, omni_port, running, browser=not options["no_browser"])
         except KeyboardInterrupt:
@@ -91,15 +95,17 @@ class Command(BaseCommand):
             running.stop()
         self.stdout.write("\nStopped: the site and the stand-in Omni.")
 
-    def _prepare(self, running: "_Running", omni_port: int, options: dict[str, Any]) -> None:
-        """Make the database, while the stand-in starts."""
+    def _prepare(self, running: "_Running", listening: socket.socket, options: dict[str, Any]) -> None:
+        """Make the database, while the stand-in starts, which answers at this socket."""
         database = Path(settings.DATABASES["default"]["NAME"])
         if options["fresh"] or not database.exists():
             environment.forget_sample()
             connections.close_all()
             for suffix in ("", "-wal", "-shm"):
                 database.with_name(database.name + suffix).unlink(missing_ok=True)
-        running.omni = _start_omni(omni_port, options["dialect"], documented_dates=options["documented_dates"])
+        omni_port = listening.getsockname()[1]
+        with listening:
+            running.omni = _start_omni(listening, options["dialect"], documented_dates=options["documented_dates"])
         call_command("migrate", verbosity=0)
         _wait_for(running.omni, omni_port)
 
@@ -176,9 +182,9 @@ def _outcome(filling: Filling) -> str:
     return f"The archive is not complete: {filling.failure}. The site goes on filling it in the background."
 
 
-def _start_omni(port: int, dialect: str, *, documented_dates: bool) -> subprocess.Popen[bytes]:
+def _start_omni(listening: socket.socket, dialect: str, *, documented_dates: bool) -> subprocess.Popen[bytes]:
     command = locations.python("-m", "omniviewer", "stand_in", "--with-parent")
-    command += ["--port", str(port), "--dialect", dialect]
+    command += ["--listening", str(listening.fileno()), "--dialect", dialect]
     command += ["--rate", str(environment.REQUESTS_PER_MINUTE), "--results-kept", str(_RESULTS_KEPT.days)]
     command += ["--sample-until", environment.sample_until().isoformat()]
     command += ["--documented-dates"] if documented_dates else []
@@ -188,6 +194,7 @@ def _start_omni(port: int, dialect: str, *, documented_dates: bool) -> subproces
         env=locations.child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
+        pass_fds=[listening.fileno()],
         start_new_session=True,
     )
 
@@ -227,30 +234,6 @@ def _seed(instance: str) -> list[User]:
     for of_it in (ApiToken, Conversation, Job):
         of_it.objects.filter(instance__in=moved).update(instance=instance)
     return newcomers
-
-
-def _free_port(asked: int | None, first: int, option: str, taken: int = 0) -> int:
-    """Return the port asked for, or the next free one from `first`. Raises `CommandError` if there is none."""
-    candidates = [asked] if asked is not None else range(first, first + _PORTS_TO_TRY)
-    for port in candidates:
-        if port != taken and _is_free(port):
-            return port
-    if asked is not None:
-        raise CommandError(
-            f"Port {asked} cannot be used: something else listens there, or it is not a port number. "
-            f"Choose another with {option}, or leave {option} out to take the next free one."
-        )
-    raise CommandError(f"No port from {first} to {first + _PORTS_TO_TRY - 1} is free. Choose one with {option}.")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            return False
-    return True
 
 
 def _answers(port: int) -> bool:

@@ -1,6 +1,7 @@
 """`manage.py stand_in`: the stand-in Omni alone, in the foreground."""
 
 import signal
+import socket
 from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8400)
+        parser.add_argument("--listening", type=int, help="The file descriptor of a socket that listens, for --port.")
         parser.add_argument("--dialect", choices=["reference", "sdk"], default="reference")
         parser.add_argument("--rate", type=int, default=60, help="Requests a minute for each token.")
         parser.add_argument(
@@ -49,6 +51,7 @@ class Command(BaseCommand):
                 rate_per_minute=options["rate"],
                 whoami=not options["without_whoami"],
                 port=options["port"],
+                listening=socket.socket(fileno=options["listening"]) if options["listening"] is not None else None,
                 now=now,
             )
         except (OSError, OverflowError):
