@@ -93,7 +93,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "Unanswered",
             [count("Unanswered", lambda row: row.unanswered, "up")],
-            "conversations that end with a question",
+            _open_questions(total),
             links.list(Filter("state", "unanswered")) if total.unanswered and links.can_show("unanswered") else "",
             _line([span.within(found.states["unanswered"]) for span in spans]),
         ),
@@ -146,6 +146,13 @@ def _known(total: Totals) -> str:
     parts = [(total.only_asked, "unanswered"), (left - total.only_asked, "unknown")]
     others = " and ".join(f"{count:,} {name}" for count, name in parts if count)
     return f"{said}; {others} left out" if others else f"{said} with a known outcome"
+
+
+def _open_questions(total: Totals) -> str:
+    """Return what is counted as unanswered, and how many of these the failure rate counts for an earlier answer."""
+    said = "conversations that end with a question"
+    answered = total.unanswered - total.only_asked
+    return f"{said}; {answered:,} of them answered before" if answered else said
 
 
 def _conversations(count: int) -> str:

@@ -266,6 +266,28 @@ def test_each_total_says_what_it_counts(
     assert "Show those without a known outcome" not in text_of(lead.get(MARCH))
 
 
+def test_an_open_question_behind_an_answer_is_told(lead: Client, week: list[InOmni], small: Organization) -> None:
+    """The conversation counts as unanswered, and the failure rate counts it too."""
+    page = " ".join(text_of(lead.get(MARCH)).split())
+    assert 'tile-note">conversations that end with a question<' in page
+    small.ask(week[0], "And now?", None, at=MONDAY + 2 * DAY)
+    Walk.objects.update(checked_at=timezone.now() - DAY / 2, not_before=timezone.now())
+    read_all()
+    lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
+    page = " ".join(text_of(lead.get(MARCH)).split())
+    assert 'tile-note">conversations that end with a question; 1 of them answered before<' in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_card_with_nothing_in_it_leaves_no_half_of_the_page_empty(page: Page, site: str, lead: Client) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    sign_in(page, site, "colleague", at=f"{MARCH}&q=First")
+    boxes = [page.locator(f"section:has(> * > #{name})").bounding_box() for name in ("questions", "slowest")]
+    whole = page.locator(".rankings").bounding_box()
+    assert whole
+    assert [round(box["width"]) for box in boxes if box] == [round(whole["width"])] * 2
+
+
 def test_the_days_of_a_named_period_stand_in_its_form(lead: Client) -> None:
     today = timezone.localdate()
     for name, days in (("7d", 6), ("30d", 29)):
