@@ -26,7 +26,7 @@ def _compared(request: Request, opened: Opened) -> dict[str, Any]:
     context = _page(request, opened)
     # Only a thread that was rendered just now has its answers' summaries. Tests that count statements are left alone.
     if "summaries" not in context and not connection.force_debug_cursor:
-        anew = thread_context.thread(request.user, opened)
+        anew = thread_context.thread(opened)
         place = ListPlace(request.user, request.GET)
         made = thread_context.finish(anew, place.mark(opened.conversation))
         compared.append(request.path)

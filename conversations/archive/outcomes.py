@@ -63,6 +63,22 @@ class Opened:
         return held[0]
 
     @property
+    def is_starred(self) -> bool:
+        """Return whether the reader had starred the conversation when it was opened."""
+        return self.accesses[0].was_starred
+
+    @property
+    def has_tickets(self) -> bool:
+        """Return whether tickets linked to the conversation when it was opened."""
+        return self.accesses[0].had_tickets
+
+    @property
+    def is_seen(self) -> bool:
+        """Return whether a visit of the reader's at this last activity was stored when it was opened."""
+        seen_at = self.accesses[0].seen_at
+        return seen_at is not None and seen_at == self.conversation.updated_at
+
+    @property
     def is_one_of_several(self) -> bool:
         return len(self.reader.tokens) > 1
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, Max, QuerySet, Value
+from django.db.models import Exists, Max, OuterRef, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -22,6 +22,9 @@ from conversations.models import (
     Message,
     Reader,
     ReaderSlots,
+    Star,
+    TicketReference,
+    Visit,
     sees_evidence,
     settle_evidence,
 )
@@ -38,8 +41,14 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _messages_of(reader: ReaderSlots) -> QuerySet[Access]:
+    """Return the accesses to a conversation's messages, with what this reader and others have added to it."""
     of_it = Access.objects.messages_of(reader).filter(conversation__omni_id=slot("omni_id"))
-    return of_it.select_related("conversation")
+    added = {"conversation": OuterRef("conversation")}
+    return of_it.select_related("conversation").knowing_marks(
+        Visit.objects.filter(**added, user=slot("user")).values("seen"),
+        Star.objects.filter(**added, user=slot("user")),
+        TicketReference.objects.filter(**added),
+    )
 
 
 def _held_access(_shape: object) -> QuerySet[Access]:
@@ -119,7 +128,7 @@ def require_reader(user: User) -> Reader:
 def _readable(reader: Reader, omni_id: UUID) -> list[Access]:
     """Return the accesses through which the reader may read the messages, on one instance, in the reader's order."""
     order = reader.token_keys
-    found = _MESSAGES.rows(reader.slots, omni_id=omni_id, **reader.slot_values)
+    found = _MESSAGES.rows(reader.slots, omni_id=omni_id, user=reader.user, **reader.slot_values)
     rows = sorted(found, key=lambda access: order.index(access.api_token_id))
     tokens = {token.pk: token for token in reader.tokens}
     for row in rows:

@@ -9,7 +9,7 @@ remembered: only a `200` of the same route undoes it.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import models
@@ -92,6 +92,12 @@ class AccessQuerySet(models.QuerySet["Access"]):
     def knowing_jobs(self, jobs: models.QuerySet[Job]) -> Self:
         """Add whether any of these jobs is stored."""
         return self.annotate(knows_jobs=Exists(jobs))
+
+    def knowing_marks(
+        self, seen: models.QuerySet[Any], stars: models.QuerySet[Any], tickets: models.QuerySet[Any]
+    ) -> Self:
+        """Annotate when a reader's last visit was (`seen_at`), and whether there are stars and tickets of these."""
+        return self.annotate(seen_at=models.Subquery(seen), was_starred=Exists(stars), had_tickets=Exists(tickets))
 
     def to_outer_conversation(self) -> Self:
         return self.filter(conversation=OuterRef("pk"))
@@ -242,6 +248,10 @@ class Access(models.Model):
     # Search: true if this token may see the evidence of every job of this conversation that the search knows.
     has_evidence = models.BooleanField(default=False)
     knows_jobs: bool  # annotated by knowing_jobs()
+    # Annotated by knowing_marks().
+    seen_at: datetime | None
+    was_starred: bool
+    had_tickets: bool
 
     objects = AccessQuerySet.as_manager()
 

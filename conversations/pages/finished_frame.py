@@ -15,14 +15,13 @@ from uuid import UUID
 from django.contrib.messages import get_messages
 from django.core.cache import caches
 from django.db.models import Model
-from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from conversations import rendering
 from conversations.pages.finished_thread import FinishedThread, static_files_digest, templates_digest
 from omniviewer.accounts.context import appearance
-from omniviewer.accounts.requests import Request
+from omniviewer.accounts.requests import Request, form_token
 
 # Places in the stored HTML for parts of one request: no escaped text can be the same.
 _HEADER, _CSRF_TOKEN = b"<!-- header -->", b"<csrf-token>"
@@ -52,7 +51,7 @@ def render(request: Request, template: str, context: Mapping[str, Any], told: Se
 
     `told` is what the page shows besides the values in its context, such as ages; None for a page not to be stored.
     """
-    stored = _stored(request, template, context, told).replace(_CSRF_TOKEN, get_token(request).encode())
+    stored = _stored(request, template, context, told).replace(_CSRF_TOKEN, form_token(request).encode())
     return stored.replace(_HEADER, str(appearance(request)["site_header"]).encode(), 1)
 
 

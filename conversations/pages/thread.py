@@ -43,7 +43,8 @@ def conversation(request: Request, omni_id: UUID, position: int | None = None) -
     is_link = request.method == "GET" and sessions.arrives(request)
     if ticket and is_link:
         TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=False)
-    Visit.objects.record(request.user, opened.conversation)
+    if not opened.is_seen:
+        Visit.objects.record(request.user, opened.conversation)
     extra = {"ticket_text": "" if is_link else ticket or "", "odd_ticket": "" if ticket else came_from.strip()}
     return thread_context.render_thread(request, opened, extra, focus=position)
 
@@ -71,7 +72,7 @@ def fresh(request: Request, omni_id: UUID) -> HttpResponse:
     sessions.record_once(request, Kind.OPENED, conversation_id=omni_id)
     if opened.was_asked:
         tasks.queue_capture(opened)
-    context = thread_context.thread(request.user, opened, looks)
+    context = thread_context.thread(opened, looks)
     changed = []
     if opened.conversation.revision != revision:
         thread = opened.conversation.thread

@@ -16,7 +16,7 @@ from conversations import tasks
 from conversations.archive import live_answer, people
 from conversations.archive.live_answer import Running
 from conversations.archive.outcomes import Opened
-from conversations.models import LONGEST_JOB, EarlierMessage, Star, TicketReference, ticket_names
+from conversations.models import LONGEST_JOB, EarlierMessage, TicketReference, ticket_names
 from conversations.pages import finished_frame, finished_thread, streamed_thread
 from conversations.pages.evidence_context import answer_statuses
 from conversations.pages.finished_thread import FinishedThread
@@ -25,7 +25,6 @@ from conversations.pages.refresh import MAX_LOOKS, fresh_in
 from conversations.pages.streamed_thread import StreamedThread
 from conversations.search.syntax import Filter
 from conversations.templatetags.moments import ago
-from omniviewer.accounts.models import User
 from omniviewer.accounts.requests import Request
 from omniviewer.audit import trail
 from omniviewer.audit.models import Kind
@@ -46,12 +45,12 @@ def page(request: Request, opened: Opened) -> dict[str, Any]:
     key = finished_thread.Key(opened, place.marking)
     finished = finished_thread.get(key)
     if finished is not None:
-        context = _about(request.user, opened, finished.count) | {"awaits_answer": finished.awaits_answer}
+        context = _about(opened, finished.count) | {"awaits_answer": finished.awaits_answer}
     else:
         if tasks.queue_capture(opened):
             opened.conversation.job_changes += 1
             key = finished_thread.Key(opened, place.marking)
-        context = thread(request.user, opened)
+        context = thread(opened)
         summaries = context["summaries"]
         if context["running"] or context["unkept"]:
             # The rest of the page changes by time alone, so it is found out each time; the messages stay the same.
@@ -89,7 +88,7 @@ def _around(context: dict[str, Any], marked: Marked) -> FinishedThread:
     )
 
 
-def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
+def thread(opened: Opened, looks: int = 0) -> dict[str, Any]:
     """Return the context of the messages of a thread, and of what is said about it.
 
     `looks`: how often the page has refreshed by itself.
@@ -104,7 +103,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     for row in earlier:
         by_position[row.position].append(row)
     return {
-        **_about(user, opened, count, looks, running),
+        **_about(opened, count, looks, running),
         **answer_statuses(opened),
         "earlier": earlier,
         "earlier_versions": dict(by_position),
@@ -114,7 +113,7 @@ def thread(user: User, opened: Opened, looks: int = 0) -> dict[str, Any]:
     }
 
 
-def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Running | None = None) -> dict[str, Any]:
+def _about(opened: Opened, count: int, looks: int = 0, running: Running | None = None) -> dict[str, Any]:
     """Return the context of what a thread's page says beside its messages."""
     conversation = opened.conversation
     last_at, fetched_at = conversation.updated_at, conversation.fetched_at
@@ -129,7 +128,7 @@ def _about(user: User, opened: Opened, count: int, looks: int = 0, running: Runn
         "shortfall": conversation.shortfall,
         "count": count,
         "is_long": count >= _LONG_MESSAGES,
-        "is_starred": Star.objects.has(user, conversation.pk),
+        "is_starred": opened.is_starred,
         "running": running,
         # As far as Omni was asked: what is stored may be older.
         "is_abandoned": bool(last_at and fetched_at and fetched_at - last_at > LONGEST_JOB),
@@ -181,7 +180,8 @@ def render_thread(
     )
     if focus is not None and not 1 <= focus <= context["count"]:
         extra, status = {**extra, "missing": focus}, HTTPStatus.NOT_FOUND
-    tickets = TicketReference.objects.of(shown)
+    # The address may have added one since.
+    tickets = TicketReference.objects.of(shown) if opened.has_tickets or came_from else []
     context |= {"focus": focus, "tickets": tickets, **extra}
     # Only what is said beside stored messages comes again; what was rendered with them is long to compare.
     told = None if "summaries" in context else [ago(shown.created_at), ago(shown.updated_at), *map(_address, tickets)]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.middleware.csrf import get_token
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
@@ -22,6 +23,16 @@ class Request(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+
+
+def form_token(request: HttpRequest) -> str:
+    """Return the token of this page's forms against forged requests: the same for all of them, another for each page.
+
+    Django masks it anew each time that it is asked.
+    """
+    token: str = getattr(request, "form_token", "") or get_token(request)
+    request.form_token = token  # type: ignore[attr-defined]
+    return token
 
 
 def next_path(request: HttpRequest) -> str:

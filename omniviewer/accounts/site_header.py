@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest
-from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.urls import get_script_prefix
 from django.utils.html import format_html
@@ -13,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from omniviewer.accounts.announcements import Shown, shown_to
 from omniviewer.accounts.models import User
+from omniviewer.accounts.requests import form_token
 
 # Parts of each page's own, put in afterwards: the token of its forms, and its address.
 # No escaped text can be the same.
@@ -48,12 +48,12 @@ def render(request: HttpRequest, theme: str, keys: str) -> SafeString:
     is_of_ticket = "ticket=" in request.META.get("QUERY_STRING", "")
     is_list = request.path == f"{get_script_prefix()}conversations/" and not is_of_ticket
     header = Header(get_script_prefix(), section, is_list, theme, keys, **_facts(request))
-    return format_html(_rendered(header), token=get_token(request), address=request.get_full_path())
+    return format_html(_rendered(header), token=form_token(request), address=request.get_full_path())
 
 
 def announcements(request: HttpRequest) -> SafeString:
     """Return the HTML of what the header announces: for the administration, which has a header of its own."""
-    facts = {"header": _facts(request), "address": request.get_full_path(), "csrf_token": get_token(request)}
+    facts = {"header": _facts(request), "address": request.get_full_path(), "csrf_token": form_token(request)}
     return render_to_string("_announcements.html", facts)
 
 

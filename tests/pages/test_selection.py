@@ -146,6 +146,28 @@ def test_what_happened_since_the_last_visit_is_new_until_it_is_opened(
     assert str(made[1].id) not in ids_on(text_of(reads.get("/conversations/?q=-is:unread")))
 
 
+def test_stars_and_visits_are_each_readers_own(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, colleague: User, made: list[InOmni]
+) -> None:
+    """Both read with a key of the same person; what the one has starred and opened is neither to the other."""
+    credential_for(colleague, small_omni, small.personal_token(analyst))
+    other = signed_in(colleague)
+    for client in (reads, other):
+        client.get("/conversations/")
+    starred, pressed = made[0], 'name="starred" value="0"'
+    small.ask(starred, "And now?", "Yes.", at=datetime.now(UTC) + timedelta(seconds=2))
+    reads.post(f"{thread(starred)}star/", {"starred": "1"})
+    for client in (reads, other):
+        client.get("/conversations/?refresh=1", follow=True)
+    assert pressed in text_of(reads.get(f"{thread(starred)}?refresh=1", follow=True))
+    unread = "/conversations/?q=is:unread"
+    assert ids_on(text_of(reads.get(unread))) == []
+    assert ids_on(text_of(other.get(unread))) == [str(starred.id)]
+    for _ in range(2):
+        assert pressed not in text_of(other.get(f"{thread(starred)}?refresh=1", follow=True))
+    assert ids_on(text_of(other.get(unread))) == []
+
+
 def test_everything_counts_as_read_and_that_can_be_undone(
     reads: Client, small: Organization, made: list[InOmni]
 ) -> None:
