@@ -313,7 +313,7 @@ def controls(credentials: Iterable[Credential], asked: Asked) -> dict[str, Any]:
             "place": asked.value("in"),
         },
         "states": syntax.STATES,
-        "places": syntax.PLACES,
+        "places": query_words.PLACE_NAMES,
     }
 
 

@@ -3,12 +3,16 @@
 from conversations.search import date_words
 from conversations.search.syntax import SPANS, Asked, Filter
 
-_LABELS = {"owner": "asked by", "in": "searched in"}
+_LABELS = {"owner": "asked by"}
+# Places to search in, as people call them.
+PLACE_NAMES = {"question": "questions", "answer": "answers", "query": "queries", "name": "titles"}
 
 
 def chip(row: Filter) -> tuple[str, str]:
     """Return a filter as its chip says it, and the days that it means, if it is about days: "Asked", "3 May 2026"."""
     negation = "not " if row.is_negated else ""
+    if row.name == "in" and row.value in PLACE_NAMES:
+        return f"{negation or 'only '}in {PLACE_NAMES[row.value]}".capitalize(), ""
     if row.name not in SPANS:
         label = f"{negation}{_LABELS.get(row.name, row.name)}"
         return f"{label.capitalize()}: {row.value.removeprefix('=')}", ""

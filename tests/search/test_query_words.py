@@ -25,6 +25,7 @@ def today(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
         ("-is:starred -has:rows", "not starred, without rows"),
         ('topic:"=order items" -state:failed', "topic order items, not state failed"),
         ('on:"last week"', "active last week: 16–22 November 2026"),
+        ("returns in:query", "“returns”, only in queries"),
         ("returns from:7d", "“returns”, active from 22 November 2026"),
     ],
 )
@@ -46,6 +47,8 @@ def test_a_query_is_a_sentence(typed: str, said: str) -> None:
         ("-asked:2026-10-30", ("Not asked", "30 October 2026")),
         ("to:2026-10", ("Active", "to 31 October 2026")),
         ("-state:failed", ("Not state: failed", "")),
+        ("in:question", ("Only in questions", "")),
+        ("in:name", ("Only in titles", "")),
     ],
 )
 def test_a_chip_says_its_days_once(typed: str, chip: tuple[str, str]) -> None:
