@@ -152,7 +152,7 @@ def _open_questions(total: Totals) -> str:
     """Return what is counted as unanswered, and how many of these the failure rate counts for an earlier answer."""
     said = "conversations that end with a question"
     answered = total.unanswered - total.only_asked
-    return f"{said}; {answered:,} of them answered before" if answered else said
+    return f"{said}; {answered:,} answered before" if answered else said
 
 
 def _conversations(count: int) -> str:

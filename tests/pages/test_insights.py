@@ -275,7 +275,7 @@ def test_an_open_question_behind_an_answer_is_told(lead: Client, week: list[InOm
     read_all()
     lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
     page = " ".join(text_of(lead.get(MARCH)).split())
-    assert 'tile-note">conversations that end with a question; 1 of them answered before<' in page
+    assert 'tile-note">conversations that end with a question; 1 answered before<' in page
 
 
 @pytest.mark.django_db(transaction=True)
