@@ -55,7 +55,7 @@ class Figures:
             rows.append(
                 Row(Cell(label, plain=f"{span.first}"), [*cells, *(self._cell(span, state, counts) for state in shown)])
             )
-        note = f"A conversation counts once: as failed if any of its answers failed. {self._known}"
+        note = f"A conversation counts once, in the first of these states that fits. {self._known}"
         return Figure(
             "outcomes",
             "Outcomes",
