@@ -44,10 +44,17 @@ for (const failed of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   });
 }
 
+// A list that asks at once is still arriving: what its first answer brings is no news to anybody.
+let isArriving = Number(document.getElementById("list-freshness")?.dataset.freshIn ?? 1) === 0;
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (detail.elt.id === "list-freshness") isArriving = false;
+});
+
 // What asks for the lines under the answers goes on as it is: were it replaced while it asks, its answer would find
 // nothing of the page any more.
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   if (detail.target.id === "capturing" && detail.target.hasAttribute("hx-get")) detail.shouldSwap = false;
+  if (detail.target.id === "list-news" && isArriving) detail.shouldSwap = false;
 });
 
 // What is being read: the first thing below the header, and how far down the window it stands.

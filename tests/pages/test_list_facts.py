@@ -431,6 +431,31 @@ def test_x_and_s_act_on_the_row_with_the_focus(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_list_announces_changes_once_it_has_arrived(
+    page: Page, site: str, reads: Client, small: Organization, analyst: Member
+) -> None:
+    def grow(name: str) -> None:
+        small.add_conversation(owner=analyst, name=name, turns=[("?", "!")])
+        Walk.objects.update(checked_at=timezone.now() - HOUR, not_before=timezone.now() - HOUR)
+
+    grow("First")
+    reads.get("/conversations/")
+    grow("Second")
+    page.context.add_cookies([{"name": "time_zone", "value": "Europe%2FBerlin", "url": site}])
+    sign_in(page, site)
+    news, rows = page.locator("#list-news"), page.locator(".row")
+    expect(rows).to_have_count(2)
+    page.wait_for_load_state("networkidle")
+    expect(news).to_be_empty()
+    grow("Third")
+    page.evaluate(
+        "htmx.ajax('GET', '/conversations/fresh/?looks=2&shown=x', {target: '#list-freshness', swap: 'outerHTML'})"
+    )
+    expect(rows).to_have_count(3)
+    expect(news).to_have_text("The list has changed.")
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_list_that_was_asked_for_before_takes_no_star_and_no_tick_back(
     page: Page, site: str, reads: Client, small: Organization, analyst: Member
 ) -> None:
