@@ -3,11 +3,16 @@
 import { whenNear } from "./near.js";
 
 const observer = new ResizeObserver((entries) => {
-  for (const { target } of entries) {
-    const frame = target.matches("table") ? target.parentElement : target;
+  const frames = new Set(entries.map(({ target }) => (target.matches("table") ? target.parentElement : target)));
+  // All are measured before any is changed: else each change would cost the next one a layout of the page.
+  const measured = [...frames].map((frame) => {
     const table = frame.firstElementChild;
-    frame.classList.toggle("fits", table.offsetWidth <= frame.clientWidth + 1);
-    frame.classList.toggle("has-tall-head", (table.tHead?.offsetHeight ?? 0) > window.innerHeight / 3);
+    const isTall = (table.tHead?.offsetHeight ?? 0) > window.innerHeight / 3;
+    return [frame, table.offsetWidth <= frame.clientWidth + 1, isTall];
+  });
+  for (const [frame, fits, isTall] of measured) {
+    frame.classList.toggle("fits", fits);
+    frame.classList.toggle("has-tall-head", isTall);
   }
 });
 
