@@ -128,39 +128,23 @@ class AccessQuerySet(models.QuerySet["Access"]):
         """Put these under another token, to which Omni has shown nothing yet: with no right and no word of Omni's."""
         SeenRevision.objects.filter(access__in=self).delete()
         self.update(
+            **_WITHOUT_MESSAGES,
             api_token=token,
             listed_at=None,
             name="",
             last_prompt="",
             owner_id="",
-            opened_at=None,
             confirmed_at=None,
             refused_at=None,
-            fetched_at=None,
-            unchanged_at=None,
             is_answered=False,
-            revision=0,
-            revision_since=None,
             read_of=None,
-            is_behind=False,
-            has_evidence=False,
         )
 
     def refuse(self) -> None:
         """End the right to the messages: the thread route refused them. No list reply undoes that."""
         SeenRevision.objects.filter(access__in=self).delete()
-        self.update(
-            opened_at=None,
-            refused_at=timezone.now(),
-            fetched_at=None,
-            unchanged_at=None,
-            revision=0,
-            revision_since=None,
-            is_behind=False,
-            not_before=timezone.now(),
-            read_of=F("updated_at"),
-            has_evidence=False,
-        )
+        now = timezone.now()
+        self.update(**_WITHOUT_MESSAGES, refused_at=now, not_before=now, read_of=F("updated_at"))
 
     def store_listed(
         self,
@@ -202,6 +186,9 @@ TOLD = ("name", "last_prompt", "owner_id", "updated_at", "recency")
 _PROVEN = ("shown_at", "opened_at", "confirmed_at", "refused_at", "has_evidence")
 _READ = ("read_of", "is_behind", "not_before", "tries", "failure")
 _FETCHED = ("fetched_at", "is_answered", "revision", "revision_since", "shortfall", *_READ)
+# What an access holds without a right to the messages.
+_WITHOUT_MESSAGES: dict[str, Any] = dict.fromkeys(("opened_at", "fetched_at", "unchanged_at", "revision_since"))
+_WITHOUT_MESSAGES |= {"revision": 0, "is_behind": False, "has_evidence": False}
 
 
 class Access(models.Model):
