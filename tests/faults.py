@@ -133,7 +133,7 @@ ROWS = [
     Row("Null content", "Omni returned no text for this answer.", 200, NEW, "200", _edit_message(text=None)),
     Row("An unknown role", "Message by “tool”", 200, NEW, "200", _edit_message(role="tool")),
     Row("Unknown extra fields", "Sunglasses", 200, NEW, "200", _edit_message(thinking={"deep": [1, 2]})),
-    Row("Wrong types", "Omni names no job for this answer", 200, NEW, "200", _edit_message(jobId=7, omniChatUrl=["x"], at=5)),
+    Row("Wrong types", "Omni gives no job id for this answer", 200, NEW, "200", _edit_message(jobId=7, omniChatUrl=["x"], at=5)),
     Row("Bad dates", "No time given", 200, NEW, "200", _edit_message(at="the day before yesterday")),
     Row("A date that no database here orders", "No time given", 200, NEW, "200", _edit_message(at="2600-01-01T00:00:00Z")),
     Row("A date that no calendar here has", "No time given", 200, NEW, "200", _edit_message(at="0001-01-01T00:00:00Z")),

@@ -44,9 +44,9 @@ def accept(credential: Credential, heir: Credential) -> None:
 def prove(token: ApiToken, heir: ApiToken) -> None:
     """Raise `NotProven` unless Omni shows `heir` what it showed `token`; `OmniError` where Omni cannot be asked."""
     if heir.instance != token.instance or heir == token:
-        raise NotProven("It is not another key for the same Omni instance.")
+        raise NotProven("This must be a different key for the same Omni instance.")
     if credentials.identify(heir.instance, heir.token).scope != ApiToken.Scope.ORGANIZATION:
-        raise NotProven("Omni does not say that it is an organization key.")
+        raise NotProven("Omni does not recognize this as an organization key.")
     shown = Access.objects.filter(api_token=token, opened_at__isnull=False).select_related("conversation")
     newest = [access.conversation for access in shown.newest_first()[:_MAX_PROOFS]]
     proofs = 0
@@ -56,9 +56,9 @@ def prove(token: ApiToken, heir: ApiToken) -> None:
         if _sees(heir, conversation):
             proofs += 1
         elif token.rejected_at is None and _sees(token, conversation):
-            raise NotProven("Omni does not show it what it shows the other key.")
+            raise NotProven("This key cannot read a conversation that your colleague’s key can read.")
     if newest and not proofs:
-        raise NotProven("Omni does not show it any of what the other key was shown last.")
+        raise NotProven("This key can read none of the conversations that were last read with your colleague’s key.")
 
 
 def _sees(token: ApiToken, conversation: Conversation) -> bool:

@@ -48,11 +48,11 @@ class AnswerStatus(Enum):
     RUNNING = "running", "Not finished"
     FAILED = "failed", "The job failed"
     CANCELLED = "cancelled", "The job was cancelled"
-    EXPIRED = "expired", "Omni no longer has this: it deletes evidence after 14 days, and it was not captured before"
-    REMOVED = "dropped", "Removed here: this site stores evidence for a set time, and Omni for 14 days"
+    EXPIRED = "expired", "Omni has deleted this evidence, as it does after 14 days, and it was not captured in time"
+    REMOVED = "dropped", "No longer stored: this site deletes evidence after a set time, and Omni after 14 days"
     EMPTY = "nothing", "Omni has no evidence for this answer"
-    HIDDEN = "not-shown", "Omni does not show this job: it is gone, or not visible to this reader"
-    NO_JOB = "no-job", "Omni names no job for this message, so there is no evidence"
+    HIDDEN = "not-shown", "Omni does not show this job: it was deleted, or this reader does not have access to it"
+    NO_JOB = "no-job", "Omni gives no job id for this message, so there is no evidence"
     UNREACHED = "not-reached", "Omni cannot be reached right now"
 
     def __new__(cls, value: str, _sentence: str) -> "AnswerStatus":

@@ -157,4 +157,4 @@ def held_jobs() -> JobQuerySet:
 def sentence(holds: Iterable[Hold]) -> str:
     """Return the sentence that says why something cannot be deleted, and names these holds."""
     named = ", ".join(str(hold) for hold in holds)
-    return f"Nothing may be deleted of this while it is held ({named}). An administrator can lift a hold under /admin/."
+    return f"This cannot be deleted while it is on hold ({named}). An administrator can lift a hold under /admin/."

@@ -93,7 +93,7 @@ class Written(models.Model):
     def absence(self) -> str:
         """Return a sentence that says why there is no text; "" if there is one."""
         if self.is_unreadable:
-            return "This message could not be read: Omni sent nothing in its place."
+            return "This message could not be read: Omni sent an empty entry."
         if self.has_text:
             return ""
         return "This question has no text." if self.is_question else "Omni returned no text for this answer."

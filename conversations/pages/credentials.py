@@ -115,7 +115,7 @@ def make_default(request: Request, pk: int) -> HttpResponse:
     found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     found.make_default()
     _note(request, Kind.CREDENTIAL_CHANGED, found)
-    messages.success(request, f"{found.label} is now used first.")
+    messages.success(request, f"{found.label} is now your default credential.")
     return redirect("conversations:credentials")
 
 

@@ -197,7 +197,7 @@ class Figures:
         """Return a sentence that says for how many answers the outcome is known."""
         total = self._found.total
         if not total.answers:
-            return "No answer names the job that made it."
+            return "No answer has a job id."
         return f"Outcome known for {answers_with_a_job(total)}."
 
     @property

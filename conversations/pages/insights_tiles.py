@@ -78,7 +78,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "People",
             [count("People", lambda row: row.people)],
-            "who asked a question" if total.people else "Omni names nobody",
+            "who asked a question" if total.people else "Omni does not say who asked",
             "#people",
             _line([len({found.whose[key] for key in span.conversations} - {NOBODY}) for span in spans]),
             opens="Show the people",
@@ -111,9 +111,7 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "Coverage",
             [rate("Coverage", lambda row: row.coverage, "down")],
-            f"outcome known for {answers_with_a_job(total)}"
-            if total.answers
-            else "No answer names the job that made it",
+            f"outcome known for {answers_with_a_job(total)}" if total.answers else "No answer has a job id",
             links.state(UNKNOWN, found.states) if total.told < total.answers else "",
             _line([span.within(known) / len(span.conversations) if span.conversations else None for span in spans]),
             opens="Show those without a known outcome",
@@ -152,7 +150,7 @@ def _open_questions(total: Totals) -> str:
     """Return what is counted as unanswered, and how many of these the failure rate counts for an earlier answer."""
     said = "conversations that end with a question"
     answered = total.unanswered - total.only_asked
-    return f"{said}; {answered:,} answered before" if answered else said
+    return f"{said}; {answered:,} with an earlier answer" if answered else said
 
 
 def _conversations(count: int) -> str:

@@ -51,20 +51,20 @@ def offer(request: Request, pk: int) -> HttpResponse:
     found = get_object_or_404(Credential.objects.owned_by(request.user), pk=pk)
     if "withdraw" in request.POST:
         HandOver.objects.filter(credential=found).delete()
-        messages.success(request, f"{found.label} is offered to nobody any more.")
+        messages.success(request, f"You withdrew the offer of {found.label}.")
         return redirect("conversations:credentials")
     form = HandOverForm(request.POST)
     if not hand_over.may_be_offered(found):
-        form.add_error("name", "Only an organization key that nobody else here holds can be handed over.")
+        form.add_error("name", "You can only hand over an organization key that nobody else has connected here.")
     if not form.is_valid():
         return _remove_page(request, found, form)
     name = form.cleaned_data["name"]
     people = [person for person in User.known_as(name)[:2] if person.is_active]
     if people == [request.user]:
-        form.add_error("name", "This is you: enter the person who takes it over.")
+        form.add_error("name", "That is you. Enter a colleague’s e-mail address or username.")
         return _remove_page(request, found, form)
     hand_over.offer(found, name, people[0] if len(people) == 1 else None)
-    messages.success(request, f"If {name} signs in here, they find the offer under Credentials.")
+    messages.success(request, f"When {name} signs in here, they will find the offer under Credentials.")
     return redirect("conversations:credentials")
 
 
@@ -97,5 +97,5 @@ def answer(request: Request, pk: int) -> HttpResponse:
         trail.record(request, Kind.HANDED_OVER, whom=owner.username, instance=host, credential_id=key)
         trail.record(request, Kind.CREDENTIAL_REMOVED, user=owner, instance=host, credential_id=key)
         tasks.remove_at_once(token)
-        messages.success(request, f"Handed over to {heir.label}. Omni is asked for each conversation with your key.")
+        messages.success(request, f"Handed over to {heir.label}. Each conversation is now fetched with your key.")
     return redirect("conversations:credentials")

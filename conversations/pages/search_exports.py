@@ -35,7 +35,7 @@ def exports(request: Request) -> HttpResponse:
     except CannotShow as error:
         return explain(request, error)
     except TooManyExports:
-        messages.error(request, "Your other exports are still being read. Begin another when one of them is ready.")
+        messages.error(request, "Your other exports are not ready yet. Start another when one of them is done.")
         return redirect("conversations:exports")
     tasks.nudge(tasks.search_exports)
     return redirect("conversations:export", export.pk)

@@ -27,7 +27,11 @@ def add(request: Request, omni_id: UUID) -> HttpResponseBase:
     if ticket and TicketReference.objects.add(opened.conversation, ticket, request.user, is_by_hand=True):
         tasks.queue_capture(opened)
         return redirect(f"{opened.conversation.get_absolute_url()}#details")
-    wrong = "It has too many tickets: remove one first." if ticket else "Use a ticket number such as ABC-123."
+    wrong = (
+        "This conversation has too many tickets. Remove one first."
+        if ticket
+        else "Use a ticket number such as ABC-123."
+    )
     extra = {"ticket_error": wrong, "ticket_text": request.POST.get("ticket", "")}
     return thread_context.render_thread(request, opened, extra, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -40,7 +44,7 @@ def remove(request: Request, omni_id: UUID) -> HttpResponseBase:
     opened = threads.open(request.user, omni_id)
     ticket = ticket_names.read(request.POST.get("ticket", ""))
     if ticket and is_held(opened.conversation):
-        stays = {"ticket_error": "An administrator has put a hold on this conversation: its tickets stay."}
+        stays = {"ticket_error": "This conversation is on hold, so its tickets cannot be removed."}
         return thread_context.render_thread(request, opened, stays, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     removed = ticket and TicketReference.objects.remove(opened.conversation, ticket)
     if removed:

@@ -11,7 +11,7 @@ from conversations.search.syntax import FILTERS, HAS, IS, PLACES, STATES
 # Text that people read beside each filter.
 MEANINGS: Final = {
     "owner": "who asked",
-    "state": "outcome of the answer",
+    "state": "state of its answers",
     "topic": "topics of its queries",
     "has": "a chart, rows or a ticket",
     "ticket": "linked from a ticket",

@@ -16,8 +16,8 @@ from omniviewer.operations.database_errors import Trouble
 
 Reply = TypeVar("Reply")
 _UNWRITABLE = {
-    Trouble.FULL: "Nothing new can be stored: the disk of this site’s database is full or fails.",
-    Trouble.READ_ONLY: "Nothing new can be stored: this site’s database can only be read.",
+    Trouble.FULL: "Nothing new can be stored: this site’s database disk is full or failing.",
+    Trouble.READ_ONLY: "Nothing new can be stored: this site’s database is read-only.",
 }
 
 

@@ -48,7 +48,7 @@ class Announcement(models.Model):
 
     def clean(self) -> None:
         if self.ends_at and self.starts_at and self.ends_at <= self.starts_at:
-            raise ValidationError({"ends_at": "This is not after the time in “From”."})
+            raise ValidationError({"ends_at": "This must be later than “From”."})
 
     @property
     def may_be_dismissed(self) -> bool:

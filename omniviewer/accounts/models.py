@@ -219,7 +219,7 @@ class ApiToken(models.Model):
             case self.Scope.USER:
                 return "only its owner’s conversations"
             case _:
-                return "what the list shows: Omni does not tell its scope"
+                return "the conversations that Omni lists for it; Omni does not say what type of token it is"
 
     def reject(self) -> None:
         """Store that Omni no longer accepts it: every right that was proven with it ends at once."""

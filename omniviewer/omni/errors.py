@@ -10,7 +10,7 @@ class OmniError(Exception):
     again may help, where that is known.
     """
 
-    sentence = "Omni could not be asked."
+    sentence = "The request to Omni failed."
     kinds: ClassVar[dict[str, type["OmniError"]]] = {}
 
     def __init_subclass__(cls) -> None:

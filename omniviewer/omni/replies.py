@@ -217,9 +217,7 @@ def _shortfall(messages: tuple[Message, ...], count: int) -> str:
     sentences = []
     unreadable = sum(message == Message() for message in messages)
     if unreadable:
-        sentences.append(
-            f"{unreadable:,} of the {count:,} messages could not be read: Omni sent nothing in their place."
-        )
+        sentences.append(f"{unreadable:,} of the {count:,} messages could not be read: Omni sent empty entries.")
     if count > len(messages):
         sentences.append(f"This conversation has {count:,} messages: the first {len(messages):,} are shown.")
     return " ".join(sentences)

@@ -40,7 +40,7 @@ function attach(box) {
   list.className = "completions";
   list.role = "listbox";
   list.id = `completions-${box.id || (isFirst ? "first" : "other")}`;
-  list.ariaLabel = "Completions";
+  list.ariaLabel = "Suggestions";
   list.hidden = true;
   isFirst = false;
   box.after(list);

@@ -114,7 +114,7 @@ const counting = () => document.querySelectorAll("[data-counting]");
 const links = new Map();
 for (const place of counting()) {
   links.set(place, [...place.childNodes]);
-  place.textContent = "Comparing the questions…";
+  place.textContent = "Loading…";
 }
 for (const failed of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.addEventListener(failed, () => {

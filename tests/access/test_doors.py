@@ -275,7 +275,7 @@ def test_not_found_with_a_personal_token(stranger_reads: Client) -> None:
 def test_not_found_with_an_organization_key(colleague_reads: Client, omni: StandIn) -> None:
     page = said_of(colleague_reads, f"/conversations/{ELSE}/")
     assert "An organization key sees every conversation of its instance, so this one" in page
-    assert "was deleted there or belongs to another instance" in page
+    assert "was deleted or belongs to another instance" in page
     assert omni.host in page
     assert (
         f'href="/credentials/connect/?{urlencode({"next": f"/conversations/{ELSE}/"})}">Connect another instance<'

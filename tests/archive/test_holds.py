@@ -355,7 +355,7 @@ def test_its_tickets_stay(boss: User, lead: Client, small_omni: StandIn, found: 
     hold(boss, small_omni.host, "ticket", "SUP-17")
     answer = lead.post(f"{thread(found)}tickets/remove/", {"ticket": "SUP-17"})
     assert answer.status_code == 422
-    assert "An administrator has put a hold on this conversation: its tickets stay." in text_of(answer)
+    assert "This conversation is on hold, so its tickets cannot be removed." in text_of(answer)
     assert TicketReference.objects.exists()
     lift(boss, Hold.objects.get())
     assert lead.post(f"{thread(found)}tickets/remove/", {"ticket": "SUP-17"}).status_code == 200

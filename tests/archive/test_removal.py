@@ -78,7 +78,7 @@ def test_it_says_what_will_be_lost(lead: Client, colleague: User) -> None:
     assert f"<strong>{COUNT} stored conversations</strong>" in said
     assert "<strong>the evidence of 1 answer</strong> that Omni no longer has: it cannot be fetched again" in said
     assert "1 link to tickets" in said
-    assert "Or hand over to a colleague" in said
+    assert "Or hand the conversations over to a colleague" in said
 
 
 def test_a_few_go_at_once(lead: Client, colleague: User) -> None:
@@ -171,7 +171,7 @@ def test_nothing_is_lost_that_another_holds(lead: Client, colleague: User, owner
     credential_for(owner, small_omni, key)
     said = page(lead, f"/credentials/{key_of(colleague)}/remove/")
     assert "No stored conversation is deleted with it." in said
-    assert "Or hand over to a colleague" not in said
+    assert "Or hand the conversations over to a colleague" not in said
     lead.post(f"/credentials/{key_of(colleague)}/remove/")
     assert Conversation.objects.count() == COUNT
 
@@ -255,7 +255,7 @@ def test_somebody_else_takes_over(
     offer(lead, colleague)
     assert "If owner@company.example signs in here" in page(lead)
     assert "Offered to <strong>owner@company.example</strong>" in page(lead)
-    assert "offers to hand over" in page(successor)
+    assert "offers you their stored conversations" in page(successor)
     assert "You need an organization key of your own" in page(successor)
     own = credential_for(owner, small_omni, small.organization_key(), "Mine")
     assert "Take over" in page(successor)
@@ -308,7 +308,7 @@ def test_a_personal_token_cannot_take_over(
     own = credential_for(owner, small_omni, small.personal_token(analyst), "Mine")
     offer(lead, colleague)
     assert "Take over" not in page(successor)
-    assert "Nothing was handed over. Mine: Omni does not say that it is an organization key." in take_over(
+    assert "Nothing was handed over. Mine: Omni does not recognize this as an organization key." in take_over(
         successor, own
     )
     assert Credential.objects.filter(owner=colleague).exists()
@@ -327,7 +327,7 @@ def test_a_key_that_is_shown_less_cannot_take_over(
     own = credential_for(owner, small_omni, key, "Mine")
     offer(lead, colleague)
     small.permissions.deny("thread", token=key)
-    assert "Omni does not show it what it shows the other key." in take_over(successor, own)
+    assert "This key cannot read a conversation that your colleague’s key can read." in take_over(successor, own)
     assert Credential.objects.filter(owner=colleague).exists()
     assert Conversation.objects.count() == COUNT
 
@@ -374,7 +374,7 @@ def test_with_the_key_of_somebody_else_nobody_takes_over(
 def test_an_offer_is_withdrawn_or_declined(lead: Client, colleague: User, successor: Client) -> None:
     offer(lead, colleague)
     lead.post(f"/credentials/{key_of(colleague)}/hand-over/", {"withdraw": ""})
-    assert "offers to hand over" not in page(successor)
+    assert "offers you their stored conversations" not in page(successor)
     offer(lead, colleague)
     successor.post(f"/credentials/offers/{HandOver.objects.get().pk}/", {"decline": ""})
     assert not HandOver.objects.exists()
@@ -412,7 +412,7 @@ def test_to_oneself_or_nobody_is_an_error(lead: Client, colleague: User) -> None
 
 def test_a_personal_token_is_not_offered(reads: Client, owner: User, found: InOmni) -> None:
     reads.get(thread(found))
-    assert "Or hand over to a colleague" not in page(reads, f"/credentials/{key_of(owner)}/remove/")
+    assert "Or hand the conversations over to a colleague" not in page(reads, f"/credentials/{key_of(owner)}/remove/")
     assert offer(reads, owner, "colleague").status_code == 422
 
 

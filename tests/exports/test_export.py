@@ -313,8 +313,8 @@ def test_what_is_kept_of_its_queries_goes_along_and_nothing_is_asked_for(owner_r
 @pytest.mark.parametrize(
     ("cut", "rows", "said"),
     [
-        (True, 25, "10 of 25 rows; Omni cut the result, which has 1,204."),
-        (True, 2, "Omni cut the result, which has 1,204."),
+        (True, 25, "10 of 25 rows; Omni truncated the result, which has 1,204 rows in all."),
+        (True, 2, "Omni truncated the result, which has 1,204 rows in all."),
         (False, 1025, "10 of 1,025 rows."),
         (False, 2, ""),
     ],

@@ -482,7 +482,7 @@ def test_no_picture_is_remembered(replies_with: Callable[..., Client], small_omn
     rows = "Month,N\n" + "".join(f"2026-0{month},{month * 7}\n" for month in range(1, 8))
     client = replies_with(evidence_routes(query(csvResult=rows)) | {f"{JOB_ROUTE}/vis": reply})
     client.get(EVIDENCE)
-    assert "Omni has no chart of this answer" in text_of(client.get(CHARTS, headers=HTMX))
+    assert "Omni has no chart for this answer" in text_of(client.get(CHARTS, headers=HTMX))
     assert bytes(Chart.objects.get().png) == b""
     small_omni.requests.clear()
     client.get(CHARTS, headers=HTMX)

@@ -105,10 +105,10 @@ def test_what_is_stored_can_be_read_while_nothing_can_be_stored(
         caplog.clear()
         with read_only():
             assert {path: owner_reads.get(path).status_code for path in pages} == dict.fromkeys(pages, 200)
-            assert "this site’s database can only be read." in text_of(owner_reads.get(f"{THREAD}?refresh=1"))
+            assert "this site’s database is read-only." in text_of(owner_reads.get(f"{THREAD}?refresh=1"))
             never_stored = owner_reads.get(f"/conversations/{other.id}/")
             assert never_stored.status_code == 503
-            assert "Nothing new can be stored: this site’s database can only be read." in text_of(never_stored)
+            assert "Nothing new can be stored: this site’s database is read-only." in text_of(never_stored)
             starred = owner_reads.post(f"{THREAD}star/", {"starred": "1"})
             assert (starred.status_code, starred["Retry-After"]) == (503, "10")
             assert "Omniviewer cannot store anything at the moment" in starred.content.decode()

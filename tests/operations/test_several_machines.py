@@ -145,7 +145,7 @@ def test_a_database_that_became_a_standby(house: House) -> None:
         assert house.get(1, path).status_code == 200
         never_stored = house.get(1, other)
         assert never_stored.status_code == 503
-        assert "Nothing new can be stored: this site’s database can only be read." in never_stored.text
+        assert "Nothing new can be stored: this site’s database is read-only." in never_stored.text
         assert "the database is read-only" in events(one)
         status, parts = one.ready()
         assert (status, parts["writing"]) == (200, "the database is read-only: nothing new is stored")

@@ -124,7 +124,7 @@ def test_what_is_written_is_text(owner: User) -> None:
         ({"link": "http://status.example.com"}, "Enter a valid URL."),
         ({"link": "javascript:alert(1)"}, "Enter a valid URL."),
         ({"level": "loud"}, "Select a valid choice."),
-        ({"ends_at_0": "2020-01-01", "ends_at_1": "00:00"}, "This is not after the time in “From”."),
+        ({"ends_at_0": "2020-01-01", "ends_at_1": "00:00"}, "This must be later than “From”."),
         ({"starts_at_0": "soon"}, "Enter a valid date."),
     ],
 )

@@ -177,7 +177,7 @@ def test_it_is_in_the_audit_log(owner_reads: Client, stranger_reads: Client) -> 
         ("Revenue forecast for the next quarter", 'Not finished: <q dir="auto">Running query 3 of 4</q>', 200),
         ("Margin by supplier", "The job failed: <q", 200),
         ("Every order line of 2019", "The job was cancelled", 200),
-        ("Answers from before there were jobs", "Omni names no job for this message", 200),
+        ("Answers from before there were jobs", "Omni gives no job id for this message", 200),
     ],
 )
 @pytest.mark.both_dialects
@@ -316,7 +316,7 @@ def test_rows_are_sorted_by_value_both_ways(owner_reads: Client, omni: StandIn) 
 def test_the_first_rows_come_first_and_then_more(owner_reads: Client, omni: StandIn) -> None:
     with_rows(omni, "n\n" + "\n".join(str(n) for n in range(450)), csvResultWasTruncated=True, totalRowCount=1204)
     page = text_of(owner_reads.get(EVIDENCE))
-    assert "Showing 200 of 450 rows; Omni cut the result, which has 1,204." in page
+    assert "Showing 200 of 450 rows; Omni truncated the result, which has 1,204 rows in all." in page
     assert len(cells(page)) == 200
     assert "queries/1/?rows=400" in page
     page = text_of(owner_reads.get(f"{ANSWER}queries/1/?rows=400&sort=1&down=1", headers=HTMX))
@@ -370,7 +370,7 @@ def test_the_sample_shows_a_cut_result(owner_reads: Client, omni: StandIn) -> No
     found = conversation_named(omni, "Every return of September")
     omni._now = found.updated_at + timedelta(hours=1)
     page = text_of(owner_reads.get(f"/conversations/{found.id}/messages/2/evidence/"))
-    assert "12 rows; Omni cut the result, which has 4,812." in page
+    assert "12 rows; Omni truncated the result, which has 4,812 rows in all." in page
     for line in ("First 5 rows<", "here. 3 rows sampled from the middle (rows 2,406 to 2,408)<", "here. Last 4 rows<"):
         assert line in page
 
@@ -609,7 +609,7 @@ def test_where_omni_has_no_chart_ours_is_shown(page: Page, site: str, omni: Stan
     chart = answer.get_by_role("img", name="Bar chart “Top 5 Products by Revenue”")
     expect(chart).to_be_visible()
     expect(chart).to_have_js_property("naturalWidth", 760)
-    expect(answer.get_by_text("Omni has no chart of this answer.")).to_be_visible()
+    expect(answer.get_by_text("Omni has no chart for this answer.")).to_be_visible()
     assert_accessible(page, "a chart of ours")
 
 

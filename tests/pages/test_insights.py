@@ -168,7 +168,7 @@ def test_people_go_by_their_names(lead: Client, dialect: str) -> None:
     found = numbers(lead, MARCH, "People")
     # The other dialect does not tell the owner of a conversation.
     everybody = [["Ann Analyst", "1", "3"], ["Ben Buyer", "2", "2"]]
-    assert found == (everybody if dialect == "reference" else [["Not named by Omni", "3", "5"]])
+    assert found == (everybody if dialect == "reference" else [["Not provided by Omni", "3", "5"]])
 
 
 def test_every_number_of_conversations_is_that_of_its_list(lead: Client) -> None:
@@ -177,7 +177,7 @@ def test_every_number_of_conversations_is_that_of_its_list(lead: Client) -> None
         for row in rows:
             for (column, _), (text, address) in zip(head[1:], row[1:], strict=True):
                 if not address:
-                    assert text in ("0", "–") or (title, row[0][0]) == ("People", "Not named by Omni"), (title, row)
+                    assert text in ("0", "–") or (title, row[0][0]) == ("People", "Not provided by Omni"), (title, row)
                     continue
                 found = listed(lead, address)
                 assert found, (title, row)
@@ -275,7 +275,7 @@ def test_an_open_question_behind_an_answer_is_told(lead: Client, week: list[InOm
     read_all()
     lead.get(f"/conversations/{week[0].id}/messages/2/evidence/")
     page = " ".join(text_of(lead.get(MARCH)).split())
-    assert 'tile-note">conversations that end with a question; 1 answered before<' in page
+    assert 'tile-note">conversations that end with a question; 1 with an earlier answer<' in page
 
 
 @pytest.mark.django_db(transaction=True)
@@ -881,7 +881,7 @@ def test_what_was_read_by_hand_counts_as_read(
     # A day with no known questions shows no zero: there may be questions in conversations not read yet.
     counted = numbers(client, MARCH, "Outcomes")
     assert [row[:3] for row in counted if row[1] != "–"] == [["3 Mar", "1", "1"], ["2 Mar", "2", "1"]]
-    assert "Where nothing is drawn, nothing is known yet." in page
+    assert "Gaps have no questions, or are not synced yet." in page
 
 
 def test_no_failure_is_no_zero_where_no_outcome_is_known(lead: Client, week: list[InOmni], small_omni: StandIn) -> None:

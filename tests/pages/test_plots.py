@@ -344,7 +344,7 @@ def test_the_evidence_shows_it_where_omni_has_none(reads: Client, without_chart:
     assert f'srcset="{without_chart}queries/1.svg?narrow=1" width="380" height="320"' in page
     assert f'src="{without_chart}queries/1.svg" width="760" height="380" alt="Line chart “Orders by month”' in page
     assert f'src="{without_chart}queries/1-2.svg"' in page
-    assert "Drawn by Omniviewer from its rows: Omni has no chart of this answer." in page
+    assert "Drawn by Omniviewer from the rows: Omni has no chart for this answer." in page
     part = text_of(reads.get(f"{without_chart}evidence/", headers={"HX-Request": "true"}))
     assert "queries/1.svg" in part
     assert "queries/1.svg" in text_of(reads.get(f"{without_chart}queries/1/"))
@@ -390,7 +390,7 @@ def test_while_omni_cannot_be_asked_for_its_own_that_is_said(
     reads.get(thread(found))
     small_omni.fail(Fault.status(503), path="/v1/ai/jobs/" + str(found.messages[1].job.id) + "/vis")  # type: ignore[union-attr]
     page = text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
-    assert "Omni could not be asked for its own chart." in page
+    assert "Omni’s own chart could not be fetched." in page
     assert "queries/1.svg" in page
     part = text_of(reads.get(f"{thread(found)}messages/2/evidence/", headers={"HX-Request": "true"}))
     assert 'hx-get="' + thread(found) + 'messages/2/charts/" hx-trigger="load"' in part

@@ -123,7 +123,7 @@ def test_an_answer_without_a_job_or_link_says_so(colleague_reads: Client, omni: 
         if any(message.role == "assistant" and message.job is None for message in row.messages)
     )
     page = text_of(colleague_reads.get(f"/conversations/{bare.id}/"))
-    assert "Omni names no job for this answer" in page
+    assert "Omni gives no job id for this answer" in page
 
 
 def test_an_unanswered_question_says_so(small: Organization, small_omni: StandIn, owner: User) -> None:

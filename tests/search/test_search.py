@@ -527,7 +527,7 @@ def test_what_was_not_read_is_said(reads: Client, small: Organization, analyst: 
     Walk.objects.update(counted_at=None)
     page = text_of(reads.get("/conversations/?q=walrus"))
     assert page.count('class="row-title"') == 3
-    assert "searched 1 of 3; for the rest, only names and last questions are known" in page
+    assert "searched 1 of 3; the rest only by title and last question" in page
     assert text_of(reads.get("/conversations/?q=seal")).count('class="row-title"') == 1
     reads.get(thread(made[1]))
     assert text_of(reads.get("/conversations/?q=seal")).count('class="row-title"') == 2

@@ -111,9 +111,9 @@ def _elsewhere(request: HttpRequest) -> HttpResponse | None:
     host = request.get_host()
     refused = Refused(
         "wrong-host",
-        f"This site is set up to be at {settings.PUBLIC_URL}, and your request arrived for {host} although you were "
-        "led there. Tell whoever runs this site: its proxy has to pass on the Host header as browsers send it, or "
-        "OMNIVIEWER_PUBLIC_URL has to name the host that it sends.",
+        f"This site’s address is set to {settings.PUBLIC_URL}, but your request arrived for {host}, even after a "
+        "redirect. Tell the people who run this site: the proxy must pass the browser’s Host header on unchanged, or "
+        "OMNIVIEWER_PUBLIC_URL must name the host that the proxy sends.",
     )
     return refusal(request, refused, next_path(request), status=HTTPStatus.BAD_GATEWAY)
 

@@ -61,7 +61,7 @@ def trying_token(user: User) -> Iterator[None]:
     lock = FailedSignIn.objects.create(name=running)
     try:
         if FailedSignIn.objects.filter(name=running, at__gte=since).exclude(pk=lock.pk).exists():
-            raise Throttled("Another token of yours is being tried right now. Try this one afterwards.")
+            raise Throttled("Another of your tokens is being checked. Try again in a moment.")
         if left := is_over(f"tokens of {user.pk}", _MAX_TOKENS, TOKEN_WINDOW):
             raise Throttled(f"You have tried too many tokens. Try again in {in_minutes(left)}.")
         yield
