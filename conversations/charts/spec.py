@@ -81,7 +81,7 @@ class Plot:
                 f"{cut(column.name, 60)}: highest {short(high[0], self.unit)} ({cut(high[1], 60)}), "
                 f"lowest {short(low[0], self.unit)} ({cut(low[1], 60)})."
             )
-        not_all = ["Omni cut the result: not all of it is drawn."] if self.is_cut else []
+        not_all = ["Omni truncated the result: not all of it is drawn."] if self.is_cut else []
         return " ".join([*said, *not_all, "The numbers are in the table."])
 
 

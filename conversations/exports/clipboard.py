@@ -143,7 +143,7 @@ def _not_all(shown: TablePage[Action]) -> str:
     if not shown.table:
         return ""
     here, count = len(shown.rows), shown.count
-    cut = "Omni cut the result" + (f", which has {action.row_count:,}" if action.row_count else "")
+    cut = "Omni truncated the result" + (f", which has {action.row_count:,} rows in all" if action.row_count else "")
     said = [f"{here} of {count:,} rows"] if count > here else []
     said += [cut] if action.was_cut else []
     said += [", ".join(section.label.lower() for section in shown.table.sections)] if shown.table.has_gaps else []

@@ -186,7 +186,7 @@ TOLD = ("name", "last_prompt", "owner_id", "updated_at", "recency")
 _PROVEN = ("shown_at", "opened_at", "confirmed_at", "refused_at", "has_evidence")
 _READ = ("read_of", "is_behind", "not_before", "tries", "failure")
 _FETCHED = ("fetched_at", "is_answered", "revision", "revision_since", "shortfall", *_READ)
-# What an access holds without a right to the messages.
+# Values of an access without a right to the messages.
 _WITHOUT_MESSAGES: dict[str, Any] = dict.fromkeys(("opened_at", "fetched_at", "unchanged_at", "revision_since"))
 _WITHOUT_MESSAGES |= {"revision": 0, "is_behind": False, "has_evidence": False}
 

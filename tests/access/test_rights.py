@@ -905,7 +905,7 @@ def test_of_a_job_that_omni_has_dropped_404_says_nothing_of_rights(
     reads: Client, owner: User, clock: Clock, found: InOmni
 ) -> None:
     clock(timedelta(days=14))
-    assert "Omni no longer has this" in text_of(signed_in(owner).get(evidence(found)))
+    assert "Omni has deleted this evidence" in text_of(signed_in(owner).get(evidence(found)))
     assert not JobAccess.objects.refused().exists()
 
 

@@ -617,8 +617,8 @@ def test_a_link_to_another_name_of_the_site_sets_out_from_the_public_one(
         # A proxy that sends another name causes no redirect loop, but a page that names the difference.
         back = requests.get(f"{site.url}/sign-in/oidc/?{query}&led-there=1", timeout=30, allow_redirects=False)
         assert back.status_code == 502
-        assert f"set up to be at http://localhost:{port}, and your request arrived for 127.0.0.1:" in back.text
-        assert "has to pass on the Host header" in back.text
+        assert f"address is set to http://localhost:{port}, but your request arrived for 127.0.0.1:" in back.text
+        assert "must pass the browser’s Host header on" in back.text
 
 
 # Tampered requests and tokens -----------------------------------------------------------------------------

@@ -519,7 +519,7 @@ def test_a_fortnight(
         f"Complete Topic orders 1 query 3 rows Captured {timezone.localtime(now + 13 * DAY):%-d %b}"
     ]
     assert lines(text_of(reads.get(thread(missed)))) == [f"No evidence {AnswerStatus.EXPIRED.sentence}"]
-    assert "Omni no longer has this:" in text_of(reads.get(f"{thread(missed)}messages/2/evidence/"))
+    assert "Omni has deleted this evidence," in text_of(reads.get(f"{thread(missed)}messages/2/evidence/"))
     assert "1,030" in text_of(reads.get(f"{thread(starred)}messages/2/evidence/"))
 
 
@@ -936,7 +936,7 @@ def test_what_was_kept_too_long_is_removed(
     small_omni.requests.clear()
     reads.force_login(owner)
     assert lines(text_of(reads.get(thread(found)))) == [f"Topic orders No evidence {AnswerStatus.REMOVED.sentence}"]
-    assert "Removed here: this site stores" in text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
+    assert "No longer stored: this site deletes" in text_of(reads.get(f"{thread(found)}messages/2/evidence/"))
     work()
     assert asked(small_omni) == []
 

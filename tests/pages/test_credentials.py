@@ -349,7 +349,7 @@ def test_one_token_of_a_person_is_tried_at_a_time(owner: User, colleague: User, 
     with throttle.trying_token(owner):
         answer = connect(signed_in(owner), omni, right)
         assert answer.status_code == 429
-        assert "Another token of yours is being tried right now" in text_of(answer)
+        assert "Another of your tokens is being checked" in text_of(answer)
         assert connect(signed_in(colleague), omni, right).status_code == 302
     assert connect(signed_in(owner), omni, right).status_code == 302
 

@@ -195,10 +195,10 @@ def test_what_nobody_opened_in_time_is_gone_and_says_so(owner_reads: Client, omn
     assert omni._now
     omni._now += timedelta(days=30)
     page = text_of(owner_reads.get(EVIDENCE))
-    assert "Omni no longer has this:" in page
+    assert "Omni has deleted this evidence," in page
     assert Job.objects.get().topic == "order_items"
     omni.requests.clear()
-    assert "Omni no longer has this:" in text_of(owner_reads.get(EVIDENCE))
+    assert "Omni has deleted this evidence," in text_of(owner_reads.get(EVIDENCE))
     assert omni.requests == []
 
 
@@ -219,13 +219,13 @@ def test_a_job_that_omni_does_not_show_says_so(owner_reads: Client, omni: StandI
     Message.objects.filter(job_id=JOB).update(created_at=timezone.now() - timedelta(days=1))
     answer = owner_reads.get(EVIDENCE)
     assert answer.status_code == 404
-    assert "it is gone, or not visible to this reader" in text_of(answer)
+    assert "it was deleted, or this reader does not have access to it" in text_of(answer)
 
 
 def test_of_an_old_answer_the_same_word_of_omnis_means_that_it_is_gone(owner_reads: Client, omni: StandIn) -> None:
     owner_reads.get(THREAD)
     omni.fail(Fault.status(404), path="/v1/ai/jobs")
-    assert "Omni no longer has this:" in text_of(owner_reads.get(EVIDENCE))
+    assert "Omni has deleted this evidence," in text_of(owner_reads.get(EVIDENCE))
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -381,9 +381,9 @@ def test_a_cut_result_says_which_parts_it_has(owner_reads: Client, omni: StandIn
     )
     with_rows(omni, f"City,N\n{rows}", csvResultWasTruncated=True, totalRowCount=80)
     page = text_of(owner_reads.get(EVIDENCE))
-    assert "4 rows; Omni cut the result, which has 80." in page
+    assert "4 rows; Omni truncated the result, which has 80 rows in all." in page
     assert "# FIRST" not in page
-    assert "not all rows have as many cells" not in page
+    assert "some rows have fewer cells" not in page
     for line in (
         "<span>First 2 rows</span>",
         "<span>Rows are left out here. 1 row sampled from the middle (rows 40 to 40)<",
@@ -391,7 +391,7 @@ def test_a_cut_result_says_which_parts_it_has(owner_reads: Client, omni: StandIn
         assert line in page
     assert "queries/1.svg" not in page
     sorted_by = text_of(owner_reads.get(f"{ANSWER}queries/1/?sort=2&down=1"))
-    assert "sorted, though rows between them are left out." in sorted_by
+    assert "only these rows are sorted: some rows are left out." in sorted_by
     assert "rows-section" not in sorted_by
     assert "Rows are left out here. Last row" in text_of(owner_reads.get(f"{THREAD}print/"))
     lines = owner_reads.get(f"{ANSWER}queries/1.csv").getvalue().decode("utf-8-sig").splitlines()
@@ -694,6 +694,6 @@ def test_an_expired_answer_has_nothing_to_open(reads: Client, small: Organizatio
     page = re.sub(r"\s+", " ", reads.get(f"/conversations/{made.id}/").content.decode())
     old, new = page.split('id="turn-2"')[1], page.split('id="turn-4"')[1]
     old = old.split('id="turn-3"')[0]
-    assert "Omni no longer has this" in old
+    assert "Omni has deleted this evidence" in old
     assert "<summary>Evidence" not in old
     assert "<summary>Evidence" in new

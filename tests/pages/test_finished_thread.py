@@ -92,7 +92,7 @@ def test_what_time_alone_changes_is_shown_in_time(reads: Client, small: Organiza
             mock.patch("django.utils.timezone.now", return_value=later),
             mock.patch("django.core.cache.backends.locmem.time.time", return_value=later.timestamp()),
         ):
-            assert "Omni no longer has this" in text_of(reads.get(thread(made)))
+            assert "Omni has deleted this evidence" in text_of(reads.get(thread(made)))
         assert len(as_new.compared) == compared + 1
 
 

@@ -158,7 +158,7 @@ def test_names_beyond_thirty_are_left_out_and_that_is_said() -> None:
 def test_of_a_result_that_omni_cut_it_says_so() -> None:
     text = "Month,Orders\n2026-01,1\n2026-02,2\n"
     (plot,) = spec.table_plots(parsing.read(text), "Orders by month and by much else besides", is_cut=True)
-    assert "Omni cut the result: not all of it is drawn." in plot.alt
+    assert "Omni truncated the result: not all of it is drawn." in plot.alt
     for form in (plot, plot.narrow()):
         assert any(said.endswith(" (not all rows)") for said in texts(drawn(form)))
     (plot,) = of(text)
