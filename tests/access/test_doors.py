@@ -288,7 +288,7 @@ def test_not_found_with_both(owner: User, omni: StandIn) -> None:
     credential_for(owner, omni, omni.organization.demo_tokens["support"], "Mine")
     credential_for(owner, omni, omni.organization.demo_tokens["lead"], "All")
     page = said_of(signed_in(owner), f"/conversations/{ELSE}/")
-    assert "Your organization key sees every conversation of its own instance" in page
+    assert "Your organization key sees every conversation of its instance" in page
 
 
 def test_not_found_and_another_credential_was_rejected(owner: User, omni: StandIn) -> None:

@@ -877,7 +877,7 @@ def test_what_was_read_by_hand_counts_as_read(
     Walk.objects.update(read=0, listed=3, counted_at=timezone.now())
     page = text_of(client.get(MARCH))
     assert "3 questions in 1 conversation" in page
-    assert "out of 1 of 3 conversations" in page
+    assert "from the 1 of 3 conversations synced so far" in " ".join(page.split())
     # A day with no known questions shows no zero: there may be questions in conversations not read yet.
     counted = numbers(client, MARCH, "Outcomes")
     assert [row[:3] for row in counted if row[1] != "–"] == [["3 Mar", "1", "1"], ["2 Mar", "2", "1"]]
