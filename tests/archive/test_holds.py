@@ -183,7 +183,7 @@ def test_only_staff_set_holds(lead: Client, small_omni: StandIn, stranger: User)
 
 
 def test_stored_data_names_it(boss: User, lead: Client, small_omni: StandIn, stranger: User) -> None:
-    assert "No hold stands" in text_of(signed_in(boss).get("/stored/"))
+    assert "There are no holds" in text_of(signed_in(boss).get("/stored/"))
     hold(boss, small_omni.host, "ticket", "SUP-17", "Audit <b>2026</b>")
     page = text_of(signed_in(boss).get("/stored/"))
     assert f"<code>SUP-17</code> of {small_omni.host}. Audit &lt;b&gt;2026&lt;/b&gt; Set by boss," in page
