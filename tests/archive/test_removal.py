@@ -253,7 +253,7 @@ def test_somebody_else_takes_over(
     found: InOmni,
 ) -> None:
     offer(lead, colleague)
-    assert "If owner@company.example signs in here" in page(lead)
+    assert "When owner@company.example signs in here" in page(lead)
     assert "Offered to <strong>owner@company.example</strong>" in page(lead)
     assert "offers you their stored conversations" in page(successor)
     assert "You need an organization key of your own" in page(successor)
@@ -403,7 +403,7 @@ def test_it_does_not_tell_who_signs_in_here(lead: Client, colleague: User, owner
 
 
 def test_to_oneself_or_nobody_is_an_error(lead: Client, colleague: User) -> None:
-    for name, says in (("colleague", "This is you"), ("", "This field is required"), (" ", "This field is required")):
+    for name, says in (("colleague", "That is you"), ("", "This field is required"), (" ", "This field is required")):
         answer = offer(lead, colleague, name)
         assert answer.status_code == 422
         assert says in text_of(answer)
