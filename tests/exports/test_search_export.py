@@ -211,7 +211,7 @@ def test_it_has_limits(reads: Client, made: list[InOmni], monkeypatch: pytest.Mo
     for _ in range(limits.MAX_UNFINISHED - 1):
         begin(reads)
     answer = reads.post("/exports/", {"q": ""}, follow=True)
-    assert "Your other exports are still being read." in text_of(answer)
+    assert "Your other exports are not ready yet." in text_of(answer)
     assert SearchExport.objects.count() == limits.MAX_UNFINISHED
 
 
