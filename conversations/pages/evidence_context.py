@@ -66,7 +66,7 @@ def bundle(opened: Opened, looks: int) -> dict[str, Any]:
 
 
 def charts(found: Evidence) -> dict[str, Any]:
-    """Return the context of _charts.html: whether Omni has a picture, ours, and why The request to Omni failed."""
+    """Return the context of _charts.html: whether Omni has a picture, ours, and why Omni could not be asked."""
     failure, omni = None, False
     try:
         omni = evidence.has_chart(found)

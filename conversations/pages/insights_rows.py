@@ -116,7 +116,7 @@ def slowest(found: Rankings, names: Mapping[Owner, str], links: Links) -> Figure
     rows = []
     for row in found.slowest:
         said = cut(row.text, _MAX_TEXT_CHARS) or "A question without text"
-        name = names.get(row.owner) or row.owner.id or "Not provided by Omni"
+        name = names.get(row.owner) or row.owner.id or _NOBODY
         took = Cell(_length(row.took), row.address, f"answer to {said}", f"{row.took.total_seconds():g}")
         details, in_file = (name, day(row.asked_at)), (name, iso(row.asked_at))
         rows.append(Row(Cell(said, row.address, plain=row.text), [took], None, details, in_file))
