@@ -69,7 +69,8 @@ function outline(part) {
 }
 
 // Mark the question that is being read, or whose answer is: the message a quarter down the window. An observer of each
-// question would cost more with each frame, the longer the thread is.
+// question would cost more with each frame, the longer the thread is. Ten times a second, between frames: else each frame
+// of a scroll would be laid out twice.
 let isWaiting = false;
 function tellCurrent() {
   isWaiting = false;
@@ -92,7 +93,7 @@ function tellCurrent() {
 document.addEventListener("scroll", ({ target }) => {
   if (isWaiting || target.matches?.(".outline ol")) return;
   isWaiting = true;
-  requestAnimationFrame(tellCurrent);
+  setTimeout(tellCurrent, 100);
 }, { capture: true, passive: true });
 outline(document);
 document.addEventListener("htmx:load", ({ detail }) => {
