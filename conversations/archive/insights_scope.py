@@ -71,14 +71,14 @@ def open(user: User, credentials: Sequence[Credential], asked: Asked) -> Insight
     return InsightsScope(top.scope.reader, readable, asked, top.walks, top.notice, odd)
 
 
-def with_filters(asked: Asked, *added: Filter) -> Asked:
-    """Return the query with these filters in place of others of the same name, which would widen it.
+def typed_with(asked: Asked, *added: Filter) -> str:
+    """Return the query, as it is typed, with these filters in place of others of the same name, which would widen it.
 
     Negated ones stay; several topics have to match together, so others stay beside the one that is added.
     """
     names = {row.name for row in added if row.name != "topic"}
     kept = [row for row in asked.filters if row.is_negated or row.name not in names]
-    return asked.with_filters(dict.fromkeys([*kept, *added]))
+    return asked.typed_with(dict.fromkeys([*kept, *added]))
 
 
 def _of_conversations(asked: Asked) -> Asked:

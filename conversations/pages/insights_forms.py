@@ -6,7 +6,7 @@ from typing import Final
 
 from django import forms
 
-from conversations.archive.insights_scope import with_filters
+from conversations.archive.insights_scope import typed_with
 from conversations.pages.list_forms import CredentialForm, SearchField
 from conversations.search import date_words, syntax
 from conversations.search.syntax import Asked, Filter
@@ -85,7 +85,7 @@ class InsightsForm(CredentialForm):
             name, since, until = "", within[0], within[1]
         owner = said["owner"].replace('"', " ").strip()
         if owner:
-            asked = with_filters(asked, Filter("owner", owner))
+            asked = syntax.read(typed_with(asked, Filter("owner", owner)))
         if name and (since, until) == _calendar(date_words.days(name) if name in PERIODS else None):
             # The form sends the days of a named period along, which goes on by its name.
             since = until = ""

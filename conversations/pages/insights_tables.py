@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
-from conversations.archive.insights_scope import with_filters
+from conversations.archive.insights_scope import typed_with
 from conversations.archive.insights_spans import Span
 from conversations.pages.insights_forms import InsightsQuery
 from conversations.pages.list_forms import list_address
@@ -116,7 +116,7 @@ class Links:
         """Return the address of the list of those conversations that match the filters too."""
         first, last = (span.first, span.last) if span else (self._first, self._last)
         days = Filter("asked", f"{first}" if first == last else f"{first}..{last}")
-        return self._address(with_filters(self._asked, days, *filters), sort)
+        return self._address(typed_with(self._asked, days, *filters), sort)
 
     def state(self, state: str, states: Iterable[str], span: Span | None = None) -> str:
         """Return the list of the conversations that count in a state, and in none of these states before it.
@@ -134,11 +134,11 @@ class Links:
         phrase = " ".join(words.replace('"', " ").split())
         # Other words may stand elsewhere than in questions.
         place = [] if self._asked.has_words else [Filter("in", "question")]
-        found = with_filters(self._asked, Filter("asked", f"{self._first}..{self._last}"), *place)
-        return self._address(found, text=f'"{phrase}" {found.typed}')
+        others = typed_with(self._asked, Filter("asked", f"{self._first}..{self._last}"), *place)
+        return self._address(f'"{phrase}" {others}')
 
-    def _address(self, asked: Asked, sort: str = "", text: str = "") -> str:
-        return list_address({**self._credential, "q": text or asked.typed} | ({"sort": sort} if sort else {}))
+    def _address(self, typed: str, sort: str = "") -> str:
+        return list_address({**self._credential, "q": typed} | ({"sort": sort} if sort else {}))
 
     def can_show(self, state: str) -> bool:
         """Return whether a list can tell this state within the query: it takes one of several states, not both."""
