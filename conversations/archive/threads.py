@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from conversations import upstream
-from conversations.archive import credentials
+from conversations.archive import credentials, holds
 from conversations.archive.outcomes import CannotShow, Fetch, Notice, Opened
 from conversations.models import (
     MANY_TO_RENDER,
@@ -239,6 +239,8 @@ def store(
         # A reply without a list of messages says nothing about those that the token was shown before.
         revision = _revision(access, kept, fresh) if reply.has_messages else access.revision
         conversation.learn(reply)
+        # A thread may name its owner by another id than lists do.
+        holds.follow_people(token.instance, [{conversation.owner_id, (reply.owner_id or "")[:64]} - {""}])
         conversation.fetched_at = max(asked_at, conversation.fetched_at or asked_at)
         conversation.save(force_update=True)
         if reply.has_messages:

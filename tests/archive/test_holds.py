@@ -224,6 +224,23 @@ def test_a_hold_follows_when_lists_name_the_person_by_another_id(
     assert Event.objects.get(kind="hold-set").whom == ({"u-1", "m-1"} - {held}).pop()
 
 
+def test_a_hold_follows_when_a_thread_names_the_person_by_another_id(
+    reads: Client, small: Organization, small_omni: StandIn, analyst: Member, boss: User, found: InOmni
+) -> None:
+    """A hold that is set on the id that threads tell holds what lists name by the other one."""
+    small.owner_ids = "user"
+    Hold.objects.create(
+        instance=small_omni.host, kind="person", name=str(analyst.user_id), reason="Case 7", set_by=boss
+    )
+    reads.get("/conversations/")
+    Conversation.objects.filter(omni_id=found.id).update(owner_id="m-1")
+    assert not Hold.objects.standing().conversations().exists()
+    reads.get(thread(found))
+    assert {hold.name for hold in Hold.objects.standing()} == {"m-1", str(analyst.user_id)}
+    assert Hold.objects.standing().conversations().get().omni_id == found.id
+    assert Event.objects.get(kind="hold-set").whom == "m-1"
+
+
 def test_a_hold_that_was_lifted_follows_nobody(boss: User, small_omni: StandIn) -> None:
     row = Hold.objects.create(instance=small_omni.host, kind="person", name="u-1", reason="Case 7")
     assert not Hold.objects.all().follow_people("elsewhere.example", [("u-1", "m-1")])
