@@ -1,4 +1,4 @@
-"""Figures of the insights over time: outcomes, time to answer, and the busiest hours."""
+"""Figures of the insights over time: states, time to answer, and the busiest hours."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -42,7 +42,7 @@ class Figures:
         return self.outcomes() if name == "outcomes" else self.time_to_answer()
 
     def outcomes(self) -> Figure:
-        """Return conversations by outcome; each counts once in a span, in the first state that it is in."""
+        """Return conversations by state; each counts once in a span, in the first state that it is in."""
         found, shown = self._found, [*self._states, COMPLETE, UNKNOWN]
         rows = []
         for span in found.spans:
@@ -58,13 +58,13 @@ class Figures:
         note = f"A conversation counts once, in the first of these states that fits. {self._known}"
         return Figure(
             "outcomes",
-            "Outcomes",
+            "Conversations by state",
             note,
             self._unit_of_time,
             ["Questions", "Conversations", *(state.capitalize() for state in shown)],
             rows[::-1],
             [Part(state, state.capitalize()) for state in shown],
-            self._drawn("Outcomes", self._stacked),
+            self._drawn("Conversations by state", self._stacked),
             self._links.file("outcomes"),
         )
 
@@ -194,11 +194,11 @@ class Figures:
 
     @property
     def _known(self) -> str:
-        """Return a sentence that says for how many answers the outcome is known."""
+        """Return a sentence that says for how many answers the state is known."""
         total = self._found.total
         if not total.answers:
             return "No answer has a job id."
-        return f"Outcome known for {answers_with_a_job(total)}."
+        return f"State known for {answers_with_a_job(total)}."
 
     @property
     def _unit_of_time(self) -> str:

@@ -24,7 +24,7 @@ _NOBODY: Final = "Not provided by Omni"
 
 
 def topics(found: Insights, links: Links) -> Figure:
-    """Return topics by outcome. A conversation counts in each topic that one of its answers has."""
+    """Return topics by state. A conversation counts in each topic that one of its answers has."""
     order = sorted(
         found.topics, key=lambda key: (-len(found.topics[key].conversations), found.topics[key].name.casefold())
     )
@@ -49,7 +49,7 @@ def topics(found: Insights, links: Links) -> Figure:
     return Figure(
         "topics",
         "Topics",
-        "Failure rate among conversations with a known outcome.",
+        "Failure rate among conversations whose state is known.",
         "Topic",
         ["Conversations", "Failed", "Unanswered", "Failure rate"],
         rows,

@@ -111,10 +111,10 @@ def tiles(found: Insights, links: Links) -> list[Tile]:
         Tile(
             "Coverage",
             [rate("Coverage", lambda row: row.coverage, "down")],
-            f"outcome known for {answers_with_a_job(total)}" if total.answers else "No answer has a job id",
+            f"state known for {answers_with_a_job(total)}" if total.answers else "No answer has a job id",
             links.state(UNKNOWN, found.states) if total.told < total.answers else "",
             _line([span.within(known) / len(span.conversations) if span.conversations else None for span in spans]),
-            opens="Show those without a known outcome",
+            opens="Show those whose state is not known",
         ),
     ]
 
@@ -131,19 +131,19 @@ def summary(shown: Sequence[Tile], file_address: str) -> Figure:
 
 
 def answers_with_a_job(total: Totals) -> str:
-    """Return the words for how many answers have a known outcome: of those for which Omni names a job."""
+    """Return the words for how many answers have a known state: of those for which Omni names a job."""
     return f"{total.told:,} of {total.answers:,} answers with a job"
 
 
 def _known(total: Totals) -> str:
     """Return the words for the conversations that the failure rate is of, and for those left out."""
     if not total.known:
-        return "No outcome is known"
+        return "No state is known"
     said = f"{total.failed:,} of {total.known:,} conversations"
     left = total.conversations - total.known
     parts = [(total.only_asked, "unanswered"), (left - total.only_asked, "unknown")]
     others = " and ".join(f"{count:,} {name}" for count, name in parts if count)
-    return f"{said}; {others} left out" if others else f"{said} with a known outcome"
+    return f"{said}; {others} left out" if others else f"{said} whose state is known"
 
 
 def _open_questions(total: Totals) -> str:

@@ -93,7 +93,7 @@ def numbers(client: Client, address: str, title: str) -> list[list[str]]:
 
 def asked(client: Client, address: str) -> list[list[str]]:
     """Return the rows of the outcomes in which something was asked."""
-    return [row for row in numbers(client, address, "Outcomes") if row[1] not in ("0", "–")]
+    return [row for row in numbers(client, address, "Conversations by state") if row[1] not in ("0", "–")]
 
 
 def listed(client: Client, address: str) -> list[str]:
@@ -149,7 +149,7 @@ def test_it_works(lead: Client) -> None:
     page = text_of(lead.get(MARCH))
     assert "5 questions in 3 conversations, 1 March 2026 to 31 March 2026, times in UTC" in page
     assert "all conversations included" in " ".join(page.split())
-    assert tables(lead, MARCH)["Outcomes"][0][1:] == [
+    assert tables(lead, MARCH)["Conversations by state"][0][1:] == [
         (name, "") for name in ("Questions", "Conversations", "Failed", "Unanswered", "Complete", "Unknown")
     ]
     assert asked(lead, MARCH) == [
@@ -227,19 +227,19 @@ def test_topics_and_failures_are_those_that_are_known(
             job.topic = topic
     week[1].jobs[0].state, week[1].jobs[0].error = "FAILED", "No such field"
     page = text_of(lead.get(MARCH))
-    assert "Outcome known for 0 of 4 answers with a job." in page
+    assert "State known for 0 of 4 answers with a job." in page
     assert "Topics" not in tables(lead, MARCH)
     for found, place in ((week[0], 2), (week[1], 2)):
         lead.get(f"/conversations/{found.id}/messages/{place}/evidence/")
     page = text_of(lead.get(MARCH))
-    assert "Outcome known for 2 of 4 answers with a job." in page
+    assert "State known for 2 of 4 answers with a job." in page
     (_, [name, (count, address), failed, unanswered, (rate, _)]) = tables(lead, MARCH)["Topics"]
     assert (name[0], count, failed[0], unanswered[0], rate) == ("Order Items", "2", "1", "0", "50%")
     assert len(listed(lead, address)) == 2
     assert listed(lead, failed[1]) == [str(week[1].id)]
     assert found_by(lead, 'topic:"=order"') == []
     assert len(found_by(lead, "topic:order")) == 2
-    [monday] = [row for row in tables(lead, MARCH)["Outcomes"] if row[0][0] == "2 Mar"]
+    [monday] = [row for row in tables(lead, MARCH)["Conversations by state"] if row[0][0] == "2 Mar"]
     assert [text for text, _ in monday] == ["2 Mar", "3", "2", "1", "0", "0", "1"]
     assert listed(lead, monday[3][1]) == [str(week[1].id)]
     assert listed(lead, monday[6][1]) == [str(week[0].id)]
@@ -256,14 +256,14 @@ def test_each_total_says_what_it_counts(
     page = " ".join(text_of(lead.get(MARCH)).split())
     assert "0 of 1 conversations; 2 unanswered and 1 unknown left out" in page
     assert "of 4 answers with a known duration" in page
-    assert "outcome known for 1 of 4 answers with a job" in page
-    assert "Outcome known for 1 of 4 answers with a job." in page
-    [address] = re.findall(r'href="([^"]+)" title="Show those without a known outcome"', page)
+    assert "state known for 1 of 4 answers with a job" in page
+    assert "State known for 1 of 4 answers with a job." in page
+    [address] = re.findall(r'href="([^"]+)" title="Show those whose state is not known"', page)
     assert set(listed(lead, unescape(address))) == {str(week[0].id), str(week[1].id)}
     for found in week:
         for place in range(2, len(found.messages) + 1, 2):
             lead.get(f"/conversations/{found.id}/messages/{place}/evidence/")
-    assert "Show those without a known outcome" not in text_of(lead.get(MARCH))
+    assert "Show those whose state is not known" not in text_of(lead.get(MARCH))
 
 
 def test_an_open_question_behind_an_answer_is_told(lead: Client, week: list[InOmni], small: Organization) -> None:
@@ -340,7 +340,7 @@ def test_a_job_of_another_conversation_tells_nothing(lead: Client, week: list[In
     Job.objects.filter(topic="Secret plans").update(conversation_id=week[1].id)
     page = text_of(lead.get(MARCH))
     assert "Secret plans" not in page
-    assert "Outcome known for 0 of 4 answers with a job." in page
+    assert "State known for 0 of 4 answers with a job." in page
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_the_period_and_the_owner_are_filters(lead: Client, address: str, sum_: 
 
 def test_an_owner_goes_along_into_the_lists(lead: Client, week: list[InOmni], ben: Member) -> None:
     assert "2 questions in 2 conversations" in text_of(lead.get(f"{MARCH}&owner=ben"))
-    activity = tables(lead, f"{MARCH}&owner=ben")["Outcomes"]
+    activity = tables(lead, f"{MARCH}&owner=ben")["Conversations by state"]
     opened = [listed(lead, row[1][1]) for row in activity[1:] if row[1][1]]
     assert opened == [[str(week[2].id)], [str(week[1].id)]]
 
@@ -412,7 +412,7 @@ def test_long_times_are_told_by_longer_steps(
     ask(small, analyst, today - timedelta(days=days // 2))
     reads.get("/conversations/")
     read_all()
-    head, *found = tables(reads, f"/insights/?since={first.date()}")["Outcomes"]
+    head, *found = tables(reads, f"/insights/?since={first.date()}")["Conversations by state"]
     assert head[0][0] == key
     # One more week, month or year, if the first and the last are incomplete.
     assert rows <= len(found) <= rows + 1
@@ -624,7 +624,7 @@ def test_one_in_several_states_counts_once(
     lead.get(f"/conversations/{week[1].id}/messages/2/evidence/")
     read_all()
     assert len(found_by(lead, "state:unanswered")) == 3
-    [monday] = [row for row in tables(lead, MARCH)["Outcomes"] if row[0][0] == "2 Mar"]
+    [monday] = [row for row in tables(lead, MARCH)["Conversations by state"] if row[0][0] == "2 Mar"]
     assert [text for text, _ in monday] == ["2 Mar", "5", "3", "1", "1", "0", "1"]
     assert listed(lead, monday[3][1]) == [str(week[1].id)]
     assert listed(lead, monday[4][1]) == [str(opened.id)]
@@ -633,7 +633,7 @@ def test_one_in_several_states_counts_once(
 
 def test_a_state_that_no_list_can_tell_has_no_link(lead: Client) -> None:
     """A search takes one of several states: both at once, no query asks for."""
-    [thursday] = [row for row in tables(lead, f"{MARCH}&q=state:answered")["Outcomes"] if row[0][0] == "3 Mar"]
+    [thursday] = [row for row in tables(lead, f"{MARCH}&q=state:answered")["Conversations by state"] if row[0][0] == "3 Mar"]
     # The list would be that of another query.
     assert (thursday[6][0], bool(thursday[6][1])) == ("1", True)
     assert asked(lead, f"{MARCH}&q=state:unanswered") == [["5 Mar", "1", "1", "0", "1", "0", "0"]]
@@ -847,8 +847,8 @@ def test_a_mark_is_clicked(lead: Client, page: Page, site: str, width: int, sche
     expect(page.get_by_role("heading", name="Insights")).to_be_visible()
     assert_accessible(page, f"insights {width} {scheme}")
     assert page.evaluate(_FAINT) == []
-    page.get_by_text("Show Outcomes as a table").click()
-    expect(page.get_by_role("region", name="Outcomes, as a table")).to_be_visible()
+    page.get_by_text("Show Conversations by state as a table").click()
+    expect(page.get_by_role("region", name="Conversations by state, as a table")).to_be_visible()
     mark = page.locator(f"svg:visible a[aria-label^='{'2 Mar' if width > 1000 else '1 Mar'}']").first
     mark.hover()
     expect(page.get_by_role("tooltip")).to_contain_text("questions in 2 conversations")
@@ -879,7 +879,7 @@ def test_what_was_read_by_hand_counts_as_read(
     assert "3 questions in 1 conversation" in page
     assert "from the 1 of 3 conversations synced so far" in " ".join(page.split())
     # A day with no known questions shows no zero: there may be questions in conversations not read yet.
-    counted = numbers(client, MARCH, "Outcomes")
+    counted = numbers(client, MARCH, "Conversations by state")
     assert [row[:3] for row in counted if row[1] != "–"] == [["3 Mar", "1", "1"], ["2 Mar", "2", "1"]]
     assert "Gaps have no questions, or are not synced yet." in page
 
