@@ -633,7 +633,9 @@ def test_one_in_several_states_counts_once(
 
 def test_a_state_that_no_list_can_tell_has_no_link(lead: Client) -> None:
     """A search takes one of several states: both at once, no query asks for."""
-    [thursday] = [row for row in tables(lead, f"{MARCH}&q=state:answered")["Conversations by state"] if row[0][0] == "3 Mar"]
+    [thursday] = [
+        row for row in tables(lead, f"{MARCH}&q=state:answered")["Conversations by state"] if row[0][0] == "3 Mar"
+    ]
     # The list would be that of another query.
     assert (thursday[6][0], bool(thursday[6][1])) == ("1", True)
     assert asked(lead, f"{MARCH}&q=state:unanswered") == [["5 Mar", "1", "1", "0", "1", "0", "0"]]
