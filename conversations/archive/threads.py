@@ -25,6 +25,7 @@ from conversations.models import (
     Star,
     TicketReference,
     Visit,
+    owner_told,
     sees_evidence,
     settle_evidence,
 )
@@ -240,7 +241,7 @@ def store(
         revision = _revision(access, kept, fresh) if reply.has_messages else access.revision
         conversation.learn(reply)
         # A thread may name its owner by another id than lists do.
-        holds.follow_people(token.instance, [{conversation.owner_id, (reply.owner_id or "")[:64]} - {""}])
+        holds.follow_people(token.instance, [{conversation.owner_id, owner_told(reply)} - {""}])
         conversation.fetched_at = max(asked_at, conversation.fetched_at or asked_at)
         conversation.save(force_update=True)
         if reply.has_messages:

@@ -3,7 +3,7 @@
 from conversations.models.access import Access
 from conversations.models.answer_status import AnswerStatus, Outcome
 from conversations.models.capture import Capture, Star, marked
-from conversations.models.conversation import Conversation, recency
+from conversations.models.conversation import Conversation, owner_told, recency
 from conversations.models.evidence import Action, Chart, drop_kept_before, kept_before
 from conversations.models.hold import Hold, held
 from conversations.models.index_failure import IndexFailure
@@ -74,6 +74,7 @@ __all__ = [
     "is_over",
     "kept_before",
     "marked",
+    "owner_told",
     "recency",
     "sees_evidence",
     "settle_evidence",

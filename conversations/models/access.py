@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from conversations.models.conversation import CLOCKS_DIFFER, Conversation, recency
+from conversations.models.conversation import CLOCKS_DIFFER, Conversation, owner_told, recency
 from conversations.models.freshness import is_fresh, is_same_activity, was_too_soon
 from conversations.models.job import LONGEST_JOB, Job
 from conversations.models.reader import Conditions, Reader, is_valid
@@ -290,7 +290,7 @@ class Access(models.Model):
             self.owner_id = owner_id[:64] or self.owner_id
             self.is_behind = self._needs_fetching
             return
-        self.owner_id = self.owner_id or (reply.owner_id or "")[:64]
+        self.owner_id = self.owner_id or owner_told(reply)
         self.last_prompt = reply.last_prompt or self.last_prompt
         self.shortfall = reply.shortfall[:300]
         self.read_of = max((at for at in (self.updated_at, known) if at), default=None)

@@ -46,6 +46,11 @@ def recency(moment: datetime | None, place: int = 0) -> int:
     return milliseconds << _PLACE_BITS | place & (1 << _PLACE_BITS) - 1
 
 
+def owner_told(reply: replies.Conversation) -> str:
+    """Return the id by which a thread names its owner, as it is stored; "" if it names none."""
+    return (reply.owner_id or "")[:64]
+
+
 class Question(NamedTuple):
     """A question in an outline: its place in the thread, and its first characters."""
 
@@ -301,7 +306,7 @@ class Conversation(ListColumns):
         else:
             # A thread may name its owner by another id than lists take: an id from a list of one person's conversations
             # stays.
-            self.owner_id = self.owner_id or (reply.owner_id or "")[:64]
+            self.owner_id = self.owner_id or owner_told(reply)
             self.organization_id = (reply.organization_id or self.organization_id)[:64]
             self.last_prompt = reply.last_prompt or self.last_prompt
         self.recency = recency(self.updated_at, self.pk)
